@@ -1,0 +1,201 @@
+//! Notification events: canonical names, and the catalogue of what is known of each.
+//!
+//! Names, and which event clears which, come from recordings of API 10.21 and 20.05 and from the
+//! vendor's MIB. A device that writes a name differently is understood by its alias.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::id::to_id;
+
+/// What is known of a notification event beside its name.
+#[derive(Debug)]
+pub struct KnownEvent {
+    /// Canonical name: the one in topics and payloads.
+    pub name: &'static str,
+    /// Other spellings, by API version.
+    pub aliases: &'static [&'static str],
+    /// The events that this one ends.
+    pub clears: &'static [&'static str],
+}
+
+const fn known(name: &'static str, clears: &'static [&'static str]) -> KnownEvent {
+    KnownEvent { name, aliases: &[], clears }
+}
+
+/// Every event that the vendor's documents or a recording name.
+pub static CATALOGUE: [KnownEvent; 37] = [
+    known("normal-operation", &[]),
+    known("ntp-not-sync", &[]),
+    known("ntp-sync", &["ntp-not-sync"]),
+    known("ntp-stopped", &[]),
+    known("ntp-offset-limit-exceeded", &[]),
+    known("ntp-offset-limit-ok", &["ntp-offset-limit-exceeded"]),
+    known("system-reboot", &[]),
+    known("refclock-1-not-responding", &[]),
+    known("refclock-1-not-sync", &["refclock-1-not-responding"]),
+    known("refclock-1-sync", &["refclock-1-not-sync", "refclock-1-not-responding"]),
+    known("refclock-2-not-responding", &[]),
+    known("refclock-2-not-sync", &["refclock-2-not-responding"]),
+    known("refclock-2-sync", &["refclock-2-not-sync", "refclock-2-not-responding"]),
+    known("antenna-faulty", &[]),
+    known("antenna-reconnect", &["antenna-faulty"]),
+    known("antenna-short-circuit", &[]),
+    known("device-configuration-changed", &[]),
+    // API 20 writes it without the first dash.
+    KnownEvent { name: "leap-second-announced", aliases: &["leapsecond-announced"], clears: &[] },
+    known("sync-monitor", &[]),
+    known("sync-monitor-alert", &[]),
+    known("sync-monitor-ok", &["sync-monitor-alert"]),
+    known("network-link-down", &[]),
+    known("network-link-up", &["network-link-down"]),
+    known("low-system-resources", &[]),
+    known("sufficient-system-resources", &["low-system-resources"]),
+    known("https-certificate-expired", &[]),
+    known("https-certificate-expire-warning", &[]),
+    known("self-signed-https-certificate-in-use", &[]),
+    known("oscillator-adjusted", &["oscillator-not-adjusted"]),
+    known("oscillator-not-adjusted", &[]),
+    known("cluster-master-changed", &[]),
+    known("cluster-falseticker-detected", &[]),
+    known("cluster-falseticker-cleared", &["cluster-falseticker-detected"]),
+    // API 10 writes it with a colon, which could not stand in a topic of ours.
+    KnownEvent { name: "faillock-user-banned", aliases: &["faillock:-user-banned"], clears: &[] },
+    known("auto-update-avail", &[]),
+    known("auto-update-installed", &[]),
+    known("auto-update-failed", &[]),
+];
+
+static BY_SPELLING: LazyLock<HashMap<&'static str, &'static KnownEvent>> = LazyLock::new(|| {
+    CATALOGUE
+        .iter()
+        .flat_map(|event| {
+            std::iter::once(event.name).chain(event.aliases.iter().copied()).map(move |name| (name, event))
+        })
+        .collect()
+});
+
+/// Canonical name of a notification event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct EventName(Cow<'static, str>);
+
+impl EventName {
+    /// The canonical name for any spelling: the catalogue's, else the text itself made fit for a topic.
+    /// `None` for a text that is empty or overlong.
+    pub fn canonical(spelling: &str) -> Option<EventName> {
+        match BY_SPELLING.get(spelling) {
+            Some(event) => Some(EventName(Cow::Borrowed(event.name))),
+            None => to_id(spelling).map(|id| EventName(Cow::Owned(id))),
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The events that this one ends; empty for an event that is not in the catalogue.
+    pub fn clears(&self) -> &'static [&'static str] {
+        BY_SPELLING.get(self.as_str()).map_or(&[], |event| event.clears)
+    }
+}
+
+impl fmt::Display for EventName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Type of an event, as the device classifies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventType {
+    /// Good to know; never moves a relay.
+    Info,
+    /// Somebody did something.
+    Action,
+    /// Warning.
+    Warning,
+    /// Error.
+    Error,
+    /// Critical.
+    Critical,
+    /// A type that nobody has documented, or none at all.
+    Unknown,
+}
+
+impl EventType {
+    /// The type of that name; [`EventType::Unknown`] for any other.
+    pub fn from_name(name: &str) -> EventType {
+        match name {
+            "info" => EventType::Info,
+            "action" => EventType::Action,
+            "warning" => EventType::Warning,
+            "error" => EventType::Error,
+            "critical" => EventType::Critical,
+            _ => EventType::Unknown,
+        }
+    }
+
+    /// The word in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventType::Info => "info",
+            EventType::Action => "action",
+            EventType::Warning => "warning",
+            EventType::Error => "error",
+            EventType::Critical => "critical",
+            EventType::Unknown => "unknown",
+        }
+    }
+}
+
+/// A notification event as a device reports it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventState {
+    /// Canonical name.
+    pub name: EventName,
+    /// The device's own spelling, where it differs.
+    pub name_on_device: Option<String>,
+    /// Whether it stands now; `None` where the device does not say.
+    pub triggered: Option<bool>,
+    /// The device's classification.
+    pub kind: EventType,
+    /// When it was last triggered; `None` for never, and where the device does not say.
+    pub last_triggered: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_has_one_canonical_name() {
+        for (spelling, canonical) in [
+            ("leapsecond-announced", "leap-second-announced"),
+            ("leap-second-announced", "leap-second-announced"),
+            ("faillock:-user-banned", "faillock-user-banned"),
+            ("ntp-not-sync", "ntp-not-sync"),
+            ("Something/New", "something-new"),
+        ] {
+            assert_eq!(EventName::canonical(spelling).unwrap().as_str(), canonical);
+        }
+        assert_eq!(EventName::canonical(""), None);
+    }
+
+    #[test]
+    fn the_catalogue_clears_only_what_it_lists() {
+        for event in &CATALOGUE {
+            for cleared in event.clears {
+                assert!(CATALOGUE.iter().any(|e| e.name == *cleared), "{} clears {cleared}", event.name);
+            }
+        }
+        assert_eq!(BY_SPELLING.len(), CATALOGUE.len() + 2);
+    }
+}

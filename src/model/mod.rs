@@ -1,0 +1,38 @@
+//! The domain: relays, signals, notification events, and what follows from what.
+//!
+//! Pure: nothing here awaits, reads a clock or does I/O, and nothing of the other modules is imported.
+//! A poll gives a [`Snapshot`]; [`derive`] turns it, with the wiring, into the slots of a [`DeviceView`];
+//! [`diff`] compares two views and says what has to be published.
+
+pub mod derive;
+pub mod diff;
+pub mod event;
+pub mod id;
+pub mod problem;
+pub mod relay;
+pub mod signal;
+pub mod snapshot;
+pub mod view;
+
+pub use diff::{Change, diff};
+pub use event::{EventName, EventState, EventType};
+pub use id::{DeviceId, SlotId};
+pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
+pub use relay::{ChassisKind, Position, Relay, RelayState, Wiring, WiringSource};
+pub use signal::{Detail, Signal, SignalState, Status};
+pub use snapshot::{Clock, Identity, RelayModule, Snapshot};
+pub use view::{Availability, DeviceView, SlotState, SlotView};
+
+use serde::Serialize;
+
+/// How a value came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provenance {
+    /// The device itself said so.
+    Reported,
+    /// Concluded from the signals and events that drive the relay.
+    Derived,
+    /// Neither reported nor derivable.
+    Unknown,
+}

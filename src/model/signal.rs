@@ -1,0 +1,107 @@
+//! Signals: what a relay can be wired to, and in which state it is.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Provenance;
+
+/// What a relay module monitors and a relay can be wired to (vendor's REL1000 setup guide).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    /// First clock module.
+    Clk1,
+    /// Second clock module.
+    Clk2,
+    /// Changeover unit, which picks the active clock.
+    Rsc,
+    /// Pulse per second.
+    Pps,
+    /// 10 MHz reference frequency.
+    #[serde(rename = "10mhz")]
+    TenMhz,
+    /// Notification events that were chosen to switch the relay.
+    Notification,
+}
+
+impl Signal {
+    /// Every signal, in the order in which they are published.
+    pub const ALL: [Signal; 6] =
+        [Signal::Clk1, Signal::Clk2, Signal::Rsc, Signal::Pps, Signal::TenMhz, Signal::Notification];
+
+    /// The name in topics and in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Signal::Clk1 => "clk1",
+            Signal::Clk2 => "clk2",
+            Signal::Rsc => "rsc",
+            Signal::Pps => "pps",
+            Signal::TenMhz => "10mhz",
+            Signal::Notification => "notification",
+        }
+    }
+
+    /// The signal of that name.
+    pub fn from_name(name: &str) -> Option<Signal> {
+        Signal::ALL.into_iter().find(|signal| signal.as_str() == name)
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// State of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Failed.
+    Fail,
+    /// The module that would give it is not fitted.
+    Absent,
+    /// Not known.
+    Unknown,
+}
+
+impl Status {
+    /// The word in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Fail => "fail",
+            Status::Absent => "absent",
+            Status::Unknown => "unknown",
+        }
+    }
+}
+
+/// One value of a signal's `detail`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Detail {
+    /// Text as the device wrote it.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// A signal as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalState {
+    /// Whether the signal is as it should be.
+    pub status: Status,
+    /// How `status` came to be known.
+    pub provenance: Provenance,
+    /// When the bridge first saw this status.
+    pub since: Timestamp,
+    /// What else the device says about it; empty where it says nothing.
+    pub detail: Vec<(&'static str, Detail)>,
+    /// The last known status and when it was last seen, while the device is offline.
+    pub last: Option<(Status, Timestamp)>,
+}
