@@ -1,1 +1,4 @@
 //! The map.
+pub mod config;
+pub mod model;
+pub mod tls;

@@ -25,7 +25,11 @@ pub struct KnownEvent {
 }
 
 const fn known(name: &'static str, clears: &'static [&'static str]) -> KnownEvent {
-    KnownEvent { name, aliases: &[], clears }
+    KnownEvent {
+        name,
+        aliases: &[],
+        clears,
+    }
 }
 
 /// Every event that the vendor's documents or a recording name.
@@ -39,16 +43,26 @@ pub static CATALOGUE: [KnownEvent; 37] = [
     known("system-reboot", &[]),
     known("refclock-1-not-responding", &[]),
     known("refclock-1-not-sync", &["refclock-1-not-responding"]),
-    known("refclock-1-sync", &["refclock-1-not-sync", "refclock-1-not-responding"]),
+    known(
+        "refclock-1-sync",
+        &["refclock-1-not-sync", "refclock-1-not-responding"],
+    ),
     known("refclock-2-not-responding", &[]),
     known("refclock-2-not-sync", &["refclock-2-not-responding"]),
-    known("refclock-2-sync", &["refclock-2-not-sync", "refclock-2-not-responding"]),
+    known(
+        "refclock-2-sync",
+        &["refclock-2-not-sync", "refclock-2-not-responding"],
+    ),
     known("antenna-faulty", &[]),
     known("antenna-reconnect", &["antenna-faulty"]),
     known("antenna-short-circuit", &[]),
     known("device-configuration-changed", &[]),
     // API 20 writes it without the first dash.
-    KnownEvent { name: "leap-second-announced", aliases: &["leapsecond-announced"], clears: &[] },
+    KnownEvent {
+        name: "leap-second-announced",
+        aliases: &["leapsecond-announced"],
+        clears: &[],
+    },
     known("sync-monitor", &[]),
     known("sync-monitor-alert", &[]),
     known("sync-monitor-ok", &["sync-monitor-alert"]),
@@ -65,7 +79,11 @@ pub static CATALOGUE: [KnownEvent; 37] = [
     known("cluster-falseticker-detected", &[]),
     known("cluster-falseticker-cleared", &["cluster-falseticker-detected"]),
     // API 10 writes it with a colon, which could not stand in a topic of ours.
-    KnownEvent { name: "faillock-user-banned", aliases: &["faillock:-user-banned"], clears: &[] },
+    KnownEvent {
+        name: "faillock-user-banned",
+        aliases: &["faillock:-user-banned"],
+        clears: &[],
+    },
     known("auto-update-avail", &[]),
     known("auto-update-installed", &[]),
     known("auto-update-failed", &[]),
@@ -75,7 +93,9 @@ static BY_SPELLING: LazyLock<HashMap<&'static str, &'static KnownEvent>> = LazyL
     CATALOGUE
         .iter()
         .flat_map(|event| {
-            std::iter::once(event.name).chain(event.aliases.iter().copied()).map(move |name| (name, event))
+            std::iter::once(event.name)
+                .chain(event.aliases.iter().copied())
+                .map(move |name| (name, event))
         })
         .collect()
 });
@@ -193,7 +213,11 @@ mod tests {
     fn the_catalogue_clears_only_what_it_lists() {
         for event in &CATALOGUE {
             for cleared in event.clears {
-                assert!(CATALOGUE.iter().any(|e| e.name == *cleared), "{} clears {cleared}", event.name);
+                assert!(
+                    CATALOGUE.iter().any(|e| e.name == *cleared),
+                    "{} clears {cleared}",
+                    event.name
+                );
             }
         }
         assert_eq!(BY_SPELLING.len(), CATALOGUE.len() + 2);

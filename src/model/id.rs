@@ -11,7 +11,9 @@ pub const MAX_ID_LENGTH: usize = 128;
 pub fn is_valid_id(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= MAX_ID_LENGTH
-        && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        && text
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 /// Lower case, with every character that an id may not hold turned into `-`; `None` for an empty or overlong text.

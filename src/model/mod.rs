@@ -7,6 +7,7 @@
 pub mod derive;
 pub mod diff;
 pub mod event;
+pub mod http_stats;
 pub mod id;
 pub mod problem;
 pub mod relay;
@@ -14,13 +15,14 @@ pub mod signal;
 pub mod snapshot;
 pub mod view;
 
-pub use diff::{Change, diff};
+pub use diff::{Change, SlotInfo, diff};
 pub use event::{EventName, EventState, EventType};
+pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};
 pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{ChassisKind, Position, Relay, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
-pub use snapshot::{Clock, Identity, RelayModule, Snapshot};
+pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
 pub use view::{Availability, DeviceView, SlotState, SlotView};
 
 use serde::Serialize;

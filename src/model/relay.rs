@@ -111,8 +111,16 @@ impl Wiring {
     /// The wiring that the vendor's setup guide gives as usual for this kind of chassis.
     pub fn usual(kind: ChassisKind) -> Wiring {
         match kind {
-            ChassisKind::Redundant => Wiring { a: Signal::Clk1, b: Signal::Clk2, c: Signal::Rsc },
-            ChassisKind::SingleClock => Wiring { a: Signal::Clk1, b: Signal::Pps, c: Signal::TenMhz },
+            ChassisKind::Redundant => Wiring {
+                a: Signal::Clk1,
+                b: Signal::Clk2,
+                c: Signal::Rsc,
+            },
+            ChassisKind::SingleClock => Wiring {
+                a: Signal::Clk1,
+                b: Signal::Pps,
+                c: Signal::TenMhz,
+            },
         }
     }
 

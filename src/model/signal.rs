@@ -28,8 +28,14 @@ pub enum Signal {
 
 impl Signal {
     /// Every signal, in the order in which they are published.
-    pub const ALL: [Signal; 6] =
-        [Signal::Clk1, Signal::Clk2, Signal::Rsc, Signal::Pps, Signal::TenMhz, Signal::Notification];
+    pub const ALL: [Signal; 6] = [
+        Signal::Clk1,
+        Signal::Clk2,
+        Signal::Rsc,
+        Signal::Pps,
+        Signal::TenMhz,
+        Signal::Notification,
+    ];
 
     /// The name in topics and in the configuration.
     pub fn as_str(self) -> &'static str {

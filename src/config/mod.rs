@@ -1,0 +1,214 @@
+//! The configuration, checked and typed.
+//!
+//! [`load`] reads the layers, `schema` gives every key its type, `validate` turns them into the types
+//! below or into a list of problems.
+
+pub mod secret;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use secret::Secret;
+
+use crate::model::DeviceId;
+use crate::model::derive::Slots;
+use crate::tls::ClientTls;
+
+/// The whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// This bridge.
+    pub bridge: Bridge,
+    /// The broker and how to publish there.
+    pub mqtt: Mqtt,
+    /// The bridge's own HTTP server.
+    pub http: Http,
+    /// The durable store.
+    pub state: State,
+    /// The devices.
+    pub devices: Vec<Device>,
+}
+
+/// `[bridge]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// The bridge's id: one topic level, distinct among the bridges that share a prefix.
+    pub id: DeviceId,
+}
+
+/// `[mqtt]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mqtt {
+    /// Which broker.
+    pub broker: Broker,
+    /// Protocol version.
+    pub version: MqttVersion,
+    /// First levels of every topic, without a slash at either end.
+    pub prefix: String,
+    /// How state is laid out in topics.
+    pub layout: Layout,
+    /// Client id of the state connection; other connections append to it.
+    pub client_id: String,
+    /// User name and password.
+    pub credentials: Option<Credentials>,
+    /// Trust and client certificate, for `mqtts` and `wss`.
+    pub tls: ClientTls,
+    /// Keep-alive.
+    pub keep_alive: Duration,
+}
+
+/// User name and password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Option<Secret>,
+}
+
+/// Which broker the bridge talks to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broker {
+    /// A broker somewhere else.
+    Remote {
+        /// How to get there.
+        transport: Transport,
+        /// Host name or address.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// Path of a websocket, with its leading slash; empty for others.
+        path: String,
+    },
+    /// A broker inside this process.
+    Embedded {
+        /// Where it listens for MQTT.
+        listen: SocketAddr,
+        /// Where it listens for MQTT over websockets.
+        websocket: Option<SocketAddr>,
+    },
+}
+
+/// Transport to a remote broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// `mqtt://`
+    Tcp,
+    /// `mqtts://`
+    Tls,
+    /// `ws://`
+    WebSocket,
+    /// `wss://`
+    WebSocketTls,
+}
+
+/// MQTT protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MqttVersion {
+    /// MQTT 5.
+    V5,
+    /// MQTT 3.1.1.
+    V311,
+}
+
+impl MqttVersion {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MqttVersion::V5 => "5",
+            MqttVersion::V311 => "3.1.1",
+        }
+    }
+}
+
+/// How state is laid out in topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One JSON object per topic.
+    Json,
+    /// One topic per field.
+    Scalar,
+    /// Both.
+    Both,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where the bridge's own HTTP server listens; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// `[state]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Directory of the durable store.
+    pub directory: PathBuf,
+}
+
+/// One of `[[devices]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// One topic level.
+    pub id: DeviceId,
+    /// `http` or `https`, host and port; no path, no user.
+    pub url: String,
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+    /// The way through or around a proxy.
+    pub proxy: Proxy,
+    /// How to log in.
+    pub auth: Auth,
+    /// Time from one poll to the next.
+    pub poll: Duration,
+    /// Random delay added to each poll, at most.
+    pub jitter: Duration,
+    /// Time for a whole request.
+    pub timeout: Duration,
+    /// Time for a connection to come about.
+    pub connect_timeout: Duration,
+    /// Failures in a row after which the device is offline.
+    pub offline_after: u32,
+    /// Which API profile.
+    pub profile: ProfileChoice,
+    /// Whom to trust.
+    pub tls: ClientTls,
+    /// Which slots are watched.
+    pub slots: Slots,
+}
+
+/// The way to a device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Proxy {
+    /// Straight there, whatever the environment says.
+    Bypass,
+    /// As the environment says (`HTTPS_PROXY` and the like).
+    System,
+    /// Through this one.
+    Url(String),
+}
+
+/// How to log in at a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Basic, and Bearer where the firmware has it (7.08 and later).
+    Auto,
+    /// HTTP Basic.
+    Basic,
+    /// A token.
+    Bearer,
+}
+
+/// Which API profile reads a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProfileChoice {
+    /// By the API version that the device reports.
+    Auto,
+    /// A built-in one, by name.
+    BuiltIn(String),
+    /// A file.
+    File(PathBuf),
+}

@@ -1,0 +1,327 @@
+//! Signals, events and wiring -> the slots of a device: `reported` beats `derived`, `derived` beats `unknown`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::snapshot::Module;
+use super::{
+    ChassisKind, Detail, EventName, EventType, Position, Provenance, Relay, RelayModule, RelayState, Signal,
+    SignalState, SlotId, SlotState, SlotView, Snapshot, Status, Wiring, WiringSource,
+};
+
+/// Which slots of a device are watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slots {
+    /// Every slot that holds a relay module.
+    Auto,
+    /// These, with their wiring where it is configured.
+    Listed(Vec<(SlotId, Option<Wiring>)>),
+}
+
+/// The events that switch the notification-driven relays of a slot, where that is known.
+pub type RelayEvents = BTreeMap<(SlotId, Relay), BTreeSet<EventName>>;
+
+/// What the slots of a device look like after a poll.
+///
+/// `old` are the slots as last published: they give each `since`, and with [`Slots::Auto`] a slot that
+/// held a relay module stays watched while it is empty, so that a module that loses its power becomes
+/// `absent` and does not vanish.
+pub fn slots(
+    snapshot: &Snapshot,
+    chassis: ChassisKind,
+    watched: &Slots,
+    relay_events: &RelayEvents,
+    old: &BTreeMap<SlotId, SlotView>,
+    now: Timestamp,
+) -> BTreeMap<SlotId, SlotView> {
+    let view = |id: &SlotId, wiring: Option<Wiring>| {
+        let wiring = match wiring {
+            Some(wiring) => (wiring, WiringSource::Configured),
+            None => (Wiring::usual(chassis), WiringSource::Assumed),
+        };
+        let poll = Poll {
+            snapshot,
+            chassis,
+            relay_events,
+            slot: id,
+            old: old.get(id),
+            now,
+        };
+        (id.clone(), poll.slot_view(wiring))
+    };
+    match watched {
+        Slots::Listed(listed) => listed.iter().map(|(id, wiring)| view(id, *wiring)).collect(),
+        Slots::Auto => {
+            let found = snapshot.relay_modules.iter().map(|(id, _)| id);
+            let known = old
+                .keys()
+                .filter(|id| snapshot.module(id) == Some(&Module::Empty));
+            found.chain(known).map(|id| view(id, None)).collect()
+        }
+    }
+}
+
+/// One slot in one poll.
+struct Poll<'a> {
+    snapshot: &'a Snapshot,
+    chassis: ChassisKind,
+    relay_events: &'a RelayEvents,
+    slot: &'a SlotId,
+    old: Option<&'a SlotView>,
+    now: Timestamp,
+}
+
+/// A value, how it is known, and what brought it about.
+struct Finding<T> {
+    value: T,
+    provenance: Provenance,
+    cause: Option<String>,
+}
+
+impl Poll<'_> {
+    fn slot_view(&self, wiring: (Wiring, WiringSource)) -> SlotView {
+        let module = self.snapshot.relay_module(self.slot);
+        let state = match (module, self.snapshot.module(self.slot)) {
+            (Some(_), _) => SlotState::Online,
+            (None, Some(Module::Fitted(_))) => SlotState::Mismatch,
+            (None, _) => SlotState::Absent,
+        };
+        let signals = Signal::ALL
+            .into_iter()
+            .filter(|signal| self.can_be_wired(*signal, wiring.0));
+        let signals = signals
+            .map(|signal| (signal, self.signal_state(module, signal, wiring.0)))
+            .collect();
+        let relays = Relay::ALL.into_iter().map(|relay| {
+            let driver = wiring.0.driver(relay);
+            // Without a module in the slot there is no contact of which anything could be said.
+            let found = match module {
+                Some(module) => self.position(module, relay, driver),
+                None => Finding {
+                    value: Position::Unknown,
+                    provenance: Provenance::Unknown,
+                    cause: None,
+                },
+            };
+            (relay, self.relay_state(relay, driver, found))
+        });
+        SlotView {
+            state,
+            module: module.map(|module| module.info.clone()),
+            wiring: Some(wiring),
+            relays: relays.collect(),
+            signals,
+        }
+    }
+
+    /// Whether this chassis has what could give the signal; a configured wiring always counts.
+    fn can_be_wired(&self, signal: Signal, wiring: Wiring) -> bool {
+        match signal {
+            _ if wiring.uses(signal) => true,
+            Signal::Clk2 => self.snapshot.clock(Signal::Clk2).is_some(),
+            Signal::Rsc => self.chassis == ChassisKind::Redundant,
+            Signal::Clk1 | Signal::Pps | Signal::TenMhz | Signal::Notification => true,
+        }
+    }
+
+    fn relay_state(&self, relay: Relay, driver: Signal, found: Finding<Position>) -> RelayState {
+        let old = self.old.and_then(|slot| slot.relays.get(&relay));
+        let since = old
+            .filter(|old| old.position == found.value)
+            .map_or(self.now, |old| old.since);
+        RelayState {
+            position: found.value,
+            driven_by: Some(driver),
+            cause: found.cause,
+            provenance: found.provenance,
+            since,
+            last: None,
+        }
+    }
+
+    fn signal_state(&self, module: Option<&RelayModule>, signal: Signal, wiring: Wiring) -> SignalState {
+        let found = match signal {
+            Signal::Notification => {
+                self.notification(Relay::ALL.into_iter().filter(|r| wiring.driver(*r) == signal))
+            }
+            _ => self.monitored(module, signal),
+        };
+        let old = self.old.and_then(|slot| slot.signals.get(&signal));
+        let since = old
+            .filter(|old| old.status == found.value)
+            .map_or(self.now, |old| old.since);
+        let detail = self.detail(signal);
+        SignalState {
+            status: found.value,
+            provenance: found.provenance,
+            since,
+            detail,
+            last: None,
+        }
+    }
+
+    fn position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
+        let derived = self.derived_position(module, relay, driver);
+        match module.position(relay) {
+            Some(position) => {
+                let cause = (position == Position::Nc).then(|| {
+                    derived
+                        .cause
+                        .unwrap_or_else(|| Status::Unknown.as_str().to_owned())
+                });
+                Finding {
+                    value: position,
+                    provenance: Provenance::Reported,
+                    cause,
+                }
+            }
+            None => derived,
+        }
+    }
+
+    fn derived_position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
+        let found = match driver {
+            Signal::Notification => self.notification([relay]),
+            _ => self.monitored(Some(module), driver),
+        };
+        let value = match found.value {
+            Status::Ok => Position::No,
+            Status::Fail | Status::Absent => Position::Nc,
+            Status::Unknown => Position::Unknown,
+        };
+        let provenance = if value == Position::Unknown {
+            Provenance::Unknown
+        } else {
+            Provenance::Derived
+        };
+        Finding {
+            value,
+            provenance,
+            cause: found.cause,
+        }
+    }
+
+    /// A signal that hardware gives; [`Signal::Notification`] is not one.
+    fn monitored(&self, module: Option<&RelayModule>, signal: Signal) -> Finding<Status> {
+        match signal {
+            Signal::Clk1 | Signal::Clk2 => self.clock(signal),
+            Signal::Rsc => self.rsc(),
+            Signal::Pps | Signal::TenMhz => found(module.and_then(|module| module.signal(signal)), || {
+                format!("{signal}-failed")
+            }),
+            Signal::Notification => found(None, String::new),
+        }
+    }
+
+    fn clock(&self, signal: Signal) -> Finding<Status> {
+        let status = self
+            .snapshot
+            .clock(signal)
+            .map_or(Status::Absent, |clock| clock.status);
+        found(Some(status), || {
+            if status == Status::Absent {
+                "clock-absent"
+            } else {
+                "clock-not-sync"
+            }
+            .to_owned()
+        })
+    }
+
+    /// Reported where the profile finds it; else `ok` while the clock that it has selected is.
+    fn rsc(&self) -> Finding<Status> {
+        let reported = self.snapshot.rsc.as_ref().and_then(|rsc| rsc.status);
+        if reported.is_some() {
+            return found(reported, || "rsc-failed".to_owned());
+        }
+        let selected = self
+            .snapshot
+            .clocks
+            .iter()
+            .find(|clock| clock.selected == Some(true));
+        let Some(selected) = selected.filter(|clock| clock.status != Status::Unknown) else {
+            return found(None, String::new);
+        };
+        let (value, cause) = match selected.status {
+            Status::Ok => (Status::Ok, None),
+            _ => (Status::Fail, Some("selected-clock-not-sync".to_owned())),
+        };
+        Finding {
+            value,
+            provenance: Provenance::Derived,
+            cause,
+        }
+    }
+
+    /// In fault while one of the events that switch these relays is triggered. Events of type info never
+    /// put a relay into NC. Unknown where it is not known which events were chosen, or how one of them stands.
+    fn notification(&self, relays: impl IntoIterator<Item = Relay>) -> Finding<Status> {
+        let mut certain = None;
+        for relay in relays {
+            let chosen = self.relay_events.get(&(self.slot.clone(), relay));
+            for name in chosen.into_iter().flatten() {
+                let event = self.snapshot.events.iter().find(|event| event.name == *name);
+                if event.is_some_and(|event| event.triggered == Some(true) && event.kind != EventType::Info) {
+                    let cause = Some(name.as_str().to_owned());
+                    return Finding {
+                        value: Status::Fail,
+                        provenance: Provenance::Derived,
+                        cause,
+                    };
+                }
+                certain =
+                    Some(certain.unwrap_or(true) && event.is_some_and(|event| event.triggered.is_some()));
+            }
+            certain = Some(certain.unwrap_or(true) && chosen.is_some());
+        }
+        match certain {
+            Some(true) => Finding {
+                value: Status::Ok,
+                provenance: Provenance::Derived,
+                cause: None,
+            },
+            _ => found(None, String::new),
+        }
+    }
+
+    fn detail(&self, signal: Signal) -> Vec<(&'static str, Detail)> {
+        match signal {
+            Signal::Clk1 | Signal::Clk2 => self
+                .snapshot
+                .clock(signal)
+                .map_or(Vec::new(), |clock| clock.detail.clone()),
+            Signal::Rsc => {
+                let selected = self
+                    .snapshot
+                    .clocks
+                    .iter()
+                    .find(|clock| clock.selected == Some(true));
+                let selected = selected.map(|c| ("selected", Detail::Text(c.signal.as_str().to_owned())));
+                let reported = self
+                    .snapshot
+                    .rsc
+                    .iter()
+                    .flat_map(|rsc| rsc.detail.iter().cloned());
+                selected.into_iter().chain(reported).collect()
+            }
+            Signal::Pps | Signal::TenMhz | Signal::Notification => Vec::new(),
+        }
+    }
+}
+
+/// What the device says itself, or unknown; `cause` names the fault where it is one.
+fn found(status: Option<Status>, cause: impl FnOnce() -> String) -> Finding<Status> {
+    let value = status.unwrap_or(Status::Unknown);
+    let provenance = if value == Status::Unknown {
+        Provenance::Unknown
+    } else {
+        Provenance::Reported
+    };
+    let cause = matches!(value, Status::Fail | Status::Absent).then(cause);
+    Finding {
+        value,
+        provenance,
+        cause,
+    }
+}

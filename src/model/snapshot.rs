@@ -1,0 +1,144 @@
+//! What one poll tells about a device, as far as this project needs it.
+
+use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status};
+
+/// One poll's worth of knowledge. Two equal snapshots say that nothing has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// What the device says of itself.
+    pub identity: Identity,
+    /// Clock slots (`clk1`, `clk2`) that the chassis has, fitted or not.
+    pub clocks: Vec<Clock>,
+    /// The changeover unit, where the profile finds one.
+    pub rsc: Option<Rsc>,
+    /// Notification events, in the device's order.
+    pub events: Vec<EventState>,
+    /// Every slot of the chassis, and the model of the module in it.
+    pub slots: Vec<(SlotId, Module)>,
+    /// Relay modules, by slot.
+    pub relay_modules: Vec<(SlotId, RelayModule)>,
+    /// What could not be understood; each cost its field, not the document.
+    pub notes: Vec<String>,
+}
+
+/// What the device says of itself; a field that it does not give is `None`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// Model of the chassis (`M3000`).
+    pub model: Option<String>,
+    /// Serial number of the chassis.
+    pub serial_number: Option<String>,
+    /// Host name.
+    pub hostname: Option<String>,
+    /// Firmware as the device writes it (`fw_7.06.014-light`).
+    pub firmware: Option<String>,
+    /// REST API version (`10.21.016`).
+    pub api_version: Option<String>,
+    /// The API profile that read this document.
+    pub profile: String,
+    /// URL of the device's web interface; the bridge's own knowledge, not the document's.
+    pub web_interface: String,
+}
+
+/// What stands in a slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Module {
+    /// Nothing is fitted.
+    Empty,
+    /// A module, with its model where it tells it.
+    Fitted(Option<String>),
+}
+
+/// A clock slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clock {
+    /// [`Signal::Clk1`] or [`Signal::Clk2`].
+    pub signal: Signal,
+    /// `ok`, `fail`, `unknown`, or `absent` where no module is fitted.
+    pub status: Status,
+    /// Whether the changeover unit has selected it; `None` where the device does not say.
+    pub selected: Option<bool>,
+    /// What else the device says about it.
+    pub detail: Vec<(&'static str, Detail)>,
+}
+
+/// The changeover unit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rsc {
+    /// Its state, where the profile finds it reported.
+    pub status: Option<Status>,
+    /// What else the profile finds about it.
+    pub detail: Vec<(&'static str, Detail)>,
+}
+
+/// What a module says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModuleInfo {
+    /// Type name (`rel1000`).
+    pub model: String,
+    /// Serial number, without the blanks that devices pad it with.
+    pub serial_number: Option<String>,
+    /// Software revision.
+    pub software_revision: Option<String>,
+}
+
+/// A relay module.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RelayModule {
+    /// What the module says of itself.
+    pub info: ModuleInfo,
+    /// Positions that the device reports, for A, B and C.
+    pub positions: [Option<Position>; 3],
+    /// Signals whose state the module reports.
+    pub signals: Vec<(Signal, Status)>,
+}
+
+impl RelayModule {
+    /// The position that the device reports for `relay`.
+    pub fn position(&self, relay: Relay) -> Option<Position> {
+        self.positions[relay as usize]
+    }
+
+    /// The state that the module reports for `signal`.
+    pub fn signal(&self, signal: Signal) -> Option<Status> {
+        self.signals
+            .iter()
+            .find(|(name, _)| *name == signal)
+            .map(|(_, status)| *status)
+    }
+}
+
+impl Snapshot {
+    /// The clock in that slot, where the chassis has one.
+    pub fn clock(&self, signal: Signal) -> Option<&Clock> {
+        self.clocks.iter().find(|clock| clock.signal == signal)
+    }
+
+    /// What stands in the slot of that id; `None` where the chassis has no such slot.
+    pub fn module(&self, slot: &SlotId) -> Option<&Module> {
+        self.slots
+            .iter()
+            .find(|(id, _)| id == slot)
+            .map(|(_, module)| module)
+    }
+
+    /// The relay module in that slot.
+    pub fn relay_module(&self, slot: &SlotId) -> Option<&RelayModule> {
+        self.relay_modules
+            .iter()
+            .find(|(id, _)| id == slot)
+            .map(|(_, module)| module)
+    }
+
+    /// The kind of chassis that this document shows: redundant with a changeover unit or a second clock fitted.
+    pub fn chassis_kind(&self) -> ChassisKind {
+        let second_clock = self
+            .clock(Signal::Clk2)
+            .is_some_and(|clock| clock.status != Status::Absent);
+        if self.rsc.is_some() || second_clock {
+            ChassisKind::Redundant
+        } else {
+            ChassisKind::SingleClock
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! A device as it is published: availability, identity, events, and per slot the relays and signals.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::snapshot::ModuleInfo;
+use super::{
+    ChassisKind, EventState, Identity, Position, Problem, Provenance, Relay, RelayState, Signal, SignalState,
+    SlotId, Status, Wiring, WiringSource,
+};
+
+/// Whether the bridge hears from a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Availability {
+    /// The last poll gave a usable document.
+    Online,
+    /// Too many polls in a row failed.
+    Offline,
+}
+
+impl Availability {
+    /// The word in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Availability::Online => "online",
+            Availability::Offline => "offline",
+        }
+    }
+}
+
+/// State of a configured slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SlotState {
+    /// A relay module is there.
+    Online,
+    /// The device is away.
+    Offline,
+    /// No module in the slot, or no such slot.
+    Absent,
+    /// Another module than a relay module.
+    Mismatch,
+}
+
+impl SlotState {
+    /// The word in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SlotState::Online => "online",
+            SlotState::Offline => "offline",
+            SlotState::Absent => "absent",
+            SlotState::Mismatch => "mismatch",
+        }
+    }
+}
+
+/// A slot as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotView {
+    /// Whether a relay module is there.
+    pub state: SlotState,
+    /// The module, while the device reports one.
+    pub module: Option<ModuleInfo>,
+    /// What drives the relays, and how that is known; `None` only before the device was first seen.
+    pub wiring: Option<(Wiring, WiringSource)>,
+    /// Relays A, B and C.
+    pub relays: BTreeMap<Relay, RelayState>,
+    /// The signals that can be wired in this chassis.
+    pub signals: BTreeMap<Signal, SignalState>,
+}
+
+/// A device as it is published.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeviceView {
+    /// `None` until the first poll has ended.
+    pub availability: Option<Availability>,
+    /// `None` until the device was first seen.
+    pub identity: Option<Identity>,
+    /// The error that stands now.
+    pub problem: Option<Problem>,
+    /// Notification events, as last reported.
+    pub events: Vec<EventState>,
+    /// The configured slots; with `slots = "auto"`, those that hold a relay module.
+    pub slots: BTreeMap<SlotId, SlotView>,
+    /// The kind of chassis. Once redundant it stays so: a second clock that vanishes is a fault of
+    /// the clock, not another wiring.
+    pub chassis: Option<ChassisKind>,
+}
+
+impl DeviceView {
+    /// Makes every relay and signal unknown, keeping its last known value: a stale NO would lie.
+    /// `seen_at` is when the device was last heard.
+    pub fn forget_states(&mut self, seen_at: Timestamp, now: Timestamp) {
+        for slot in self.slots.values_mut() {
+            for relay in slot
+                .relays
+                .values_mut()
+                .filter(|relay| relay.position != Position::Unknown)
+            {
+                relay.last = Some((relay.position, seen_at));
+                relay.position = Position::Unknown;
+                relay.provenance = Provenance::Unknown;
+                relay.cause = None;
+                relay.since = now;
+            }
+            for signal in slot
+                .signals
+                .values_mut()
+                .filter(|signal| signal.status != Status::Unknown)
+            {
+                signal.last = Some((signal.status, seen_at));
+                signal.status = Status::Unknown;
+                signal.provenance = Provenance::Unknown;
+                signal.detail.clear();
+                signal.since = now;
+            }
+        }
+    }
+
+    /// Says that the device is away: slots `offline`, relays and signals unknown.
+    pub fn go_offline(&mut self, seen_at: Timestamp, now: Timestamp) {
+        self.availability = Some(Availability::Offline);
+        for slot in self.slots.values_mut() {
+            slot.state = SlotState::Offline;
+        }
+        self.forget_states(seen_at, now);
+    }
+}
+
+impl SlotView {
+    /// A slot of which only the shape is known, not the state: before the first usable document.
+    pub fn unseen(
+        wiring: Option<(Wiring, WiringSource)>,
+        relays: impl IntoIterator<Item = Relay>,
+        signals: impl IntoIterator<Item = Signal>,
+        now: Timestamp,
+    ) -> SlotView {
+        let relay_state = |relay| RelayState {
+            position: Position::Unknown,
+            driven_by: wiring.map(|(wiring, _)| wiring.driver(relay)),
+            cause: None,
+            provenance: Provenance::Unknown,
+            since: now,
+            last: None,
+        };
+        let signal_state = SignalState {
+            status: Status::Unknown,
+            provenance: Provenance::Unknown,
+            since: now,
+            detail: Vec::new(),
+            last: None,
+        };
+        SlotView {
+            state: SlotState::Offline,
+            module: None,
+            wiring,
+            relays: relays
+                .into_iter()
+                .map(|relay| (relay, relay_state(relay)))
+                .collect(),
+            signals: signals
+                .into_iter()
+                .map(|signal| (signal, signal_state.clone()))
+                .collect(),
+        }
+    }
+}

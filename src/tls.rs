@@ -1,0 +1,279 @@
+//! TLS towards devices and brokers: one rustls configuration per trust setting, ring as the only provider.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+/// Whom to trust, and who we are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct ClientTls {
+    /// Whom to trust.
+    pub trust: Trust,
+    /// Our own certificate, where the server wants one.
+    pub identity: Option<Identity>,
+}
+
+/// Whose certificate is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum Trust {
+    /// One that a CA of this machine has signed.
+    #[default]
+    System,
+    /// One that a CA in this PEM file has signed.
+    Ca(PathBuf),
+    /// This very certificate, whatever its name and dates: its SHA-256.
+    Fingerprint(Fingerprint),
+    /// Any.
+    Insecure,
+}
+
+/// A certificate and its private key, as PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// SHA-256 of a certificate's DER form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of that certificate.
+    pub fn of(certificate: &CertificateDer<'_>) -> Fingerprint {
+        let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
+        let bytes = digest.as_ref().try_into().expect("a SHA-256 digest has 32 bytes");
+        Fingerprint(bytes)
+    }
+
+    /// Reads `sha256:` and 64 hexadecimal digits, with or without colons between the bytes, as browsers
+    /// and openssl print them. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Fingerprint> {
+        let digits: String = text.strip_prefix("sha256:").unwrap_or(text).replace(':', "");
+        if digits.len() != 64 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Fingerprint(bytes))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why a TLS configuration could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file that cannot be read or holds nothing of use.
+    #[error("cannot read {what} from {path}: {reason}")]
+    File {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// No CA is known on this machine.
+    #[error(
+        "this machine has no CA certificates; install the package ca-certificates, or set tls.ca or tls.fingerprint"
+    )]
+    NoSystemCa,
+    /// The certificate and key do not fit.
+    #[error("client certificate {certificate}: {reason}")]
+    Identity {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Makes ring the provider of the whole process. Call it first: two libraries' defaults would clash.
+pub fn install_provider() {
+    // An error only says that a provider is there already, as in tests that share a process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+impl ClientTls {
+    /// The rustls configuration for this setting.
+    ///
+    /// # Errors
+    /// When a file cannot be read or holds no certificate or key.
+    pub fn client_config(&self) -> Result<ClientConfig, TlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .expect("ring supports TLS 1.2 and 1.3");
+        let builder = match &self.trust {
+            Trust::System => builder.with_root_certificates(system_roots()?),
+            Trust::Ca(path) => builder.with_root_certificates(roots_of(path)?),
+            Trust::Fingerprint(pin) => {
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(Pinned {
+                        pin: Some(*pin),
+                        provider,
+                    }))
+            }
+            Trust::Insecure => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(Pinned { pin: None, provider })),
+        };
+        match &self.identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some(Identity { certificate, key }) => {
+                let chain = certificates(certificate)?;
+                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| TlsError::File {
+                    what: "a private key",
+                    path: key.clone(),
+                    reason: error.to_string(),
+                })?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| TlsError::Identity {
+                        certificate: certificate.clone(),
+                        reason: error.to_string(),
+                    })
+            }
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let fail = |reason: String| TlsError::File {
+        what: "a certificate",
+        path: path.to_owned(),
+        reason,
+    };
+    let found = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| fail(error.to_string()))?;
+    if found.is_empty() {
+        Err(fail("no certificate in it".to_owned()))
+    } else {
+        Ok(found)
+    }
+}
+
+fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots.add(certificate).map_err(|error| TlsError::File {
+            what: "a CA certificate",
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(roots)
+}
+
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    // Single files that cannot be read are no reason to refuse the others.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        Err(TlsError::NoSystemCa)
+    } else {
+        Ok(roots)
+    }
+}
+
+/// Accepts the certificate of that fingerprint, or any where none is given. Whoever presents it must
+/// still prove to hold its key.
+#[derive(Debug)]
+struct Pinned {
+    pin: Option<Fingerprint>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found = Fingerprint::of(end_entity);
+        match self.pin {
+            Some(pin) if pin != found => Err(rustls::Error::General(format!(
+                "the certificate's fingerprint is {found}, the configured one is {pin}"
+            ))),
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_is_read_as_tools_print_it() {
+        let printed = Fingerprint::of(&CertificateDer::from(vec![1, 2, 3])).to_string();
+        let with_colons: Vec<_> = printed["sha256:".len()..]
+            .as_bytes()
+            .chunks(2)
+            .map(|c| String::from_utf8_lossy(c).to_uppercase())
+            .collect();
+        assert_eq!(
+            Fingerprint::parse(&printed),
+            Fingerprint::parse(&with_colons.join(":"))
+        );
+        assert!(Fingerprint::parse(&printed).is_some());
+        for bad in ["", "sha256:", "sha1:00", &printed[..70], &format!("{printed}00")] {
+            assert_eq!(Fingerprint::parse(bad), None, "{bad}");
+        }
+    }
+}
