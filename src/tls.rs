@@ -31,6 +31,8 @@ pub enum Trust {
     Fingerprint(Fingerprint),
     /// Any.
     Insecure,
+    /// None at all: for connections that are never TLS.
+    None,
 }
 
 /// A certificate and its private key, as PEM files.
@@ -122,6 +124,7 @@ impl ClientTls {
             .expect("ring supports TLS 1.2 and 1.3");
         let builder = match &self.trust {
             Trust::System => builder.with_root_certificates(system_roots()?),
+            Trust::None => builder.with_root_certificates(RootCertStore::empty()),
             Trust::Ca(path) => builder.with_root_certificates(roots_of(path)?),
             Trust::Fingerprint(pin) => {
                 builder

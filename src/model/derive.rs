@@ -50,6 +50,9 @@ pub fn slots(
         };
         (id.clone(), poll.slot_view(wiring))
     };
+    if !snapshot.chassis_seen {
+        return unseen(watched, old, now);
+    }
     match watched {
         Slots::Listed(listed) => listed.iter().map(|(id, wiring)| view(id, *wiring)).collect(),
         Slots::Auto => {
@@ -60,6 +63,32 @@ pub fn slots(
             found.chain(known).map(|id| view(id, None)).collect()
         }
     }
+}
+
+/// The slots before a document has shown any: those that are configured, or were known before, all unknown.
+pub fn unseen(
+    watched: &Slots,
+    old: &BTreeMap<SlotId, SlotView>,
+    now: Timestamp,
+) -> BTreeMap<SlotId, SlotView> {
+    let mut slots = old.clone();
+    if let Slots::Listed(listed) = watched {
+        for (id, wiring) in listed {
+            slots.entry(id.clone()).or_insert_with(|| {
+                let wired = wiring
+                    .iter()
+                    .flat_map(|wiring| Relay::ALL.map(|relay| wiring.driver(relay)));
+                SlotView::unseen(
+                    wiring.map(|w| (w, WiringSource::Configured)),
+                    Relay::ALL,
+                    wired,
+                    now,
+                )
+            });
+        }
+    }
+    slots.values_mut().for_each(|slot| slot.forget_states(now, now));
+    slots
 }
 
 /// One slot in one poll.

@@ -13,6 +13,7 @@ pub mod problem;
 pub mod relay;
 pub mod signal;
 pub mod snapshot;
+pub mod update;
 pub mod view;
 
 pub use diff::{Change, SlotInfo, diff};
@@ -23,6 +24,7 @@ pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{ChassisKind, Position, Relay, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
+pub use update::Update;
 pub use view::{Availability, DeviceView, SlotState, SlotView};
 
 use serde::Serialize;

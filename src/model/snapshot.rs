@@ -13,6 +13,8 @@ pub struct Snapshot {
     pub rsc: Option<Rsc>,
     /// Notification events, in the device's order.
     pub events: Vec<EventState>,
+    /// Whether the document shows the slots at all. Where it does not, nothing is said about any of them.
+    pub chassis_seen: bool,
     /// Every slot of the chassis, and the model of the module in it.
     pub slots: Vec<(SlotId, Module)>,
     /// Relay modules, by slot.
@@ -130,6 +132,11 @@ impl Snapshot {
             .map(|(_, module)| module)
     }
 
+    /// Major version of the REST API (10 of `10.21.016`).
+    pub fn api_major(&self) -> Option<u32> {
+        self.identity.api_version.as_deref().and_then(major_version)
+    }
+
     /// The kind of chassis that this document shows: redundant with a changeover unit or a second clock fitted.
     pub fn chassis_kind(&self) -> ChassisKind {
         let second_clock = self
@@ -141,4 +148,10 @@ impl Snapshot {
             ChassisKind::SingleClock
         }
     }
+}
+
+/// 10 of `10.21.016` and of `LANTIME REST API V10.21.016`.
+pub fn major_version(text: &str) -> Option<u32> {
+    let start = text.find(|c: char| c.is_ascii_digit())?;
+    text[start..].split('.').next()?.parse().ok()
 }

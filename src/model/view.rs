@@ -91,46 +91,44 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
-    /// Makes every relay and signal unknown, keeping its last known value: a stale NO would lie.
-    /// `seen_at` is when the device was last heard.
-    pub fn forget_states(&mut self, seen_at: Timestamp, now: Timestamp) {
-        for slot in self.slots.values_mut() {
-            for relay in slot
-                .relays
-                .values_mut()
-                .filter(|relay| relay.position != Position::Unknown)
-            {
-                relay.last = Some((relay.position, seen_at));
-                relay.position = Position::Unknown;
-                relay.provenance = Provenance::Unknown;
-                relay.cause = None;
-                relay.since = now;
-            }
-            for signal in slot
-                .signals
-                .values_mut()
-                .filter(|signal| signal.status != Status::Unknown)
-            {
-                signal.last = Some((signal.status, seen_at));
-                signal.status = Status::Unknown;
-                signal.provenance = Provenance::Unknown;
-                signal.detail.clear();
-                signal.since = now;
-            }
-        }
-    }
-
     /// Says that the device is away: slots `offline`, relays and signals unknown.
     pub fn go_offline(&mut self, seen_at: Timestamp, now: Timestamp) {
         self.availability = Some(Availability::Offline);
         for slot in self.slots.values_mut() {
             slot.state = SlotState::Offline;
+            slot.forget_states(seen_at, now);
         }
-        self.forget_states(seen_at, now);
     }
 }
 
 impl SlotView {
+    /// Makes every relay and signal unknown, keeping its last known value: a stale NO would lie.
+    /// `seen_at` is when the device was last heard.
+    pub fn forget_states(&mut self, seen_at: Timestamp, now: Timestamp) {
+        for relay in self
+            .relays
+            .values_mut()
+            .filter(|relay| relay.position != Position::Unknown)
+        {
+            relay.last = Some((relay.position, seen_at));
+            relay.position = Position::Unknown;
+            relay.provenance = Provenance::Unknown;
+            relay.cause = None;
+            relay.since = now;
+        }
+        for signal in self
+            .signals
+            .values_mut()
+            .filter(|signal| signal.status != Status::Unknown)
+        {
+            signal.last = Some((signal.status, seen_at));
+            signal.status = Status::Unknown;
+            signal.provenance = Provenance::Unknown;
+            signal.detail.clear();
+            signal.since = now;
+        }
+    }
+
     /// A slot of which only the shape is known, not the state: before the first usable document.
     pub fn unseen(
         wiring: Option<(Wiring, WiringSource)>,

@@ -1,0 +1,295 @@
+//! The device task: sole owner of one device's client, its last snapshot and what is published of it.
+//!
+//! It polls, turns each answer into a view, and sends what has changed. It knows no topic and no broker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::rest::client::{Answer, Paths};
+use super::rest::status::{self, Entry, Reading};
+use super::rest::{Profiles, RestClient, RestError};
+use super::schedule::Schedule;
+use crate::config;
+use crate::model::derive::{RelayEvents, Slots, slots, unseen};
+use crate::model::{
+    Availability, ChassisKind, DeviceId, DeviceView, HttpStats, Operation, Problem, Signal, SlotId, SlotView,
+    Snapshot, Update, diff,
+};
+
+/// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
+pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
+/// How often the HTTP statistics are published, at most.
+const STATS_EVERY: Duration = Duration::from_secs(10);
+
+/// Everything that the task needs.
+#[derive(Debug)]
+pub struct DeviceTask {
+    id: DeviceId,
+    client: RestClient,
+    profiles: Profiles,
+    schedule: Schedule,
+    slots: Slots,
+    offline_after: u32,
+    updates: mpsc::Sender<Update>,
+    /// What is published of the device; nothing yet at the beginning.
+    view: DeviceView,
+    /// What an earlier run published, before the first answer.
+    remembered: BTreeMap<SlotId, SlotView>,
+    snapshot: Option<Snapshot>,
+    failures: u32,
+    stats: HttpStats,
+    stats_sent: Option<Instant>,
+    reported: BTreeSet<String>,
+}
+
+impl DeviceTask {
+    /// A task for that device. `remembered` are the slots that an earlier run published: they are shown as
+    /// unknown as long as the device has not answered, since what stands at the broker may be stale.
+    pub fn new(
+        device: &config::Device,
+        client: RestClient,
+        profiles: Profiles,
+        schedule: Schedule,
+        remembered: BTreeMap<SlotId, SlotView>,
+        updates: mpsc::Sender<Update>,
+    ) -> DeviceTask {
+        DeviceTask {
+            id: device.id.clone(),
+            client,
+            profiles,
+            schedule,
+            slots: device.slots.clone(),
+            offline_after: device.offline_after,
+            updates,
+            view: DeviceView::default(),
+            remembered,
+            snapshot: None,
+            failures: 0,
+            stats: HttpStats::default(),
+            stats_sent: None,
+            reported: BTreeSet::new(),
+        }
+    }
+
+    /// Polls until `stop`, or until nobody takes the updates any more.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut next = self.schedule.first();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(next) => {}
+            }
+            let result = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                result = self.poll() => result,
+            };
+            let refused = matches!(&result, Err(error) if error.report.kind.is_refusal());
+            let failed = result.is_err();
+            if self.take(result).await.is_err() {
+                return;
+            }
+            let now = Instant::now();
+            next = match (refused, failed) {
+                (true, _) => now + REFUSAL_PAUSE,
+                (false, true) => self.schedule.after_failure(now),
+                (false, false) => {
+                    let (next, missed) = self.schedule.after_success(now);
+                    if missed > 0 {
+                        tracing::debug!(device = %self.id, missed, "polls skipped: the last one took too long");
+                    }
+                    next
+                }
+            };
+        }
+    }
+
+    /// One request, read.
+    async fn poll(&mut self) -> Result<(Reading, Duration), RestError> {
+        // The answer is needed to know the profile, the profile to ask: the paths are those of the profile
+        // that read the last answer, and before the first, of the newest.
+        let version = self.snapshot.as_ref().and_then(|snapshot| snapshot.api_major());
+        let profile = self.profiles.for_version(version).clone();
+        let paths = Paths {
+            status: &profile.status.path,
+            token: &profile.token.path,
+            token_pointer: &profile.token.pointer,
+        };
+        let Answer { body, round_trip } = self.client.status(paths).await?;
+        match status::read(&body, &self.profiles, self.client.url()) {
+            Ok(reading) => Ok((reading, round_trip)),
+            Err(error) => {
+                let url = format!("{}{}", self.client.url(), profile.status.path);
+                Err(RestError::decode(Operation::Poll, &url, &error, &body))
+            }
+        }
+    }
+
+    async fn take(&mut self, result: Result<(Reading, Duration), RestError>) -> Result<(), Gone> {
+        let now = Timestamp::now();
+        match result {
+            Ok((reading, round_trip)) => {
+                self.stats.succeeded(round_trip, now);
+                self.succeeded(reading, now).await?;
+            }
+            Err(error) => {
+                self.stats.failed();
+                self.failed(error, now).await?;
+            }
+        }
+        if self.stats_sent.is_none_or(|sent| sent.elapsed() >= STATS_EVERY) {
+            self.stats_sent = Some(Instant::now());
+            let summary = self.stats.summary();
+            self.send(Update::HttpStats {
+                device: self.id.clone(),
+                summary,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn succeeded(&mut self, reading: Reading, now: Timestamp) -> Result<(), Gone> {
+        self.failures = 0;
+        let is_online = self.view.availability == Some(Availability::Online) && self.view.problem.is_none();
+        if is_online && self.snapshot.as_ref() == Some(&reading.snapshot) {
+            return Ok(());
+        }
+        let first = self.snapshot.is_none();
+        self.report(&reading);
+        let view = self.next_view(&reading.snapshot, now);
+        if first {
+            let firmware = reading.snapshot.identity.firmware.as_deref().unwrap_or("unknown");
+            let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
+            tracing::info!(device = %self.id, firmware, ?slots, "device is online");
+            if slots.is_empty() {
+                tracing::warn!(device = %self.id, "no slot holds a relay module; list the slots in the configuration if it has one");
+            }
+        } else if !is_online {
+            tracing::info!(device = %self.id, "device answers again");
+        }
+        let profile = self.profiles.for_version(reading.snapshot.api_major());
+        if reading
+            .snapshot
+            .identity
+            .firmware
+            .as_deref()
+            .is_some_and(|firmware| profile.has_tokens(firmware))
+        {
+            self.client.use_tokens();
+        }
+        self.snapshot = Some(reading.snapshot);
+        self.publish(view).await?;
+        if first {
+            self.send(Update::Settled {
+                device: self.id.clone(),
+            })
+            .await
+        } else {
+            Ok(())
+        }
+    }
+
+    fn next_view(&self, snapshot: &Snapshot, now: Timestamp) -> DeviceView {
+        let known = if self.snapshot.is_none() {
+            &self.remembered
+        } else {
+            &self.view.slots
+        };
+        let was_redundant = self.view.chassis == Some(ChassisKind::Redundant)
+            || known.values().any(|slot| slot.signals.contains_key(&Signal::Rsc));
+        let chassis = if was_redundant {
+            ChassisKind::Redundant
+        } else {
+            snapshot.chassis_kind()
+        };
+        DeviceView {
+            availability: Some(Availability::Online),
+            identity: Some(snapshot.identity.clone()),
+            problem: None,
+            events: snapshot.events.clone(),
+            slots: slots(snapshot, chassis, &self.slots, &RelayEvents::new(), known, now),
+            chassis: Some(chassis),
+        }
+    }
+
+    /// Says once what could not be understood, and which entries of the profile find nothing.
+    fn report(&mut self, reading: &Reading) {
+        for note in &reading.snapshot.notes {
+            if self.reported.len() < MAX_REPORTED && self.reported.insert(note.clone()) {
+                tracing::warn!(device = %self.id, "status document: {note}");
+            }
+        }
+        for Entry {
+            name, slot, found, ..
+        } in &reading.entries
+        {
+            let key = format!("{name} {slot}");
+            if found.is_none() && self.reported.insert(key) {
+                let profile = &reading.snapshot.identity.profile;
+                tracing::info!(device = %self.id, %slot, "entry {name} of API profile {profile} finds nothing");
+            }
+        }
+    }
+
+    async fn failed(&mut self, error: RestError, now: Timestamp) -> Result<(), Gone> {
+        self.failures = self.failures.saturating_add(1);
+        let is_refused = error.report.kind.is_refusal();
+        let mut view = self.view.clone();
+        let is_known = view
+            .problem
+            .as_ref()
+            .is_some_and(|known| known.error.is_same(&error.report));
+        if !is_known {
+            let (kind, remedy) = (error.report.kind, &error.report.remedy);
+            tracing::warn!(device = %self.id, %kind, remedy, "poll failed: {}", error.report.message);
+            let first_at = view.problem.as_ref().map_or(now, |standing| standing.first_at);
+            view.problem = Some(Problem {
+                operation: error.operation,
+                error: error.report,
+                first_at,
+            });
+        }
+        if self.snapshot.is_none() && view.slots.is_empty() {
+            view.slots = unseen(&self.slots, &self.remembered, now);
+        }
+        // After a refusal nothing is asked for minutes: what stands would be stale all that time.
+        let is_offline = self.failures >= self.offline_after || is_refused;
+        if is_offline && view.availability != Some(Availability::Offline) {
+            tracing::error!(device = %self.id, failures = self.failures, "device is offline");
+            view.go_offline(self.stats.last_success().unwrap_or(now), now);
+        }
+        self.publish(view).await
+    }
+
+    async fn publish(&mut self, view: DeviceView) -> Result<(), Gone> {
+        let changes = diff(&self.view, &view);
+        self.view = view;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.send(Update::Device {
+            device: self.id.clone(),
+            changes,
+        })
+        .await
+    }
+
+    /// Waits while the channel is full: the publisher always drains it, whatever the broker does.
+    async fn send(&self, update: Update) -> Result<(), Gone> {
+        self.updates.send(update).await.map_err(|_| Gone)
+    }
+}
+
+/// Most texts of a device that are remembered as reported.
+const MAX_REPORTED: usize = 256;
+
+/// Nobody takes the updates any more: the bridge is stopping.
+#[derive(Debug)]
+struct Gone;

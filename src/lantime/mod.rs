@@ -1,0 +1,7 @@
+//! The only place that knows Meinberg's interfaces.
+//!
+//! [`rest`] speaks the REST API; [`device`] is the task that owns everything about one device.
+
+pub mod device;
+pub mod rest;
+pub mod schedule;

@@ -1,0 +1,334 @@
+//! Asks one device: login, limits, time-outs. Knows nothing of what the answer means.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Method, RequestBuilder, Response};
+
+use super::error::RestError;
+use crate::config::{Auth, Device, Proxy, Secret};
+use crate::model::{ErrorKind, Operation};
+use crate::tls::{ClientTls, TlsError, Trust};
+
+/// Largest answer that is read; real ones have 20 to 31 KB.
+pub const MAX_BODY: usize = 8 * 1024 * 1024;
+/// Longest API token that is taken; seen are some 64 hexadecimal digits.
+const MAX_TOKEN: usize = 4096;
+
+/// Why there can be no HTTP client with these settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The TLS settings do not work.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The proxy's URL, or the machine, does not allow a client.
+    #[error("cannot make an HTTP client: {0}")]
+    Build(String),
+}
+
+/// One HTTP client per way of connecting, shared by all devices that are reached in the same way: a client
+/// of its own for each of 1,000 devices would take 110 MB.
+#[derive(Debug, Default)]
+pub struct HttpClients {
+    clients: HashMap<(ClientTls, Proxy, Duration), reqwest::Client>,
+}
+
+impl HttpClients {
+    /// The client for this device.
+    ///
+    /// # Errors
+    /// When a CA file cannot be read, or the proxy's URL is not one.
+    pub fn for_device(&mut self, device: &Device) -> Result<reqwest::Client, ClientError> {
+        // A machine without any CA file must still reach devices by http.
+        let https = device.url.starts_with("https:");
+        let tls = if https {
+            device.tls.clone()
+        } else {
+            ClientTls {
+                trust: Trust::None,
+                identity: None,
+            }
+        };
+        let key = (tls, device.proxy.clone(), device.connect_timeout);
+        if let Some(client) = self.clients.get(&key) {
+            return Ok(client.clone());
+        }
+        let client = build(&key.0, &key.1, key.2)?;
+        self.clients.insert(key, client.clone());
+        Ok(client)
+    }
+}
+
+fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<reqwest::Client, ClientError> {
+    // A machine without any CA file must still reach devices by http.
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls.client_config()?)
+        .tls_info(true)
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(connect_timeout)
+        .pool_max_idle_per_host(1)
+        .user_agent(concat!("lantime2mqtt/", env!("CARGO_PKG_VERSION")));
+    let builder = match proxy {
+        Proxy::Bypass => builder.no_proxy(),
+        Proxy::System => builder,
+        Proxy::Url(url) => {
+            builder.proxy(reqwest::Proxy::all(url).map_err(|error| build_error(error.without_url()))?)
+        }
+    };
+    builder.build().map_err(build_error)
+}
+
+fn build_error(error: reqwest::Error) -> ClientError {
+    ClientError::Build(error.to_string())
+}
+
+/// A device's answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The body.
+    pub body: Bytes,
+    /// From the request to the last byte.
+    pub round_trip: Duration,
+}
+
+/// The REST API of one device.
+#[derive(Debug)]
+pub struct RestClient {
+    http: reqwest::Client,
+    url: String,
+    username: String,
+    password: Secret,
+    timeout: Duration,
+    auth: Auth,
+    login: Login,
+}
+
+/// What has been found out about how this device wants us to log in.
+#[derive(Debug)]
+enum Login {
+    Basic,
+    /// Ask for a token first.
+    Token,
+    Bearer(Secret),
+}
+
+/// Where the API is, as the profile says.
+#[derive(Debug, Clone, Copy)]
+pub struct Paths<'a> {
+    /// Of the status document.
+    pub status: &'a str,
+    /// Of API tokens.
+    pub token: &'a str,
+    /// The token in the answer, as a JSON pointer.
+    pub token_pointer: &'a str,
+}
+
+impl RestClient {
+    /// The API of that device, through that client.
+    pub fn new(http: reqwest::Client, device: &Device) -> RestClient {
+        RestClient {
+            http,
+            url: device.url.clone(),
+            username: device.username.clone(),
+            password: device.password.clone(),
+            timeout: device.timeout,
+            auth: device.auth,
+            login: if device.auth == Auth::Bearer {
+                Login::Token
+            } else {
+                Login::Basic
+            },
+        }
+    }
+
+    /// The device's URL; also that of its web interface.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// With `auth = "auto"`: from now on logs in with a token, since this firmware has them.
+    pub fn use_tokens(&mut self) {
+        if self.auth == Auth::Auto && matches!(self.login, Login::Basic) {
+            self.login = Login::Token;
+        }
+    }
+
+    /// Asks for the status document. A token that is refused is renewed once.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or none with status 200.
+    pub async fn status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
+        let was_fresh = match self.login {
+            Login::Token => {
+                self.renew_token(paths).await?;
+                true
+            }
+            Login::Basic | Login::Bearer(_) => false,
+        };
+        let result = self.get_status(paths).await;
+        let refused = matches!(&result, Err(error) if error.report.kind == ErrorKind::Unauthorized);
+        if !refused || !matches!(self.login, Login::Bearer(_)) {
+            return result;
+        }
+        if was_fresh {
+            // The device issues tokens but does not take them.
+            self.give_up_tokens();
+        } else {
+            self.renew_token(paths).await?;
+        }
+        if matches!(self.login, Login::Token) {
+            result
+        } else {
+            self.get_status(paths).await
+        }
+    }
+
+    async fn get_status(&self, paths: Paths<'_>) -> Result<Answer, RestError> {
+        let started = Instant::now();
+        let url = format!("{}{}", self.url, paths.status);
+        let request = self.http.request(Method::GET, &url).timeout(self.timeout);
+        let request = match &self.login {
+            Login::Bearer(token) => request.header(AUTHORIZATION, bearer(token)),
+            Login::Basic | Login::Token => self.basic(request),
+        };
+        let body = send(request, Operation::Poll, &url).await?;
+        Ok(Answer {
+            body,
+            round_trip: started.elapsed(),
+        })
+    }
+
+    async fn renew_token(&mut self, paths: Paths<'_>) -> Result<(), RestError> {
+        let url = format!("{}{}", self.url, paths.token);
+        let request = self.basic(self.http.request(Method::PUT, &url).timeout(self.timeout));
+        let result = send(request, Operation::Token, &url)
+            .await
+            .and_then(|body| token(&body, &url, paths));
+        match result {
+            Ok(token) => {
+                self.login = Login::Bearer(token);
+                Ok(())
+            }
+            // With "auto" a device that has no tokens after all is asked with Basic; a refusal stays one.
+            Err(error) if self.auth == Auth::Auto && is_no_token(error.report.kind) => {
+                tracing::debug!(url, kind = %error.report.kind, "no API token to be had, staying with Basic");
+                self.give_up_tokens();
+                Ok(())
+            }
+            Err(error) => {
+                self.login = Login::Token;
+                Err(error)
+            }
+        }
+    }
+
+    fn give_up_tokens(&mut self) {
+        if self.auth == Auth::Auto {
+            self.auth = Auth::Basic;
+            self.login = Login::Basic;
+        } else {
+            self.login = Login::Token;
+        }
+    }
+
+    fn basic(&self, request: RequestBuilder) -> RequestBuilder {
+        request.basic_auth(&self.username, Some(self.password.expose()))
+    }
+}
+
+/// Answers to the question for a token that say: there are none.
+fn is_no_token(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound | ErrorKind::HttpStatus | ErrorKind::Decode
+    )
+}
+
+fn bearer(token: &Secret) -> HeaderValue {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
+        .expect("a token is checked for what a header may hold when it is read");
+    value.set_sensitive(true);
+    value
+}
+
+fn token(body: &[u8], url: &str, paths: Paths<'_>) -> Result<Secret, RestError> {
+    let fail = |reason: &str| {
+        // The answer itself is not shown: it may hold a token.
+        RestError::new(
+            Operation::Token,
+            ErrorKind::Decode,
+            url,
+            format!("no token in the answer: {reason}"),
+        )
+    };
+    let answer: serde_json::Value = serde_json::from_slice(body).map_err(|_| fail("it is not JSON"))?;
+    let token = answer
+        .pointer(paths.token_pointer)
+        .and_then(serde_json::Value::as_str);
+    let token = token.ok_or_else(|| fail(&format!("nothing at {}", paths.token_pointer)))?;
+    if token.is_empty() || token.len() > MAX_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(fail("it holds characters that no token has"));
+    }
+    Ok(Secret::new(token))
+}
+
+async fn send(request: RequestBuilder, operation: Operation, url: &str) -> Result<Bytes, RestError> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| RestError::request(operation, url, error))?;
+    let status = response.status();
+    if status.as_u16() == 200 {
+        return read(response, operation, url).await;
+    }
+    let location = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    // Whatever cannot be read of an error's body does not matter.
+    let body = read(response, operation, url).await.unwrap_or_default();
+    Err(RestError::status(
+        operation,
+        status.as_u16(),
+        url,
+        location.as_deref(),
+        &body,
+    ))
+}
+
+/// Reads a body and refuses it, while it streams, beyond [`MAX_BODY`].
+async fn read(mut response: Response, operation: Operation, url: &str) -> Result<Bytes, RestError> {
+    let too_large = || {
+        let message = format!("the answer is larger than {MAX_BODY} bytes");
+        RestError::new(operation, ErrorKind::TooLarge, url, message)
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if announced > MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    let mut next = async || {
+        response
+            .chunk()
+            .await
+            .map_err(|error| RestError::request(operation, url, error))
+    };
+    let Some(first) = next().await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() as u64 == announced {
+        return Ok(first);
+    }
+    let mut body = BytesMut::with_capacity((announced as usize).max(2 * first.len()));
+    body.extend_from_slice(&first);
+    while let Some(chunk) = next().await? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

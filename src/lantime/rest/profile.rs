@@ -1,0 +1,352 @@
+//! API profiles: what is assumed of the vendor's JSON, as data.
+//!
+//! A profile covers one API generation. Each entry says whether it was `seen` on a device or is assumed, so
+//! that a guess never looks like a fact, and a user mends a wrong one with a text editor.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+/// The profiles that are part of the program, oldest API first.
+const BUILT_IN: [&str; 3] = [
+    include_str!("../../../config/profiles/api-10.toml"),
+    include_str!("../../../config/profiles/api-16.toml"),
+    include_str!("../../../config/profiles/api-20.toml"),
+];
+
+/// Where things are in one API generation.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Name (`api-10`).
+    pub name: String,
+    /// The first major API version that it covers; it ends where the next profile begins.
+    pub from_api: u32,
+    /// The status document.
+    pub status: Location,
+    /// API tokens.
+    pub token: Token,
+    /// Clock modules.
+    pub clock: ClockStrings,
+    /// Relay modules.
+    pub relay_module: RelayModuleEntries,
+    /// The changeover unit.
+    pub rsc: RscEntries,
+}
+
+/// A path of the REST API.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    /// With its leading slash.
+    pub path: String,
+    /// Whether it was seen on a device.
+    pub seen: bool,
+}
+
+/// How to get an API token.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// With its leading slash.
+    pub path: String,
+    /// The token in the answer.
+    pub pointer: String,
+    /// The first firmware that has it.
+    pub from_firmware: String,
+    /// Whether it was seen on a device.
+    pub seen: bool,
+}
+
+/// Texts that mean the same.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Texts {
+    /// The texts, compared without regard to case and surrounding blanks.
+    pub values: Vec<String>,
+    /// Whether they were seen on a device.
+    pub seen: bool,
+}
+
+impl Texts {
+    /// Whether `text` is one of them.
+    pub fn contain(&self, text: &str) -> bool {
+        is_one_of(&self.values, text)
+    }
+}
+
+/// What the `clock` of a clock module may say; any other text is `unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockStrings {
+    /// Texts for a clock that is synchronous.
+    pub synchronized: Texts,
+    /// Texts for one that is not.
+    pub not_synchronized: Texts,
+}
+
+/// What a relay module tells, with pointers that start at the module's own object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RelayModuleEntries {
+    /// Model names by which relay modules are found.
+    pub models: Texts,
+    /// Position of relay A.
+    pub relay_a: Contact,
+    /// Position of relay B.
+    pub relay_b: Contact,
+    /// Position of relay C.
+    pub relay_c: Contact,
+    /// Supervision of the pulse per second.
+    pub pps: Supervision,
+    /// Supervision of 10 MHz.
+    #[serde(rename = "10mhz")]
+    pub ten_mhz: Supervision,
+}
+
+/// Where a contact's position stands, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// JSON pointer (RFC 6901) into the module's object.
+    pub pointer: String,
+    /// Texts for NO, normal.
+    pub no: Vec<String>,
+    /// Texts for NC, fault.
+    pub nc: Vec<String>,
+    /// Whether it was seen on a device.
+    pub seen: bool,
+}
+
+/// Where a supervised signal's state stands, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Supervision {
+    /// JSON pointer (RFC 6901) into the module's object.
+    pub pointer: String,
+    /// Texts for a signal that is as it should be.
+    pub ok: Vec<String>,
+    /// Texts for one that failed.
+    pub fail: Vec<String>,
+    /// Whether it was seen on a device.
+    pub seen: bool,
+}
+
+/// The changeover unit, with pointers that start at its module's object.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RscEntries {
+    /// Model names by which it is found.
+    pub models: Texts,
+    /// Automatic or manual.
+    pub mode: Pointer,
+}
+
+/// A text that is passed on as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pointer {
+    /// JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// Whether it was seen on a device.
+    pub seen: bool,
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The file cannot be read.
+    #[error("cannot read the API profile {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: std::io::Error,
+    },
+    /// The text is not a profile.
+    #[error("{origin} is not an API profile: {reason}")]
+    Parse {
+        /// The file, or the built-in profile.
+        origin: String,
+        /// What is wrong, with line and column where it is a matter of syntax.
+        reason: String,
+    },
+}
+
+impl Profile {
+    /// Reads a profile.
+    ///
+    /// # Errors
+    /// When the text is not TOML, lacks an entry, has one too many, or a path or pointer does not begin with `/`.
+    pub fn parse(text: &str, origin: &str) -> Result<Profile, ProfileError> {
+        let fail = |reason: String| ProfileError::Parse {
+            origin: origin.to_owned(),
+            reason,
+        };
+        let profile: Profile = toml::from_str(text).map_err(|error| fail(error.to_string()))?;
+        for (entry, pointer) in profile.pointers() {
+            if !pointer.starts_with('/') {
+                return Err(fail(format!("{entry} = {pointer:?} must begin with \"/\"")));
+            }
+        }
+        if firmware_version(&profile.token.from_firmware).is_none() {
+            let value = &profile.token.from_firmware;
+            return Err(fail(format!(
+                "token.from_firmware = {value:?} is no version such as \"7.08\""
+            )));
+        }
+        Ok(profile)
+    }
+
+    /// Reads a profile file.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a profile.
+    pub fn from_file(path: &Path) -> Result<Profile, ProfileError> {
+        let text = std::fs::read_to_string(path).map_err(|reason| ProfileError::Read {
+            path: path.to_owned(),
+            reason,
+        })?;
+        Profile::parse(&text, &path.display().to_string())
+    }
+
+    fn pointers(&self) -> [(&'static str, &str); 9] {
+        let module = &self.relay_module;
+        [
+            ("status.path", &self.status.path),
+            ("token.path", &self.token.path),
+            ("token.pointer", &self.token.pointer),
+            ("relay_module.relay_a.pointer", &module.relay_a.pointer),
+            ("relay_module.relay_b.pointer", &module.relay_b.pointer),
+            ("relay_module.relay_c.pointer", &module.relay_c.pointer),
+            ("relay_module.pps.pointer", &module.pps.pointer),
+            ("relay_module.10mhz.pointer", &module.ten_mhz.pointer),
+            ("rsc.mode.pointer", &self.rsc.mode.pointer),
+        ]
+    }
+
+    /// Whether that firmware issues API tokens, as far as is known.
+    pub fn has_tokens(&self, firmware: &str) -> bool {
+        let needed = firmware_version(&self.token.from_firmware);
+        firmware_version(firmware).is_some_and(|version| Some(version) >= needed)
+    }
+}
+
+/// Which profile reads a device: one that is fixed, or one by the version that each answer states.
+#[derive(Debug, Clone)]
+pub struct Profiles(Vec<Arc<Profile>>);
+
+impl Profiles {
+    /// All built-in profiles: the version in the answer decides.
+    pub fn built_in() -> Profiles {
+        let parse =
+            |text: &&str| Profile::parse(text, "a built-in profile").expect("a test parses each of them");
+        Profiles(BUILT_IN.iter().map(parse).map(Arc::new).collect())
+    }
+
+    /// This one, whatever the device says.
+    pub fn fixed(profile: Profile) -> Profiles {
+        Profiles(vec![Arc::new(profile)])
+    }
+
+    /// The built-in profile of that name.
+    pub fn named(name: &str) -> Option<Profiles> {
+        let Profiles(all) = Profiles::built_in();
+        all.into_iter()
+            .find(|profile| profile.name == name)
+            .map(|profile| Profiles(vec![profile]))
+    }
+
+    /// The names of the built-in profiles.
+    pub fn names() -> Vec<String> {
+        Profiles::built_in()
+            .0
+            .iter()
+            .map(|profile| profile.name.clone())
+            .collect()
+    }
+
+    /// The newest profile that begins at or below that major version. A version below all of them gets the
+    /// oldest, and an unknown one the newest.
+    pub fn for_version(&self, major: Option<u32>) -> &Arc<Profile> {
+        let Profiles(all) = self;
+        let (first, last) = (all.first(), all.last());
+        let chosen = match major {
+            Some(major) => all.iter().rfind(|profile| profile.from_api <= major).or(first),
+            None => last,
+        };
+        chosen.expect("a Profiles holds at least one")
+    }
+}
+
+/// The numbers of `fw_7.06.014-light` or `7.08`: 7, 6 and 14, or 7 and 8.
+pub fn firmware_version(text: &str) -> Option<Vec<u32>> {
+    let text = text.trim().strip_prefix("fw_").unwrap_or(text.trim());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    text[..end].split('.').map(|part| part.parse().ok()).collect()
+}
+
+/// Compares as devices are compared: case and surrounding blanks do not count.
+pub fn is_one_of(texts: &[String], text: &str) -> bool {
+    texts
+        .iter()
+        .any(|candidate| candidate.trim().eq_ignore_ascii_case(text.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_decides_the_profile() {
+        let profiles = Profiles::built_in();
+        let name = |major| profiles.for_version(major).name.clone();
+        assert_eq!(name(Some(9)), "api-10");
+        assert_eq!(name(Some(10)), "api-10");
+        assert_eq!(name(Some(15)), "api-10");
+        assert_eq!(name(Some(16)), "api-16");
+        assert_eq!(name(Some(99)), "api-20");
+        assert_eq!(name(None), "api-20");
+    }
+
+    #[test]
+    fn tokens_come_with_firmware_7_08() {
+        let profiles = Profiles::built_in();
+        let profile = profiles.for_version(Some(10));
+        for (firmware, has) in [
+            ("fw_7.06.014-light", false),
+            ("fw_7.08.012", true),
+            ("fw_7.10.008", true),
+            ("fw_8.00.001", true),
+            ("7.08", true),
+            ("", false),
+            ("rolling", false),
+        ] {
+            assert_eq!(profile.has_tokens(firmware), has, "{firmware}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_profile_says_what_is_wrong() {
+        let good = BUILT_IN[0];
+        let parse = |text: String| {
+            Profile::parse(&text, "mine.toml")
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(parse(good.replace("from_api", "from_apo")).contains("from_apo"));
+        assert!(
+            parse(good.replace("\"/relays/relay-a/state\"", "\"relays\""))
+                .contains("relay_module.relay_a.pointer")
+        );
+        assert!(
+            parse(good.replace("from_firmware = \"7.08\"", "from_firmware = \"new\""))
+                .contains("from_firmware")
+        );
+        assert!(parse(String::new()).starts_with("mine.toml is not an API profile"));
+    }
+}

@@ -1,0 +1,178 @@
+//! When a device is polled: on its own tick of a grid that all devices share, later after failures.
+//!
+//! Wake-ups, not bytes, are the cost of many devices: starts that are gathered into ticks take a third of
+//! the CPU time of starts that are spread evenly.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
+
+/// Distance of the shared ticks.
+pub const TICK: Duration = Duration::from_millis(20);
+/// Longest time over which the first polls are spread.
+pub const LONGEST_SPREAD: Duration = Duration::from_secs(5);
+/// Longest pause after failures, unless the poll interval itself is longer.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(15);
+
+/// The polls of one device.
+#[derive(Debug)]
+pub struct Schedule {
+    first: Instant,
+    interval: Duration,
+    jitter: Duration,
+    back_off: Option<ExponentialBackoff>,
+}
+
+impl Schedule {
+    /// Polls every `interval`, the first time at the `index`-th of `count` places that are spread over the
+    /// interval, counted from `origin`, which all devices share. Up to `jitter` is added at random to each.
+    pub fn new(
+        origin: Instant,
+        interval: Duration,
+        jitter: Duration,
+        index: usize,
+        count: usize,
+    ) -> Schedule {
+        let spread = interval.min(LONGEST_SPREAD);
+        let ticks = (spread.as_millis() / TICK.as_millis()).max(1) as usize;
+        let tick = index * ticks / count.max(1) % ticks;
+        let offset = TICK * u32::try_from(tick).expect("five seconds have few ticks");
+        Schedule {
+            first: origin + offset,
+            interval,
+            jitter,
+            back_off: None,
+        }
+    }
+
+    /// When the first poll begins.
+    pub fn first(&self) -> Instant {
+        self.first
+    }
+
+    /// When the next poll after one that went well begins, and how many places it missed.
+    pub fn after_success(&mut self, now: Instant) -> (Instant, u32) {
+        self.back_off = None;
+        self.next_place(now)
+    }
+
+    /// When to try again after a failure: first after the interval, then ever later up to 15 s.
+    pub fn after_failure(&mut self, now: Instant) -> Instant {
+        let interval = self.interval;
+        let back_off = self.back_off.get_or_insert_with(|| {
+            ExponentialBuilder::default()
+                .with_jitter()
+                .with_min_delay(interval)
+                .with_max_delay(LONGEST_BACK_OFF.max(interval))
+                .without_max_times()
+                .build()
+        });
+        // Jitter adds up to the delay itself; the cap is on the sum.
+        let delay = back_off
+            .next()
+            .unwrap_or(LONGEST_BACK_OFF)
+            .min(LONGEST_BACK_OFF.max(interval));
+        self.at_tick(now + delay)
+    }
+
+    /// The first place on the device's own grid after `now`.
+    fn next_place(&self, now: Instant) -> (Instant, u32) {
+        let Some(past) = now.checked_duration_since(self.first) else {
+            return (self.first, 0);
+        };
+        let places = past.as_nanos() / self.interval.as_nanos().max(1) + 1;
+        let places = u32::try_from(places).unwrap_or(u32::MAX);
+        let place = self.first + self.interval * places;
+        let random = self.jitter.mul_f64(fastrand::f64());
+        (
+            if self.jitter.is_zero() {
+                place
+            } else {
+                self.at_tick(place + random)
+            },
+            places.saturating_sub(1),
+        )
+    }
+
+    /// The first shared tick at or after `time`.
+    fn at_tick(&self, time: Instant) -> Instant {
+        let Some(past) = time.checked_duration_since(self.first) else {
+            return self.first;
+        };
+        let ticks = past.as_nanos().div_ceil(TICK.as_nanos());
+        self.first + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn schedule(origin: Instant, index: usize, count: usize) -> Schedule {
+        Schedule::new(origin, SECOND, Duration::ZERO, index, count)
+    }
+
+    #[test]
+    fn first_polls_are_spread_over_the_interval_and_gathered_in_ticks() {
+        let origin = Instant::now();
+        let offsets: Vec<_> = (0..1000)
+            .map(|index| schedule(origin, index, 1000).first() - origin)
+            .collect();
+        assert_eq!(offsets[0], Duration::ZERO);
+        assert_eq!(offsets[999], SECOND - TICK);
+        assert!(
+            offsets
+                .iter()
+                .all(|offset| offset.as_millis() % TICK.as_millis() == 0)
+        );
+        assert!(
+            offsets.chunk_by(|a, b| a == b).all(|tick| tick.len() == 20),
+            "every tick has its share"
+        );
+    }
+
+    #[test]
+    fn an_hourly_poll_begins_within_five_seconds() {
+        let origin = Instant::now();
+        let last = Schedule::new(origin, 3600 * SECOND, Duration::ZERO, 99, 100).first();
+        assert!(last - origin < LONGEST_SPREAD);
+    }
+
+    #[test]
+    fn a_poll_that_took_too_long_skips_places_and_keeps_its_own() {
+        let origin = Instant::now();
+        let mut schedule = schedule(origin, 0, 1);
+        assert_eq!(schedule.after_success(origin + SECOND / 2), (origin + SECOND, 0));
+        assert_eq!(
+            schedule.after_success(origin + SECOND * 7 / 2),
+            (origin + 4 * SECOND, 3)
+        );
+    }
+
+    #[test]
+    fn failures_are_retried_ever_later_up_to_the_cap() {
+        let origin = Instant::now();
+        let mut schedule = schedule(origin, 0, 1);
+        let pauses: Vec<_> = (0..20).map(|_| schedule.after_failure(origin) - origin).collect();
+        assert!(
+            pauses[0] >= SECOND && pauses[0] <= 2 * SECOND + TICK,
+            "{pauses:?}"
+        );
+        assert!(
+            pauses.iter().all(|pause| *pause <= LONGEST_BACK_OFF + TICK),
+            "{pauses:?}"
+        );
+        assert!(
+            pauses[10..].iter().all(|pause| *pause >= LONGEST_BACK_OFF),
+            "{pauses:?}"
+        );
+        assert_eq!(
+            schedule.after_success(origin + SECOND / 2).0,
+            origin + SECOND,
+            "a success resets it"
+        );
+    }
+}

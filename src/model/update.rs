@@ -1,0 +1,32 @@
+//! What a device tells those who publish it.
+
+use super::{Change, DeviceId, HttpSummary};
+
+/// News of one device.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// Its published state has changed.
+    Device {
+        /// Which device.
+        device: DeviceId,
+        /// What has changed, in the order in which it is to be published.
+        changes: Vec<Change>,
+    },
+    /// How its polls went.
+    HttpStats {
+        /// Which device.
+        device: DeviceId,
+        /// Since the bridge started.
+        summary: HttpSummary,
+    },
+    /// All of its state has been given: whatever an earlier run published and this one has not is stale.
+    Settled {
+        /// Which device.
+        device: DeviceId,
+    },
+    /// It has left the configuration.
+    Removed {
+        /// Which device.
+        device: DeviceId,
+    },
+}
