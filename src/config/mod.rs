@@ -1,19 +1,40 @@
 //! The configuration, checked and typed.
 //!
-//! [`load`] reads the layers, `schema` gives every key its type, `validate` turns them into the types
-//! below or into a list of problems.
+//! [`load`](load()) lays the environment over the file. `mqtt`, `device` and `slots` ask a `section` for each
+//! key they know, with its type and its bounds (`parse`, `url`, `access`), and give the types below or a list
+//! of [`Problem`]s. Nothing here connects to anything.
 
+mod access;
+mod device;
+mod environment;
+mod load;
+mod mqtt;
+mod nearest;
+mod parse;
+mod problem;
 pub mod secret;
+mod section;
+mod slots;
+mod url;
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use load::{Loaded, load};
+pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 
 use crate::model::DeviceId;
 use crate::model::derive::Slots;
 use crate::tls::ClientTls;
+
+/// Names of the API profiles that the program brings along.
+pub const BUILT_IN_PROFILES: [&str; 3] = ["api-10", "api-16", "api-20"];
+
+/// Where the bridge's own HTTP server listens.
+const DEFAULT_HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +49,20 @@ pub struct Config {
     pub state: State,
     /// The devices.
     pub devices: Vec<Device>,
+}
+
+impl Config {
+    /// The sections that differ and that a reload does not touch: they take effect with a restart.
+    pub fn changed_outside_devices(&self, other: &Config) -> Vec<&'static str> {
+        let sections = [
+            ("bridge", self.bridge != other.bridge),
+            ("mqtt", self.mqtt != other.mqtt),
+            ("http", self.http != other.http),
+            ("state", self.state != other.state),
+        ];
+        let changed = sections.into_iter().filter(|(_, changed)| *changed);
+        changed.map(|(name, _)| name).collect()
+    }
 }
 
 /// `[bridge]`
@@ -74,7 +109,7 @@ pub enum Broker {
     Remote {
         /// How to get there.
         transport: Transport,
-        /// Host name or address.
+        /// Host name or address; an IPv6 address without brackets.
         host: String,
         /// TCP port.
         port: u16,
@@ -152,7 +187,7 @@ pub struct State {
 pub struct Device {
     /// One topic level.
     pub id: DeviceId,
-    /// `http` or `https`, host and port; no path, no user.
+    /// `http` or `https`, host and port (where it is not the default); no path, no slash at the end, no user.
     pub url: String,
     /// User name.
     pub username: String,
@@ -181,14 +216,27 @@ pub struct Device {
 }
 
 /// The way to a device.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Proxy {
     /// Straight there, whatever the environment says.
     Bypass,
     /// As the environment says (`HTTPS_PROXY` and the like).
     System,
-    /// Through this one.
+    /// Through this one; the URL may hold a password.
     Url(String),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Proxy::Bypass => f.write_str("Bypass"),
+            Proxy::System => f.write_str("System"),
+            Proxy::Url(url) => f
+                .debug_tuple("Url")
+                .field(&problem::without_secrets(url))
+                .finish(),
+        }
+    }
 }
 
 /// How to log in at a device.

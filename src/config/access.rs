@@ -1,0 +1,146 @@
+//! Passwords and TLS, alike for broker and devices: from the file itself or from files it names.
+
+use std::path::{Path, PathBuf};
+
+use super::Secret;
+use super::parse;
+use super::problem::{Complaint, complaint};
+use super::section::Section;
+use crate::tls::{ClientTls, Identity, Trust};
+
+/// `password` or `password_file`.
+pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
+    let inline = section.filled("password").map(Secret::new);
+    let path = section.path("password_file");
+    if section.has("password") && section.has("password_file") {
+        let what = "given together with password";
+        section.refuse("password_file", complaint(what, "leave one of them out"));
+        return inline;
+    }
+    let Some(path) = path else { return inline };
+    if is_world_readable(&path) {
+        let what = "readable by every user of this machine";
+        let remedy = format!("run chmod 600 {}", path.display());
+        section.warn("password_file", complaint(what, remedy));
+    }
+    let read = secret_of(&path);
+    read.map_err(|complaint| section.refuse("password_file", complaint))
+        .ok()
+}
+
+/// The file's text without the newline at its end, which editors add.
+fn secret_of(path: &Path) -> Result<Secret, Complaint> {
+    let name = path.display();
+    let bytes = std::fs::read(path).map_err(|error| {
+        let remedy = "create it, and let the user of this process read it";
+        complaint(format!("cannot read {name}: {error}"), remedy)
+    })?;
+    // Its error would show the bytes.
+    let text = String::from_utf8(bytes).map_err(|_| {
+        complaint(
+            format!("{name} is not UTF-8 text"),
+            "write the password alone into it",
+        )
+    })?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    match secret {
+        "" => Err(complaint(
+            format!("{name} is empty"),
+            "write the password into it",
+        )),
+        _ => Ok(Secret::new(secret)),
+    }
+}
+
+#[cfg(unix)]
+fn is_world_readable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_world_readable(_: &Path) -> bool {
+    false
+}
+
+/// `tls.fingerprint`, `ca` or `tls.insecure`; `ca` stands elsewhere for the broker than for a device.
+pub(super) fn trust(tls: &mut Section<'_>, ca: Option<PathBuf>) -> Trust {
+    let fingerprint = tls.parsed("fingerprint", parse::fingerprint);
+    let insecure = tls.flag("insecure").unwrap_or(false);
+    if insecure {
+        let what = "any certificate is accepted, so anybody in between can read the password";
+        tls.warn("insecure", complaint(what, "write fingerprint or ca instead"));
+    }
+    match (fingerprint, ca, insecure) {
+        (None, None, false) => Trust::System,
+        (Some(fingerprint), None, false) => Trust::Fingerprint(fingerprint),
+        (None, Some(ca), false) => Trust::Ca(ca),
+        (None, None, true) => Trust::Insecure,
+        _ => {
+            let what = "more than one of fingerprint, ca and insecure";
+            tls.refuse("", complaint(what, "leave all but one out"));
+            Trust::System
+        }
+    }
+}
+
+/// `certificate` and `key`.
+pub(super) fn identity(section: &mut Section<'_>) -> Option<Identity> {
+    let (certificate, key) = (section.path("certificate"), section.path("key"));
+    let lone = match (section.has("certificate"), section.has("key")) {
+        (true, false) => "certificate",
+        (false, true) => "key",
+        _ => {
+            return Some(Identity {
+                certificate: certificate?,
+                key: key?,
+            });
+        }
+    };
+    section.refuse(
+        lone,
+        complaint("one without the other", "write both certificate and key"),
+    );
+    None
+}
+
+/// Notes what cannot be loaded: trust with `ca_section`, the client certificate with `section`.
+pub(super) fn check_tls(section: &Section<'_>, ca_section: &Section<'_>, tls: &ClientTls) {
+    let fault = |tls| section.context().tls_fault(&tls);
+    let trust = ClientTls {
+        trust: tls.trust.clone(),
+        identity: None,
+    };
+    if let Some(what) = fault(trust) {
+        ca_section.refuse("ca", complaint(what, "name a PEM file with the CA's certificate"));
+    }
+    let Some(identity) = tls.identity.clone() else {
+        return;
+    };
+    let identity = ClientTls {
+        trust: Trust::Insecure,
+        identity: Some(identity),
+    };
+    if let Some(what) = fault(identity) {
+        let remedy = "name PEM files with the certificate chain and with its private key";
+        section.refuse("certificate", complaint(what, remedy));
+    }
+}
+
+/// The keys below `tls` that ask for something; `insecure = false` does not.
+pub(super) fn tls_keys(trust: &Trust) -> Vec<&'static str> {
+    let insecure = (*trust == Trust::Insecure).then_some("insecure");
+    ["fingerprint", "ca"].into_iter().chain(insecure).collect()
+}
+
+/// Refuses each of `keys` that is there.
+pub(super) fn refuse_tls(section: &Section<'_>, keys: &[&str], scheme: &str) {
+    for key in keys.iter().filter(|key| section.has(key)) {
+        let what = "a TLS setting, and the URL is without TLS";
+        section.refuse(
+            key,
+            complaint(what, format!("leave it out, or write {scheme} in the URL")),
+        );
+    }
+}

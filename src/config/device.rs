@@ -1,0 +1,220 @@
+//! `[[devices]]`: the keys of a device, their defaults, and which of them go together.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::problem::{Complaint, complaint};
+use super::section::Section;
+use super::{Auth, BUILT_IN_PROFILES, Device, ProfileChoice, Proxy, Secret, access, parse, slots, url};
+use crate::model::DeviceId;
+use crate::tls::ClientTls;
+
+const AUTH: [(&str, Auth); 3] = [
+    ("auto", Auth::Auto),
+    ("basic", Auth::Basic),
+    ("bearer", Auth::Bearer),
+];
+
+const SHORTEST: Duration = Duration::from_millis(100);
+const MAX_POLL: Duration = Duration::from_secs(3600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(300);
+const DEFAULT_POLL: Duration = Duration::from_secs(1);
+/// More than a poll: a slow answer is late, not lost.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const DEFAULT_OFFLINE_AFTER: u32 = 3;
+
+/// All devices that are right; the others have left problems.
+pub(super) fn read_all(root: &mut Section<'_>) -> Vec<Device> {
+    let tables = root.tables("devices");
+    if !root.has("devices") || (tables.is_empty() && is_empty_list(root)) {
+        let what = "no devices, so there is nothing to watch";
+        root.warn(
+            "devices",
+            complaint(
+                what,
+                "write a [[devices]] with id, url, username and password_file",
+            ),
+        );
+    }
+    let mut ids = HashMap::new();
+    let read = tables.into_iter().enumerate();
+    read.filter_map(|(index, table)| read_one(table, index, &mut ids))
+        .collect()
+}
+
+fn is_empty_list(root: &mut Section<'_>) -> bool {
+    let list = root.value("devices").and_then(|value| value.as_array());
+    list.is_some_and(<[_]>::is_empty)
+}
+
+fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usize>) -> Option<Device> {
+    let id = read_id(&mut section, index, ids);
+    let url = section.parsed("url", url::device);
+    section.need(
+        "url",
+        r#"write where the device is, such as url = "https://10.0.0.7""#,
+    );
+    let (username, password) = read_login(&mut section, url.as_ref());
+    let proxy = section.parsed("proxy", url::proxy);
+    let auth = section.parsed("auth", parse::word(&AUTH));
+    let times = read_times(&mut section);
+    let offline_after = section.number("offline_after", 1..=1000);
+    let profile = read_profile(&mut section);
+    let tls = read_tls(&mut section, url.as_ref());
+    let slots = slots::read(&mut section);
+    section.finish();
+    Some(Device {
+        id: id?,
+        url: url?.origin().ascii_serialization(),
+        username: username?,
+        password: password?,
+        proxy: proxy.unwrap_or(Proxy::Bypass),
+        auth: auth.unwrap_or(Auth::Auto),
+        poll: times.poll,
+        jitter: times.jitter,
+        timeout: times.timeout,
+        connect_timeout: times.connect_timeout,
+        offline_after: offline_after.unwrap_or(DEFAULT_OFFLINE_AFTER),
+        profile,
+        tls,
+        slots,
+    })
+}
+
+fn read_id(section: &mut Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usize>) -> Option<DeviceId> {
+    let id = section.parsed("id", parse::device_id);
+    section.need("id", r#"write a name of your own, such as id = "m3000-a""#);
+    let id = id?;
+    if let Some(first) = ids.get(&id) {
+        let what = format!("the id of devices[{first}] too");
+        section.refuse(
+            "id",
+            complaint(what, "write another; topics are told apart by it"),
+        );
+        return None;
+    }
+    ids.insert(id.clone(), index);
+    Some(id)
+}
+
+fn read_login(section: &mut Section<'_>, url: Option<&Url>) -> (Option<String>, Option<Secret>) {
+    let username = section.parsed("username", |text| match text {
+        "" => Err(complaint(
+            "empty",
+            "write a user of the device with the access level info",
+        )),
+        // HTTP Basic ends the user name at the first colon.
+        _ if text.contains(':') || text.chars().any(char::is_control) => Err(complaint(
+            "not a user name",
+            "write it without colons and control characters",
+        )),
+        _ => Ok(text.to_owned()),
+    });
+    section.need(
+        "username",
+        "write a user of the device with the access level info",
+    );
+    let password = access::password(section);
+    if !section.has("password") && !section.has("password_file") {
+        let remedy = "write password_file, the path of a file with the user's password";
+        section.need("password_file", remedy);
+    }
+    let host = url.filter(|url| url.scheme() == "http").and_then(Url::host_str);
+    if host.is_some_and(|host| !url::is_loopback(host)) {
+        let what = "the password crosses the network in clear text";
+        section.warn("url", complaint(what, "use https:// with tls.fingerprint"));
+    }
+    (username, password)
+}
+
+struct Times {
+    poll: Duration,
+    jitter: Duration,
+    timeout: Duration,
+    connect_timeout: Duration,
+}
+
+fn read_times(section: &mut Section<'_>) -> Times {
+    let mut time = |key, range, default| {
+        let duration = section.parsed(key, parse::duration(range));
+        duration.unwrap_or(default)
+    };
+    let times = Times {
+        poll: time("poll", SHORTEST..=MAX_POLL, DEFAULT_POLL),
+        jitter: time("jitter", Duration::ZERO..=MAX_POLL, Duration::ZERO),
+        timeout: time("timeout", SHORTEST..=MAX_TIMEOUT, DEFAULT_TIMEOUT),
+        connect_timeout: time("connect_timeout", SHORTEST..=MAX_TIMEOUT, DEFAULT_CONNECT_TIMEOUT),
+    };
+    let poll = parse::spelled(times.poll);
+    if times.jitter > Duration::ZERO && times.jitter >= times.poll {
+        let what = "not below poll";
+        section.refuse("jitter", complaint(what, format!(r#"write less than "{poll}""#)));
+    }
+    // The default is above the default poll on purpose, so it is no reason to warn.
+    if times.timeout > times.poll.max(DEFAULT_TIMEOUT) {
+        let what = format!("above poll ({poll}): polls are left out while an answer is late");
+        section.warn(
+            "timeout",
+            complaint(what, "write a longer poll or a shorter timeout"),
+        );
+    }
+    times
+}
+
+fn read_profile(section: &mut Section<'_>) -> ProfileChoice {
+    let Some(text) = section.text("profile").filter(|text| text != "auto") else {
+        return ProfileChoice::Auto;
+    };
+    if BUILT_IN_PROFILES.contains(&text.as_str()) {
+        return ProfileChoice::BuiltIn(text);
+    }
+    let path = section
+        .path("profile")
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let checked = path
+        .ok_or_else(not_a_profile)
+        .and_then(|path| readable(&path).map(|()| path));
+    checked.map(ProfileChoice::File).unwrap_or_else(|complaint| {
+        section.refuse("profile", complaint);
+        ProfileChoice::Auto
+    })
+}
+
+fn not_a_profile() -> Complaint {
+    let names: Vec<_> = BUILT_IN_PROFILES.iter().map(|name| format!("{name:?}")).collect();
+    let remedy = format!(
+        r#"write "auto", {}, or the path of a .toml file"#,
+        names.join(", ")
+    );
+    complaint("not a profile", remedy)
+}
+
+fn readable(path: &Path) -> Result<(), Complaint> {
+    match std::fs::File::open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let what = format!("cannot read {}: {error}", path.display());
+            Err(complaint(what, "let the user of this process read it"))
+        }
+    }
+}
+
+fn read_tls(section: &mut Section<'_>, url: Option<&Url>) -> ClientTls {
+    let mut keys = section.section("tls");
+    let ca = keys.path("ca");
+    let tls = ClientTls {
+        trust: access::trust(&mut keys, ca),
+        identity: None,
+    };
+    match url.map(Url::scheme) {
+        Some("https") => access::check_tls(section, &keys, &tls),
+        Some(_) => access::refuse_tls(&keys, &access::tls_keys(&tls.trust), "https://"),
+        None => {}
+    }
+    keys.finish();
+    tls
+}

@@ -1,0 +1,146 @@
+//! What is wrong with a configuration: where, which value, why, and what to write instead.
+//!
+//! Owns the texts' form and the rule that no secret gets into one; what is right or wrong is decided elsewhere.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use figment::value::{Num, Value};
+
+/// Longest value that is repeated in a problem.
+const MAX_SHOWN: usize = 80;
+
+/// One thing that is wrong, or (as a warning) doubtful.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Key path, such as `devices[0] ("m3000-a").poll`; line and column of a syntax error; may be empty.
+    pub key: String,
+    /// The value as written; `None` where there is none, and always for secrets.
+    pub value: Option<String>,
+    /// The environment variable that gave the value.
+    pub variable: Option<String>,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)?;
+        if let Some(value) = &self.value {
+            write!(f, " = {value}")?;
+        }
+        if let Some(variable) = &self.variable {
+            write!(f, " (from {variable})")?;
+        }
+        if !self.key.is_empty() {
+            f.write_str(": ")?;
+        }
+        write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The configuration's file.
+    pub path: PathBuf,
+    /// All problems, in the order of the file's sections.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        write!(f, "{}: {count} {noun}", self.path.display())?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Why a value is refused and what to write instead; where it stands is added by who knows it.
+#[derive(Debug)]
+pub(super) struct Complaint {
+    pub(super) what: String,
+    pub(super) remedy: String,
+}
+
+/// A [`Complaint`] from its two halves.
+pub(super) fn complaint(what: impl Into<String>, remedy: impl Into<String>) -> Complaint {
+    Complaint {
+        what: what.into(),
+        remedy: remedy.into(),
+    }
+}
+
+/// A value as a problem may repeat it: lists and tables are not shown, nor what may be a secret in a URL.
+pub(super) fn shown(value: &Value) -> Option<String> {
+    match value {
+        Value::String(_, text) => Some(quoted(&without_secrets(text))),
+        Value::Char(_, c) => Some(quoted(&c.to_string())),
+        Value::Bool(_, flag) => Some(flag.to_string()),
+        Value::Num(_, Num::F32(number)) => Some(number.to_string()),
+        Value::Num(_, Num::F64(number)) => Some(number.to_string()),
+        Value::Num(_, number) => number
+            .to_i128()
+            .map(|n| n.to_string())
+            .or_else(|| number.to_u128().map(|n| n.to_string())),
+        Value::Empty(..) | Value::Dict(..) | Value::Array(..) => None,
+    }
+}
+
+/// In quotes, escaped, and cut where it is very long.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{:?}..", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// Replaces user info and query. Anything before the last `@` counts as user info: a password with a
+/// slash in it makes a URL that a parser takes apart elsewhere.
+pub(super) fn without_secrets(text: &str) -> String {
+    let (scheme, rest) = match text.find("://") {
+        Some(at) => text.split_at(at + 3),
+        None => ("", text),
+    };
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, host)) => ("[secret]@", host),
+        None => ("", rest),
+    };
+    match rest.split_once('?') {
+        Some((rest, _)) if !scheme.is_empty() => format!("{scheme}{user}{rest}?[secret]"),
+        _ => format!("{scheme}{user}{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_in_urls_are_not_shown() {
+        for url in [
+            "mqtt://me:hunter2@host",
+            "mqtt://me:hun/ter2@host",
+            "me:hunter2@host",
+            "https://host/?token=hunter2",
+            "https://host?a=hunter2@x",
+        ] {
+            let safe = without_secrets(url);
+            assert!(!safe.contains("ter2") && !safe.contains("hun"), "{safe}");
+        }
+        assert_eq!(without_secrets("mqtt://host:1883"), "mqtt://host:1883");
+    }
+
+    #[test]
+    fn a_long_value_is_cut() {
+        assert_eq!(quoted("a\n"), r#""a\n""#);
+        assert_eq!(quoted(&"ä".repeat(81)), format!("\"{}\"..", "ä".repeat(80)));
+    }
+}

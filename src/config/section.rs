@@ -1,0 +1,318 @@
+//! A table of the configuration, read key by key: each key is asked for once, with its type, and whatever
+//! nobody has asked for is an unknown key.
+//!
+//! Problems are collected, never returned, so that one run shows all of them. Which keys there are and
+//! what they mean is not known here.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::value::{Dict, Value};
+
+use super::nearest::nearest;
+use super::problem::{Complaint, Problem, complaint, quoted, shown};
+use crate::tls::ClientTls;
+
+/// What all sections share while a configuration is read.
+pub(super) struct Context<'a> {
+    base: &'a Path,
+    layers: &'a Figment,
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+    // Reading the machine's CA certificates takes a while; a thousand devices shall do it once.
+    tls: RefCell<HashMap<ClientTls, Option<String>>>,
+}
+
+impl<'a> Context<'a> {
+    /// `base` is where relative paths start, `layers` knows which variable a value came from.
+    pub(super) fn new(base: &'a Path, layers: &'a Figment) -> Context<'a> {
+        Context {
+            base,
+            layers,
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+            tls: RefCell::default(),
+        }
+    }
+
+    /// Problems and warnings.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.problems.into_inner(), self.warnings.into_inner())
+    }
+
+    /// Why no TLS configuration can be made of `tls`, if so.
+    pub(super) fn tls_fault(&self, tls: &ClientTls) -> Option<String> {
+        let mut known = self.tls.borrow_mut();
+        known
+            .entry(tls.clone())
+            .or_insert_with(|| tls.client_config().err().map(|error| error.to_string()))
+            .clone()
+    }
+
+    fn variable(&self, value: &Value) -> Option<String> {
+        let metadata = self.layers.get_metadata(value.tag())?;
+        Some(metadata.source.as_ref()?.custom()?.to_owned())
+    }
+}
+
+/// One table.
+pub(super) struct Section<'a> {
+    context: &'a Context<'a>,
+    path: String,
+    values: Dict,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// The whole file.
+    pub(super) fn root(context: &'a Context<'a>, values: Dict) -> Section<'a> {
+        Section {
+            context,
+            path: String::new(),
+            values,
+            known: Vec::new(),
+        }
+    }
+
+    /// What all sections share.
+    pub(super) fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+
+    /// Whether the key is there, be its value right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// The value as it was written; it counts as asked for.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<&Value> {
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
+        self.values.get(key)
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+        let value = self.value(key)?;
+        match value.as_str() {
+            Some(text) => Some(text.to_owned()),
+            None => {
+                let remedy = "write it in double quotes";
+                self.refuse_kind(key, "a text", remedy);
+                None
+            }
+        }
+    }
+
+    /// A text that stands for something else.
+    pub(super) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Complaint>,
+    ) -> Option<T> {
+        let text = self.text(key)?;
+        parse(&text).map_err(|complaint| self.refuse(key, complaint)).ok()
+    }
+
+    /// A text that is not empty.
+    pub(super) fn filled(&mut self, key: &'static str) -> Option<String> {
+        self.parsed(key, |text| match text {
+            "" => Err(complaint("empty", "write a value, or leave the key out")),
+            _ => Ok(text.to_owned()),
+        })
+    }
+
+    /// A path; a relative one starts at the configuration file's directory.
+    pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
+        let path = self.filled(key)?;
+        Some(self.context.base.join(path))
+    }
+
+    /// A whole number. From the environment it comes as text.
+    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
+        let value = self.value(key)?.clone();
+        let number = match self.context.variable(&value) {
+            Some(_) => value.as_str().and_then(|text| text.trim().parse().ok()),
+            None => value.to_i128(),
+        };
+        let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+        let Some(number) = number else {
+            self.refuse_kind(key, "a whole number", &remedy);
+            return None;
+        };
+        let number = u32::try_from(number).ok().filter(|n| range.contains(n));
+        if number.is_none() {
+            self.refuse(key, complaint("out of range", remedy));
+        }
+        number
+    }
+
+    /// `true` or `false`. From the environment it comes as text.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let value = self.value(key)?.clone();
+        let flag = match self.context.variable(&value) {
+            Some(_) => value.as_str().and_then(|text| text.trim().parse().ok()),
+            None => value.to_bool(),
+        };
+        if flag.is_none() {
+            self.refuse_kind(key, "true or false", "write true or false, without quotes");
+        }
+        flag
+    }
+
+    /// A table within this one; an empty one where there is none.
+    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
+        let values = match self.value(key) {
+            None => Dict::new(),
+            Some(Value::Dict(_, values)) => values.clone(),
+            Some(_) => {
+                self.refuse_kind(key, "a table", &format!("write [{key}] and its keys below it"));
+                Dict::new()
+            }
+        };
+        Section {
+            context: self.context,
+            path: self.key_path(key),
+            values,
+            known: Vec::new(),
+        }
+    }
+
+    /// A list of tables; each is named by its number, and by its id where it has one.
+    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
+        let list = match self.value(key) {
+            None => return Vec::new(),
+            Some(Value::Array(_, list)) => list.clone(),
+            Some(_) => {
+                let remedy = format!("write [[{key}]], in double brackets, above each");
+                self.refuse_kind(key, "a list of tables", &remedy);
+                return Vec::new();
+            }
+        };
+        let entries = list.into_iter().enumerate();
+        entries
+            .filter_map(|(index, value)| self.table(format!("{}[{index}]", self.key_path(key)), value))
+            .collect()
+    }
+
+    fn table(&self, path: String, value: Value) -> Option<Section<'a>> {
+        let Value::Dict(_, values) = value else {
+            let complaint = kind_complaint(&value, "a table", "write { key = value, .. }");
+            self.note(&self.context.problems, path, Some(&value), complaint);
+            return None;
+        };
+        // A slot's id is named too, but only a device is addressed by it from far away in the file.
+        let id = values.get("id").and_then(Value::as_str);
+        let path = match id.filter(|_| self.path.is_empty()) {
+            Some(id) => format!("{path} ({})", quoted(id)),
+            None => path,
+        };
+        Some(Section {
+            context: self.context,
+            path,
+            values,
+            known: Vec::new(),
+        })
+    }
+
+    /// Notes that a key which must be there is not.
+    pub(super) fn need(&self, key: &str, remedy: &str) {
+        if !self.has(key) {
+            self.refuse(key, complaint("missing", remedy));
+        }
+    }
+
+    /// Notes a problem with that key; with `""`, with the section itself.
+    pub(super) fn refuse(&self, key: &str, complaint: Complaint) {
+        let value = self.values.get(key);
+        self.note(&self.context.problems, self.key_path(key), value, complaint);
+    }
+
+    /// Notes a warning about that key.
+    pub(super) fn warn(&self, key: &str, complaint: Complaint) {
+        let value = self.values.get(key);
+        self.note(&self.context.warnings, self.key_path(key), value, complaint);
+    }
+
+    fn refuse_kind(&self, key: &str, wanted: &str, remedy: &str) {
+        if let Some(value) = self.values.get(key) {
+            self.refuse(key, kind_complaint(value, wanted, remedy));
+        }
+    }
+
+    fn note(
+        &self,
+        list: &RefCell<Vec<Problem>>,
+        key: String,
+        value: Option<&Value>,
+        Complaint { what, remedy }: Complaint,
+    ) {
+        let secret = key.ends_with(".password");
+        list.borrow_mut().push(Problem {
+            variable: value.and_then(|value| self.context.variable(value)),
+            value: value.filter(|_| !secret).and_then(shown),
+            key,
+            what,
+            remedy,
+        });
+    }
+
+    fn key_path(&self, key: &str) -> String {
+        match (self.path.as_str(), key) {
+            ("", key) => key.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, key) => format!("{path}.{key}"),
+        }
+    }
+
+    /// Refuses every key that nobody has asked for. Its value is not shown: it may be a misspelt password's.
+    pub(super) fn finish(self) {
+        let unknown = self
+            .values
+            .iter()
+            .filter(|(key, _)| !self.known.contains(&key.as_str()));
+        for (key, value) in unknown {
+            let remedy = match nearest(key, &self.known) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("known here: {}", self.known.join(", ")),
+            };
+            self.context.problems.borrow_mut().push(Problem {
+                key: self.key_path(&bare_or_quoted(key)),
+                value: None,
+                variable: self.context.variable(value),
+                what: "unknown key".to_owned(),
+                remedy,
+            });
+        }
+    }
+}
+
+fn kind_complaint(value: &Value, wanted: &str, remedy: &str) -> Complaint {
+    let found = match value {
+        Value::String(..) | Value::Char(..) => "a text",
+        Value::Bool(..) => "true or false",
+        Value::Num(..) => "a number",
+        Value::Empty(..) => "a date",
+        Value::Dict(..) => "a table",
+        Value::Array(..) => "a list",
+    };
+    let what = if found == wanted {
+        format!("not {wanted}")
+    } else {
+        format!("{found} where {wanted} is needed")
+    };
+    complaint(what, remedy)
+}
+
+fn bare_or_quoted(key: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !key.is_empty() && key.len() <= 80 && key.bytes().all(bare) {
+        key.to_owned()
+    } else {
+        quoted(key)
+    }
+}
