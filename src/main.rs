@@ -1,3 +1,7 @@
-//! The program: exit codes and logging; everything else is in the library.
+//! The program: hands over to the command line, whose result is the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lantime2mqtt::cli::main()
+}

@@ -149,6 +149,11 @@ impl RestClient {
         &self.url
     }
 
+    /// Whether the last request carried an API token.
+    pub fn has_token(&self) -> bool {
+        matches!(self.login, Login::Bearer(_))
+    }
+
     /// With `auth = "auto"`: from now on logs in with a token, since this firmware has them.
     pub fn use_tokens(&mut self) {
         if self.auth == Auth::Auto && matches!(self.login, Login::Basic) {

@@ -226,6 +226,20 @@ impl Profile {
         ]
     }
 
+    /// Whether the entry of that name was seen on a device.
+    pub fn is_seen(&self, entry: &str) -> bool {
+        let module = &self.relay_module;
+        match entry {
+            "relay_module.relay_a" => module.relay_a.seen,
+            "relay_module.relay_b" => module.relay_b.seen,
+            "relay_module.relay_c" => module.relay_c.seen,
+            "relay_module.pps" => module.pps.seen,
+            "relay_module.10mhz" => module.ten_mhz.seen,
+            "rsc.mode" => self.rsc.mode.seen,
+            _ => false,
+        }
+    }
+
     /// Whether that firmware issues API tokens, as far as is known.
     pub fn has_tokens(&self, firmware: &str) -> bool {
         let needed = firmware_version(&self.token.from_firmware);

@@ -1,0 +1,16 @@
+//! `check-config`: shows every problem of a configuration, or says that there is none.
+
+use std::path::Path;
+
+use super::Failure;
+use crate::config;
+
+pub(super) fn run(file: &Path) -> Result<(), Failure> {
+    let loaded = config::load(file, std::env::vars_os())?;
+    for warning in &loaded.warnings {
+        println!("warning: {warning}");
+    }
+    let devices = loaded.config.devices.len();
+    println!("{}: no errors, {} warnings, {devices} devices", file.display(), loaded.warnings.len());
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! `demo`: simulated devices with a lively scenario, an embedded broker and the bridge, in one process on
+//! loopback. Prints what it has started, what to try, and each change as a line for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, runtime};
+use crate::app::Bridge;
+use crate::config::{self, Broker, Config};
+use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Update};
+use crate::records::Store;
+use crate::simulator::{Fleet, FleetOptions, Scenario};
+
+/// Where a broker usually listens; taken when it is free.
+const USUAL_MQTT_PORT: u16 = 1883;
+/// Where the bridge's own HTTP server usually listens; taken when it is free.
+const USUAL_HTTP_PORT: u16 = 8080;
+/// Updates that wait to be printed; more than that are not worth reading.
+const LINES_WAITING: usize = 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// End after this time (30s, 5m), with a summary; otherwise Ctrl-C ends it.
+    #[arg(long, value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Port of the broker; by default 1883, or a free one where that is taken.
+    #[arg(long)]
+    mqtt_port: Option<u16>,
+    /// Port of the bridge's HTTP server; by default 8080, or a free one where that is taken.
+    #[arg(long)]
+    http_port: Option<u16>,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
+    parsed.ok_or_else(|| "write a number and a unit, such as 30s".to_owned())
+}
+
+pub(super) fn run(options: Options) -> Result<(), Failure> {
+    runtime()?.block_on(demo(options)).map_err(Failure::Other)
+}
+
+async fn demo(options: Options) -> anyhow::Result<()> {
+    let fleet = Fleet::start(FleetOptions::default()).await?;
+    let config = bridge_config(&fleet, &options)?;
+    let (observer, mut updates) = mpsc::channel(LINES_WAITING);
+    let mut bridge = Bridge::start(config, Store::in_memory(), Some(observer)).await?;
+    introduce(&fleet, &bridge);
+
+    let started = Instant::now();
+    let mut story = Story::default();
+    let stop = CancellationToken::new();
+    let end = async {
+        match options.duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    let scenario = Scenario::lively();
+    let play = fleet.play(&scenario, stop.clone());
+    let result = {
+        tokio::pin!(end, play);
+        let mut signal = std::pin::pin!(super::run::stop_signal());
+        let mut playing = true;
+        loop {
+            tokio::select! {
+                () = &mut end => break Ok(()),
+                result = &mut signal => break result,
+                error = bridge.failed() => break Err(error),
+                () = &mut play, if playing => playing = false,
+                Some(update) = updates.recv() => {
+                    for line in story.tell(&update) {
+                        println!("{:>7.1} s  {line}", started.elapsed().as_secs_f64());
+                    }
+                }
+            }
+        }
+    };
+    stop.cancel();
+    bridge.stop().await?;
+    let polls: u64 = fleet.devices().iter().map(|device| device.counters().requests).sum();
+    println!("\n{}", story.summary(started.elapsed(), polls));
+    fleet.stop().await;
+    result
+}
+
+/// The configuration that a user would write for these devices.
+fn bridge_config(fleet: &Fleet, options: &Options) -> anyhow::Result<Config> {
+    let mqtt = loopback(options.mqtt_port, USUAL_MQTT_PORT);
+    let http = loopback(options.http_port, USUAL_HTTP_PORT);
+    let text = format!(
+        "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n\n{}",
+        fleet.bridge_config(Duration::from_secs(1))
+    );
+    let loaded = config::parse(&text).context("the demo's own configuration")?;
+    Ok(loaded.config)
+}
+
+fn loopback(chosen: Option<u16>, usual: u16) -> SocketAddr {
+    let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    chosen.map_or_else(
+        || if TcpListener::bind(address(usual)).is_ok() { address(usual) } else { address(0) },
+        address,
+    )
+}
+
+fn introduce(fleet: &Fleet, bridge: &Bridge) {
+    println!("lantime2mqtt {}: simulated devices, a broker and the bridge, all in this process and on loopback.\n", env!("CARGO_PKG_VERSION"));
+    for device in fleet.devices() {
+        println!("  device  {} ({}) {}", device.id(), device.kind().chassis.as_str(), device.url());
+    }
+    let broker = bridge.broker_address();
+    let port = match &broker {
+        Broker::Embedded { listen, .. } => listen.port(),
+        Broker::Remote { port, .. } => *port,
+    };
+    println!("  broker  mqtt://127.0.0.1:{port}");
+    if let Some(http) = bridge.http_address() {
+        println!("  health  http://{http}/healthz");
+    }
+    println!("\nTry in another terminal:\n");
+    println!("  mosquitto_sub -p {port} -t 'lantime/#' -v");
+    println!("  mosquitto_sub -p {port} -t 'lantime/+/+/relay/+' -v");
+    println!("  mosquitto_sub -p {port} -t 'lantime/sim-1/event/+' -v");
+    println!("\nWhat happens (Ctrl-C ends it):\n");
+}
+
+/// Turns updates into lines for people, and keeps count.
+#[derive(Debug, Default)]
+struct Story {
+    introduced: BTreeSet<DeviceId>,
+    counts: BTreeMap<&'static str, usize>,
+}
+
+impl Story {
+    fn tell(&mut self, update: &Update) -> Vec<String> {
+        let Update::Device { device, changes } = update else { return Vec::new() };
+        let is_first = changes.iter().any(|change| matches!(change, Change::Identity(_)))
+            && self.introduced.insert(device.clone());
+        if is_first {
+            return vec![format!("{device} is online: {}", introduction(changes))];
+        }
+        changes.iter().filter_map(|change| self.line(change)).map(|line| format!("{device} {line}")).collect()
+    }
+
+    fn line(&mut self, change: &Change) -> Option<String> {
+        let (kind, line) = match change {
+            Change::Availability(availability) => ("device", format!("is {}", availability.as_str())),
+            Change::Problem(Some(problem)) => {
+                ("error", format!("cannot be polled: {} ({})", problem.error.message, problem.error.kind))
+            }
+            Change::Problem(None) => ("error", "answers again".to_owned()),
+            Change::Event(name, Some(event)) => {
+                let what = if event.triggered == Some(true) { "triggered" } else { "cleared" };
+                ("event", format!("event {name} {what} ({})", event.kind.as_str()))
+            }
+            Change::SlotState(slot, Some(state)) => ("slot", format!("slot {slot} is {}", state.as_str())),
+            Change::Relay { slot, relay, old, new: Some(new) } => {
+                let old = old.as_ref().map_or(Position::Unknown, |old| old.position);
+                if old == new.position {
+                    return None;
+                }
+                let relay = relay.as_str().to_uppercase();
+                let cause = new.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+                let driver = new.driven_by.map(|driver| format!(" by {driver}{cause}")).unwrap_or_default();
+                let derived = if new.provenance == Provenance::Derived { ", derived" } else { "" };
+                let (old, new) = (old.as_str(), new.position.as_str());
+                ("relay", format!("{slot} relay {relay}: {old} -> {new}{driver}{derived}"))
+            }
+            Change::Signal { slot, signal, old: Some(old), new: Some(new) } if old.status != new.status => {
+                let (old, new) = (old.status.as_str(), new.status.as_str());
+                ("signal", format!("{slot} signal {signal}: {old} -> {new}"))
+            }
+            _ => return None,
+        };
+        *self.counts.entry(kind).or_default() += 1;
+        Some(line)
+    }
+
+    fn summary(&self, elapsed: Duration, polls: u64) -> String {
+        let counts: Vec<_> = self.counts.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
+        let changes = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+        let devices = self.introduced.len();
+        format!("{:.0} s, {devices} devices online, {polls} requests; changes: {changes}.", elapsed.as_secs_f64())
+    }
+}
+
+fn introduction(changes: &[Change]) -> String {
+    let mut words = Vec::new();
+    for change in changes {
+        match change {
+            Change::Identity(identity) => {
+                let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+                words.push(format!("{}, firmware {}", known(&identity.model), known(&identity.firmware)));
+            }
+            Change::Relay { slot, relay, new: Some(new), .. } => {
+                let driver = new.driven_by.map(|driver| format!(" ({driver})")).unwrap_or_default();
+                let slot = if *relay == Relay::A { format!("{slot} ") } else { String::new() };
+                words.push(format!("{slot}{} {}{driver}", relay.as_str().to_uppercase(), new.position.as_str()));
+            }
+            Change::Availability(Availability::Offline) => words.push("offline".to_owned()),
+            _ => {}
+        }
+    }
+    words.join(", ")
+}

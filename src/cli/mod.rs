@@ -1,0 +1,154 @@
+//! The command line: one file per subcommand, exit codes, logging.
+
+mod check_config;
+mod demo;
+mod probe;
+mod run;
+mod simulate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, ConfigError, Loaded};
+
+/// Something failed.
+const FAILURE: u8 = 1;
+/// The command line makes no sense (as `sysexits.h` has it).
+const USAGE: u8 = 64;
+/// The configuration is wrong (as `sysexits.h` has it).
+const CONFIGURATION: u8 = 78;
+
+/// SNMP/MQTT protocol bridge for the error relay module (REL1000) of Meinberg LANTIME IMS time servers.
+#[derive(Debug, Parser)]
+#[command(name = "lantime2mqtt", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines look; they go to stderr.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,lantime2mqtt::mqtt=debug`.
+    #[arg(long, global = true, env = "LANTIME2MQTT_LOG", value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the bridge.
+    Run(ConfigFile),
+    /// Shows the bridge at work: simulated devices, a broker and the bridge in one process, nothing to install.
+    Demo(demo::Options),
+    /// Checks a configuration and shows every problem.
+    CheckConfig(ConfigFile),
+    /// Asks a real device, and shows what the bridge would find there and a configuration to start from.
+    Probe(probe::Options),
+    /// Serves simulated devices, to try flows against.
+    Simulate(simulate::Options),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/lantime2mqtt/lantime2mqtt.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Why a command ended without success.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration is wrong.
+    Configuration(ConfigError),
+    /// The command line asks for something that makes no sense.
+    Usage(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Failure::Configuration(error)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Other(error)
+    }
+}
+
+/// Does what the command line says; the result is the process's exit code.
+pub fn main() -> ExitCode {
+    crate::tls::install_provider();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come as an "error" too, but are none.
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let default_level = if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" };
+    let level = cli.log_level.as_deref().unwrap_or(default_level);
+    let result = start_logging(level, cli.log_format).and_then(|()| match cli.command {
+        Command::Run(file) => run::run(&file.config),
+        Command::Demo(options) => demo::run(options),
+        Command::CheckConfig(file) => check_config::run(&file.config),
+        Command::Probe(options) => probe::run(options),
+        Command::Simulate(options) => simulate::run(options),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Configuration(error)) => {
+            eprintln!("{error}");
+            ExitCode::from(CONFIGURATION)
+        }
+        Err(Failure::Usage(message)) => {
+            eprintln!("error: {message}");
+            ExitCode::from(USAGE)
+        }
+        Err(Failure::Other(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|error| Failure::Usage(format!("--log-level {level:?}: {error}; write for instance \"info\"")))?;
+    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => lines.json().init(),
+    }
+    Ok(())
+}
+
+/// One thread: what the bridge does is small and waits for the network, and moving it between threads costs
+/// more than it gains.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| anyhow::Error::new(error).context("cannot start the runtime").into())
+}
+
+/// Reads the configuration and shows its warnings.
+fn load_config(file: &std::path::Path) -> Result<Loaded, ConfigError> {
+    let loaded = config::load(file, std::env::vars_os())?;
+    for warning in &loaded.warnings {
+        tracing::warn!("configuration: {warning}");
+    }
+    Ok(loaded)
+}

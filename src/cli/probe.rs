@@ -1,0 +1,270 @@
+//! `probe`: asks a real device once, and prints what the bridge would make of it, without secrets.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+
+use super::{Failure, runtime};
+use crate::config::{self, Auth, Device, ProfileChoice, Proxy, Secret};
+use crate::lantime::rest::client::Paths;
+use crate::lantime::rest::status::{self, Reading};
+use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
+use crate::model::derive::{RelayEvents, Slots, slots};
+use crate::model::snapshot::Module;
+use crate::model::{DeviceId, Relay, SlotView, Snapshot, id::to_id};
+use crate::tls::{self, ClientTls, Fingerprint, Trust};
+
+/// The environment variable that the password is taken from.
+const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The device: https://10.0.0.7
+    url: String,
+    /// User name; the access level "info" is enough.
+    #[arg(long, default_value = "info")]
+    username: String,
+    /// File with the password; without it, the environment variable LANTIME2MQTT_PROBE_PASSWORD is taken.
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Accept the certificate with this SHA-256 fingerprint.
+    #[arg(long, value_name = "sha256:HEX", conflicts_with_all = ["ca", "insecure"])]
+    fingerprint: Option<String>,
+    /// Accept a certificate that a CA in this PEM file has signed.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
+    /// Accept any certificate, and so send the password to whoever answers.
+    #[arg(long)]
+    insecure: bool,
+    /// How to log in.
+    #[arg(long, value_enum, default_value_t = AuthName::Auto)]
+    auth: AuthName,
+    /// API profile: auto, a built-in one, or a file.
+    #[arg(long, default_value = "auto")]
+    profile: String,
+    /// The way there: bypass any proxy, system, or a proxy's URL.
+    #[arg(long, default_value = "bypass")]
+    proxy: String,
+    /// Time for each request, in seconds.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    timeout: u64,
+    /// Show serial numbers in full.
+    #[arg(long)]
+    show_serials: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AuthName {
+    Auto,
+    Basic,
+    Bearer,
+}
+
+pub(super) fn run(options: Options) -> Result<(), Failure> {
+    let device = device(&options).map_err(Failure::Usage)?;
+    let profiles = profiles(&device.profile)?;
+    runtime()?.block_on(probe(&device, &profiles, options.show_serials)).map_err(Failure::Other)
+}
+
+/// What the options say, as the configuration would say it.
+fn device(options: &Options) -> Result<Device, String> {
+    let url = config::device_url(&options.url)?;
+    let trust = match (&options.fingerprint, &options.ca, options.insecure) {
+        (Some(text), _, _) => Trust::Fingerprint(
+            Fingerprint::parse(text).ok_or("--fingerprint wants sha256: and 64 hexadecimal digits")?,
+        ),
+        (_, Some(file), _) => Trust::Ca(file.clone()),
+        (_, _, true) => Trust::Insecure,
+        _ => Trust::System,
+    };
+    let auth = match options.auth {
+        AuthName::Auto => Auth::Auto,
+        AuthName::Basic => Auth::Basic,
+        AuthName::Bearer => Auth::Bearer,
+    };
+    Ok(Device {
+        id: DeviceId::new("probe").expect("it is an id"),
+        url,
+        username: options.username.clone(),
+        password: password(options)?,
+        proxy: config::proxy(&options.proxy)?,
+        auth,
+        poll: Duration::from_secs(1),
+        jitter: Duration::ZERO,
+        timeout: Duration::from_secs(options.timeout.max(1)),
+        connect_timeout: Duration::from_secs(options.timeout.max(1)),
+        offline_after: 1,
+        profile: config::profile_choice(&options.profile)?,
+        tls: ClientTls { trust, identity: None },
+        slots: Slots::Auto,
+    })
+}
+
+fn password(options: &Options) -> Result<Secret, String> {
+    match &options.password_file {
+        Some(file) => {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| format!("--password-file {}: {error}", file.display()))?;
+            Ok(Secret::new(text.strip_suffix('\n').unwrap_or(&text)))
+        }
+        None => std::env::var(PASSWORD_VARIABLE)
+            .map(Secret::new)
+            .map_err(|_| format!("no password: give --password-file, or set {PASSWORD_VARIABLE}")),
+    }
+}
+
+fn profiles(choice: &ProfileChoice) -> anyhow::Result<Profiles> {
+    match choice {
+        ProfileChoice::Auto => Ok(Profiles::built_in()),
+        ProfileChoice::BuiltIn(name) => Profiles::named(name)
+            .ok_or_else(|| anyhow!("no built-in profile {name:?}; there are {}", Profiles::names().join(", "))),
+        ProfileChoice::File(path) => Ok(Profiles::fixed(Profile::from_file(path)?)),
+    }
+}
+
+async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyhow::Result<()> {
+    if device.url.starts_with("https:") {
+        let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
+        let seen = seen.with_context(|| format!("no TLS connection to {}", device.url))?;
+        println!("certificate   {seen}");
+        if device.proxy != Proxy::Bypass {
+            println!("              (as seen without the proxy)");
+        }
+    }
+    let client = HttpClients::default().for_device(device)?;
+    let mut client = RestClient::new(client, device);
+    let newest = profiles.for_version(None);
+    let paths = Paths {
+        status: &newest.status.path,
+        token: &newest.token.path,
+        token_pointer: &newest.token.pointer,
+    };
+    let answer = client.status(paths).await.map_err(explain)?;
+    println!("round trip    {:.1} ms, {} bytes", answer.round_trip.as_secs_f64() * 1e3, answer.body.len());
+    let reading = status::read(&answer.body, profiles, &device.url)
+        .context("the device answers, but with something else; check the address")?;
+    let profile = profiles.for_version(reading.snapshot.api_major());
+    print!("{}", describe(&reading, profile, show_serials));
+    println!("login         {}", try_tokens(&mut client, device, &reading.snapshot, profile, paths).await);
+    println!("\n# A configuration to start from:\n\n{}", configuration(device, &reading.snapshot));
+    Ok(())
+}
+
+fn explain(error: RestError) -> anyhow::Error {
+    let report = error.report;
+    let body = report.body.map(|body| format!("\nanswer: {body:?}")).unwrap_or_default();
+    anyhow!("{} ({}){body}\nremedy: {}", report.message, report.kind, report.remedy)
+}
+
+/// Which ways of logging in work.
+async fn try_tokens(
+    client: &mut RestClient,
+    device: &Device,
+    snapshot: &Snapshot,
+    profile: &Profile,
+    paths: Paths<'_>,
+) -> String {
+    let firmware = snapshot.identity.firmware.as_deref().unwrap_or_default();
+    match device.auth {
+        Auth::Basic => "Basic works".to_owned(),
+        Auth::Bearer => "an API token works".to_owned(),
+        Auth::Auto if !profile.has_tokens(firmware) => {
+            format!("Basic works; API tokens come with firmware {}", profile.token.from_firmware)
+        }
+        Auth::Auto => {
+            client.use_tokens();
+            match client.status(paths).await {
+                Ok(_) if client.has_token() => "Basic and an API token work".to_owned(),
+                Ok(_) => "Basic works; the device issues no API tokens".to_owned(),
+                Err(error) => format!("Basic works; with an API token: {}", error.report.message),
+            }
+        }
+    }
+}
+
+/// What the document tells, for a person and for a report.
+fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String {
+    let snapshot = &reading.snapshot;
+    let identity = &snapshot.identity;
+    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+    let serial = |text: &Option<String>| match text {
+        Some(serial) if !show_serials => mask(serial),
+        other => known(other),
+    };
+    let mut out = String::new();
+    let mut line = |name: &str, text: String| {
+        let _ = writeln!(out, "{name:<13} {text}");
+    };
+    line("model", known(&identity.model));
+    line("serial", serial(&identity.serial_number));
+    line("host name", known(&identity.hostname));
+    line("firmware", known(&identity.firmware));
+    line("REST API", known(&identity.api_version));
+    line("profile", format!("{} (entries that were never seen on a device are marked \"assumed\")", profile.name));
+    line("events", format!("{}", snapshot.events.len()));
+    for (id, module) in &snapshot.slots {
+        let module = match module {
+            Module::Empty => "-".to_owned(),
+            Module::Fitted(model) => known(model),
+        };
+        let clock = snapshot.clocks.iter().find(|clock| clock.signal.as_str() == id.as_str());
+        let clock = clock.map(|clock| format!(", clock {}", clock.status.as_str())).unwrap_or_default();
+        let relay = snapshot.relay_module(id).map(|relay| {
+            format!(", relay module, serial {}", serial(&relay.info.serial_number))
+        });
+        line("slot", format!("{id:<6} {module}{clock}{}", relay.unwrap_or_default()));
+    }
+    for entry in &reading.entries {
+        let found = match &entry.found {
+            Some(text) if entry.understood => text.clone(),
+            Some(text) => format!("{text:?}, which the profile does not know"),
+            None => "nothing".to_owned(),
+        };
+        let seen = if profile.is_seen(entry.name) { "seen" } else { "assumed" };
+        line("entry", format!("{:<22} {seen:<8} {:<6} {found}", entry.name, entry.slot));
+    }
+    for note in &snapshot.notes {
+        line("note", note.clone());
+    }
+    out
+}
+
+/// All but the last two characters hidden.
+fn mask(serial: &str) -> String {
+    let hidden = serial.chars().count().saturating_sub(2);
+    serial.chars().enumerate().map(|(index, c)| if index < hidden { '*' } else { c }).collect()
+}
+
+/// A configuration that polls this device.
+fn configuration(device: &Device, snapshot: &Snapshot) -> String {
+    let id = snapshot.identity.hostname.as_deref().and_then(|host| to_id(host.split('.').next()?));
+    let id = id.unwrap_or_else(|| "lantime-1".to_owned());
+    let mut out = String::new();
+    let _ = writeln!(out, "[[devices]]\nid = \"{id}\"\nurl = \"{}\"", device.url);
+    let _ = writeln!(out, "username = {}", toml::Value::String(device.username.clone()));
+    let _ = writeln!(out, "password_file = \"/etc/lantime2mqtt/{id}.password\"");
+    match &device.tls.trust {
+        Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
+        Trust::Ca(path) => drop(writeln!(out, "tls.ca = {}", toml::Value::String(path.display().to_string()))),
+        Trust::Insecure => drop(writeln!(out, "tls.insecure = true    # better: tls.fingerprint, see above")),
+        Trust::System | Trust::None => {}
+    }
+    let chassis = snapshot.chassis_kind();
+    let found = slots(snapshot, chassis, &Slots::Auto, &RelayEvents::new(), &Default::default(), jiff::Timestamp::UNIX_EPOCH);
+    if found.is_empty() {
+        out.push_str("# No slot holds a module that this profile knows as a relay module:\n");
+        out.push_str("# slots = [{ id = \"io1\", relays = { a = \"clk1\", b = \"pps\", c = \"10mhz\" } }]\n");
+        return out;
+    }
+    out.push_str("# The usual wiring of this kind of chassis: compare it with the jumpers on the modules.\nslots = [\n");
+    for (slot, SlotView { wiring, .. }) in &found {
+        let Some((wiring, _)) = wiring else { continue };
+        let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));
+        let _ = writeln!(out, "  {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},");
+    }
+    out.push_str("]\n");
+    out
+}

@@ -1,0 +1,68 @@
+//! `run`: the bridge, with the signals that stop and reload it.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, load_config, runtime};
+use crate::app::Bridge;
+
+pub(super) fn run(file: &Path) -> Result<(), Failure> {
+    let config = load_config(file)?.config;
+    runtime()?.block_on(async {
+        let mut signals = Signals::new()?;
+        let bridge = Bridge::start(config, None).await?;
+        serve(bridge, file, &mut signals).await
+    })?;
+    Ok(())
+}
+
+async fn serve(mut bridge: Bridge, file: &Path, signals: &mut Signals) -> anyhow::Result<()> {
+    let result = loop {
+        tokio::select! {
+            () = signals.stop() => break Ok(()),
+            _ = signals.reload.recv() => match load_config(file) {
+                Ok(loaded) => bridge.reload(loaded.config).await,
+                // Nothing has changed: the bridge goes on as it was.
+                Err(error) => tracing::error!("reload refused, the running configuration stays in force: {error}"),
+            },
+            error = bridge.failed() => break Err(error),
+        }
+    };
+    tokio::select! {
+        stopped = bridge.stop() => result.and(stopped),
+        () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),
+    }
+}
+
+/// The signals of a service.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    reload: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Signals> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            reload: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn stop_signal() -> anyhow::Result<()> {
+    Signals::new()?.stop().await;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! `simulate`: simulated devices alone, until the process is told to stop.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, runtime};
+use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How many devices.
+    #[arg(long, default_value_t = 2)]
+    devices: usize,
+    /// Port of the first device, the others follow; 0 takes free ones.
+    #[arg(long, default_value_t = 8880)]
+    port: u16,
+    /// Address to listen on.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
+    /// Serve https, with a self-signed certificate.
+    #[arg(long)]
+    https: bool,
+    /// What moves the devices and breaks them; see `config/scenarios`.
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Only this chassis; both in turn otherwise.
+    #[arg(long, value_enum)]
+    chassis: Option<ChassisName>,
+    /// Only this generation of the REST API; all in turn otherwise.
+    #[arg(long, value_enum)]
+    api: Option<ApiName>,
+    /// The user that may read.
+    #[arg(long, default_value = "info")]
+    username: String,
+    /// The user's password.
+    #[arg(long, default_value = "simulated", env = "LANTIME2MQTT_SIMULATE_PASSWORD", hide_env_values = true)]
+    password: String,
+    /// Write the `[[devices]]` of a bridge's configuration that polls these devices to this file.
+    #[arg(long, value_name = "FILE")]
+    write_config: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ChassisName {
+    M3000,
+    M500,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ApiName {
+    #[value(name = "10")]
+    V10,
+    #[value(name = "16")]
+    V16,
+    #[value(name = "20")]
+    V20,
+}
+
+pub(super) fn run(options: Options) -> Result<(), Failure> {
+    runtime()?.block_on(serve(options)).map_err(Failure::Other)
+}
+
+async fn serve(options: Options) -> anyhow::Result<()> {
+    let scenario = match &options.scenario {
+        None => None,
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            Some(Scenario::parse(&text).with_context(|| format!("scenario {}", file.display()))?)
+        }
+    };
+    let fleet = Fleet::start(FleetOptions {
+        devices: options.devices,
+        listen: options.listen,
+        first_port: options.port,
+        https: options.https,
+        kinds: kinds(options.chassis, options.api),
+        username: options.username,
+        password: options.password,
+    })
+    .await?;
+    if let Some(file) = &options.write_config {
+        std::fs::write(file, fleet.bridge_config(Duration::from_secs(1)))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    for device in fleet.devices() {
+        println!("{} {}", device.id(), device.url());
+    }
+    let stop = CancellationToken::new();
+    tokio::select! {
+        // Without a scenario there is nothing to play, and only the signal counts.
+        () = async { if let Some(scenario) = &scenario { fleet.play(scenario, stop.clone()).await }; std::future::pending().await } => {}
+        result = super::run::stop_signal() => result?,
+    }
+    fleet.stop().await;
+    Ok(())
+}
+
+fn kinds(chassis: Option<ChassisName>, api: Option<ApiName>) -> Vec<DeviceKind> {
+    let matches = |kind: &DeviceKind| {
+        let chassis_fits = match chassis {
+            None => true,
+            Some(ChassisName::M3000) => kind.chassis == Chassis::M3000,
+            Some(ChassisName::M500) => kind.chassis == Chassis::M500,
+        };
+        let api_fits = match api {
+            None => true,
+            Some(ApiName::V10) => kind.api == ApiGeneration::V10,
+            Some(ApiName::V16) => kind.api == ApiGeneration::V16,
+            Some(ApiName::V20) => kind.api == ApiGeneration::V20,
+        };
+        chassis_fits && api_fits
+    };
+    // The default fleet has every chassis with every generation.
+    FleetOptions::default().kinds.into_iter().filter(matches).collect()
+}
