@@ -27,10 +27,14 @@ mod player;
 mod relays;
 mod respond;
 mod scenario;
+#[cfg(test)]
+mod scenario_tests;
 mod server;
 mod status;
 mod tls;
 mod world;
+#[cfg(test)]
+mod world_tests;
 
 pub use action::{Action, ActionError, RscMode, Signal};
 pub use device::SimulatedDevice;
