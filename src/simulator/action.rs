@@ -1,0 +1,125 @@
+//! What can happen in a simulated world, as tests call it and as scenario files write it, and why a world
+//! may refuse it. What it then does is the world's.
+
+use super::kind::{Clock, Relay};
+use serde::{Deserialize, Serialize};
+
+/// One move of the world. In a scenario file: `action = { lose-sync = "clk1" }`, `action = "change-over"`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// A clock loses its synchronisation. Redundant systems change over if they can.
+    LoseSync(Clock),
+    /// A clock is synchronous again.
+    RegainSync(Clock),
+    /// A clock's antenna is disconnected. The clock runs on: losing sync is an action of its own.
+    AntennaOff(Clock),
+    /// A clock's antenna is connected again.
+    AntennaOn(Clock),
+    /// The change-over switch goes to the other clock; refused in manual mode or when that clock is not
+    /// synchronous, as the real switch does.
+    ChangeOver,
+    /// The mode of the change-over switch.
+    RscMode(RscMode),
+    /// A notification event is triggered, by name.
+    FireEvent(String),
+    /// A notification event is cleared, by name.
+    ClearEvent(String),
+    /// The module in a slot loses its power and vanishes from the document; the slot stays.
+    PowerOff(String),
+    /// The module in a slot has power again and is as it was before.
+    PowerOn(String),
+    /// A supervised output fails (single-clock systems).
+    FailSignal(Signal),
+    /// A supervised output is well again.
+    RestoreSignal(Signal),
+    /// Chooses the events that switch a relay which is wired to notification.
+    RelayEvents {
+        /// Slot of the relay module.
+        slot: String,
+        /// Relay A or C.
+        relay: Relay,
+        /// Names of the events.
+        events: Vec<String>,
+    },
+    /// All is well again: clocks, antennas, power, signals, switch, and every event that is bad news.
+    Recover,
+}
+
+/// How the change-over switch (RSC) decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RscMode {
+    /// It leaves a clock that is not synchronous for one that is.
+    Automatic,
+    /// It stays where it is.
+    Manual,
+}
+
+impl RscMode {
+    /// The word in the document (assumed): `automatic`, `manual`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// An output that a single-clock system supervises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Signal {
+    /// The pulse per second.
+    #[serde(rename = "pps")]
+    Pps,
+    /// The 10 MHz output.
+    #[serde(rename = "10mhz")]
+    TenMhz,
+}
+
+impl Signal {
+    /// `pps`, `10mhz`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pps => "pps",
+            Self::TenMhz => "10mhz",
+        }
+    }
+}
+
+/// Why an action is impossible on a device. Nothing has changed then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActionError {
+    /// The chassis has only one clock.
+    #[error("this chassis has no {}: use clk1, or a redundant device", .0.as_str())]
+    NoClock(Clock),
+    /// The chassis has no module that could be switched off in that slot.
+    #[error("no module to switch in slot {slot:?}: this chassis has {known}")]
+    NoModule {
+        /// The slot that was asked for.
+        slot: String,
+        /// The slots that carry such a module.
+        known: String,
+    },
+    /// This API generation has no event of that name.
+    #[error("this device has no event {0:?}: take a name from the events of its status document")]
+    NoEvent(String),
+    /// Only single-clock systems supervise outputs.
+    #[error("this chassis does not supervise {}: use a single-clock device", .0.as_str())]
+    NoSignal(Signal),
+    /// Only redundant systems have a change-over switch.
+    #[error("this chassis has no change-over switch: use a redundant device")]
+    NoRsc,
+    /// The change-over switch may not or cannot go to the other clock.
+    #[error("the switch stays: {0}")]
+    StaysPut(&'static str),
+    /// The relay is wired to a signal, by jumpers.
+    #[error("relay {relay:?} of slot {slot:?} is not wired to notification: events cannot switch it")]
+    NotOnNotification {
+        /// The slot that was asked for.
+        slot: String,
+        /// The relay that was asked for.
+        relay: Relay,
+    },
+}

@@ -1,0 +1,319 @@
+//! One simulated device: its world, its standing fault, and what it has seen of its clients. It answers
+//! questions and takes orders; sockets are the server's, answers are the responder's.
+
+use super::action::{Action, ActionError};
+use super::auth::{Presented, Tokens, User};
+use super::document::Identity;
+use super::fault::Fault;
+use super::kind::DeviceKind;
+use super::observe::{Counters, LastAnswer, Observations};
+use super::status::StatusCache;
+use super::world::World;
+use bytes::Bytes;
+use hyper::header::HeaderMap;
+use jiff::Timestamp;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+
+/// A LANTIME that is not there. Everything on it may be called from any task, at any time.
+pub struct SimulatedDevice {
+    id: String,
+    identity: Identity,
+    kind: DeviceKind,
+    address: SocketAddr,
+    user: Arc<User>,
+    state: Mutex<State>,
+    hanging: watch::Sender<bool>,
+    listening: watch::Sender<bool>,
+    restart_asked: Notify,
+}
+
+struct State {
+    world: World,
+    fault: Option<Fault>,
+    status: StatusCache,
+    tokens: Tokens,
+    seen: Observations,
+    restart: Option<Duration>,
+}
+
+/// What a request's credentials are worth.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// They are good; whether they are user and password, as a token request needs.
+    Granted { basic: bool },
+    /// There are none, or they are refused.
+    Refused,
+}
+
+impl SimulatedDevice {
+    pub(super) fn new(
+        number: usize,
+        kind: DeviceKind,
+        address: SocketAddr,
+        https: bool,
+        user: Arc<User>,
+    ) -> Self {
+        let scheme = if https { "https" } else { "http" };
+        let identity = Identity {
+            number,
+            hostname: format!("lantime-{number}.sim.example"),
+            url: format!("{scheme}://{}", reachable(address)),
+        };
+        let state = State {
+            world: World::new(kind, https, Timestamp::now()),
+            fault: None,
+            status: StatusCache::default(),
+            tokens: Tokens::default(),
+            seen: Observations::default(),
+            restart: None,
+        };
+        Self {
+            id: format!("sim-{number}"),
+            identity,
+            kind,
+            address,
+            user,
+            state: Mutex::new(state),
+            hanging: watch::Sender::new(false),
+            listening: watch::Sender::new(false),
+            restart_asked: Notify::new(),
+        }
+    }
+
+    /// Its name in scenarios and in the bridge's configuration: `sim-1`, `sim-2`, ..
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where its web server is: `http://127.0.0.1:8001`, without a path.
+    pub fn url(&self) -> &str {
+        &self.identity.url
+    }
+
+    /// The address that its web server listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What kind of device it is.
+    pub fn kind(&self) -> DeviceKind {
+        self.kind
+    }
+
+    /// Its host name, as its document tells it.
+    pub fn hostname(&self) -> &str {
+        &self.identity.hostname
+    }
+
+    /// Its chassis's serial number, as its document tells it.
+    pub fn serial_number(&self) -> String {
+        self.identity.serial_number()
+    }
+
+    /// A copy of its world as it is now.
+    pub fn world(&self) -> World {
+        self.state().world.clone()
+    }
+
+    /// Moves its world now. The generation that comes back is carried by every status document from then
+    /// on: see [`Self::answered_at`].
+    ///
+    /// # Errors
+    /// When the action is impossible on this kind of device; nothing has changed then.
+    pub fn apply(&self, action: &Action) -> Result<u64, ActionError> {
+        let mut state = self.state();
+        let generation = state.world.apply(action, Timestamp::now())?;
+        state.status.invalidate();
+        Ok(generation)
+    }
+
+    /// Lets a fault stand in place of the one before, or none. [`Fault::Restart`] and
+    /// [`Fault::ExpiredToken`] act at once and pass by themselves: no fault stands after them.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        let mut state = self.state();
+        state.status.invalidate();
+        state.fault = None;
+        match fault {
+            Some(Fault::ExpiredToken) => state.tokens.expire(),
+            Some(Fault::Restart { down }) => {
+                state.restart = Some(down);
+                self.listening.send_replace(false);
+                self.restart_asked.notify_one();
+            }
+            standing => state.fault = standing,
+        }
+        self.hanging.send_replace(state.fault == Some(Fault::Hang));
+    }
+
+    /// The fault that stands.
+    pub fn fault(&self) -> Option<Fault> {
+        self.state().fault.clone()
+    }
+
+    /// Refuses the tokens given out so far.
+    pub fn expire_tokens(&self) {
+        self.state().tokens.expire();
+    }
+
+    /// What it has counted since the fleet was started.
+    pub fn counters(&self) -> Counters {
+        self.state().seen.counters
+    }
+
+    /// The latest answer that it gave, if any.
+    pub fn last_answer(&self) -> Option<LastAnswer> {
+        self.state().seen.last_answer
+    }
+
+    /// When the first whole status document that carries the change of that generation was handed to a
+    /// connection; `None` before that, and when more than a thousand changes ago.
+    pub fn answered_at(&self, generation: u64) -> Option<Instant> {
+        self.state().seen.answered_at(generation)
+    }
+
+    /// Notes from now on when status requests arrive, the latest `capacity` of them; 0 ends it.
+    pub fn record_arrivals(&self, capacity: usize) {
+        self.state().seen.record_arrivals(capacity);
+    }
+
+    /// The times noted since the last call, oldest first.
+    pub fn take_arrivals(&self) -> Vec<Instant> {
+        self.state().seen.take_arrivals()
+    }
+
+    /// The status document that it would send now, without any fault that cuts or delays it.
+    pub fn document(&self) -> Bytes {
+        self.state().document(&self.identity)
+    }
+
+    /// Waits until it listens (`true`) or, in a restart, does not (`false`).
+    pub async fn wait_listening(&self, listening: bool) {
+        let mut changes = self.listening.subscribe();
+        changes
+            .wait_for(|now| *now == listening)
+            .await
+            .expect("the device owns the sender");
+    }
+
+    pub(super) fn set_listening(&self, listening: bool) {
+        self.listening.send_replace(listening);
+    }
+
+    /// Waits for an order to restart, and carries out what the device itself has to do: how long it stays
+    /// down is for the server.
+    pub(super) async fn restart_ordered(&self) -> Duration {
+        loop {
+            self.restart_asked.notified().await;
+            let mut state = self.state();
+            if let Some(down) = state.restart.take() {
+                state.tokens.expire();
+                return down;
+            }
+        }
+    }
+
+    /// Begins a new life after a restart.
+    pub(super) fn start_anew(&self) {
+        let mut state = self.state();
+        state.world.restart(Timestamp::now());
+        state.status.invalidate();
+    }
+
+    pub(super) async fn wait_while_hanging(&self) {
+        let mut changes = self.hanging.subscribe();
+        changes
+            .wait_for(|hanging| !hanging)
+            .await
+            .expect("the device owns the sender");
+    }
+
+    /// Counts a request and tells the fault that stands.
+    pub(super) fn begin(&self, is_status: bool) -> Option<Fault> {
+        let mut state = self.state();
+        state.seen.request(is_status);
+        state.fault.clone()
+    }
+
+    pub(super) fn connected(&self) {
+        self.state().seen.counters.connections += 1;
+    }
+
+    /// Judges the credentials of a request, and counts refused ones.
+    pub(super) fn authorize(&self, headers: &HeaderMap) -> Access {
+        match self.user.check(headers) {
+            Presented::Basic(true) => Access::Granted { basic: true },
+            Presented::Basic(false) => {
+                self.state().seen.counters.failed_logins += 1;
+                Access::Refused
+            }
+            Presented::Bearer(token) => {
+                let mut state = self.state();
+                if self.kind.api.has_tokens() && state.tokens.accepts(token) {
+                    return Access::Granted { basic: false };
+                }
+                state.seen.counters.refused_tokens += 1;
+                Access::Refused
+            }
+            Presented::Nothing => Access::Refused,
+        }
+    }
+
+    /// Counts a login that the fault 401 refuses whatever it shows.
+    pub(super) fn refuse(&self, headers: &HeaderMap) {
+        let mut state = self.state();
+        match self.user.check(headers) {
+            Presented::Basic(_) => state.seen.counters.failed_logins += 1,
+            Presented::Bearer(_) => state.seen.counters.refused_tokens += 1,
+            Presented::Nothing => (),
+        }
+    }
+
+    pub(super) fn issue_token(&self) -> String {
+        let mut state = self.state();
+        state.seen.counters.tokens_issued += 1;
+        state.tokens.issue()
+    }
+
+    /// The status document for an answer that leaves whole, noted as such.
+    pub(super) fn answer_whole(&self) -> Bytes {
+        let mut state = self.state();
+        let generation = state.world.generation();
+        state.seen.answered_whole(generation);
+        state.document(&self.identity)
+    }
+
+    pub(super) fn answered(&self, status: u16) {
+        let mut state = self.state();
+        let generation = state.world.generation();
+        state.seen.last_answer = Some(LastAnswer {
+            status,
+            generation,
+            at: Instant::now(),
+        });
+    }
+
+    /// A panic elsewhere leaves the state whole: every change to it is made in one go.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a client on this machine reaches a listener, which may be on all of its addresses.
+fn reachable(mut listening: SocketAddr) -> SocketAddr {
+    match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listening.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listening.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => (),
+    }
+    listening
+}
+
+impl State {
+    fn document(&mut self, identity: &Identity) -> Bytes {
+        let missing = self.fault.as_ref().map_or(&[][..], Fault::missing_keys);
+        self.status.at(Timestamp::now(), identity, &self.world, missing)
+    }
+}

@@ -1,0 +1,49 @@
+//! Simulated LANTIMEs on real sockets, for the demo, for tests, for load runs, and for integrators who
+//! want to try their flows without a time server.
+//!
+//! A [`Fleet`] is a number of devices, each with a port of its own. A device is a pure [`World`] (what its
+//! clocks, relays and events do), a document (how `/api/status` tells it), a standing [`Fault`] (what goes
+//! wrong on the way), and a server. A [`Scenario`] moves worlds and sets faults over time.
+//!
+//! The format is the recorded one where it has been seen on a device. What nobody has seen is assumed, and
+//! said to be at the line that assumes it. Not here: the bridge, which knows nothing of this module.
+//!
+//! ```text
+//! scenario --action--> world --> document --> status cache --> responder --> server --> client
+//!          --fault---> device ------------------------------^
+//! ```
+
+mod action;
+mod auth;
+mod body;
+mod device;
+mod document;
+mod events;
+mod fault;
+mod fleet;
+mod kind;
+mod observe;
+mod player;
+mod relays;
+mod respond;
+mod scenario;
+#[cfg(test)]
+mod scenario_tests;
+mod server;
+mod status;
+mod tls;
+mod world;
+#[cfg(test)]
+mod world_tests;
+
+pub use action::{Action, ActionError, RscMode, Signal};
+pub use device::SimulatedDevice;
+pub use events::{EventState, EventType};
+pub use fault::Fault;
+pub use fleet::{Fleet, FleetOptions, SimulatorError};
+pub use kind::{ApiGeneration, Chassis, Clock, DeviceKind, Driver, Relay, RelayModule};
+pub use observe::{Counters, LastAnswer};
+pub use relays::Position;
+pub use scenario::{Happening, Problem, Scenario, ScenarioError, Step, Target};
+pub use tls::Certificate;
+pub use world::World;

@@ -1,0 +1,208 @@
+//! Scenario files: the shipped ones, and what is said about wrong ones.
+
+use super::fault::Fault;
+use super::kind::{ApiGeneration, Chassis, DeviceKind, Relay};
+use super::relays::Position;
+use super::scenario::{Happening, Scenario, Target};
+use super::world::World;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
+use std::mem::discriminant;
+use std::time::Duration;
+
+const FAULTS: &str = include_str!("../../config/scenarios/faults.toml");
+
+#[test]
+fn the_lively_scenario_is_possible_and_ends_well() {
+    let scenario = Scenario::lively();
+    scenario.check_devices(&["sim-1", "sim-2"]).unwrap();
+    assert!(
+        scenario
+            .steps
+            .iter()
+            .any(|step| step.at < Duration::from_secs(10))
+    );
+    for (id, chassis) in [("sim-1", Chassis::M3000), ("sim-2", Chassis::M500)] {
+        let mut world = World::new(
+            DeviceKind::new(chassis, ApiGeneration::V10),
+            false,
+            Timestamp::UNIX_EPOCH,
+        );
+        let mut moved = HashSet::new();
+        for step in &scenario.steps {
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::try_from(step.at).unwrap();
+            let own = step.target == Target::All || step.target == Target::Device(id.to_owned());
+            if let (true, Happening::Action(action)) = (own, &step.happening) {
+                world.apply(action, now).unwrap();
+                moved.extend(relays_in(&world, Position::Nc));
+            }
+        }
+        assert_eq!(relays_in(&world, Position::Nc), [], "{id} is well at the end");
+        assert_eq!(
+            moved.len(),
+            3 * chassis.relay_modules().len(),
+            "every relay of {id} has moved"
+        );
+    }
+}
+
+fn relays_in(world: &World, position: Position) -> Vec<(&'static str, Relay)> {
+    let modules = world.kind().chassis.relay_modules().iter();
+    let relays = modules.flat_map(|m| [Relay::A, Relay::B, Relay::C].map(|relay| (m.slot, relay)));
+    relays
+        .filter(|(slot, relay)| world.relay(slot, *relay) == Some(position))
+        .collect()
+}
+
+#[test]
+fn the_fault_scenario_has_every_fault() {
+    let scenario = Scenario::parse(FAULTS).unwrap();
+    let faults = scenario.steps.iter().filter_map(|step| match &step.happening {
+        Happening::Fault(fault, _) => Some(fault),
+        _ => None,
+    });
+    let seen: HashSet<_> = faults.clone().map(discriminant).collect();
+    // A new fault ends up here: count it, and add a step to the file.
+    let count = |fault: &Fault| match fault {
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 13,
+        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 13,
+        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 13,
+        Fault::Restart { .. } | Fault::ExpiredToken => 13,
+    };
+    assert_eq!(seen.len(), count(&Fault::Hang));
+    assert!(
+        faults
+            .into_iter()
+            .any(|f| matches!(f, Fault::HugeBody { bytes } if *bytes > 8 << 20))
+    );
+}
+
+#[test]
+fn problems_name_step_key_value_and_remedy() {
+    let step = |rest: &str| {
+        format!("[[step]]\nat = \"1s\"\ndevice = \"sim-1\"\naction = \"recover\"\n[[step]]\n{rest}")
+    };
+    let cases = [
+        (
+            "at = \"1s\"\ndevice = \"all\"\naction = \"lose-synk\"",
+            "step 2: action = \"lose-synk\": ",
+            "lose-sync",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\naction = { lose-sync = \"clk3\" }",
+            "clk3",
+            "clk2",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\nfault = { restart = { down = 5 } }",
+            "step 2: fault = ",
+            "string",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\nfault = { cut-body = { aftr-bytes = 5 } }",
+            "aftr-bytes",
+            "after-bytes",
+        ),
+        (
+            "at = \"soon\"\ndevice = \"all\"\nfault = \"hang\"",
+            "step 2: at = \"soon\": not a duration",
+            "\"5s\"",
+        ),
+        (
+            "at = \"-5s\"\ndevice = \"all\"\nfault = \"hang\"",
+            "step 2: at = \"-5s\"",
+            "negative",
+        ),
+        (
+            "at = 5\ndevice = \"all\"\nfault = \"hang\"",
+            "step 2: at = 5: not a duration",
+            "\"5s\"",
+        ),
+        (
+            "device = \"all\"\nfault = \"hang\"",
+            "step 2: at = (nothing): ",
+            "say when",
+        ),
+        (
+            "at = \"1s\"\nfault = \"hang\"",
+            "step 2: device = (nothing): ",
+            "say who",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"",
+            "step 2: action = (nothing): ",
+            "exactly one",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\nfault = \"hang\"\naction = \"recover\"",
+            "action and fault",
+            "exactly one",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\naction = \"recover\"\nfor = \"5s\"",
+            "step 2: for = \"5s\": ",
+            "only a fault",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\nfault = \"expired-token\"\nfor = \"5s\"",
+            "step 2: for = 5s: ",
+            "by itself",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\nclear-fault = false",
+            "step 2: clear-fault = false: ",
+            "clear-fault = true",
+        ),
+        (
+            "at = \"1s\"\ndevice = \"all\"\nfault = \"hang\"\nuntil = 3",
+            "step 2: until = 3: unknown key",
+            "clear-fault",
+        ),
+    ];
+    for (rest, start, remedy) in cases {
+        let error = Scenario::parse(&step(rest)).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains(start) && text.contains(remedy),
+            "{rest}\ngave: {text}"
+        );
+        assert_eq!(error.problems.len(), 1, "{text}");
+        assert_eq!(error.problems[0].step, Some(2));
+    }
+}
+
+#[test]
+fn problems_of_the_whole_file_are_told_together() {
+    let text = "repeat_every = \"1s\"\nspeed = 2\n[[step]]\nat = \"1s\"\ndevice = \"all\"\nfault = \"hang\"\nfor = \"1s\"";
+    let told = Scenario::parse(text).unwrap_err().to_string();
+    assert!(told.contains("scenario: speed = 2: unknown key"), "{told}");
+    assert!(
+        told.contains("repeat_every = 1s: the last step ends at 2s"),
+        "{told}"
+    );
+    assert!(
+        Scenario::parse("")
+            .unwrap_err()
+            .to_string()
+            .contains("at least one [[step]]")
+    );
+    assert!(
+        Scenario::parse("step = 3")
+            .unwrap_err()
+            .to_string()
+            .contains("at least one [[step]]")
+    );
+    assert!(
+        Scenario::parse("[[step]")
+            .unwrap_err()
+            .to_string()
+            .contains("scenario: TOML")
+    );
+    let scenario =
+        Scenario::parse("[[step]]\nat = \"0s\"\ndevice = \"sim-9\"\naction = \"recover\"").unwrap();
+    let told = scenario.check_devices(&["sim-1"]).unwrap_err().to_string();
+    assert!(
+        told.contains("step 1: device = \"sim-9\"") && told.contains("sim-1"),
+        "{told}"
+    );
+}
