@@ -1,0 +1,155 @@
+//! Why a connection failed, in words that name the broker and the remedy.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+/// A connection that failed or ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("broker {broker}: {cause}")]
+pub struct ConnectionError {
+    broker: String,
+    cause: Cause,
+}
+
+/// What ended it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    /// No connection came about.
+    #[error("cannot connect: {0}; check that it runs and that host and port in mqtt.url are right")]
+    Connect(String),
+    /// No answer to CONNECT, or not one of MQTT.
+    #[error(
+        "no MQTT connection came about: {0}; check that mqtt.url has the right scheme (mqtt, mqtts, ws, wss), port and path, and mqtt.version"
+    )]
+    NoMqtt(String),
+    /// A certificate, a key or the trust store cannot be used.
+    #[error("{0}")]
+    TlsSettings(String),
+    /// The TLS handshake failed.
+    #[error("TLS: {0}; if this is the right broker, set mqtt.ca or mqtt.tls.fingerprint to what it presents")]
+    Tls(String),
+    /// CONNACK with a refusal of who we are.
+    #[error(
+        "it refused the login ({0}); check mqtt.username, mqtt.password and the broker's list of users and rights"
+    )]
+    Credentials(String),
+    /// CONNACK with another refusal.
+    #[error("it refused the connection ({reason}); {remedy}")]
+    Refused {
+        /// The broker's reason.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The broker cannot keep retained messages or take QoS 1.
+    #[error("it does not offer {0}, which this bridge needs; allow it in the broker, or use another one")]
+    Unsupported(&'static str),
+    /// The broker ended the connection, with its reason.
+    #[error("it ended the connection ({reason}); {remedy}")]
+    Ended {
+        /// The broker's reason.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The connection broke.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// The broker fell silent.
+    #[error("it has been silent for {} s; connection given up", .0.as_secs())]
+    Silent(Duration),
+}
+
+/// Remedy where only the broker knows more.
+pub(super) const SEE_ITS_LOG: &str = "see the broker's log";
+
+impl ConnectionError {
+    pub(super) fn new(broker: String, cause: Cause) -> ConnectionError {
+        ConnectionError { broker, cause }
+    }
+
+    /// What ended the connection.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// Whether the broker refused who we are: asking again soon is useless, and may get us banned.
+    pub fn is_refused_login(&self) -> bool {
+        matches!(self.cause, Cause::Credentials(_))
+    }
+}
+
+impl Cause {
+    /// An error of the library that is none of MQTT's own: of the socket, TLS, the websocket.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Cause {
+        if let Some(tls) = find::<rustls::Error>(error) {
+            return Cause::Tls(tls.to_string());
+        }
+        match find::<io::Error>(error) {
+            Some(io) => Cause::Lost(io.to_string()),
+            None => Cause::Lost(error.to_string()),
+        }
+    }
+
+    /// The same, when the broker has not accepted us yet.
+    pub(super) fn before_connack(self) -> Cause {
+        match self {
+            Cause::Lost(reason) => Cause::NoMqtt(reason),
+            Cause::Silent(_) => Cause::NoMqtt("no answer".to_owned()),
+            cause => cause,
+        }
+    }
+
+    /// An I/O error of the library's connect.
+    pub(super) fn of_io(error: &io::Error) -> Cause {
+        match Cause::of(error) {
+            // EOF comes from a peer that is there, but did not like what we said.
+            Cause::Lost(reason) if error.kind() != io::ErrorKind::UnexpectedEof => Cause::Connect(reason),
+            cause => cause,
+        }
+    }
+}
+
+/// The first error of type `E` in the chain. An `io::Error` hides the error that it wraps from `source()`.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tls_error_is_found_inside_an_io_error() {
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let error = io::Error::other(untrusted);
+        let Cause::Tls(text) = Cause::of(&error) else {
+            panic!("{:?}", Cause::of(&error));
+        };
+        assert!(text.contains("UnknownIssuer"), "{text}");
+    }
+
+    #[test]
+    fn a_message_names_broker_and_remedy() {
+        let cause = Cause::Credentials("not authorized".to_owned());
+        let error = ConnectionError::new("mqtt://b:1883".to_owned(), cause);
+        let text = error.to_string();
+        assert!(
+            text.contains("mqtt://b:1883") && text.contains("mqtt.password"),
+            "{text}"
+        );
+        assert!(error.is_refused_login());
+    }
+}

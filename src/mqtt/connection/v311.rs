@@ -1,0 +1,90 @@
+//! MQTT 3.1.1: options, events and errors of the client library in the words of [`super`].
+
+use rumqttc::{
+    ConnectReturnCode, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Outgoing, Packet, QoS,
+};
+
+use super::error::SEE_ITS_LOG;
+use super::{Cause, Event, Limits, MAX_WINDOW, Step, options};
+use crate::config::Mqtt;
+use crate::mqtt::payload::Message;
+
+/// The largest packet that MQTT knows: 3.1.1 brokers do not tell a limit.
+const MAX_PACKET: usize = 268_435_455;
+
+pub(super) fn options(settings: &Mqtt, client_id: &str, will: &Message) -> MqttOptions {
+    let (host, port) = options::host_and_port(&settings.broker);
+    let mut options = MqttOptions::new(client_id, host, port);
+    let payload = will.payload.clone().unwrap_or_default();
+    options
+        .set_keep_alive(options::keep_alive(settings))
+        .set_clean_session(true)
+        .set_max_packet_size(options::MAX_INCOMING_PACKET as usize, MAX_PACKET)
+        .set_inflight(MAX_WINDOW)
+        .set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, true));
+    if let Some(login) = &settings.credentials {
+        let password = login.password.as_ref().map_or("", |password| password.expose());
+        options.set_credentials(&login.username, password);
+    }
+    options
+}
+
+pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
+    let event = eventloop.poll().await.map_err(|error| cause(&error))?;
+    Ok(match event {
+        Raw::Incoming(Packet::ConnAck(_)) => Step::Heard(Some(Event::Connected(Limits {
+            receive_maximum: u16::MAX,
+            maximum_packet_size: None,
+            keep_alive: eventloop.mqtt_options.keep_alive(),
+        }))),
+        Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(Event::Acked {
+            pkid: ack.pkid,
+            refused: None,
+        })),
+        Raw::Incoming(_) => Step::Heard(None),
+        Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
+        Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
+        Raw::Outgoing(_) => Step::Wrote(None),
+    })
+}
+
+fn cause(error: &ConnectionError) -> Cause {
+    match error {
+        ConnectionError::NetworkTimeout => Cause::Connect("no answer".to_owned()),
+        ConnectionError::ConnectionRefused(code) => refused(*code),
+        ConnectionError::Io(error) => Cause::of_io(error),
+        other => Cause::of(other),
+    }
+}
+
+fn refused(code: ConnectReturnCode) -> Cause {
+    let (reason, remedy) = match code {
+        ConnectReturnCode::BadUserNamePassword => {
+            return Cause::Credentials("bad user name or password".to_owned());
+        }
+        ConnectReturnCode::NotAuthorized => return Cause::Credentials("not authorized".to_owned()),
+        ConnectReturnCode::RefusedProtocolVersion => {
+            ("unsupported protocol version", "set mqtt.version = \"5\"")
+        }
+        ConnectReturnCode::BadClientId => ("client id not valid", "set another mqtt.client_id"),
+        ConnectReturnCode::ServiceUnavailable => ("service unavailable", SEE_ITS_LOG),
+        ConnectReturnCode::Success => ("no reason given", SEE_ITS_LOG),
+    };
+    let reason = reason.to_owned();
+    Cause::Refused { reason, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_its_remedy() {
+        assert!(matches!(
+            refused(ConnectReturnCode::NotAuthorized),
+            Cause::Credentials(_)
+        ));
+        let refused = refused(ConnectReturnCode::BadClientId).to_string();
+        assert!(refused.contains("mqtt.client_id"), "{refused}");
+    }
+}

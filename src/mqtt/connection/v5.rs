@@ -1,0 +1,160 @@
+//! MQTT 5: options, events and errors of the client library in the words of [`super`].
+
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, Packet, PubAck,
+    PubAckReason,
+};
+use rumqttc::v5::{ConnectionError, Event as Raw, EventLoop, MqttOptions, StateError};
+
+use super::error::SEE_ITS_LOG;
+use super::{CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Step, options};
+use crate::config::Mqtt;
+use crate::mqtt::payload::Message;
+
+pub(super) fn options(settings: &Mqtt, client_id: &str, will: &Message) -> MqttOptions {
+    let (host, port) = options::host_and_port(&settings.broker);
+    let mut options = MqttOptions::new(client_id, host, port);
+    let mut properties = ConnectProperties::new();
+    properties.max_packet_size = Some(options::MAX_INCOMING_PACKET);
+    let payload = will.payload.clone().unwrap_or_default();
+    options
+        .set_keep_alive(options::keep_alive(settings))
+        .set_clean_start(true)
+        .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
+        .set_connect_properties(properties)
+        .set_outgoing_inflight_upper_limit(MAX_WINDOW)
+        .set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, true, None));
+    options.set_network_options(options::network());
+    if let Some(login) = &settings.credentials {
+        let password = login.password.as_ref().map_or("", |password| password.expose());
+        options.set_credentials(&login.username, password);
+    }
+    options
+}
+
+pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
+    let event = eventloop.poll().await.map_err(|error| cause(&error))?;
+    Ok(match event {
+        Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(connected(eventloop, &connack)?)),
+        Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(acked(&ack))),
+        Raw::Incoming(_) => Step::Heard(None),
+        Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
+        Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
+        Raw::Outgoing(_) => Step::Wrote(None),
+    })
+}
+
+fn connected(eventloop: &EventLoop, connack: &ConnAck) -> Result<Event, Cause> {
+    let told = connack.properties.as_ref();
+    if told.and_then(|told| told.retain_available) == Some(0) {
+        return Err(Cause::Unsupported("retained messages"));
+    }
+    if told.and_then(|told| told.max_qos) == Some(0) {
+        return Err(Cause::Unsupported("QoS 1"));
+    }
+    Ok(Event::Connected(Limits {
+        receive_maximum: told.and_then(|told| told.receive_max).unwrap_or(u16::MAX),
+        maximum_packet_size: told.and_then(|told| told.max_packet_size),
+        keep_alive: eventloop.options.keep_alive(),
+    }))
+}
+
+fn acked(ack: &PubAck) -> Event {
+    let refused = match ack.reason {
+        PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
+        reason => Some(reason_text(
+            &reason,
+            ack.properties.as_ref().and_then(|p| p.reason_string.as_deref()),
+        )),
+    };
+    Event::Acked {
+        pkid: ack.pkid,
+        refused,
+    }
+}
+
+fn cause(error: &ConnectionError) -> Cause {
+    match error {
+        ConnectionError::Timeout(_) => Cause::Connect("no answer".to_owned()),
+        ConnectionError::ConnectionRefused(code) => refused(*code),
+        ConnectionError::Io(error) => Cause::of_io(error),
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code,
+            reason_string,
+        }) => ended(*reason_code, reason_string.as_deref()),
+        other => Cause::of(other),
+    }
+}
+
+fn refused(code: ConnectReturnCode) -> Cause {
+    use ConnectReturnCode as Code;
+    let reason = reason_text(&code, None);
+    let remedy = match code {
+        Code::BadUserNamePassword | Code::NotAuthorized | Code::Banned | Code::BadAuthenticationMethod => {
+            return Cause::Credentials(reason);
+        }
+        Code::UnsupportedProtocolVersion | Code::RefusedProtocolVersion => "set mqtt.version = \"3.1.1\"",
+        Code::ClientIdentifierNotValid | Code::BadClientId => "set another mqtt.client_id",
+        Code::RetainNotSupported => return Cause::Unsupported("retained messages"),
+        Code::QoSNotSupported => return Cause::Unsupported("QoS 1"),
+        _ => SEE_ITS_LOG,
+    };
+    Cause::Refused { reason, remedy }
+}
+
+fn ended(code: DisconnectReasonCode, text: Option<&str>) -> Cause {
+    let remedy = match code {
+        DisconnectReasonCode::SessionTakenOver => {
+            "another client uses the same id: set another mqtt.client_id, or stop the other bridge"
+        }
+        DisconnectReasonCode::NotAuthorized => "check the rights of mqtt.username in the broker",
+        DisconnectReasonCode::PacketTooLarge => "raise the broker's packet size limit",
+        _ => SEE_ITS_LOG,
+    };
+    Cause::Ended {
+        reason: reason_text(&code, text),
+        remedy,
+    }
+}
+
+/// A reason code in words (`NotAuthorized` -> `not authorized`), and what the broker adds to it.
+fn reason_text(code: &impl std::fmt::Debug, text: Option<&str>) -> String {
+    let mut words = String::new();
+    for c in format!("{code:?}").chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.extend(c.to_lowercase());
+    }
+    match text {
+        // The broker's own text is quoted and cut: nothing forbids it to be long.
+        Some(text) => format!("{words}: {:?}", text.chars().take(200).collect::<String>()),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_code_is_told_in_words() {
+        assert_eq!(reason_text(&PubAckReason::QuotaExceeded, None), "quota exceeded");
+        let told = reason_text(&DisconnectReasonCode::NotAuthorized, Some("no\nrights"));
+        assert_eq!(told, r#"not authorized: "no\nrights""#);
+    }
+
+    #[test]
+    fn a_refusal_has_its_remedy() {
+        assert!(matches!(
+            refused(ConnectReturnCode::NotAuthorized),
+            Cause::Credentials(_)
+        ));
+        let old = refused(ConnectReturnCode::UnsupportedProtocolVersion).to_string();
+        assert!(old.contains("mqtt.version = \"3.1.1\""), "{old}");
+        let busy = refused(ConnectReturnCode::ServerBusy).to_string();
+        assert!(busy.contains("server busy") && busy.contains("log"), "{busy}");
+    }
+}

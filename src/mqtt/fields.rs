@@ -1,0 +1,170 @@
+//! A payload as named fields in the order of the contract: one JSON object, or one plain text per field.
+//!
+//! A field that does not apply is [`Field::Absent`]: JSON leaves it out, the scalar layout clears its topic.
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// The fields of a payload or of an object in it.
+pub(crate) type Fields = Vec<(&'static str, Field)>;
+
+/// One field.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Field {
+    /// Does not apply now.
+    Absent,
+    /// Text.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+    /// Whole number.
+    Count(u64),
+    /// Measured number.
+    Number(f64),
+    /// Texts; absent when there are none.
+    List(Vec<String>),
+    /// Fields of its own; absent when all of them are.
+    Object(Fields),
+}
+
+impl Field {
+    /// Text, or nothing.
+    pub(crate) fn text(text: Option<impl Into<String>>) -> Field {
+        text.map_or(Field::Absent, |text| Field::Text(text.into()))
+    }
+
+    /// A time: RFC 3339 in UTC, with milliseconds.
+    pub(crate) fn time(at: Option<Timestamp>) -> Field {
+        Field::text(at.map(rfc3339))
+    }
+
+    /// Yes, no, or the word `unknown`.
+    pub(crate) fn known(flag: Option<bool>) -> Field {
+        flag.map_or_else(|| Field::Text("unknown".to_owned()), Field::Flag)
+    }
+
+    fn is_absent(&self) -> bool {
+        match self {
+            Field::Absent => true,
+            Field::List(texts) => texts.is_empty(),
+            Field::Object(fields) => fields.iter().all(|(_, field)| field.is_absent()),
+            Field::Text(_) | Field::Flag(_) | Field::Count(_) | Field::Number(_) => false,
+        }
+    }
+}
+
+/// `at` in UTC with milliseconds, cut, not rounded: a time must not come to lie in the future.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    let cut = TimestampRound::new()
+        .smallest(Unit::Millisecond)
+        .mode(jiff::RoundMode::Trunc);
+    // Only a time within a millisecond of the end of time could not be cut.
+    let at = at
+        .round(cut)
+        .unwrap_or_else(|_| at.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(at));
+    format!("{at:.3}")
+}
+
+/// The fields as a JSON object.
+pub(crate) fn to_json(fields: &Fields) -> Bytes {
+    let json = serde_json::to_vec(&Object(fields)).expect("fields have text keys and no failing values");
+    Bytes::from(json)
+}
+
+/// Calls `each` for every field that the scalar layout gives a topic, with its path and its text;
+/// `None` where the field does not apply.
+pub(crate) fn for_each_scalar(fields: &Fields, each: &mut impl FnMut(&[&str], Option<String>)) {
+    walk(fields, &mut Vec::new(), each);
+}
+
+fn walk<'a>(fields: &'a Fields, path: &mut Vec<&'a str>, each: &mut impl FnMut(&[&str], Option<String>)) {
+    for (name, field) in fields {
+        path.push(name);
+        match field {
+            Field::Object(fields) => walk(fields, path, each),
+            field if field.is_absent() => each(path, None),
+            Field::Text(text) => each(path, Some(text.clone())),
+            Field::Flag(flag) => each(path, Some(flag.to_string())),
+            Field::Count(count) => each(path, Some(count.to_string())),
+            Field::Number(number) => each(path, Some(number.to_string())),
+            Field::List(texts) => each(path, Some(texts.join(","))),
+            Field::Absent => each(path, None),
+        }
+        path.pop();
+    }
+}
+
+struct Object<'a>(&'a Fields);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, field) in self.0.iter().filter(|(_, field)| !field.is_absent()) {
+            map.serialize_entry(name, field)?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Field::Absent => serializer.serialize_none(),
+            Field::Text(text) => serializer.serialize_str(text),
+            Field::Flag(flag) => serializer.serialize_bool(*flag),
+            Field::Count(count) => serializer.serialize_u64(*count),
+            Field::Number(number) => serializer.serialize_f64(*number),
+            Field::List(texts) => texts.serialize(serializer),
+            Field::Object(fields) => Object(fields).serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_milliseconds_and_are_cut() {
+        for (given, written) in [
+            ("2026-02-10T09:45:48Z", "2026-02-10T09:45:48.000Z"),
+            ("2026-02-10T10:45:48.9999+01:00", "2026-02-10T09:45:48.999Z"),
+        ] {
+            assert_eq!(rfc3339(given.parse().unwrap()), written);
+        }
+        let _ = (rfc3339(Timestamp::MAX), rfc3339(Timestamp::MIN));
+    }
+
+    #[test]
+    fn what_does_not_apply_is_left_out_of_json_and_cleared_as_scalar() {
+        let fields: Fields = vec![
+            ("position", Field::Text("NC".to_owned())),
+            ("fault", Field::known(None)),
+            ("clears", Field::List(vec![])),
+            ("names", Field::List(vec!["a".to_owned(), "b".to_owned()])),
+            ("last", Field::Object(vec![("at", Field::Absent)])),
+            (
+                "rtt_ms",
+                Field::Object(vec![("mean", Field::Number(1.5)), ("max", Field::Count(3))]),
+            ),
+        ];
+        let json = r#"{"position":"NC","fault":"unknown","names":["a","b"],"rtt_ms":{"mean":1.5,"max":3}}"#;
+        assert_eq!(to_json(&fields), json);
+        let mut scalars = Vec::new();
+        for_each_scalar(&fields, &mut |path, text| scalars.push((path.join("/"), text)));
+        let expected = [
+            ("position", Some("NC")),
+            ("fault", Some("unknown")),
+            ("clears", None),
+            ("names", Some("a,b")),
+            ("last/at", None),
+            ("rtt_ms/mean", Some("1.5")),
+            ("rtt_ms/max", Some("3")),
+        ];
+        assert_eq!(
+            scalars,
+            expected.map(|(path, text)| (path.to_owned(), text.map(str::to_owned)))
+        );
+    }
+}

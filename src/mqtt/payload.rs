@@ -1,0 +1,356 @@
+//! The payloads of the contract: a change of a device becomes topics and what is retained there.
+//!
+//! Pure: the same change gives the same messages. What is already retained is the publisher's business.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::fields::{Field, Fields, for_each_scalar, to_json};
+use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
+use crate::config::{Layout, MqttVersion};
+use crate::model::{
+    Change, Detail, DeviceId, EventState, HttpSummary, Identity, ModuleInfo, Problem, Relay, RelayState,
+    Signal, SignalState, SlotInfo,
+};
+
+/// What is to be retained at a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Where.
+    pub topic: String,
+    /// What; `None` clears the topic.
+    pub payload: Option<Bytes>,
+}
+
+/// What the bridge says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeInfo {
+    /// When this process started.
+    pub started_at: Timestamp,
+    /// How many devices are configured.
+    pub devices: usize,
+    /// Protocol version towards the broker.
+    pub mqtt_version: MqttVersion,
+    /// What this bridge can do (`rest`).
+    pub capabilities: Vec<String>,
+}
+
+/// Turns changes into messages under one prefix and layout.
+#[derive(Debug, Clone)]
+pub struct Payloads {
+    topics: Topics,
+    layout: Layout,
+}
+
+impl Payloads {
+    /// Payloads at `topics` in that layout.
+    pub fn new(topics: Topics, layout: Layout) -> Payloads {
+        Payloads { topics, layout }
+    }
+
+    /// The topics that they are for.
+    pub fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// Whether a topic of that kind exists in this layout: of the whole object, or of one field.
+    pub fn publishes(&self, topic: &StateTopic, is_field: bool) -> bool {
+        match self.layout {
+            _ if topic.is_plain() => !is_field,
+            Layout::Json => !is_field,
+            Layout::Scalar => is_field,
+            Layout::Both => true,
+        }
+    }
+
+    /// `online`: the bridge runs and is connected.
+    pub fn bridge_online(&self) -> Message {
+        self.bridge_state("online")
+    }
+
+    /// `offline`: the last will, and the last word of a clean stop.
+    pub fn bridge_offline(&self) -> Message {
+        self.bridge_state("offline")
+    }
+
+    fn bridge_state(&self, word: &'static str) -> Message {
+        Message {
+            topic: self.topics.state(&StateTopic::BridgeState),
+            payload: Some(Bytes::from_static(word.as_bytes())),
+        }
+    }
+
+    /// What the bridge says of itself.
+    pub fn bridge_info(&self, info: &BridgeInfo) -> Vec<Message> {
+        let fields = vec![
+            ("version", Field::Text(env!("CARGO_PKG_VERSION").to_owned())),
+            ("started_at", Field::time(Some(info.started_at))),
+            ("devices", Field::Count(info.devices as u64)),
+            ("mqtt_version", Field::Text(info.mqtt_version.as_str().to_owned())),
+            ("capabilities", Field::List(info.capabilities.clone())),
+        ];
+        self.object(&StateTopic::BridgeInfo, true, fields)
+    }
+
+    /// Statistics of a device's HTTP requests.
+    pub fn http_stats(&self, device: &DeviceId, summary: &HttpSummary) -> Vec<Message> {
+        let trip = summary.round_trip;
+        let number = |value: Option<f64>| value.map_or(Field::Absent, Field::Number);
+        let rtt_ms = vec![
+            ("last", number(trip.map(|trip| trip.last))),
+            ("mean", number(trip.map(|trip| round(trip.mean)))),
+            ("p50", number(trip.map(|trip| trip.p50))),
+            ("p95", number(trip.map(|trip| trip.p95))),
+            ("p99", number(trip.map(|trip| trip.p99))),
+            ("max", number(trip.map(|trip| trip.max))),
+        ];
+        let fields = vec![
+            ("polls", Field::Count(summary.polls)),
+            ("failures", Field::Count(summary.failures)),
+            ("rtt_ms", Field::Object(rtt_ms)),
+            ("last_success", Field::time(summary.last_success)),
+        ];
+        self.object(
+            &StateTopic::Device(device.clone(), DeviceTopic::HttpStats),
+            true,
+            fields,
+        )
+    }
+
+    /// One change of a device.
+    pub fn change(&self, device: &DeviceId, change: &Change) -> Vec<Message> {
+        let of = |below| StateTopic::Device(device.clone(), below);
+        match change {
+            Change::Availability(availability) => {
+                vec![self.word(&of(DeviceTopic::State), Some(availability.as_str()))]
+            }
+            Change::Identity(identity) => {
+                self.object(&of(DeviceTopic::Info), true, identity_fields(identity))
+            }
+            Change::Problem(problem) => {
+                let fields = problem_fields(problem.as_deref());
+                self.object(&of(DeviceTopic::Error), problem.is_some(), fields)
+            }
+            Change::Event(name, event) => {
+                let fields = event_fields(name.clears(), event.as_deref());
+                self.object(&of(DeviceTopic::Event(name.clone())), event.is_some(), fields)
+            }
+            Change::SlotState(slot, state) => {
+                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::State));
+                vec![self.word(&topic, state.map(|state| state.as_str()))]
+            }
+            Change::SlotInfo(slot, info) => {
+                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Info));
+                self.object(&topic, info.is_some(), slot_fields(info.as_deref()))
+            }
+            Change::Relay { slot, relay, new, .. } => {
+                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Relay(*relay)));
+                self.object(&topic, new.is_some(), relay_fields(new.as_deref()))
+            }
+            Change::Signal {
+                slot,
+                signal,
+                old,
+                new,
+            } => {
+                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Signal(*signal)));
+                self.object(
+                    &topic,
+                    new.is_some(),
+                    signal_fields(old.as_deref(), new.as_deref()),
+                )
+            }
+        }
+    }
+
+    fn word(&self, topic: &StateTopic, word: Option<&'static str>) -> Message {
+        Message {
+            topic: self.topics.state(topic),
+            payload: word.map(|word| Bytes::from_static(word.as_bytes())),
+        }
+    }
+
+    /// The messages of one object; `present` tells an object without any field from none at all.
+    fn object(&self, topic: &StateTopic, present: bool, fields: Fields) -> Vec<Message> {
+        let topic = self.topics.state(topic);
+        let mut messages = Vec::new();
+        if self.layout != Layout::Json {
+            for_each_scalar(&fields, &mut |path, text| {
+                // An empty payload would clear the topic at the broker: say so here too.
+                let payload = text.filter(|text| !text.is_empty()).map(Bytes::from);
+                let topic = field(&topic, path);
+                messages.push(Message { topic, payload });
+            });
+        }
+        if self.layout != Layout::Scalar {
+            let payload = present.then(|| to_json(&fields));
+            messages.push(Message { topic, payload });
+        }
+        messages
+    }
+}
+
+fn identity_fields(identity: &Identity) -> Fields {
+    vec![
+        ("model", Field::text(identity.model.as_deref())),
+        ("serial_number", Field::text(identity.serial_number.as_deref())),
+        ("hostname", Field::text(identity.hostname.as_deref())),
+        ("firmware", Field::text(identity.firmware.as_deref())),
+        ("api_version", Field::text(identity.api_version.as_deref())),
+        ("profile", Field::Text(identity.profile.clone())),
+        ("web_interface", Field::Text(identity.web_interface.clone())),
+    ]
+}
+
+fn problem_fields(problem: Option<&Problem>) -> Fields {
+    let error = problem.map(|problem| &problem.error);
+    let status = error.and_then(|error| error.http_status);
+    let error = vec![
+        ("kind", Field::text(error.map(|error| error.kind.as_str()))),
+        ("message", Field::text(error.map(|error| &error.message))),
+        ("remedy", Field::text(error.map(|error| &error.remedy))),
+        (
+            "http_status",
+            status.map_or(Field::Absent, |status| Field::Count(status.into())),
+        ),
+        ("url", Field::text(error.and_then(|error| error.url.as_deref()))),
+        ("body", Field::text(error.and_then(|error| error.body.as_deref()))),
+    ];
+    vec![
+        (
+            "operation",
+            Field::text(problem.map(|problem| name_of(&problem.operation))),
+        ),
+        ("error", Field::Object(error)),
+        ("first_at", Field::time(problem.map(|problem| problem.first_at))),
+    ]
+}
+
+fn event_fields(clears: &[&str], event: Option<&EventState>) -> Fields {
+    let clears = event.map_or(Vec::new(), |_| {
+        clears.iter().map(|name| (*name).to_owned()).collect()
+    });
+    vec![
+        (
+            "triggered",
+            event.map_or(Field::Absent, |event| Field::known(event.triggered)),
+        ),
+        ("type", Field::text(event.map(|event| event.kind.as_str()))),
+        (
+            "last_triggered",
+            Field::time(event.and_then(|event| event.last_triggered)),
+        ),
+        ("clears", Field::List(clears)),
+        (
+            "name_on_device",
+            Field::text(event.and_then(|event| event.name_on_device.as_deref())),
+        ),
+    ]
+}
+
+fn slot_fields(info: Option<&SlotInfo>) -> Fields {
+    let module = info.and_then(|info| info.module.as_ref());
+    let wiring = info.and_then(|info| info.wiring);
+    let text = |of: fn(&ModuleInfo) -> Option<&str>| Field::text(module.and_then(of));
+    let driver = |relay| Field::text(wiring.map(|(wiring, _)| wiring.driver(relay).as_str()));
+    vec![
+        ("model", text(|module| Some(module.model.as_str()))),
+        ("serial_number", text(|module| module.serial_number.as_deref())),
+        (
+            "software_revision",
+            text(|module| module.software_revision.as_deref()),
+        ),
+        (
+            "wiring",
+            Field::Object(Relay::ALL.map(|relay| (relay.as_str(), driver(relay))).into()),
+        ),
+        (
+            "wiring_source",
+            Field::text(wiring.map(|(_, source)| name_of(&source))),
+        ),
+    ]
+}
+
+fn relay_fields(relay: Option<&RelayState>) -> Fields {
+    let last = relay.and_then(|relay| relay.last);
+    let last = vec![
+        (
+            "position",
+            Field::text(last.map(|(position, _)| position.as_str())),
+        ),
+        ("at", Field::time(last.map(|(_, at)| at))),
+    ];
+    vec![
+        (
+            "position",
+            Field::text(relay.map(|relay| relay.position.as_str())),
+        ),
+        (
+            "fault",
+            relay.map_or(Field::Absent, |relay| Field::known(relay.position.fault())),
+        ),
+        (
+            "driven_by",
+            Field::text(relay.and_then(|relay| relay.driven_by).map(Signal::as_str)),
+        ),
+        (
+            "cause",
+            Field::text(relay.and_then(|relay| relay.cause.as_deref())),
+        ),
+        (
+            "provenance",
+            Field::text(relay.map(|relay| name_of(&relay.provenance))),
+        ),
+        ("since", Field::time(relay.map(|relay| relay.since))),
+        ("last", Field::Object(last)),
+    ]
+}
+
+/// `old` tells which details were there before: their names depend on the device.
+fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>) -> Fields {
+    let last = new.and_then(|signal| signal.last);
+    let last = vec![
+        ("status", Field::text(last.map(|(status, _)| status.as_str()))),
+        ("at", Field::time(last.map(|(_, at)| at))),
+    ];
+    let mut detail: Fields = new
+        .iter()
+        .flat_map(|signal| &signal.detail)
+        .map(|(name, value)| (*name, detail_field(value)))
+        .collect();
+    for (name, _) in old.iter().flat_map(|signal| &signal.detail) {
+        if !detail.iter().any(|(kept, _)| kept == name) {
+            detail.push((name, Field::Absent));
+        }
+    }
+    vec![
+        ("status", Field::text(new.map(|signal| signal.status.as_str()))),
+        (
+            "provenance",
+            Field::text(new.map(|signal| name_of(&signal.provenance))),
+        ),
+        ("since", Field::time(new.map(|signal| signal.since))),
+        ("detail", Field::Object(detail)),
+        ("last", Field::Object(last)),
+    ]
+}
+
+fn detail_field(detail: &Detail) -> Field {
+    match detail {
+        Detail::Text(text) => Field::Text(text.clone()),
+        Detail::Flag(flag) => Field::Flag(*flag),
+    }
+}
+
+/// A mean to the microsecond: more digits would be noise.
+fn round(millis: f64) -> f64 {
+    (millis * 1000.0).round() / 1000.0
+}
+
+/// The name that the model gives a value of one of its enums.
+fn name_of(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => unreachable!("an enum without fields is a text, not {other:?}"),
+    }
+}

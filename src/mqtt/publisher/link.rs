@@ -1,0 +1,200 @@
+//! The way to the broker: one connection after the other, with back-off in between.
+//!
+//! Owns when to connect, the log lines about it, and what others see of it ([`BrokerStatus`]).
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::config::Mqtt;
+use crate::mqtt::connection::{Client, ConnectionError, Event, address, connect};
+use crate::mqtt::payload::Message;
+
+/// With its jitter (up to as much again) a broker that is back is asked within 2 s, which leaves 3 s of the 5 s
+/// that are promised for sending everything. One client that knocks every 2 s is no burden for a broker.
+const AWAY: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(250))
+    .with_max_delay(Duration::from_secs(1))
+    .with_jitter()
+    .without_max_times();
+
+/// A broker that refuses our login is there; it may ban who asks too often.
+const REFUSED: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(1))
+    .with_max_delay(Duration::from_secs(8))
+    .with_jitter()
+    .without_max_times();
+
+/// A connection that lasted this long was a good one: back-off and log begin anew.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// What is known of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerStatus {
+    /// Whether it has accepted us.
+    pub connected: bool,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why the last connection failed or ended; stays when another one has come about.
+    pub last_error: Option<String>,
+    /// Connections that came about.
+    pub connections: u64,
+    /// Topics that are kept at the broker.
+    pub topics: usize,
+    /// Messages that wait to be sent or acknowledged. Others are not woken for each of them, only when
+    /// it becomes zero or is no longer.
+    pub pending: usize,
+}
+
+type Delays = <ExponentialBuilder as BackoffBuilder>::Backoff;
+
+pub(super) struct Link {
+    settings: Mqtt,
+    will: Message,
+    connection: Option<(Client, mpsc::Receiver<Event>)>,
+    connected_at: Option<Instant>,
+    /// When the attempt under way, or the last one, began.
+    attempted_at: Instant,
+    next_attempt: Instant,
+    away: Delays,
+    refused: Delays,
+    status: watch::Sender<BrokerStatus>,
+    /// Failures that were told since the last quiet period.
+    told: HashSet<String>,
+    /// Whether a failure was told that no recovery has followed.
+    recovery_is_news: bool,
+}
+
+impl Link {
+    pub(super) fn new(settings: Mqtt, will: Message) -> (Link, watch::Receiver<BrokerStatus>) {
+        let (status, receiver) = watch::channel(BrokerStatus {
+            connected: false,
+            since: Timestamp::now(),
+            last_error: None,
+            connections: 0,
+            topics: 0,
+            pending: 0,
+        });
+        let now = Instant::now();
+        let link = Link {
+            settings,
+            will,
+            connection: None,
+            connected_at: None,
+            attempted_at: now,
+            next_attempt: now,
+            away: AWAY.build(),
+            refused: REFUSED.build(),
+            status,
+            told: HashSet::new(),
+            recovery_is_news: true,
+        };
+        (link, receiver)
+    }
+
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected_at.is_some()
+    }
+
+    /// The connection's sending side, once the broker has accepted us.
+    pub(super) fn client(&self) -> Option<&Client> {
+        let (client, _) = self.connection.as_ref()?;
+        self.connected_at.map(|_| client)
+    }
+
+    /// The next event; connects when there is no connection. Safe to drop at any time.
+    pub(super) async fn next(&mut self) -> Event {
+        if self.connection.is_none() {
+            sleep_until(self.next_attempt).await;
+            self.attempted_at = Instant::now();
+        }
+        let connection = self
+            .connection
+            .get_or_insert_with(|| connect(&self.settings, &self.settings.client_id, &self.will));
+        let event = connection.1.recv().await.unwrap_or(Event::Closed(Ok(())));
+        self.note(event)
+    }
+
+    /// The next event that is there already.
+    pub(super) fn try_next(&mut self) -> Option<Event> {
+        let event = self.connection.as_mut()?.1.try_recv().ok()?;
+        Some(self.note(event))
+    }
+
+    /// Tells others how much is under way.
+    pub(super) fn report(&self, topics: usize, pending: usize) {
+        self.status.send_if_modified(|status| {
+            let is_news = (status.pending == 0) != (pending == 0);
+            (status.topics, status.pending) = (topics, pending);
+            is_news
+        });
+    }
+
+    fn note(&mut self, event: Event) -> Event {
+        match &event {
+            Event::Connected(_) => self.opened(),
+            Event::Closed(end) => self.closed(end.as_ref().err()),
+            Event::Sent(_) | Event::Acked { .. } => {}
+        }
+        event
+    }
+
+    fn opened(&mut self) {
+        self.connected_at = Some(Instant::now());
+        let broker = address(&self.settings.broker);
+        if std::mem::take(&mut self.recovery_is_news) {
+            tracing::info!(%broker, version = self.settings.version.as_str(), "connected to the broker");
+        } else {
+            tracing::debug!(%broker, "connected to the broker");
+        }
+        self.status.send_modify(|status| {
+            status.connected = true;
+            status.since = Timestamp::now();
+            status.connections += 1;
+        });
+    }
+
+    fn closed(&mut self, error: Option<&ConnectionError>) {
+        self.connection = None;
+        let was_connected = self.connected_at.take();
+        if was_connected.is_some_and(|at| at.elapsed() >= QUIET) {
+            self.away = AWAY.build();
+            self.refused = REFUSED.build();
+            self.told.clear();
+        }
+        let is_refused = error.is_some_and(ConnectionError::is_refused_login);
+        let delays = if is_refused {
+            &mut self.refused
+        } else {
+            &mut self.away
+        };
+        let delay = delays.next().unwrap_or(QUIET);
+        // From the beginning of the attempt: what waited for an answer in vain has waited already.
+        self.next_attempt = self.attempted_at.max(was_connected.unwrap_or(self.attempted_at)) + delay;
+        let text = error.map(ToString::to_string);
+        if let Some(text) = &text {
+            self.tell(text);
+        }
+        self.status.send_modify(|status| {
+            if was_connected.is_some() {
+                status.since = Timestamp::now();
+            }
+            status.connected = false;
+            status.last_error = text.or(status.last_error.take());
+        });
+    }
+
+    fn tell(&mut self, error: &str) {
+        // Bounded, should a broker find ever new words.
+        if self.told.len() < 100 && self.told.insert(error.to_owned()) {
+            tracing::warn!(error, "no connection to the broker; trying again");
+            self.recovery_is_news = true;
+        } else {
+            tracing::debug!(error, "no connection to the broker; trying again");
+        }
+    }
+}
