@@ -1,5 +1,10 @@
 //! The simulated devices as a client sees them: real sockets, raw HTTP, every fault, and the recorded shape.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests; the lint only sees functions marked so"
+)]
+
 use lantime2mqtt::simulator::{
     Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, Relay, Scenario,
     SimulatedDevice, SimulatorError,
