@@ -146,6 +146,7 @@ impl Fleet {
         listener: TcpListener,
         tls: Option<tokio_rustls::TlsAcceptor>,
     ) {
+        device.set_listening(true);
         self.devices.push(Arc::clone(&device));
         let server = Server {
             device,

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// The scenario of the demo, built in.
 const LIVELY: &str = include_str!("../../config/scenarios/lively.toml");
 const STEP_KEYS: &str = "at, device, action, fault, for, clear-fault";
+/// Longest time in a scenario; far beyond it the clock's arithmetic would overflow.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 /// As much of a refused value as an error shows.
 const SHOWN_CHARS: usize = 80;
 
@@ -243,7 +245,14 @@ impl Reader {
         let parsed = value
             .as_str()
             .map_or_else(|| Err("it is not text".to_owned()), parse_duration);
-        parsed
+        let bounded = parsed.and_then(|duration| {
+            if duration > LONGEST {
+                Err("it is above a week".to_owned())
+            } else {
+                Ok(duration)
+            }
+        });
+        bounded
             .map_err(|e| {
                 self.problem(
                     key,

@@ -1,11 +1,13 @@
 //! Scenario files: the shipped ones, and what is said about wrong ones.
 
+use super::action::Action;
 use super::fault::Fault;
 use super::kind::{ApiGeneration, Chassis, DeviceKind, Relay};
 use super::relays::Position;
 use super::scenario::{Happening, Scenario, Target};
 use super::world::World;
 use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
 use std::collections::HashSet;
 use std::mem::discriminant;
 use std::time::Duration;
@@ -114,6 +116,11 @@ fn problems_name_step_key_value_and_remedy() {
             "negative",
         ),
         (
+            "at = \"9999h\"\ndevice = \"all\"\nfault = \"hang\"",
+            "step 2: at = \"9999h\"",
+            "above a week",
+        ),
+        (
             "at = 5\ndevice = \"all\"\nfault = \"hang\"",
             "step 2: at = 5: not a duration",
             "\"5s\"",
@@ -205,4 +212,44 @@ fn problems_of_the_whole_file_are_told_together() {
         told.contains("step 1: device = \"sim-9\"") && told.contains("sim-1"),
         "{told}"
     );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in ".*") {
+        _ = Scenario::parse(&text);
+    }
+
+    #[test]
+    fn no_step_makes_the_reader_panic(
+        at in "\"[0-9a-z .-]{0,8}\"|[0-9]{1,3}|\\[\\]",
+        kind in "action|fault|clear-fault|for|when",
+        value in "\"[a-z-]{0,12}\"|true|\\{ [a-z-]{1,10} = \"[a-z0-9]{0,5}\" \\}|\\{ restart = \\{ down = \"[0-9]{1,20}h\" \\} \\}",
+    ) {
+        let text = format!("repeat_every = {at}\n[[step]]\nat = {at}\ndevice = \"all\"\n{kind} = {value}");
+        if let Err(error) = Scenario::parse(&text) {
+            prop_assert!(!error.problems.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again(number in 0_u32.., text in "[a-z0-9-]{0,12}", pick in 0_usize..10) {
+        let fault = [
+            Fault::Hang,
+            Fault::SlowBody { bytes_per_second: number },
+            Fault::HugeBody { bytes: number.into() },
+            Fault::MissingKeys { keys: vec![text.clone()] },
+            Fault::Restart { down: Duration::from_millis(number.into()) },
+        ][pick % 5].clone();
+        let action = [Action::FireEvent(text.clone()), Action::Recover][pick % 2].clone();
+        let read = |key: &str, value: toml::Value| {
+            let step = toml::toml! { at = "0s" device = "all" };
+            let mut step = step;
+            step.insert(key.to_owned(), value);
+            let file: toml::Table = [("step".to_owned(), vec![toml::Value::Table(step)].into())].into_iter().collect();
+            Scenario::parse(&file.to_string()).unwrap().steps.remove(0).happening
+        };
+        prop_assert_eq!(read("fault", toml::Value::try_from(&fault).unwrap()), Happening::Fault(fault, None));
+        prop_assert_eq!(read("action", toml::Value::try_from(&action).unwrap()), Happening::Action(action));
+    }
 }

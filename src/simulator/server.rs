@@ -1,5 +1,5 @@
 //! The sockets of one device: its listener, its connections, and its restarts. What is said on them is the
-//! responder's.
+//! responder's. Idle connections are kept: a timer for each would cost more than what it guards.
 
 use super::device::SimulatedDevice;
 use super::respond::respond;
@@ -41,7 +41,6 @@ impl Server {
     /// is tried for until it can.
     pub(super) async fn run(self, mut listener: TcpListener) {
         loop {
-            self.device.set_listening(true);
             let life = self.stop.child_token();
             let down = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -60,6 +59,7 @@ impl Server {
                 return;
             };
             listener = next;
+            self.device.set_listening(true);
         }
     }
 

@@ -40,8 +40,9 @@ pub(super) fn self_signed(
     listen: IpAddr,
 ) -> Result<(Certificate, TlsAcceptor), Box<dyn std::error::Error + Send + Sync>> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    names.push(listen.to_string());
-    names.dedup();
+    if !listen.is_unspecified() && !listen.is_loopback() {
+        names.push(listen.to_string());
+    }
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names)?;
     let key: PrivateKeyDer<'static> = PrivateKeyDer::try_from(KeyPair::serialize_der(&signing_key))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -75,8 +75,6 @@ fn slots(identity: &Identity, world: &World) -> Vec<Json> {
             ("pwr4", "pwr"),
             ("io7", "io"),
             ("io8", "io"),
-            ("io9", "io"),
-            ("io10", "io"),
         ],
         Chassis::M500 => &[
             ("pwr1", "pwr"),
@@ -217,7 +215,7 @@ fn grc(receiver: &Receiver, antenna: bool) -> Json {
             "signal-strength": 30 + number,
         }
     };
-    let in_view = if antenna { 9 } else { 0 };
+    let in_view = if antenna { 6 } else { 0 };
     object! {
         "ref-type": receiver.ref_type,
         "antenna": object! { "connected": antenna, "short-circuit": false },
