@@ -1,35 +1,34 @@
 //! The composition root: every task and channel of the bridge is made here, and stopped here.
 
-use std::collections::{BTreeMap, HashMap};
+mod devices;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinHandle, JoinSet};
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Broker, Config, ProfileChoice};
-use crate::lantime::device::DeviceTask;
-use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
-use crate::lantime::schedule::Schedule;
-use crate::model::{DeviceId, SlotId, SlotView, Update};
-use crate::mqtt::embedded::Embedded;
-use crate::mqtt::{BrokerStatus, Publisher, remembered};
-use crate::records::Store;
+use crate::config::{Broker, Config};
+use crate::model::Update;
+use crate::mqtt::embedded::{EmbeddedBroker, EmbeddedError};
+use crate::mqtt::payload::BridgeInfo;
+use crate::mqtt::publisher::{BrokerStatus, Publisher, Setup};
+use crate::mqtt::topics::Topics;
+use crate::records::store::Store;
 use crate::web;
+use devices::Devices;
 
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
-/// How long the publisher may take of that to flush and say goodbye.
+/// How much of that the publisher may take to flush and say goodbye.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 /// Updates on their way from the devices to the publisher. When it is full a device waits with its next
 /// poll; the publisher drains it whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
-/// Pause before a device task that has ended by a fault is started again.
-const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
 /// A running bridge.
 #[derive(Debug)]
@@ -38,7 +37,182 @@ pub struct Bridge {
     devices: Devices,
     publisher: JoinHandle<()>,
     broker: watch::Receiver<BrokerStatus>,
-    embedded: Option<Embedded>,
+    embedded: Option<JoinHandle<Result<(), EmbeddedError>>>,
     http: Option<(SocketAddr, JoinHandle<()>)>,
+    /// Ends what is not part of the flow.
     stop: CancellationToken,
+}
+
+impl Bridge {
+    /// Starts everything; when it returns, whatever listens does. `observer` gets each update as well, and
+    /// misses those for which it has no room.
+    ///
+    /// # Errors
+    /// When an address cannot be listened on, or a device's TLS or profile files cannot be read.
+    pub async fn start(
+        mut config: Config,
+        store: Store,
+        observer: Option<mpsc::Sender<Update>>,
+    ) -> anyhow::Result<Bridge> {
+        let stop = CancellationToken::new();
+        let mut embedded = None;
+        if let Broker::Embedded { listen, websocket } = config.mqtt.broker {
+            let broker = EmbeddedBroker::bind(listen, websocket).await?;
+            config.mqtt.broker = Broker::Embedded {
+                listen: broker.address(),
+                websocket: broker.websocket_address(),
+            };
+            embedded = Some(tokio::spawn(broker.run(stop.clone())));
+        }
+        let remembered = store.published_topics().unwrap_or_else(|error| {
+            tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
+            Vec::new()
+        });
+        let topics = Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone());
+        let published = devices::published_slots(&topics, &remembered);
+        let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
+        let setup = Setup {
+            mqtt: config.mqtt.clone(),
+            bridge: config.bridge.id.clone(),
+            info: BridgeInfo {
+                started_at: Timestamp::now(),
+                devices: config.devices.len(),
+                mqtt_version: config.mqtt.version,
+                capabilities: vec!["rest".to_owned()],
+            },
+            configured: config.devices.iter().map(|device| device.id.clone()).collect(),
+            remembered,
+            store,
+            observer,
+            stop_within: FLUSH_DEADLINE,
+        };
+        let (publisher, broker) = Publisher::new(setup, updates_of_devices);
+        let http = match config.http.listen {
+            Some(listen) => {
+                let server = web::Server::bind(listen, broker.clone()).await.with_context(|| {
+                    format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
+                })?;
+                Some((server.local_addr()?, tokio::spawn(server.run(stop.clone()))))
+            }
+            None => None,
+        };
+        let mut devices = Devices::new(updates, published);
+        devices.apply(&config.devices).await?;
+        let publisher = tokio::spawn(publisher.run());
+        Ok(Bridge {
+            config,
+            devices,
+            publisher,
+            broker,
+            embedded,
+            http,
+            stop,
+        })
+    }
+
+    /// Where the broker is; with an embedded one, where it really listens.
+    pub fn broker(&self) -> &Broker {
+        &self.config.mqtt.broker
+    }
+
+    /// Whether there is a connection to the broker.
+    pub fn broker_status(&self) -> watch::Receiver<BrokerStatus> {
+        self.broker.clone()
+    }
+
+    /// Where the bridge's own HTTP server listens.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|(address, _)| *address)
+    }
+
+    /// Applies the devices of another configuration: the ones that did not change go on without a gap. What
+    /// cannot be changed while running is named, and what cannot be applied changes nothing.
+    pub async fn reload(&mut self, config: Config) {
+        let rest = self.config.changed_outside_devices(&config);
+        if !rest.is_empty() {
+            tracing::warn!(
+                "reload: changes of [{}] take effect with a restart",
+                rest.join("], [")
+            );
+        }
+        match self.devices.apply(&config.devices).await {
+            Ok(()) => self.config.devices = config.devices,
+            Err(error) => {
+                tracing::error!("reload refused, the running configuration stays in force: {error:#}")
+            }
+        }
+    }
+
+    /// Waits until a task ends that should not; device tasks are started again, and not reported here.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        let http = async {
+            match &mut self.http {
+                Some((_, task)) => task.await,
+                None => std::future::pending().await,
+            }
+        };
+        let embedded = async {
+            match &mut self.embedded {
+                Some(task) => task.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = &mut self.publisher => anyhow!("the publisher has ended: {}", how(ended)),
+            ended = http => anyhow!("the HTTP server has ended: {}", how(ended)),
+            ended = embedded => match ended {
+                Ok(Err(error)) => anyhow!(error).context("the embedded broker has ended"),
+                ended => anyhow!("the embedded broker has ended: {}", how(ended)),
+            },
+            never = self.devices.supervise() => match never {},
+        }
+    }
+
+    /// Stops with the flow: devices, then the publisher, which flushes and says `offline`, then the rest.
+    ///
+    /// # Errors
+    /// When something has not stopped in time; it is named.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + STOP_DEADLINE;
+        let Bridge {
+            devices,
+            publisher,
+            embedded,
+            http,
+            stop,
+            ..
+        } = self;
+        let mut late = Vec::new();
+        // With the last device its end of the channel goes, and so the publisher knows that it is over.
+        if tokio::time::timeout_at(deadline, devices.stop()).await.is_err() {
+            late.push("devices");
+        }
+        let publisher_abort = publisher.abort_handle();
+        if tokio::time::timeout_at(deadline, publisher).await.is_err() {
+            publisher_abort.abort();
+            late.push("publisher");
+        }
+        stop.cancel();
+        if let Some(task) = embedded
+            && tokio::time::timeout_at(deadline, task).await.is_err()
+        {
+            late.push("embedded broker");
+        }
+        if let Some((_, task)) = http
+            && tokio::time::timeout_at(deadline, task).await.is_err()
+        {
+            late.push("HTTP server");
+        }
+        if late.is_empty() {
+            Ok(())
+        } else {
+            Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
+        }
+    }
+}
+
+fn how<T>(ended: Result<T, JoinError>) -> String {
+    ended
+        .err()
+        .map_or_else(|| "it returned".to_owned(), |error| error.to_string())
 }

@@ -1,6 +1,30 @@
-//! The map.
+//! SNMP/MQTT protocol bridge for the error relay module (REL1000) of Meinberg LANTIME IMS time servers.
+//!
+//! The bridge polls each device, works out in which position each relay stands and why, and publishes that
+//! as retained MQTT topics. Data flows one way:
+//!
+//! ```text
+//! LANTIME --GET /api/status--> lantime::device --Update--> mqtt::publisher --> broker
+//!                               | lantime::rest  (answer -> snapshot, by an API profile)
+//!                               | model          (snapshot -> view -> changes)
+//! ```
+//!
+//! - [`cli`] is the command line; [`app`] makes every task and channel, and stops them.
+//! - [`model`]: the domain, pure. Imports nothing of ours.
+//! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
+//! - [`mqtt`]: topics, payloads, the connection, and the publisher, the only sender of state.
+//! - [`records`]: what has to outlive the process.
+//! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
+//! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
+//!   HTTP server.
+
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod lantime;
 pub mod model;
 pub mod mqtt;
 pub mod records;
+pub mod simulator;
 pub mod tls;
+pub mod web;

@@ -121,18 +121,29 @@ pub async fn peer_fingerprint(url: &str, timeout: std::time::Duration) -> std::i
     let invalid = |reason: &str| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason.to_owned());
     let url = reqwest::Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
     let port = url.port_or_known_default().ok_or_else(|| invalid("no port"))?;
-    let host = url.host_str().ok_or_else(|| invalid("no host"))?.trim_matches(['[', ']']);
+    let host = url
+        .host_str()
+        .ok_or_else(|| invalid("no host"))?
+        .trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|error| invalid(&error.to_string()))?;
-    let config = ClientTls { trust: Trust::Insecure, identity: None }
-        .client_config()
-        .map_err(|error| invalid(&error.to_string()))?;
+    let config = ClientTls {
+        trust: Trust::Insecure,
+        identity: None,
+    }
+    .client_config()
+    .map_err(|error| invalid(&error.to_string()))?;
     let handshake = async {
         let tcp = tokio::net::TcpStream::connect((host, port)).await?;
-        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await
+        tokio_rustls::TlsConnector::from(Arc::new(config))
+            .connect(name, tcp)
+            .await
     };
     let tls = tokio::time::timeout(timeout, handshake).await??;
     let certificates = tls.get_ref().1.peer_certificates().unwrap_or_default();
-    certificates.first().map(Fingerprint::of).ok_or_else(|| invalid("the server shows no certificate"))
+    certificates
+        .first()
+        .map(Fingerprint::of)
+        .ok_or_else(|| invalid("the server shows no certificate"))
 }
 
 impl ClientTls {

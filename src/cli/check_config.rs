@@ -11,6 +11,10 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
         println!("warning: {warning}");
     }
     let devices = loaded.config.devices.len();
-    println!("{}: no errors, {} warnings, {devices} devices", file.display(), loaded.warnings.len());
+    println!(
+        "{}: no errors, {} warnings, {devices} devices",
+        file.display(),
+        loaded.warnings.len()
+    );
     Ok(())
 }

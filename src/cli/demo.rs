@@ -14,8 +14,8 @@ use super::{Failure, runtime};
 use crate::app::Bridge;
 use crate::config::{self, Broker, Config};
 use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Update};
-use crate::records::Store;
-use crate::simulator::{Fleet, FleetOptions, Scenario};
+use crate::records::store::Store;
+use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
 
 /// Where a broker usually listens; taken when it is free.
 const USUAL_MQTT_PORT: u16 = 1883;
@@ -38,7 +38,10 @@ pub(super) struct Options {
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|parsed| Duration::try_from(parsed).ok());
+    let parsed = text
+        .parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|parsed| Duration::try_from(parsed).ok());
     parsed.ok_or_else(|| "write a number and a unit, such as 30s".to_owned())
 }
 
@@ -47,7 +50,20 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn demo(options: Options) -> anyhow::Result<()> {
-    let fleet = Fleet::start(FleetOptions::default()).await?;
+    // The first two report their relays, the third is of a generation of which it is not known: there they
+    // are derived.
+    let kinds = [
+        (Chassis::M3000, ApiGeneration::V20),
+        (Chassis::M500, ApiGeneration::V16),
+        (Chassis::M3000, ApiGeneration::V10),
+    ];
+    let kinds = kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec();
+    let fleet = Fleet::start(FleetOptions {
+        devices: kinds.len(),
+        kinds,
+        ..FleetOptions::default()
+    })
+    .await?;
     let config = bridge_config(&fleet, &options)?;
     let (observer, mut updates) = mpsc::channel(LINES_WAITING);
     let mut bridge = Bridge::start(config, Store::in_memory(), Some(observer)).await?;
@@ -84,7 +100,11 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     };
     stop.cancel();
     bridge.stop().await?;
-    let polls: u64 = fleet.devices().iter().map(|device| device.counters().requests).sum();
+    let polls: u64 = fleet
+        .devices()
+        .iter()
+        .map(|device| device.counters().requests)
+        .sum();
     println!("\n{}", story.summary(started.elapsed(), polls));
     fleet.stop().await;
     result
@@ -98,25 +118,38 @@ fn bridge_config(fleet: &Fleet, options: &Options) -> anyhow::Result<Config> {
         "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n\n{}",
         fleet.bridge_config(Duration::from_secs(1))
     );
-    let loaded = config::parse(&text).context("the demo's own configuration")?;
-    Ok(loaded.config)
+    let values = toml::from_str(&text).context("the demo's own configuration")?;
+    Ok(config::from_table("the demo's own configuration", values)?.config)
 }
 
 fn loopback(chosen: Option<u16>, usual: u16) -> SocketAddr {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     chosen.map_or_else(
-        || if TcpListener::bind(address(usual)).is_ok() { address(usual) } else { address(0) },
+        || {
+            if TcpListener::bind(address(usual)).is_ok() {
+                address(usual)
+            } else {
+                address(0)
+            }
+        },
         address,
     )
 }
 
 fn introduce(fleet: &Fleet, bridge: &Bridge) {
-    println!("lantime2mqtt {}: simulated devices, a broker and the bridge, all in this process and on loopback.\n", env!("CARGO_PKG_VERSION"));
+    println!(
+        "lantime2mqtt {}: simulated devices, a broker and the bridge, all in this process and on loopback.\n",
+        env!("CARGO_PKG_VERSION")
+    );
     for device in fleet.devices() {
-        println!("  device  {} ({}) {}", device.id(), device.kind().chassis.as_str(), device.url());
+        println!(
+            "  device  {} ({}) {}",
+            device.id(),
+            device.kind().chassis.model(),
+            device.url()
+        );
     }
-    let broker = bridge.broker_address();
-    let port = match &broker {
+    let port = match bridge.broker() {
         Broker::Embedded { listen, .. } => listen.port(),
         Broker::Remote { port, .. } => *port,
     };
@@ -140,40 +173,78 @@ struct Story {
 
 impl Story {
     fn tell(&mut self, update: &Update) -> Vec<String> {
-        let Update::Device { device, changes } = update else { return Vec::new() };
+        let Update::Device { device, changes } = update else {
+            return Vec::new();
+        };
         let is_first = changes.iter().any(|change| matches!(change, Change::Identity(_)))
             && self.introduced.insert(device.clone());
         if is_first {
             return vec![format!("{device} is online: {}", introduction(changes))];
         }
-        changes.iter().filter_map(|change| self.line(change)).map(|line| format!("{device} {line}")).collect()
+        changes
+            .iter()
+            .filter_map(|change| self.line(change))
+            .map(|line| format!("{device} {line}"))
+            .collect()
     }
 
     fn line(&mut self, change: &Change) -> Option<String> {
         let (kind, line) = match change {
             Change::Availability(availability) => ("device", format!("is {}", availability.as_str())),
-            Change::Problem(Some(problem)) => {
-                ("error", format!("cannot be polled: {} ({})", problem.error.message, problem.error.kind))
-            }
+            Change::Problem(Some(problem)) => (
+                "error",
+                format!(
+                    "cannot be polled: {} ({})",
+                    problem.error.message, problem.error.kind
+                ),
+            ),
             Change::Problem(None) => ("error", "answers again".to_owned()),
             Change::Event(name, Some(event)) => {
-                let what = if event.triggered == Some(true) { "triggered" } else { "cleared" };
+                let what = if event.triggered == Some(true) {
+                    "triggered"
+                } else {
+                    "cleared"
+                };
                 ("event", format!("event {name} {what} ({})", event.kind.as_str()))
             }
             Change::SlotState(slot, Some(state)) => ("slot", format!("slot {slot} is {}", state.as_str())),
-            Change::Relay { slot, relay, old, new: Some(new) } => {
+            Change::Relay {
+                slot,
+                relay,
+                old,
+                new: Some(new),
+            } => {
                 let old = old.as_ref().map_or(Position::Unknown, |old| old.position);
                 if old == new.position {
                     return None;
                 }
                 let relay = relay.as_str().to_uppercase();
-                let cause = new.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-                let driver = new.driven_by.map(|driver| format!(" by {driver}{cause}")).unwrap_or_default();
-                let derived = if new.provenance == Provenance::Derived { ", derived" } else { "" };
+                let cause = new
+                    .cause
+                    .as_ref()
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                let driver = new
+                    .driven_by
+                    .map(|driver| format!(" by {driver}{cause}"))
+                    .unwrap_or_default();
+                let derived = if new.provenance == Provenance::Derived {
+                    ", derived"
+                } else {
+                    ""
+                };
                 let (old, new) = (old.as_str(), new.position.as_str());
-                ("relay", format!("{slot} relay {relay}: {old} -> {new}{driver}{derived}"))
+                (
+                    "relay",
+                    format!("{slot} relay {relay}: {old} -> {new}{driver}{derived}"),
+                )
             }
-            Change::Signal { slot, signal, old: Some(old), new: Some(new) } if old.status != new.status => {
+            Change::Signal {
+                slot,
+                signal,
+                old: Some(old),
+                new: Some(new),
+            } if old.status != new.status => {
                 let (old, new) = (old.status.as_str(), new.status.as_str());
                 ("signal", format!("{slot} signal {signal}: {old} -> {new}"))
             }
@@ -184,10 +255,21 @@ impl Story {
     }
 
     fn summary(&self, elapsed: Duration, polls: u64) -> String {
-        let counts: Vec<_> = self.counts.iter().map(|(kind, count)| format!("{count} of {kind}")).collect();
-        let changes = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+        let counts: Vec<_> = self
+            .counts
+            .iter()
+            .map(|(kind, count)| format!("{count} of {kind}"))
+            .collect();
+        let changes = if counts.is_empty() {
+            "none".to_owned()
+        } else {
+            counts.join(", ")
+        };
         let devices = self.introduced.len();
-        format!("{:.0} s, {devices} devices online, {polls} requests; changes: {changes}.", elapsed.as_secs_f64())
+        format!(
+            "{:.0} s, {devices} devices online, {polls} requests; changes: {changes}.",
+            elapsed.as_secs_f64()
+        )
     }
 }
 
@@ -197,12 +279,32 @@ fn introduction(changes: &[Change]) -> String {
         match change {
             Change::Identity(identity) => {
                 let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-                words.push(format!("{}, firmware {}", known(&identity.model), known(&identity.firmware)));
+                words.push(format!(
+                    "{}, firmware {}",
+                    known(&identity.model),
+                    known(&identity.firmware)
+                ));
             }
-            Change::Relay { slot, relay, new: Some(new), .. } => {
-                let driver = new.driven_by.map(|driver| format!(" ({driver})")).unwrap_or_default();
-                let slot = if *relay == Relay::A { format!("{slot} ") } else { String::new() };
-                words.push(format!("{slot}{} {}{driver}", relay.as_str().to_uppercase(), new.position.as_str()));
+            Change::Relay {
+                slot,
+                relay,
+                new: Some(new),
+                ..
+            } => {
+                let driver = new
+                    .driven_by
+                    .map(|driver| format!(" ({driver})"))
+                    .unwrap_or_default();
+                let slot = if *relay == Relay::A {
+                    format!("{slot} ")
+                } else {
+                    String::new()
+                };
+                words.push(format!(
+                    "{slot}{} {}{driver}",
+                    relay.as_str().to_uppercase(),
+                    new.position.as_str()
+                ));
             }
             Change::Availability(Availability::Offline) => words.push("offline".to_owned()),
             _ => {}

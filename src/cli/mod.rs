@@ -53,7 +53,11 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/lantime2mqtt/lantime2mqtt.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/lantime2mqtt/lantime2mqtt.toml"
+    )]
     config: PathBuf,
 }
 
@@ -100,7 +104,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let default_level = if matches!(cli.command, Command::Demo(_)) { "warn" } else { "info" };
+    let default_level = if matches!(cli.command, Command::Demo(_)) {
+        "warn"
+    } else {
+        "info"
+    };
     let level = cli.log_level.as_deref().unwrap_or(default_level);
     let result = start_logging(level, cli.log_format).and_then(|()| match cli.command {
         Command::Run(file) => run::run(&file.config),
@@ -127,11 +135,18 @@ pub fn main() -> ExitCode {
 }
 
 fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| Failure::Usage(format!("--log-level {level:?}: {error}; write for instance \"info\"")))?;
-    let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let filter = EnvFilter::try_new(level).map_err(|error| {
+        Failure::Usage(format!(
+            "--log-level {level:?}: {error}; write for instance \"info\""
+        ))
+    })?;
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter);
     match format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Text => lines
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .init(),
         LogFormat::Json => lines.json().init(),
     }
     Ok(())
@@ -141,7 +156,11 @@ fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
 /// more than it gains.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| anyhow::Error::new(error).context("cannot start the runtime").into())
+    runtime.map_err(|error| {
+        anyhow::Error::new(error)
+            .context("cannot start the runtime")
+            .into()
+    })
 }
 
 /// Reads the configuration and shows its warnings.

@@ -2,20 +2,19 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
 use super::{Failure, runtime};
-use crate::config::{self, Auth, Device, ProfileChoice, Proxy, Secret};
+use crate::config::{self, Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::{self, Reading};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
 use crate::model::derive::{RelayEvents, Slots, slots};
 use crate::model::snapshot::Module;
-use crate::model::{DeviceId, Relay, SlotView, Snapshot, id::to_id};
-use crate::tls::{self, ClientTls, Fingerprint, Trust};
+use crate::model::{Relay, SlotView, Snapshot, id::to_id};
+use crate::tls::{self, Trust};
 
 /// The environment variable that the password is taken from.
 const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
@@ -64,63 +63,70 @@ enum AuthName {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    let device = device(&options).map_err(Failure::Usage)?;
+    let device = device(&options)?;
     let profiles = profiles(&device.profile)?;
-    runtime()?.block_on(probe(&device, &profiles, options.show_serials)).map_err(Failure::Other)
+    runtime()?
+        .block_on(probe(&device, &profiles, options.show_serials))
+        .map_err(Failure::Other)
 }
 
-/// What the options say, as the configuration would say it.
-fn device(options: &Options) -> Result<Device, String> {
-    let url = config::device_url(&options.url)?;
-    let trust = match (&options.fingerprint, &options.ca, options.insecure) {
-        (Some(text), _, _) => Trust::Fingerprint(
-            Fingerprint::parse(text).ok_or("--fingerprint wants sha256: and 64 hexadecimal digits")?,
-        ),
-        (_, Some(file), _) => Trust::Ca(file.clone()),
-        (_, _, true) => Trust::Insecure,
-        _ => Trust::System,
-    };
-    let auth = match options.auth {
-        AuthName::Auto => Auth::Auto,
-        AuthName::Basic => Auth::Basic,
-        AuthName::Bearer => Auth::Bearer,
-    };
-    Ok(Device {
-        id: DeviceId::new("probe").expect("it is an id"),
-        url,
-        username: options.username.clone(),
-        password: password(options)?,
-        proxy: config::proxy(&options.proxy)?,
-        auth,
-        poll: Duration::from_secs(1),
-        jitter: Duration::ZERO,
-        timeout: Duration::from_secs(options.timeout.max(1)),
-        connect_timeout: Duration::from_secs(options.timeout.max(1)),
-        offline_after: 1,
-        profile: config::profile_choice(&options.profile)?,
-        tls: ClientTls { trust, identity: None },
-        slots: Slots::Auto,
-    })
-}
-
-fn password(options: &Options) -> Result<Secret, String> {
-    match &options.password_file {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| format!("--password-file {}: {error}", file.display()))?;
-            Ok(Secret::new(text.strip_suffix('\n').unwrap_or(&text)))
+/// What the options say, checked as the configuration is.
+fn device(options: &Options) -> Result<Device, Failure> {
+    let mut keys = toml::Table::new();
+    let mut set = |key: &str, value: &str| drop(keys.insert(key.to_owned(), value.into()));
+    set("id", "probe");
+    set("url", &options.url);
+    set("username", &options.username);
+    match (&options.password_file, std::env::var(PASSWORD_VARIABLE)) {
+        (Some(file), _) => set("password_file", &file.display().to_string()),
+        (None, Ok(password)) => set("password", &password),
+        (None, Err(_)) => {
+            let message = format!("no password: give --password-file, or set {PASSWORD_VARIABLE}");
+            return Err(Failure::Usage(message));
         }
-        None => std::env::var(PASSWORD_VARIABLE)
-            .map(Secret::new)
-            .map_err(|_| format!("no password: give --password-file, or set {PASSWORD_VARIABLE}")),
     }
+    let auth = match options.auth {
+        AuthName::Auto => "auto",
+        AuthName::Basic => "basic",
+        AuthName::Bearer => "bearer",
+    };
+    set("auth", auth);
+    set("proxy", &options.proxy);
+    set("profile", &options.profile);
+    let timeout = format!("{}s", options.timeout);
+    set("timeout", &timeout);
+    set("connect_timeout", &timeout);
+    let mut tls = toml::Table::new();
+    if let Some(pin) = &options.fingerprint {
+        tls.insert("fingerprint".to_owned(), pin.as_str().into());
+    }
+    if let Some(ca) = &options.ca {
+        tls.insert("ca".to_owned(), ca.display().to_string().into());
+    }
+    if options.insecure {
+        tls.insert("insecure".to_owned(), true.into());
+    }
+    if !tls.is_empty() {
+        keys.insert("tls".to_owned(), tls.into());
+    }
+    let mut values = toml::Table::new();
+    values.insert("devices".to_owned(), vec![toml::Value::from(keys)].into());
+    let mut loaded = config::from_table("the command line", values)?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
+    Ok(loaded.config.devices.remove(0))
 }
 
 fn profiles(choice: &ProfileChoice) -> anyhow::Result<Profiles> {
     match choice {
         ProfileChoice::Auto => Ok(Profiles::built_in()),
-        ProfileChoice::BuiltIn(name) => Profiles::named(name)
-            .ok_or_else(|| anyhow!("no built-in profile {name:?}; there are {}", Profiles::names().join(", "))),
+        ProfileChoice::BuiltIn(name) => Profiles::named(name).ok_or_else(|| {
+            anyhow!(
+                "no built-in profile {name:?}; there are {}",
+                Profiles::names().join(", ")
+            )
+        }),
         ProfileChoice::File(path) => Ok(Profiles::fixed(Profile::from_file(path)?)),
     }
 }
@@ -143,20 +149,38 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
         token_pointer: &newest.token.pointer,
     };
     let answer = client.status(paths).await.map_err(explain)?;
-    println!("round trip    {:.1} ms, {} bytes", answer.round_trip.as_secs_f64() * 1e3, answer.body.len());
+    println!(
+        "round trip    {:.1} ms, {} bytes",
+        answer.round_trip.as_secs_f64() * 1e3,
+        answer.body.len()
+    );
     let reading = status::read(&answer.body, profiles, &device.url)
         .context("the device answers, but with something else; check the address")?;
     let profile = profiles.for_version(reading.snapshot.api_major());
     print!("{}", describe(&reading, profile, show_serials));
-    println!("login         {}", try_tokens(&mut client, device, &reading.snapshot, profile, paths).await);
-    println!("\n# A configuration to start from:\n\n{}", configuration(device, &reading.snapshot));
+    println!(
+        "login         {}",
+        try_tokens(&mut client, device, &reading.snapshot, profile, paths).await
+    );
+    println!(
+        "\n# A configuration to start from:\n\n{}",
+        configuration(device, &reading.snapshot)
+    );
     Ok(())
 }
 
 fn explain(error: RestError) -> anyhow::Error {
     let report = error.report;
-    let body = report.body.map(|body| format!("\nanswer: {body:?}")).unwrap_or_default();
-    anyhow!("{} ({}){body}\nremedy: {}", report.message, report.kind, report.remedy)
+    let body = report
+        .body
+        .map(|body| format!("\nanswer: {body:?}"))
+        .unwrap_or_default();
+    anyhow!(
+        "{} ({}){body}\nremedy: {}",
+        report.message,
+        report.kind,
+        report.remedy
+    )
 }
 
 /// Which ways of logging in work.
@@ -172,7 +196,10 @@ async fn try_tokens(
         Auth::Basic => "Basic works".to_owned(),
         Auth::Bearer => "an API token works".to_owned(),
         Auth::Auto if !profile.has_tokens(firmware) => {
-            format!("Basic works; API tokens come with firmware {}", profile.token.from_firmware)
+            format!(
+                "Basic works; API tokens come with firmware {}",
+                profile.token.from_firmware
+            )
         }
         Auth::Auto => {
             client.use_tokens();
@@ -203,19 +230,33 @@ fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String 
     line("host name", known(&identity.hostname));
     line("firmware", known(&identity.firmware));
     line("REST API", known(&identity.api_version));
-    line("profile", format!("{} (entries that were never seen on a device are marked \"assumed\")", profile.name));
+    line(
+        "profile",
+        format!(
+            "{} (entries that were never seen on a device are marked \"assumed\")",
+            profile.name
+        ),
+    );
     line("events", format!("{}", snapshot.events.len()));
     for (id, module) in &snapshot.slots {
         let module = match module {
             Module::Empty => "-".to_owned(),
             Module::Fitted(model) => known(model),
         };
-        let clock = snapshot.clocks.iter().find(|clock| clock.signal.as_str() == id.as_str());
-        let clock = clock.map(|clock| format!(", clock {}", clock.status.as_str())).unwrap_or_default();
-        let relay = snapshot.relay_module(id).map(|relay| {
-            format!(", relay module, serial {}", serial(&relay.info.serial_number))
-        });
-        line("slot", format!("{id:<6} {module}{clock}{}", relay.unwrap_or_default()));
+        let clock = snapshot
+            .clocks
+            .iter()
+            .find(|clock| clock.signal.as_str() == id.as_str());
+        let clock = clock
+            .map(|clock| format!(", clock {}", clock.status.as_str()))
+            .unwrap_or_default();
+        let relay = snapshot
+            .relay_module(id)
+            .map(|relay| format!(", relay module, serial {}", serial(&relay.info.serial_number)));
+        line(
+            "slot",
+            format!("{id:<6} {module}{clock}{}", relay.unwrap_or_default()),
+        );
     }
     for entry in &reading.entries {
         let found = match &entry.found {
@@ -223,8 +264,15 @@ fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String 
             Some(text) => format!("{text:?}, which the profile does not know"),
             None => "nothing".to_owned(),
         };
-        let seen = if profile.is_seen(entry.name) { "seen" } else { "assumed" };
-        line("entry", format!("{:<22} {seen:<8} {:<6} {found}", entry.name, entry.slot));
+        let seen = if profile.is_seen(entry.name) {
+            "seen"
+        } else {
+            "assumed"
+        };
+        line(
+            "entry",
+            format!("{:<22} {seen:<8} {:<6} {found}", entry.name, entry.slot),
+        );
     }
     for note in &snapshot.notes {
         line("note", note.clone());
@@ -235,12 +283,20 @@ fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String 
 /// All but the last two characters hidden.
 fn mask(serial: &str) -> String {
     let hidden = serial.chars().count().saturating_sub(2);
-    serial.chars().enumerate().map(|(index, c)| if index < hidden { '*' } else { c }).collect()
+    serial
+        .chars()
+        .enumerate()
+        .map(|(index, c)| if index < hidden { '*' } else { c })
+        .collect()
 }
 
 /// A configuration that polls this device.
 fn configuration(device: &Device, snapshot: &Snapshot) -> String {
-    let id = snapshot.identity.hostname.as_deref().and_then(|host| to_id(host.split('.').next()?));
+    let id = snapshot
+        .identity
+        .hostname
+        .as_deref()
+        .and_then(|host| to_id(host.split('.').next()?));
     let id = id.unwrap_or_else(|| "lantime-1".to_owned());
     let mut out = String::new();
     let _ = writeln!(out, "[[devices]]\nid = \"{id}\"\nurl = \"{}\"", device.url);
@@ -248,12 +304,26 @@ fn configuration(device: &Device, snapshot: &Snapshot) -> String {
     let _ = writeln!(out, "password_file = \"/etc/lantime2mqtt/{id}.password\"");
     match &device.tls.trust {
         Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
-        Trust::Ca(path) => drop(writeln!(out, "tls.ca = {}", toml::Value::String(path.display().to_string()))),
-        Trust::Insecure => drop(writeln!(out, "tls.insecure = true    # better: tls.fingerprint, see above")),
+        Trust::Ca(path) => drop(writeln!(
+            out,
+            "tls.ca = {}",
+            toml::Value::String(path.display().to_string())
+        )),
+        Trust::Insecure => drop(writeln!(
+            out,
+            "tls.insecure = true    # better: tls.fingerprint, see above"
+        )),
         Trust::System | Trust::None => {}
     }
     let chassis = snapshot.chassis_kind();
-    let found = slots(snapshot, chassis, &Slots::Auto, &RelayEvents::new(), &Default::default(), jiff::Timestamp::UNIX_EPOCH);
+    let found = slots(
+        snapshot,
+        chassis,
+        &Slots::Auto,
+        &RelayEvents::new(),
+        &Default::default(),
+        jiff::Timestamp::UNIX_EPOCH,
+    );
     if found.is_empty() {
         out.push_str("# No slot holds a module that this profile knows as a relay module:\n");
         out.push_str("# slots = [{ id = \"io1\", relays = { a = \"clk1\", b = \"pps\", c = \"10mhz\" } }]\n");
@@ -263,7 +333,10 @@ fn configuration(device: &Device, snapshot: &Snapshot) -> String {
     for (slot, SlotView { wiring, .. }) in &found {
         let Some((wiring, _)) = wiring else { continue };
         let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));
-        let _ = writeln!(out, "  {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},");
+        let _ = writeln!(
+            out,
+            "  {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},"
+        );
     }
     out.push_str("]\n");
     out

@@ -7,12 +7,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, load_config, runtime};
 use crate::app::Bridge;
+use crate::records::store::Store;
 
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let config = load_config(file)?.config;
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
-        let bridge = Bridge::start(config, None).await?;
+        let store = Store::open(&config.state.directory).context("the durable store cannot be used")?;
+        let bridge = Bridge::start(config, store, None).await?;
         serve(bridge, file, &mut signals).await
     })?;
     Ok(())
@@ -21,7 +23,8 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
 async fn serve(mut bridge: Bridge, file: &Path, signals: &mut Signals) -> anyhow::Result<()> {
     let result = loop {
         tokio::select! {
-            () = signals.stop() => break Ok(()),
+            _ = signals.terminate.recv() => break Ok(()),
+            _ = signals.interrupt.recv() => break Ok(()),
             _ = signals.reload.recv() => match load_config(file) {
                 Ok(loaded) => bridge.reload(loaded.config).await,
                 // Nothing has changed: the bridge goes on as it was.

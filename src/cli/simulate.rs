@@ -38,7 +38,12 @@ pub(super) struct Options {
     #[arg(long, default_value = "info")]
     username: String,
     /// The user's password.
-    #[arg(long, default_value = "simulated", env = "LANTIME2MQTT_SIMULATE_PASSWORD", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "simulated",
+        env = "LANTIME2MQTT_SIMULATE_PASSWORD",
+        hide_env_values = true
+    )]
     password: String,
     /// Write the `[[devices]]` of a bridge's configuration that polls these devices to this file.
     #[arg(long, value_name = "FILE")]
@@ -69,7 +74,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let scenario = match &options.scenario {
         None => None,
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             Some(Scenario::parse(&text).with_context(|| format!("scenario {}", file.display()))?)
         }
     };
@@ -116,5 +122,9 @@ fn kinds(chassis: Option<ChassisName>, api: Option<ApiName>) -> Vec<DeviceKind> 
         chassis_fits && api_fits
     };
     // The default fleet has every chassis with every generation.
-    FleetOptions::default().kinds.into_iter().filter(matches).collect()
+    FleetOptions::default()
+        .kinds
+        .into_iter()
+        .filter(matches)
+        .collect()
 }

@@ -31,13 +31,24 @@ pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
-    let failed = |problems| ConfigError {
+    let file = read_file(path).map_err(|problem| ConfigError {
         path: path.to_owned(),
-        problems,
-    };
-    let file = read_file(path).map_err(|problem| failed(vec![problem]))?;
-    let (variables, mut problems) = environment::variables(environment);
-    let layers = layers(file, variables);
+        problems: vec![problem],
+    })?;
+    let (variables, problems) = environment::variables(environment);
+    check(path, layers(file, variables), problems)
+}
+
+/// Checks a configuration that no file holds: `origin` stands in its place in errors, and relative paths
+/// start at the working directory.
+///
+/// # Errors
+/// With every problem there is.
+pub fn from_table(origin: &str, values: toml::Table) -> Result<Loaded, ConfigError> {
+    check(Path::new(origin), layers(values, Vec::new()), Vec::new())
+}
+
+fn check(path: &Path, layers: Figment, mut problems: Vec<Problem>) -> Result<Loaded, ConfigError> {
     let values = match layers.find_value("") {
         Ok(Value::Dict(_, values)) => values,
         _ => Dict::new(),
@@ -49,7 +60,10 @@ pub fn load(
     problems.extend(found);
     match config {
         Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
-        _ => Err(failed(problems)),
+        _ => Err(ConfigError {
+            path: path.to_owned(),
+            problems,
+        }),
     }
 }
 

@@ -22,7 +22,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{Loaded, load};
+pub use load::{Loaded, from_table, load};
 pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 

@@ -76,8 +76,18 @@ impl DeviceTask {
         }
     }
 
-    /// Polls until `stop`, or until nobody takes the updates any more.
-    pub async fn run(mut self, stop: CancellationToken) {
+    /// Polls until `stop`, or until nobody takes the updates any more; gives back what it last knew of the
+    /// slots, for the task that may follow it.
+    pub async fn run(mut self, stop: CancellationToken) -> BTreeMap<SlotId, SlotView> {
+        self.poll_until(&stop).await;
+        if self.view.slots.is_empty() {
+            self.remembered
+        } else {
+            self.view.slots
+        }
+    }
+
+    async fn poll_until(&mut self, stop: &CancellationToken) {
         let mut next = self.schedule.first();
         loop {
             tokio::select! {

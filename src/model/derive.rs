@@ -118,7 +118,7 @@ impl Poll<'_> {
         };
         let signals = Signal::ALL
             .into_iter()
-            .filter(|signal| self.can_be_wired(*signal, wiring.0));
+            .filter(|signal| self.is_monitored(module, *signal, wiring.0));
         let signals = signals
             .map(|signal| (signal, self.signal_state(module, signal, wiring.0)))
             .collect();
@@ -144,14 +144,16 @@ impl Poll<'_> {
         }
     }
 
-    /// Whether this chassis has what could give the signal; a configured wiring always counts.
-    fn can_be_wired(&self, signal: Signal, wiring: Wiring) -> bool {
-        match signal {
-            _ if wiring.uses(signal) => true,
-            Signal::Clk2 => self.snapshot.clock(Signal::Clk2).is_some(),
-            Signal::Rsc => self.chassis == ChassisKind::Redundant,
-            Signal::Clk1 | Signal::Pps | Signal::TenMhz | Signal::Notification => true,
-        }
+    /// Whether the signal says anything here: it drives a relay, or this chassis has what gives it.
+    fn is_monitored(&self, module: Option<&RelayModule>, signal: Signal, wiring: Wiring) -> bool {
+        wiring.uses(signal)
+            || match signal {
+                Signal::Clk1 => true,
+                Signal::Clk2 => self.snapshot.clock(Signal::Clk2).is_some(),
+                Signal::Rsc => self.chassis == ChassisKind::Redundant,
+                Signal::Pps | Signal::TenMhz => module.is_some_and(|module| module.signal(signal).is_some()),
+                Signal::Notification => false,
+            }
     }
 
     fn relay_state(&self, relay: Relay, driver: Signal, found: Finding<Position>) -> RelayState {

@@ -3,7 +3,7 @@
 use super::{Change, DeviceId, HttpSummary};
 
 /// News of one device.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Update {
     /// Its published state has changed.
     Device {
@@ -29,4 +29,6 @@ pub enum Update {
         /// Which device.
         device: DeviceId,
     },
+    /// So many devices are configured from now on.
+    DeviceCount(usize),
 }

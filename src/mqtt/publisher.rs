@@ -23,7 +23,7 @@ use super::connection::Event;
 use super::payload::{BridgeInfo, Message, Payloads};
 use super::topics::{DeviceTopic, StateTopic, Topics};
 use crate::config::Mqtt;
-use crate::model::{Change, DeviceId, HttpSummary};
+use crate::model::{DeviceId, Update};
 use crate::records::store::Store;
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
@@ -31,37 +31,6 @@ const UPDATES_AT_ONCE: usize = 1024;
 
 /// Refusals of single messages that are told at level error during one connection.
 const REFUSALS_TOLD: usize = 5;
-
-/// What the publisher is told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Update {
-    /// Something about a device has changed.
-    Device {
-        /// Which device.
-        device: DeviceId,
-        /// What.
-        changes: Vec<Change>,
-    },
-    /// New statistics of a device's HTTP requests.
-    HttpStats {
-        /// Which device.
-        device: DeviceId,
-        /// The statistics.
-        summary: HttpSummary,
-    },
-    /// All topics of this device have been given: what an earlier run published and this one has not is cleared.
-    Settled {
-        /// Which device.
-        device: DeviceId,
-    },
-    /// The device has left the configuration: its topics are cleared.
-    Removed {
-        /// Which device.
-        device: DeviceId,
-    },
-    /// So many devices are configured from now on.
-    DeviceCount(usize),
-}
 
 /// What a publisher is made of.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::mqtt::BrokerStatus;
+use crate::mqtt::publisher::BrokerStatus;
 
 /// A server that listens already.
 #[derive(Debug)]
@@ -25,7 +25,10 @@ impl Server {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn bind(listen: SocketAddr, broker: watch::Receiver<BrokerStatus>) -> std::io::Result<Server> {
-        Ok(Server { listener: TcpListener::bind(listen).await?, broker })
+        Ok(Server {
+            listener: TcpListener::bind(listen).await?,
+            broker,
+        })
     }
 
     /// Where it listens.
@@ -38,7 +41,9 @@ impl Server {
 
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let app = Router::new().route("/healthz", get(health)).with_state(self.broker);
+        let app = Router::new()
+            .route("/healthz", get(health))
+            .with_state(self.broker);
         let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = served.await {
             tracing::error!("the HTTP server has ended: {error}");

@@ -1,0 +1,240 @@
+//! The device tasks: started, replaced and stopped as the configuration says, and started again after a fault.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Device, ProfileChoice};
+use crate::lantime::device::DeviceTask;
+use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
+use crate::lantime::schedule::Schedule;
+use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView, Update};
+use crate::mqtt::publisher::remembered;
+use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
+
+/// Pause before a device task that has ended by a fault is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(5);
+
+/// Slots of a device as they were last published.
+pub(super) type PublishedSlots = BTreeMap<SlotId, SlotView>;
+
+/// All device tasks.
+#[derive(Debug)]
+pub(super) struct Devices {
+    updates: mpsc::Sender<Update>,
+    clients: HttpClients,
+    running: HashMap<DeviceId, Running>,
+    tasks: JoinSet<PublishedSlots>,
+    /// What was published of devices that do not run (any more).
+    published: HashMap<DeviceId, PublishedSlots>,
+}
+
+#[derive(Debug)]
+struct Running {
+    device: Device,
+    place: Place,
+    task: Id,
+    stop: CancellationToken,
+}
+
+/// Where a device's polls lie among those of the others.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    origin: Instant,
+    index: usize,
+    count: usize,
+}
+
+/// What a device task is made of, and what can be wrong with it.
+struct Parts {
+    client: RestClient,
+    profiles: Profiles,
+}
+
+impl Devices {
+    /// No devices yet. `published` is what an earlier run published of each.
+    pub(super) fn new(
+        updates: mpsc::Sender<Update>,
+        published: HashMap<DeviceId, PublishedSlots>,
+    ) -> Devices {
+        Devices {
+            updates,
+            clients: HttpClients::default(),
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+            published,
+        }
+    }
+
+    /// Starts, replaces and stops tasks so that just these devices run. Those that did not change are not touched.
+    ///
+    /// # Errors
+    /// When a device's TLS or profile files cannot be read; then nothing has changed.
+    pub(super) async fn apply(&mut self, devices: &[Device]) -> anyhow::Result<()> {
+        let place = |index| Place {
+            origin: Instant::now(),
+            index,
+            count: devices.len(),
+        };
+        let mut to_start = Vec::new();
+        for (index, device) in devices.iter().enumerate() {
+            if self
+                .running
+                .get(&device.id)
+                .is_none_or(|running| running.device != *device)
+            {
+                to_start.push((device, self.parts(device)?, place(index)));
+            }
+        }
+        let is_listed = |id: &DeviceId| devices.iter().any(|device| device.id == *id);
+        let removed: Vec<_> = self.running.keys().filter(|id| !is_listed(id)).cloned().collect();
+        let replaced: Vec<_> = to_start.iter().map(|(device, ..)| device.id.clone()).collect();
+        for id in removed.iter().chain(&replaced) {
+            self.stop_one(id).await;
+        }
+        for device in removed {
+            tracing::info!(%device, "device removed");
+            self.published.remove(&device);
+            // Nobody listens only when the bridge is stopping.
+            let _ = self.updates.send(Update::Removed { device }).await;
+        }
+        for (device, parts, place) in to_start {
+            self.start(device, parts, place);
+        }
+        let _ = self.updates.send(Update::DeviceCount(devices.len())).await;
+        Ok(())
+    }
+
+    fn parts(&mut self, device: &Device) -> anyhow::Result<Parts> {
+        let what = || format!("device {:?}", device.id.as_str());
+        let client = RestClient::new(self.clients.for_device(device).with_context(what)?, device);
+        let profiles = match &device.profile {
+            ProfileChoice::Auto => Profiles::built_in(),
+            ProfileChoice::BuiltIn(name) => Profiles::named(name)
+                .ok_or_else(|| anyhow!("there is no built-in API profile {name:?}"))
+                .with_context(what)?,
+            ProfileChoice::File(path) => Profiles::fixed(Profile::from_file(path).with_context(what)?),
+        };
+        Ok(Parts { client, profiles })
+    }
+
+    fn start(&mut self, device: &Device, Parts { client, profiles }: Parts, place: Place) {
+        let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
+        let published = self.published.remove(&device.id).unwrap_or_default();
+        let task = DeviceTask::new(
+            device,
+            client,
+            profiles,
+            schedule,
+            published,
+            self.updates.clone(),
+        );
+        let stop = CancellationToken::new();
+        let task = self.tasks.spawn(task.run(stop.clone())).id();
+        self.running.insert(
+            device.id.clone(),
+            Running {
+                device: device.clone(),
+                place,
+                task,
+                stop,
+            },
+        );
+    }
+
+    /// Ends that device's task, if it runs, and waits for its end.
+    async fn stop_one(&mut self, id: &DeviceId) {
+        let Some(running) = self.running.remove(id) else {
+            return;
+        };
+        running.stop.cancel();
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            match ended {
+                Ok((task, slots)) if task == running.task => {
+                    self.published.insert(id.clone(), slots);
+                    return;
+                }
+                Err(error) if error.id() == running.task => return,
+                // Another one has ended meanwhile, by a fault.
+                Ok((task, _)) => self.restart(task, "it returned"),
+                Err(error) => self.restart(error.id(), &error.to_string()),
+            }
+        }
+    }
+
+    /// Starts devices again whose task has ended by a fault.
+    pub(super) async fn supervise(&mut self) -> Infallible {
+        loop {
+            match self.tasks.join_next_with_id().await {
+                Some(Ok((task, _))) => self.restart(task, "it returned"),
+                Some(Err(error)) => self.restart(error.id(), &error.to_string()),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn restart(&mut self, task: Id, why: &str) {
+        let Some(id) = self
+            .running
+            .iter()
+            .find(|(_, running)| running.task == task)
+            .map(|(id, _)| id.clone())
+        else {
+            return;
+        };
+        let Some(running) = self.running.remove(&id) else {
+            return;
+        };
+        tracing::error!(device = %id, "the device's task has ended ({why}); it is started again");
+        let place = Place {
+            origin: Instant::now() + RESTART_PAUSE,
+            ..running.place
+        };
+        match self.parts(&running.device) {
+            Ok(parts) => self.start(&running.device, parts, place),
+            Err(error) => tracing::error!(device = %id, "the device cannot be started again: {error:#}"),
+        }
+    }
+
+    /// Ends all tasks and waits for them.
+    pub(super) async fn stop(mut self) {
+        self.running.values().for_each(|running| running.stop.cancel());
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// The slots of each device, as far as the topics tell that an earlier run published: which relays and
+/// signals there were, but not how they stood.
+pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, PublishedSlots> {
+    let now = Timestamp::now();
+    let slots_of = |below: HashSet<DeviceTopic>| {
+        let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
+        for topic in below {
+            match topic {
+                DeviceTopic::Slot(slot, SlotTopic::Relay(relay)) => {
+                    slots.entry(slot).or_default().0.push(relay)
+                }
+                DeviceTopic::Slot(slot, SlotTopic::Signal(signal)) => {
+                    slots.entry(slot).or_default().1.push(signal)
+                }
+                _ => {}
+            }
+        }
+        let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
+        slots
+            .into_iter()
+            .map(|(slot, shape)| (slot, unseen(shape)))
+            .collect()
+    };
+    remembered(topics, published)
+        .into_iter()
+        .map(|(device, below)| (device, slots_of(below)))
+        .collect()
+}
