@@ -139,10 +139,7 @@ struct Times {
 }
 
 fn read_times(section: &mut Section<'_>) -> Times {
-    let mut time = |key, range, default| {
-        let duration = section.parsed(key, parse::duration(range));
-        duration.unwrap_or(default)
-    };
+    let mut time = |key, range, default| section.duration(key, range).unwrap_or(default);
     let times = Times {
         poll: time("poll", SHORTEST..=MAX_POLL, DEFAULT_POLL),
         jitter: time("jitter", Duration::ZERO..=MAX_POLL, Duration::ZERO),

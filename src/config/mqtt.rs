@@ -33,14 +33,14 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
         "url",
         r#"write where the broker is, such as url = "mqtt://localhost:1883", or "embedded""#,
     );
-    let broker = read_embedded(&mut section, broker);
-    let credentials = read_credentials(&mut section, broker.as_ref());
-    let tls = read_tls(&mut section, broker.as_ref());
     let version = section.parsed("version", parse::word(&VERSIONS));
     let prefix = section.parsed("prefix", parse::prefix);
     let layout = section.parsed("layout", parse::word(&LAYOUTS));
     let client_id = read_client_id(&mut section, bridge);
-    let keep_alive = section.parsed("keep_alive", parse::duration(MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE));
+    let keep_alive = section.duration("keep_alive", MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE);
+    let credentials = read_credentials(&mut section, broker.as_ref());
+    let tls = read_tls(&mut section, broker.as_ref());
+    let broker = read_embedded(&mut section, broker);
     section.finish();
     Some(Mqtt {
         broker: broker?,
