@@ -203,15 +203,15 @@ fn readable(path: &Path) -> Result<(), Complaint> {
 fn read_tls(section: &mut Section<'_>, url: Option<&Url>) -> ClientTls {
     let mut keys = section.section("tls");
     let ca = keys.path("ca");
-    let tls = ClientTls {
-        trust: access::trust(&mut keys, ca),
-        identity: None,
-    };
+    let trust = access::trust(&mut keys, ca);
     match url.map(Url::scheme) {
-        Some("https") => access::check_tls(section, &keys, &tls),
-        Some(_) => access::refuse_tls(&keys, &access::tls_keys(&tls.trust), "https://"),
+        Some("https") => access::check_trust(&keys, trust.as_ref()),
+        Some(_) => access::refuse_tls(&keys, &access::tls_keys(trust.as_ref()), "https://"),
         None => {}
     }
     keys.finish();
-    tls
+    ClientTls {
+        trust: trust.unwrap_or_default(),
+        identity: None,
+    }
 }
