@@ -1,9 +1,14 @@
 //! The publisher's promises, kept towards a real broker.
 
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::mosquitto::{Mosquitto, Options};
@@ -20,6 +25,8 @@ use lantime2mqtt::mqtt::payload::BridgeInfo;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, Update};
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::tls::{ClientTls, Fingerprint, Trust};
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -100,9 +107,8 @@ impl Bridge {
     }
 
     async fn until(&mut self, what: &str, condition: impl FnMut(&BrokerStatus) -> bool) -> BrokerStatus {
-        match timeout(PATIENCE, self.status.wait_for(condition)).await {
-            Ok(status) => return status.unwrap().clone(),
-            Err(_) => {}
+        if let Ok(status) = timeout(PATIENCE, self.status.wait_for(condition)).await {
+            return status.unwrap().clone();
         }
         panic!("{what}: never seen; {:?}", self.status.borrow());
     }
@@ -836,4 +842,73 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
         })
         .await;
     bridge.stop().await;
+}
+
+/// A disk that can be full.
+#[derive(Debug)]
+struct Disk {
+    contents: InMemoryBackend,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn check(&self) -> Result<(), std::io::Error> {
+        match self.is_full.load(Ordering::SeqCst) {
+            true => Err(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.contents.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.contents.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.contents.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.contents.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.contents.write(offset, data)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_hold_up_what_is_published() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let is_full = Arc::new(AtomicBool::new(false));
+    let disk = Disk {
+        contents: InMemoryBackend::new(),
+        is_full: is_full.clone(),
+    };
+    let store = Store::with_backend(disk).unwrap();
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1", "m2"], &store);
+    bridge.send("m1", vec![named("before")]).await;
+    watcher
+        .until("before", |seen| seen.topics.contains_key("lantime/m1/info"))
+        .await;
+    is_full.store(true, Ordering::SeqCst);
+    for n in 0..3 {
+        let state = Change::Availability(Availability::Online);
+        bridge
+            .send(&format!("m{n}"), vec![state, named(&format!("during {n}"))])
+            .await;
+        let (topic, during) = (format!("lantime/m{n}/info"), named_json(&format!("during {n}")));
+        watcher.until("during", |seen| seen.is(&topic, &during)).await;
+    }
+    bridge.stop().await;
+    assert!(watcher.now().is("lantime/bridge/b1/state", "offline"));
 }

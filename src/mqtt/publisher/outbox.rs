@@ -194,7 +194,12 @@ impl Outbox {
             return None;
         }
         entry.fatal += 1;
-        (entry.fatal == MAX_FATAL).then(|| flight.topic.clone())
+        if entry.fatal < MAX_FATAL {
+            return None;
+        }
+        self.suspects.clear();
+        self.careful = false;
+        Some(flight.topic.clone())
     }
 
     /// Queues a topic that may be sent. Without a connection there is no queue: the next one begins with everything.
@@ -361,3 +366,6 @@ fn packet_size(topic: &str, payload: &Bytes) -> usize {
     };
     1 + length_bytes + remaining
 }
+
+#[cfg(test)]
+mod tests;
