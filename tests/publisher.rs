@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,8 @@ use lantime2mqtt::model::{
 };
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::mqtt::payload::BridgeInfo;
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, Update};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, Update, remembered};
+use lantime2mqtt::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::tls::{ClientTls, Fingerprint, Trust};
 use redb::StorageBackend;
@@ -68,6 +69,16 @@ struct Bridge {
 
 impl Bridge {
     fn start(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
+        Bridge::start_observed(mqtt, id, configured, store, None)
+    }
+
+    fn start_observed(
+        mqtt: Mqtt,
+        id: &str,
+        configured: &[&str],
+        store: &Store,
+        observer: Option<mpsc::Sender<Update>>,
+    ) -> Bridge {
         let info = BridgeInfo {
             started_at: Timestamp::UNIX_EPOCH,
             devices: configured.len(),
@@ -81,8 +92,8 @@ impl Bridge {
             configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().unwrap(),
             store: store.clone(),
-            observer: None,
-            stop_within: Duration::from_secs(10),
+            observer,
+            stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);
         let (publisher, status) = Publisher::new(setup, receiver);
@@ -450,6 +461,82 @@ async fn a_stop_without_a_broker_takes_no_time() {
     let begun = Instant::now();
     bridge.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_stop_with_a_silent_broker_ends_in_time() {
+    let broker = Mosquitto::start();
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &Store::in_memory());
+    bridge
+        .until("online", |status| status.connected && status.pending == 0)
+        .await;
+    broker.freeze();
+    bridge.send("m1", first_changes()).await;
+    let begun = Instant::now();
+    bridge.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    broker.thaw();
+    // The socket was closed without a goodbye.
+    let mut watcher = Watcher::connect(broker.address()).await;
+    watcher
+        .until("offline by the will", |seen| {
+            seen.is("lantime/bridge/b1/state", "offline")
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_observer_that_sleeps_holds_nothing_up() {
+    let broker = Mosquitto::start();
+    let (observer, mut observed) = mpsc::channel(1);
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let bridge = Bridge::start_observed(
+        settings(broker.address()),
+        "b1",
+        &["m1"],
+        &Store::in_memory(),
+        Some(observer),
+    );
+    bridge.send("m1", vec![named("first")]).await;
+    bridge.send("m1", first_changes()).await;
+    watcher
+        .until("all of it", |seen| {
+            seen.topics.contains_key("lantime/m1/io3/relay/a")
+        })
+        .await;
+    let first = Update::Device {
+        device: device("m1"),
+        changes: vec![named("first")],
+    };
+    assert_eq!(observed.recv().await, Some(first));
+    bridge.stop().await;
+    assert_eq!(observed.recv().await, None, "the second one was missed");
+}
+
+#[tokio::test]
+async fn what_was_published_can_be_asked_for_by_device() {
+    let broker = Mosquitto::start();
+    let store = Store::in_memory();
+    let mqtt = Mqtt {
+        layout: Layout::Both,
+        ..settings(broker.address())
+    };
+    let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store);
+    bridge.send("m1", first_changes()).await;
+    bridge
+        .until("all is there", |status| {
+            status.connected && status.pending == 0 && status.topics > 10
+        })
+        .await;
+    bridge.stop().await;
+    let topics = Topics::new("lantime", device("b1"));
+    let devices = remembered(&topics, &store.published_topics().unwrap());
+    let expected = [
+        DeviceTopic::State,
+        DeviceTopic::Slot(slot(), SlotTopic::State),
+        DeviceTopic::Slot(slot(), SlotTopic::Relay(Relay::A)),
+    ];
+    assert_eq!(devices, BTreeMap::from([(device("m1"), HashSet::from(expected))]));
 }
 
 #[tokio::test]

@@ -343,9 +343,12 @@ impl Outbox {
             .is_some_and(|entry| entry.recorded != Recorded::No)
     }
 
-    /// Messages that wait to be recorded, sent or acknowledged; without a connection, to be recorded.
+    /// Messages that wait to be recorded, sent or acknowledged; without a connection, all of them.
     pub(super) fn pending(&self) -> usize {
-        self.unrecorded + self.queue.len() + self.in_transit()
+        match self.limits {
+            Some(_) => self.unrecorded + self.queue.len() + self.in_transit(),
+            None => self.entries.len(),
+        }
     }
 
     /// Topics with a payload, or whose clearing is not acknowledged yet.
