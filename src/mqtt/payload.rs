@@ -354,3 +354,6 @@ fn name_of(value: &impl serde::Serialize) -> String {
         other => unreachable!("an enum without fields is a text, not {other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests;
