@@ -19,7 +19,7 @@ pub use link::BrokerStatus;
 use link::Link;
 use outbox::{Next, Outbox};
 
-use super::connection::Event;
+use super::connection::{ConnectionError, Event};
 use super::payload::{BridgeInfo, Message, Payloads};
 use super::topics::{DeviceTopic, StateTopic, Topics};
 use crate::config::Mqtt;
@@ -260,7 +260,16 @@ impl Publisher {
                     self.tell_refusal(&topic, &reason);
                 }
             }
-            Event::Closed(_) => self.outbox.disconnected(),
+            Event::Closed(end) => {
+                let ended = end.as_ref().is_err_and(ConnectionError::is_by_peer);
+                if let (Some(topic), Err(error)) = (self.outbox.disconnected(ended), end) {
+                    tracing::error!(
+                        %topic, %error,
+                        "not sent again before it changes: the broker ended each connection on which it was sent; \
+                         check its limits and our rights there"
+                    );
+                }
+            }
         }
     }
 

@@ -78,6 +78,11 @@ impl ConnectionError {
     pub fn is_refused_login(&self) -> bool {
         matches!(self.cause, Cause::Credentials(_))
     }
+
+    /// Whether the broker ended a connection that stood, or the network did.
+    pub fn is_by_peer(&self) -> bool {
+        matches!(self.cause, Cause::Lost(_) | Cause::Ended { .. })
+    }
 }
 
 impl Cause {

@@ -4,7 +4,7 @@
 //! messages in flight, and which topics the durable list holds. After a new connection everything is sent
 //! again, so a message that was lost with the old one needs no care.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -42,6 +42,8 @@ struct Entry {
     version: u64,
     recorded: Recorded,
     queued: bool,
+    /// Connections in a row that the broker ended while this message alone was unacknowledged.
+    fatal: u8,
 }
 
 /// A message on its way.
@@ -75,8 +77,19 @@ pub(super) struct Outbox {
     handed: VecDeque<Flight>,
     in_flight: HashMap<u16, Flight>,
     limits: Option<Limits>,
+    /// Unacknowledged when the last connection was lost: they go last into the next one, so that a message
+    /// for which the broker ends the connection does not keep the others from it.
+    suspects: HashSet<Topic>,
+    /// A suspect was unacknowledged again when its connection was lost: suspects are sent alone.
+    careful: bool,
+    /// Topics that wait for the durable list.
+    unrecorded: usize,
     batch: Batch,
 }
+
+/// Connections that one message may cost, sent alone. Some brokers answer what they do not take (too large,
+/// no right) by ending the connection, and with MQTT 3.1.1 they have no other way.
+const MAX_FATAL: u8 = 2;
 
 impl Outbox {
     /// A topic that an earlier run published.
@@ -86,6 +99,7 @@ impl Outbox {
             version: 0,
             recorded: Recorded::Yes,
             queued: false,
+            fatal: 0,
         };
         self.entries.entry(Topic::from(topic)).or_insert(entry);
     }
@@ -100,9 +114,11 @@ impl Outbox {
                 version: 0,
                 recorded: Recorded::No,
                 queued: false,
+                fatal: 0,
             };
             self.batch.add.push(topic.clone());
             self.entries.insert(topic, entry);
+            self.unrecorded += 1;
             return true;
         };
         let content = payload.map_or(Content::Cleared, Content::Payload);
@@ -111,6 +127,7 @@ impl Outbox {
         }
         entry.content = content;
         entry.version += 1;
+        entry.fatal = 0;
         self.enqueue(topic);
         true
     }
@@ -140,27 +157,44 @@ impl Outbox {
 
     /// A new connection: everything goes out again, `first` before all else.
     pub(super) fn connected(&mut self, limits: Limits, first: &[String]) {
-        self.disconnected();
         self.limits = Some(limits);
         for topic in first {
             self.enqueue(topic);
         }
-        let all: Vec<Topic> = self.entries.keys().cloned().collect();
-        for topic in all {
-            self.enqueue(&topic);
+        let all = self.entries.keys().cloned();
+        let (suspects, others): (Vec<_>, Vec<_>) = all.partition(|topic| self.suspects.contains(topic));
+        for topic in others.iter().chain(&suspects) {
+            self.enqueue(topic);
         }
     }
 
-    /// The connection is gone, and with it what was in flight.
-    pub(super) fn disconnected(&mut self) {
+    /// The connection is gone, and with it what was in flight. `ended` says that the broker or the network
+    /// ended it, not our patience; then gives the topic that is not sent again, if it has cost too many.
+    pub(super) fn disconnected(&mut self, ended: bool) -> Option<Topic> {
         self.limits = None;
-        self.handed.clear();
-        self.in_flight.clear();
         for topic in std::mem::take(&mut self.queue) {
             if let Some(entry) = self.entries.get_mut(&topic) {
                 entry.queued = false;
             }
         }
+        let lost: Vec<Flight> = self.in_flight.drain().map(|(_, flight)| flight).collect();
+        let lost: Vec<Flight> = lost.into_iter().chain(self.handed.drain(..)).collect();
+        let again = lost.iter().any(|flight| self.suspects.contains(&flight.topic));
+        let was_careful = std::mem::replace(&mut self.careful, ended && again);
+        self.suspects = lost.iter().map(|flight| flight.topic.clone()).collect();
+        match &lost[..] {
+            [alone] if ended && was_careful => self.blame(alone),
+            _ => None,
+        }
+    }
+
+    fn blame(&mut self, flight: &Flight) -> Option<Topic> {
+        let entry = self.entries.get_mut(&flight.topic)?;
+        if entry.version != flight.version {
+            return None;
+        }
+        entry.fatal += 1;
+        (entry.fatal == MAX_FATAL).then(|| flight.topic.clone())
     }
 
     /// Queues a topic that may be sent. Without a connection there is no queue: the next one begins with everything.
@@ -175,7 +209,8 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&topic) else {
             return;
         };
-        if entry.queued || entry.recorded == Recorded::No || entry.content == Content::Remembered {
+        let is_unsendable = entry.recorded == Recorded::No || entry.content == Content::Remembered;
+        if entry.queued || is_unsendable || entry.fatal >= MAX_FATAL {
             return;
         }
         entry.queued = true;
@@ -186,7 +221,7 @@ impl Outbox {
     pub(super) fn next(&mut self) -> Option<Next> {
         let limits = self.limits?;
         let window = limits.receive_maximum.min(MAX_WINDOW);
-        while self.handed.len() + self.in_flight.len() < usize::from(window) {
+        while self.in_transit() < usize::from(window) && !self.must_wait() {
             let topic = self.queue.pop_front()?;
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;
@@ -201,14 +236,28 @@ impl Outbox {
             if let Some(limit) = limits.maximum_packet_size.filter(|limit| bytes > *limit as usize) {
                 return Some(Next::TooLarge { topic, bytes, limit });
             }
-            let version = entry.version;
             self.handed.push_back(Flight {
                 topic: topic.clone(),
-                version,
+                version: entry.version,
             });
             return Some(Next::Send(topic, payload));
         }
         None
+    }
+
+    fn in_transit(&self) -> usize {
+        self.handed.len() + self.in_flight.len()
+    }
+
+    /// Whether a suspect is on its way, or the next one is a suspect and others are.
+    fn must_wait(&self) -> bool {
+        if !self.careful || self.in_transit() == 0 {
+            return false;
+        }
+        let next = self.queue.front();
+        let mut on_their_way = self.handed.iter().chain(self.in_flight.values());
+        next.is_some_and(|next| self.suspects.contains(next))
+            || on_their_way.any(|flight| self.suspects.contains(&flight.topic))
     }
 
     /// The oldest message without a packet id has got this one.
@@ -222,11 +271,14 @@ impl Outbox {
     /// the next connect.
     pub(super) fn acked(&mut self, pkid: u16, refused: bool) -> Option<Topic> {
         let flight = self.in_flight.remove(&pkid)?;
-        let entry = self.entries.get(&flight.topic);
-        let is_latest = entry.is_some_and(|entry| entry.version == flight.version);
-        let is_cleared = entry.is_some_and(|entry| entry.content == Content::Cleared);
-        if is_latest && is_cleared && !refused {
-            self.forget(&flight.topic);
+        self.suspects.remove(&flight.topic);
+        if let Some(entry) = self.entries.get_mut(&flight.topic)
+            && entry.version == flight.version
+        {
+            entry.fatal = 0;
+            if entry.content == Content::Cleared && !refused {
+                self.forget(&flight.topic);
+            }
         }
         Some(flight.topic)
     }
@@ -274,6 +326,7 @@ impl Outbox {
         let waited = entry.recorded == Recorded::No;
         entry.recorded = recorded;
         if waited {
+            self.unrecorded -= 1;
             self.enqueue(topic);
         }
     }
@@ -285,9 +338,9 @@ impl Outbox {
             .is_some_and(|entry| entry.recorded != Recorded::No)
     }
 
-    /// Messages that wait to be sent or acknowledged.
+    /// Messages that wait to be recorded, sent or acknowledged; without a connection, to be recorded.
     pub(super) fn pending(&self) -> usize {
-        self.queue.len() + self.handed.len() + self.in_flight.len()
+        self.unrecorded + self.queue.len() + self.in_transit()
     }
 
     /// Topics with a payload, or whose clearing is not acknowledged yet.

@@ -1,0 +1,110 @@
+//! What the tests share: a real broker, a proxy that can be cut, and a subscriber that remembers.
+// Each test is a crate of its own and uses a part of this only.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod mosquitto;
+pub mod proxy;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How long anything may take that is not measured.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a subscriber of everything has got.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The last payload of each topic; none for a topic that was cleared.
+    pub topics: BTreeMap<String, String>,
+    /// Every message, in order.
+    pub log: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// Whether `topic` holds `payload`.
+    pub fn is(&self, topic: &str, payload: &str) -> bool {
+        self.topics.get(topic).is_some_and(|found| found == payload)
+    }
+}
+
+/// A subscriber of everything, independent of the code under test. Ends with its connection.
+pub struct Watcher {
+    seen: watch::Receiver<Seen>,
+    task: JoinHandle<()>,
+}
+
+impl Watcher {
+    /// Subscribes at a broker; retained messages come right after.
+    pub async fn connect(address: SocketAddr) -> Watcher {
+        Watcher::connect_as(address, None).await
+    }
+
+    /// Subscribes with user name and password.
+    pub async fn connect_as(address: SocketAddr, login: Option<(&str, &str)>) -> Watcher {
+        let id = format!("watcher-{}", address.port());
+        let mut options = MqttOptions::new(id, address.ip().to_string(), address.port());
+        options.set_max_packet_size(16 * 1024 * 1024, 1024);
+        options.set_keep_alive(Duration::from_secs(60));
+        if let Some((user, password)) = login {
+            options.set_credentials(user, password);
+        }
+        let (client, mut eventloop) = AsyncClient::new(options, 8);
+        // QoS 0: a broker queues as much of it as comes.
+        client.subscribe("#", QoS::AtMostOnce).await.unwrap();
+        while !matches!(
+            eventloop.poll().await.unwrap(),
+            Event::Incoming(Packet::SubAck(_))
+        ) {}
+        let (sender, seen) = watch::channel(Seen::default());
+        let task = tokio::spawn(async move {
+            // Kept, since the event loop ends without it.
+            let _client = client;
+            while let Ok(event) = eventloop.poll().await {
+                if let Event::Incoming(Packet::Publish(publish)) = event {
+                    let payload = String::from_utf8(publish.payload.to_vec()).unwrap();
+                    sender.send_modify(|seen| {
+                        if payload.is_empty() {
+                            seen.topics.remove(&publish.topic);
+                        } else {
+                            seen.topics.insert(publish.topic.clone(), payload.clone());
+                        }
+                        seen.log.push((publish.topic, payload));
+                    });
+                }
+            }
+        });
+        Watcher { seen, task }
+    }
+
+    /// Waits until `condition` holds; panics with `what` when it never does.
+    pub async fn until(&mut self, what: &str, condition: impl FnMut(&Seen) -> bool) -> Seen {
+        match timeout(PATIENCE, self.seen.wait_for(condition)).await {
+            Ok(Ok(seen)) => return seen.clone(),
+            Ok(Err(_)) => {}
+            Err(_) => {}
+        }
+        let seen = self.seen.borrow();
+        let some: Vec<_> = seen.topics.iter().take(40).collect();
+        panic!(
+            "{what}: never seen; {} topics, among them {some:#?}",
+            seen.topics.len()
+        );
+    }
+
+    /// What has come so far.
+    pub fn now(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

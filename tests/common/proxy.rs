@@ -1,0 +1,124 @@
+//! A TCP proxy whose connections can be cut, held up and delayed.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// What the proxy does with its connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mode {
+    /// New connections are closed at once.
+    refusing: bool,
+    /// Bytes are held back, in both directions.
+    holding: bool,
+    /// Bytes are forwarded so much later.
+    delay: Duration,
+    /// Connections that were made under an earlier number are cut.
+    generation: u64,
+}
+
+/// The proxy; stopped on drop.
+pub struct Proxy {
+    address: SocketAddr,
+    mode: watch::Sender<Mode>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A proxy in front of `target`, on a free port of the loopback.
+    pub async fn start(target: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (mode, receiver) = watch::channel(Mode {
+            refusing: false,
+            holding: false,
+            delay: Duration::ZERO,
+            generation: 0,
+        });
+        let task = tokio::spawn(async move {
+            loop {
+                let (client, _) = listener.accept().await.unwrap();
+                if !receiver.borrow().refusing {
+                    tokio::spawn(serve(client, target, receiver.clone()));
+                }
+            }
+        });
+        Proxy { address, mode, task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Cuts all connections; new ones are let through.
+    pub fn cut(&self) {
+        self.mode.send_modify(|mode| mode.generation += 1);
+    }
+
+    /// Cuts all connections and lets no new ones through, or lets them again.
+    pub fn refuse(&self, refusing: bool) {
+        self.mode.send_modify(|mode| {
+            mode.refusing = refusing;
+            mode.generation += 1;
+        });
+    }
+
+    /// Holds all bytes back, as a network does that has lost its way, or lets them go.
+    pub fn hold(&self, holding: bool) {
+        self.mode.send_modify(|mode| mode.holding = holding);
+    }
+
+    /// Forwards bytes so much later, in each direction.
+    pub fn delay(&self, delay: Duration) {
+        self.mode.send_modify(|mode| mode.delay = delay);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+        self.task.abort();
+    }
+}
+
+async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>) {
+    let Ok(mut server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let generation = mode.borrow().generation;
+    let (from_client, to_client) = client.split();
+    let (from_server, to_server) = server.split();
+    let mut until_cut = mode.clone();
+    tokio::select! {
+        () = forward(from_client, to_server, mode.clone()) => {}
+        () = forward(from_server, to_client, mode) => {}
+        _ = until_cut.wait_for(|mode| mode.generation != generation) => {}
+    }
+}
+
+async fn forward(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut mode: watch::Receiver<Mode>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = from.read(&mut buffer).await.unwrap_or(0);
+        let delay = mode.borrow().delay;
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        if mode.wait_for(|mode| !mode.holding).await.is_err()
+            || count == 0
+            || to.write_all(&buffer[..count]).await.is_err()
+        {
+            return;
+        }
+    }
+}
