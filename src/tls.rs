@@ -299,8 +299,7 @@ mod tests {
     #[test]
     fn a_fingerprint_is_read_as_tools_print_it() {
         let printed = Fingerprint::of(&CertificateDer::from(vec![1, 2, 3])).to_string();
-        let with_colons: Vec<_> = printed["sha256:".len()..]
-            .as_bytes()
+        let with_colons: Vec<_> = printed.as_bytes()["sha256:".len()..]
             .chunks(2)
             .map(|c| String::from_utf8_lossy(c).to_uppercase())
             .collect();

@@ -65,22 +65,26 @@ fn is_world_readable(_: &Path) -> bool {
 }
 
 /// `tls.fingerprint`, `ca` or `tls.insecure`; `ca` stands elsewhere for the broker than for a device.
-pub(super) fn trust(tls: &mut Section<'_>, ca: Option<PathBuf>) -> Trust {
+/// `None` only together with a problem.
+pub(super) fn trust(tls: &mut Section<'_>, ca: Option<PathBuf>) -> Option<Trust> {
     let fingerprint = tls.parsed("fingerprint", parse::fingerprint);
     let insecure = tls.flag("insecure").unwrap_or(false);
     if insecure {
         let what = "any certificate is accepted, so anybody in between can read the password";
         tls.warn("insecure", complaint(what, "write fingerprint or ca instead"));
     }
+    if tls.has("fingerprint") && fingerprint.is_none() {
+        return None;
+    }
     match (fingerprint, ca, insecure) {
-        (None, None, false) => Trust::System,
-        (Some(fingerprint), None, false) => Trust::Fingerprint(fingerprint),
-        (None, Some(ca), false) => Trust::Ca(ca),
-        (None, None, true) => Trust::Insecure,
+        (None, None, false) => Some(Trust::System),
+        (Some(fingerprint), None, false) => Some(Trust::Fingerprint(fingerprint)),
+        (None, Some(ca), false) => Some(Trust::Ca(ca)),
+        (None, None, true) => Some(Trust::Insecure),
         _ => {
             let what = "more than one of fingerprint, ca and insecure";
             tls.refuse("", complaint(what, "leave all but one out"));
-            Trust::System
+            None
         }
     }
 }
@@ -105,32 +109,35 @@ pub(super) fn identity(section: &mut Section<'_>) -> Option<Identity> {
     None
 }
 
-/// Notes what cannot be loaded: trust with `ca_section`, the client certificate with `section`.
-pub(super) fn check_tls(section: &Section<'_>, ca_section: &Section<'_>, tls: &ClientTls) {
-    let fault = |tls| section.context().tls_fault(&tls);
-    let trust = ClientTls {
-        trust: tls.trust.clone(),
+/// Notes what cannot be loaded, with the section that `ca` stands in.
+pub(super) fn check_trust(section: &Section<'_>, trust: Option<&Trust>) {
+    let Some(trust) = trust.cloned() else { return };
+    let tls = ClientTls {
+        trust,
         identity: None,
     };
-    if let Some(what) = fault(trust) {
-        ca_section.refuse("ca", complaint(what, "name a PEM file with the CA's certificate"));
+    if let Some(what) = section.context().tls_fault(&tls) {
+        section.refuse("ca", complaint(what, "name a PEM file with the CA's certificate"));
     }
-    let Some(identity) = tls.identity.clone() else {
-        return;
-    };
-    let identity = ClientTls {
+}
+
+/// Notes a client certificate that cannot be loaded.
+pub(super) fn check_identity(section: &Section<'_>, identity: Option<&Identity>) {
+    let Some(identity) = identity.cloned() else { return };
+    // Trust is checked apart, so that each fault is noted with its own key.
+    let tls = ClientTls {
         trust: Trust::Insecure,
         identity: Some(identity),
     };
-    if let Some(what) = fault(identity) {
+    if let Some(what) = section.context().tls_fault(&tls) {
         let remedy = "name PEM files with the certificate chain and with its private key";
         section.refuse("certificate", complaint(what, remedy));
     }
 }
 
 /// The keys below `tls` that ask for something; `insecure = false` does not.
-pub(super) fn tls_keys(trust: &Trust) -> Vec<&'static str> {
-    let insecure = (*trust == Trust::Insecure).then_some("insecure");
+pub(super) fn tls_keys(trust: Option<&Trust>) -> Vec<&'static str> {
+    let insecure = (trust == Some(&Trust::Insecure)).then_some("insecure");
     ["fingerprint", "ca"].into_iter().chain(insecure).collect()
 }
 

@@ -139,10 +139,7 @@ struct Times {
 }
 
 fn read_times(section: &mut Section<'_>) -> Times {
-    let mut time = |key, range, default| {
-        let duration = section.parsed(key, parse::duration(range));
-        duration.unwrap_or(default)
-    };
+    let mut time = |key, range, default| section.duration(key, range).unwrap_or(default);
     let times = Times {
         poll: time("poll", SHORTEST..=MAX_POLL, DEFAULT_POLL),
         jitter: time("jitter", Duration::ZERO..=MAX_POLL, Duration::ZERO),
@@ -206,15 +203,15 @@ fn readable(path: &Path) -> Result<(), Complaint> {
 fn read_tls(section: &mut Section<'_>, url: Option<&Url>) -> ClientTls {
     let mut keys = section.section("tls");
     let ca = keys.path("ca");
-    let tls = ClientTls {
-        trust: access::trust(&mut keys, ca),
-        identity: None,
-    };
+    let trust = access::trust(&mut keys, ca);
     match url.map(Url::scheme) {
-        Some("https") => access::check_tls(section, &keys, &tls),
-        Some(_) => access::refuse_tls(&keys, &access::tls_keys(&tls.trust), "https://"),
+        Some("https") => access::check_trust(&keys, trust.as_ref()),
+        Some(_) => access::refuse_tls(&keys, &access::tls_keys(trust.as_ref()), "https://"),
         None => {}
     }
     keys.finish();
-    tls
+    ClientTls {
+        trust: trust.unwrap_or_default(),
+        identity: None,
+    }
 }

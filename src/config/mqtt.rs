@@ -33,14 +33,14 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
         "url",
         r#"write where the broker is, such as url = "mqtt://localhost:1883", or "embedded""#,
     );
-    let broker = read_embedded(&mut section, broker);
-    let credentials = read_credentials(&mut section, broker.as_ref());
-    let tls = read_tls(&mut section, broker.as_ref());
     let version = section.parsed("version", parse::word(&VERSIONS));
     let prefix = section.parsed("prefix", parse::prefix);
     let layout = section.parsed("layout", parse::word(&LAYOUTS));
     let client_id = read_client_id(&mut section, bridge);
-    let keep_alive = section.parsed("keep_alive", parse::duration(MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE));
+    let keep_alive = section.duration("keep_alive", MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE);
+    let credentials = read_credentials(&mut section, broker.as_ref());
+    let tls = read_tls(&mut section, broker.as_ref());
+    let broker = read_embedded(&mut section, broker);
     section.finish();
     Some(Mqtt {
         broker: broker?,
@@ -131,26 +131,27 @@ fn read_tls(section: &mut Section<'_>, broker: Option<&Broker>) -> ClientTls {
     let ca = section.path("ca");
     let identity = access::identity(section);
     let mut keys = section.section("tls");
-    let tls = ClientTls {
-        trust: access::trust(&mut keys, ca),
-        identity,
-    };
+    let trust = access::trust(&mut keys, ca);
     match broker {
         Some(Broker::Remote {
             transport: Transport::Tls | Transport::WebSocketTls,
             ..
         }) => {
-            access::check_tls(section, section, &tls);
+            access::check_trust(section, trust.as_ref());
+            access::check_identity(section, identity.as_ref());
         }
         Some(_) => {
             let scheme = "mqtts:// or wss://";
             access::refuse_tls(section, &["ca", "certificate", "key"], scheme);
-            access::refuse_tls(&keys, &access::tls_keys(&tls.trust), scheme);
+            access::refuse_tls(&keys, &access::tls_keys(trust.as_ref()), scheme);
         }
         None => {}
     }
     keys.finish();
-    tls
+    ClientTls {
+        trust: trust.unwrap_or_default(),
+        identity,
+    }
 }
 
 fn read_client_id(section: &mut Section<'_>, bridge: Option<&DeviceId>) -> Option<String> {

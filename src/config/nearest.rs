@@ -12,19 +12,23 @@ pub(super) fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str>
         .or_else(|| known.iter().find(part).copied())
 }
 
-/// Levenshtein's distance: how many characters to add, drop or change.
+/// How many characters to add, drop, change, or swap with their neighbour (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(least);
         }
+        rows.push(row);
     }
-    row[row.len() - 1]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -37,6 +41,7 @@ mod tests {
         assert_eq!(nearest("pol", &known), Some("poll"));
         assert_eq!(nearest("pasword", &known), Some("password"));
         assert_eq!(nearest("user", &known), Some("username"));
+        assert_eq!(nearest("ulr", &["tls", "url"]), Some("url"));
         assert_eq!(nearest("URL", &known), Some("url"));
         assert_eq!(nearest("snmp", &known), None);
         assert_eq!(nearest("", &known), None);

@@ -21,18 +21,17 @@ pub(super) const MAX_CLIENT_ID: usize = 64;
 /// Longest topic prefix; a limit of ours.
 const MAX_PREFIX: usize = 256;
 
+const DURATION_REMEDY: &str = r#"write a number and a unit, such as "1s" or "500ms""#;
+
 type Parsed<T> = Result<T, Complaint>;
 
 /// A duration within bounds.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> Parsed<Duration> {
     move |text| {
         let parsed: Result<SignedDuration, _> = text.trim().parse();
-        let duration = parsed.map_err(|_| {
-            let what = match text.trim().parse::<f64>() {
-                Ok(_) => "a number without a unit",
-                Err(_) => "not a duration",
-            };
-            complaint(what, r#"write a number and a unit, such as "1s" or "500ms""#)
+        let duration = parsed.map_err(|_| match text.trim().parse::<f64>() {
+            Ok(_) => no_unit(),
+            Err(_) => complaint("not a duration", DURATION_REMEDY),
         })?;
         let duration = Duration::try_from(duration).ok();
         duration
@@ -45,6 +44,11 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> 
                 )
             })
     }
+}
+
+/// What is said of a bare number where a duration belongs.
+pub(super) fn no_unit() -> Complaint {
+    complaint("a number without a unit", DURATION_REMEDY)
 }
 
 /// As the configuration writes it.

@@ -8,13 +8,19 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::Figment;
 use figment::value::{Dict, Value};
 
 use super::nearest::nearest;
+use super::parse;
 use super::problem::{Complaint, Problem, complaint, quoted, shown};
 use crate::tls::ClientTls;
+
+const A_TABLE: &str = "a table";
+const A_LIST_OF_TABLES: &str = "a list of tables";
+const TABLES: [&str; 2] = [A_TABLE, A_LIST_OF_TABLES];
 
 /// What all sections share while a configuration is read.
 pub(super) struct Context<'a> {
@@ -101,8 +107,7 @@ impl<'a> Section<'a> {
         match value.as_str() {
             Some(text) => Some(text.to_owned()),
             None => {
-                let remedy = "write it in double quotes";
-                self.refuse_kind(key, "a text", remedy);
+                self.refuse_kind(key, "a text", "write it in double quotes");
                 None
             }
         }
@@ -116,6 +121,19 @@ impl<'a> Section<'a> {
     ) -> Option<T> {
         let text = self.text(key)?;
         parse(&text).map_err(|complaint| self.refuse(key, complaint)).ok()
+    }
+
+    /// A duration.
+    pub(super) fn duration(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        if matches!(self.value(key), Some(Value::Num(..))) {
+            self.refuse(key, parse::no_unit());
+            return None;
+        }
+        self.parsed(key, parse::duration(range))
     }
 
     /// A text that is not empty.
@@ -170,7 +188,7 @@ impl<'a> Section<'a> {
             None => Dict::new(),
             Some(Value::Dict(_, values)) => values.clone(),
             Some(_) => {
-                self.refuse_kind(key, "a table", &format!("write [{key}] and its keys below it"));
+                self.refuse_kind(key, A_TABLE, &format!("write {key} = {{ KEY = VALUE, .. }}"));
                 Dict::new()
             }
         };
@@ -188,8 +206,8 @@ impl<'a> Section<'a> {
             None => return Vec::new(),
             Some(Value::Array(_, list)) => list.clone(),
             Some(_) => {
-                let remedy = format!("write [[{key}]], in double brackets, above each");
-                self.refuse_kind(key, "a list of tables", &remedy);
+                let remedy = format!("write [[{key}]], in double brackets, above the keys of each");
+                self.refuse_kind(key, A_LIST_OF_TABLES, &remedy);
                 return Vec::new();
             }
         };
@@ -201,8 +219,8 @@ impl<'a> Section<'a> {
 
     fn table(&self, path: String, value: Value) -> Option<Section<'a>> {
         let Value::Dict(_, values) = value else {
-            let complaint = kind_complaint(&value, "a table", "write { key = value, .. }");
-            self.note(&self.context.problems, path, Some(&value), complaint);
+            let complaint = kind_complaint(&value, A_TABLE, "write { KEY = VALUE, .. }");
+            self.refuse_hidden(path, &value, complaint);
             return None;
         };
         // A slot's id is named too, but only a device is addressed by it from far away in the file.
@@ -239,9 +257,24 @@ impl<'a> Section<'a> {
     }
 
     fn refuse_kind(&self, key: &str, wanted: &str, remedy: &str) {
-        if let Some(value) = self.values.get(key) {
-            self.refuse(key, kind_complaint(value, wanted, remedy));
+        let Some(value) = self.values.get(key) else { return };
+        let complaint = kind_complaint(value, wanted, remedy);
+        if TABLES.contains(&wanted) {
+            self.refuse_hidden(self.key_path(key), value, complaint);
+        } else {
+            self.refuse(key, complaint);
         }
+    }
+
+    /// Without the value: where a table belongs, or under an unknown key, it may be a secret gone astray.
+    fn refuse_hidden(&self, key: String, value: &Value, Complaint { what, remedy }: Complaint) {
+        self.context.problems.borrow_mut().push(Problem {
+            key,
+            value: None,
+            variable: self.context.variable(value),
+            what,
+            remedy,
+        });
     }
 
     fn note(
@@ -269,7 +302,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Refuses every key that nobody has asked for. Its value is not shown: it may be a misspelt password's.
+    /// Refuses every key that nobody has asked for.
     pub(super) fn finish(self) {
         let unknown = self
             .values
@@ -280,13 +313,8 @@ impl<'a> Section<'a> {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("known here: {}", self.known.join(", ")),
             };
-            self.context.problems.borrow_mut().push(Problem {
-                key: self.key_path(&bare_or_quoted(key)),
-                value: None,
-                variable: self.context.variable(value),
-                what: "unknown key".to_owned(),
-                remedy,
-            });
+            let path = self.key_path(&bare_or_quoted(key));
+            self.refuse_hidden(path, value, complaint("unknown key", remedy));
         }
     }
 }

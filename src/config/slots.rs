@@ -30,7 +30,10 @@ fn read_slot(mut section: Section<'_>, ids: &mut HashSet<SlotId>) -> Option<(Slo
         SlotId::new(text).ok_or_else(|| parse::id_complaint(text))
     });
     section.need("id", r#"write the slot's name on the device, such as id = "io3""#);
-    let given = section.has("relays");
+    // Of another kind it is refused as a whole.
+    let given = section
+        .value("relays")
+        .is_some_and(|value| value.as_dict().is_some());
     let mut relays = section.section("relays");
     let wiring = if given { read_wiring(&mut relays) } else { None };
     relays.finish();
@@ -59,11 +62,13 @@ fn read_wiring(relays: &mut Section<'_>) -> Option<Wiring> {
 fn input(relay: Relay, text: &str) -> Result<Signal, Complaint> {
     let signal = Signal::from_name(text).filter(|signal| relay.possible_inputs().contains(signal));
     signal.ok_or_else(|| {
-        let what = format!("relay {relay} cannot be wired to that");
-        let inputs = inputs(relay);
+        let what = format!(
+            "relay {relay} cannot be wired to that, its jumper can only choose {}",
+            inputs(relay)
+        );
         complaint(
             what,
-            format!("write {inputs}, as its jumper on the module stands: only the jumper decides"),
+            "write how the jumper on the module stands; nothing else decides",
         )
     })
 }

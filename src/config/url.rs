@@ -23,7 +23,7 @@ pub(super) fn broker(text: &str) -> Result<Broker, Complaint> {
             websocket: None,
         });
     }
-    let url = parse(text, BROKER_REMEDY)?;
+    let url = parse_plain(text, BROKER_REMEDY)?;
     let (transport, default_port) = match url.scheme() {
         "mqtt" => (Transport::Tcp, 1883),
         "mqtts" => (Transport::Tls, 8883),
@@ -31,8 +31,6 @@ pub(super) fn broker(text: &str) -> Result<Broker, Complaint> {
         "wss" => (Transport::WebSocketTls, 443),
         _ => return Err(complaint("not a scheme for a broker", BROKER_REMEDY)),
     };
-    no_user(&url)?;
-    no_query(&url)?;
     let web = matches!(transport, Transport::WebSocket | Transport::WebSocketTls);
     let path = match (web, url.path()) {
         (false, "" | "/") => "",
@@ -55,13 +53,11 @@ pub(super) fn broker(text: &str) -> Result<Broker, Complaint> {
 
 /// A device's `url`, as scheme, host and port.
 pub(super) fn device(text: &str) -> Result<Url, Complaint> {
-    let url = parse(text, DEVICE_REMEDY)?;
+    let url = parse_plain(text, DEVICE_REMEDY)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(complaint("not a scheme for a device", DEVICE_REMEDY));
     }
     host(&url, DEVICE_REMEDY)?;
-    no_user(&url)?;
-    no_query(&url)?;
     if url.path() != "/" {
         return Err(complaint(
             "a path",
@@ -93,7 +89,10 @@ pub(super) fn is_loopback(host: &str) -> bool {
 }
 
 fn parse(text: &str, remedy: &str) -> Result<Url, Complaint> {
-    let url = Url::parse(text).map_err(|error| complaint(format!("not a URL: {error}"), remedy))?;
+    let url = Url::parse(text).map_err(|error| match text.contains("://") {
+        true => complaint(format!("not a URL: {error}"), remedy),
+        false => complaint("not a URL", remedy),
+    })?;
     match url.port() {
         Some(0) => Err(complaint("port 0", "write the port at which it listens")),
         _ => Ok(url),
@@ -110,17 +109,21 @@ fn host(url: &Url, remedy: &str) -> Result<String, Complaint> {
     }
 }
 
-fn no_user(url: &Url) -> Result<(), Complaint> {
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(());
+/// A URL without user info, query and fragment.
+fn parse_plain(text: &str, remedy: &str) -> Result<Url, Complaint> {
+    let parsed = parse(text, remedy);
+    let has_user = match &parsed {
+        Ok(url) => !url.username().is_empty() || url.password().is_some(),
+        // A password with a slash in it ends the host too early, and the rest is no port.
+        Err(_) => text.contains('@'),
+    };
+    if has_user {
+        let remedy = "take them out of the URL and write username and password_file";
+        return Err(complaint("a user name or password in a URL", remedy));
     }
-    let remedy = "take them out of the URL and write username and password_file";
-    Err(complaint("a user name or password in a URL", remedy))
-}
-
-fn no_query(url: &Url) -> Result<(), Complaint> {
+    let url = parsed?;
     match (url.query(), url.fragment()) {
-        (None, None) => Ok(()),
+        (None, None) => Ok(url),
         _ => Err(complaint(
             "a query or fragment",
             "leave out what begins with ? or #",

@@ -1,8 +1,8 @@
 //! The domain: relays, signals, notification events, and what follows from what.
 //!
 //! Pure: nothing here awaits, reads a clock or does I/O, and nothing of the other modules is imported.
-//! A poll gives a [`Snapshot`]; [`derive`] turns it, with the wiring, into the slots of a [`DeviceView`];
-//! [`diff`] compares two views and says what has to be published.
+//! A poll gives a [`Snapshot`]; [`mod@derive`] turns it, with the wiring, into the slots of a [`DeviceView`];
+//! [`mod@diff`] compares two views and says what has to be published.
 
 pub mod derive;
 pub mod diff;

@@ -1,0 +1,413 @@
+//! What the configuration promises: golden cases, the shipped example, secrets kept, no panic on any input.
+//!
+//! A case is a folder of `tests/config`: `config.toml`, perhaps `env` and files that the configuration names,
+//! and `expected.txt`. With `UPDATE_EXPECTED=1` the latter is written anew.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers outside #[test] functions; a panic is a failed test"
+)]
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lantime2mqtt::config::{self, Broker, Config, ConfigError, Http, Layout, Loaded, MqttVersion, Proxy};
+use lantime2mqtt::model::derive::Slots;
+use lantime2mqtt::tls::Trust;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+/// Part of every secret in every case.
+const SENTINEL: &str = "5ecret";
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn load(path: &Path, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let environment = environment.iter();
+    config::load(
+        path,
+        environment.map(|(name, value)| (OsString::from(name), OsString::from(value))),
+    )
+}
+
+fn load_text(text: impl AsRef<[u8]>, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("config.toml");
+    fs::write(&path, text).unwrap();
+    load(&path, environment)
+}
+
+/// The files of a case with the modes that its checks look at, and certificates that need not be kept.
+fn copied(case: &Path, certificates: &[(&str, String)]) -> TempDir {
+    let directory = TempDir::new().unwrap();
+    for entry in fs::read_dir(case).unwrap() {
+        let from = entry.unwrap().path();
+        let to = directory.path().join(from.file_name().unwrap());
+        fs::copy(&from, &to).unwrap();
+        let mode = if to.extension().is_some_and(|end| end == "world-readable") {
+            0o644
+        } else {
+            0o600
+        };
+        fs::set_permissions(&to, Permissions::from_mode(mode)).unwrap();
+    }
+    for (name, pem) in certificates {
+        fs::write(directory.path().join(name), pem).unwrap();
+    }
+    directory
+}
+
+fn certificates() -> Vec<(&'static str, String)> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    vec![
+        ("ca.pem", certificate.clone()),
+        ("client.pem", certificate),
+        ("client.key", key),
+    ]
+}
+
+fn outcome(directory: &Path) -> String {
+    let environment = fs::read_to_string(directory.join("env")).unwrap_or_default();
+    let environment: Vec<_> = environment
+        .lines()
+        .map(|line| line.split_once('=').unwrap())
+        .collect();
+    let text = match load(&directory.join("config.toml"), &environment) {
+        Ok(Loaded { config, warnings }) => {
+            let debug = format!("{config:?}");
+            assert!(!debug.contains(SENTINEL), "{debug}");
+            let warnings = warnings.iter().map(|warning| format!("  {warning}\n"));
+            format!("accepted\n{}", warnings.collect::<String>())
+        }
+        Err(error) => format!("{error}\n"),
+    };
+    text.replace(directory.to_str().unwrap(), "{dir}")
+}
+
+#[test]
+fn golden_cases() {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let certificates = certificates();
+    let mut cases: Vec<_> = fs::read_dir(project("tests/config"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    cases.sort();
+    assert!(cases.len() > 20, "only {} cases found", cases.len());
+    let mut wrong = Vec::new();
+    for case in cases {
+        let found = outcome(copied(&case, &certificates).path());
+        assert!(!found.contains(SENTINEL), "{}:\n{found}", case.display());
+        let file = case.join("expected.txt");
+        if update {
+            fs::write(&file, &found).unwrap();
+        }
+        let expected = fs::read_to_string(&file).unwrap_or_default();
+        if found != expected {
+            wrong.push(format!(
+                "{}\nexpected:\n{expected}\nfound:\n{found}",
+                case.display()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The example with its options un-commented, all but those that the filter leaves out.
+fn uncommented(wanted: impl Fn(&str) -> bool) -> String {
+    let example = fs::read_to_string(project("config/lantime2mqtt.toml")).unwrap();
+    let line = |line: &str| match line.strip_prefix("# ") {
+        Some(option) if wanted(option) => format!("{option}\n"),
+        _ => format!("{line}\n"),
+    };
+    example.lines().map(line).collect()
+}
+
+#[test]
+fn the_example_loads_as_it_is() {
+    let Loaded { config, warnings } = load(&project("config/lantime2mqtt.toml"), &[]).unwrap();
+    assert_eq!(warnings, []);
+    assert_eq!(config.devices.len(), 2);
+    let Slots::Listed(slots) = &config.devices[1].slots else {
+        panic!("{config:?}")
+    };
+    assert!(slots[0].1.is_some() && slots[1].1.is_none());
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let as_it_is = load_text(uncommented(|_| false), &[]).unwrap();
+    let with_defaults = uncommented(|option| !option.starts_with("embedded."));
+    assert_eq!(load_text(&with_defaults, &[]), Ok(as_it_is));
+
+    let remote = "url = \"mqtt://localhost:1883\"";
+    let embedded = |text: String| load_text(text.replace(remote, "url = \"embedded\""), &[]).unwrap();
+    let config = embedded(uncommented(|_| true));
+    assert_eq!(config, embedded(uncommented(|_| false)));
+    assert!(matches!(config.config.mqtt.broker, Broker::Embedded { .. }));
+}
+
+/// The keys that each table knows, as the refusal of an unknown one lists them.
+fn known_keys() -> Vec<String> {
+    let text = r#"
+        zzzzzz = 1
+        bridge.zzzzzz = 1
+        mqtt = { zzzzzz = 1, tls.zzzzzz = 1, embedded.zzzzzz = 1 }
+        http.zzzzzz = 1
+        state.zzzzzz = 1
+        [[devices]]
+        zzzzzz = 1
+        tls.zzzzzz = 1
+        slots = [{ zzzzzz = 1, relays.zzzzzz = 1 }]
+    "#;
+    let problems = load_text(text, &[]).unwrap_err().problems;
+    let tables = problems.iter().filter_map(|problem| {
+        let keys = problem.remedy.strip_prefix("known here: ")?;
+        Some((problem.key.strip_suffix("zzzzzz")?, keys))
+    });
+    tables
+        .flat_map(|(table, keys)| keys.split(", ").map(move |key| format!("{table}{key}")))
+        .collect()
+}
+
+#[test]
+fn every_key_is_in_the_example_and_in_the_reference() {
+    let example = uncommented(|_| true).replace("##   ", "");
+    let reference = fs::read_to_string(project("docs/configuration.md")).unwrap();
+    let keys = known_keys();
+    assert!(keys.len() > 35, "{keys:?}");
+    for key in keys {
+        let plain = key.replace("[0]", "");
+        let last = plain.rsplit('.').next().unwrap();
+        let is_table = ["bridge", "mqtt", "http", "state", "devices", "tls", "embedded"].contains(&last);
+        let in_example = example.contains(&format!("{last} = ")) || is_table;
+        assert!(in_example, "{plain} is not in the example");
+        assert!(
+            is_table || reference.contains(&format!("`{plain}`")),
+            "{plain} is not in the reference"
+        );
+    }
+}
+
+const MINIMAL: &str = r#"
+    [mqtt]
+    url = "mqtt://localhost"
+    [[devices]]
+    id = "a"
+    url = "http://localhost"
+    username = "info"
+    password = "5ecret"
+"#;
+
+fn minimal(environment: &[(&str, &str)]) -> Config {
+    load_text(MINIMAL, environment).unwrap().config
+}
+
+#[test]
+fn defaults() {
+    let config = minimal(&[("LANTIME2MQTT_BRIDGE__ID", "site-1")]);
+    let mqtt = &config.mqtt;
+    assert_eq!((mqtt.version, mqtt.layout), (MqttVersion::V5, Layout::Json));
+    assert_eq!(
+        (mqtt.prefix.as_str(), mqtt.client_id.as_str()),
+        ("lantime", "lantime2mqtt-site-1")
+    );
+    assert_eq!(
+        (mqtt.keep_alive, &mqtt.credentials),
+        (Duration::from_secs(30), &None)
+    );
+    assert_eq!(
+        config.http,
+        Http {
+            listen: Some("127.0.0.1:8080".parse().unwrap())
+        }
+    );
+    assert_eq!(config.state.directory, Path::new("/var/lib/lantime2mqtt"));
+    let device = &config.devices[0];
+    assert_eq!(
+        (&device.proxy, &device.slots, &device.tls.trust),
+        (&Proxy::Bypass, &Slots::Auto, &Trust::System)
+    );
+    let times = [device.poll, device.jitter, device.timeout, device.connect_timeout];
+    assert_eq!(times.map(|time| time.as_secs()), [1, 0, 5, 3]);
+    assert_eq!(
+        (device.url.as_str(), device.offline_after),
+        ("http://localhost", 3)
+    );
+}
+
+#[test]
+fn the_bridge_is_named_after_its_host() {
+    let name = gethostname::gethostname().to_string_lossy().to_lowercase();
+    assert_eq!(minimal(&[]).bridge.id.as_str().len(), name.chars().count());
+}
+
+#[test]
+fn a_variable_wins_and_its_key_gives_the_type() {
+    let config = minimal(&[
+        ("LANTIME2MQTT_MQTT__URL", "mqtt://[fd00::1]"),
+        ("LANTIME2MQTT_MQTT__USERNAME", "007"),
+        ("LANTIME2MQTT_MQTT__PASSWORD", "00123"),
+        ("LANTIME2MQTT_MQTT__CLIENT_ID", "true"),
+        ("LANTIME2MQTT_MQTT__TLS__INSECURE", "false"),
+        ("LANTIME2MQTT_MQTT__KEEP_ALIVE", "1m"),
+    ]);
+    let Broker::Remote { host, port, .. } = config.mqtt.broker else {
+        panic!("{:?}", config.mqtt)
+    };
+    assert_eq!((host.as_str(), port), ("fd00::1", 1883));
+    let credentials = config.mqtt.credentials.unwrap();
+    assert_eq!(credentials.username, "007");
+    assert_eq!(credentials.password.unwrap().expose(), "00123");
+    assert_eq!(
+        (config.mqtt.client_id.as_str(), config.mqtt.keep_alive.as_secs()),
+        ("true", 60)
+    );
+}
+
+#[test]
+fn a_password_file_loses_one_newline() {
+    let directory = TempDir::new().unwrap();
+    for (content, password) in [("x", "x"), ("x\n", "x"), ("x\r\n", "x"), (" x \n\n", " x \n")] {
+        let file = directory.path().join("password");
+        fs::write(&file, content).unwrap();
+        let config = minimal(&[
+            ("LANTIME2MQTT_MQTT__USERNAME", "u"),
+            ("LANTIME2MQTT_MQTT__PASSWORD_FILE", file.to_str().unwrap()),
+        ]);
+        assert_eq!(
+            config.mqtt.credentials.unwrap().password.unwrap().expose(),
+            password
+        );
+    }
+}
+
+#[test]
+fn a_reload_names_the_sections_that_need_a_restart() {
+    let old = minimal(&[]);
+    let mut new = old.clone();
+    new.devices.clear();
+    assert!(old.changed_outside_devices(&new).is_empty());
+    new.mqtt.prefix.push('x');
+    new.http.listen = None;
+    assert_eq!(old.changed_outside_devices(&new), ["mqtt", "http"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_one_problem() {
+    let error = load(Path::new("/nowhere/lantime2mqtt.toml"), &[]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/nowhere/lantime2mqtt.toml: 1 problem\n  cannot be read: No such file or directory (os error 2); \
+         name the file with --config, and let the user of this process read it"
+    );
+    let error = load_text(b"a = 1\nb = \"\xff\"", &[]).unwrap_err();
+    assert_eq!(error.problems[0].key, "line 2, column 6");
+}
+
+#[test]
+fn endless_nesting_is_refused() {
+    for text in [
+        "a.".repeat(100_000),
+        "a = [".repeat(100_000),
+        "a = {".repeat(100_000),
+        "[[a.".repeat(100_000),
+    ] {
+        assert!(load_text(text, &[]).is_err());
+    }
+}
+
+/// Keys that exist, so that random values land where something is made of them.
+fn any_key() -> impl Strategy<Value = String> {
+    let mut keys: Vec<String> = known_keys()
+        .iter()
+        .filter_map(|key| Some(key.rsplit('.').next()?.to_owned()))
+        .collect();
+    keys.extend(["zzz", "", "a b", "é\n"].map(str::to_owned));
+    proptest::sample::select(keys)
+}
+
+fn any_value() -> impl Strategy<Value = toml::Value> {
+    let texts = [
+        "embedded",
+        "auto",
+        "1s",
+        "mqtts://h",
+        "https://h",
+        "http://h",
+        "5",
+        "off",
+        "sha256:00",
+        "x.toml",
+    ];
+    let leaf = prop_oneof![
+        proptest::sample::select(texts.to_vec()).prop_map(toml::Value::from),
+        ".*".prop_map(toml::Value::from),
+        any::<i64>().prop_map(toml::Value::from),
+        any::<f64>().prop_map(toml::Value::from),
+        any::<bool>().prop_map(toml::Value::from),
+        Just(toml::Value::Datetime("1979-05-27".parse().unwrap())),
+    ];
+    leaf.prop_recursive(4, 48, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(toml::Value::from),
+            table(inner).prop_map(toml::Value::from),
+        ]
+    })
+}
+
+fn table(value: impl Strategy<Value = toml::Value>) -> impl Strategy<Value = toml::Table> {
+    prop::collection::vec((any_key(), value), 0..8).prop_map(|entries| entries.into_iter().collect())
+}
+
+fn root() -> impl Strategy<Value = toml::Table> {
+    let devices = prop::collection::vec(table(any_value()), 0..3);
+    (table(any_value()), table(any_value()), devices).prop_map(|(mut root, mqtt, devices)| {
+        root.entry("mqtt").or_insert(mqtt.into());
+        root.entry("devices").or_insert(devices.into());
+        root
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_table_panics(root in root()) {
+        let text = toml::to_string(&root).unwrap();
+        match load_text(text, &[]) {
+            Ok(_) => {}
+            Err(error) => prop_assert!(!error.problems.is_empty()),
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = load_text(bytes, &[]);
+    }
+
+    #[test]
+    fn no_text_panics(text in "([a-z.]{1,9} = )?[\\[\\]{}\"'=.,#0-9a-z\n -]{0,80}") {
+        let _ = load_text(text, &[]);
+    }
+
+    #[test]
+    fn no_variable_panics(name in "(LANTIME2MQTT_|lantime2mqtt_)?[A-Z_]{0,20}(__[A-Z_é]{0,9}){0,3}", value in ".*") {
+        let _ = load_text(MINIMAL, &[(&name, &value)]);
+    }
+
+    #[test]
+    fn a_broken_line_does_not_show_its_password(cut in 0..MINIMAL.len(), insert in "[\\[\\]{}\"'=.,#\\\\\n]{1,3}") {
+        let broken = format!("{}{insert}{}", &MINIMAL[..cut], &MINIMAL[cut..]);
+        // Where the password itself is cut in two, or is in another key's text, there is no sentinel to look for.
+        if let Err(error) = load_text(broken, &[]) {
+            prop_assert!(!error.to_string().contains(SENTINEL), "{error}");
+        }
+    }
+}
