@@ -3,7 +3,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod mosquitto;
+pub mod program;
 pub mod proxy;
+pub mod site;
+pub mod web_server;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
