@@ -1,26 +1,16 @@
 //! What goes wrong between a device and the bridge: what is published then, and what it leaves alone.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault, SimulatedDevice};
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 use serde_json::json as value;
 
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer};
 use crate::common::{Seen, Watcher};
-use crate::{eventually, fleet, json, word};
+use crate::{fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V16, V20};
-
-/// Whether a device with one relay module is in normal operation, as far as everybody sees.
-fn is_healthy(seen: &Seen, device: &str) -> bool {
-    word(seen, &format!("{device}/state")) == "online"
-        && word(seen, &format!("{device}/io1/state")) == "online"
-        && json(seen, &format!("{device}/io1/relay/a"))["position"] == "NO"
-        && json(seen, &format!("{device}/io1/signal/clk1"))["status"] == "ok"
-        && !seen.topics.contains_key(&format!("lantime/{device}/error"))
-}
 
 /// Whether a device with one relay module is away, as far as everybody sees.
 fn is_away(seen: &Seen, device: &str) -> bool {
@@ -196,12 +186,6 @@ async fn one_missed_poll_is_an_error_and_no_outage() {
         .iter()
         .any(|(topic, payload)| topic == "lantime/sim-1/state" && payload == "offline");
     assert!(!was_offline);
-}
-
-/// Waits until a device has been asked so many times more.
-async fn polls(device: &Arc<SimulatedDevice>, more: u64) {
-    let enough = device.counters().documents + more;
-    eventually("polls", || device.counters().documents >= enough).await;
 }
 
 #[tokio::test]

@@ -9,8 +9,10 @@ mod common;
 
 mod faults;
 mod state;
+mod stop_and_reload;
+mod trust_and_proxy;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
 use serde_json::Value;
 
 use common::{PATIENCE, Seen};
@@ -43,6 +45,15 @@ fn word<'s>(seen: &'s Seen, topic: &str) -> &'s str {
     payload.map_or("", String::as_str)
 }
 
+/// Whether a device with one relay module is in normal operation, as far as everybody sees.
+fn is_healthy(seen: &Seen, device: &str) -> bool {
+    word(seen, &format!("{device}/state")) == "online"
+        && word(seen, &format!("{device}/io1/state")) == "online"
+        && json(seen, &format!("{device}/io1/relay/a"))["position"] == "NO"
+        && json(seen, &format!("{device}/io1/signal/clk1"))["status"] == "ok"
+        && !seen.topics.contains_key(&format!("lantime/{device}/error"))
+}
+
 /// Waits until something holds that nobody tells of.
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let holds = async {
@@ -53,4 +64,10 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     if tokio::time::timeout(PATIENCE, holds).await.is_err() {
         panic!("{what}: never");
     }
+}
+
+/// Waits until a device has been asked so many times more.
+async fn polls(device: &SimulatedDevice, more: u64) {
+    let enough = device.counters().documents + more;
+    eventually("polls", || device.counters().documents >= enough).await;
 }
