@@ -12,18 +12,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Device, ProfileChoice};
-use crate::lantime::device::DeviceTask;
+use crate::lantime::device::{DeviceTask, Known};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::Schedule;
-use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView, Update};
+use crate::model::{DeviceId, DeviceView, Relay, Signal, SlotId, SlotView, Update};
 use crate::mqtt::publisher::remembered;
 use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 
 /// Pause before a device task that has ended by a fault is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
-
-/// Slots of a device as they were last published.
-pub(super) type PublishedSlots = BTreeMap<SlotId, SlotView>;
 
 /// All device tasks.
 #[derive(Debug)]
@@ -31,9 +28,9 @@ pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
     clients: HttpClients,
     running: HashMap<DeviceId, Running>,
-    tasks: JoinSet<PublishedSlots>,
+    tasks: JoinSet<Known>,
     /// What was published of devices that do not run (any more).
-    published: HashMap<DeviceId, PublishedSlots>,
+    known: HashMap<DeviceId, Known>,
 }
 
 #[derive(Debug)]
@@ -59,17 +56,14 @@ struct Parts {
 }
 
 impl Devices {
-    /// No devices yet. `published` is what an earlier run published of each.
-    pub(super) fn new(
-        updates: mpsc::Sender<Update>,
-        published: HashMap<DeviceId, PublishedSlots>,
-    ) -> Devices {
+    /// No devices yet. `known` is what an earlier run published of each.
+    pub(super) fn new(updates: mpsc::Sender<Update>, known: HashMap<DeviceId, Known>) -> Devices {
         Devices {
             updates,
             clients: HttpClients::default(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
-            published,
+            known,
         }
     }
 
@@ -101,7 +95,7 @@ impl Devices {
         }
         for device in removed {
             tracing::info!(%device, "device removed");
-            self.published.remove(&device);
+            self.known.remove(&device);
             // Nobody listens only when the bridge is stopping.
             let _ = self.updates.send(Update::Removed { device }).await;
         }
@@ -127,15 +121,8 @@ impl Devices {
 
     fn start(&mut self, device: &Device, Parts { client, profiles }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
-        let published = self.published.remove(&device.id).unwrap_or_default();
-        let task = DeviceTask::new(
-            device,
-            client,
-            profiles,
-            schedule,
-            published,
-            self.updates.clone(),
-        );
+        let known = self.known.remove(&device.id).unwrap_or_default();
+        let task = DeviceTask::new(device, client, profiles, schedule, known, self.updates.clone());
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();
         self.running.insert(
@@ -157,8 +144,8 @@ impl Devices {
         running.stop.cancel();
         while let Some(ended) = self.tasks.join_next_with_id().await {
             match ended {
-                Ok((task, slots)) if task == running.task => {
-                    self.published.insert(id.clone(), slots);
+                Ok((task, known)) if task == running.task => {
+                    self.known.insert(id.clone(), known);
                     return;
                 }
                 Err(error) if error.id() == running.task => return,
@@ -193,6 +180,9 @@ impl Devices {
             return;
         };
         tracing::error!(device = %id, "the device's task has ended ({why}); it is started again");
+        // What it has published is not known any more, so none of it may stay. Without room for that in the
+        // channel it stays until the device answers: the lesser evil than to wait here.
+        let _ = self.updates.try_send(Update::Removed { device: id.clone() });
         let place = Place {
             origin: Instant::now() + RESTART_PAUSE,
             ..running.place
@@ -212,7 +202,7 @@ impl Devices {
 
 /// The slots of each device, as far as the topics tell that an earlier run published: which relays and
 /// signals there were, but not how they stood.
-pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, PublishedSlots> {
+pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, Known> {
     let now = Timestamp::now();
     let slots_of = |below: HashSet<DeviceTopic>| {
         let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
@@ -228,10 +218,11 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
             }
         }
         let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
-        slots
-            .into_iter()
-            .map(|(slot, shape)| (slot, unseen(shape)))
-            .collect()
+        let slots = slots.into_iter().map(|(slot, shape)| (slot, unseen(shape)));
+        Known {
+            view: DeviceView::default(),
+            slots: slots.collect(),
+        }
     };
     remembered(topics, published)
         .into_iter()

@@ -26,6 +26,15 @@ pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
 /// How often the HTTP statistics are published, at most.
 const STATS_EVERY: Duration = Duration::from_secs(10);
 
+/// What was published of a device before its task has asked anything.
+#[derive(Debug, Clone, Default)]
+pub struct Known {
+    /// By this process: by the task that was there before, with other settings.
+    pub view: DeviceView,
+    /// The slots, which may also stem from an earlier run.
+    pub slots: BTreeMap<SlotId, SlotView>,
+}
+
 /// Everything that the task needs.
 #[derive(Debug)]
 pub struct DeviceTask {
@@ -36,9 +45,9 @@ pub struct DeviceTask {
     slots: Slots,
     offline_after: u32,
     updates: mpsc::Sender<Update>,
-    /// What is published of the device; nothing yet at the beginning.
+    /// What is published of the device.
     view: DeviceView,
-    /// What an earlier run published, before the first answer.
+    /// What an earlier run or task published, before the first answer.
     remembered: BTreeMap<SlotId, SlotView>,
     snapshot: Option<Snapshot>,
     failures: u32,
@@ -48,14 +57,14 @@ pub struct DeviceTask {
 }
 
 impl DeviceTask {
-    /// A task for that device. `remembered` are the slots that an earlier run published: they are shown as
-    /// unknown as long as the device has not answered, since what stands at the broker may be stale.
+    /// A task for that device. The `known` slots are shown as unknown as long as the device has not answered,
+    /// since what stands at the broker may be stale.
     pub fn new(
         device: &config::Device,
         client: RestClient,
         profiles: Profiles,
         schedule: Schedule,
-        remembered: BTreeMap<SlotId, SlotView>,
+        known: Known,
         updates: mpsc::Sender<Update>,
     ) -> DeviceTask {
         DeviceTask {
@@ -66,8 +75,8 @@ impl DeviceTask {
             slots: device.slots.clone(),
             offline_after: device.offline_after,
             updates,
-            view: DeviceView::default(),
-            remembered,
+            view: known.view,
+            remembered: known.slots,
             snapshot: None,
             failures: 0,
             stats: HttpStats::default(),
@@ -76,14 +85,18 @@ impl DeviceTask {
         }
     }
 
-    /// Polls until `stop`, or until nobody takes the updates any more; gives back what it last knew of the
-    /// slots, for the task that may follow it.
-    pub async fn run(mut self, stop: CancellationToken) -> BTreeMap<SlotId, SlotView> {
+    /// Polls until `stop`, or until nobody takes the updates any more; gives back what it has published, for
+    /// the task that may follow it.
+    pub async fn run(mut self, stop: CancellationToken) -> Known {
         self.poll_until(&stop).await;
-        if self.view.slots.is_empty() {
+        let slots = if self.view.slots.is_empty() {
             self.remembered
         } else {
-            self.view.slots
+            self.view.slots.clone()
+        };
+        Known {
+            view: self.view,
+            slots,
         }
     }
 
@@ -266,7 +279,7 @@ impl DeviceTask {
                 first_at,
             });
         }
-        if self.snapshot.is_none() && view.slots.is_empty() {
+        if self.snapshot.is_none() && self.failures == 1 {
             view.slots = unseen(&self.slots, &self.remembered, now);
         }
         // After a refusal nothing is asked for minutes: what stands would be stale all that time.

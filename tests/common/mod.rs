@@ -2,8 +2,13 @@
 // Each test is a crate of its own and uses a part of this only.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod forward_proxy;
 pub mod mosquitto;
+pub mod program;
 pub mod proxy;
+pub mod site;
+pub mod tls_front;
+pub mod web_server;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

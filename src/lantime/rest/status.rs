@@ -57,7 +57,7 @@ pub struct Entry {
 /// Reads a status document.
 ///
 /// # Errors
-/// When the answer is broken JSON, or has neither a chassis nor notification events.
+/// When the answer is broken JSON, or has neither slots nor notification events.
 pub fn read(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result<Reading, StatusError> {
     let document = match wire::parse(body)? {
         Node::Found(document) => document,
@@ -67,8 +67,14 @@ pub fn read(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result<Rea
     let Some(data) = document.data.found() else {
         return Err(StatusError::NotStatus("it has no object \"data\"".to_owned()));
     };
-    if data.chassis0.found().is_none() && data.notification.found().is_none() {
-        let reason = "its \"data\" has neither \"chassis0\" nor \"notification\"";
+    let has_slots = data
+        .chassis0
+        .found()
+        .is_some_and(|chassis| chassis.slots.other.is_none());
+    let notification = data.notification.found();
+    let has_events = notification.is_some_and(|notification| notification.events.other.is_none());
+    if !has_slots && !has_events {
+        let reason = "its \"data\" has neither \"chassis0.slots\" nor \"notification.events\"";
         return Err(StatusError::NotStatus(reason.to_owned()));
     }
     let mut reader = Reader {

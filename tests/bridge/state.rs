@@ -1,0 +1,416 @@
+//! What is retained for a healthy device, and what changes move there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Signal};
+use serde_json::{Value, json as value};
+
+use crate::common::mosquitto::Mosquitto;
+use crate::common::site::{Entry, Site};
+use crate::common::web_server::{WebServer, answer, authorization};
+use crate::common::{Seen, Watcher};
+use crate::{fleet, json, word};
+
+/// `info:simulated`
+const BASIC: &str = "Basic aW5mbzpzaW11bGF0ZWQ=";
+
+/// The document, which may change, behind HTTP Basic, by another server than the simulator's.
+async fn serve(document: &Arc<Mutex<Value>>) -> WebServer {
+    let document = Arc::clone(document);
+    WebServer::start(
+        move |request| match (request.uri.path(), authorization(request)) {
+            ("/api/status", BASIC) => answer(200, document.lock().expect("whole").to_string()),
+            ("/api/status", _) => answer(401, "{}"),
+            _ => answer(404, "{}"),
+        },
+    )
+    .await
+}
+
+fn slot<'d>(document: &'d mut Value, id: &str) -> &'d mut Value {
+    let slots = document["data"]["chassis0"]["slots"]
+        .as_array_mut()
+        .expect("a list of slots");
+    slots
+        .iter_mut()
+        .find(|slot| slot["slot-id"] == id)
+        .expect("the chassis has the slot")
+}
+
+/// Recorded from a device; not part of the project, so it runs where the recordings lie beside it.
+fn recording() -> Option<Value> {
+    let file =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/device/recordings/m300-api-10.21.016.json");
+    let Ok(text) = std::fs::read(&file) else {
+        println!("skipped: there is no {}", file.display());
+        return None;
+    };
+    Some(serde_json::from_slice(&text).expect("a recording is JSON"))
+}
+
+#[tokio::test]
+async fn a_recorded_device_with_a_relay_module() {
+    let Some(mut document) = recording() else {
+        return;
+    };
+    let info =
+        value!({ "model": "rel1000", "serial-number": "990011        ", "software-revision": "v1.00" });
+    slot(&mut document, "int1")["module"] = value!({ "info": info });
+    let sent = document["data"]["notification"]["events"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let document = Arc::new(Mutex::new(document));
+    let server = serve(&document).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::new("m300", &server.url())]);
+    let _bridge = site.start();
+
+    let seen = watcher
+        .until("the device", |seen| {
+            [
+                "http/stats",
+                "info",
+                "state",
+                "int1/state",
+                "int1/signal/10mhz",
+                "event/system-reboot",
+            ]
+            .iter()
+            .all(|topic| seen.topics.contains_key(&format!("lantime/m300/{topic}")))
+                && events(seen, "m300").len() == 28
+        })
+        .await;
+    assert_eq!(word(&seen, "m300/state"), "online");
+    assert_eq!(json(&seen, "m300/int1/signal/clk1")["status"], "ok");
+    let relay = json(&seen, "m300/int1/relay/a");
+    assert_eq!(
+        (
+            &relay["position"],
+            &relay["provenance"],
+            &relay["fault"],
+            &relay["driven_by"]
+        ),
+        (&value!("NO"), &value!("derived"), &value!(false), &value!("clk1"))
+    );
+    let slot_info = json(&seen, "m300/int1/info");
+    assert_eq!(slot_info["serial_number"], "990011");
+    assert_eq!(slot_info["wiring_source"], "assumed");
+
+    let published = events(&seen, "m300");
+    for event in &sent {
+        let spelled = event["object-id"].as_str().unwrap();
+        let name = if spelled == "faillock:-user-banned" {
+            "faillock-user-banned"
+        } else {
+            spelled
+        };
+        let event_now = &published[name];
+        assert_eq!(event_now["triggered"], event["triggered"] == 1, "{name}");
+        assert_eq!(event_now["type"], event["type"], "{name}");
+        let on_device = event_now.get("name_on_device").and_then(Value::as_str);
+        assert_eq!(on_device, (name != spelled).then_some(spelled));
+    }
+    assert_eq!(
+        published["ntp-sync"]["last_triggered"],
+        "2026-03-22T20:23:01.000Z"
+    );
+    assert_eq!(published["ntp-stopped"].get("last_triggered"), None);
+
+    // The same device, once its module tells how its relays stand.
+    let relays =
+        value!({ "relay-a": { "state": "no" }, "relay-b": { "state": "nc" }, "relay-c": { "state": "no" } });
+    slot(&mut document.lock().unwrap(), "int1")["module"]["relays"] = relays;
+    let expected = [("a", "NO"), ("b", "NC"), ("c", "NO")];
+    watcher
+        .until("reported relays", |seen| {
+            expected.iter().all(|(relay, position)| {
+                let relay = json(seen, &format!("m300/int1/relay/{relay}"));
+                relay["provenance"] == "reported" && relay["position"] == *position
+            })
+        })
+        .await;
+}
+
+/// The events of a device, by name.
+fn events(seen: &Seen, device: &str) -> BTreeMap<String, Value> {
+    let prefix = format!("lantime/{device}/event/");
+    let names = seen.topics.keys().filter_map(|topic| topic.strip_prefix(&prefix));
+    names
+        .map(|name| (name.to_owned(), json(seen, &format!("{device}/event/{name}"))))
+        .collect()
+}
+
+/// Every topic below a device with the keys of its payload; none where it is a word.
+fn shape(seen: &Seen, device: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let prefix = format!("lantime/{device}/");
+    let below = seen
+        .topics
+        .iter()
+        .filter_map(|(topic, payload)| Some((topic.strip_prefix(&prefix)?, payload)));
+    below
+        .map(|(topic, payload)| {
+            let keys = serde_json::from_str::<serde_json::Map<String, Value>>(payload)
+                .map(|object| object.keys().cloned().collect());
+            (topic.to_owned(), keys.unwrap_or_default())
+        })
+        .collect()
+}
+
+fn keys(names: &str) -> BTreeSet<String> {
+    names.split(' ').map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_topic_of_two_devices_of_different_wiring() {
+    let fleet = fleet(&[
+        (Chassis::M3000, ApiGeneration::V20),
+        (Chassis::M500, ApiGeneration::V10),
+    ])
+    .await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let devices: Vec<_> = fleet
+        .devices()
+        .iter()
+        .map(|device| Entry::of(device).listed(device))
+        .collect();
+    let site = Site::new(broker.address(), &devices);
+    let _bridge = site.start();
+    // Beside its events a device has three topics, and eight or nine for a slot.
+    let seen = watcher
+        .until("both devices", |seen| {
+            let count = |device| shape(seen, device).len() - events(seen, device).len();
+            count("sim-1") == 3 + 8 + 9 && count("sim-2") == 3 + 8 && events(seen, "sim-2").len() == 28
+        })
+        .await;
+
+    assert_eq!(word(&seen, "bridge/test/state"), "online");
+    let info = json(&seen, "bridge/test/info");
+    assert_eq!(
+        (&info["devices"], &info["mqtt_version"]),
+        (&value!(2), &value!("5"))
+    );
+    assert_eq!(info["version"], env!("CARGO_PKG_VERSION"));
+    assert!(info["started_at"].is_string() && info["capabilities"].is_array());
+
+    let identity = "model serial_number hostname firmware api_version profile web_interface";
+    let relay = "position fault driven_by provenance since";
+    let slot_info = "model serial_number software_revision wiring wiring_source";
+    let expected = |slots: &[(&str, &[&str])]| {
+        let mut topics = BTreeMap::from([
+            ("state".to_owned(), BTreeSet::new()),
+            ("info".to_owned(), keys(identity)),
+            (
+                "http/stats".to_owned(),
+                keys("polls failures rtt_ms last_success"),
+            ),
+        ]);
+        for (slot, signals) in slots {
+            topics.insert(format!("{slot}/state"), BTreeSet::new());
+            topics.insert(format!("{slot}/info"), keys(slot_info));
+            for name in ["a", "b", "c"] {
+                topics.insert(format!("{slot}/relay/{name}"), keys(relay));
+            }
+            for signal in *signals {
+                topics.insert(format!("{slot}/signal/{signal}"), keys("status provenance since"));
+            }
+        }
+        topics
+    };
+    let redundant = [
+        ("io3", &["clk1", "clk2", "rsc"][..]),
+        ("io4", &["clk1", "clk2", "rsc", "notification"][..]),
+    ];
+    for (device, slots) in [
+        ("sim-1", &redundant[..]),
+        ("sim-2", &[("io1", &["clk1", "pps", "10mhz"][..])][..]),
+    ] {
+        let mut found = shape(&seen, device);
+        let events: Vec<_> = found
+            .keys()
+            .filter(|topic| topic.starts_with("event/"))
+            .cloned()
+            .collect();
+        for event in events {
+            let names = found.remove(&event).unwrap();
+            assert!(names.is_superset(&keys("triggered type")), "{event}: {names:?}");
+        }
+        // What else a signal tells depends on its kind.
+        found
+            .values_mut()
+            .for_each(|names| names.retain(|name| name != "detail"));
+        let mut expected = expected(slots);
+        if device == "sim-2" {
+            // Not reported by this generation: it takes a clock to derive a relay.
+            assert_eq!(json(&seen, "sim-2/io1/relay/b")["position"], "unknown");
+            assert_eq!(json(&seen, "sim-2/io1/relay/b")["fault"], "unknown");
+            assert_eq!(json(&seen, "sim-2/io1/relay/a")["provenance"], "derived");
+        } else {
+            assert_eq!(json(&seen, "sim-1/io4/relay/a")["position"], "NO");
+            assert_eq!(json(&seen, "sim-1/io4/relay/a")["provenance"], "reported");
+            assert_eq!(json(&seen, "sim-1/io3/signal/rsc")["detail"]["selected"], "clk1");
+        }
+        assert_eq!(found, std::mem::take(&mut expected), "{device}");
+    }
+    let wiring = json(&seen, "sim-1/io4/info")["wiring"].clone();
+    assert_eq!(
+        wiring,
+        value!({ "a": "notification", "b": "clk2", "c": "notification" })
+    );
+    assert_eq!(json(&seen, "sim-1/io4/info")["wiring_source"], "configured");
+    assert_eq!(
+        json(&seen, "sim-1/info")["web_interface"],
+        fleet.devices()[0].url()
+    );
+}
+
+#[tokio::test]
+async fn a_fault_moves_the_relay_that_it_drives_and_names_its_cause() {
+    let fleet = fleet(&[
+        (Chassis::M500, ApiGeneration::V10),
+        (Chassis::M500, ApiGeneration::V20),
+        (Chassis::M3000, ApiGeneration::V10),
+    ])
+    .await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let devices: Vec<_> = fleet
+        .devices()
+        .iter()
+        .map(|device| Entry::of(device).listed(device))
+        .collect();
+    let site = Site::new(broker.address(), &devices);
+    let _bridge = site.start();
+    let relay = |seen: &Seen, topic: &str| json(seen, topic);
+    watcher
+        .until("normal operation", |seen| {
+            ["sim-1/io1/relay/a", "sim-2/io1/relay/c", "sim-3/io3/relay/c"]
+                .iter()
+                .all(|topic| relay(seen, topic)["position"] == "NO")
+        })
+        .await;
+    let [single, reporting, redundant] = fleet.devices() else {
+        panic!("three devices")
+    };
+    // (device, what happens, relay, its provenance, its cause)
+    let cases = [
+        (
+            single,
+            Action::LoseSync(Clock::Clk1),
+            "sim-1/io1/relay/a",
+            "derived",
+            "clock-not-sync",
+        ),
+        (
+            reporting,
+            Action::FailSignal(Signal::TenMhz),
+            "sim-2/io1/relay/c",
+            "reported",
+            "10mhz-failed",
+        ),
+        (
+            redundant,
+            Action::PowerOff("clk2".to_owned()),
+            "sim-3/io3/relay/b",
+            "derived",
+            "clock-absent",
+        ),
+    ];
+    for (device, action, topic, provenance, cause) in cases {
+        device.apply(&action).unwrap();
+        let seen = watcher
+            .until(topic, |seen| relay(seen, topic)["position"] == "NC")
+            .await;
+        let now = relay(&seen, topic);
+        assert_eq!(now["fault"], true, "{topic}");
+        assert_eq!(
+            (&now["provenance"], &now["cause"]),
+            (&value!(provenance), &value!(cause)),
+            "{topic}"
+        );
+        device.apply(&Action::Recover).unwrap();
+        let seen = watcher
+            .until(topic, |seen| relay(seen, topic)["position"] == "NO")
+            .await;
+        assert_eq!(relay(&seen, topic).get("cause"), None, "only in a fault");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_without_power_is_absent_and_drops_its_relay() {
+    let fleet = fleet(&[(Chassis::M500, ApiGeneration::V10)]).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
+    let _bridge = site.start();
+    watcher
+        .until("normal operation", |seen| {
+            json(seen, "sim-1/io1/relay/a")["position"] == "NO"
+        })
+        .await;
+    fleet.devices()[0]
+        .apply(&Action::PowerOff("clk1".to_owned()))
+        .unwrap();
+    let seen = watcher
+        .until("an absent clock", |seen| {
+            json(seen, "sim-1/io1/relay/a")["position"] == "NC"
+                && json(seen, "sim-1/io1/signal/clk1")["status"] == "absent"
+        })
+        .await;
+    assert_eq!(json(&seen, "sim-1/io1/relay/a")["provenance"], "derived");
+    assert_eq!(word(&seen, "sim-1/state"), "online");
+}
+
+#[tokio::test]
+async fn a_relay_module_that_loses_its_power_is_absent_and_another_in_its_place_is_none() {
+    let fleet = fleet(&[(Chassis::M500, ApiGeneration::V20)]).await;
+    let healthy: Value = serde_json::from_slice(&fleet.devices()[0].document()).unwrap();
+    let document = Arc::new(Mutex::new(healthy.clone()));
+    let server = serve(&document).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let entry = |id| Entry::new(id, &server.url()).with("auth", "basic");
+    let listed = entry("listed").slot("io1", ["clk1", "pps", "10mhz"]);
+    let site = Site::new(broker.address(), &[entry("auto"), listed]);
+    let _bridge = site.start();
+    let both = |seen: &Seen, state: &str| {
+        ["auto", "listed"]
+            .iter()
+            .all(|device| word(seen, &format!("{device}/io1/state")) == state)
+    };
+    watcher.until("modules", |seen| both(seen, "online")).await;
+
+    slot(&mut document.lock().unwrap(), "io1")
+        .as_object_mut()
+        .unwrap()
+        .remove("module");
+    let seen = watcher
+        .until("no modules, so no contacts", |seen| {
+            let is_unknown = |device| json(seen, &format!("{device}/io1/relay/c"))["position"] == "unknown";
+            both(seen, "absent") && is_unknown("auto") && is_unknown("listed")
+        })
+        .await;
+    assert_eq!(json(&seen, "auto/io1/relay/c")["fault"], "unknown");
+
+    *document.lock().unwrap() = healthy.clone();
+    slot(&mut document.lock().unwrap(), "io1")["module"]["info"]["model"] = value!("lno180");
+    let seen = watcher
+        .until("another module", |seen| {
+            let is_cleared = !seen
+                .topics
+                .keys()
+                .any(|topic| topic.starts_with("lantime/auto/io1/"));
+            word(seen, "listed/io1/state") == "mismatch" && is_cleared
+        })
+        .await;
+    assert_eq!(json(&seen, "listed/io1/relay/a")["position"], "unknown");
+
+    *document.lock().unwrap() = healthy;
+    watcher
+        .until("the module again", |seen| both(seen, "online"))
+        .await;
+}

@@ -1,0 +1,230 @@
+//! Signals: how the bridge ends, what it leaves at the broker, and what a reload touches.
+
+use std::time::{Duration, Instant};
+
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
+
+use crate::common::mosquitto::Mosquitto;
+use crate::common::site::{Entry, Site};
+use crate::common::{Seen, Watcher};
+use crate::{fleet, is_healthy, json, polls, word};
+use ApiGeneration::{V10, V20};
+
+/// What a stop may take.
+const STOP: Duration = Duration::from_secs(10);
+
+fn is_cleared(seen: &Seen, device: &str) -> bool {
+    let prefix = format!("lantime/{device}/");
+    !seen.topics.keys().any(|topic| topic.starts_with(&prefix))
+}
+
+#[tokio::test]
+async fn a_killed_bridge_is_offline_by_its_will_and_a_stopped_one_says_so() {
+    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
+    for signal in ["KILL", "TERM", "INT"] {
+        let bridge = site.start();
+        watcher
+            .until(signal, |seen| {
+                is_healthy(seen, "sim-1") && word(seen, "bridge/test/state") == "online"
+            })
+            .await;
+        bridge.signal(signal);
+        let end = bridge.end(STOP).await;
+        assert_eq!(end.code, (signal != "KILL").then_some(0), "{signal}");
+        watcher
+            .until(signal, |seen| word(seen, "bridge/test/state") == "offline")
+            .await;
+        let seen = watcher.now();
+        assert_eq!(
+            word(&seen, "sim-1/state"),
+            "online",
+            "{signal}: what the device is, stays"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_keeps_the_bridge_from_stopping() {
+    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let device = &fleet.devices()[0];
+    let mut broker = Mosquitto::start();
+    let site = Site::new(broker.address(), &[Entry::of(device).with("timeout", "60s")]);
+    let start = async || {
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let bridge = site.start();
+        // The device's state may be an earlier run's.
+        watcher
+            .until("normal operation", |seen| {
+                is_healthy(seen, "sim-1") && word(seen, "bridge/test/state") == "online"
+            })
+            .await;
+        bridge
+    };
+
+    let bridge = start().await;
+    device.set_fault(Some(Fault::Hang));
+    let asked = device.counters().requests;
+    crate::eventually("a request that hangs", || device.counters().requests > asked).await;
+    bridge.signal("TERM");
+    assert_eq!(bridge.end(STOP).await.code, Some(0), "a device hangs");
+    device.set_fault(None);
+
+    let bridge = start().await;
+    broker.freeze();
+    bridge.signal("TERM");
+    assert_eq!(bridge.end(STOP).await.code, Some(0), "the broker hangs");
+
+    broker.restart();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let bridge = site.start();
+    watcher
+        .until("normal operation", |seen| is_healthy(seen, "sim-1"))
+        .await;
+    broker.kill9();
+    bridge.signal("TERM");
+    assert_eq!(bridge.end(STOP).await.code, Some(0), "the broker is gone");
+
+    // And from the start.
+    let bridge = site.start();
+    polls(device, 3).await;
+    bridge.signal("TERM");
+    assert_eq!(bridge.end(STOP).await.code, Some(0), "the broker was never there");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_bridge_at_once() {
+    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
+    let bridge = site.start();
+    watcher
+        .until("normal operation", |seen| is_healthy(seen, "sim-1"))
+        .await;
+    // It would wait 5 s for this broker.
+    broker.freeze();
+    let start = Instant::now();
+    bridge.signal("TERM");
+    bridge.signal("INT");
+    let end = bridge.end(STOP).await;
+    assert_eq!(end.code, Some(1), "{}", end.output.stderr);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn a_reload_touches_only_the_devices_that_differ() {
+    let fleet = fleet(&[
+        (Chassis::M500, V20),
+        (Chassis::M500, V10),
+        (Chassis::M500, V20),
+        (Chassis::M500, V10),
+    ])
+    .await;
+    let [stays, changes, goes, comes] = fleet.devices() else {
+        panic!("four devices")
+    };
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let before = [Entry::of(stays), Entry::of(changes), Entry::of(goes)];
+    let site = Site::new(broker.address(), &before);
+    let mut bridge = site.start();
+    stays.record_arrivals(10_000);
+    watcher
+        .until("normal operation", |seen| {
+            ["sim-1", "sim-2", "sim-3"]
+                .iter()
+                .all(|device| is_healthy(seen, device))
+        })
+        .await;
+
+    let wired = Entry::of(changes).slot("io1", ["notification", "pps", "notification"]);
+    let site = site
+        .devices(&[Entry::of(stays), wired, Entry::of(comes)])
+        .with("mqtt.prefix", "elsewhere");
+    bridge.signal("HUP");
+    watcher
+        .until("the reload", |seen| {
+            let info = json(seen, "sim-2/io1/info");
+            is_cleared(seen, "sim-3")
+                && is_healthy(seen, "sim-4")
+                && info["wiring_source"] == "configured"
+                && json(seen, "sim-2/io1/relay/a")["driven_by"] == "notification"
+                && json(seen, "bridge/test/info")["devices"] == 3
+        })
+        .await;
+    let left = goes.counters().requests;
+    polls(stays, 20).await;
+    assert_eq!(goes.counters().requests, left, "a removed device is left alone");
+
+    // A file that cannot be used changes nothing. Of that only the log tells.
+    site.overwrite("[[devices]]\nid = \"sim-1\"\n");
+    bridge.signal("HUP");
+    bridge
+        .until("the refusal", |output| output.stderr.contains("reload refused"))
+        .await;
+    for device in [stays, changes, comes] {
+        polls(device, 5).await;
+    }
+
+    let seen = watcher.now();
+    let first_stats = seen.log.iter().filter(|(topic, payload)| {
+        topic == "lantime/sim-1/http/stats" && payload.starts_with(r#"{"polls":1,"#)
+    });
+    assert_eq!(first_stats.count(), 1, "its task was started once");
+    let arrivals = stays.take_arrivals();
+    let longest = arrivals.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
+    assert!(
+        !seen.topics.keys().any(|topic| topic.starts_with("elsewhere/")),
+        "takes a restart"
+    );
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+}
+
+#[tokio::test]
+async fn what_left_the_configuration_while_the_bridge_was_down_is_cleared() {
+    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V10), (Chassis::M500, V10)]).await;
+    let [stays, goes, foreign] = fleet.devices() else {
+        panic!("three devices")
+    };
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let other = Site::new(broker.address(), &[Entry::of(foreign)]).with("bridge.id", "other");
+    let _other = other.start();
+    let site = Site::new(broker.address(), &[Entry::of(stays), Entry::of(goes)]);
+    let bridge = site.start();
+    let all = ["sim-1", "sim-2", "sim-3"];
+    watcher
+        .until("normal operation", |seen| {
+            all.iter().all(|device| is_healthy(seen, device))
+        })
+        .await;
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+
+    let site = site.devices(&[Entry::of(stays)]);
+    let bridge = site.start();
+    let seen = watcher
+        .until("the removed device", |seen| is_cleared(seen, "sim-2"))
+        .await;
+    assert!(
+        is_healthy(&seen, "sim-3"),
+        "another bridge's devices are none of its business"
+    );
+    watcher
+        .until("the other one", |seen| is_healthy(seen, "sim-1"))
+        .await;
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+
+    let site = site.with("mqtt.prefix", "site/times");
+    let _bridge = site.start();
+    watcher
+        .until("another prefix", |seen| {
+            seen.topics.contains_key("site/times/sim-1/state") && is_cleared(seen, "sim-1")
+        })
+        .await;
+    let seen = watcher.now();
+    assert!(is_healthy(&seen, "sim-3") && word(&seen, "bridge/other/state") == "online");
+}

@@ -1,0 +1,156 @@
+//! Where a bridge runs: its configuration and its state directory, which outlive its processes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use lantime2mqtt::simulator::SimulatedDevice;
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+use super::program::Program;
+
+/// A configuration file and a state directory of its own; gone on drop.
+pub struct Site {
+    directory: TempDir,
+    keys: Table,
+}
+
+/// One of `[[devices]]`.
+#[derive(Debug, Clone)]
+pub struct Entry(Table);
+
+impl Site {
+    /// A bridge `test` at that broker, with these devices, without an HTTP server.
+    pub fn new(broker: SocketAddr, devices: &[Entry]) -> Site {
+        let directory = TempDir::new().expect("a temporary directory");
+        let state = directory.path().join("state").display().to_string();
+        let site = Site {
+            directory,
+            keys: Table::new(),
+        };
+        site.with("bridge.id", "test")
+            .with("mqtt.url", format!("mqtt://{broker}"))
+            .with("mqtt.keep_alive", "5s")
+            .with("http.listen", "off")
+            .with("state.directory", state)
+            .devices(devices)
+    }
+
+    /// Sets a key such as `mqtt.username`.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Site {
+        set(&mut self.keys, key, value.into());
+        self.write();
+        self
+    }
+
+    /// Sets the devices.
+    pub fn devices(mut self, devices: &[Entry]) -> Site {
+        let list: Vec<_> = devices
+            .iter()
+            .map(|entry| Value::Table(entry.0.clone()))
+            .collect();
+        set(&mut self.keys, "devices", Value::Array(list));
+        self.write();
+        self
+    }
+
+    /// Replaces the configuration's file by any text.
+    pub fn overwrite(&self, text: &str) {
+        std::fs::write(self.config(), text).expect("the directory is ours");
+    }
+
+    /// Writes a file beside the configuration.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).expect("the directory is ours");
+        path.display().to_string()
+    }
+
+    /// The configuration's file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("lantime2mqtt.toml")
+    }
+
+    /// Starts a bridge here.
+    pub fn start(&self) -> Program {
+        self.start_with(&[], &[])
+    }
+
+    /// Starts a bridge here, with more arguments and with variables in its environment.
+    pub fn start_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
+        let config = self.config().display().to_string();
+        let run = [&["run", "--config", &config], arguments].concat();
+        Program::start_with(&run, variables)
+    }
+
+    fn write(&self) {
+        self.overwrite(&toml::to_string(&self.keys).expect("tables can be written"));
+    }
+}
+
+impl Entry {
+    /// A device of that id and URL; it is polled ten times a second.
+    pub fn new(id: &str, url: &str) -> Entry {
+        Entry(Table::new())
+            .with("id", id)
+            .with("url", url)
+            .with("username", "info")
+            .with("password", "simulated")
+            .with("poll", "100ms")
+    }
+
+    /// A simulated device, its slots found by the bridge.
+    pub fn of(device: &SimulatedDevice) -> Entry {
+        Entry::new(device.id(), device.url())
+    }
+
+    /// Sets a key such as `tls.fingerprint`.
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Entry {
+        set(&mut self.0, key, value.into());
+        self
+    }
+
+    /// Leaves a key out.
+    pub fn without(mut self, key: &str) -> Entry {
+        self.0.remove(key);
+        self
+    }
+
+    /// Lists a slot with the wiring of its relays.
+    pub fn slot(mut self, slot: &str, [a, b, c]: [&str; 3]) -> Entry {
+        let mut entry = Table::new();
+        set(&mut entry, "id", slot.into());
+        for (relay, signal) in [("relays.a", a), ("relays.b", b), ("relays.c", c)] {
+            set(&mut entry, relay, signal.into());
+        }
+        let slots = self.0.entry("slots").or_insert_with(|| Value::Array(Vec::new()));
+        if let Some(slots) = slots.as_array_mut() {
+            slots.push(Value::Table(entry));
+        }
+        self
+    }
+
+    /// Lists the slots of a simulated device as its modules are wired.
+    pub fn listed(self, device: &SimulatedDevice) -> Entry {
+        let modules = device.kind().chassis.relay_modules().iter();
+        modules.fold(self, |entry, module| {
+            let wiring = [module.a, module.b, module.c].map(|driver| driver.as_str());
+            entry.slot(module.slot, wiring)
+        })
+    }
+}
+
+/// Sets `a.b.c`, making the tables on the way.
+fn set(table: &mut Table, key: &str, value: Value) {
+    match key.split_once('.') {
+        None => drop(table.insert(key.to_owned(), value)),
+        Some((first, rest)) => {
+            let inner = table
+                .entry(first)
+                .or_insert_with(|| Value::Table(Table::new()))
+                .as_table_mut()
+                .expect("a key is either a table or a value");
+            set(inner, rest, value);
+        }
+    }
+}
