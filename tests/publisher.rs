@@ -16,13 +16,14 @@ use common::proxy::Proxy;
 use common::{PATIENCE, Watcher};
 use jiff::Timestamp;
 use lantime2mqtt::config::{Broker, Credentials, Layout, Mqtt, MqttVersion, Secret, Transport};
+use lantime2mqtt::model::Update;
 use lantime2mqtt::model::{
     Availability, Change, DeviceId, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId,
     SlotState,
 };
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::mqtt::payload::BridgeInfo;
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, Update, remembered};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, remembered};
 use lantime2mqtt::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::tls::{ClientTls, Fingerprint, Trust};

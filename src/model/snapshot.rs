@@ -1,5 +1,7 @@
 //! What one poll tells about a device, as far as this project needs it.
 
+use std::sync::Arc;
+
 use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status};
 
 /// One poll's worth of knowledge. Two equal snapshots say that nothing has changed.
@@ -12,13 +14,15 @@ pub struct Snapshot {
     /// The changeover unit, where the profile finds one.
     pub rsc: Option<Rsc>,
     /// Notification events, in the device's order.
-    pub events: Vec<EventState>,
+    pub events: Arc<[EventState]>,
     /// Whether the document shows the slots at all. Where it does not, nothing is said about any of them.
     pub chassis_seen: bool,
     /// Every slot of the chassis, and the model of the module in it.
     pub slots: Vec<(SlotId, Module)>,
     /// Relay modules, by slot.
     pub relay_modules: Vec<(SlotId, RelayModule)>,
+    /// Entries of the profile whose pointer finds nothing.
+    pub unresolved: Vec<&'static str>,
     /// What could not be understood; each cost its field, not the document.
     pub notes: Vec<String>,
 }

@@ -66,13 +66,14 @@ impl Field {
                 let Some(place) = snapshot.events.iter().position(|event| event.name == *name) else {
                     return;
                 };
-                let event = &mut snapshot.events[place];
+                let mut events = snapshot.events.to_vec();
                 match key {
-                    "type" => event.kind = EventType::Unknown,
-                    "triggered" => event.triggered = None,
-                    "last-triggered" => event.last_triggered = None,
-                    _ => drop(snapshot.events.remove(place)),
+                    "type" => events[place].kind = EventType::Unknown,
+                    "triggered" => events[place].triggered = None,
+                    "last-triggered" => events[place].last_triggered = None,
+                    _ => drop(events.remove(place)),
                 }
+                snapshot.events = events.into();
             }
             Field::Clock(signal, pointer) => {
                 let mut clocks = snapshot.clocks.iter_mut();

@@ -83,7 +83,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
                 status,
                 detail: Vec::new(),
             }),
-            events,
+            events: events.into(),
             chassis_seen: true,
             slots: vec![(
                 slot.clone(),
