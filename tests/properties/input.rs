@@ -88,3 +88,14 @@ proptest! {
         prop_assert_eq!(diff(&old, &view(&two, &old)), []);
     }
 }
+
+/// Seeds of the fuzzer, and what it once broke.
+#[test]
+fn the_fuzzers_corpus_can_be_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/status_document");
+    let files = std::fs::read_dir(folder).expect("the corpus is there");
+    let bodies =
+        files.map(|file| std::fs::read(file.expect("a folder can be listed").path()).expect("a file"));
+    let count = bodies.map(|body| poll(&body, &Profiles::built_in())).count();
+    assert!(count >= 8, "{count} seeds");
+}
