@@ -88,3 +88,17 @@ proptest! {
         prop_assert_eq!(diff(&old, &view(&two, &old)), []);
     }
 }
+
+/// Seeds of the fuzzer, and what it once broke: those have names, unlike what it adds while it runs.
+#[test]
+fn the_fuzzers_corpus_can_be_read() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/status_document");
+    let files = std::fs::read_dir(folder).expect("the corpus is there");
+    let paths = files.map(|file| file.expect("a folder can be listed").path());
+    let named = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let bodies: Vec<_> = named
+        .map(|path| std::fs::read(path).expect("a seed can be read"))
+        .collect();
+    assert!(bodies.len() >= 8, "{} seeds", bodies.len());
+    bodies.iter().for_each(|body| poll(body, &Profiles::built_in()));
+}
