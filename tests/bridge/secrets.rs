@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{Fleet, FleetOptions};
 
 use crate::common::forward_proxy::ForwardProxy;
 use crate::common::mosquitto::{Mosquitto, Options};
@@ -10,7 +10,7 @@ use crate::common::program::{Program, run};
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer, authorization};
 use crate::common::{PATIENCE, Watcher};
-use crate::{eventually, is_healthy, word};
+use crate::{eventually, word};
 
 const DEVICE: &str = "sentinel-of-the-device";
 const MQTT: &str = "sentinel-of-the-broker";
