@@ -13,8 +13,8 @@ use crate::lantime::rest::status::{self, Reading};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
 use crate::model::derive::{RelayEvents, Slots, slots};
 use crate::model::snapshot::Module;
-use crate::model::{Relay, SlotView, Snapshot, id::to_id};
-use crate::tls::{self, Trust};
+use crate::model::{ErrorKind, Relay, SlotView, Snapshot, id::to_id};
+use crate::tls::{self, Fingerprint, Trust};
 
 /// The environment variable that the password is taken from.
 const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
@@ -94,6 +94,8 @@ fn device(options: &Options) -> Result<Device, Failure> {
     set("proxy", &options.proxy);
     set("profile", &options.profile);
     let timeout = format!("{}s", options.timeout);
+    // There is one poll only, so that none is left out while it lasts.
+    set("poll", &timeout);
     set("timeout", &timeout);
     set("connect_timeout", &timeout);
     let mut tls = toml::Table::new();
@@ -111,7 +113,14 @@ fn device(options: &Options) -> Result<Device, Failure> {
     }
     let mut values = toml::Table::new();
     values.insert("devices".to_owned(), vec![toml::Value::from(keys)].into());
-    let mut loaded = config::from_table("the command line", values)?;
+    // Nothing is published, but no configuration is whole without a bridge and a broker.
+    for (section, key, value) in [("bridge", "id", "probe"), ("mqtt", "url", "embedded")] {
+        let keys = toml::Table::from_iter([(key.to_owned(), value.into())]);
+        values.insert(section.to_owned(), keys.into());
+    }
+    // What the options say is refused is the command line's fault, not a configuration's.
+    let mut loaded = config::from_table("the command line", values)
+        .map_err(|error| Failure::Usage(error.to_string().replace("devices[0] (\"probe\").", "")))?;
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
     }
@@ -132,10 +141,12 @@ fn profiles(choice: &ProfileChoice) -> anyhow::Result<Profiles> {
 }
 
 async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyhow::Result<()> {
+    let mut certificate = None;
     if device.url.starts_with("https:") {
         let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
         let seen = seen.with_context(|| format!("no TLS connection to {}", device.url))?;
         println!("certificate   {seen}");
+        certificate = Some(seen);
         if device.proxy != Proxy::Bypass {
             println!("              (as seen without the proxy)");
         }
@@ -148,7 +159,10 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
         token: &newest.token.path,
         token_pointer: &newest.token.pointer,
     };
-    let answer = client.status(paths).await.map_err(explain)?;
+    let answer = client
+        .status(paths)
+        .await
+        .map_err(|error| explain(error, certificate))?;
     println!(
         "round trip    {:.1} ms, {} bytes",
         answer.round_trip.as_secs_f64() * 1e3,
@@ -169,17 +183,23 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     Ok(())
 }
 
-fn explain(error: RestError) -> anyhow::Error {
+fn explain(error: RestError, certificate: Option<Fingerprint>) -> anyhow::Error {
     let report = error.report;
+    let next = certificate.filter(|_| report.kind == ErrorKind::Tls).map(|seen| {
+        format!(
+            "\nnothing was sent there; if this is the device's own certificate, run probe with --fingerprint {seen}"
+        )
+    });
     let body = report
         .body
         .map(|body| format!("\nanswer: {body:?}"))
         .unwrap_or_default();
     anyhow!(
-        "{} ({}){body}\nremedy: {}",
+        "{} ({}){body}\nremedy: {}{}",
         report.message,
         report.kind,
-        report.remedy
+        report.remedy,
+        next.unwrap_or_default()
     )
 }
 

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 use serde_json::json as value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
@@ -471,4 +473,94 @@ async fn what_an_earlier_run_retained_of_a_device_that_is_gone_becomes_unknown()
             is_away(seen, "sim-1") && is_away(seen, "sim-2")
         })
         .await;
+}
+
+/// Answers one request on each connection and closes it without a word, as some web servers do.
+async fn short_connections(document: Vec<u8>) -> (String, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read_u8().await {
+                    Ok(byte) => head.push(byte),
+                    Err(_) => break,
+                }
+            }
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", document.len());
+            let _ = stream.write_all(&[answer.as_bytes(), &document].concat()).await;
+        }
+    });
+    (url, task)
+}
+
+#[tokio::test]
+async fn a_device_that_closes_its_connections_is_no_fault() {
+    let fleet = fleet(&[(Chassis::M500, V10)]).await;
+    let (url, server) = short_connections(fleet.devices()[0].document().to_vec()).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::new("short", &url)]);
+    let _bridge = site.start();
+    let seen = watcher
+        .until("the second statistics", |seen| {
+            json(seen, "short/http/stats")["polls"].as_u64() > Some(10)
+        })
+        .await;
+    assert_eq!(json(&seen, "short/http/stats")["failures"], 0);
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_fault_leaves_no_trace_in_any_layout() {
+    let fleet = fleet(&[(Chassis::M3000, V20)]).await;
+    let device = &fleet.devices()[0];
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let topics = |seen: &Seen| seen.topics.keys().cloned().collect::<Vec<_>>();
+    for layout in ["scalar", "both"] {
+        let site = Site::new(broker.address(), &[Entry::of(device)])
+            .with("mqtt.layout", layout)
+            .with("mqtt.prefix", layout);
+        let bridge = site.start();
+        let get = |seen: &Seen, topic: &str| {
+            let topic = format!("{layout}/sim-1/{topic}");
+            seen.topics.get(&topic).cloned().unwrap_or_default()
+        };
+        // The last topics that come, in either order in which they may.
+        let last = match layout {
+            "scalar" => ["state", "http/stats/last_success"],
+            _ => ["state", "http/stats"],
+        };
+        let before = watcher
+            .until("normal operation", |seen| {
+                get(seen, "io4/relay/c/position") == "NO"
+                    && last.iter().all(|topic| !get(seen, topic).is_empty())
+            })
+            .await;
+        device.set_fault(Some(Fault::Unavailable));
+        let expected = [
+            ("state", "offline"),
+            ("error/error/kind", "http-status"),
+            ("io4/state", "offline"),
+            ("io4/relay/c/position", "unknown"),
+            ("io4/relay/c/fault", "unknown"),
+            ("io4/relay/c/last/position", "NO"),
+            ("io4/signal/clk1/status", "unknown"),
+            ("io4/signal/clk1/last/status", "ok"),
+        ];
+        watcher
+            .until("a fault", |seen| {
+                expected
+                    .iter()
+                    .all(|(topic, payload)| get(seen, topic) == *payload)
+            })
+            .await;
+        device.set_fault(None);
+        watcher
+            .until("normal operation again", |seen| topics(seen) == topics(&before))
+            .await;
+        bridge.stop("TERM").await;
+    }
 }

@@ -7,7 +7,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod command_line;
 mod faults;
+mod probe;
+mod secrets;
 mod state;
 mod stop_and_reload;
 mod trust_and_proxy;

@@ -7,7 +7,7 @@ use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
 use crate::common::{Seen, Watcher};
-use crate::{fleet, is_healthy, json, polls, word};
+use crate::{eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V20};
 
 /// What a stop may take.
@@ -67,7 +67,7 @@ async fn nothing_keeps_the_bridge_from_stopping() {
     let bridge = start().await;
     device.set_fault(Some(Fault::Hang));
     let asked = device.counters().requests;
-    crate::eventually("a request that hangs", || device.counters().requests > asked).await;
+    eventually("a request that hangs", || device.counters().requests > asked).await;
     bridge.signal("TERM");
     assert_eq!(bridge.end(STOP).await.code, Some(0), "a device hangs");
     device.set_fault(None);
@@ -118,7 +118,7 @@ async fn a_second_signal_ends_the_bridge_at_once() {
 async fn a_reload_touches_only_the_devices_that_differ() {
     let fleet = fleet(&[
         (Chassis::M500, V20),
-        (Chassis::M500, V10),
+        (Chassis::M3000, V10),
         (Chassis::M500, V20),
         (Chassis::M500, V10),
     ])
@@ -128,30 +128,38 @@ async fn a_reload_touches_only_the_devices_that_differ() {
     };
     let broker = Mosquitto::start();
     let mut watcher = Watcher::connect(broker.address()).await;
-    let before = [Entry::of(stays), Entry::of(changes), Entry::of(goes)];
+    let goes_entry = Entry::of(goes).with("timeout", "60s");
+    let before = [Entry::of(stays), Entry::of(changes), goes_entry];
     let site = Site::new(broker.address(), &before);
     let mut bridge = site.start();
     stays.record_arrivals(10_000);
     watcher
         .until("normal operation", |seen| {
-            ["sim-1", "sim-2", "sim-3"]
-                .iter()
-                .all(|device| is_healthy(seen, device))
+            is_healthy(seen, "sim-1")
+                && is_healthy(seen, "sim-3")
+                && ["io3", "io4"]
+                    .iter()
+                    .all(|slot| word(seen, &format!("sim-2/{slot}/state")) == "online")
         })
         .await;
 
-    let wired = Entry::of(changes).slot("io1", ["notification", "pps", "notification"]);
+    // One is in the middle of a poll that would take a minute.
+    goes.set_fault(Some(Fault::Hang));
+    let asked = goes.counters().requests;
+    eventually("a request that hangs", || goes.counters().requests > asked).await;
+    let wired = Entry::of(changes).slot("io3", ["notification", "clk2", "notification"]);
     let site = site
         .devices(&[Entry::of(stays), wired, Entry::of(comes)])
         .with("mqtt.prefix", "elsewhere");
     bridge.signal("HUP");
     watcher
         .until("the reload", |seen| {
-            let info = json(seen, "sim-2/io1/info");
+            let info = json(seen, "sim-2/io3/info");
             is_cleared(seen, "sim-3")
+                && is_cleared(seen, "sim-2/io4")
                 && is_healthy(seen, "sim-4")
                 && info["wiring_source"] == "configured"
-                && json(seen, "sim-2/io1/relay/a")["driven_by"] == "notification"
+                && json(seen, "sim-2/io3/relay/a")["driven_by"] == "notification"
                 && json(seen, "bridge/test/info")["devices"] == 3
         })
         .await;
@@ -227,4 +235,19 @@ async fn what_left_the_configuration_while_the_bridge_was_down_is_cleared() {
         .await;
     let seen = watcher.now();
     assert!(is_healthy(&seen, "sim-3") && word(&seen, "bridge/other/state") == "online");
+}
+
+#[tokio::test]
+async fn a_state_directory_belongs_to_one_bridge() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[]);
+    let first = site.start();
+    watcher
+        .until("the first", |seen| word(seen, "bridge/test/state") == "online")
+        .await;
+    let second = site.start().end(STOP).await;
+    assert_eq!(second.code, Some(1));
+    assert!(second.output.stderr.contains("state"), "{}", second.output.stderr);
+    assert_eq!(first.stop("TERM").await.code, Some(0), "the first goes on");
 }

@@ -1,5 +1,7 @@
 //! The way to a device: whose certificate is trusted, and through which proxy it goes.
 
+use std::net::Ipv6Addr;
+
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 
 use crate::common::Watcher;
@@ -130,4 +132,40 @@ async fn a_proxy_is_used_where_it_is_configured_and_nowhere_else() {
         let login = "proxy-authorization: basic bWU6cGFzc0B3b3Jk".to_ascii_lowercase();
         assert!(url[0].starts_with(method) && url[0].contains(&login), "{url:?}");
     }
+}
+
+#[tokio::test]
+async fn devices_have_names_or_addresses_of_either_kind() {
+    let options = |https| FleetOptions {
+        devices: 1,
+        https,
+        listen: Ipv6Addr::LOCALHOST.into(),
+        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V20)],
+        ..FleetOptions::default()
+    };
+    let Ok(plain) = Fleet::start(options(false)).await else {
+        println!("skipped: this machine has no IPv6");
+        return;
+    };
+    let tls = Fleet::start(options(true)).await.unwrap();
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[]);
+    let ca = site.file("ca.pem", tls.certificate().unwrap().pem());
+    let named = devices(1, true).await;
+    let named_ca = site.file("named.pem", named.certificate().unwrap().pem());
+    let by_name = named.devices()[0].url().replace("127.0.0.1", "localhost");
+    let site = site.devices(&[
+        Entry::new("plain", plain.devices()[0].url()),
+        Entry::new("tls", tls.devices()[0].url()).with("tls.ca", ca),
+        Entry::new("named", &by_name).with("tls.ca", named_ca),
+    ]);
+    let _bridge = site.start();
+    watcher
+        .until("all devices", |seen| {
+            ["plain", "tls", "named"]
+                .iter()
+                .all(|device| is_healthy(seen, device))
+        })
+        .await;
 }

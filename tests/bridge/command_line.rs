@@ -1,0 +1,217 @@
+//! The command line as a shell sees it: exit codes, what goes where, and the commands beside `run`.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::common::mosquitto::Mosquitto;
+use crate::common::program::{Program, run};
+use crate::common::site::{Entry, Site};
+use crate::common::{PATIENCE, Watcher};
+use crate::{is_healthy, word};
+
+#[tokio::test]
+async fn exit_codes_tell_what_kind_of_failure_it_was() {
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let good = site.config().display().to_string();
+    let bad = site.file("bad.toml", "[mqtt]\nurl = \"nonsense\"\n");
+    let missing = site.file("x", "") + ".toml";
+    let no_directory = site.file("no-directory", "");
+    let unusable = site.file(
+        "unusable.toml",
+        &format!(
+            "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n[http]\nlisten = \"off\"\n[state]\ndirectory = {no_directory:?}\n"
+        ),
+    );
+    let cases = [
+        (&["--help"][..], 0),
+        (&["--version"], 0),
+        (&["demo", "--help"], 0),
+        (&["check-config", "--config", &good], 0),
+        (&[], 64),
+        (&["nonsense"], 64),
+        (&["run", "--nonsense"], 64),
+        (&["demo", "--duration", "soon"], 64),
+        (&["check-config", "--config", &good, "--log-level", "=,="], 64),
+        (&["check-config", "--config", &bad], 78),
+        (&["check-config", "--config", &missing], 78),
+        (&["run", "--config", &bad], 78),
+        (&["run", "--config", &unusable], 1),
+        (&["simulate", "--devices", "2", "--port", "65535"], 1),
+        (&["simulate", "--scenario", &bad], 1),
+    ];
+    for (arguments, code) in cases {
+        let end = run(arguments).await;
+        assert_eq!(end.code, Some(code), "{arguments:?}: {:?}", end.output);
+        if code == 0 {
+            assert_eq!(end.output.stderr, "", "{arguments:?}");
+            assert_ne!(end.output.stdout, "", "{arguments:?}");
+        } else {
+            assert_eq!(end.output.stdout, "", "{arguments:?}");
+            assert_ne!(end.output.stderr, "", "{arguments:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_config_shows_every_problem() {
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    site.overwrite(
+        "[bridge]\nid = \"Not An Id\"\n[mqtt]\nurl = \"mqtt://broker\"\nlayuot = \"json\"\n\
+         [[devices]]\nid = \"a\"\nurl = \"ftp://device\"\nusername = \"info\"\npassword = \"x\"\npoll = \"1\"\n\
+         [[devices]]\nid = \"a\"\nurl = \"http://127.0.0.1\"\nusername = \"info\"\npassword = \"x\"\nauth = \"digest\"\n",
+    );
+    let config = site.config().display().to_string();
+    let end = run(&["check-config", "--config", &config]).await;
+    assert_eq!(end.code, Some(78));
+    let shown = &end.output.stderr;
+    for part in [
+        "bridge.id",
+        "mqtt.layuot",
+        "layout",
+        "devices[0]",
+        "ftp://device",
+        "poll",
+        "devices[1]",
+        "auth",
+        "digest",
+        "6 problems",
+    ] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+}
+
+#[tokio::test]
+async fn simulate_writes_a_configuration_that_the_bridge_runs_with() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    for scheme in [&[][..], &["--https"]] {
+        let site = Site::new(broker.address(), &[]);
+        let file = site.file("devices.toml", "");
+        let common = [
+            "simulate",
+            "--devices",
+            "2",
+            "--port",
+            "0",
+            "--chassis",
+            "m500",
+            "--write-config",
+            &file,
+        ];
+        let mut simulator = Program::start(&[&common, scheme].concat());
+        simulator
+            .until("its devices", |output| output.stdout.lines().count() == 2)
+            .await;
+        let devices = std::fs::read_to_string(&file).unwrap();
+        let site = site.devices(&[]);
+        let head = std::fs::read_to_string(site.config())
+            .unwrap()
+            .replace("devices = []\n", "");
+        site.overwrite(&(head + "\n" + &devices));
+        let config = site.config().display().to_string();
+        let checked = run(&["check-config", "--config", &config]).await;
+        assert_eq!(checked.code, Some(0), "{:?}", checked.output);
+        let bridge = site.start();
+        watcher
+            .until("both devices", |seen| {
+                word(seen, "bridge/test/state") == "online"
+                    && is_healthy(seen, "sim-1")
+                    && is_healthy(seen, "sim-2")
+            })
+            .await;
+        assert_eq!(bridge.stop("TERM").await.code, Some(0));
+        assert_eq!(simulator.stop("TERM").await.code, Some(0));
+    }
+}
+
+/// What follows `before` in a line of its own.
+fn told<'o>(output: &'o str, before: &str) -> Option<&'o str> {
+    output.lines().find_map(|line| line.trim().strip_prefix(before))
+}
+
+/// The status of a GET, by hand.
+async fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("it answers");
+    answer
+}
+
+#[tokio::test]
+async fn the_demo_shows_the_bridge_at_work() {
+    let start = Instant::now();
+    let mut demo = Program::start(&["demo", "--duration", "8s", "--mqtt-port", "0", "--http-port", "0"]);
+    let intro = demo
+        .until("where everything is", |output| {
+            output.stdout.contains("What happens")
+        })
+        .await
+        .stdout;
+    let broker = told(&intro, "broker  mqtt://").expect("the broker's address");
+    let mut watcher = Watcher::connect(broker.parse().expect("an address")).await;
+    watcher
+        .until("a relay", |seen| {
+            seen.topics.keys().any(|topic| topic.contains("/relay/"))
+        })
+        .await;
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?} to the first relay");
+    let health = told(&intro, "health  http://").expect("the health check's address");
+    let health = get(health.trim_end_matches("/healthz"), "/healthz").await;
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.contains("connected"),
+        "{health}"
+    );
+    let commands = intro.lines().filter(|line| line.contains("mosquitto_sub"));
+    assert_eq!(commands.count(), 3, "{intro}");
+    assert_eq!(
+        intro
+            .lines()
+            .filter(|line| line.trim().starts_with("device"))
+            .count(),
+        3
+    );
+
+    let end = demo.end(PATIENCE).await;
+    assert_eq!((end.code, end.output.stderr.as_str()), (Some(0), ""));
+    let out = end.output.stdout;
+    assert!(
+        out.lines().any(|line| line.contains(" -> ")),
+        "no relay has moved: {out}"
+    );
+    assert!(
+        out.lines()
+            .last()
+            .is_some_and(|line| line.contains("3 devices online")),
+        "{out}"
+    );
+}
+
+#[tokio::test]
+async fn health_is_answered_with_and_without_a_broker() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    // Nothing listens at port 1.
+    let site = Site::new(
+        ([127, 0, 0, 1], 1).into(),
+        &[Entry::new("away", "http://127.0.0.1:1")],
+    );
+    let site = site.with("http.listen", address.clone());
+    let bridge = site.start();
+    crate::eventually("the HTTP server", || {
+        std::net::TcpStream::connect(&address).is_ok()
+    })
+    .await;
+    let health = get(&address, "/healthz").await;
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.contains("disconnected"),
+        "{health}"
+    );
+    assert!(get(&address, "/elsewhere").await.starts_with("HTTP/1.1 404"));
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+}

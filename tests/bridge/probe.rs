@@ -1,0 +1,168 @@
+//! `probe` against simulated devices: what it finds, what it keeps to itself, and what it does not send.
+
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
+
+use crate::common::PATIENCE;
+use crate::common::mosquitto::Mosquitto;
+use crate::common::program::{End, Program, run};
+use crate::common::site::Site;
+use crate::common::tls_front::Authority;
+
+async fn device(chassis: Chassis, api: ApiGeneration, https: bool) -> Fleet {
+    let options = FleetOptions {
+        devices: 1,
+        https,
+        kinds: vec![DeviceKind::new(chassis, api)],
+        ..FleetOptions::default()
+    };
+    Fleet::start(options).await.expect("free ports on the loopback")
+}
+
+async fn probe(arguments: &[&str], variables: &[(&str, &str)]) -> End {
+    let password = ("LANTIME2MQTT_PROBE_PASSWORD", "simulated");
+    Program::start_with(
+        &[&["probe"], arguments].concat(),
+        &[&[password], variables].concat(),
+    )
+    .end(PATIENCE)
+    .await
+}
+
+/// The configuration at the end of what it prints, as a file that `check-config` and `run` may take.
+fn configuration(end: &End, password_file: &str) -> String {
+    let at = end.output.stdout.find("[[devices]]").expect("a configuration");
+    let lines = end.output.stdout[at..].lines().map(|line| {
+        if line.starts_with("password_file = ") {
+            format!("password_file = {password_file:?}")
+        } else {
+            line.to_owned()
+        }
+    });
+    lines.fold("\n".to_owned(), |text, line| text + &line + "\n")
+}
+
+#[tokio::test]
+async fn what_it_prints_is_what_the_bridge_finds_and_a_configuration_that_works() {
+    let broker = Mosquitto::start();
+    for (chassis, api) in [
+        (Chassis::M3000, ApiGeneration::V20),
+        (Chassis::M500, ApiGeneration::V10),
+        (Chassis::M500, ApiGeneration::V16),
+    ] {
+        for https in [false, true] {
+            let fleet = device(chassis, api, https).await;
+            let url = fleet.devices()[0].url();
+            let pin = fleet.certificate().map(|certificate| certificate.fingerprint());
+            let trust: Vec<_> = pin.iter().flat_map(|pin| ["--fingerprint", pin]).collect();
+            let end = probe(&[&[url], &trust[..]].concat(), &[]).await;
+            let out = &end.output.stdout;
+            assert_eq!(end.code, Some(0), "{:?}", end.output);
+            assert_eq!(end.output.stderr, "", "nothing to warn of on the loopback");
+            let module = chassis.relay_modules()[0];
+            for found in [
+                chassis.model(),
+                api.firmware(),
+                api.api_version(),
+                "Basic",
+                module.slot,
+                "clk1",
+                "relay_module.relay_a",
+                "assumed",
+            ] {
+                assert!(out.contains(found), "{found} is not in {out}");
+            }
+            assert_eq!(out.contains("API token work"), api.has_tokens(), "{out}");
+            if let Some(pin) = &pin {
+                assert!(out.contains(&format!("tls.fingerprint = {pin:?}")), "{out}");
+            }
+
+            let site = Site::new(broker.address(), &[]);
+            let password = site.file("password", "simulated\n");
+            let mut text = format!(
+                "[mqtt]\nurl = \"mqtt://{}\"\n[http]\nlisten = \"off\"\n",
+                broker.address()
+            );
+            text.push_str(&configuration(&end, &password));
+            site.overwrite(&text);
+            let config = site.config().display().to_string();
+            let checked = run(&["check-config", "--config", &config]).await;
+            assert_eq!(checked.code, Some(0), "{text}\n{:?}", checked.output);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_certificate_is_shown_and_gets_no_password() {
+    let fleet = device(Chassis::M500, ApiGeneration::V20, true).await;
+    let device = &fleet.devices()[0];
+    let fingerprint = fleet.certificate().unwrap().fingerprint();
+    let site = Site::new(([127, 0, 0, 1], 1883).into(), &[]);
+    let other_ca = site.file("ca.pem", &Authority::new().pem());
+    let wrong = format!("sha256:{}", "00".repeat(32));
+    for arguments in [
+        &[device.url()][..],
+        &[device.url(), "--fingerprint", &wrong],
+        &[device.url(), "--ca", &other_ca],
+    ] {
+        let end = probe(arguments, &[("SSL_CERT_FILE", &other_ca)]).await;
+        assert_eq!(end.code, Some(1), "{:?}", end.output);
+        assert!(end.output.stdout.contains(&fingerprint), "{:?}", end.output);
+        let way_on = format!("--fingerprint {fingerprint}");
+        assert!(end.output.stderr.contains(&way_on), "{:?}", end.output);
+        assert!(end.output.stderr.contains("(tls)"), "{:?}", end.output);
+    }
+    assert_eq!(device.counters().requests, 0, "{:?}", device.counters());
+}
+
+#[tokio::test]
+async fn serial_numbers_are_shown_on_request_only() {
+    let fleet = device(Chassis::M500, ApiGeneration::V20, false).await;
+    let document: serde_json::Value = serde_json::from_slice(&fleet.devices()[0].document()).unwrap();
+    let slots = document["data"]["chassis0"]["slots"].as_array().unwrap();
+    let relay = slots.iter().find(|slot| slot["slot-id"] == "io1").unwrap();
+    let serials = [
+        document["system-information"]["serial-number"].as_str().unwrap(),
+        relay["module"]["info"]["serial-number"].as_str().unwrap().trim(),
+    ];
+    let url = fleet.devices()[0].url();
+    let masked = probe(&[url], &[]).await.output.stdout;
+    let shown = probe(&[url, "--show-serials"], &[]).await.output.stdout;
+    for serial in serials {
+        assert!(!masked.contains(serial), "{masked}");
+        assert!(shown.contains(serial), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_probed_has_a_reason_and_an_exit_code() {
+    let fleet = device(Chassis::M500, ApiGeneration::V20, false).await;
+    let device = &fleet.devices()[0];
+    let url = device.url();
+    // (arguments, password, exit code, what it says)
+    let cases = [
+        (&[url][..], Some("mistaken"), 1, "unauthorized"),
+        (&["http://127.0.0.1:1"], Some("x"), 1, "connect"),
+        (&["https://127.0.0.1:1"], Some("x"), 1, "no TLS connection"),
+        (&["ftp://127.0.0.1"], Some("x"), 64, "not a scheme"),
+        (&[url], None, 64, "LANTIME2MQTT_PROBE_PASSWORD"),
+        (&[url, "--fingerprint", "sha256:00"], Some("x"), 64, "fingerprint"),
+    ];
+    for (arguments, password, code, text) in cases {
+        let variable = password.map(|password| ("LANTIME2MQTT_PROBE_PASSWORD", password));
+        let arguments = [&["probe"], arguments].concat();
+        let end = Program::start_with(&arguments, variable.as_slice())
+            .end(PATIENCE)
+            .await;
+        assert_eq!(end.code, Some(code), "{arguments:?}: {:?}", end.output);
+        assert!(
+            end.output.stderr.contains(text),
+            "{arguments:?}: {:?}",
+            end.output
+        );
+    }
+    assert_eq!(
+        device.counters().failed_logins,
+        1,
+        "a refused password is not repeated"
+    );
+}
