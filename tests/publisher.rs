@@ -161,9 +161,9 @@ fn relay(position: Position) -> Change {
 
 fn named(hostname: &str) -> Change {
     Change::Identity(Box::new(Identity {
-        hostname: Some(hostname.to_owned()),
-        profile: "v10".to_owned(),
-        web_interface: "https://m".to_owned(),
+        hostname: Some(hostname.into()),
+        profile: "v10".into(),
+        web_interface: "https://m".into(),
         ..Identity::default()
     }))
 }

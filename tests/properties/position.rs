@@ -52,7 +52,7 @@ fn any_module() -> impl Strategy<Value = RelayModule> {
     ([position(), position(), position()], status(), status()).prop_map(|(positions, pps, ten_mhz)| {
         RelayModule {
             info: ModuleInfo {
-                model: "rel1000".to_owned(),
+                model: "rel1000".into(),
                 ..ModuleInfo::default()
             },
             positions,

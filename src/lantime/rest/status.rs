@@ -10,7 +10,7 @@ mod modules;
 use super::profile::Profiles;
 use super::wire::{self, Data, Document, List, Node, Scalar};
 use crate::model::snapshot::major_version;
-use crate::model::{Identity, SlotId, Snapshot};
+use crate::model::{Identity, SlotId, Snapshot, Text};
 
 /// Most notes that one document may leave; more would only repeat themselves.
 const MAX_NOTES: usize = 32;
@@ -100,8 +100,8 @@ fn read_into(
     }
     let mut identity = reader.identity(&document, data);
     let profile = profiles.for_version(identity.api_version.as_deref().and_then(major_version));
-    identity.profile.clone_from(&profile.name);
-    web_interface.clone_into(&mut identity.web_interface);
+    identity.profile = profile.name.as_str().into();
+    identity.web_interface = web_interface.into();
     let mut snapshot = Snapshot {
         identity,
         events: reader.events(data),
@@ -141,10 +141,10 @@ impl Reader {
         None
     }
 
-    fn owned(&mut self, scalar: &Scalar<'_>, place: impl FnOnce() -> String) -> Option<String> {
+    fn owned(&mut self, scalar: &Scalar<'_>, place: impl FnOnce() -> String) -> Option<Text> {
         self.text(scalar, place)
             .filter(|text| !text.is_empty() && *text != "N/A")
-            .map(str::to_owned)
+            .map(Text::from)
     }
 
     fn object<'n, T>(&mut self, node: &'n Node<T>, place: impl FnOnce() -> String) -> Option<&'n T> {
@@ -184,7 +184,7 @@ impl Reader {
         if identity.api_version.is_none() {
             let version = self.owned(&system.api_version, || place("API Version"));
             let number = version.as_deref().and_then(|text| text.rsplit([' ', 'V']).next());
-            identity.api_version = number.map(str::to_owned);
+            identity.api_version = number.map(Text::from);
         }
         identity
     }

@@ -148,13 +148,13 @@ fn the_bridge() {
 #[test]
 fn identity() {
     let identity = Identity {
-        model: Some("M3000".to_owned()),
-        serial_number: Some("030".to_owned()),
+        model: Some("M3000".into()),
+        serial_number: Some("030".into()),
         hostname: None,
-        firmware: Some("fw_7.06".to_owned()),
-        api_version: Some("10.21.016".to_owned()),
-        profile: "v10".to_owned(),
-        web_interface: "https://10.0.0.7".to_owned(),
+        firmware: Some("fw_7.06".into()),
+        api_version: Some("10.21.016".into()),
+        profile: "v10".into(),
+        web_interface: "https://10.0.0.7".into(),
     };
     let change = Change::Identity(Box::new(identity));
     let expected = r#"{"model":"M3000","serial_number":"030","firmware":"fw_7.06","api_version":"10.21.016","profile":"v10","web_interface":"https://10.0.0.7"}"#;
@@ -220,7 +220,7 @@ fn event() {
     let name = EventName::canonical("leapsecond-announced").unwrap();
     let event = EventState {
         name: name.clone(),
-        name_on_device: Some("leapsecond-announced".to_owned()),
+        name_on_device: Some("leapsecond-announced".into()),
         triggered: None,
         kind: EventType::Unknown,
         last_triggered: None,
@@ -234,9 +234,9 @@ fn event() {
 #[test]
 fn slot_info() {
     let module = ModuleInfo {
-        model: "rel1000".to_owned(),
-        serial_number: Some("031".to_owned()),
-        software_revision: Some("2.1".to_owned()),
+        model: "rel1000".into(),
+        serial_number: Some("031".into()),
+        software_revision: Some("2.1".into()),
     };
     let wiring = Wiring {
         a: Signal::Clk1,
@@ -295,7 +295,7 @@ fn relays() {
 #[test]
 fn signals() {
     let detail = vec![
-        ("clock", Detail::Text("gps".to_owned())),
+        ("clock", Detail::Text("gps".into())),
         ("selected", Detail::Flag(true)),
     ];
     let ok = signal(Status::Ok, detail, None);
@@ -379,7 +379,7 @@ fn both_layouts_are_the_sum_of_the_two() {
 #[test]
 fn an_empty_text_cannot_be_a_scalar() {
     let identity = Identity {
-        hostname: Some(String::new()),
+        hostname: Some("".into()),
         ..Identity::default()
     };
     let change = Change::Identity(Box::new(identity));

@@ -34,7 +34,7 @@ impl Reader {
             self.note(|| format!("{} is no usable name", place(".object-id")));
             return None;
         };
-        let name_on_device = (name.as_str() != spelling).then(|| spelling.to_owned());
+        let name_on_device = (name.as_str() != spelling).then(|| spelling.into());
         let kind = self
             .text(&event.kind, || place(".type"))
             .map_or(EventType::Unknown, EventType::from_name);

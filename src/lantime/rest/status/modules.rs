@@ -63,7 +63,7 @@ impl Reader {
                 let relay_module = self.relay_module(id, info, module, &profile.relay_module, snapshot);
                 snapshot.relay_modules.push((id.clone(), relay_module));
             } else if profile.rsc.models.contain(&info.model) {
-                let mode = |text: &str| Some(text.to_owned());
+                let mode = |text: &str| Some(text.into());
                 let mode = self.look_up("rsc.mode", id, module, &profile.rsc.mode.pointer, mode, snapshot);
                 let detail = mode
                     .map(|mode| ("mode", Detail::Text(mode)))
@@ -117,7 +117,7 @@ impl Reader {
         let mut detail = |key: &'static str, text: Option<&str>| {
             clock
                 .detail
-                .extend(text.map(|text| (key, Detail::Text(text.to_owned()))));
+                .extend(text.map(|text| (key, Detail::Text(text.into()))));
         };
         let place = |key: &str| format!("the clock in slot {id}: {key}");
         let sync = self.member::<SyncStatus<'_>>(id, module, "sync-status");
@@ -138,7 +138,7 @@ impl Reader {
         let mut detail = |key: &'static str, text: Option<&str>| {
             clock
                 .detail
-                .extend(text.map(|text| (key, Detail::Text(text.to_owned()))));
+                .extend(text.map(|text| (key, Detail::Text(text.into()))));
         };
         detail("osc_type", optional_text(&sync.osc_type));
         detail("time_quality", optional_text(&sync.est_time_quality));
