@@ -1,9 +1,14 @@
 //! The publisher's promises, kept towards a real broker.
 
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::mosquitto::{Mosquitto, Options};
@@ -11,15 +16,19 @@ use common::proxy::Proxy;
 use common::{PATIENCE, Watcher};
 use jiff::Timestamp;
 use lantime2mqtt::config::{Broker, Credentials, Layout, Mqtt, MqttVersion, Secret, Transport};
+use lantime2mqtt::model::Update;
 use lantime2mqtt::model::{
     Availability, Change, DeviceId, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId,
     SlotState,
 };
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::mqtt::payload::BridgeInfo;
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, Update};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, remembered};
+use lantime2mqtt::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::tls::{ClientTls, Fingerprint, Trust};
+use redb::StorageBackend;
+use redb::backends::InMemoryBackend;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -61,6 +70,16 @@ struct Bridge {
 
 impl Bridge {
     fn start(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
+        Bridge::start_observed(mqtt, id, configured, store, None)
+    }
+
+    fn start_observed(
+        mqtt: Mqtt,
+        id: &str,
+        configured: &[&str],
+        store: &Store,
+        observer: Option<mpsc::Sender<Update>>,
+    ) -> Bridge {
         let info = BridgeInfo {
             started_at: Timestamp::UNIX_EPOCH,
             devices: configured.len(),
@@ -74,8 +93,8 @@ impl Bridge {
             configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().unwrap(),
             store: store.clone(),
-            observer: None,
-            stop_within: Duration::from_secs(10),
+            observer,
+            stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);
         let (publisher, status) = Publisher::new(setup, receiver);
@@ -100,9 +119,8 @@ impl Bridge {
     }
 
     async fn until(&mut self, what: &str, condition: impl FnMut(&BrokerStatus) -> bool) -> BrokerStatus {
-        match timeout(PATIENCE, self.status.wait_for(condition)).await {
-            Ok(status) => return status.unwrap().clone(),
-            Err(_) => {}
+        if let Ok(status) = timeout(PATIENCE, self.status.wait_for(condition)).await {
+            return status.unwrap().clone();
         }
         panic!("{what}: never seen; {:?}", self.status.borrow());
     }
@@ -143,9 +161,9 @@ fn relay(position: Position) -> Change {
 
 fn named(hostname: &str) -> Change {
     Change::Identity(Box::new(Identity {
-        hostname: Some(hostname.to_owned()),
-        profile: "v10".to_owned(),
-        web_interface: "https://m".to_owned(),
+        hostname: Some(hostname.into()),
+        profile: "v10".into(),
+        web_interface: "https://m".into(),
         ..Identity::default()
     }))
 }
@@ -444,6 +462,82 @@ async fn a_stop_without_a_broker_takes_no_time() {
     let begun = Instant::now();
     bridge.stop().await;
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_stop_with_a_silent_broker_ends_in_time() {
+    let broker = Mosquitto::start();
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &Store::in_memory());
+    bridge
+        .until("online", |status| status.connected && status.pending == 0)
+        .await;
+    broker.freeze();
+    bridge.send("m1", first_changes()).await;
+    let begun = Instant::now();
+    bridge.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    broker.thaw();
+    // The socket was closed without a goodbye.
+    let mut watcher = Watcher::connect(broker.address()).await;
+    watcher
+        .until("offline by the will", |seen| {
+            seen.is("lantime/bridge/b1/state", "offline")
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_observer_that_sleeps_holds_nothing_up() {
+    let broker = Mosquitto::start();
+    let (observer, mut observed) = mpsc::channel(1);
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let bridge = Bridge::start_observed(
+        settings(broker.address()),
+        "b1",
+        &["m1"],
+        &Store::in_memory(),
+        Some(observer),
+    );
+    bridge.send("m1", vec![named("first")]).await;
+    bridge.send("m1", first_changes()).await;
+    watcher
+        .until("all of it", |seen| {
+            seen.topics.contains_key("lantime/m1/io3/relay/a")
+        })
+        .await;
+    let first = Update::Device {
+        device: device("m1"),
+        changes: vec![named("first")],
+    };
+    assert_eq!(observed.recv().await, Some(first));
+    bridge.stop().await;
+    assert_eq!(observed.recv().await, None, "the second one was missed");
+}
+
+#[tokio::test]
+async fn what_was_published_can_be_asked_for_by_device() {
+    let broker = Mosquitto::start();
+    let store = Store::in_memory();
+    let mqtt = Mqtt {
+        layout: Layout::Both,
+        ..settings(broker.address())
+    };
+    let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store);
+    bridge.send("m1", first_changes()).await;
+    bridge
+        .until("all is there", |status| {
+            status.connected && status.pending == 0 && status.topics > 10
+        })
+        .await;
+    bridge.stop().await;
+    let topics = Topics::new("lantime", device("b1"));
+    let devices = remembered(&topics, &store.published_topics().unwrap());
+    let expected = [
+        DeviceTopic::State,
+        DeviceTopic::Slot(slot(), SlotTopic::State),
+        DeviceTopic::Slot(slot(), SlotTopic::Relay(Relay::A)),
+    ];
+    assert_eq!(devices, BTreeMap::from([(device("m1"), HashSet::from(expected))]));
 }
 
 #[tokio::test]
@@ -836,4 +930,73 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
         })
         .await;
     bridge.stop().await;
+}
+
+/// A disk that can be full.
+#[derive(Debug)]
+struct Disk {
+    contents: InMemoryBackend,
+    is_full: Arc<AtomicBool>,
+}
+
+impl Disk {
+    fn check(&self) -> Result<(), std::io::Error> {
+        match self.is_full.load(Ordering::SeqCst) {
+            true => Err(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+            false => Ok(()),
+        }
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> Result<u64, std::io::Error> {
+        self.contents.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), std::io::Error> {
+        self.contents.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.contents.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.contents.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), std::io::Error> {
+        self.check()?;
+        self.contents.write(offset, data)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_hold_up_what_is_published() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let is_full = Arc::new(AtomicBool::new(false));
+    let disk = Disk {
+        contents: InMemoryBackend::new(),
+        is_full: is_full.clone(),
+    };
+    let store = Store::with_backend(disk).unwrap();
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1", "m2"], &store);
+    bridge.send("m1", vec![named("before")]).await;
+    watcher
+        .until("before", |seen| seen.topics.contains_key("lantime/m1/info"))
+        .await;
+    is_full.store(true, Ordering::SeqCst);
+    for n in 0..3 {
+        let state = Change::Availability(Availability::Online);
+        bridge
+            .send(&format!("m{n}"), vec![state, named(&format!("during {n}"))])
+            .await;
+        let (topic, during) = (format!("lantime/m{n}/info"), named_json(&format!("during {n}")));
+        watcher.until("during", |seen| seen.is(&topic, &during)).await;
+    }
+    bridge.stop().await;
+    assert!(watcher.now().is("lantime/bridge/b1/state", "offline"));
 }

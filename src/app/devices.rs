@@ -27,6 +27,7 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
     clients: HttpClients,
+    built_in: Profiles,
     running: HashMap<DeviceId, Running>,
     tasks: JoinSet<Known>,
     /// What was published of devices that do not run (any more).
@@ -61,6 +62,7 @@ impl Devices {
         Devices {
             updates,
             clients: HttpClients::default(),
+            built_in: Profiles::built_in(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
             known,
@@ -110,7 +112,7 @@ impl Devices {
         let what = || format!("device {:?}", device.id.as_str());
         let client = RestClient::new(self.clients.for_device(device).with_context(what)?, device);
         let profiles = match &device.profile {
-            ProfileChoice::Auto => Profiles::built_in(),
+            ProfileChoice::Auto => self.built_in.clone(),
             ProfileChoice::BuiltIn(name) => Profiles::named(name)
                 .ok_or_else(|| anyhow!("there is no built-in API profile {name:?}"))
                 .with_context(what)?,

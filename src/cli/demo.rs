@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Failure, runtime};
 use crate::app::Bridge;
 use crate::config::{self, Broker, Config};
-use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Update};
+use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Text, Update};
 use crate::records::store::Store;
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
 
@@ -278,7 +278,7 @@ fn introduction(changes: &[Change]) -> String {
     for change in changes {
         match change {
             Change::Identity(identity) => {
-                let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
+                let known = |text: &Option<Text>| text.as_deref().unwrap_or("unknown").to_owned();
                 words.push(format!(
                     "{}, firmware {}",
                     known(&identity.model),

@@ -13,7 +13,7 @@ use crate::lantime::rest::status::{self, Reading};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
 use crate::model::derive::{RelayEvents, Slots, slots};
 use crate::model::snapshot::Module;
-use crate::model::{ErrorKind, Relay, SlotView, Snapshot, id::to_id};
+use crate::model::{ErrorKind, Relay, SlotView, Snapshot, Text, id::to_id};
 use crate::tls::{self, Fingerprint, Trust};
 
 /// The environment variable that the password is taken from.
@@ -236,8 +236,8 @@ async fn try_tokens(
 fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String {
     let snapshot = &reading.snapshot;
     let identity = &snapshot.identity;
-    let known = |text: &Option<String>| text.clone().unwrap_or_else(|| "unknown".to_owned());
-    let serial = |text: &Option<String>| match text {
+    let known = |text: &Option<Text>| text.as_deref().unwrap_or("unknown").to_owned();
+    let serial = |text: &Option<Text>| match text {
         Some(serial) if !show_serials => mask(serial),
         other => known(other),
     };

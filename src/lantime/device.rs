@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::rest::client::{Answer, Paths};
-use super::rest::status::{self, Entry, Reading};
+use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
 use super::schedule::Schedule;
 use crate::config;
@@ -134,19 +134,20 @@ impl DeviceTask {
     }
 
     /// One request, read.
-    async fn poll(&mut self) -> Result<(Reading, Duration), RestError> {
+    async fn poll(&mut self) -> Result<(Snapshot, Duration), RestError> {
         // The answer is needed to know the profile, the profile to ask: the paths are those of the profile
         // that read the last answer, and before the first, of the newest.
         let version = self.snapshot.as_ref().and_then(|snapshot| snapshot.api_major());
-        let profile = self.profiles.for_version(version).clone();
+        let profile = self.profiles.for_version(version);
         let paths = Paths {
             status: &profile.status.path,
             token: &profile.token.path,
             token_pointer: &profile.token.pointer,
         };
-        let Answer { body, round_trip } = self.client.status(paths).await?;
-        match status::read(&body, &self.profiles, self.client.url()) {
-            Ok(reading) => Ok((reading, round_trip)),
+        // Boxed: between polls the task need not keep the room that a request takes.
+        let Answer { body, round_trip } = Box::pin(self.client.status(paths)).await?;
+        match status::snapshot(&body, &self.profiles, self.client.url()) {
+            Ok(snapshot) => Ok((snapshot, round_trip)),
             Err(error) => {
                 let url = format!("{}{}", self.client.url(), profile.status.path);
                 Err(RestError::decode(Operation::Poll, &url, &error, &body))
@@ -154,12 +155,12 @@ impl DeviceTask {
         }
     }
 
-    async fn take(&mut self, result: Result<(Reading, Duration), RestError>) -> Result<(), Gone> {
+    async fn take(&mut self, result: Result<(Snapshot, Duration), RestError>) -> Result<(), Gone> {
         let now = Timestamp::now();
         match result {
-            Ok((reading, round_trip)) => {
+            Ok((snapshot, round_trip)) => {
                 self.stats.succeeded(round_trip, now);
-                self.succeeded(reading, now).await?;
+                self.succeeded(snapshot, now).await?;
             }
             Err(error) => {
                 self.stats.failed();
@@ -178,17 +179,17 @@ impl DeviceTask {
         Ok(())
     }
 
-    async fn succeeded(&mut self, reading: Reading, now: Timestamp) -> Result<(), Gone> {
+    async fn succeeded(&mut self, snapshot: Snapshot, now: Timestamp) -> Result<(), Gone> {
         self.failures = 0;
         let is_online = self.view.availability == Some(Availability::Online) && self.view.problem.is_none();
-        if is_online && self.snapshot.as_ref() == Some(&reading.snapshot) {
+        if is_online && self.snapshot.as_ref() == Some(&snapshot) {
             return Ok(());
         }
         let first = self.snapshot.is_none();
-        self.report(&reading);
-        let view = self.next_view(&reading.snapshot, now);
+        self.report(&snapshot);
+        let view = self.next_view(&snapshot, now);
         if first {
-            let firmware = reading.snapshot.identity.firmware.as_deref().unwrap_or("unknown");
+            let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
             let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
             tracing::info!(device = %self.id, firmware, ?slots, "device is online");
             if slots.is_empty() {
@@ -197,9 +198,8 @@ impl DeviceTask {
         } else if !is_online {
             tracing::info!(device = %self.id, "device answers again");
         }
-        let profile = self.profiles.for_version(reading.snapshot.api_major());
-        if reading
-            .snapshot
+        let profile = self.profiles.for_version(snapshot.api_major());
+        if snapshot
             .identity
             .firmware
             .as_deref()
@@ -207,7 +207,7 @@ impl DeviceTask {
         {
             self.client.use_tokens();
         }
-        self.snapshot = Some(reading.snapshot);
+        self.snapshot = Some(snapshot);
         self.publish(view).await?;
         if first {
             self.send(Update::Settled {
@@ -243,20 +243,17 @@ impl DeviceTask {
     }
 
     /// Says once what could not be understood, and which entries of the profile find nothing.
-    fn report(&mut self, reading: &Reading) {
-        for note in &reading.snapshot.notes {
+    fn report(&mut self, snapshot: &Snapshot) {
+        let device = &self.id;
+        for note in &snapshot.notes {
             if self.reported.len() < MAX_REPORTED && self.reported.insert(note.clone()) {
-                tracing::warn!(device = %self.id, "status document: {note}");
+                tracing::warn!(%device, "status document: {note}");
             }
         }
-        for Entry {
-            name, slot, found, ..
-        } in &reading.entries
-        {
-            let key = format!("{name} {slot}");
-            if found.is_none() && self.reported.insert(key) {
-                let profile = &reading.snapshot.identity.profile;
-                tracing::info!(device = %self.id, %slot, "entry {name} of API profile {profile} finds nothing");
+        let profile = &snapshot.identity.profile;
+        for entry in &snapshot.unresolved {
+            if self.reported.insert(format!("{profile} {entry}")) {
+                tracing::info!(%device, "entry {entry} of API profile {profile} finds nothing");
             }
         }
     }

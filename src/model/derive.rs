@@ -328,7 +328,7 @@ impl Poll<'_> {
                     .clocks
                     .iter()
                     .find(|clock| clock.selected == Some(true));
-                let selected = selected.map(|c| ("selected", Detail::Text(c.signal.as_str().to_owned())));
+                let selected = selected.map(|c| ("selected", Detail::Text(c.signal.as_str().into())));
                 let reported = self
                     .snapshot
                     .rsc

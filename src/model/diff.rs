@@ -78,13 +78,14 @@ pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<Change> {
 }
 
 fn diff_events(old: &[EventState], new: &[EventState], changes: &mut Vec<Change>) {
-    let by_name = |events| -> BTreeMap<EventName, EventState> {
+    let by_name = |events| -> BTreeMap<_, _> {
         <[EventState]>::iter(events)
-            .map(|event| (event.name.clone(), event.clone()))
+            .map(|event| (&event.name, event))
             .collect()
     };
     diff_maps(&by_name(old), &by_name(new), |name, _, event| {
-        changes.push(Change::Event(name.clone(), event.cloned().map(Box::new)));
+        let event = event.map(|event| Box::new((*event).clone()));
+        changes.push(Change::Event((*name).clone(), event));
     });
 }
 
@@ -93,17 +94,19 @@ fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, change
     if old.map(|slot| slot.state) != state {
         changes.push(Change::SlotState(id.clone(), state));
     }
-    let describe = |slot: &SlotView| SlotInfo {
-        module: slot.module.clone(),
-        wiring: slot.wiring,
-    };
-    let info = new.map(describe);
-    if old.map(describe) != info {
+    if old.map(|slot| (&slot.module, slot.wiring)) != new.map(|slot| (&slot.module, slot.wiring)) {
+        let info = new.map(|slot| SlotInfo {
+            module: slot.module.clone(),
+            wiring: slot.wiring,
+        });
         changes.push(Change::SlotInfo(id.clone(), info.map(Box::new)));
     }
     let (no_relays, no_signals) = (BTreeMap::new(), BTreeMap::new());
-    let relays = |slot: Option<&'_ SlotView>| slot.map_or(no_relays.clone(), |slot| slot.relays.clone());
-    diff_maps(&relays(old), &relays(new), |relay, old, new| {
+    let relays = (
+        old.map_or(&no_relays, |slot| &slot.relays),
+        new.map_or(&no_relays, |slot| &slot.relays),
+    );
+    diff_maps(relays.0, relays.1, |relay, old, new| {
         let (slot, old, new) = (id.clone(), old.cloned().map(Box::new), new.cloned().map(Box::new));
         changes.push(Change::Relay {
             slot,
@@ -112,8 +115,11 @@ fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, change
             new,
         });
     });
-    let signals = |slot: Option<&'_ SlotView>| slot.map_or(no_signals.clone(), |slot| slot.signals.clone());
-    diff_maps(&signals(old), &signals(new), |signal, old, new| {
+    let signals = (
+        old.map_or(&no_signals, |slot| &slot.signals),
+        new.map_or(&no_signals, |slot| &slot.signals),
+    );
+    diff_maps(signals.0, signals.1, |signal, old, new| {
         let (slot, old, new) = (id.clone(), old.cloned().map(Box::new), new.cloned().map(Box::new));
         changes.push(Change::Signal {
             slot,

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Text;
 use super::id::to_id;
 
 /// What is known of a notification event beside its name.
@@ -182,7 +183,7 @@ pub struct EventState {
     /// Canonical name.
     pub name: EventName,
     /// The device's own spelling, where it differs.
-    pub name_on_device: Option<String>,
+    pub name_on_device: Option<Text>,
     /// Whether it stands now; `None` where the device does not say.
     pub triggered: Option<bool>,
     /// The device's classification.

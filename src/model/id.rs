@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::Text;
+
 /// Longest id that is taken; a limit of ours, against garbage from the wire.
 pub const MAX_ID_LENGTH: usize = 128;
 
@@ -33,11 +35,11 @@ macro_rules! id_type {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Text);
 
         impl $name {
             /// The id, or `None` when `text` holds anything but `[a-z0-9_-]` or is empty or overlong.
-            pub fn new(text: impl Into<String>) -> Option<Self> {
+            pub fn new(text: impl Into<Text>) -> Option<Self> {
                 let text = text.into();
                 is_valid_id(&text).then_some(Self(text))
             }

@@ -29,6 +29,9 @@ pub use view::{Availability, DeviceView, SlotState, SlotView};
 
 use serde::Serialize;
 
+/// A text that a device sent: nearly all are short, and are kept without an allocation.
+pub use compact_str::CompactString as Text;
+
 /// How a value came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

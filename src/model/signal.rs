@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Provenance;
+use super::{Provenance, Text};
 
 /// What a relay module monitors and a relay can be wired to (vendor's REL1000 setup guide).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ impl Status {
 #[serde(untagged)]
 pub enum Detail {
     /// Text as the device wrote it.
-    Text(String),
+    Text(Text),
     /// Yes or no.
     Flag(bool),
 }

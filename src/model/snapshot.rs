@@ -1,6 +1,8 @@
 //! What one poll tells about a device, as far as this project needs it.
 
-use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status};
+use std::sync::Arc;
+
+use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status, Text};
 
 /// One poll's worth of knowledge. Two equal snapshots say that nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,13 +14,15 @@ pub struct Snapshot {
     /// The changeover unit, where the profile finds one.
     pub rsc: Option<Rsc>,
     /// Notification events, in the device's order.
-    pub events: Vec<EventState>,
+    pub events: Arc<[EventState]>,
     /// Whether the document shows the slots at all. Where it does not, nothing is said about any of them.
     pub chassis_seen: bool,
     /// Every slot of the chassis, and the model of the module in it.
     pub slots: Vec<(SlotId, Module)>,
     /// Relay modules, by slot.
     pub relay_modules: Vec<(SlotId, RelayModule)>,
+    /// Entries of the profile whose pointer finds nothing.
+    pub unresolved: Vec<&'static str>,
     /// What could not be understood; each cost its field, not the document.
     pub notes: Vec<String>,
 }
@@ -27,19 +31,19 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     /// Model of the chassis (`M3000`).
-    pub model: Option<String>,
+    pub model: Option<Text>,
     /// Serial number of the chassis.
-    pub serial_number: Option<String>,
+    pub serial_number: Option<Text>,
     /// Host name.
-    pub hostname: Option<String>,
+    pub hostname: Option<Text>,
     /// Firmware as the device writes it (`fw_7.06.014-light`).
-    pub firmware: Option<String>,
+    pub firmware: Option<Text>,
     /// REST API version (`10.21.016`).
-    pub api_version: Option<String>,
+    pub api_version: Option<Text>,
     /// The API profile that read this document.
-    pub profile: String,
+    pub profile: Text,
     /// URL of the device's web interface; the bridge's own knowledge, not the document's.
-    pub web_interface: String,
+    pub web_interface: Text,
 }
 
 /// What stands in a slot.
@@ -48,7 +52,7 @@ pub enum Module {
     /// Nothing is fitted.
     Empty,
     /// A module, with its model where it tells it.
-    Fitted(Option<String>),
+    Fitted(Option<Text>),
 }
 
 /// A clock slot.
@@ -77,11 +81,11 @@ pub struct Rsc {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModuleInfo {
     /// Type name (`rel1000`).
-    pub model: String,
+    pub model: Text,
     /// Serial number, without the blanks that devices pad it with.
-    pub serial_number: Option<String>,
+    pub serial_number: Option<Text>,
     /// Software revision.
-    pub software_revision: Option<String>,
+    pub software_revision: Option<Text>,
 }
 
 /// A relay module.

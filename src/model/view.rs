@@ -1,6 +1,7 @@
 //! A device as it is published: availability, identity, events, and per slot the relays and signals.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -82,7 +83,7 @@ pub struct DeviceView {
     /// The error that stands now.
     pub problem: Option<Problem>,
     /// Notification events, as last reported.
-    pub events: Vec<EventState>,
+    pub events: Arc<[EventState]>,
     /// The configured slots; with `slots = "auto"`, those that hold a relay module.
     pub slots: BTreeMap<SlotId, SlotView>,
     /// The kind of chassis. Once redundant it stays so: a second clock that vanishes is a fault of

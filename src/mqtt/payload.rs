@@ -197,8 +197,8 @@ fn identity_fields(identity: &Identity) -> Fields {
         ("hostname", Field::text(identity.hostname.as_deref())),
         ("firmware", Field::text(identity.firmware.as_deref())),
         ("api_version", Field::text(identity.api_version.as_deref())),
-        ("profile", Field::Text(identity.profile.clone())),
-        ("web_interface", Field::Text(identity.web_interface.clone())),
+        ("profile", Field::Text(identity.profile.to_string())),
+        ("web_interface", Field::Text(identity.web_interface.to_string())),
     ]
 }
 
@@ -337,7 +337,7 @@ fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>) -> Fields
 
 fn detail_field(detail: &Detail) -> Field {
     match detail {
-        Detail::Text(text) => Field::Text(text.clone()),
+        Detail::Text(text) => Field::Text(text.to_string()),
         Detail::Flag(flag) => Field::Flag(*flag),
     }
 }
@@ -354,3 +354,6 @@ fn name_of(value: &impl serde::Serialize) -> String {
         other => unreachable!("an enum without fields is a text, not {other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -234,3 +234,105 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     })?;
     Ok(aside)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn topics_outlive_the_process_and_only_the_owner_may_read_them() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("deeper/state");
+        let store = Store::open(&directory).unwrap();
+        store.update_published_topics(&["a", "b", "c"], &[]).unwrap();
+        store.update_published_topics(&["d"], &["b", "x"]).unwrap();
+        drop(store);
+        assert_eq!(
+            Store::open(&directory).unwrap().published_topics().unwrap(),
+            ["a", "c", "d"]
+        );
+        assert_eq!(mode(&directory), 0o700);
+        assert_eq!(mode(&directory.join(FILE_NAME)), 0o600);
+    }
+
+    #[test]
+    fn what_is_removed_and_added_at_once_is_there() {
+        let store = Store::in_memory();
+        store.update_published_topics(&["a"], &["a"]).unwrap();
+        assert_eq!(store.published_topics().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_second_process_is_told_who_is_in_the_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Store::open(directory.path()).unwrap();
+        let error = Store::open(directory.path()).unwrap_err();
+        assert!(matches!(error, StoreError::InUse(_)), "{error}");
+        assert!(error.to_string().contains("another lantime2mqtt"), "{error}");
+        first.update_published_topics(&["a"], &[]).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside() {
+        for damage in [0, 64, 4096, 10_000] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join(FILE_NAME);
+            let store = Store::open(directory.path()).unwrap();
+            let topics: Vec<_> = (0..2_000).map(|n| format!("lantime/d{n}/state")).collect();
+            store.update_published_topics(&topics, &[]).unwrap();
+            drop(store);
+            let mut bytes = std::fs::read(&path).unwrap();
+            for byte in &mut bytes[damage..damage + 2_000] {
+                *byte ^= 0x5a;
+            }
+            std::fs::write(&path, &bytes).unwrap();
+
+            let store = Store::open(directory.path()).unwrap();
+            let left = store.published_topics().unwrap();
+            let aside = std::fs::read_dir(directory.path())
+                .unwrap()
+                .filter(|entry| {
+                    let name = entry.as_ref().unwrap().file_name();
+                    name.to_string_lossy()
+                        .starts_with(&format!("{FILE_NAME}.damaged-"))
+                })
+                .count();
+            // Damage to what is not in use does not matter.
+            assert!(
+                (aside, left.len()) == (1, 0) || (aside, left.len()) == (0, 2_000),
+                "{damage}: {aside} {}",
+                left.len()
+            );
+            store.update_published_topics(&["a"], &[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_foreign_or_cut_file_is_set_aside() {
+        for contents in [&b"not a database"[..], &[0; 9000]] {
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::write(directory.path().join(FILE_NAME), contents).unwrap();
+            let store = Store::open(directory.path()).unwrap();
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+            drop(store);
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Store::open(&file.join("state")).unwrap_err().to_string();
+        assert!(
+            error.contains("file/state") && error.contains("state.directory"),
+            "{error}"
+        );
+    }
+}

@@ -1,9 +1,5 @@
 //! The real program between simulated devices and a real broker: one file per promise.
 
-#[allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests are tests; the lint only sees functions marked so"
-)]
 #[path = "../common/mod.rs"]
 mod common;
 

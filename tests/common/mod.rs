@@ -1,6 +1,6 @@
 //! What the tests share: a real broker, a proxy that can be cut, and a subscriber that remembers.
 // Each test is a crate of its own and uses a part of this only.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod forward_proxy;
 pub mod mosquitto;
@@ -89,10 +89,8 @@ impl Watcher {
 
     /// Waits until `condition` holds; panics with `what` when it never does.
     pub async fn until(&mut self, what: &str, condition: impl FnMut(&Seen) -> bool) -> Seen {
-        match timeout(PATIENCE, self.seen.wait_for(condition)).await {
-            Ok(Ok(seen)) => return seen.clone(),
-            Ok(Err(_)) => {}
-            Err(_) => {}
+        if let Ok(Ok(seen)) = timeout(PATIENCE, self.seen.wait_for(condition)).await {
+            return seen.clone();
         }
         let seen = self.seen.borrow();
         let some: Vec<_> = seen.topics.iter().take(40).collect();

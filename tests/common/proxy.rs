@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 /// What the proxy does with its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,23 +102,32 @@ async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<
     }
 }
 
+/// What has been read goes on after its delay, while more is read: a long way, not a narrow one.
 async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut mode: watch::Receiver<Mode>,
+    mode: watch::Receiver<Mode>,
 ) {
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = from.read(&mut buffer).await.unwrap_or(0);
-        let delay = mode.borrow().delay;
-        if !delay.is_zero() {
-            sleep(delay).await;
+    let (on_the_way, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
+    let delay = mode.clone();
+    let read = async move {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            let count = from.read(&mut buffer).await.unwrap_or(0);
+            let at = Instant::now() + delay.borrow().delay;
+            if count == 0 || on_the_way.send((at, buffer[..count].to_vec())).await.is_err() {
+                return;
+            }
         }
-        if mode.wait_for(|mode| !mode.holding).await.is_err()
-            || count == 0
-            || to.write_all(&buffer[..count]).await.is_err()
-        {
-            return;
+    };
+    let mut mode = mode;
+    let write = async move {
+        while let Some((at, bytes)) = arriving.recv().await {
+            sleep_until(at).await;
+            if mode.wait_for(|mode| !mode.holding).await.is_err() || to.write_all(&bytes).await.is_err() {
+                return;
+            }
         }
-    }
+    };
+    tokio::join!(read, write);
 }

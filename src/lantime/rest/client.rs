@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, Request, Response};
 
 use super::error::RestError;
 use crate::config::{Auth, Device, Proxy, Secret};
@@ -104,6 +104,8 @@ pub struct RestClient {
     timeout: Duration,
     auth: Auth,
     login: Login,
+    /// The request for the status as it was last sent: the next one is a copy.
+    status_request: Option<Request>,
 }
 
 /// What has been found out about how this device wants us to log in.
@@ -141,6 +143,7 @@ impl RestClient {
             } else {
                 Login::Basic
             },
+            status_request: None,
         }
     }
 
@@ -157,8 +160,13 @@ impl RestClient {
     /// With `auth = "auto"`: from now on logs in with a token, since this firmware has them.
     pub fn use_tokens(&mut self) {
         if self.auth == Auth::Auto && matches!(self.login, Login::Basic) {
-            self.login = Login::Token;
+            self.set_login(Login::Token);
         }
+    }
+
+    fn set_login(&mut self, login: Login) {
+        self.login = login;
+        self.status_request = None;
     }
 
     /// Asks for the status document. A token that is refused is renewed once.
@@ -191,30 +199,47 @@ impl RestClient {
         }
     }
 
-    async fn get_status(&self, paths: Paths<'_>) -> Result<Answer, RestError> {
+    async fn get_status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
         let started = Instant::now();
-        let url = format!("{}{}", self.url, paths.status);
-        let request = self.http.request(Method::GET, &url).timeout(self.timeout);
-        let request = match &self.login {
-            Login::Bearer(token) => request.header(AUTHORIZATION, bearer(token)),
-            Login::Basic | Login::Token => self.basic(request),
+        let prepared = self
+            .status_request
+            .take()
+            .filter(|request| request.url().path() == paths.status);
+        let request = match prepared {
+            Some(request) => request,
+            None => self.build(Method::GET, paths.status, Operation::Poll)?,
         };
-        let body = send(request, Operation::Poll, &url).await?;
+        self.status_request = request.try_clone();
+        let body = send(&self.http, request, Operation::Poll).await?;
         Ok(Answer {
             body,
             round_trip: started.elapsed(),
         })
     }
 
+    /// A request with the login that is in force.
+    fn build(&self, method: Method, path: &str, operation: Operation) -> Result<Request, RestError> {
+        let url = format!("{}{path}", self.url);
+        let request = self.http.request(method, &url).timeout(self.timeout);
+        let request = match &self.login {
+            Login::Bearer(token) if operation == Operation::Poll => {
+                request.header(AUTHORIZATION, bearer(token))
+            }
+            _ => request.basic_auth(&self.username, Some(self.password.expose())),
+        };
+        request
+            .build()
+            .map_err(|error| RestError::request(operation, &url, error))
+    }
+
     async fn renew_token(&mut self, paths: Paths<'_>) -> Result<(), RestError> {
-        let url = format!("{}{}", self.url, paths.token);
-        let request = self.basic(self.http.request(Method::PUT, &url).timeout(self.timeout));
-        let result = send(request, Operation::Token, &url)
-            .await
-            .and_then(|body| token(&body, &url, paths));
+        let request = self.build(Method::PUT, paths.token, Operation::Token)?;
+        let url = request.url().to_string();
+        let result = send(&self.http, request, Operation::Token).await;
+        let result = result.and_then(|body| token(&body, &url, paths));
         match result {
             Ok(token) => {
-                self.login = Login::Bearer(token);
+                self.set_login(Login::Bearer(token));
                 Ok(())
             }
             // With "auto" a device that has no tokens after all is asked with Basic; a refusal stays one.
@@ -224,7 +249,7 @@ impl RestClient {
                 Ok(())
             }
             Err(error) => {
-                self.login = Login::Token;
+                self.set_login(Login::Token);
                 Err(error)
             }
         }
@@ -233,14 +258,10 @@ impl RestClient {
     fn give_up_tokens(&mut self) {
         if self.auth == Auth::Auto {
             self.auth = Auth::Basic;
-            self.login = Login::Basic;
+            self.set_login(Login::Basic);
         } else {
-            self.login = Login::Token;
+            self.set_login(Login::Token);
         }
-    }
-
-    fn basic(&self, request: RequestBuilder) -> RequestBuilder {
-        request.basic_auth(&self.username, Some(self.password.expose()))
     }
 }
 
@@ -280,9 +301,11 @@ fn token(body: &[u8], url: &str, paths: Paths<'_>) -> Result<Secret, RestError> 
     Ok(Secret::new(token))
 }
 
-async fn send(request: RequestBuilder, operation: Operation, url: &str) -> Result<Bytes, RestError> {
-    let response = request
-        .send()
+async fn send(http: &reqwest::Client, request: Request, operation: Operation) -> Result<Bytes, RestError> {
+    let url = request.url().clone();
+    let url = url.as_str();
+    let response = http
+        .execute(request)
         .await
         .map_err(|error| RestError::request(operation, url, error))?;
     let status = response.status();

@@ -249,27 +249,29 @@ impl Profile {
 
 /// Which profile reads a device: one that is fixed, or one by the version that each answer states.
 #[derive(Debug, Clone)]
-pub struct Profiles(Vec<Arc<Profile>>);
+pub struct Profiles(Arc<[Profile]>);
 
 impl Profiles {
     /// All built-in profiles: the version in the answer decides.
     pub fn built_in() -> Profiles {
         let parse =
             |text: &&str| Profile::parse(text, "a built-in profile").expect("a test parses each of them");
-        Profiles(BUILT_IN.iter().map(parse).map(Arc::new).collect())
+        Profiles(BUILT_IN.iter().map(parse).collect())
     }
 
     /// This one, whatever the device says.
     pub fn fixed(profile: Profile) -> Profiles {
-        Profiles(vec![Arc::new(profile)])
+        Profiles(Arc::new([profile]))
     }
 
     /// The built-in profile of that name.
     pub fn named(name: &str) -> Option<Profiles> {
-        let Profiles(all) = Profiles::built_in();
-        all.into_iter()
+        let found = Profiles::built_in()
+            .0
+            .iter()
             .find(|profile| profile.name == name)
-            .map(|profile| Profiles(vec![profile]))
+            .cloned();
+        found.map(Profiles::fixed)
     }
 
     /// The names of the built-in profiles.
@@ -283,7 +285,7 @@ impl Profiles {
 
     /// The newest profile that begins at or below that major version. A version below all of them gets the
     /// oldest, and an unknown one the newest.
-    pub fn for_version(&self, major: Option<u32>) -> &Arc<Profile> {
+    pub fn for_version(&self, major: Option<u32>) -> &Profile {
         let Profiles(all) = self;
         let (first, last) = (all.first(), all.last());
         let chosen = match major {

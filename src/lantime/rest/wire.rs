@@ -115,18 +115,54 @@ pub struct Slot<'a> {
     /// "clk1", "io3"
     #[serde(borrow)]
     pub slot_id: Scalar<'a>,
-    /// The module, as sent; missing where none is fitted.
-    #[serde(borrow, deserialize_with = "raw")]
-    pub module: Option<&'a RawValue>,
+    /// The module; missing where none is fitted.
+    #[serde(borrow)]
+    pub module: Node<Members<'a>>,
 }
 
-/// A module, as far as every module is alike.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Module<'a> {
-    /// What the module says of itself; an empty power slot has none.
-    #[serde(borrow)]
-    pub info: Node<ModuleInfo<'a>>,
+/// An object whose members are kept as sent: what is read of a module depends on what it is.
+#[derive(Debug, Default)]
+pub struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// The member of that name.
+    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| *value)
+    }
+
+    /// The member of that name as an object; missing and other types as such.
+    pub fn object<T: Deserialize<'a>>(&self, name: &str) -> Result<Node<T>, serde_json::Error> {
+        self.get(name)
+            .map_or(Ok(Node::Missing), |value| serde_json::from_str(value.get()))
+    }
+
+    /// The scalar at a JSON pointer (RFC 6901) that starts at this object.
+    pub fn scalar_at(&self, pointer: &str) -> Option<Scalar<'a>> {
+        serde_json::from_str(self.pointer(pointer)?.get()).ok()
+    }
+
+    fn pointer(&self, pointer: &str) -> Option<&'a RawValue> {
+        let mut tokens = pointer
+            .split('/')
+            .skip(1)
+            .map(|token| token.replace("~1", "/").replace("~0", "~"));
+        let mut value = self.get(&tokens.next()?)?;
+        for token in tokens {
+            value = match value.get().as_bytes().first() {
+                Some(b'[') => {
+                    let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
+                    *items.get(token.parse::<usize>().ok()?)?
+                }
+                _ => serde_json::from_str::<Members<'_>>(value.get())
+                    .ok()?
+                    .get(&token)?,
+            };
+        }
+        Some(value)
+    }
 }
 
 /// `module.info`
@@ -142,21 +178,6 @@ pub struct ModuleInfo<'a> {
     /// "v2.08"
     #[serde(borrow)]
     pub software_revision: Scalar<'a>,
-}
-
-/// The module in a clock slot.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct ClockModule<'a> {
-    /// What the module says of itself.
-    #[serde(borrow)]
-    pub info: Node<ModuleInfo<'a>>,
-    /// Its synchronisation.
-    #[serde(borrow)]
-    pub sync_status: Node<SyncStatus<'a>>,
-    /// A GNSS receiver.
-    #[serde(borrow)]
-    pub grc: Node<Receiver<'a>>,
 }
 
 /// `module.sync-status`
@@ -224,6 +245,19 @@ pub enum Scalar<'a> {
     Bool(bool),
     /// Something else, named.
     Other(&'static str),
+}
+
+impl Scalar<'_> {
+    /// As text, whatever it is.
+    pub fn to_text(&self) -> Cow<'_, str> {
+        match self {
+            Scalar::Text(text) => Cow::Borrowed(text),
+            Scalar::Number(number) => Cow::Owned(number.to_string()),
+            Scalar::Bool(flag) => Cow::Borrowed(if *flag { "true" } else { "false" }),
+            Scalar::Other(kind) => Cow::Borrowed(kind),
+            Scalar::Missing => Cow::Borrowed(""),
+        }
+    }
 }
 
 /// An object that should be there.
@@ -420,9 +454,30 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     }
 }
 
-/// Keeps `null` apart from a missing key, which `Option` alone would not.
-fn raw<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&'a RawValue>::deserialize(deserializer).map(Some)
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    }
+}
+
+struct MembersVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for MembersVisitor<'a> {
+    type Value = Members<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(8);
+        while let Some((key, value)) = map.next_entry::<Scalar<'a>, &'a RawValue>()? {
+            if let Scalar::Text(key) = key {
+                members.push((key, value));
+            }
+        }
+        Ok(Members(members))
+    }
 }
 
 /// Reads an answer.
@@ -455,8 +510,25 @@ mod tests {
             slots.items[..],
             [Node::Other("null"), Node::Found(_), Node::Other("a list")]
         ));
-        assert_eq!(slots.items[1].found().unwrap().module.unwrap().get(), "null");
+        assert!(matches!(
+            slots.items[1].found().unwrap().module,
+            Node::Other("null")
+        ));
         assert!(matches!(data.rest_api, Node::Missing));
+    }
+
+    #[test]
+    fn a_pointer_finds_what_stands_there() {
+        let module: Members<'_> =
+            serde_json::from_str(r#"{"a":{"b/c":[1,{"d":"x"}],"e~":null},"n":7,"k\u0065y":true}"#).unwrap();
+        let at = |pointer| module.pointer(pointer).map(RawValue::get);
+        assert_eq!(at("/a/b~1c/1/d"), Some("\"x\""));
+        assert_eq!(at("/a/e~0"), Some("null"));
+        assert_eq!(at("/n"), Some("7"));
+        assert_eq!(at("/key"), Some("true"));
+        for nothing in ["", "/", "/a/b", "/a/b~1c/2", "/a/b~1c/x", "/n/x", "/a/e~0/x"] {
+            assert_eq!(at(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

@@ -45,8 +45,8 @@ pub struct BrokerStatus {
     pub connections: u64,
     /// Topics that are kept at the broker.
     pub topics: usize,
-    /// Messages that wait to be recorded, sent or acknowledged; without a connection none is counted as
-    /// waiting to be sent. Others are not woken for each of them, only when it becomes zero or is no longer.
+    /// Messages that wait to be recorded, sent or acknowledged; without a connection, all of them. Others are
+    /// not woken for each of them, only when it becomes zero or is no longer.
     pub pending: usize,
 }
 

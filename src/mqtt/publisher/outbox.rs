@@ -194,7 +194,12 @@ impl Outbox {
             return None;
         }
         entry.fatal += 1;
-        (entry.fatal == MAX_FATAL).then(|| flight.topic.clone())
+        if entry.fatal < MAX_FATAL {
+            return None;
+        }
+        self.suspects.clear();
+        self.careful = false;
+        Some(flight.topic.clone())
     }
 
     /// Queues a topic that may be sent. Without a connection there is no queue: the next one begins with everything.
@@ -338,9 +343,12 @@ impl Outbox {
             .is_some_and(|entry| entry.recorded != Recorded::No)
     }
 
-    /// Messages that wait to be recorded, sent or acknowledged; without a connection, to be recorded.
+    /// Messages that wait to be recorded, sent or acknowledged; without a connection, all of them.
     pub(super) fn pending(&self) -> usize {
-        self.unrecorded + self.queue.len() + self.in_transit()
+        match self.limits {
+            Some(_) => self.unrecorded + self.queue.len() + self.in_transit(),
+            None => self.entries.len(),
+        }
     }
 
     /// Topics with a payload, or whose clearing is not acknowledged yet.
@@ -361,3 +369,6 @@ fn packet_size(topic: &str, payload: &Bytes) -> usize {
     };
     1 + length_bytes + remaining
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The notification events of a status document.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::Reader;
+use crate::lantime::rest::wire::{self, Data, Node, Scalar};
+use crate::model::{EventName, EventState, EventType};
+
+impl Reader {
+    pub(super) fn events(&mut self, data: &Data<'_>) -> Arc<[EventState]> {
+        let Some(notification) = self.object(&data.notification, || "data.notification".to_owned()) else {
+            return Arc::default();
+        };
+        let list = self.list(&notification.events, "data.notification.events");
+        let mut events: Vec<EventState> = Vec::with_capacity(list.len());
+        for (index, event) in list.iter().enumerate() {
+            let Some(event) = self.event(index, event) else {
+                continue;
+            };
+            events.push(event);
+        }
+        events.into()
+    }
+
+    fn event(&mut self, index: usize, event: &Node<wire::Event<'_>>) -> Option<EventState> {
+        let place = |key: &str| format!("data.notification.events[{index}]{key}");
+        let event = self.object(event, || place(""))?;
+        let spelling = self.text(&event.object_id, || place(".object-id"))?;
+        let Some(name) = EventName::canonical(spelling) else {
+            self.note(|| format!("{} is no usable name", place(".object-id")));
+            return None;
+        };
+        let name_on_device = (name.as_str() != spelling).then(|| spelling.into());
+        let kind = self
+            .text(&event.kind, || place(".type"))
+            .map_or(EventType::Unknown, EventType::from_name);
+        let triggered = match &event.triggered {
+            Scalar::Number(number) if *number == 0.0 => Some(false),
+            Scalar::Number(number) if *number == 1.0 => Some(true),
+            Scalar::Bool(flag) => Some(*flag),
+            _ => {
+                self.note(|| format!("{} is neither 0 nor 1", place(".triggered")));
+                None
+            }
+        };
+        let last = self.text(&event.last_triggered, || place(".last-triggered"));
+        let last_triggered = match last {
+            None | Some("never") => None,
+            Some(text) => {
+                let time = time_in_utc(text);
+                if time.is_none() {
+                    self.note(|| format!("{} is no time", place(".last-triggered")));
+                }
+                time
+            }
+        };
+        Some(EventState {
+            name,
+            name_on_device,
+            triggered,
+            kind,
+            last_triggered,
+        })
+    }
+}
+
+/// A device writes times in UTC and without a zone.
+fn time_in_utc(text: &str) -> Option<Timestamp> {
+    let time: DateTime = text.parse().ok()?;
+    time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}

@@ -1,0 +1,388 @@
+//! Every payload, word for word.
+
+use super::*;
+use crate::model::{
+    Availability, ErrorKind, ErrorReport, EventName, EventType, Operation, Position, Provenance, SlotId,
+    SlotState, Status, Wiring, WiringSource, http_stats::RoundTrip,
+};
+
+const AT: &str = "2026-02-10T09:45:48.000Z";
+
+fn at() -> Timestamp {
+    AT.parse().unwrap()
+}
+
+fn payloads(layout: Layout) -> Payloads {
+    Payloads::new(Topics::new("lantime", DeviceId::new("b1").unwrap()), layout)
+}
+
+fn device() -> DeviceId {
+    DeviceId::new("m1").unwrap()
+}
+
+fn slot() -> SlotId {
+    SlotId::new("io3").unwrap()
+}
+
+fn text(payload: Option<Bytes>) -> Option<String> {
+    payload.map(|payload| String::from_utf8(payload.to_vec()).unwrap())
+}
+
+/// The one message of the JSON layout, without the prefix.
+fn json(change: &Change) -> (String, Option<String>) {
+    let [message] = &payloads(Layout::Json).change(&device(), change)[..] else {
+        panic!("one topic in the JSON layout");
+    };
+    let topic = message.topic.strip_prefix("lantime/m1/").unwrap();
+    (topic.to_owned(), text(message.payload.clone()))
+}
+
+/// The topics of the scalar layout below `below`, with what they hold.
+fn scalar(change: &Change, below: &str) -> Vec<(String, Option<String>)> {
+    let below = format!("lantime/m1/{below}/");
+    let messages = payloads(Layout::Scalar).change(&device(), change);
+    let field = |message: Message| {
+        let field = message
+            .topic
+            .strip_prefix(&below)
+            .unwrap_or_else(|| panic!("{}", message.topic));
+        (field.to_owned(), text(message.payload))
+    };
+    messages.into_iter().map(field).collect()
+}
+
+fn fields(expected: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
+    expected
+        .iter()
+        .map(|(field, text)| ((*field).to_owned(), text.map(str::to_owned)))
+        .collect()
+}
+
+fn relay(position: Position, cause: Option<&str>, last: Option<Position>) -> RelayState {
+    RelayState {
+        position,
+        driven_by: Some(Signal::Clk1),
+        cause: cause.map(str::to_owned),
+        provenance: Provenance::Derived,
+        since: at(),
+        last: last.map(|position| (position, at())),
+    }
+}
+
+fn relay_change(new: Option<RelayState>) -> Change {
+    Change::Relay {
+        slot: slot(),
+        relay: Relay::A,
+        old: None,
+        new: new.map(Box::new),
+    }
+}
+
+fn signal(status: Status, detail: Vec<(&'static str, Detail)>, last: Option<Status>) -> SignalState {
+    SignalState {
+        status,
+        provenance: Provenance::Reported,
+        since: at(),
+        detail,
+        last: last.map(|status| (status, at())),
+    }
+}
+
+fn signal_change(old: Option<SignalState>, new: Option<SignalState>) -> Change {
+    Change::Signal {
+        slot: slot(),
+        signal: Signal::Clk1,
+        old: old.map(Box::new),
+        new: new.map(Box::new),
+    }
+}
+
+#[track_caller]
+fn golden(change: &Change, topic: &str, payload: Option<&str>) {
+    assert_eq!(json(change), (topic.to_owned(), payload.map(str::to_owned)));
+}
+
+#[test]
+fn states_are_one_word_in_every_layout() {
+    let offline = Change::Availability(Availability::Offline);
+    golden(&offline, "state", Some("offline"));
+    golden(
+        &Change::SlotState(slot(), Some(SlotState::Mismatch)),
+        "io3/state",
+        Some("mismatch"),
+    );
+    golden(&Change::SlotState(slot(), None), "io3/state", None);
+    for layout in [Layout::Json, Layout::Scalar, Layout::Both] {
+        let messages = payloads(layout).change(&device(), &offline);
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].topic, "lantime/m1/state");
+    }
+}
+
+#[test]
+fn the_bridge() {
+    let payloads = payloads(Layout::Json);
+    let info = BridgeInfo {
+        started_at: at(),
+        devices: 3,
+        mqtt_version: MqttVersion::V311,
+        capabilities: vec!["rest".to_owned()],
+    };
+    let [message] = &payloads.bridge_info(&info)[..] else {
+        panic!("one topic")
+    };
+    assert_eq!(message.topic, "lantime/bridge/b1/info");
+    let expected = format!(
+        r#"{{"version":"{}","started_at":"{AT}","devices":3,"mqtt_version":"3.1.1","capabilities":["rest"]}}"#,
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(text(message.payload.clone()), Some(expected));
+    assert_eq!(text(payloads.bridge_online().payload).as_deref(), Some("online"));
+    assert_eq!(payloads.bridge_offline().topic, "lantime/bridge/b1/state");
+    assert_eq!(
+        text(payloads.bridge_offline().payload).as_deref(),
+        Some("offline")
+    );
+}
+
+#[test]
+fn identity() {
+    let identity = Identity {
+        model: Some("M3000".into()),
+        serial_number: Some("030".into()),
+        hostname: None,
+        firmware: Some("fw_7.06".into()),
+        api_version: Some("10.21.016".into()),
+        profile: "v10".into(),
+        web_interface: "https://10.0.0.7".into(),
+    };
+    let change = Change::Identity(Box::new(identity));
+    let expected = r#"{"model":"M3000","serial_number":"030","firmware":"fw_7.06","api_version":"10.21.016","profile":"v10","web_interface":"https://10.0.0.7"}"#;
+    golden(&change, "info", Some(expected));
+    assert!(scalar(&change, "info").contains(&("hostname".to_owned(), None)));
+}
+
+#[test]
+fn problem() {
+    let error = ErrorReport {
+        kind: ErrorKind::HttpStatus,
+        message: "503".to_owned(),
+        remedy: "wait".to_owned(),
+        http_status: Some(503),
+        url: Some("https://h/api".to_owned()),
+        body: None,
+    };
+    let (operation, first_at) = (Operation::Poll, at());
+    let problem = Problem {
+        operation,
+        error,
+        first_at,
+    };
+    let change = Change::Problem(Some(Box::new(problem)));
+    let expected = format!(
+        r#"{{"operation":"poll","error":{{"kind":"http-status","message":"503","remedy":"wait","http_status":503,"url":"https://h/api"}},"first_at":"{AT}"}}"#
+    );
+    golden(&change, "error", Some(&expected));
+    golden(&Change::Problem(None), "error", None);
+    let names = |change| -> Vec<String> {
+        scalar(&change, "error")
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
+    };
+    assert_eq!(
+        names(change),
+        names(Change::Problem(None)),
+        "a clearing reaches every field"
+    );
+    assert!(
+        scalar(&Change::Problem(None), "error")
+            .iter()
+            .all(|(_, text)| text.is_none())
+    );
+}
+
+#[test]
+fn event() {
+    let name = EventName::canonical("ntp-sync").unwrap();
+    let event = EventState {
+        name: name.clone(),
+        name_on_device: None,
+        triggered: Some(true),
+        kind: EventType::Error,
+        last_triggered: Some(at()),
+    };
+    let change = Change::Event(name, Some(Box::new(event)));
+    let expected =
+        format!(r#"{{"triggered":true,"type":"error","last_triggered":"{AT}","clears":["ntp-not-sync"]}}"#);
+    golden(&change, "event/ntp-sync", Some(&expected));
+
+    let name = EventName::canonical("leapsecond-announced").unwrap();
+    let event = EventState {
+        name: name.clone(),
+        name_on_device: Some("leapsecond-announced".into()),
+        triggered: None,
+        kind: EventType::Unknown,
+        last_triggered: None,
+    };
+    let change = Change::Event(name.clone(), Some(Box::new(event)));
+    let expected = r#"{"triggered":"unknown","type":"unknown","name_on_device":"leapsecond-announced"}"#;
+    golden(&change, "event/leap-second-announced", Some(expected));
+    golden(&Change::Event(name, None), "event/leap-second-announced", None);
+}
+
+#[test]
+fn slot_info() {
+    let module = ModuleInfo {
+        model: "rel1000".into(),
+        serial_number: Some("031".into()),
+        software_revision: Some("2.1".into()),
+    };
+    let wiring = Wiring {
+        a: Signal::Clk1,
+        b: Signal::Clk2,
+        c: Signal::Rsc,
+    };
+    let info = |module, wiring| Change::SlotInfo(slot(), Some(Box::new(SlotInfo { module, wiring })));
+    let whole = info(Some(module), Some((wiring, WiringSource::Assumed)));
+    let expected = r#"{"model":"rel1000","serial_number":"031","software_revision":"2.1","wiring":{"a":"clk1","b":"clk2","c":"rsc"},"wiring_source":"assumed"}"#;
+    golden(&whole, "io3/info", Some(expected));
+    golden(&info(None, None), "io3/info", Some("{}"));
+    golden(&Change::SlotInfo(slot(), None), "io3/info", None);
+    assert_eq!(
+        scalar(&whole, "io3/info"),
+        fields(&[
+            ("model", Some("rel1000")),
+            ("serial_number", Some("031")),
+            ("software_revision", Some("2.1")),
+            ("wiring/a", Some("clk1")),
+            ("wiring/b", Some("clk2")),
+            ("wiring/c", Some("rsc")),
+            ("wiring_source", Some("assumed")),
+        ])
+    );
+}
+
+#[test]
+fn relays() {
+    let fault = relay_change(Some(relay(Position::Nc, Some("clock-not-sync"), None)));
+    let expected = format!(
+        r#"{{"position":"NC","fault":true,"driven_by":"clk1","cause":"clock-not-sync","provenance":"derived","since":"{AT}"}}"#
+    );
+    golden(&fault, "io3/relay/a", Some(&expected));
+    let away = relay_change(Some(relay(Position::Unknown, None, Some(Position::No))));
+    let expected = format!(
+        r#"{{"position":"unknown","fault":"unknown","driven_by":"clk1","provenance":"derived","since":"{AT}","last":{{"position":"NO","at":"{AT}"}}}}"#
+    );
+    golden(&away, "io3/relay/a", Some(&expected));
+    golden(&relay_change(None), "io3/relay/a", None);
+    assert_eq!(
+        scalar(&fault, "io3/relay/a"),
+        fields(&[
+            ("position", Some("NC")),
+            ("fault", Some("true")),
+            ("driven_by", Some("clk1")),
+            ("cause", Some("clock-not-sync")),
+            ("provenance", Some("derived")),
+            ("since", Some(AT)),
+            ("last/position", None),
+            ("last/at", None),
+        ])
+    );
+    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 8);
+}
+
+#[test]
+fn signals() {
+    let detail = vec![
+        ("clock", Detail::Text("gps".into())),
+        ("selected", Detail::Flag(true)),
+    ];
+    let ok = signal(Status::Ok, detail, None);
+    let expected = format!(
+        r#"{{"status":"ok","provenance":"reported","since":"{AT}","detail":{{"clock":"gps","selected":true}}}}"#
+    );
+    golden(
+        &signal_change(None, Some(ok.clone())),
+        "io3/signal/clk1",
+        Some(&expected),
+    );
+    let away = signal(Status::Unknown, vec![], Some(Status::Ok));
+    let expected = format!(
+        r#"{{"status":"unknown","provenance":"reported","since":"{AT}","last":{{"status":"ok","at":"{AT}"}}}}"#
+    );
+    let change = signal_change(Some(ok.clone()), Some(away));
+    golden(&change, "io3/signal/clk1", Some(&expected));
+    // What the device no longer tells is cleared.
+    let cleared = scalar(&change, "io3/signal/clk1");
+    assert!(
+        cleared.contains(&("detail/clock".to_owned(), None)),
+        "{cleared:?}"
+    );
+    let gone = scalar(&signal_change(Some(ok), None), "io3/signal/clk1");
+    assert!(
+        gone.len() == 7 && gone.iter().all(|(_, text)| text.is_none()),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn http_stats() {
+    let round_trip = RoundTrip {
+        last: 9.5,
+        mean: 10.123_456,
+        p50: 9.0,
+        p95: 20.0,
+        p99: 30.25,
+        max: 31.0,
+    };
+    let mut summary = HttpSummary {
+        polls: 12,
+        failures: 2,
+        last_success: Some(at()),
+        round_trip: Some(round_trip),
+    };
+    let [message] = &payloads(Layout::Json).http_stats(&device(), &summary)[..] else {
+        panic!("one topic")
+    };
+    assert_eq!(message.topic, "lantime/m1/http/stats");
+    let expected = format!(
+        r#"{{"polls":12,"failures":2,"rtt_ms":{{"last":9.5,"mean":10.123,"p50":9.0,"p95":20.0,"p99":30.25,"max":31.0}},"last_success":"{AT}"}}"#
+    );
+    assert_eq!(text(message.payload.clone()), Some(expected));
+    (summary.round_trip, summary.last_success) = (None, None);
+    let [message] = &payloads(Layout::Json).http_stats(&device(), &summary)[..] else {
+        panic!("one topic")
+    };
+    assert_eq!(
+        text(message.payload.clone()).as_deref(),
+        Some(r#"{"polls":12,"failures":2}"#)
+    );
+}
+
+#[test]
+fn both_layouts_are_the_sum_of_the_two() {
+    let change = relay_change(Some(relay(Position::No, None, None)));
+    let of = |layout| payloads(layout).change(&device(), &change);
+    let sum: Vec<_> = of(Layout::Scalar).into_iter().chain(of(Layout::Json)).collect();
+    assert_eq!(of(Layout::Both), sum);
+    // And every topic of it is one of this layout by its parse.
+    for layout in [Layout::Json, Layout::Scalar, Layout::Both] {
+        for message in of(layout) {
+            let payloads = payloads(layout);
+            let (topic, field) = payloads.topics().parse(&message.topic).unwrap();
+            assert!(payloads.publishes(&topic, field.is_some()), "{}", message.topic);
+        }
+    }
+}
+
+#[test]
+fn an_empty_text_cannot_be_a_scalar() {
+    let identity = Identity {
+        hostname: Some("".into()),
+        ..Identity::default()
+    };
+    let change = Change::Identity(Box::new(identity));
+    assert!(scalar(&change, "info").contains(&("hostname".to_owned(), None)));
+    assert!(json(&change).1.unwrap().contains(r#""hostname":"""#));
+}

@@ -1,0 +1,319 @@
+//! The outbox against a broker and a store that fail at any moment.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn limits(receive_maximum: u16, maximum_packet_size: Option<u32>) -> Limits {
+    Limits {
+        receive_maximum,
+        maximum_packet_size,
+        keep_alive: Duration::from_secs(5),
+    }
+}
+
+fn payload(text: &str) -> Option<Bytes> {
+    Some(Bytes::copy_from_slice(text.as_bytes()))
+}
+
+/// An outbox whose topics are all recorded at once.
+fn outbox(topics: &[&str]) -> Outbox {
+    let mut outbox = Outbox::default();
+    for topic in topics {
+        outbox.set(topic, payload("1"));
+    }
+    record(&mut outbox);
+    outbox
+}
+
+fn record(outbox: &mut Outbox) {
+    if let Some(batch) = outbox.take_batch() {
+        outbox.recorded(batch, true);
+    }
+}
+
+/// What goes out now, with the packet ids that follow `pkid`.
+fn sent(outbox: &mut Outbox, mut pkid: u16) -> Vec<String> {
+    let mut topics = Vec::new();
+    while let Some(Next::Send(topic, _)) = outbox.next() {
+        pkid += 1;
+        outbox.sent(pkid);
+        topics.push(topic.to_string());
+    }
+    topics
+}
+
+#[test]
+fn the_window_is_never_above_the_brokers() {
+    let mut outbox = outbox(&["a", "b", "c", "d"]);
+    outbox.connected(limits(2, None), &["c".to_owned()]);
+    assert_eq!(sent(&mut outbox, 0), ["c", "a"]);
+    outbox.acked(1, false);
+    assert_eq!(sent(&mut outbox, 2), ["b"]);
+}
+
+#[test]
+fn a_topic_waits_for_the_list_and_is_queued_once() {
+    let mut outbox = Outbox::default();
+    outbox.connected(limits(9, None), &[]);
+    outbox.set("a", payload("1"));
+    assert_eq!(sent(&mut outbox, 0), Vec::<String>::new());
+    assert_eq!((outbox.pending(), outbox.is_released("a")), (1, false));
+    let batch = outbox.take_batch().unwrap();
+    outbox.set("a", payload("2"));
+    outbox.recorded(batch, true);
+    outbox.set("a", payload("3"));
+    assert_eq!(sent(&mut outbox, 0), ["a"]);
+    assert!(!outbox.set("a", payload("3")), "no change");
+    assert_eq!(outbox.pending(), 1);
+    outbox.acked(1, false);
+    assert_eq!(outbox.pending(), 0);
+}
+
+#[test]
+fn a_store_that_fails_holds_nothing_up() {
+    let mut outbox = Outbox::default();
+    outbox.connected(limits(9, None), &[]);
+    outbox.set("a", payload("1"));
+    let batch = outbox.take_batch().unwrap();
+    outbox.recorded(batch, false);
+    assert_eq!(sent(&mut outbox, 0), ["a"]);
+    outbox.set("b", payload("1"));
+    outbox.release_unrecorded();
+    assert_eq!(sent(&mut outbox, 1), ["b"]);
+    let again = outbox.take_batch().unwrap();
+    assert_eq!(again.add, ["a".into(), "b".into()] as [Topic; 2], "tried again");
+}
+
+#[test]
+fn what_was_never_published_needs_no_clearing() {
+    let mut outbox = outbox(&[]);
+    outbox.connected(limits(9, None), &[]);
+    assert!(!outbox.set("a", None));
+    assert_eq!((outbox.len(), outbox.pending()), (0, 0));
+}
+
+#[test]
+fn a_clearing_is_forgotten_only_once_acknowledged() {
+    let mut outbox = outbox(&["a"]);
+    outbox.connected(limits(9, None), &[]);
+    sent(&mut outbox, 0);
+    outbox.acked(1, false);
+    outbox.set("a", None);
+    assert_eq!(sent(&mut outbox, 1), ["a"]);
+    outbox.disconnected(true);
+    outbox.connected(limits(9, None), &[]);
+    assert_eq!(sent(&mut outbox, 0), ["a"], "cleared again");
+    outbox.acked(1, true);
+    assert_eq!(outbox.len(), 1, "refused: not cleared");
+    outbox.disconnected(true);
+    outbox.connected(limits(9, None), &[]);
+    sent(&mut outbox, 0);
+    outbox.acked(1, false);
+    assert_eq!(outbox.len(), 0);
+    assert_eq!(outbox.take_batch().unwrap().remove, ["a".into()] as [Topic; 1]);
+}
+
+#[test]
+fn an_acknowledgement_of_the_past_forgets_nothing() {
+    let mut outbox = outbox(&["a"]);
+    outbox.connected(limits(9, None), &[]);
+    sent(&mut outbox, 0);
+    outbox.set("a", None);
+    sent(&mut outbox, 1);
+    outbox.set("a", payload("2"));
+    outbox.acked(1, false);
+    outbox.acked(2, false);
+    assert_eq!(outbox.len(), 1);
+    assert_eq!(sent(&mut outbox, 2), ["a"]);
+}
+
+#[test]
+fn what_is_too_large_is_said_and_not_sent() {
+    let mut outbox = outbox(&["aa"]);
+    let size = packet_size("aa", &payload("1").unwrap());
+    outbox.connected(limits(9, Some(size as u32 - 1)), &[]);
+    assert!(matches!(outbox.next(), Some(Next::TooLarge { bytes, .. }) if bytes == size));
+    assert_eq!(outbox.next(), None);
+    outbox.disconnected(true);
+    outbox.connected(limits(9, Some(size as u32)), &[]);
+    assert_eq!(sent(&mut outbox, 0), ["aa"]);
+}
+
+#[test]
+fn remembered_topics_are_kept_until_told_otherwise() {
+    let mut outbox = Outbox::default();
+    for topic in ["p/d/a", "p/d/b", "p/dd/a"] {
+        outbox.remember(topic.to_owned());
+    }
+    outbox.connected(limits(9, None), &[]);
+    assert_eq!(outbox.next(), None);
+    outbox.set("p/d/a", payload("1"));
+    outbox.clear_remembered("p/d/");
+    assert_eq!(sent(&mut outbox, 0), ["p/d/a", "p/d/b"]);
+    assert_eq!(outbox.take_batch(), None, "all of them are in the list already");
+}
+
+#[test]
+fn a_message_that_ends_connections_is_found_and_given_up() {
+    let mut outbox = outbox(&["a", "bad", "c", "d"]);
+    let mut given_up = None;
+    let mut connections = 0;
+    while given_up.is_none() {
+        connections += 1;
+        assert!(connections < 10, "it would go on for ever");
+        outbox.connected(limits(9, None), &["a".to_owned()]);
+        let mut pkid = 0;
+        // The broker acknowledges all but the bad one, and its end takes late acknowledgements along.
+        'connection: loop {
+            let mut on_their_way = Vec::new();
+            while let Some(Next::Send(topic, _)) = outbox.next() {
+                pkid += 1;
+                outbox.sent(pkid);
+                on_their_way.push((pkid, topic));
+            }
+            assert!(!on_their_way.is_empty(), "the bad one is still to come");
+            if on_their_way.iter().any(|(_, topic)| &**topic == "bad") {
+                break 'connection;
+            }
+            for (pkid, _) in on_their_way {
+                outbox.acked(pkid, false);
+            }
+        }
+        given_up = outbox.disconnected(true);
+    }
+    assert_eq!((given_up.as_deref(), connections), (Some("bad"), 4));
+    outbox.connected(limits(9, None), &[]);
+    assert_eq!(sent(&mut outbox, 0), ["a", "c", "d"]);
+    outbox.set("bad", payload("good"));
+    assert_eq!(sent(&mut outbox, 3), ["bad"], "a change is another chance");
+}
+
+/// What may happen.
+#[derive(Debug, Clone)]
+enum Step {
+    Set(usize, Option<u8>),
+    Connect(u16),
+    /// Acknowledgements that had not come yet are lost.
+    Disconnect,
+    /// The broker takes so many messages and acknowledges them.
+    Broker(usize),
+    /// A transaction of the list is done, or fails.
+    Store(bool),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..12_usize, prop::option::of(0..3_u8)).prop_map(|(n, value)| Step::Set(n, value)),
+        1 => (1..5_u16).prop_map(Step::Connect),
+        1 => Just(Step::Disconnect),
+        4 => (1..6_usize).prop_map(Step::Broker),
+        2 => prop::bool::weighted(0.8).prop_map(Step::Store),
+    ]
+}
+
+/// A broker with what it has retained, and the durable list.
+#[derive(Default)]
+struct World {
+    outbox: Outbox,
+    retained: BTreeMap<String, Bytes>,
+    list: BTreeSet<String>,
+    wanted: BTreeMap<String, Bytes>,
+    on_their_way: VecDeque<(u16, Topic, Bytes)>,
+    pkid: u16,
+    connected: bool,
+    store_failed: bool,
+}
+
+impl World {
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Set(n, value) => {
+                let topic = format!("t{n}");
+                let payload = value.map(|value| Bytes::from(vec![b'0' + value]));
+                match payload.clone() {
+                    Some(payload) => self.wanted.insert(topic.clone(), payload),
+                    None => self.wanted.remove(&topic),
+                };
+                self.outbox.set(&topic, payload);
+            }
+            Step::Connect(window) if !self.connected => {
+                self.connected = true;
+                self.outbox.connected(limits(window, None), &[]);
+            }
+            Step::Disconnect if self.connected => {
+                self.connected = false;
+                // What the network still carries may arrive or not: here, all of it does.
+                for (_, topic, payload) in std::mem::take(&mut self.on_their_way) {
+                    self.retain(&topic, payload);
+                }
+                self.outbox.disconnected(false);
+            }
+            Step::Connect(_) | Step::Disconnect => {}
+            Step::Broker(count) => self.take(count),
+            Step::Store(works) => {
+                if let Some(batch) = self.outbox.take_batch() {
+                    self.store_failed |= !works;
+                    if works {
+                        self.list
+                            .retain(|topic| !batch.remove.iter().any(|gone| **gone == **topic));
+                        self.list.extend(batch.add.iter().map(|topic| topic.to_string()));
+                    }
+                    self.outbox.recorded(batch, works);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, count: usize) {
+        while let Some(next) = self.outbox.next() {
+            let Next::Send(topic, payload) = next else {
+                continue;
+            };
+            self.pkid = self.pkid % 1000 + 1;
+            self.outbox.sent(self.pkid);
+            self.on_their_way.push_back((self.pkid, topic, payload));
+        }
+        for _ in 0..count {
+            let Some((pkid, topic, payload)) = self.on_their_way.pop_front() else {
+                return;
+            };
+            self.retain(&topic, payload);
+            self.outbox.acked(pkid, false);
+        }
+    }
+
+    fn retain(&mut self, topic: &str, payload: Bytes) {
+        if payload.is_empty() {
+            self.retained.remove(topic);
+        } else {
+            self.retained.insert(topic.to_owned(), payload);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn in_the_end_the_broker_has_what_is_wanted(steps in prop::collection::vec(any_step(), 0..120)) {
+        let mut world = World::default();
+        for step in steps {
+            world.step(step);
+            if !world.store_failed {
+                prop_assert!(world.retained.keys().all(|topic| world.list.contains(topic)), "unknown to the list");
+            }
+        }
+        world.step(Step::Connect(3));
+        for _ in 0..200 {
+            world.step(Step::Store(true));
+            world.step(Step::Broker(3));
+        }
+        world.step(Step::Store(true));
+        prop_assert_eq!(world.outbox.pending(), 0);
+        prop_assert_eq!(&world.retained, &world.wanted);
+        prop_assert!(world.list.iter().eq(world.wanted.keys()), "{:?}", world.list);
+        prop_assert_eq!(world.outbox.len(), world.wanted.len());
+    }
+}

@@ -1,0 +1,19 @@
+//! Whatever a device or a user writes, reading it does not panic, and one odd value costs one field.
+
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::FileFailurePersistence;
+
+mod any;
+mod input;
+mod odd_value;
+mod poll;
+mod position;
+mod profile;
+
+/// Seeds that failed are kept beside the file of their test, and come first from then on.
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}

@@ -1,0 +1,190 @@
+//! A document recorded from a device, read with a relay module put into one of its free slots.
+//!
+//! Recordings are not part of this repository. Where none lies beside it, these tests only say so.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use lantime2mqtt::lantime::rest::{Profiles, status};
+use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};
+use lantime2mqtt::model::{
+    EventName, EventState, Position, Provenance, Relay, Signal, SlotState, SlotView, Snapshot, Status,
+};
+use serde_json::{Value, json};
+
+const RECORDING: &str = "../shared/device/recordings/m300-api-10.21.016.json";
+
+/// The recorded document, if it is there.
+fn recording() -> Option<Value> {
+    static DOCUMENT: LazyLock<Option<Value>> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDING);
+        if !path.exists() {
+            // Not eprintln, which the test harness keeps to itself while all is well.
+            let _ = writeln!(std::io::stderr(), "not there, so not tested: {}", path.display());
+            return None;
+        }
+        let text = std::fs::read(&path).expect("a file that exists can be read");
+        Some(serde_json::from_slice(&text).expect("a recording is JSON"))
+    });
+    DOCUMENT.clone()
+}
+
+/// Puts a relay module into the free slot `int1`. How a real one looks is not known: this is what the
+/// built-in profile assumes.
+fn fit_relay_module(document: &mut Value, relays: Value) {
+    let slots = document["data"]["chassis0"]["slots"].as_array_mut();
+    let slot = slots
+        .expect("slots are a list")
+        .iter_mut()
+        .find(|slot| slot["slot-id"] == "int1")
+        .expect("the recorded chassis has a slot int1");
+    assert!(slot.get("module").is_none(), "int1 is free");
+    let info =
+        json!({ "model": "rel1000", "serial-number": "990001          ", "software-revision": "v1.00" });
+    slot["module"] = json!({ "info": info });
+    if !relays.is_null() {
+        slot["module"]["relays"] = relays;
+    }
+}
+
+fn read(document: &Value) -> Snapshot {
+    let body = document.to_string();
+    let reading = status::read(body.as_bytes(), &Profiles::built_in(), "https://lantime.example");
+    reading.expect("a recording is a status document").snapshot
+}
+
+/// The slot of the relay module as the bridge would publish it.
+fn int1(snapshot: &Snapshot) -> SlotView {
+    let chassis = snapshot.chassis_kind();
+    let now = Timestamp::UNIX_EPOCH;
+    let mut views = slots(
+        snapshot,
+        chassis,
+        &Slots::Auto,
+        &RelayEvents::new(),
+        &BTreeMap::new(),
+        now,
+    );
+    let (id, view) = views.pop_first().expect("the relay module's slot is found");
+    assert_eq!((id.as_str(), views.len()), ("int1", 0));
+    view
+}
+
+fn position(view: &SlotView, relay: Relay) -> (Position, Provenance, Option<Signal>) {
+    let state = &view.relays[&relay];
+    (state.position, state.provenance, state.driven_by)
+}
+
+#[test]
+fn positions_that_the_device_does_not_report_are_derived() {
+    let Some(mut document) = recording() else { return };
+    fit_relay_module(&mut document, Value::Null);
+    let snapshot = read(&document);
+    assert_eq!(snapshot.notes, [""; 0]);
+    let view = int1(&snapshot);
+    assert_eq!(view.state, SlotState::Online);
+    let clock = &view.signals[&Signal::Clk1];
+    assert_eq!(
+        (clock.status, clock.provenance),
+        (Status::Ok, Provenance::Reported)
+    );
+    let unknown = (Position::Unknown, Provenance::Unknown);
+    for (relay, expected) in [
+        (Relay::A, (Position::No, Provenance::Derived, Some(Signal::Clk1))),
+        (Relay::B, (unknown.0, unknown.1, Some(Signal::Pps))),
+        (Relay::C, (unknown.0, unknown.1, Some(Signal::TenMhz))),
+    ] {
+        assert_eq!(position(&view, relay), expected, "relay {relay}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_not_synchronous_brings_relay_a_down() {
+    let Some(mut document) = recording() else { return };
+    fit_relay_module(&mut document, Value::Null);
+    let slots = document["data"]["chassis0"]["slots"].as_array_mut();
+    let mut clocks = slots.expect("slots are a list").iter_mut();
+    let clock = clocks
+        .find(|slot| slot["slot-id"] == "clk1")
+        .expect("clk1 is there");
+    clock["module"]["sync-status"]["clock-status"]["clock"] = json!("not-synchronized");
+    let view = int1(&read(&document));
+    assert_eq!(
+        position(&view, Relay::A),
+        (Position::Nc, Provenance::Derived, Some(Signal::Clk1))
+    );
+    assert_eq!(view.relays[&Relay::A].cause.as_deref(), Some("clock-not-sync"));
+}
+
+#[test]
+fn reported_positions_are_taken_as_reported() {
+    let Some(mut document) = recording() else { return };
+    let relays = json!({
+        "relay-a": { "state": "nc" }, "relay-b": { "state": "no" }, "relay-c": { "state": "no" },
+    });
+    fit_relay_module(&mut document, relays);
+    let snapshot = read(&document);
+    assert_eq!(snapshot.notes, [""; 0]);
+    let view = int1(&snapshot);
+    for (relay, expected) in [
+        // The clock is well: the device knows better, and why the relay fell nobody can tell.
+        (Relay::A, (Position::Nc, Provenance::Reported, Some(Signal::Clk1))),
+        (Relay::B, (Position::No, Provenance::Reported, Some(Signal::Pps))),
+        (
+            Relay::C,
+            (Position::No, Provenance::Reported, Some(Signal::TenMhz)),
+        ),
+    ] {
+        assert_eq!(position(&view, relay), expected, "relay {relay}");
+    }
+    assert_eq!(view.relays[&Relay::A].cause.as_deref(), Some("unknown"));
+}
+
+#[test]
+fn every_event_has_its_canonical_name() {
+    let Some(document) = recording() else { return };
+    let snapshot = read(&document);
+    assert_eq!(snapshot.notes, [""; 0]);
+    assert_eq!(snapshot.events.len(), 28);
+    let recorded = document["data"]["notification"]["events"].as_array();
+    for (event, recorded) in snapshot.events.iter().zip(recorded.expect("events are a list")) {
+        let spelling = recorded["object-id"].as_str().expect("an event has a name");
+        let (name, spelled_differently) = match spelling {
+            "faillock:-user-banned" => ("faillock-user-banned", true),
+            same => (same, false),
+        };
+        assert_eq!(event.name.as_str(), name);
+        assert_eq!(event.name_on_device.is_some(), spelled_differently, "{name}");
+        assert_eq!(event.kind.as_str(), recorded["type"], "{name}");
+        assert_eq!(
+            event.triggered.map(u8::from),
+            Some(u8::from(recorded["triggered"] == 1))
+        );
+        assert_eq!(
+            event.last_triggered.is_none(),
+            recorded["last-triggered"] == "never"
+        );
+    }
+}
+
+#[test]
+fn what_the_device_says_of_itself_is_read() {
+    let Some(document) = recording() else { return };
+    let Snapshot { identity, events, .. } = read(&document);
+    assert_eq!(identity.model.as_deref(), Some("M300"));
+    assert_eq!(identity.firmware.as_deref(), Some("fw_7.06.014-light"));
+    assert_eq!(identity.api_version.as_deref(), Some("10.21.016"));
+    assert_eq!(identity.profile, "api-10");
+    let time = |name| {
+        let name = EventName::canonical(name).expect("a name of the catalogue");
+        let event: &EventState = events
+            .iter()
+            .find(|event| event.name == name)
+            .expect("it is listed");
+        event.last_triggered.map(|time| time.to_string())
+    };
+    assert_eq!(time("ntp-not-sync").as_deref(), Some("2026-03-22T20:22:20Z"));
+}
