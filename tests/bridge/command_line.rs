@@ -215,3 +215,25 @@ async fn health_is_answered_with_and_without_a_broker() {
     assert!(get(&address, "/elsewhere").await.starts_with("HTTP/1.1 404"));
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
+
+#[tokio::test]
+async fn an_address_in_use_is_told_with_the_key_that_changes_it() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let site = |url: &str| Site::new(([127, 0, 0, 1], 1).into(), &[]).with("mqtt.url", url);
+    for (site, key) in [
+        (
+            site("mqtt://127.0.0.1:1").with("http.listen", address.clone()),
+            "http.listen",
+        ),
+        (
+            site("embedded").with("mqtt.embedded.listen", address.clone()),
+            "mqtt.embedded.listen",
+        ),
+    ] {
+        let end = site.start().end(PATIENCE).await;
+        assert_eq!(end.code, Some(1), "{key}");
+        let shown = end.output.stderr;
+        assert!(shown.contains(key) && shown.contains(&address), "{shown}");
+    }
+}
