@@ -72,8 +72,8 @@ impl Device {
     }
 
     fn read(&self, body: &[u8]) -> Snapshot {
-        let reading = status::read(body, &self.profiles, "http://lantime.example");
-        reading.expect("a status document").snapshot
+        let snapshot = status::snapshot(body, &self.profiles, "http://lantime.example");
+        snapshot.expect("a status document")
     }
 
     fn poll(&mut self, body: &[u8]) -> Vec<Change> {

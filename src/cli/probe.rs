@@ -257,7 +257,7 @@ fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String 
             profile.name
         ),
     );
-    line("events", format!("{}", snapshot.events.len()));
+    line("events", snapshot.events.len().to_string());
     for (id, module) in &snapshot.slots {
         let module = match module {
             Module::Empty => "-".to_owned(),

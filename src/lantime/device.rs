@@ -236,7 +236,11 @@ impl DeviceTask {
             availability: Some(Availability::Online),
             identity: Some(snapshot.identity.clone()),
             problem: None,
-            events: snapshot.events.clone(),
+            events: if snapshot.events_seen {
+                snapshot.events.clone()
+            } else {
+                self.view.events_unknown()
+            },
             slots: slots(snapshot, chassis, &self.slots, &RelayEvents::new(), known, now),
             chassis: Some(chassis),
         }

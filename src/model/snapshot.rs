@@ -13,6 +13,8 @@ pub struct Snapshot {
     pub clocks: Vec<Clock>,
     /// The changeover unit, where the profile finds one.
     pub rsc: Option<Rsc>,
+    /// Whether the document shows the events at all. Where it does not, nothing is said about any of them.
+    pub events_seen: bool,
     /// Notification events, in the device's order.
     pub events: Arc<[EventState]>,
     /// Whether the document shows the slots at all. Where it does not, nothing is said about any of them.

@@ -92,6 +92,15 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
+    /// The events as they are when a document does not show them: known by name, but not how they stand.
+    pub fn events_unknown(&self) -> Arc<[EventState]> {
+        let unknown = |event: &EventState| EventState {
+            triggered: None,
+            ..event.clone()
+        };
+        self.events.iter().map(unknown).collect()
+    }
+
     /// Says that the device is away: slots `offline`, relays and signals unknown.
     pub fn go_offline(&mut self, seen_at: Timestamp, now: Timestamp) {
         self.availability = Some(Availability::Offline);

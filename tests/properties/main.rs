@@ -5,6 +5,7 @@ use proptest::test_runner::FileFailurePersistence;
 
 mod any;
 mod input;
+mod odd_text;
 mod odd_value;
 mod poll;
 mod position;

@@ -80,7 +80,32 @@ fn read_into(
     profiles: &Profiles,
     web_interface: &str,
 ) -> Result<Snapshot, StatusError> {
-    let document = match wire::parse(body)? {
+    match wire::parse(body) {
+        Ok(document) => read_document(reader, &document, profiles, web_interface),
+        // Somebody's location in Latin-1 must not cost the relays.
+        Err(error) => match std::str::from_utf8(body) {
+            Ok(_) => Err(error.into()),
+            Err(_) => {
+                reader.note(|| "the document is not UTF-8; what is not was replaced".to_owned());
+                let repaired = String::from_utf8_lossy(body);
+                read_document(
+                    reader,
+                    &wire::parse(repaired.as_bytes())?,
+                    profiles,
+                    web_interface,
+                )
+            }
+        },
+    }
+}
+
+fn read_document(
+    reader: &mut Reader,
+    document: &Node<Document<'_>>,
+    profiles: &Profiles,
+    web_interface: &str,
+) -> Result<Snapshot, StatusError> {
+    let document = match document {
         Node::Found(document) => document,
         Node::Other(kind) => return Err(StatusError::NotStatus(format!("it is {kind}"))),
         Node::Missing => return Err(StatusError::NotStatus("it is empty".to_owned())),
@@ -88,23 +113,26 @@ fn read_into(
     let Some(data) = document.data.found() else {
         return Err(StatusError::NotStatus("it has no object \"data\"".to_owned()));
     };
-    let has_slots = data
-        .chassis0
+    let slots = data.chassis0.found().map(|chassis| &chassis.slots.other);
+    let events = data
+        .notification
         .found()
-        .is_some_and(|chassis| chassis.slots.other.is_none());
-    let notification = data.notification.found();
-    let has_events = notification.is_some_and(|notification| notification.events.other.is_none());
+        .map(|notification| &notification.events.other);
+    let (has_slots, has_events) = (slots == Some(&None), events == Some(&None));
     if !has_slots && !has_events {
         let reason = "its \"data\" has neither \"chassis0.slots\" nor \"notification.events\"";
         return Err(StatusError::NotStatus(reason.to_owned()));
     }
-    let mut identity = reader.identity(&document, data);
+    let mut identity = reader.identity(document, data);
     let profile = profiles.for_version(identity.api_version.as_deref().and_then(major_version));
     identity.profile = profile.name.as_str().into();
     identity.web_interface = web_interface.into();
+    let events = reader.events(data);
     let mut snapshot = Snapshot {
         identity,
-        events: reader.events(data),
+        events,
+        events_seen: has_events,
+        chassis_seen: has_slots,
         ..Snapshot::default()
     };
     reader.chassis(data, profile, &mut snapshot);

@@ -11,7 +11,6 @@ impl Reader {
         let Some(chassis) = self.object(&data.chassis0, || "data.chassis0".to_owned()) else {
             return;
         };
-        snapshot.chassis_seen = chassis.slots.other.is_none();
         for (index, slot) in self
             .list(&chassis.slots, "data.chassis0.slots")
             .iter()
