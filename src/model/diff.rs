@@ -78,15 +78,23 @@ pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<Change> {
 }
 
 fn diff_events(old: &[EventState], new: &[EventState], changes: &mut Vec<Change>) {
-    let by_name = |events| -> BTreeMap<_, _> {
-        <[EventState]>::iter(events)
-            .map(|event| (&event.name, event))
-            .collect()
-    };
-    diff_maps(&by_name(old), &by_name(new), |name, _, event| {
-        let event = event.map(|event| Box::new((*event).clone()));
-        changes.push(Change::Event((*name).clone(), event));
-    });
+    for (index, event) in new.iter().enumerate() {
+        if named(old, &event.name, index) != Some(event) {
+            changes.push(Change::Event(event.name.clone(), Some(Box::new(event.clone()))));
+        }
+    }
+    for (index, event) in old.iter().enumerate() {
+        if named(new, &event.name, index).is_none() {
+            changes.push(Change::Event(event.name.clone(), None));
+        }
+    }
+}
+
+/// The event of that name; devices keep their order, so it is nearly always at the same index.
+fn named<'e>(events: &'e [EventState], name: &EventName, index: usize) -> Option<&'e EventState> {
+    let is_named = |event: &&EventState| event.name == *name;
+    let here = events.get(index).filter(is_named);
+    here.or_else(|| events.iter().find(is_named))
 }
 
 fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, changes: &mut Vec<Change>) {
