@@ -124,7 +124,14 @@ impl Devices {
     fn start(&mut self, device: &Device, Parts { client, profiles }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
         let known = self.known.remove(&device.id).unwrap_or_default();
-        let task = DeviceTask::new(device, client, profiles, schedule, known, self.updates.clone());
+        let task = Box::new(DeviceTask::new(
+            device,
+            client,
+            profiles,
+            schedule,
+            known,
+            self.updates.clone(),
+        ));
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();
         self.running.insert(

@@ -87,7 +87,7 @@ impl DeviceTask {
 
     /// Polls until `stop`, or until nobody takes the updates any more; gives back what it has published, for
     /// the task that may follow it.
-    pub async fn run(mut self, stop: CancellationToken) -> Known {
+    pub async fn run(mut self: Box<Self>, stop: CancellationToken) -> Known {
         self.poll_until(&stop).await;
         let slots = if self.view.slots.is_empty() {
             self.remembered

@@ -145,23 +145,31 @@ impl<'a> Members<'a> {
     }
 
     fn pointer(&self, pointer: &str) -> Option<&'a RawValue> {
-        let mut tokens = pointer
-            .split('/')
-            .skip(1)
-            .map(|token| token.replace("~1", "/").replace("~0", "~"));
-        let mut value = self.get(&tokens.next()?)?;
+        let mut tokens = pointer.split('/').skip(1);
+        let mut value = self.get(&unescaped(tokens.next()?))?;
         for token in tokens {
             value = match value.get().as_bytes().first() {
                 Some(b'[') => {
                     let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
                     *items.get(token.parse::<usize>().ok()?)?
                 }
-                _ => serde_json::from_str::<Members<'_>>(value.get())
-                    .ok()?
-                    .get(&token)?,
+                Some(b'{') => {
+                    let members: Members<'_> = serde_json::from_str(value.get()).ok()?;
+                    members.get(&unescaped(token))?
+                }
+                _ => return None,
             };
         }
         Some(value)
+    }
+}
+
+/// A token of a JSON pointer as the key that it stands for.
+fn unescaped(token: &str) -> Cow<'_, str> {
+    if token.contains('~') {
+        token.replace("~1", "/").replace("~0", "~").into()
+    } else {
+        token.into()
     }
 }
 
