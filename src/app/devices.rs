@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Device, ProfileChoice};
 use crate::lantime::device::{DeviceTask, Known};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
-use crate::lantime::schedule::Schedule;
+use crate::lantime::schedule::{Schedule, TICK};
 use crate::model::{DeviceId, DeviceView, Relay, Signal, SlotId, SlotView, Update};
 use crate::mqtt::publisher::remembered;
 use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
@@ -26,6 +26,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
+    /// Where the grid of ticks begins.
+    epoch: Instant,
     clients: HttpClients,
     built_in: Profiles,
     running: HashMap<DeviceId, Running>,
@@ -61,6 +63,7 @@ impl Devices {
     pub(super) fn new(updates: mpsc::Sender<Update>, known: HashMap<DeviceId, Known>) -> Devices {
         Devices {
             updates,
+            epoch: Instant::now(),
             clients: HttpClients::default(),
             built_in: Profiles::built_in(),
             running: HashMap::new(),
@@ -74,11 +77,12 @@ impl Devices {
     /// # Errors
     /// When a device's TLS or profile files cannot be read; then nothing has changed.
     pub(super) async fn apply(&mut self, devices: &[Device]) -> anyhow::Result<()> {
-        let place = |index| Place {
-            origin: Instant::now(),
-            index,
-            count: devices.len(),
-        };
+        // All on one grid of ticks, whenever they are started.
+        let ticks = self.epoch.elapsed().as_nanos().div_ceil(TICK.as_nanos());
+        let origin = self.epoch + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+        let count = devices.len();
+        // Certificates are read anew: they may be what has changed.
+        self.clients = HttpClients::default();
         let mut to_start = Vec::new();
         for (index, device) in devices.iter().enumerate() {
             if self
@@ -86,14 +90,23 @@ impl Devices {
                 .get(&device.id)
                 .is_none_or(|running| running.device != *device)
             {
-                to_start.push((device, self.parts(device)?, place(index)));
+                to_start.push((device, self.parts(device)?, Place { origin, index, count }));
             }
         }
         let is_listed = |id: &DeviceId| devices.iter().any(|device| device.id == *id);
         let removed: Vec<_> = self.running.keys().filter(|id| !is_listed(id)).cloned().collect();
-        let replaced: Vec<_> = to_start.iter().map(|(device, ..)| device.id.clone()).collect();
-        for id in removed.iter().chain(&replaced) {
+        for id in &removed {
             self.stop_one(id).await;
+        }
+        for (device, ..) in &to_start {
+            let running = self.running.get(&device.id);
+            let has_moved = running.is_some_and(|running| running.device.url != device.url);
+            self.stop_one(&device.id).await;
+            if has_moved && let Some(known) = self.known.get_mut(&device.id) {
+                // Another chassis stands there: of the old one only its topics matter, to clear them.
+                known.slots.clear();
+                known.view.chassis = None;
+            }
         }
         for device in removed {
             tracing::info!(%device, "device removed");

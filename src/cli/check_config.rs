@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use super::Failure;
-use crate::config;
 
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
-    let loaded = config::load(file, std::env::vars_os())?;
+    let loaded = super::check_config(file)?;
     for warning in &loaded.warnings {
         println!("warning: {warning}");
     }

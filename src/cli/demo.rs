@@ -2,6 +2,7 @@
 //! loopback. Prints what it has started, what to try, and each change as a line for people.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::run::Signals;
 use super::{Failure, runtime};
 use crate::app::Bridge;
 use crate::config::{self, Broker, Config};
@@ -50,64 +52,54 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn demo(options: Options) -> anyhow::Result<()> {
-    // The first two report their relays, the third is of a generation of which it is not known: there they
-    // are derived.
-    let kinds = [
-        (Chassis::M3000, ApiGeneration::V20),
-        (Chassis::M500, ApiGeneration::V16),
-        (Chassis::M3000, ApiGeneration::V10),
-    ];
-    let kinds = kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec();
-    let fleet = Fleet::start(FleetOptions {
-        devices: kinds.len(),
-        kinds,
-        ..FleetOptions::default()
-    })
-    .await?;
+    let mut signals = Signals::new()?;
+    let fleet = Fleet::start(fleet_options()).await?;
     let config = bridge_config(&fleet, &options)?;
-    let (observer, mut updates) = mpsc::channel(LINES_WAITING);
+    let (observer, updates) = mpsc::channel(LINES_WAITING);
     let mut bridge = Bridge::start(config, Store::in_memory(), Some(observer)).await?;
     introduce(&fleet, &bridge);
 
     let started = Instant::now();
     let mut story = Story::default();
-    let stop = CancellationToken::new();
     let end = async {
         match options.duration {
             Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }
     };
-    let scenario = Scenario::lively();
-    let play = fleet.play(&scenario, stop.clone());
-    let result = {
-        tokio::pin!(end, play);
-        let mut signal = std::pin::pin!(super::run::stop_signal());
-        let mut playing = true;
-        loop {
-            tokio::select! {
-                () = &mut end => break Ok(()),
-                result = &mut signal => break result,
-                error = bridge.failed() => break Err(error),
-                () = &mut play, if playing => playing = false,
-                Some(update) = updates.recv() => {
-                    for line in story.tell(&update) {
-                        println!("{:>7.1} s  {line}", started.elapsed().as_secs_f64());
-                    }
-                }
-            }
-        }
+    let result = tokio::select! {
+        () = end => Ok(()),
+        () = signals.stop() => Ok(()),
+        error = bridge.failed() => Err(error),
+        never = play(&fleet) => match never {},
+        never = story.print(updates, started) => match never {},
     };
-    stop.cancel();
     bridge.stop().await?;
-    let polls: u64 = fleet
-        .devices()
-        .iter()
-        .map(|device| device.counters().requests)
-        .sum();
+    let devices = fleet.devices().iter();
+    let polls: u64 = devices.map(|device| device.counters().requests).sum();
     println!("\n{}", story.summary(started.elapsed(), polls));
     fleet.stop().await;
     result
+}
+
+/// The first two report their relays, the third is of a generation of which that is not known: there they
+/// are derived.
+fn fleet_options() -> FleetOptions {
+    let kinds = [
+        (Chassis::M3000, ApiGeneration::V20),
+        (Chassis::M500, ApiGeneration::V16),
+        (Chassis::M3000, ApiGeneration::V10),
+    ];
+    FleetOptions {
+        devices: kinds.len(),
+        kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
+        ..FleetOptions::default()
+    }
+}
+
+async fn play(fleet: &Fleet) -> Infallible {
+    fleet.play(&Scenario::lively(), CancellationToken::new()).await;
+    std::future::pending().await
 }
 
 /// The configuration that a user would write for these devices.
@@ -172,6 +164,16 @@ struct Story {
 }
 
 impl Story {
+    /// Prints each update as it comes.
+    async fn print(&mut self, mut updates: mpsc::Receiver<Update>, started: Instant) -> Infallible {
+        while let Some(update) = updates.recv().await {
+            for line in self.tell(&update) {
+                println!("{:>7.1} s  {line}", started.elapsed().as_secs_f64());
+            }
+        }
+        std::future::pending().await
+    }
+
     fn tell(&mut self, update: &Update) -> Vec<String> {
         let Update::Device { device, changes } = update else {
             return Vec::new();

@@ -6,13 +6,14 @@ mod probe;
 mod run;
 mod simulate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, ConfigError, Loaded};
+use crate::config::{self, ConfigError, Loaded, Problem, ProfileChoice};
+use crate::lantime::rest::Profile;
 
 /// Something failed.
 const FAILURE: u8 = 1;
@@ -104,10 +105,11 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    // The embedded broker tells of its own life at level info.
     let default_level = if matches!(cli.command, Command::Demo(_)) {
         "warn"
     } else {
-        "info"
+        "info,mqtt5=warn"
     };
     let level = cli.log_level.as_deref().unwrap_or(default_level);
     let result = start_logging(level, cli.log_format).and_then(|()| match cli.command {
@@ -163,9 +165,34 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     })
 }
 
-/// Reads the configuration and shows its warnings.
-fn load_config(file: &std::path::Path) -> Result<Loaded, ConfigError> {
+/// Reads the configuration, the API profiles that it names included.
+fn check_config(file: &Path) -> Result<Loaded, ConfigError> {
     let loaded = config::load(file, std::env::vars_os())?;
+    let mut problems = Vec::new();
+    for (index, device) in loaded.config.devices.iter().enumerate() {
+        if let ProfileChoice::File(path) = &device.profile
+            && let Err(error) = Profile::from_file(path)
+        {
+            problems.push(Problem {
+                key: format!("devices[{index}] ({:?}).profile", device.id.as_str()),
+                value: Some(format!("{:?}", path.display().to_string())),
+                variable: None,
+                what: error.to_string(),
+                remedy: "start from a copy of a profile that comes with the program".to_owned(),
+            });
+        }
+    }
+    let path = file.to_owned();
+    if problems.is_empty() {
+        Ok(loaded)
+    } else {
+        Err(ConfigError { path, problems })
+    }
+}
+
+/// Reads the configuration and logs its warnings.
+fn load_config(file: &Path) -> Result<Loaded, ConfigError> {
+    let loaded = check_config(file)?;
     for warning in &loaded.warnings {
         tracing::warn!("configuration: {warning}");
     }

@@ -39,15 +39,15 @@ async fn serve(mut bridge: Bridge, file: &Path, signals: &mut Signals) -> anyhow
     }
 }
 
-/// The signals of a service.
-struct Signals {
+/// The signals of a service. From when it is made they end nothing by themselves.
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     reload: Signal,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Signals> {
+    pub(super) fn new() -> anyhow::Result<Signals> {
         let listen = |kind| signal(kind).context("cannot listen for signals");
         Ok(Signals {
             terminate: listen(SignalKind::terminate())?,
@@ -56,16 +56,11 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    /// Waits for SIGTERM or SIGINT.
+    pub(super) async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// Waits for SIGTERM or SIGINT.
-pub(super) async fn stop_signal() -> anyhow::Result<()> {
-    Signals::new()?.stop().await;
-    Ok(())
 }

@@ -1,13 +1,15 @@
 //! `simulate`: simulated devices alone, until the process is told to stop.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
+use super::run::Signals;
 use super::{Failure, runtime};
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
 
@@ -71,14 +73,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {
-    let scenario = match &options.scenario {
-        None => None,
-        Some(file) => {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-            Some(Scenario::parse(&text).with_context(|| format!("scenario {}", file.display()))?)
-        }
-    };
+    let mut signals = Signals::new()?;
+    let scenario = options.scenario.as_deref().map(read_scenario).transpose()?;
     let fleet = Fleet::start(FleetOptions {
         devices: options.devices,
         listen: options.listen,
@@ -89,6 +85,10 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         password: options.password,
     })
     .await?;
+    if let Some(scenario) = &scenario {
+        let ids: Vec<_> = fleet.devices().iter().map(|device| device.id()).collect();
+        scenario.check_devices(&ids)?;
+    }
     if let Some(file) = &options.write_config {
         std::fs::write(file, fleet.bridge_config(Duration::from_secs(1)))
             .with_context(|| format!("cannot write {}", file.display()))?;
@@ -96,14 +96,25 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     for device in fleet.devices() {
         println!("{} {}", device.id(), device.url());
     }
-    let stop = CancellationToken::new();
     tokio::select! {
-        // Without a scenario there is nothing to play, and only the signal counts.
-        () = async { if let Some(scenario) = &scenario { fleet.play(scenario, stop.clone()).await }; std::future::pending().await } => {}
-        result = super::run::stop_signal() => result?,
+        () = signals.stop() => {}
+        never = play(&fleet, scenario.as_ref()) => match never {},
     }
     fleet.stop().await;
     Ok(())
+}
+
+fn read_scenario(file: &Path) -> anyhow::Result<Scenario> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Scenario::parse(&text).with_context(|| format!("scenario {}", file.display()))
+}
+
+/// Plays the scenario, if there is one; the devices are served on after its end.
+async fn play(fleet: &Fleet, scenario: Option<&Scenario>) -> Infallible {
+    if let Some(scenario) = scenario {
+        fleet.play(scenario, CancellationToken::new()).await;
+    }
+    std::future::pending().await
 }
 
 fn kinds(chassis: Option<ChassisName>, api: Option<ApiName>) -> Vec<DeviceKind> {

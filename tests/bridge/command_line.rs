@@ -55,6 +55,30 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
 }
 
 #[tokio::test]
+async fn check_config_reads_the_api_profiles_that_are_named() {
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let own = include_str!("../../config/profiles/api-10.toml");
+    site.file("good.toml", own);
+    site.file(
+        "bad.toml",
+        &own.replace("\"/relays/relay-b/state\"", "\"relays\""),
+    );
+    let entry = |id: &str, profile: &str| Entry::new(id, "http://127.0.0.1").with("profile", profile);
+    let site = site.devices(&[entry("a", "good.toml"), entry("b", "bad.toml")]);
+    let config = site.config().display().to_string();
+    for command in ["check-config", "run"] {
+        let end = run(&[command, "--config", &config]).await;
+        assert_eq!(end.code, Some(78), "{command}: {:?}", end.output);
+        let shown = &end.output.stderr;
+        assert!(shown.contains("devices[1] (\"b\").profile"), "{shown}");
+        assert!(
+            shown.contains("relay_module.relay_b") && shown.contains("1 problem"),
+            "{shown}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn check_config_shows_every_problem() {
     let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
     site.overwrite(

@@ -134,6 +134,52 @@ async fn every_fault_is_told_with_its_kind_and_remedy_and_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn a_part_that_the_document_lacks_is_unknown_and_the_rest_is_not() {
+    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V20)]).await;
+    let [without_events, without_slots] = fleet.devices() else {
+        panic!("two devices were asked for");
+    };
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let devices: Vec<_> = fleet.devices().iter().map(|device| Entry::of(device)).collect();
+    let site = Site::new(broker.address(), &devices);
+    let _bridge = site.start();
+    watcher
+        .until("normal operation", |seen| {
+            fleet.devices().iter().all(|device| is_healthy(seen, device.id()))
+        })
+        .await;
+    let missing = |key: &str| {
+        Some(Fault::MissingKeys {
+            keys: vec![key.to_owned()],
+        })
+    };
+    without_events.set_fault(missing("events"));
+    without_slots.set_fault(missing("slots"));
+    let position = |seen: &Seen, id: &str| json(seen, &format!("{id}/io1/relay/a"))["position"].clone();
+    let triggered =
+        |seen: &Seen, id: &str| json(seen, &format!("{id}/event/ntp-not-sync"))["triggered"].clone();
+    let seen = watcher
+        .until("the missing parts are unknown", |seen| {
+            triggered(seen, without_events.id()) == "unknown"
+                && position(seen, without_slots.id()) == "unknown"
+        })
+        .await;
+    assert_eq!(position(&seen, without_events.id()), "NO");
+    assert_eq!(triggered(&seen, without_slots.id()), value!(false));
+    for device in fleet.devices() {
+        assert_eq!(word(&seen, &format!("{}/state", device.id())), "online");
+        device.set_fault(None);
+    }
+    watcher
+        .until("everything is known again", |seen| {
+            triggered(seen, without_events.id()) == value!(false)
+                && position(seen, without_slots.id()) == "NO"
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_redirect_is_told_and_not_followed() {
     let target = WebServer::start(|_| answer(200, "{}")).await;
     let location = format!("{}/elsewhere", target.url());
