@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod broker;
 mod command_line;
 mod faults;
 mod probe;

@@ -9,7 +9,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use lantime2mqtt::tls::Fingerprint;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 use tempfile::TempDir;
 
 /// How long it may take to start.
@@ -20,6 +22,8 @@ const START: Duration = Duration::from_secs(10);
 pub struct Options {
     /// TLS with a certificate for `localhost` and 127.0.0.1 of a CA made for this test.
     pub tls: bool,
+    /// With TLS: only clients with a certificate of that CA may connect.
+    pub client_certificates: bool,
     /// Only this user and password may connect; without it everyone may.
     pub login: Option<(&'static str, &'static str)>,
     /// More lines of its configuration.
@@ -76,6 +80,12 @@ impl Mosquitto {
     /// The file of its CA's certificate.
     pub fn ca(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
+    }
+
+    /// The files of a certificate that its CA has signed for a client, and of the key.
+    pub fn client(&self) -> (PathBuf, PathBuf) {
+        let file = |name: &str| self.directory.path().join(name);
+        (file("client.pem"), file("client.key"))
     }
 
     /// The fingerprint of its certificate.
@@ -194,6 +204,9 @@ fn write_configuration(directory: &Path, port: u16, options: &Options) {
             file("server.pem"),
             file("server.key")
         );
+        if options.client_certificates {
+            let _ = write!(text, "require_certificate true\ncafile {}\n", file("ca.pem"));
+        }
     }
     for line in &options.lines {
         let _ = writeln!(text, "{line}");
@@ -201,10 +214,12 @@ fn write_configuration(directory: &Path, port: u16, options: &Options) {
     std::fs::write(directory.join("mosquitto.conf"), text).unwrap();
 }
 
-/// Writes `ca.pem`, `server.pem` and `server.key`; gives the server certificate's fingerprint.
+/// Writes `ca.pem`, and `.pem` and `.key` of `server` and `client`; gives the server certificate's fingerprint.
 fn make_certificates(directory: &Path) -> Fingerprint {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // With the name of its subjects, OpenSSL would take them for signed by themselves.
+    params.distinguished_name.push(DnType::CommonName, "CA of a test");
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -213,5 +228,11 @@ fn make_certificates(directory: &Path) -> Fingerprint {
     std::fs::write(directory.join("ca.pem"), ca.pem()).unwrap();
     std::fs::write(directory.join("server.pem"), server.pem()).unwrap();
     std::fs::write(directory.join("server.key"), key.serialize_pem()).unwrap();
+    let mut params = CertificateParams::new(vec!["bridge".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    let client = params.signed_by(&key, &ca).unwrap();
+    std::fs::write(directory.join("client.pem"), client.pem()).unwrap();
+    std::fs::write(directory.join("client.key"), key.serialize_pem()).unwrap();
     Fingerprint::of(server.der())
 }
