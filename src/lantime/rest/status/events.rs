@@ -21,7 +21,11 @@ impl Reader {
             let Some(event) = self.event(index, event) else {
                 continue;
             };
-            events.push(event);
+            if events.iter().any(|known| known.name == event.name) {
+                self.note(|| format!("the event {} is listed twice", event.name));
+            } else {
+                events.push(event);
+            }
         }
         events.into()
     }
