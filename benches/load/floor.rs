@@ -33,7 +33,7 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<()> {
                     if let Ok(answer) = request.send().await {
                         let _ = answer.bytes().await;
                     }
-                    next = schedule.after_success(Instant::now()).0;
+                    next = schedule.next(Instant::now()).0;
                 }
             });
         }

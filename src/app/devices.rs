@@ -18,6 +18,7 @@ use crate::lantime::schedule::{Schedule, TICK};
 use crate::model::{DeviceId, DeviceView, Relay, Signal, SlotId, SlotView, Update};
 use crate::mqtt::publisher::remembered;
 use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
+use crate::tls::Trust;
 
 /// Pause before a device task that has ended by a fault is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
@@ -39,6 +40,7 @@ pub(super) struct Devices {
 #[derive(Debug)]
 struct Running {
     device: Device,
+    files: Files,
     place: Place,
     task: Id,
     stop: CancellationToken,
@@ -55,7 +57,14 @@ struct Place {
 /// What a device task is made of, and what can be wrong with it.
 struct Parts {
     client: RestClient,
+    files: Files,
+}
+
+/// What stood in the files that a device's configuration names: when that changes, the device has changed.
+#[derive(Debug, PartialEq)]
+struct Files {
     profiles: Profiles,
+    ca: Option<Vec<u8>>,
 }
 
 impl Devices {
@@ -85,12 +94,10 @@ impl Devices {
         self.clients = HttpClients::default();
         let mut to_start = Vec::new();
         for (index, device) in devices.iter().enumerate() {
-            if self
-                .running
-                .get(&device.id)
-                .is_none_or(|running| running.device != *device)
-            {
-                to_start.push((device, self.parts(device)?, Place { origin, index, count }));
+            let parts = self.parts(device)?;
+            let is_same = |running: &Running| running.device == *device && running.files == parts.files;
+            if !self.running.get(&device.id).is_some_and(is_same) {
+                to_start.push((device, parts, Place { origin, index, count }));
             }
         }
         let is_listed = |id: &DeviceId| devices.iter().any(|device| device.id == *id);
@@ -131,16 +138,21 @@ impl Devices {
                 .with_context(what)?,
             ProfileChoice::File(path) => Profiles::fixed(Profile::from_file(path).with_context(what)?),
         };
-        Ok(Parts { client, profiles })
+        let ca = match &device.tls.trust {
+            Trust::Ca(path) => Some(std::fs::read(path).with_context(what)?),
+            _ => None,
+        };
+        let files = Files { profiles, ca };
+        Ok(Parts { client, files })
     }
 
-    fn start(&mut self, device: &Device, Parts { client, profiles }: Parts, place: Place) {
+    fn start(&mut self, device: &Device, Parts { client, files }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
         let known = self.known.remove(&device.id).unwrap_or_default();
         let task = Box::new(DeviceTask::new(
             device,
             client,
-            profiles,
+            files.profiles.clone(),
             schedule,
             known,
             self.updates.clone(),
@@ -151,6 +163,7 @@ impl Devices {
             device.id.clone(),
             Running {
                 device: device.clone(),
+                files,
                 place,
                 task,
                 stop,

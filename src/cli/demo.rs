@@ -6,13 +6,13 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::run::Signals;
-use super::{Failure, runtime};
+use super::{Failure, block_on};
 use crate::app::Bridge;
 use crate::config::{self, Broker, Config};
 use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Text, Update};
@@ -48,7 +48,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    runtime()?.block_on(demo(options)).map_err(Failure::Other)
+    block_on(demo(options))
 }
 
 async fn demo(options: Options) -> anyhow::Result<()> {
@@ -74,12 +74,15 @@ async fn demo(options: Options) -> anyhow::Result<()> {
         never = play(&fleet) => match never {},
         never = story.print(updates, started) => match never {},
     };
-    bridge.stop().await?;
+    let stopped = tokio::select! {
+        stopped = bridge.stop() => stopped,
+        () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),
+    };
     let devices = fleet.devices().iter();
     let polls: u64 = devices.map(|device| device.counters().requests).sum();
     println!("\n{}", story.summary(started.elapsed(), polls));
     fleet.stop().await;
-    result
+    result.and(stopped)
 }
 
 /// The first two report their relays, the third is of a generation of which that is not known: there they

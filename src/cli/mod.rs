@@ -9,6 +9,7 @@ mod simulate;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
@@ -156,13 +157,13 @@ fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
 
 /// One thread: what the bridge does is small and waits for the network, and moving it between threads costs
 /// more than it gains.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| {
-        anyhow::Error::new(error)
-            .context("cannot start the runtime")
-            .into()
-    })
+    let runtime = runtime.context("cannot start the runtime")?;
+    let result = runtime.block_on(work);
+    // A name that is being looked up cannot be given up, and must not hold the end up.
+    runtime.shutdown_background();
+    result.map_err(Failure::Other)
 }
 
 /// Reads the configuration, the API profiles that it names included.

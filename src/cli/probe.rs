@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
-use super::{Failure, runtime};
+use super::{Failure, block_on};
 use crate::config::{self, Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::{self, Reading};
@@ -65,9 +65,7 @@ enum AuthName {
 pub(super) fn run(options: Options) -> Result<(), Failure> {
     let device = device(&options)?;
     let profiles = profiles(&device.profile)?;
-    runtime()?
-        .block_on(probe(&device, &profiles, options.show_serials))
-        .map_err(Failure::Other)
+    block_on(probe(&device, &profiles, options.show_serials))
 }
 
 /// What the options say, checked as the configuration is.

@@ -5,19 +5,21 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, load_config, runtime};
+use super::{Failure, block_on, load_config};
 use crate::app::Bridge;
 use crate::records::store::Store;
 
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let config = load_config(file)?.config;
-    runtime()?.block_on(async {
+    block_on(async {
         let mut signals = Signals::new()?;
         let store = Store::open(&config.state.directory).context("the durable store cannot be used")?;
+        let (version, devices) = (env!("CARGO_PKG_VERSION"), config.devices.len());
         let bridge = Bridge::start(config, store, None).await?;
+        let http = bridge.http_address().map(tracing::field::display);
+        tracing::info!(version, config = %file.display(), devices, http, "running");
         serve(bridge, file, &mut signals).await
-    })?;
-    Ok(())
+    })
 }
 
 async fn serve(mut bridge: Bridge, file: &Path, signals: &mut Signals) -> anyhow::Result<()> {
@@ -26,13 +28,18 @@ async fn serve(mut bridge: Bridge, file: &Path, signals: &mut Signals) -> anyhow
             _ = signals.terminate.recv() => break Ok(()),
             _ = signals.interrupt.recv() => break Ok(()),
             _ = signals.reload.recv() => match load_config(file) {
-                Ok(loaded) => bridge.reload(loaded.config).await,
+                Ok(loaded) => {
+                    let devices = loaded.config.devices.len();
+                    bridge.reload(loaded.config).await;
+                    tracing::info!(devices, "reloaded");
+                }
                 // Nothing has changed: the bridge goes on as it was.
                 Err(error) => tracing::error!("reload refused, the running configuration stays in force: {error}"),
             },
             error = bridge.failed() => break Err(error),
         }
     };
+    tracing::info!("stopping");
     tokio::select! {
         stopped = bridge.stop() => result.and(stopped),
         () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::run::Signals;
-use super::{Failure, runtime};
+use super::{Failure, block_on};
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
 
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(super) struct Options {
     /// Address to listen on.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     listen: IpAddr,
-    /// Serve https, with a self-signed certificate.
+    /// Serve https, with a self-signed certificate: a new one at each start.
     #[arg(long)]
     https: bool,
     /// What moves the devices and breaks them; see `config/scenarios`.
@@ -69,7 +69,7 @@ enum ApiName {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    runtime()?.block_on(serve(options)).map_err(Failure::Other)
+    block_on(serve(options))
 }
 
 async fn serve(options: Options) -> anyhow::Result<()> {

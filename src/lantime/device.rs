@@ -17,8 +17,8 @@ use super::schedule::Schedule;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeviceId, DeviceView, HttpStats, Operation, Problem, Signal, SlotId, SlotView,
-    Snapshot, Update, diff,
+    Availability, ChassisKind, DeviceId, DeviceView, HttpStats, Operation, Problem, Signal, SlotId,
+    SlotState, SlotView, Snapshot, Update, WiringSource, diff,
 };
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
@@ -89,7 +89,7 @@ impl DeviceTask {
     /// the task that may follow it.
     pub async fn run(mut self: Box<Self>, stop: CancellationToken) -> Known {
         self.poll_until(&stop).await;
-        let slots = if self.view.slots.is_empty() {
+        let slots = if self.snapshot.is_none() {
             self.remembered
         } else {
             self.view.slots.clone()
@@ -119,16 +119,18 @@ impl DeviceTask {
                 return;
             }
             let now = Instant::now();
-            next = match (refused, failed) {
-                (true, _) => now + REFUSAL_PAUSE,
-                (false, true) => self.schedule.after_failure(now),
-                (false, false) => {
-                    let (next, missed) = self.schedule.after_success(now);
-                    if missed > 0 {
-                        tracing::debug!(device = %self.id, missed, "polls skipped: the last one took too long");
-                    }
-                    next
+            next = if refused {
+                now + REFUSAL_PAUSE
+            } else if failed && self.failures >= self.offline_after {
+                self.schedule.after_failure(now)
+            } else {
+                // Also after the first failures: until it is known that the device is away, what is
+                // published of it may be stale.
+                let (next, missed) = self.schedule.next(now);
+                if missed > 0 {
+                    tracing::debug!(device = %self.id, missed, "polls skipped: the last one took too long");
                 }
+                next
             };
         }
     }
@@ -195,6 +197,14 @@ impl DeviceTask {
             if slots.is_empty() {
                 tracing::warn!(device = %self.id, "no slot holds a relay module; list the slots in the configuration if it has one");
             }
+            for (slot, SlotView { state, wiring, .. }) in &view.slots {
+                if *state != SlotState::Online {
+                    let state = state.as_str();
+                    tracing::warn!(device = %self.id, %slot, state, "no relay module in this slot; compare slots in the configuration with the device");
+                } else if let Some((_, WiringSource::Assumed)) = wiring {
+                    tracing::warn!(device = %self.id, %slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
+                }
+            }
         } else if !is_online {
             tracing::info!(device = %self.id, "device answers again");
         }
@@ -257,7 +267,11 @@ impl DeviceTask {
         let profile = &snapshot.identity.profile;
         for entry in &snapshot.unresolved {
             if self.reported.insert(format!("{profile} {entry}")) {
-                tracing::info!(%device, "entry {entry} of API profile {profile} finds nothing");
+                tracing::info!(
+                    %device,
+                    "this device does not report what entry {entry} of API profile {profile} looks for; \
+                     it is derived where that is possible, else unknown"
+                );
             }
         }
     }
@@ -272,7 +286,8 @@ impl DeviceTask {
             .is_some_and(|known| known.error.is_same(&error.report));
         if !is_known {
             let (kind, remedy) = (error.report.kind, &error.report.remedy);
-            tracing::warn!(device = %self.id, %kind, remedy, "poll failed: {}", error.report.message);
+            let url = error.report.url.as_deref().unwrap_or_default();
+            tracing::warn!(device = %self.id, %kind, url, remedy, "poll failed: {}", error.report.message);
             let first_at = view.problem.as_ref().map_or(now, |standing| standing.first_at);
             view.problem = Some(Problem {
                 operation: error.operation,

@@ -23,6 +23,8 @@ pub struct Schedule {
     interval: Duration,
     jitter: Duration,
     back_off: Option<ExponentialBackoff>,
+    /// When the poll that is due or under way was to begin, before any jitter.
+    planned: Instant,
 }
 
 impl Schedule {
@@ -44,6 +46,7 @@ impl Schedule {
             interval,
             jitter,
             back_off: None,
+            planned: origin + offset,
         }
     }
 
@@ -52,10 +55,26 @@ impl Schedule {
         self.first
     }
 
-    /// When the next poll after one that went well begins, and how many places it missed.
-    pub fn after_success(&mut self, now: Instant) -> (Instant, u32) {
+    /// When the next poll begins after one that ended `now`, and how many places on the device's own grid
+    /// went by meanwhile.
+    pub fn next(&mut self, now: Instant) -> (Instant, u32) {
         self.back_off = None;
-        self.next_place(now)
+        let began = std::mem::replace(&mut self.planned, now);
+        let missed = now.saturating_duration_since(began).as_nanos() / self.interval.as_nanos().max(1);
+        let place = match now.checked_duration_since(self.first) {
+            None => self.first,
+            Some(past) => match to_next(past, self.interval) {
+                // On a place already: then the one after it.
+                Duration::ZERO => now + self.interval,
+                pause => now + pause,
+            },
+        };
+        self.planned = place;
+        let missed = u32::try_from(missed).unwrap_or(u32::MAX);
+        if self.jitter.is_zero() {
+            return (place, missed);
+        }
+        (self.at_tick(place + self.jitter.mul_f64(fastrand::f64())), missed)
     }
 
     /// When to try again after a failure: first after the interval, then ever later up to 15 s.
@@ -70,30 +89,10 @@ impl Schedule {
                 .build()
         });
         // Jitter adds up to the delay itself; the cap is on the sum.
-        let delay = back_off
-            .next()
-            .unwrap_or(LONGEST_BACK_OFF)
-            .min(LONGEST_BACK_OFF.max(interval));
-        self.at_tick(now + delay)
-    }
-
-    /// The first place on the device's own grid after `now`.
-    fn next_place(&self, now: Instant) -> (Instant, u32) {
-        let Some(past) = now.checked_duration_since(self.first) else {
-            return (self.first, 0);
-        };
-        let places = past.as_nanos() / self.interval.as_nanos().max(1) + 1;
-        let places = u32::try_from(places).unwrap_or(u32::MAX);
-        let place = self.first + self.interval * places;
-        let random = self.jitter.mul_f64(fastrand::f64());
-        (
-            if self.jitter.is_zero() {
-                place
-            } else {
-                self.at_tick(place + random)
-            },
-            places.saturating_sub(1),
-        )
+        let longest = LONGEST_BACK_OFF.max(interval);
+        let delay = back_off.next().unwrap_or(longest).min(longest);
+        self.planned = self.at_tick(now + delay);
+        self.planned
     }
 
     /// The first shared tick at or after `time`.
@@ -101,9 +100,15 @@ impl Schedule {
         let Some(past) = time.checked_duration_since(self.first) else {
             return self.first;
         };
-        let ticks = past.as_nanos().div_ceil(TICK.as_nanos());
-        self.first + TICK * u32::try_from(ticks).unwrap_or(u32::MAX)
+        time + to_next(past, TICK)
     }
+}
+
+/// How long it is to the next multiple of `step`; zero on one.
+fn to_next(past: Duration, step: Duration) -> Duration {
+    // As nanoseconds in 64 bits it holds for five centuries.
+    let (past, step) = (past.as_nanos() as u64, (step.as_nanos() as u64).max(1));
+    Duration::from_nanos(past.next_multiple_of(step) - past)
 }
 
 #[cfg(test)]
@@ -146,11 +151,18 @@ mod tests {
     fn a_poll_that_took_too_long_skips_places_and_keeps_its_own() {
         let origin = Instant::now();
         let mut schedule = schedule(origin, 0, 1);
-        assert_eq!(schedule.after_success(origin + SECOND / 2), (origin + SECOND, 0));
-        assert_eq!(
-            schedule.after_success(origin + SECOND * 7 / 2),
-            (origin + 4 * SECOND, 3)
-        );
+        assert_eq!(schedule.next(origin + SECOND / 2), (origin + SECOND, 0));
+        assert_eq!(schedule.next(origin + SECOND * 7 / 2), (origin + 4 * SECOND, 2));
+        assert_eq!(schedule.next(origin + SECOND * 9 / 2), (origin + 5 * SECOND, 0));
+    }
+
+    #[test]
+    fn years_change_nothing() {
+        let origin = Instant::now();
+        let mut schedule = schedule(origin, 0, 1);
+        let later = origin + 2 * 366 * 24 * 3600 * SECOND + SECOND / 2;
+        assert_eq!(schedule.next(later).0, later + SECOND / 2);
+        assert!(schedule.after_failure(later) >= later + SECOND);
     }
 
     #[test]
@@ -171,7 +183,7 @@ mod tests {
             "{pauses:?}"
         );
         assert_eq!(
-            schedule.after_success(origin + SECOND / 2).0,
+            schedule.next(origin + SECOND / 2).0,
             origin + SECOND,
             "a success resets it"
         );

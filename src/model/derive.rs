@@ -57,9 +57,11 @@ pub fn slots(
         Slots::Listed(listed) => listed.iter().map(|(id, wiring)| view(id, *wiring)).collect(),
         Slots::Auto => {
             let found = snapshot.relay_modules.iter().map(|(id, _)| id);
-            let known = old
-                .keys()
-                .filter(|id| snapshot.module(id) == Some(&Module::Empty));
+            let known = old.keys().filter(|id| match snapshot.module(id) {
+                Some(Module::Empty | Module::Fitted(None)) => true,
+                Some(Module::Fitted(Some(_))) => false,
+                None => !snapshot.all_slots_seen,
+            });
             found.chain(known).map(|id| view(id, None)).collect()
         }
     }
@@ -74,17 +76,18 @@ pub fn unseen(
     let mut slots = old.clone();
     if let Slots::Listed(listed) = watched {
         for (id, wiring) in listed {
-            slots.entry(id.clone()).or_insert_with(|| {
+            let slot = slots.entry(id.clone()).or_insert_with(|| {
                 let wired = wiring
                     .iter()
                     .flat_map(|wiring| Relay::ALL.map(|relay| wiring.driver(relay)));
-                SlotView::unseen(
-                    wiring.map(|w| (w, WiringSource::Configured)),
-                    Relay::ALL,
-                    wired,
-                    now,
-                )
+                SlotView::unseen(None, Relay::ALL, wired, now)
             });
+            if let Some(wiring) = wiring {
+                slot.wiring = Some((*wiring, WiringSource::Configured));
+                slot.relays
+                    .iter_mut()
+                    .for_each(|(relay, state)| state.driven_by = Some(wiring.driver(*relay)));
+            }
         }
     }
     slots.values_mut().for_each(|slot| slot.forget_states(now, now));
@@ -113,9 +116,20 @@ impl Poll<'_> {
         let module = self.snapshot.relay_module(self.slot);
         let state = match (module, self.snapshot.module(self.slot)) {
             (Some(_), _) => SlotState::Online,
-            (None, Some(Module::Fitted(_))) => SlotState::Mismatch,
+            (None, Some(Module::Fitted(Some(_)))) => SlotState::Mismatch,
+            // A module without power may still be listed, but does not tell what it is.
             (None, _) => SlotState::Absent,
         };
+        if module.is_none() && self.old.is_none_or(|old| old.relays.is_empty()) {
+            // Nothing is there, and never was: there is nothing to be known of it.
+            return SlotView {
+                state,
+                module: None,
+                wiring: Some(wiring),
+                relays: BTreeMap::new(),
+                signals: BTreeMap::new(),
+            };
+        }
         let signals = Signal::ALL
             .into_iter()
             .filter(|signal| self.is_monitored(module, *signal, wiring.0));
@@ -195,6 +209,13 @@ impl Poll<'_> {
     fn position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
         let derived = self.derived_position(module, relay, driver);
         match module.position(relay) {
+            None => derived,
+            // The device does say, but nobody knows what: to conclude something else would be a guess.
+            Some(Position::Unknown) => Finding {
+                value: Position::Unknown,
+                provenance: Provenance::Unknown,
+                cause: None,
+            },
             Some(position) => {
                 let cause = (position == Position::Nc).then(|| {
                     derived
@@ -207,7 +228,6 @@ impl Poll<'_> {
                     cause,
                 }
             }
-            None => derived,
         }
     }
 
@@ -246,26 +266,18 @@ impl Poll<'_> {
     }
 
     fn clock(&self, signal: Signal) -> Finding<Status> {
-        let status = self
-            .snapshot
-            .clock(signal)
-            .map_or(Status::Absent, |clock| clock.status);
-        found(Some(status), || {
-            if status == Status::Absent {
-                "clock-absent"
-            } else {
-                "clock-not-sync"
-            }
-            .to_owned()
-        })
+        // Without such a slot nothing is known: it may have another name in this chassis.
+        let status = self.snapshot.clock(signal).map(|clock| clock.status);
+        let cause = if status == Some(Status::Absent) {
+            "clock-absent"
+        } else {
+            "clock-not-sync"
+        };
+        found(status, || cause.to_owned())
     }
 
-    /// Reported where the profile finds it; else `ok` while the clock that it has selected is.
+    /// `ok` while the clock that it has selected is. No interface is known that reports its own state.
     fn rsc(&self) -> Finding<Status> {
-        let reported = self.snapshot.rsc.as_ref().and_then(|rsc| rsc.status);
-        if reported.is_some() {
-            return found(reported, || "rsc-failed".to_owned());
-        }
         let selected = self
             .snapshot
             .clocks

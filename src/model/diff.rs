@@ -102,11 +102,16 @@ fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, change
     if old.map(|slot| slot.state) != state {
         changes.push(Change::SlotState(id.clone(), state));
     }
-    if old.map(|slot| (&slot.module, slot.wiring)) != new.map(|slot| (&slot.module, slot.wiring)) {
-        let info = new.map(|slot| SlotInfo {
+    // Before the device has answered there is nothing to say that an earlier run would not have said better.
+    let is_described = |slot: &&SlotView| slot.module.is_some() || slot.state != SlotState::Offline;
+    let described = |slot: Option<&'_ SlotView>| {
+        slot.filter(is_described).map(|slot| SlotInfo {
             module: slot.module.clone(),
             wiring: slot.wiring,
-        });
+        })
+    };
+    let info = described(new);
+    if described(old) != info {
         changes.push(Change::SlotInfo(id.clone(), info.map(Box::new)));
     }
     let (no_relays, no_signals) = (BTreeMap::new(), BTreeMap::new());
@@ -202,6 +207,10 @@ mod tests {
     fn a_slot_that_leaves_takes_everything_below_it_along() {
         let mut old = view(&[]);
         let slot = SlotView::unseen(None, Relay::ALL, [Signal::Clk1], Timestamp::UNIX_EPOCH);
+        let slot = SlotView {
+            state: SlotState::Online,
+            ..slot
+        };
         old.slots.insert(SlotId::new("io3").unwrap(), slot);
         let changes = diff(&old, &view(&[]));
         assert_eq!(changes.len(), 1 + 1 + 3 + 1);

@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub events: Arc<[EventState]>,
     /// Whether the document shows the slots at all. Where it does not, nothing is said about any of them.
     pub chassis_seen: bool,
+    /// Whether every slot in the document could be read: only then does a slot that is not among them not exist.
+    pub all_slots_seen: bool,
     /// Every slot of the chassis, and the model of the module in it.
     pub slots: Vec<(SlotId, Module)>,
     /// Relay modules, by slot.
@@ -73,9 +75,7 @@ pub struct Clock {
 /// The changeover unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rsc {
-    /// Its state, where the profile finds it reported.
-    pub status: Option<Status>,
-    /// What else the profile finds about it.
+    /// What the profile finds about it.
     pub detail: Vec<(&'static str, Detail)>,
 }
 

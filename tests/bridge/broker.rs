@@ -89,14 +89,18 @@ async fn with_tls_password_and_certificate_all_is_back_after_a_kill_and_a_freeze
     broker.kill9();
     broker.restart();
     let back = Instant::now();
-    assert_eq!(retained(&broker, count).await, before);
+    assert!(retained(&broker, count).await == before, "all as it was");
     assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
 
     broker.freeze();
     // Twice the three keep-alives of 5 s after which the bridge gives the connection up.
     tokio::time::sleep(Duration::from_secs(30)).await;
     broker.thaw();
-    assert_eq!(retained(&broker, count).await, before);
+    let thawed = Instant::now();
+    // At first the last will of the connection that was given up stands there.
+    while retained(&broker, count).await != before {
+        assert!(thawed.elapsed() < PATIENCE, "not all as it was");
+    }
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
 

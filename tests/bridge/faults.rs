@@ -9,9 +9,9 @@ use tokio::net::TcpListener;
 
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer};
+use crate::common::web_server::{WebServer, answer, authorization};
 use crate::common::{Seen, Watcher};
-use crate::{fleet, is_healthy, json, polls, word};
+use crate::{eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V16, V20};
 
 /// Whether a device with one relay module is away, as far as everybody sees.
@@ -180,6 +180,60 @@ async fn a_part_that_the_document_lacks_is_unknown_and_the_rest_is_not() {
 }
 
 #[tokio::test]
+async fn a_user_who_may_read_but_gets_no_token_is_served_with_basic() {
+    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let document = fleet.devices()[0].document();
+    for refusal in [401, 403, 404, 500] {
+        let document = document.clone();
+        let server =
+            WebServer::start(
+                move |request| match (request.method.as_str(), authorization(request)) {
+                    ("GET", login) if login.starts_with("Basic ") => answer(200, document.clone()),
+                    _ => answer(refusal, ""),
+                },
+            )
+            .await;
+        let broker = Mosquitto::start();
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let site = Site::new(broker.address(), &[Entry::new("reader", &server.url())]);
+        let _bridge = site.start();
+        let asked = |method: &str| {
+            server
+                .requests()
+                .iter()
+                .filter(|r| r.method.as_str() == method)
+                .count()
+        };
+        eventually("ten polls", || asked("GET") >= 10).await;
+        assert_eq!(asked("PUT"), 1, "{refusal}: asked for a token once");
+        let seen = watcher
+            .until("normal operation", |seen| is_healthy(seen, "reader"))
+            .await;
+        assert!(
+            !seen
+                .log
+                .iter()
+                .any(|(topic, payload)| topic == "lantime/reader/state" && payload == "offline")
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_error_page_that_repeats_the_login_is_not_shown() {
+    let server =
+        WebServer::start(|request| answer(500, format!("you sent {}", authorization(request)))).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::new("echo", &server.url())]);
+    let _bridge = site.start();
+    let seen = watcher
+        .until("the error", |seen| error_kind(seen, "echo") == "http-status")
+        .await;
+    let body = json(&seen, "echo/error")["error"]["body"].clone();
+    assert!(body.as_str().unwrap().contains("left out"), "{body}");
+}
+
+#[tokio::test]
 async fn a_redirect_is_told_and_not_followed() {
     let target = WebServer::start(|_| answer(200, "{}")).await;
     let location = format!("{}/elsewhere", target.url());
@@ -327,7 +381,7 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
     let refused = [
         (wrong_password, "unauthorized", "poll", 401),
         (banned, "forbidden", "poll", 403),
-        (banned_later, "forbidden", "poll", 403),
+        (banned_later, "forbidden", "token", 403),
         (bearer, "unauthorized", "token", 401),
         (token, "unauthorized", "token", 401),
     ];

@@ -251,3 +251,31 @@ async fn a_state_directory_belongs_to_one_bridge() {
     assert!(second.output.stderr.contains("state"), "{}", second.output.stderr);
     assert_eq!(first.stop("TERM").await.code, Some(0), "the first goes on");
 }
+
+#[tokio::test]
+async fn a_profile_that_was_mended_is_read_by_a_reload() {
+    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V20)]).await;
+    let [mended, other] = fleet.devices() else {
+        panic!("two devices were asked for");
+    };
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let own = include_str!("../../config/profiles/api-20.toml");
+    let site = Site::new(broker.address(), &[]);
+    site.file("own.toml", &own.replace("/relays/relay-a/state", "/nowhere"));
+    let site = site.devices(&[Entry::of(mended).with("profile", "own.toml"), Entry::of(other)]);
+    let bridge = site.start();
+    let provenance = |seen: &Seen, id: &str| json(seen, &format!("{id}/io1/relay/a"))["provenance"].clone();
+    watcher
+        .until("normal operation", |seen| {
+            provenance(seen, mended.id()) == "derived" && provenance(seen, other.id()) == "reported"
+        })
+        .await;
+    site.file("own.toml", own);
+    bridge.signal("HUP");
+    watcher
+        .until("the mended profile", |seen| {
+            provenance(seen, mended.id()) == "reported"
+        })
+        .await;
+}

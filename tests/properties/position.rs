@@ -47,8 +47,8 @@ fn any_events() -> impl Strategy<Value = Vec<EventState>> {
 }
 
 fn any_module() -> impl Strategy<Value = RelayModule> {
-    let position = || option::of(select(&[Position::No, Position::Nc][..]));
-    let status = || option::of(select(&[Status::Ok, Status::Fail][..]));
+    let position = || option::of(select(&[Position::No, Position::Nc, Position::Unknown][..]));
+    let status = || option::of(select(&[Status::Ok, Status::Fail, Status::Unknown][..]));
     ([position(), position(), position()], status(), status()).prop_map(|(positions, pps, ten_mhz)| {
         RelayModule {
             info: ModuleInfo {
@@ -74,17 +74,15 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         })
     };
     let clocks = (option::of(clock(Signal::Clk1)), option::of(clock(Signal::Clk2)));
-    let rsc = option::of(option::of(any_status_of_a_signal()));
+    let rsc = any::<bool>();
     (clocks, rsc, any_events(), option::of(any_module())).prop_map(|((one, two), rsc, events, module)| {
         let slot = SlotId::new("io3").expect("an id");
         Snapshot {
             clocks: one.into_iter().chain(two).collect(),
-            rsc: rsc.map(|status| Rsc {
-                status,
-                detail: Vec::new(),
-            }),
+            rsc: rsc.then(|| Rsc { detail: Vec::new() }),
             events: events.into(),
             chassis_seen: true,
+            all_slots_seen: true,
             slots: vec![(
                 slot.clone(),
                 module.as_ref().map_or(Module::Empty, |_| Module::Fitted(None)),
@@ -165,7 +163,11 @@ proptest! {
                 continue;
             };
             if let Some(reported) = module.position(*relay) {
-                prop_assert_eq!(found, (reported, Provenance::Reported), "the device knows best");
+                let provenance = match reported {
+                    Position::Unknown => Provenance::Unknown,
+                    Position::No | Position::Nc => Provenance::Reported,
+                };
+                prop_assert_eq!(found, (reported, provenance), "the device knows best");
                 continue;
             }
             let status = match driver {

@@ -62,10 +62,8 @@ impl HttpClients {
 }
 
 fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<reqwest::Client, ClientError> {
-    // A machine without any CA file must still reach devices by http.
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls.client_config()?)
-        .tls_info(true)
         .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(connect_timeout)
@@ -104,6 +102,8 @@ pub struct RestClient {
     timeout: Duration,
     auth: Auth,
     login: Login,
+    /// Whether it has ever taken a token: then a refusal is one, and not the lack of tokens.
+    has_taken_token: bool,
     /// The request for the status as it was last sent: the next one is a copy.
     status_request: Option<Request>,
 }
@@ -143,6 +143,7 @@ impl RestClient {
             } else {
                 Login::Basic
             },
+            has_taken_token: false,
             status_request: None,
         }
     }
@@ -174,29 +175,31 @@ impl RestClient {
     /// # Errors
     /// When there is no answer in time, or none with status 200.
     pub async fn status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
-        let was_fresh = match self.login {
-            Login::Token => {
-                self.renew_token(paths).await?;
-                true
-            }
-            Login::Basic | Login::Bearer(_) => false,
-        };
+        let was_fresh = matches!(self.login, Login::Token);
+        if was_fresh {
+            self.renew_token(paths, !self.has_taken_token).await?;
+        }
         let result = self.get_status(paths).await;
-        let refused = matches!(&result, Err(error) if error.report.kind == ErrorKind::Unauthorized);
-        if !refused || !matches!(self.login, Login::Bearer(_)) {
+        self.has_taken_token |= result.is_ok() && self.has_token();
+        let refused = matches!(&result, Err(error) if error.report.kind.is_refusal());
+        if !refused || !self.has_token() {
             return result;
         }
         if was_fresh {
             // The device issues tokens but does not take them.
             self.give_up_tokens();
         } else {
-            self.renew_token(paths).await?;
+            self.renew_token(paths, false).await?;
         }
         if matches!(self.login, Login::Token) {
-            result
-        } else {
-            self.get_status(paths).await
+            return result;
         }
+        let result = self.get_status(paths).await;
+        if self.has_token() && matches!(&result, Err(error) if error.report.kind.is_refusal()) {
+            // The next try, some minutes from now, begins with a new token.
+            self.set_login(Login::Token);
+        }
+        result
     }
 
     async fn get_status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
@@ -232,7 +235,9 @@ impl RestClient {
             .map_err(|error| RestError::request(operation, &url, error))
     }
 
-    async fn renew_token(&mut self, paths: Paths<'_>) -> Result<(), RestError> {
+    /// Gets a token. With `auth = "auto"`, a device that knows no tokens is asked with Basic on; so is, on
+    /// the `first` try, one that gives none for whatever reason, since Basic has just worked.
+    async fn renew_token(&mut self, paths: Paths<'_>, first: bool) -> Result<(), RestError> {
         let request = self.build(Method::PUT, paths.token, Operation::Token)?;
         let url = request.url().to_string();
         let result = send(&self.http, request, Operation::Token).await;
@@ -242,9 +247,8 @@ impl RestClient {
                 self.set_login(Login::Bearer(token));
                 Ok(())
             }
-            // With "auto" a device that has no tokens after all is asked with Basic; a refusal stays one.
-            Err(error) if self.auth == Auth::Auto && is_no_token(error.report.kind) => {
-                tracing::debug!(url, kind = %error.report.kind, "no API token to be had, staying with Basic");
+            Err(error) if self.auth == Auth::Auto && (first || is_no_token(error.report.kind)) => {
+                tracing::info!(url, kind = %error.report.kind, "no API token to be had, staying with Basic");
                 self.give_up_tokens();
                 Ok(())
             }
@@ -304,12 +308,13 @@ fn token(body: &[u8], url: &str, paths: Paths<'_>) -> Result<Secret, RestError> 
 async fn send(http: &reqwest::Client, request: Request, operation: Operation) -> Result<Bytes, RestError> {
     let url = request.url().clone();
     let url = url.as_str();
+    let login = request.headers().get(AUTHORIZATION).cloned();
     let response = http
         .execute(request)
         .await
         .map_err(|error| RestError::request(operation, url, error))?;
     let status = response.status();
-    if status.as_u16() == 200 {
+    if status.is_success() {
         return read(response, operation, url).await;
     }
     let location = response
@@ -319,12 +324,23 @@ async fn send(http: &reqwest::Client, request: Request, operation: Operation) ->
         .map(str::to_owned);
     // Whatever cannot be read of an error's body does not matter.
     let body = read(response, operation, url).await.unwrap_or_default();
+    // Some error pages repeat the request: nothing of such a one is shown.
+    let login = login
+        .as_ref()
+        .map(|value| value.as_bytes().rsplit(|b| *b == b' ').next().unwrap_or_default());
+    let repeats =
+        login.is_some_and(|login| !login.is_empty() && body.windows(login.len()).any(|w| w == login));
+    let body = if repeats {
+        &b"(left out: it repeats our login)"[..]
+    } else {
+        &body
+    };
     Err(RestError::status(
         operation,
         status.as_u16(),
         url,
         location.as_deref(),
-        &body,
+        body,
     ))
 }
 

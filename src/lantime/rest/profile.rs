@@ -248,7 +248,7 @@ impl Profile {
 }
 
 /// Which profile reads a device: one that is fixed, or one by the version that each answer states.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profiles(Arc<[Profile]>);
 
 impl Profiles {

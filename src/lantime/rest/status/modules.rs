@@ -11,28 +11,28 @@ impl Reader {
         let Some(chassis) = self.object(&data.chassis0, || "data.chassis0".to_owned()) else {
             return;
         };
-        for (index, slot) in self
-            .list(&chassis.slots, "data.chassis0.slots")
-            .iter()
-            .enumerate()
-        {
-            let place = || format!("data.chassis0.slots[{index}]");
-            let Some(slot) = self.object(slot, place) else {
-                continue;
-            };
-            let Some(id) = self.text(&slot.slot_id, || place() + ".slot-id") else {
-                continue;
-            };
-            let Some(id) = SlotId::new(id) else {
-                self.note(|| format!("{}.slot-id is no usable id", place()));
-                continue;
-            };
-            if snapshot.module(&id).is_some() {
-                self.note(|| format!("the slot {id} is listed twice"));
-                continue;
+        let list = self.list(&chassis.slots, "data.chassis0.slots");
+        snapshot.all_slots_seen = chassis.slots.other.is_none() && chassis.slots.cut == 0;
+        for (index, slot) in list.iter().enumerate() {
+            match self.slot_id(index, slot) {
+                None => snapshot.all_slots_seen = false,
+                Some((id, _)) if snapshot.module(&id).is_some() => {
+                    self.note(|| format!("the slot {id} is listed twice"));
+                }
+                Some((id, slot)) => self.slot(&id, slot, profile, snapshot),
             }
-            self.slot(&id, slot, profile, snapshot);
         }
+    }
+
+    fn slot_id<'s, 'a>(&mut self, index: usize, slot: &'s Node<Slot<'a>>) -> Option<(SlotId, &'s Slot<'a>)> {
+        let place = || format!("data.chassis0.slots[{index}]");
+        let slot = self.object(slot, place)?;
+        let text = self.text(&slot.slot_id, || place() + ".slot-id")?;
+        let id = SlotId::new(text);
+        if id.is_none() {
+            self.note(|| format!("{}.slot-id is no usable id", place()));
+        }
+        Some((id?, slot))
     }
 
     fn slot(&mut self, id: &SlotId, slot: &Slot<'_>, profile: &Profile, snapshot: &mut Snapshot) {
@@ -65,10 +65,11 @@ impl Reader {
                 let mode = |text: &str| Some(text.into());
                 let mode = self.look_up("rsc.mode", id, module, &profile.rsc.mode.pointer, mode, snapshot);
                 let detail = mode
+                    .flatten()
                     .map(|mode| ("mode", Detail::Text(mode)))
                     .into_iter()
                     .collect();
-                snapshot.rsc = Some(Rsc { status: None, detail });
+                snapshot.rsc = Some(Rsc { detail });
             }
         }
         snapshot.slots.push((id.clone(), Module::Fitted(model)));
@@ -182,7 +183,8 @@ impl Reader {
                 text if is_one_of(&contact.nc, text) => Some(Position::Nc),
                 _ => None,
             };
-            self.look_up(name, id, module, &contact.pointer, position, snapshot)
+            let found = self.look_up(name, id, module, &contact.pointer, position, snapshot);
+            found.map(|position| position.unwrap_or(Position::Unknown))
         };
         let positions = [
             contact("relay_module.relay_a", &entries.relay_a),
@@ -197,7 +199,7 @@ impl Reader {
                 _ => None,
             };
             let status = self.look_up(name, id, module, &supervision.pointer, status, snapshot);
-            signals.extend(status.map(|status| (signal, status)));
+            signals.extend(status.map(|status| (signal, status.unwrap_or(Status::Unknown))));
         };
         supervision("relay_module.pps", Signal::Pps, &entries.pps);
         supervision("relay_module.10mhz", Signal::TenMhz, &entries.ten_mhz);
@@ -208,7 +210,8 @@ impl Reader {
         }
     }
 
-    /// What the entry's pointer finds, as `understand` reads it.
+    /// What the entry's pointer finds, as `understand` reads it: `None` where nothing stands there, and
+    /// `Some(None)` where the profile does not know what it says.
     fn look_up<T>(
         &mut self,
         name: &'static str,
@@ -217,7 +220,7 @@ impl Reader {
         pointer: &str,
         understand: impl FnOnce(&str) -> Option<T>,
         snapshot: &mut Snapshot,
-    ) -> Option<T> {
+    ) -> Option<Option<T>> {
         let scalar = module.scalar_at(pointer);
         let text = scalar.as_ref().map(Scalar::to_text);
         let text = text
@@ -240,7 +243,7 @@ impl Reader {
                 understood: value.is_some(),
             });
         }
-        value
+        text.map(|_| value)
     }
 }
 
