@@ -241,6 +241,11 @@ fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String 
     };
     let mut out = String::new();
     let mut line = |name: &str, text: String| {
+        // What a device sends must not move the cursor.
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect();
         let _ = writeln!(out, "{name:<13} {text}");
     };
     line("model", known(&identity.model));
@@ -333,6 +338,23 @@ fn configuration(device: &Device, snapshot: &Snapshot) -> String {
         )),
         Trust::System | Trust::None => {}
     }
+    match device.auth {
+        Auth::Auto => {}
+        Auth::Basic => out.push_str("auth = \"basic\"\n"),
+        Auth::Bearer => out.push_str("auth = \"bearer\"\n"),
+    }
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    match &device.profile {
+        ProfileChoice::Auto => {}
+        ProfileChoice::BuiltIn(name) => drop(writeln!(out, "profile = {}", quoted(name))),
+        ProfileChoice::File(path) => drop(writeln!(out, "profile = {}", quoted(&path.display().to_string()))),
+    }
+    match &device.proxy {
+        Proxy::Bypass => {}
+        Proxy::System => out.push_str("proxy = \"system\"\n"),
+        // It may hold a password.
+        Proxy::Url(_) => out.push_str("proxy = \"...\"    # as given to probe\n"),
+    }
     let chassis = snapshot.chassis_kind();
     let found = slots(
         snapshot,
@@ -347,13 +369,16 @@ fn configuration(device: &Device, snapshot: &Snapshot) -> String {
         out.push_str("# slots = [{ id = \"io1\", relays = { a = \"clk1\", b = \"pps\", c = \"10mhz\" } }]\n");
         return out;
     }
-    out.push_str("# The usual wiring of this kind of chassis: compare it with the jumpers on the modules.\nslots = [\n");
+    out.push_str(
+        "# No interface tells how the jumpers on a module stand. What is commented out is the usual wiring of this kind\n\
+         # of chassis: compare it with the module, mend it where it differs, and take it in.\nslots = [\n",
+    );
     for (slot, SlotView { wiring, .. }) in &found {
         let Some((wiring, _)) = wiring else { continue };
         let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));
         let _ = writeln!(
             out,
-            "  {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},"
+            "  {{ id = \"{slot}\" }},\n  # {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},"
         );
     }
     out.push_str("]\n");

@@ -89,7 +89,7 @@ fn check_embedded(keys: &Section<'_>, listen: SocketAddr, websocket: Option<Sock
     let addresses = [("listen", Some(listen)), ("websocket", websocket)];
     for (key, address) in addresses {
         if address.is_some_and(|address| !address.ip().is_loopback()) {
-            let what = "whoever reaches this address can read all state and send commands";
+            let what = "whoever reaches this address can read and change all state";
             let remedy = "listen at 127.0.0.1, or use a broker that asks for a password";
             keys.warn(key, complaint(what, remedy));
         }

@@ -114,10 +114,11 @@ fn remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) -> &'stati
             "check that the device is up and reachable; if it is only slow, set a longer timeout"
         }
         (ErrorKind::Connect, _) => {
-            "check address and port, that the device is up, and that no firewall is in between"
+            "check address and port, that the scheme (http or https) is the one spoken there, that the device is up, and that \
+             no firewall is in between"
         }
         (ErrorKind::Tls, _) => {
-            "for a self-signed certificate set tls.fingerprint (the command probe prints it), for an own CA tls.ca; if the \
+            "check that https is spoken there; for a self-signed certificate set tls.fingerprint (the command probe prints it), for an own CA tls.ca; if the \
              certificate was replaced on purpose, take its new fingerprint"
         }
         (ErrorKind::TooLarge, _) => "this is not a LANTIME's status: check the address",

@@ -54,7 +54,9 @@ pub enum Cause {
         remedy: &'static str,
     },
     /// The connection broke.
-    #[error("connection lost: {0}")]
+    #[error(
+        "connection lost: {0}; if this goes on, another client may use the same mqtt.client_id (or bridge.id): each needs its own"
+    )]
     Lost(String),
     /// The broker fell silent.
     #[error("it has been silent for {} s; connection given up", .0.as_secs())]

@@ -319,6 +319,9 @@ impl Outbox {
 
     /// Lets topics go out that the store cannot take now.
     pub(super) fn release_unrecorded(&mut self) {
+        if self.unrecorded == 0 {
+            return;
+        }
         for topic in self.batch.add.clone() {
             self.release(&topic, Recorded::Failed);
         }
