@@ -329,6 +329,11 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_knows_the_built_in_profiles() {
+        assert_eq!(Profiles::names(), crate::config::BUILT_IN_PROFILES);
+    }
+
+    #[test]
     fn tokens_come_with_firmware_7_08() {
         let profiles = Profiles::built_in();
         let profile = profiles.for_version(Some(10));
