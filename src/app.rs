@@ -36,6 +36,8 @@ const UPDATES_WAITING: usize = 1024;
 #[derive(Debug)]
 pub struct Bridge {
     config: Config,
+    /// Where the publisher finds the broker.
+    reached_broker: Broker,
     devices: Devices,
     publisher: JoinHandle<()>,
     broker: watch::Receiver<BrokerStatus>,
@@ -52,18 +54,17 @@ impl Bridge {
     /// # Errors
     /// When an address cannot be listened on, or a device's TLS or profile files cannot be read.
     pub async fn start(
-        mut config: Config,
+        config: Config,
         store: Store,
         observer: Option<mpsc::Sender<Update>>,
     ) -> anyhow::Result<Bridge> {
         let stop = CancellationToken::new();
+        // What is configured stays as it is, to be compared at a reload; what is used may differ in the port.
+        let mut mqtt = config.mqtt.clone();
         let mut embedded = None;
-        if let Broker::Embedded { listen, websocket } = config.mqtt.broker {
+        if let Broker::Embedded { listen, websocket } = mqtt.broker {
             let broker = EmbeddedBroker::bind(listen, websocket).await?;
-            config.mqtt.broker = Broker::Embedded {
-                listen: broker.address(),
-                websocket: broker.websocket_address(),
-            };
+            mqtt.broker = broker.for_clients();
             embedded = Some(tokio::spawn(broker.run(stop.clone())));
         }
         let remembered = store.published_topics().unwrap_or_else(|error| {
@@ -74,7 +75,7 @@ impl Bridge {
         let published = devices::published_slots(&topics, &remembered);
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let setup = Setup {
-            mqtt: config.mqtt.clone(),
+            mqtt: mqtt.clone(),
             bridge: config.bridge.id.clone(),
             info: BridgeInfo {
                 started_at: Timestamp::now(),
@@ -103,6 +104,7 @@ impl Bridge {
         let publisher = tokio::spawn(publisher.run());
         Ok(Bridge {
             config,
+            reached_broker: mqtt.broker,
             devices,
             publisher,
             broker,
@@ -114,7 +116,7 @@ impl Bridge {
 
     /// Where the broker is; with an embedded one, where it really listens.
     pub fn broker(&self) -> &Broker {
-        &self.config.mqtt.broker
+        &self.reached_broker
     }
 
     /// Whether there is a connection to the broker.

@@ -27,10 +27,6 @@ pub enum ErrorKind {
     TooLarge,
     /// An answer that cannot be understood.
     Decode,
-    /// The API profile does not fit the device.
-    Profile,
-    /// A fault of the bridge itself.
-    Internal,
 }
 
 impl ErrorKind {
@@ -46,8 +42,6 @@ impl ErrorKind {
             ErrorKind::HttpStatus => "http-status",
             ErrorKind::TooLarge => "too-large",
             ErrorKind::Decode => "decode",
-            ErrorKind::Profile => "profile",
-            ErrorKind::Internal => "internal",
         }
     }
 

@@ -125,8 +125,6 @@ fn remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) -> &'stati
         (ErrorKind::Decode, _) => {
             "check that the address is a LANTIME's; if it is, report the answer and the firmware version"
         }
-        (ErrorKind::Profile, _) => "run probe against the device, and correct the API profile",
-        (ErrorKind::Internal, _) => "report this, with the log",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Entry, MAX_TEXT, Reader};
 use crate::lantime::rest::profile::{Contact, Profile, RelayModuleEntries, Supervision, is_one_of};
-use crate::lantime::rest::wire::{self, ClockStatus, Data, Members, Node, Scalar, Slot, SyncStatus};
+use crate::lantime::rest::wire::{self, Data, Members, Node, Scalar, Slot, SyncStatus};
 use crate::model::snapshot::{Module, Rsc};
 use crate::model::{Clock, Detail, ModuleInfo, Position, RelayModule, Signal, SlotId, Snapshot, Status};
 
@@ -114,42 +114,34 @@ impl Reader {
         profile: &Profile,
     ) -> Clock {
         let mut clock = clock_without(signal, Status::Unknown);
-        let mut detail = |key: &'static str, text: Option<&str>| {
-            clock
-                .detail
-                .extend(text.map(|text| (key, Detail::Text(text.into()))));
-        };
         let place = |key: &str| format!("the clock in slot {id}: {key}");
         let sync = self.member::<SyncStatus<'_>>(id, module, "sync-status");
         let Some(sync) = self.object(&sync, || place("sync-status")) else {
             return clock;
         };
-        detail("model", model);
-        if let Some(ClockStatus {
-            clock: state,
-            oscillator,
-        }) = self.object(&sync.clock_status, || place("clock-status"))
-        {
-            let text = self.text(state, || place("clock"));
-            detail("clock", text);
-            detail("oscillator", optional_text(oscillator));
-            clock.status = text.map_or(Status::Unknown, |text| self.clock_status(text, &place, profile));
-        }
-        let mut detail = |key: &'static str, text: Option<&str>| {
-            clock
-                .detail
-                .extend(text.map(|text| (key, Detail::Text(text.into()))));
-        };
-        detail("osc_type", optional_text(&sync.osc_type));
-        detail("time_quality", optional_text(&sync.est_time_quality));
-        let receiver = self.member::<wire::Receiver<'_>>(id, module, "grc");
-        detail("antenna", receiver.found().and_then(antenna));
+        let state = self.object(&sync.clock_status, || place("clock-status"));
+        let text = state.and_then(|state| self.text(&state.clock, || place("clock")));
+        clock.status = text.map_or(Status::Unknown, |text| self.clock_status(text, &place, profile));
         clock.selected = optional_text(&sync.clock_idx).map(|text| text == "selected");
-        clock.detail.extend(
-            clock
-                .selected
-                .map(|selected| ("selected", Detail::Flag(selected))),
-        );
+        let receiver = self.member::<wire::Receiver<'_>>(id, module, "grc");
+        let texts = [
+            ("model", model),
+            ("clock", text),
+            (
+                "oscillator",
+                state.and_then(|state| optional_text(&state.oscillator)),
+            ),
+            ("osc_type", optional_text(&sync.osc_type)),
+            ("time_quality", optional_text(&sync.est_time_quality)),
+            ("antenna", receiver.found().and_then(antenna)),
+        ];
+        let texts = texts
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, Detail::Text(text?.into()))));
+        let selected = clock
+            .selected
+            .map(|selected| ("selected", Detail::Flag(selected)));
+        clock.detail = texts.chain(selected).collect();
         clock
     }
 
