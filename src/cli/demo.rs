@@ -204,7 +204,11 @@ impl Story {
                 ),
             ),
             Change::Problem(None) => ("error", "answers again".to_owned()),
-            Change::Event(name, Some(event)) => {
+            Change::Event {
+                name,
+                new: Some(event),
+                ..
+            } => {
                 let what = if event.triggered == Some(true) {
                     "triggered"
                 } else {

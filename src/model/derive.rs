@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::snapshot::Module;
 use super::{
-    ChassisKind, Detail, EventName, EventType, Position, Provenance, Relay, RelayModule, RelayState, Signal,
-    SignalState, SlotId, SlotState, SlotView, Snapshot, Status, Wiring, WiringSource,
+    ChassisKind, Detail, EventName, EventType, Position, Provenance, Relay, RelayEventsState, RelayModule,
+    RelayState, Signal, SignalState, SlotId, SlotState, SlotView, Snapshot, Status, Via, Wiring,
+    WiringSource,
 };
 
 /// Which slots of a device are watched.
@@ -19,8 +20,19 @@ pub enum Slots {
     Listed(Vec<(SlotId, Option<Wiring>)>),
 }
 
-/// The events that switch the notification-driven relays of a slot, where that is known.
-pub type RelayEvents = BTreeMap<(SlotId, Relay), BTreeSet<EventName>>;
+/// The events that switch the notification-driven relays, where that is known.
+pub type RelayEvents = BTreeMap<(SlotId, Relay), ChosenEvents>;
+
+/// The events that switch one relay, as the device told them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChosenEvents {
+    /// Which events.
+    pub events: BTreeSet<EventName>,
+    /// The way on which they became known.
+    pub via: Via,
+    /// Whether that is still certain.
+    pub confirmed: bool,
+}
 
 /// What the slots of a device look like after a poll.
 ///
@@ -94,6 +106,12 @@ pub fn unseen(
     slots
 }
 
+/// The relays that notification events switch.
+pub fn on_notification(wiring: Wiring) -> impl Iterator<Item = Relay> {
+    let is_driven = move |relay: &Relay| wiring.driver(*relay) == Signal::Notification;
+    Relay::ALL.into_iter().filter(is_driven)
+}
+
 /// One slot in one poll.
 struct Poll<'a> {
     snapshot: &'a Snapshot,
@@ -127,6 +145,7 @@ impl Poll<'_> {
                 module: None,
                 wiring: Some(wiring),
                 relays: BTreeMap::new(),
+                relay_events: BTreeMap::new(),
                 signals: BTreeMap::new(),
             };
         }
@@ -154,7 +173,25 @@ impl Poll<'_> {
             module: module.map(|module| module.info.clone()),
             wiring: Some(wiring),
             relays: relays.collect(),
+            relay_events: on_notification(wiring.0)
+                .map(|relay| (relay, self.relay_events_state(relay)))
+                .collect(),
             signals,
+        }
+    }
+
+    fn relay_events_state(&self, relay: Relay) -> RelayEventsState {
+        let chosen = self.relay_events.get(&(self.slot.clone(), relay));
+        let events = chosen.map(|chosen| chosen.events.clone());
+        let old = self.old.and_then(|slot| slot.relay_events.get(&relay));
+        let since = old
+            .filter(|old| old.events == events)
+            .map_or(self.now, |old| old.since);
+        RelayEventsState {
+            events,
+            confirmed: chosen.is_some_and(|chosen| chosen.confirmed),
+            via: chosen.map(|chosen| chosen.via),
+            since,
         }
     }
 
@@ -187,9 +224,7 @@ impl Poll<'_> {
 
     fn signal_state(&self, module: Option<&RelayModule>, signal: Signal, wiring: Wiring) -> SignalState {
         let found = match signal {
-            Signal::Notification => {
-                self.notification(Relay::ALL.into_iter().filter(|r| wiring.driver(*r) == signal))
-            }
+            Signal::Notification => self.notification(on_notification(wiring)),
             _ => self.monitored(module, signal),
         };
         let old = self.old.and_then(|slot| slot.signals.get(&signal));
@@ -303,7 +338,7 @@ impl Poll<'_> {
         let mut certain = None;
         for relay in relays {
             let chosen = self.relay_events.get(&(self.slot.clone(), relay));
-            for name in chosen.into_iter().flatten() {
+            for name in chosen.iter().flat_map(|chosen| &chosen.events) {
                 let event = self.snapshot.events.iter().find(|event| event.name == *name);
                 if event.is_some_and(|event| event.triggered == Some(true) && event.kind != EventType::Info) {
                     let cause = Some(name.as_str().to_owned());

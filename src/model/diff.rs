@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::ModuleInfo;
 use super::{
-    Availability, DeviceView, EventName, EventState, Identity, Problem, Relay, RelayState, Signal,
-    SignalState, SlotId, SlotState, SlotView, Wiring, WiringSource,
+    Availability, DeviceView, EventName, EventState, Identity, Problem, Relay, RelayEventsState, RelayState,
+    Signal, SignalState, SlotId, SlotState, SlotView, Wiring, WiringSource,
 };
 
 /// One change of a device's published state.
@@ -17,8 +17,15 @@ pub enum Change {
     Identity(Box<Identity>),
     /// Another error stands, or none.
     Problem(Option<Box<Problem>>),
-    /// A notification event.
-    Event(EventName, Option<Box<EventState>>),
+    /// A notification event: what was published before, and now.
+    Event {
+        /// Which event.
+        name: EventName,
+        /// Before.
+        old: Option<Box<EventState>>,
+        /// Now.
+        new: Option<Box<EventState>>,
+    },
     /// A slot's state.
     SlotState(SlotId, Option<SlotState>),
     /// A slot's module and wiring.
@@ -33,6 +40,15 @@ pub enum Change {
         old: Option<Box<RelayState>>,
         /// Now.
         new: Option<Box<RelayState>>,
+    },
+    /// What switches a relay that follows notification events.
+    RelayEvents {
+        /// Slot of the module.
+        slot: SlotId,
+        /// Which of the three.
+        relay: Relay,
+        /// Now.
+        new: Option<Box<RelayEventsState>>,
     },
     /// A signal: what was published before, and now.
     Signal {
@@ -78,14 +94,22 @@ pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<Change> {
 }
 
 fn diff_events(old: &[EventState], new: &[EventState], changes: &mut Vec<Change>) {
+    let mut push = |name: &EventName, old: Option<&EventState>, new: Option<&EventState>| {
+        changes.push(Change::Event {
+            name: name.clone(),
+            old: old.cloned().map(Box::new),
+            new: new.cloned().map(Box::new),
+        });
+    };
     for (index, event) in new.iter().enumerate() {
-        if named(old, &event.name, index) != Some(event) {
-            changes.push(Change::Event(event.name.clone(), Some(Box::new(event.clone()))));
+        let before = named(old, &event.name, index);
+        if before != Some(event) {
+            push(&event.name, before, Some(event));
         }
     }
     for (index, event) in old.iter().enumerate() {
         if named(new, &event.name, index).is_none() {
-            changes.push(Change::Event(event.name.clone(), None));
+            push(&event.name, Some(event), None);
         }
     }
 }
@@ -114,7 +138,7 @@ fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, change
     if described(old) != info {
         changes.push(Change::SlotInfo(id.clone(), info.map(Box::new)));
     }
-    let (no_relays, no_signals) = (BTreeMap::new(), BTreeMap::new());
+    let (no_relays, no_events, no_signals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let relays = (
         old.map_or(&no_relays, |slot| &slot.relays),
         new.map_or(&no_relays, |slot| &slot.relays),
@@ -126,6 +150,17 @@ fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, change
             relay: *relay,
             old,
             new,
+        });
+    });
+    let chosen = (
+        old.map_or(&no_events, |slot| &slot.relay_events),
+        new.map_or(&no_events, |slot| &slot.relay_events),
+    );
+    diff_maps(chosen.0, chosen.1, |relay, _, new| {
+        changes.push(Change::RelayEvents {
+            slot: id.clone(),
+            relay: *relay,
+            new: new.cloned().map(Box::new),
         });
     });
     let signals = (
@@ -196,7 +231,7 @@ mod tests {
         let names: Vec<_> = changes
             .iter()
             .map(|change| match change {
-                Change::Event(name, event) => (name.as_str(), event.is_some()),
+                Change::Event { name, new, .. } => (name.as_str(), new.is_some()),
                 other => panic!("unexpected {other:?}"),
             })
             .collect();

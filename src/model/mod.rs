@@ -4,24 +4,31 @@
 //! A poll gives a [`Snapshot`]; [`mod@derive`] turns it, with the wiring, into the slots of a [`DeviceView`];
 //! [`mod@diff`] compares two views and says what has to be published.
 
+pub mod command;
+pub mod dead_letter;
 pub mod derive;
 pub mod diff;
 pub mod event;
+pub mod http_session;
 pub mod http_stats;
 pub mod id;
 pub mod problem;
 pub mod relay;
 pub mod signal;
 pub mod snapshot;
+pub mod time;
 pub mod update;
 pub mod view;
 
+pub use command::{DeviceCommand, EventsChange, Outcome, RelayPlace, Via};
+pub use dead_letter::{DeadLetter, Origin};
 pub use diff::{Change, SlotInfo, diff};
 pub use event::{EventName, EventState, EventType};
+pub use http_session::{HttpSession, HttpSessions};
 pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};
 pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
-pub use relay::{ChassisKind, Position, Relay, RelayState, Wiring, WiringSource};
+pub use relay::{ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
 pub use update::Update;

@@ -25,8 +25,22 @@ pub enum ErrorKind {
     HttpStatus,
     /// An answer above the limit.
     TooLarge,
-    /// An answer that cannot be understood.
+    /// An answer, a payload or a document that cannot be understood.
     Decode,
+    /// The API profile does not allow it: nobody has seen its entry on a device.
+    Profile,
+    /// Refused, by the bridge or the device, since it cannot be: relay B, an unknown event, a jumper in the way.
+    Rejected,
+    /// Too much is waiting already, here or at the device.
+    Busy,
+    /// Somebody else has changed the same thing meanwhile.
+    Conflict,
+    /// Its time was over before it could be carried out.
+    Expired,
+    /// The durable store cannot be used, or had to drop something.
+    Storage,
+    /// A fault of this program.
+    Internal,
 }
 
 impl ErrorKind {
@@ -42,6 +56,13 @@ impl ErrorKind {
             ErrorKind::HttpStatus => "http-status",
             ErrorKind::TooLarge => "too-large",
             ErrorKind::Decode => "decode",
+            ErrorKind::Profile => "profile",
+            ErrorKind::Rejected => "rejected",
+            ErrorKind::Busy => "busy",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::Expired => "expired",
+            ErrorKind::Storage => "storage",
+            ErrorKind::Internal => "internal",
         }
     }
 
@@ -66,6 +87,37 @@ pub enum Operation {
     Poll,
     /// Asking for an API token.
     Token,
+    /// Choosing the events that switch a relay, or asking for them.
+    RelayEvents,
+    /// Polling because a command asks for it.
+    Refresh,
+    /// Switching or resizing the log of HTTP sessions.
+    HttpSessions,
+    /// Running the command of a dead letter once more.
+    Replay,
+    /// Taking a command apart, before it is known which one.
+    Command,
+    /// Handing a message to the broker.
+    Publish,
+    /// Keeping something on disk.
+    Store,
+}
+
+impl Operation {
+    /// The operation's name in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Operation::Poll => "poll",
+            Operation::Token => "token",
+            Operation::RelayEvents => "relay-events",
+            Operation::Refresh => "refresh",
+            Operation::HttpSessions => "http-sessions",
+            Operation::Replay => "replay",
+            Operation::Command => "command",
+            Operation::Publish => "publish",
+            Operation::Store => "store",
+        }
+    }
 }
 
 /// An error as users see it: what, where, and the remedy. Holds no secret.
@@ -89,6 +141,18 @@ pub struct ErrorReport {
 }
 
 impl ErrorReport {
+    /// An error of the bridge's own, without an answer from anybody.
+    pub fn new(kind: ErrorKind, message: impl Into<String>, remedy: impl Into<String>) -> ErrorReport {
+        ErrorReport {
+            kind,
+            message: message.into(),
+            remedy: remedy.into(),
+            http_status: None,
+            url: None,
+            body: None,
+        }
+    }
+
     /// Whether both tell of the same error: the wording of a body may differ from one attempt to the next.
     pub fn is_same(&self, other: &ErrorReport) -> bool {
         self.kind == other.kind && self.http_status == other.http_status && self.message == other.message

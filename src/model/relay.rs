@@ -1,11 +1,12 @@
 //! Relays A, B and C of a REL1000: contact positions, and what the jumpers allow.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Provenance, Signal};
+use super::{EventName, Provenance, Signal, Via};
 
 /// One of the three relays of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -164,4 +165,17 @@ pub struct RelayState {
     pub since: Timestamp,
     /// The last known position and when it was last seen, while the device is offline.
     pub last: Option<(Position, Timestamp)>,
+}
+
+/// What switches a relay that follows notification events, as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayEventsState {
+    /// The events; `None` where nobody knows.
+    pub events: Option<BTreeSet<EventName>>,
+    /// Whether the device said so when it was last asked.
+    pub confirmed: bool,
+    /// The way on which it became known.
+    pub via: Option<Via>,
+    /// When the bridge first saw these events.
+    pub since: Timestamp,
 }

@@ -1,6 +1,6 @@
 //! What a device tells those who publish it.
 
-use super::{Change, DeviceId, HttpSummary};
+use super::{Change, DeadLetter, DeviceId, HttpSessions, HttpSummary};
 
 /// News of one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,15 @@ pub enum Update {
         /// Since the bridge started.
         summary: HttpSummary,
     },
+    /// Its HTTP sessions.
+    HttpSessions {
+        /// Which device.
+        device: DeviceId,
+        /// The log as it is now.
+        log: HttpSessions,
+    },
+    /// Something went wrong, and has to be told.
+    DeadLetter(Box<DeadLetter>),
     /// All of its state has been given: whatever an earlier run published and this one has not is stale.
     Settled {
         /// Which device.

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::snapshot::ModuleInfo;
 use super::{
-    ChassisKind, EventState, Identity, Position, Problem, Provenance, Relay, RelayState, Signal, SignalState,
-    SlotId, Status, Wiring, WiringSource,
+    ChassisKind, EventState, Identity, Position, Problem, Provenance, Relay, RelayEventsState, RelayState,
+    Signal, SignalState, SlotId, Status, Wiring, WiringSource,
 };
 
 /// Whether the bridge hears from a device.
@@ -69,6 +69,8 @@ pub struct SlotView {
     pub wiring: Option<(Wiring, WiringSource)>,
     /// Relays A, B and C.
     pub relays: BTreeMap<Relay, RelayState>,
+    /// What switches the relays that follow notification events.
+    pub relay_events: BTreeMap<Relay, RelayEventsState>,
     /// The signals that can be wired in this chassis.
     pub signals: BTreeMap<Signal, SignalState>,
 }
@@ -115,6 +117,9 @@ impl SlotView {
     /// Makes every relay and signal unknown, keeping its last known value: a stale NO would lie.
     /// `seen_at` is when the device was last heard.
     pub fn forget_states(&mut self, seen_at: Timestamp, now: Timestamp) {
+        for chosen in self.relay_events.values_mut() {
+            chosen.confirmed = false;
+        }
         for relay in self
             .relays
             .values_mut()
@@ -169,6 +174,7 @@ impl SlotView {
                 .into_iter()
                 .map(|relay| (relay, relay_state(relay)))
                 .collect(),
+            relay_events: BTreeMap::new(),
             signals: signals
                 .into_iter()
                 .map(|signal| (signal, signal_state.clone()))

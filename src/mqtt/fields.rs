@@ -3,8 +3,10 @@
 //! A field that does not apply is [`Field::Absent`]: JSON leaves it out, the scalar layout clears its topic.
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use jiff::Timestamp;
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::model::time::rfc3339;
 
 /// The fields of a payload or of an object in it.
 pub(crate) type Fields = Vec<(&'static str, Field)>;
@@ -24,8 +26,12 @@ pub(crate) enum Field {
     Number(f64),
     /// Texts; absent when there are none.
     List(Vec<String>),
+    /// Texts; there even when there are none.
+    Names(Vec<String>),
     /// Fields of its own; absent when all of them are.
     Object(Fields),
+    /// Objects in a row; the scalar layout has them as JSON in one topic.
+    Rows(Vec<Fields>),
 }
 
 impl Field {
@@ -50,20 +56,9 @@ impl Field {
             Field::List(texts) => texts.is_empty(),
             Field::Object(fields) => fields.iter().all(|(_, field)| field.is_absent()),
             Field::Text(_) | Field::Flag(_) | Field::Count(_) | Field::Number(_) => false,
+            Field::Names(_) | Field::Rows(_) => false,
         }
     }
-}
-
-/// `at` in UTC with milliseconds, cut, not rounded: a time must not come to lie in the future.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
-    let cut = TimestampRound::new()
-        .smallest(Unit::Millisecond)
-        .mode(jiff::RoundMode::Trunc);
-    // Only a time within a millisecond of the end of time could not be cut.
-    let at = at
-        .round(cut)
-        .unwrap_or_else(|_| at.saturating_sub(SignedDuration::from_millis(1)).unwrap_or(at));
-    format!("{at:.3}")
 }
 
 /// The fields as a JSON object.
@@ -89,7 +84,8 @@ fn walk<'a>(fields: &'a Fields, path: &mut Vec<&'a str>, each: &mut impl FnMut(&
             Field::Flag(flag) => each(path, Some(flag.to_string())),
             Field::Count(count) => each(path, Some(count.to_string())),
             Field::Number(number) => each(path, Some(number.to_string())),
-            Field::List(texts) => each(path, Some(texts.join(","))),
+            Field::List(texts) | Field::Names(texts) => each(path, Some(texts.join(","))),
+            Field::Rows(_) => each(path, serde_json::to_string(field).ok()),
             Field::Absent => each(path, None),
         }
         path.pop();
@@ -116,8 +112,15 @@ impl Serialize for Field {
             Field::Flag(flag) => serializer.serialize_bool(*flag),
             Field::Count(count) => serializer.serialize_u64(*count),
             Field::Number(number) => serializer.serialize_f64(*number),
-            Field::List(texts) => texts.serialize(serializer),
+            Field::List(texts) | Field::Names(texts) => texts.serialize(serializer),
             Field::Object(fields) => Object(fields).serialize(serializer),
+            Field::Rows(rows) => {
+                let mut list = serializer.serialize_seq(Some(rows.len()))?;
+                for row in rows {
+                    list.serialize_element(&Object(row))?;
+                }
+                list.end()
+            }
         }
     }
 }
@@ -125,17 +128,6 @@ impl Serialize for Field {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_milliseconds_and_are_cut() {
-        for (given, written) in [
-            ("2026-02-10T09:45:48Z", "2026-02-10T09:45:48.000Z"),
-            ("2026-02-10T10:45:48.9999+01:00", "2026-02-10T09:45:48.999Z"),
-        ] {
-            assert_eq!(rfc3339(given.parse().unwrap()), written);
-        }
-        let _ = (rfc3339(Timestamp::MAX), rfc3339(Timestamp::MIN));
-    }
 
     #[test]
     fn what_does_not_apply_is_left_out_of_json_and_cleared_as_scalar() {

@@ -9,8 +9,8 @@ use super::fields::{Field, Fields, for_each_scalar, to_json};
 use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
 use crate::config::{Layout, MqttVersion};
 use crate::model::{
-    Change, Detail, DeviceId, EventState, HttpSummary, Identity, ModuleInfo, Problem, Relay, RelayState,
-    Signal, SignalState, SlotInfo,
+    Change, Detail, DeviceId, EventState, HttpSession, HttpSessions, HttpSummary, Identity, ModuleInfo,
+    Problem, Relay, RelayEventsState, RelayState, Signal, SignalState, SlotInfo, Via,
 };
 
 /// What is to be retained at a topic.
@@ -117,6 +117,17 @@ impl Payloads {
         )
     }
 
+    /// The log of a device's HTTP sessions.
+    pub fn http_sessions(&self, device: &DeviceId, log: &HttpSessions) -> Vec<Message> {
+        let fields = vec![
+            ("enabled", Field::Flag(log.is_enabled())),
+            ("max_count", Field::Count(log.max_count() as u64)),
+            ("sessions", Field::Rows(log.iter().map(session_fields).collect())),
+        ];
+        let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpSessions);
+        self.object(&topic, true, fields)
+    }
+
     /// One change of a device.
     pub fn change(&self, device: &DeviceId, change: &Change) -> Vec<Message> {
         let of = |below| StateTopic::Device(device.clone(), below);
@@ -131,9 +142,9 @@ impl Payloads {
                 let fields = problem_fields(problem.as_deref());
                 self.object(&of(DeviceTopic::Error), problem.is_some(), fields)
             }
-            Change::Event(name, event) => {
-                let fields = event_fields(name.clears(), event.as_deref());
-                self.object(&of(DeviceTopic::Event(name.clone())), event.is_some(), fields)
+            Change::Event { name, new, .. } => {
+                let fields = event_fields(name.clears(), new.as_deref());
+                self.object(&of(DeviceTopic::Event(name.clone())), new.is_some(), fields)
             }
             Change::SlotState(slot, state) => {
                 let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::State));
@@ -146,6 +157,10 @@ impl Payloads {
             Change::Relay { slot, relay, new, .. } => {
                 let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Relay(*relay)));
                 self.object(&topic, new.is_some(), relay_fields(new.as_deref()))
+            }
+            Change::RelayEvents { slot, relay, new } => {
+                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::RelayEvents(*relay)));
+                self.object(&topic, new.is_some(), relay_events_fields(new.as_deref()))
             }
             Change::Signal {
                 slot,
@@ -219,7 +234,7 @@ fn problem_fields(problem: Option<&Problem>) -> Fields {
     vec![
         (
             "operation",
-            Field::text(problem.map(|problem| name_of(&problem.operation))),
+            Field::text(problem.map(|problem| problem.operation.as_str())),
         ),
         ("error", Field::Object(error)),
         ("first_at", Field::time(problem.map(|problem| problem.first_at))),
@@ -303,6 +318,46 @@ fn relay_fields(relay: Option<&RelayState>) -> Fields {
         ),
         ("since", Field::time(relay.map(|relay| relay.since))),
         ("last", Field::Object(last)),
+    ]
+}
+
+fn relay_events_fields(chosen: Option<&RelayEventsState>) -> Fields {
+    let events = match chosen.map(|chosen| &chosen.events) {
+        None => Field::Absent,
+        Some(None) => Field::Text("unknown".to_owned()),
+        Some(Some(events)) => Field::Names(events.iter().map(|event| event.as_str().to_owned()).collect()),
+    };
+    vec![
+        ("events", events),
+        (
+            "confirmed",
+            chosen.map_or(Field::Absent, |chosen| Field::Flag(chosen.confirmed)),
+        ),
+        (
+            "via",
+            Field::text(chosen.and_then(|chosen| chosen.via).map(Via::as_str)),
+        ),
+        ("since", Field::time(chosen.map(|chosen| chosen.since))),
+    ]
+}
+
+fn session_fields(session: &HttpSession) -> Fields {
+    vec![
+        ("id", Field::Count(session.id)),
+        ("method", Field::Text(session.method.to_owned())),
+        ("path", Field::Text(session.path.to_string())),
+        (
+            "status",
+            session
+                .status
+                .map_or(Field::Absent, |status| Field::Count(status.into())),
+        ),
+        ("started_at", Field::time(Some(session.started_at))),
+        ("request_ms", Field::Number(round(session.request_ms))),
+        ("response_ms", Field::Number(round(session.response_ms))),
+        ("rtt_ms", Field::Number(round(session.rtt_ms))),
+        ("bytes", Field::Count(session.bytes)),
+        ("error", Field::text(session.error)),
     ]
 }
 

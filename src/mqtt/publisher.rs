@@ -217,6 +217,12 @@ impl Publisher {
                     self.put(message);
                 }
             }
+            Update::HttpSessions { device, log } => {
+                for message in self.payloads.http_sessions(&device, &log) {
+                    self.put(message);
+                }
+            }
+            Update::DeadLetter(_) => {}
             Update::Settled { device } => {
                 let topics = self.payloads.topics().of_device(&device);
                 self.outbox.clear_remembered(&topics);

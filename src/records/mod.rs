@@ -1,5 +1,8 @@
-//! What has to outlive this process.
+//! What has to outlive this process: records on their way, commands, dead letters.
 //!
-//! [`store`] is the durable file; the records themselves come on top of it.
+//! [`record`] is what goes out and comes in; [`store`] is the durable file.
 
+pub mod record;
 pub mod store;
+
+pub use record::{Destination, Received, Record};

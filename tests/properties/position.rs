@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};
+use lantime2mqtt::model::derive::{ChosenEvents, RelayEvents, Slots, slots};
 use lantime2mqtt::model::snapshot::{Module, Rsc};
 use lantime2mqtt::model::{
     ChassisKind, Clock, EventName, EventState, EventType, ModuleInfo, Position, Provenance, Relay,
-    RelayModule, RelayState, Signal, SignalState, SlotId, Snapshot, Status, Wiring,
+    RelayModule, RelayState, Signal, SignalState, SlotId, Snapshot, Status, Via, Wiring,
 };
 use proptest::collection::btree_set;
 use proptest::option;
@@ -103,7 +103,11 @@ fn any_relay_events() -> impl Strategy<Value = RelayEvents> {
     let chosen = || option::of(btree_set(select(&EVENTS[..]), 0..3));
     (chosen(), chosen()).prop_map(|(a, c)| {
         let name = |name: &str| EventName::canonical(name).expect("a name of the catalogue");
-        let names = |names: BTreeSet<&'static str>| names.into_iter().map(name).collect();
+        let names = |names: BTreeSet<&'static str>| ChosenEvents {
+            events: names.into_iter().map(name).collect(),
+            via: Via::Rest,
+            confirmed: true,
+        };
         let slot = SlotId::new("io3").expect("an id");
         [(Relay::A, a), (Relay::C, c)]
             .into_iter()
@@ -120,6 +124,7 @@ fn expected_notification(relay: Relay, snapshot: &Snapshot, chosen: &RelayEvents
         return Status::Unknown;
     };
     let states: Vec<_> = chosen
+        .events
         .iter()
         .map(|name| snapshot.events.iter().find(|event| event.name == *name))
         .collect();

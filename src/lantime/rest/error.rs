@@ -121,6 +121,16 @@ fn remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) -> &'stati
             "check that https is spoken there; for a self-signed certificate set tls.fingerprint (the command probe prints it), for an own CA tls.ca; if the \
              certificate was replaced on purpose, take its new fingerprint"
         }
+        (
+            ErrorKind::Profile
+            | ErrorKind::Rejected
+            | ErrorKind::Busy
+            | ErrorKind::Conflict
+            | ErrorKind::Expired
+            | ErrorKind::Storage
+            | ErrorKind::Internal,
+            _,
+        ) => "see the device's own log",
         (ErrorKind::TooLarge, _) => "this is not a LANTIME's status: check the address",
         (ErrorKind::Decode, _) => {
             "check that the address is a LANTIME's; if it is, report the answer and the firmware version"

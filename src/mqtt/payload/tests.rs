@@ -202,6 +202,11 @@ fn problem() {
     );
 }
 
+fn event_change(name: EventName, new: Option<EventState>) -> Change {
+    let new = new.map(Box::new);
+    Change::Event { name, old: None, new }
+}
+
 #[test]
 fn event() {
     let name = EventName::canonical("ntp-sync").unwrap();
@@ -212,7 +217,7 @@ fn event() {
         kind: EventType::Error,
         last_triggered: Some(at()),
     };
-    let change = Change::Event(name, Some(Box::new(event)));
+    let change = event_change(name, Some(event));
     let expected =
         format!(r#"{{"triggered":true,"type":"error","last_triggered":"{AT}","clears":["ntp-not-sync"]}}"#);
     golden(&change, "event/ntp-sync", Some(&expected));
@@ -225,10 +230,40 @@ fn event() {
         kind: EventType::Unknown,
         last_triggered: None,
     };
-    let change = Change::Event(name.clone(), Some(Box::new(event)));
+    let change = event_change(name.clone(), Some(event));
     let expected = r#"{"triggered":"unknown","type":"unknown","name_on_device":"leapsecond-announced"}"#;
     golden(&change, "event/leap-second-announced", Some(expected));
-    golden(&Change::Event(name, None), "event/leap-second-announced", None);
+    golden(&event_change(name, None), "event/leap-second-announced", None);
+}
+
+#[test]
+fn relay_events() {
+    let change = |events: Option<&[&str]>| {
+        let name = |name: &&str| EventName::canonical(name).unwrap();
+        let state = RelayEventsState {
+            events: events.map(|names| names.iter().map(name).collect()),
+            confirmed: events.is_some(),
+            via: events.map(|_| Via::Rest),
+            since: at(),
+        };
+        let slot = SlotId::new("io3").unwrap();
+        Change::RelayEvents {
+            slot,
+            relay: Relay::A,
+            new: Some(Box::new(state)),
+        }
+    };
+    for (events, expected) in [
+        (
+            Some(&["ntp-not-sync", "antenna-faulty"][..]),
+            r#""events":["antenna-faulty","ntp-not-sync"],"confirmed":true,"via":"rest""#,
+        ),
+        (Some(&[]), r#""events":[],"confirmed":true,"via":"rest""#),
+        (None, r#""events":"unknown","confirmed":false"#),
+    ] {
+        let expected = format!(r#"{{{expected},"since":"{AT}"}}"#);
+        golden(&change(events), "io3/relay/a/events", Some(&expected));
+    }
 }
 
 #[test]

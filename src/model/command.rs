@@ -1,0 +1,103 @@
+//! What a device can be told to do, and what comes of it. Which topic or page it came from is not known here.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{EventName, Relay, SlotId};
+
+/// A command for one device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceCommand {
+    /// Choose the events that switch a relay.
+    RelayEvents {
+        /// Slot of the relay module.
+        slot: SlotId,
+        /// Which relay.
+        relay: Relay,
+        /// What to change.
+        change: EventsChange,
+    },
+    /// Poll now.
+    Refresh,
+    /// Switch or resize the log of HTTP sessions.
+    HttpSessions {
+        /// Whether sessions are kept.
+        enabled: Option<bool>,
+        /// How many of them.
+        max_count: Option<usize>,
+    },
+}
+
+/// A change of the set of events that switch a relay; names as they were given, in any spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventsChange {
+    /// Just these from now on.
+    Replace(Vec<String>),
+    /// These in addition, and those no longer; no event is in both.
+    Edit {
+        /// Events to add.
+        add: Vec<String>,
+        /// Events to remove.
+        remove: Vec<String>,
+    },
+}
+
+/// The way to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// Its REST API.
+    Rest,
+}
+
+impl Via {
+    /// The word in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Via::Rest => "rest",
+        }
+    }
+}
+
+/// A relay of a device.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RelayPlace {
+    /// Slot of the module.
+    pub slot: SlotId,
+    /// Which of the three.
+    pub relay: Relay,
+}
+
+/// What came of a command that was carried out: the `result` of its reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// These events switch the relay now, as was read back from the device.
+    RelayEvents {
+        /// Slot of the module.
+        slot: SlotId,
+        /// Which relay.
+        relay: Relay,
+        /// The events.
+        events: BTreeSet<EventName>,
+        /// Whether anything had to be changed.
+        changed: bool,
+        /// All that the change reaches, where the device cannot tell these relays apart; else the relay alone.
+        applies_to: Vec<RelayPlace>,
+        /// The way that was taken.
+        via: Via,
+    },
+    /// The device was polled.
+    Refresh {
+        /// When its answer came.
+        polled_at: Timestamp,
+    },
+    /// The log of HTTP sessions is like this now.
+    HttpSessions {
+        /// Whether sessions are kept.
+        enabled: bool,
+        /// How many of them.
+        max_count: usize,
+    },
+}

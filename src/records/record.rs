@@ -1,0 +1,56 @@
+//! A record: a message that is not retained, and that is kept on disk until the broker has acknowledged it.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::{DeviceId, SlotId};
+
+/// A message on its way to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// UUIDv7, also in the payload: by it a consumer knows a duplicate.
+    pub id: Uuid,
+    /// Where it goes.
+    pub destination: Destination,
+    /// What it says.
+    pub payload: Bytes,
+    /// Correlation data of the command that it answers (MQTT 5).
+    pub correlation: Option<Bytes>,
+}
+
+/// Where a record goes. The topic is made of it when it is sent, so that a prefix can change in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Notification events of a device.
+    Events(DeviceId),
+    /// Changes of relays and signals of a slot.
+    Changes(DeviceId, SlotId),
+    /// Dead letters of a device; `None` where they belong to no device. They stay in the archive as well.
+    DeadLetter(Option<DeviceId>),
+    /// The reply to a command, at the topic that its sender wants it.
+    Reply(String),
+}
+
+/// A command as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload; of an overlong one the beginning.
+    pub payload: Bytes,
+    /// Length of the whole payload, where `payload` is only its beginning.
+    pub payload_length: Option<usize>,
+    /// Whether the broker gave a stored copy (retain = 1).
+    pub retained: bool,
+    /// Response topic (MQTT 5), as it was given.
+    pub response_topic: Option<String>,
+    /// Correlation data (MQTT 5).
+    pub correlation: Option<Bytes>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// When it is no longer to be carried out (MQTT 5 message expiry).
+    pub expires_at: Option<Timestamp>,
+    /// Whether it came from this machine (command line, page) and not over MQTT: then no reply is published.
+    pub local: bool,
+}
