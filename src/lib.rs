@@ -21,6 +21,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+mod fault_point;
 pub mod lantime;
 pub mod model;
 pub mod mqtt;

@@ -1,15 +1,20 @@
 //! The device task: sole owner of one device's client, its last snapshot and what is published of it.
 //!
-//! It polls, turns each answer into a view, and sends what has changed. It knows no topic and no broker.
+//! It polls, turns each answer into a view, sends what has changed, and carries commands out (`job`), one at
+//! a time and between polls. It knows no topic and no broker.
+
+mod job;
+mod relay_events;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::letters::PollLetters;
 use super::rest::client::{Answer, Paths};
 use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
@@ -17,14 +22,17 @@ use super::schedule::Schedule;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeviceId, DeviceView, HttpStats, Operation, Problem, Signal, SlotId,
-    SlotState, SlotView, Snapshot, Update, WiringSource, diff,
+    Availability, ChassisKind, DeadLetter, DeviceId, DeviceView, HttpStats, Operation, Problem, Signal,
+    SlotId, SlotState, SlotView, Snapshot, Update, WiringSource, diff,
 };
+pub use job::Job;
+use job::Waiting;
+use relay_events::Chosen;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
-/// How often the HTTP statistics are published, at most.
-const STATS_EVERY: Duration = Duration::from_secs(10);
+/// How often the HTTP statistics and sessions are published, at most.
+const HTTP_EVERY: Duration = Duration::from_secs(10);
 
 /// What was published of a device before its task has asked anything.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +41,8 @@ pub struct Known {
     pub view: DeviceView,
     /// The slots, which may also stem from an earlier run.
     pub slots: BTreeMap<SlotId, SlotView>,
+    /// The events that switch its relays, as the task before has read them.
+    pub relay_events: RelayEvents,
 }
 
 /// Everything that the task needs.
@@ -44,16 +54,41 @@ pub struct DeviceTask {
     schedule: Schedule,
     slots: Slots,
     offline_after: u32,
+    allow_unverified_writes: bool,
     updates: mpsc::Sender<Update>,
+    jobs: mpsc::Receiver<Job>,
+    /// The command that is being carried out, or waits for the device.
+    waiting: Option<Waiting>,
+    /// The events that switch its relays.
+    chosen: Chosen,
     /// What is published of the device.
     view: DeviceView,
     /// What an earlier run or task published, before the first answer.
     remembered: BTreeMap<SlotId, SlotView>,
     snapshot: Option<Snapshot>,
     failures: u32,
+    letters: PollLetters,
+    /// Until then nothing is asked: the login was refused.
+    refused_until: Option<Instant>,
     stats: HttpStats,
-    stats_sent: Option<Instant>,
+    http_sent: Option<Instant>,
+    /// What was last published of the HTTP sessions.
+    sessions_sent: Option<SessionsMark>,
     reported: BTreeSet<String>,
+}
+
+/// By what the log of HTTP sessions shows that it has changed: switch, size, latest session.
+type SessionsMark = (bool, usize, u64);
+
+/// What the rest of the bridge gives a device task.
+#[derive(Debug)]
+pub struct Ends {
+    /// Takes what is new.
+    pub updates: mpsc::Sender<Update>,
+    /// Gives commands, one at a time.
+    pub jobs: mpsc::Receiver<Job>,
+    /// How often a failure that lasts is told again.
+    pub repeat_letters: Duration,
 }
 
 impl DeviceTask {
@@ -65,7 +100,7 @@ impl DeviceTask {
         profiles: Profiles,
         schedule: Schedule,
         known: Known,
-        updates: mpsc::Sender<Update>,
+        ends: Ends,
     ) -> DeviceTask {
         DeviceTask {
             id: device.id.clone(),
@@ -74,21 +109,30 @@ impl DeviceTask {
             schedule,
             slots: device.slots.clone(),
             offline_after: device.offline_after,
-            updates,
+            allow_unverified_writes: device.allow_unverified_writes,
+            updates: ends.updates,
+            jobs: ends.jobs,
+            waiting: None,
+            chosen: Chosen::new(&device.slots, known.relay_events),
             view: known.view,
             remembered: known.slots,
             snapshot: None,
             failures: 0,
+            letters: PollLetters::new(device.id.clone(), ends.repeat_letters),
+            refused_until: None,
             stats: HttpStats::default(),
-            stats_sent: None,
+            http_sent: None,
+            sessions_sent: None,
             reported: BTreeSet::new(),
         }
     }
 
-    /// Polls until `stop`, or until nobody takes the updates any more; gives back what it has published, for
-    /// the task that may follow it.
+    /// Polls and carries commands out until `stop`, or until nobody takes the updates any more; gives back
+    /// what it has published, for the task that may follow it. A command that is under way then is not
+    /// answered: who gave it gives it again.
     pub async fn run(mut self: Box<Self>, stop: CancellationToken) -> Known {
-        self.poll_until(&stop).await;
+        // Ends early only when nobody listens any more.
+        let _ = self.work_until(&stop).await;
         let slots = if self.snapshot.is_none() {
             self.remembered
         } else {
@@ -97,42 +141,84 @@ impl DeviceTask {
         Known {
             view: self.view,
             slots,
+            relay_events: self.chosen.into_known(),
         }
     }
 
-    async fn poll_until(&mut self, stop: &CancellationToken) {
+    async fn work_until(&mut self, stop: &CancellationToken) -> Result<(), Gone> {
         let mut next = self.schedule.first();
         loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep_until(next) => {}
-            }
-            let result = tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                result = self.poll() => result,
-            };
-            let refused = matches!(&result, Err(error) if error.report.kind.is_refusal());
-            let failed = result.is_err();
-            if self.take(result).await.is_err() {
-                return;
-            }
-            let now = Instant::now();
-            next = if refused {
-                now + REFUSAL_PAUSE
-            } else if failed && self.failures >= self.offline_after {
-                self.schedule.after_failure(now)
-            } else {
-                // Also after the first failures: until it is known that the device is away, what is
-                // published of it may be stale.
-                let (next, missed) = self.schedule.next(now);
-                if missed > 0 {
-                    tracing::debug!(device = %self.id, missed, "polls skipped: the last one took too long");
+                () = stop.cancelled() => return Ok(()),
+                Some(job) = self.jobs.recv(), if self.waiting.is_none() => {
+                    if self.begin(job).await? {
+                        next = Instant::now();
+                    }
                 }
-                next
-            };
+                () = until(self.waiting.as_ref().map(Waiting::deadline)) => self.give_up(),
+                () = until(self.letters.ends_at()) => self.tell_end().await?,
+                () = sleep_until(next) => {
+                    let Some(polled) = stop.run_until_cancelled(self.ask()).await else {
+                        return Ok(());
+                    };
+                    let failure = polled.as_ref().err().map(|error| error.report.clone());
+                    self.take(polled).await?;
+                    next = self.next_poll();
+                    if let Some(failure) = failure {
+                        self.poll_failed(failure);
+                    } else if self.has_more_to_ask() {
+                        // Boxed: it is rare, and large.
+                        let Some(has_written) = stop.run_until_cancelled(Box::pin(self.ask_more())).await else {
+                            return Ok(());
+                        };
+                        self.publish_anew().await?;
+                        self.answer_if_done();
+                        if has_written {
+                            next = Instant::now();
+                        }
+                    }
+                }
+            }
         }
+    }
+
+    /// A poll; before the first state of a device is published, also what switches its relays.
+    async fn ask(&mut self) -> Result<(Snapshot, Duration), RestError> {
+        let polled = self.poll().await?;
+        if self.snapshot.is_none() && self.chosen.is_due(&polled.0) {
+            Box::pin(self.read_chosen(&polled.0)).await;
+        }
+        Ok(polled)
+    }
+
+    /// Publishes what has changed without a new poll.
+    async fn publish_anew(&mut self) -> Result<(), Gone> {
+        match &self.snapshot {
+            Some(snapshot) => {
+                let view = self.next_view(snapshot, Timestamp::now());
+                self.publish(view).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// When to poll after the poll that has just ended.
+    fn next_poll(&mut self) -> Instant {
+        let now = Instant::now();
+        if let Some(refused_until) = self.refused_until {
+            return refused_until;
+        }
+        if self.failures >= self.offline_after {
+            return self.schedule.after_failure(now);
+        }
+        // Also after the first failures: until it is known that the device is away, what is published of it
+        // may be stale.
+        let (next, missed) = self.schedule.next(now);
+        if missed > 0 {
+            tracing::debug!(device = %self.id, missed, "polls skipped: the last one took too long");
+        }
+        next
     }
 
     /// One request, read.
@@ -159,26 +245,52 @@ impl DeviceTask {
 
     async fn take(&mut self, result: Result<(Snapshot, Duration), RestError>) -> Result<(), Gone> {
         let now = Timestamp::now();
+        self.refused_until = None;
         match result {
             Ok((snapshot, round_trip)) => {
                 self.stats.succeeded(round_trip, now);
+                self.letters.succeeded(Instant::now());
                 self.succeeded(snapshot, now).await?;
             }
             Err(error) => {
+                if error.report.kind.is_refusal() {
+                    self.refused_until = Some(Instant::now() + REFUSAL_PAUSE);
+                }
                 self.stats.failed();
                 self.failed(error, now).await?;
             }
         }
-        if self.stats_sent.is_none_or(|sent| sent.elapsed() >= STATS_EVERY) {
-            self.stats_sent = Some(Instant::now());
-            let summary = self.stats.summary();
-            self.send(Update::HttpStats {
-                device: self.id.clone(),
-                summary,
-            })
-            .await?;
+        if self.http_sent.is_none_or(|sent| sent.elapsed() >= HTTP_EVERY) {
+            self.http_sent = Some(Instant::now());
+            let (device, summary) = (self.id.clone(), self.stats.summary());
+            self.send(Update::HttpStats { device, summary }).await?;
+            self.publish_sessions().await?;
         }
         Ok(())
+    }
+
+    /// Publishes the log of HTTP sessions, if it has changed.
+    async fn publish_sessions(&mut self) -> Result<(), Gone> {
+        let log = self.client.sessions();
+        let latest = if log.is_enabled() { log.next_id() } else { 0 };
+        let mark = (log.is_enabled(), log.max_count(), latest);
+        if self.sessions_sent.replace(mark) == Some(mark) {
+            return Ok(());
+        }
+        let (device, log) = (self.id.clone(), log.clone());
+        self.send(Update::HttpSessions { device, log }).await
+    }
+
+    async fn send_letter(&self, letter: Option<DeadLetter>) -> Result<(), Gone> {
+        match letter {
+            Some(letter) => self.send(Update::DeadLetter(Box::new(letter))).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn tell_end(&mut self) -> Result<(), Gone> {
+        let letter = self.letters.ended(Timestamp::now(), Instant::now());
+        self.send_letter(letter).await
     }
 
     async fn succeeded(&mut self, snapshot: Snapshot, now: Timestamp) -> Result<(), Gone> {
@@ -191,20 +303,7 @@ impl DeviceTask {
         self.report(&snapshot);
         let view = self.next_view(&snapshot, now);
         if first {
-            let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
-            let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
-            tracing::info!(device = %self.id, firmware, ?slots, "device is online");
-            if slots.is_empty() {
-                tracing::warn!(device = %self.id, "no slot holds a relay module; list the slots in the configuration if it has one");
-            }
-            for (slot, SlotView { state, wiring, .. }) in &view.slots {
-                if *state != SlotState::Online {
-                    let state = state.as_str();
-                    tracing::warn!(device = %self.id, %slot, state, "no relay module in this slot; compare slots in the configuration with the device");
-                } else if let Some((_, WiringSource::Assumed)) = wiring {
-                    tracing::warn!(device = %self.id, %slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
-                }
-            }
+            greet(&self.id, &snapshot, &view);
         } else if !is_online {
             tracing::info!(device = %self.id, "device answers again");
         }
@@ -251,7 +350,7 @@ impl DeviceTask {
             } else {
                 self.view.events_unknown()
             },
-            slots: slots(snapshot, chassis, &self.slots, &RelayEvents::new(), known, now),
+            slots: slots(snapshot, chassis, &self.slots, self.chosen.known(), known, now),
             chassis: Some(chassis),
         }
     }
@@ -278,6 +377,8 @@ impl DeviceTask {
 
     async fn failed(&mut self, error: RestError, now: Timestamp) -> Result<(), Gone> {
         self.failures = self.failures.saturating_add(1);
+        let letter = self.letters.failed(&error, now, Instant::now());
+        self.send_letter(letter).await?;
         let is_refused = error.report.kind.is_refusal();
         let mut view = self.view.clone();
         let is_known = view
@@ -290,6 +391,7 @@ impl DeviceTask {
             tracing::warn!(device = %self.id, %kind, url, remedy, "poll failed: {}", error.report.message);
             let first_at = view.problem.as_ref().map_or(now, |standing| standing.first_at);
             view.problem = Some(Problem {
+                id: self.letters.first().unwrap_or_default(),
                 operation: error.operation,
                 error: error.report,
                 first_at,
@@ -323,6 +425,32 @@ impl DeviceTask {
     /// Waits while the channel is full: the publisher always drains it, whatever the broker does.
     async fn send(&self, update: Update) -> Result<(), Gone> {
         self.updates.send(update).await.map_err(|_| Gone)
+    }
+}
+
+/// Says in the log what was found at a device that was heard for the first time.
+fn greet(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
+    let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
+    let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
+    tracing::info!(%device, firmware, ?slots, "device is online");
+    if slots.is_empty() {
+        tracing::warn!(%device, "no slot holds a relay module; list the slots in the configuration if it has one");
+    }
+    for (slot, SlotView { state, wiring, .. }) in &view.slots {
+        if *state != SlotState::Online {
+            let state = state.as_str();
+            tracing::warn!(%device, %slot, state, "no relay module in this slot; compare slots in the configuration with the device");
+        } else if let Some((_, WiringSource::Assumed)) = wiring {
+            tracing::warn!(%device, %slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
+        }
+    }
+}
+
+/// That moment; never, for none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

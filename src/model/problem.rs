@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use uuid::Uuid;
 
 /// Stable short name of an error, used in topics, metrics and pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -64,6 +65,11 @@ impl ErrorKind {
             ErrorKind::Storage => "storage",
             ErrorKind::Internal => "internal",
         }
+    }
+
+    /// Whether the same thing may work in a moment: nothing was wrong with what was asked for.
+    pub fn is_passing(self) -> bool {
+        matches!(self, ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Busy)
     }
 
     /// Whether the device refused us: then nothing may ask again soon, since a LANTIME bans users
@@ -162,6 +168,8 @@ impl ErrorReport {
 /// The error that stands on a device now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
+    /// The dead letter that told when the failure began.
+    pub id: Uuid,
     /// What the bridge was doing.
     pub operation: Operation,
     /// What went wrong.

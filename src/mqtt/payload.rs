@@ -232,6 +232,7 @@ fn problem_fields(problem: Option<&Problem>) -> Fields {
         ("body", Field::text(error.and_then(|error| error.body.as_deref()))),
     ];
     vec![
+        ("id", Field::text(problem.map(|problem| problem.id.to_string()))),
         (
             "operation",
             Field::text(problem.map(|problem| problem.operation.as_str())),

@@ -1,0 +1,166 @@
+//! From the inbox to the devices: one command at a time per device, in order; each gets exactly one reply,
+//! and a dead letter if it fails. Devices do not wait for one another.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::execution::{Context, Refused, Work};
+use super::inbox::{Entry, Inbox};
+use crate::lantime::device::Job;
+use crate::model::{DeviceId, ErrorKind, ErrorReport};
+use crate::mqtt::topics::Topics;
+use crate::records::store::{Store, StoreError};
+
+/// Commands that wait for one device, beside the one that is carried out; more are refused as busy.
+pub const WAITING_PER_DEVICE: usize = 8;
+/// Commands between the inbox and the dispatcher. Full: who brings commands waits, and so does the broker.
+const ON_THE_WAY: usize = 1024;
+/// How long the commands that are being carried out may take to end when the bridge stops. What does not
+/// end stays in the inbox, for the next run.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+/// How a command gets to a device.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Takes one command at a time.
+    pub jobs: mpsc::Sender<Job>,
+    /// How long a command may take.
+    pub timeout: Duration,
+}
+
+/// The ways to all devices.
+pub type Routes = Arc<HashMap<DeviceId, Route>>;
+
+/// The task between the inbox and the devices.
+#[derive(Debug)]
+pub struct Dispatcher {
+    context: Arc<Context>,
+    entries: mpsc::Receiver<Entry>,
+    left_over: VecDeque<Entry>,
+    queues: HashMap<DeviceId, Queue>,
+    running: JoinSet<()>,
+    /// The device that each command which is carried out is for.
+    devices: HashMap<Id, DeviceId>,
+}
+
+/// What waits for one device. There while a command for it is carried out.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Work>,
+}
+
+impl Dispatcher {
+    /// A dispatcher of everything that comes into the inbox, and of what an earlier run has left there.
+    ///
+    /// # Errors
+    /// When the inbox cannot be read.
+    pub async fn new(
+        store: Store,
+        topics: Topics,
+        bridge: DeviceId,
+        routes: watch::Receiver<Routes>,
+    ) -> Result<(Dispatcher, Inbox), StoreError> {
+        let left_over = store.inbox().await?.into_iter().map(|waiting| Entry {
+            waiting,
+            is_left_over: true,
+            local: None,
+        });
+        let (entries, receiver) = mpsc::channel(ON_THE_WAY);
+        let inbox = Inbox::new(store.clone(), entries);
+        let dispatcher = Dispatcher {
+            left_over: left_over.collect(),
+            context: Arc::new(Context {
+                store,
+                topics,
+                bridge,
+                routes,
+            }),
+            entries: receiver,
+            queues: HashMap::new(),
+            running: JoinSet::new(),
+            devices: HashMap::new(),
+        };
+        Ok((dispatcher, inbox))
+    }
+
+    /// Carries commands out until `stop`; then lets those that have begun come to their end, if it is near.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while let Some(entry) = self.left_over.pop_front() {
+            self.take(entry).await;
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(ended) = self.running.join_next_with_id() => self.ended(ended),
+                Some(entry) = self.entries.recv() => self.take(entry).await,
+            }
+        }
+        let end = async { while self.running.join_next().await.is_some() {} };
+        if tokio::time::timeout(END_WITHIN, end).await.is_err() {
+            tracing::info!(
+                commands = self.running.len(),
+                "commands that wait for their device stay in the inbox; the next run carries them out"
+            );
+        }
+    }
+
+    async fn take(&mut self, entry: Entry) {
+        let is_left_over = entry.is_left_over;
+        match self.context.prepare(entry).await {
+            Ok(work) => self.queue(work, is_left_over),
+            Err(refused) => self.refuse(*refused),
+        }
+    }
+
+    fn queue(&mut self, work: Work, is_left_over: bool) {
+        match self.queues.get_mut(&work.device) {
+            None => {
+                self.queues.insert(work.device.clone(), Queue::default());
+                self.start(work);
+            }
+            Some(queue) if is_left_over || queue.waiting.len() < WAITING_PER_DEVICE => {
+                queue.waiting.push_back(work);
+            }
+            Some(_) => {
+                let message = format!("{WAITING_PER_DEVICE} commands are waiting for this device already");
+                let remedy = "wait for their replies, and send the command again";
+                let report = ErrorReport::new(ErrorKind::Busy, message, remedy);
+                self.refuse(work.refused(report));
+            }
+        }
+    }
+
+    fn start(&mut self, work: Work) {
+        let (context, device) = (self.context.clone(), work.device.clone());
+        let task = self.running.spawn(async move { context.carry_out(work).await });
+        self.devices.insert(task.id(), device);
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        let context = self.context.clone();
+        self.running.spawn(async move { context.refuse(refused, 1).await });
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let task = match ended {
+            Ok((task, ())) => task,
+            Err(error) => {
+                tracing::error!("a command was broken off, and stays in the inbox for the next run: {error}");
+                error.id()
+            }
+        };
+        let Some(device) = self.devices.remove(&task) else {
+            return;
+        };
+        match self.queues.get_mut(&device).and_then(|queue| queue.waiting.pop_front()) {
+            Some(work) => self.start(work),
+            None => drop(self.queues.remove(&device)),
+        }
+    }
+}

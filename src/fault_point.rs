@@ -1,0 +1,19 @@
+//! Where tests end the process in the middle of its work, as `kill -9` would: at the point that the variable
+//! [`VARIABLE`] names. A release build has no such points.
+
+/// Names the point at which the process ends.
+pub const VARIABLE: &str = "LANTIME2MQTT_ABORT_AT";
+
+/// A point has been reached.
+#[cfg(debug_assertions)]
+pub(crate) fn reached(point: &str) {
+    static ABORT_AT: std::sync::LazyLock<Option<String>> =
+        std::sync::LazyLock::new(|| std::env::var(VARIABLE).ok());
+    if ABORT_AT.as_deref() == Some(point) {
+        std::process::abort();
+    }
+}
+
+/// A point has been reached.
+#[cfg(not(debug_assertions))]
+pub(crate) fn reached(_point: &str) {}

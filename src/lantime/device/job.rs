@@ -1,0 +1,159 @@
+//! Commands to one device: begun, tried after each poll that succeeds, answered, given up at their deadline.
+//!
+//! A device that is away is waited for until the deadline. A command that could not be brought to its end for
+//! a passing reason is tried again from its beginning: each is safe to repeat.
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::{DeviceTask, Gone};
+use crate::model::{DeviceCommand, ErrorKind, ErrorReport, Outcome};
+
+/// A command for the device task.
+#[derive(Debug)]
+pub struct Job {
+    /// What to do.
+    pub command: DeviceCommand,
+    /// Which attempt at this command it is, earlier runs of this program counted: from 1.
+    pub attempt: u32,
+    /// When it is given up.
+    pub deadline: Instant,
+    /// Gets what came of it. Dropped without an answer when the task ends before: then it may be given again.
+    pub answer: oneshot::Sender<Result<Outcome, ErrorReport>>,
+}
+
+/// A command that is under way.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) job: Job,
+    /// Whether something may have been written to the device for it.
+    pub(super) has_written: bool,
+    /// Why it could not be brought to its end yet.
+    held_up_by: Option<ErrorReport>,
+    result: Option<Result<Outcome, ErrorReport>>,
+}
+
+impl Waiting {
+    pub(super) fn deadline(&self) -> Instant {
+        self.job.deadline
+    }
+
+    /// What came of a try; what passes is tried again.
+    fn tried(&mut self, result: Result<Outcome, ErrorReport>) {
+        match result {
+            Err(report) if report.kind.is_passing() => self.held_up_by = Some(report),
+            result => self.result = Some(result),
+        }
+    }
+
+    fn answer(self, result: Result<Outcome, ErrorReport>) {
+        // Who asked may have gone.
+        let _ = self.job.answer.send(result);
+    }
+}
+
+impl DeviceTask {
+    /// Takes a command; says whether it needs a poll now.
+    pub(super) async fn begin(&mut self, job: Job) -> Result<bool, Gone> {
+        if let DeviceCommand::HttpSessions { enabled, max_count } = job.command {
+            let log = self.client.sessions_mut();
+            max_count.into_iter().for_each(|max_count| log.set_max_count(max_count));
+            enabled.into_iter().for_each(|enabled| log.set_enabled(enabled));
+            let outcome = Outcome::HttpSessions {
+                enabled: log.is_enabled(),
+                max_count: log.max_count(),
+            };
+            self.publish_sessions().await?;
+            let _ = job.answer.send(Ok(outcome));
+            return Ok(false);
+        }
+        let is_left_alone = self.refused_until.is_some_and(|until| Instant::now() < until);
+        self.waiting = Some(Waiting {
+            job,
+            has_written: false,
+            held_up_by: None,
+            result: None,
+        });
+        if is_left_alone && let Some(problem) = &self.view.problem {
+            let report = problem.error.clone();
+            self.poll_failed(report);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// A command waits on while the device is away, but not for a login that is refused.
+    pub(super) fn poll_failed(&mut self, report: ErrorReport) {
+        match &mut self.waiting {
+            Some(waiting) if !report.kind.is_refusal() => waiting.held_up_by = Some(report),
+            Some(_) => self.answer(Err(report)),
+            None => {}
+        }
+    }
+
+    /// Whether a poll that succeeded is to be followed by more requests.
+    pub(super) fn has_more_to_ask(&self) -> bool {
+        let is_due = |snapshot| self.chosen.is_due(snapshot);
+        self.waiting.is_some() || self.snapshot.as_ref().is_some_and(is_due)
+    }
+
+    /// Carries out the command that waits, or else asks what switches the relays. Says whether something was
+    /// written to the device: then relays may have moved.
+    pub(super) async fn ask_more(&mut self) -> bool {
+        let Some(snapshot) = self.snapshot.clone() else {
+            return false;
+        };
+        let Some(mut waiting) = self.waiting.take() else {
+            self.read_chosen(&snapshot).await;
+            return false;
+        };
+        let result = match waiting.job.command.clone() {
+            DeviceCommand::RelayEvents { slot, relay, change } => {
+                self.choose_events(&snapshot, (slot, relay), &change, &mut waiting)
+                    .await
+            }
+            DeviceCommand::Refresh | DeviceCommand::HttpSessions { .. } => {
+                self.read_chosen(&snapshot).await;
+                Ok(Outcome::Refresh {
+                    polled_at: self.stats.last_success().unwrap_or_else(Timestamp::now),
+                })
+            }
+        };
+        waiting.tried(result);
+        let has_written = waiting.has_written;
+        self.waiting = Some(waiting);
+        has_written
+    }
+
+    pub(super) fn answer_if_done(&mut self) {
+        let result = self.waiting.as_mut().and_then(|waiting| waiting.result.take());
+        if let Some(result) = result {
+            self.answer(result);
+        }
+    }
+
+    /// The deadline of the command that waits is over.
+    pub(super) fn give_up(&mut self) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let (held_up_by, has_written) = (waiting.held_up_by.take(), waiting.has_written);
+        let mut report = held_up_by.unwrap_or_else(|| {
+            let remedy = "check that the device is up and reachable, and send the command again";
+            ErrorReport::new(ErrorKind::Timeout, "the device gave no answer", remedy)
+        });
+        report.message = match has_written {
+            false => format!("given up at the deadline, nothing was changed: {}", report.message),
+            true => format!(
+                "given up at the deadline, after the change was sent: whether it is in force is not known: {}",
+                report.message
+            ),
+        };
+        self.answer(Err(report));
+    }
+
+    fn answer(&mut self, result: Result<Outcome, ErrorReport>) {
+        if let Some(waiting) = self.waiting.take() {
+            waiting.answer(result);
+        }
+    }
+}
