@@ -1,36 +1,49 @@
 //! The composition root: every task and channel of the bridge is made here, and stopped here.
 
 mod devices;
+mod task;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use crate::command::{Dispatcher, Inbox};
 use crate::config::{Broker, Config};
-use crate::model::Update;
-use crate::mqtt::embedded::{EmbeddedBroker, EmbeddedError};
+use crate::control;
+use crate::model::{DeviceId, Update};
+use crate::mqtt::commands::Commands;
+use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::payload::BridgeInfo;
-use crate::mqtt::publisher::{BrokerStatus, Publisher, Setup};
+use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
 use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
 use crate::web;
 use devices::Devices;
+use task::Task;
 
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
-/// How long answers that are under way may take of that.
-const HTTP_DEADLINE: Duration = Duration::from_secs(1);
 /// How much of that the publisher may take to flush and say goodbye.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
 /// Updates on their way from the devices to the publisher. When it is full a device waits with its next
 /// poll; the publisher drains it whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
+
+/// What a bridge is started with, beside its configuration.
+#[derive(Debug)]
+pub struct Setup {
+    /// The durable store. It is closed when the bridge has stopped.
+    pub store: Store,
+    /// Gets each update as well, and misses those for which it has no room.
+    pub observer: Option<mpsc::Sender<Update>>,
+    /// Where the command line finds this bridge: a Unix socket.
+    pub control: Option<PathBuf>,
+}
 
 /// A running bridge.
 #[derive(Debug)]
@@ -38,34 +51,38 @@ pub struct Bridge {
     config: Config,
     /// Where the publisher finds the broker.
     reached_broker: Broker,
+    store: Store,
+    /// What takes commands: ends first.
+    intake: Vec<Task>,
     devices: Devices,
-    publisher: JoinHandle<()>,
+    /// The configured devices, whose commands are taken.
+    configured: watch::Sender<Vec<DeviceId>>,
+    /// What everybody else needs until the end: the publisher, then what listens.
+    outlet: Vec<Task>,
     broker: watch::Receiver<BrokerStatus>,
-    embedded: Option<JoinHandle<Result<(), EmbeddedError>>>,
-    http: Option<(SocketAddr, JoinHandle<()>)>,
-    /// Ends what is not part of the flow.
-    stop: CancellationToken,
+    http: Option<SocketAddr>,
 }
 
 impl Bridge {
-    /// Starts everything; when it returns, whatever listens does. `observer` gets each update as well, and
-    /// misses those for which it has no room.
+    /// Starts everything; when it returns, whatever listens does.
     ///
     /// # Errors
     /// When an address cannot be listened on, or a device's TLS or profile files cannot be read.
-    pub async fn start(
-        config: Config,
-        store: Store,
-        observer: Option<mpsc::Sender<Update>>,
-    ) -> anyhow::Result<Bridge> {
-        let stop = CancellationToken::new();
+    pub async fn start(config: Config, setup: Setup) -> anyhow::Result<Bridge> {
+        let Setup {
+            store,
+            observer,
+            control,
+        } = setup;
         // What is configured stays as it is, to be compared at a reload; what is used may differ in the port.
         let mut mqtt = config.mqtt.clone();
-        let mut embedded = None;
+        let mut listeners = Vec::new();
         if let Broker::Embedded { listen, websocket } = mqtt.broker {
             let broker = EmbeddedBroker::bind(listen, websocket).await?;
             mqtt.broker = broker.for_clients();
-            embedded = Some(tokio::spawn(broker.run(stop.clone())));
+            listeners.push(Task::spawn("embedded broker", async |stop| {
+                Ok(broker.run(stop).await?)
+            }));
         }
         let remembered = store.published_topics().await.unwrap_or_else(|error| {
             tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
@@ -73,44 +90,72 @@ impl Bridge {
         });
         let topics = Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone());
         let published = devices::published_slots(&topics, &remembered);
+        let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
-        let setup = Setup {
+        let publisher = publisher::Setup {
             mqtt: mqtt.clone(),
             bridge: config.bridge.id.clone(),
             info: BridgeInfo {
                 started_at: Timestamp::now(),
                 devices: config.devices.len(),
                 mqtt_version: config.mqtt.version,
-                capabilities: vec!["rest".to_owned()],
+                capabilities: vec!["rest".to_owned(), "commands".to_owned()],
             },
-            configured: config.devices.iter().map(|device| device.id.clone()).collect(),
+            configured: ids.clone(),
             remembered,
-            store,
+            store: store.clone(),
             observer,
             stop_within: FLUSH_DEADLINE,
         };
-        let (publisher, broker) = Publisher::new(setup, updates_of_devices);
-        let http = match config.http.listen {
-            Some(listen) => {
-                let server = web::Server::bind(listen, broker.clone()).await.with_context(|| {
-                    format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
-                })?;
-                Some((server.local_addr()?, tokio::spawn(server.run(stop.clone()))))
-            }
-            None => None,
-        };
-        let mut devices = Devices::new(updates, published);
+        let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
+        let mut http = None;
+        if let Some(listen) = config.http.listen {
+            let server = web::Server::bind(listen, broker.clone()).await.with_context(|| {
+                format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
+            })?;
+            http = Some(server.local_addr()?);
+            listeners.push(Task::spawn("HTTP server", async |stop| {
+                server.run(stop).await;
+                Ok(())
+            }));
+        }
+        let mut devices = Devices::new(updates, config.dead_letter.repeat, published);
         devices.apply(&config.devices).await?;
-        let publisher = tokio::spawn(publisher.run());
+
+        let id = config.bridge.id.clone();
+        let (dispatcher, inbox) = Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
+        let (configured, watched) = watch::channel(ids);
+        let mut intake = Vec::new();
+        if let Some(path) = control {
+            let server = control::Server::bind(&path, store.clone(), replay(inbox.clone(), topics.clone()))?;
+            intake.push(Task::spawn("control socket", async |stop| {
+                server.run(stop).await;
+                Ok(())
+            }));
+        }
+        let commands = Commands::new(mqtt.clone(), topics, watched, inbox);
+        intake.push(Task::spawn("commands connection", async |stop| {
+            commands.run(stop).await;
+            Ok(())
+        }));
+        intake.push(Task::spawn("dispatcher", async |stop| {
+            dispatcher.run(stop).await;
+            Ok(())
+        }));
+        let publisher = Task::spawn("publisher", async |_| {
+            publisher.run().await;
+            Ok(())
+        });
         Ok(Bridge {
             config,
             reached_broker: mqtt.broker,
+            store,
+            intake,
             devices,
-            publisher,
+            configured,
+            outlet: std::iter::once(publisher).chain(listeners).collect(),
             broker,
-            embedded,
             http,
-            stop,
         })
     }
 
@@ -126,7 +171,7 @@ impl Bridge {
 
     /// Where the bridge's own HTTP server listens.
     pub fn http_address(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(|(address, _)| *address)
+        self.http
     }
 
     /// Applies the devices of another configuration: the ones that did not change go on without a gap. What
@@ -140,7 +185,11 @@ impl Bridge {
             );
         }
         match self.devices.apply(&config.devices).await {
-            Ok(()) => self.config.devices = config.devices,
+            Ok(()) => {
+                let ids = config.devices.iter().map(|device| device.id.clone());
+                self.configured.send_replace(ids.collect());
+                self.config.devices = config.devices;
+            }
             Err(error) => {
                 tracing::error!("reload refused, the running configuration stays in force: {error:#}")
             }
@@ -149,60 +198,32 @@ impl Bridge {
 
     /// Waits until a task ends that should not; device tasks are started again, and not reported here.
     pub async fn failed(&mut self) -> anyhow::Error {
-        let http = async {
-            match &mut self.http {
-                Some((_, task)) => task.await,
-                None => std::future::pending().await,
-            }
-        };
-        let embedded = async {
-            match &mut self.embedded {
-                Some(task) => task.await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
-            ended = &mut self.publisher => anyhow!("the publisher has ended: {}", how(ended)),
-            ended = http => anyhow!("the HTTP server has ended: {}", how(ended)),
-            ended = embedded => match ended {
-                Ok(Err(error)) => anyhow!(error).context("the embedded broker has ended"),
-                ended => anyhow!("the embedded broker has ended: {}", how(ended)),
-            },
+            error = task::any_end(self.intake.iter_mut().chain(&mut self.outlet)) => error,
             never = self.devices.supervise() => match never {},
         }
     }
 
-    /// Stops with the flow: devices, then the publisher, which flushes and says `offline`, then the rest.
+    /// Stops with the flow: no more commands, then the devices, then the publisher, which flushes and says
+    /// `offline`, then what listens, then the store.
     ///
     /// # Errors
     /// When something has not stopped in time; it is named.
     pub async fn stop(self) -> anyhow::Result<()> {
         let deadline = Instant::now() + STOP_DEADLINE;
-        let Bridge {
-            devices,
-            publisher,
-            embedded,
-            http,
-            stop,
-            ..
-        } = self;
         let mut late = Vec::new();
+        for task in self.intake {
+            late.extend(task.end(deadline).await.err());
+        }
         // With the last device its end of the channel goes, and so the publisher knows that it is over.
-        if tokio::time::timeout_at(deadline, devices.stop()).await.is_err() {
+        if tokio::time::timeout_at(deadline, self.devices.stop()).await.is_err() {
             late.push("devices");
         }
-        if !ends_by(deadline, publisher).await {
-            late.push("publisher");
+        for task in self.outlet {
+            late.extend(task.end(deadline).await.err());
         }
-        stop.cancel();
-        if let Some(task) = embedded
-            && !ends_by(deadline, task).await
-        {
-            late.push("embedded broker");
-        }
-        if let Some((_, task)) = http {
-            // Who has sent half a request by now is not waited for.
-            ends_by(deadline.min(Instant::now() + HTTP_DEADLINE), task).await;
+        if tokio::time::timeout_at(deadline, self.store.close()).await.is_err() {
+            late.push("store");
         }
         if late.is_empty() {
             Ok(())
@@ -210,20 +231,4 @@ impl Bridge {
             Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
         }
     }
-}
-
-/// Waits for a task's end, and aborts it when that does not come in time.
-async fn ends_by<T>(deadline: Instant, mut task: JoinHandle<T>) -> bool {
-    // One whose end has been seen already must not be asked again.
-    if task.is_finished() || tokio::time::timeout_at(deadline, &mut task).await.is_ok() {
-        return true;
-    }
-    task.abort();
-    false
-}
-
-fn how<T>(ended: Result<T, JoinError>) -> String {
-    ended
-        .err()
-        .map_or_else(|| "it returned".to_owned(), |error| error.to_string())
 }

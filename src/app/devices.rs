@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
-use crate::lantime::device::{DeviceTask, Known};
+use crate::lantime::device::{DeviceTask, Ends, Known};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
-use crate::model::{DeviceId, DeviceView, Relay, Signal, SlotId, SlotView, Update};
+use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView, Update};
 use crate::mqtt::publisher::remembered;
 use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 use crate::tls::Trust;
@@ -27,6 +28,10 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
+    /// How often a failure that lasts is told again.
+    repeat_letters: Duration,
+    /// The ways on which commands get to the devices.
+    routes: watch::Sender<Routes>,
     /// Where the grid of ticks begins.
     epoch: Instant,
     clients: HttpClients,
@@ -42,6 +47,7 @@ struct Running {
     device: Device,
     files: Files,
     place: Place,
+    route: Route,
     task: Id,
     stop: CancellationToken,
 }
@@ -69,9 +75,15 @@ struct Files {
 
 impl Devices {
     /// No devices yet. `known` is what an earlier run published of each.
-    pub(super) fn new(updates: mpsc::Sender<Update>, known: HashMap<DeviceId, Known>) -> Devices {
+    pub(super) fn new(
+        updates: mpsc::Sender<Update>,
+        repeat_letters: Duration,
+        known: HashMap<DeviceId, Known>,
+    ) -> Devices {
         Devices {
             updates,
+            repeat_letters,
+            routes: watch::Sender::default(),
             epoch: Instant::now(),
             clients: HttpClients::default(),
             built_in: Profiles::built_in(),
@@ -79,6 +91,16 @@ impl Devices {
             tasks: JoinSet::new(),
             known,
         }
+    }
+
+    /// The ways on which commands get to the devices.
+    pub(super) fn routes(&self) -> watch::Receiver<Routes> {
+        self.routes.subscribe()
+    }
+
+    fn tell_routes(&self) {
+        let routes = self.running.iter().map(|(id, running)| (id.clone(), running.route.clone()));
+        self.routes.send_replace(Routes::new(routes.collect()));
     }
 
     /// Starts, replaces and stops tasks so that just these devices run. Those that did not change are not touched.
@@ -112,6 +134,7 @@ impl Devices {
             if has_moved && let Some(known) = self.known.get_mut(&device.id) {
                 // Another chassis stands there: of the old one only its topics matter, to clear them.
                 known.slots.clear();
+                known.relay_events.clear();
                 known.view.chassis = None;
             }
         }
@@ -124,6 +147,7 @@ impl Devices {
         for (device, parts, place) in to_start {
             self.start(device, parts, place);
         }
+        self.tell_routes();
         let _ = self.updates.send(Update::DeviceCount(devices.len())).await;
         Ok(())
     }
@@ -149,14 +173,19 @@ impl Devices {
     fn start(&mut self, device: &Device, Parts { client, files }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
         let known = self.known.remove(&device.id).unwrap_or_default();
-        let task = Box::new(DeviceTask::new(
-            device,
-            client,
-            files.profiles.clone(),
-            schedule,
-            known,
-            self.updates.clone(),
-        ));
+        // One command at a time is given to a device.
+        let (jobs, commands) = mpsc::channel(1);
+        let ends = Ends {
+            updates: self.updates.clone(),
+            jobs: commands,
+            repeat_letters: self.repeat_letters,
+        };
+        let profiles = files.profiles.clone();
+        let task = Box::new(DeviceTask::new(device, client, profiles, schedule, known, ends));
+        let route = Route {
+            jobs,
+            timeout: device.command_timeout,
+        };
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();
         self.running.insert(
@@ -165,6 +194,7 @@ impl Devices {
                 device: device.clone(),
                 files,
                 place,
+                route,
                 task,
                 stop,
             },
@@ -223,7 +253,10 @@ impl Devices {
             ..running.place
         };
         match self.parts(&running.device) {
-            Ok(parts) => self.start(&running.device, parts, place),
+            Ok(parts) => {
+                self.start(&running.device, parts, place);
+                self.tell_routes();
+            }
             Err(error) => tracing::error!(device = %id, "the device cannot be started again: {error:#}"),
         }
     }
@@ -255,8 +288,8 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
         let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
         let slots = slots.into_iter().map(|(slot, shape)| (slot, unseen(shape)));
         Known {
-            view: DeviceView::default(),
             slots: slots.collect(),
+            ..Known::default()
         }
     };
     remembered(topics, published)

@@ -1,0 +1,64 @@
+//! A task of the bridge with its name: who fails, or does not stop, can be told.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+
+use anyhow::anyhow;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A running task.
+#[derive(Debug)]
+pub(super) struct Task {
+    name: &'static str,
+    stop: CancellationToken,
+    handle: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Task {
+    /// Starts a task that ends when its token is cancelled.
+    pub(super) fn spawn<F>(name: &'static str, task: impl FnOnce(CancellationToken) -> F) -> Task
+    where
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let stop = CancellationToken::new();
+        let handle = tokio::spawn(task(stop.clone()));
+        Task { name, stop, handle }
+    }
+
+    /// Stops the task, and aborts it when it does not end in time.
+    ///
+    /// # Errors
+    /// Its name, when it did not.
+    pub(super) async fn end(mut self, deadline: Instant) -> Result<(), &'static str> {
+        self.stop.cancel();
+        // One whose end has been seen already must not be asked again.
+        if self.handle.is_finished() || tokio::time::timeout_at(deadline, &mut self.handle).await.is_ok() {
+            return Ok(());
+        }
+        self.handle.abort();
+        Err(self.name)
+    }
+}
+
+/// Waits until one of these tasks ends, and says how.
+pub(super) async fn any_end<'t>(tasks: impl Iterator<Item = &'t mut Task>) -> anyhow::Error {
+    let mut tasks: Vec<_> = tasks.collect();
+    poll_fn(|context| {
+        for task in &mut tasks {
+            let name = task.name;
+            let Poll::Ready(ended) = Pin::new(&mut task.handle).poll(context) else {
+                continue;
+            };
+            return Poll::Ready(match ended {
+                Ok(Ok(())) => anyhow!("the {name} has ended"),
+                Ok(Err(error)) => error.context(format!("the {name} has ended")),
+                Err(error) => anyhow!("the {name} has ended: {error}"),
+            });
+        }
+        Poll::Pending
+    })
+    .await
+}
