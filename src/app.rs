@@ -67,7 +67,7 @@ impl Bridge {
             mqtt.broker = broker.for_clients();
             embedded = Some(tokio::spawn(broker.run(stop.clone())));
         }
-        let remembered = store.published_topics().unwrap_or_else(|error| {
+        let remembered = store.published_topics().await.unwrap_or_else(|error| {
             tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
             Vec::new()
         });

@@ -25,7 +25,7 @@ use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::mqtt::payload::BridgeInfo;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup, remembered};
 use lantime2mqtt::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
-use lantime2mqtt::records::store::Store;
+use lantime2mqtt::records::store::{self, Store};
 use lantime2mqtt::tls::{ClientTls, Fingerprint, Trust};
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
@@ -58,6 +58,14 @@ fn settings(address: SocketAddr) -> Mqtt {
     }
 }
 
+fn store_options() -> store::Options {
+    store::Options::new(device("b1"))
+}
+
+fn memory_store() -> Store {
+    Store::in_memory(store_options())
+}
+
 fn device(id: &str) -> DeviceId {
     DeviceId::new(id).unwrap()
 }
@@ -70,11 +78,11 @@ struct Bridge {
 }
 
 impl Bridge {
-    fn start(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
-        Bridge::start_observed(mqtt, id, configured, store, None)
+    async fn start(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
+        Bridge::start_observed(mqtt, id, configured, store, None).await
     }
 
-    fn start_observed(
+    async fn start_observed(
         mqtt: Mqtt,
         id: &str,
         configured: &[&str],
@@ -92,7 +100,7 @@ impl Bridge {
             bridge: device(id),
             info,
             configured: configured.iter().map(|id| device(id)).collect(),
-            remembered: store.published_topics().unwrap(),
+            remembered: store.published_topics().await.unwrap(),
             store: store.clone(),
             observer,
             stop_within: Duration::from_secs(3),
@@ -221,13 +229,13 @@ async fn all_state_is_retained_in_every_version_and_layout() {
     let broker = Mosquitto::start();
     for version in [MqttVersion::V5, MqttVersion::V311] {
         for layout in [Layout::Json, Layout::Scalar, Layout::Both] {
-            let store = Store::in_memory();
+            let store = memory_store();
             let mqtt = Mqtt {
                 version,
                 layout,
                 ..settings(broker.address())
             };
-            let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store);
+            let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
             // In a fault first: what no longer applies afterwards must be gone, in the scalar layout too.
             bridge.send("m1", vec![relay(Position::Nc)]).await;
             bridge
@@ -272,7 +280,7 @@ async fn clear_all(broker: &Mosquitto, store: &Store) {
         prefix: "other".to_owned(),
         ..settings(broker.address())
     };
-    let bridge = Bridge::start(other, "b2", &[], store);
+    let bridge = Bridge::start(other, "b2", &[], store).await;
     watcher
         .until("all is cleared", |seen| {
             !seen.topics.keys().any(|topic| topic.starts_with("lantime/"))
@@ -285,7 +293,7 @@ async fn clear_all(broker: &Mosquitto, store: &Store) {
 async fn only_changes_are_sent() {
     let broker = Mosquitto::start();
     let mut watcher = Watcher::connect(broker.address()).await;
-    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &Store::in_memory());
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge.send("m1", first_changes()).await;
     bridge.send("m1", first_changes()).await;
     bridge.tell(Update::DeviceCount(1)).await;
@@ -303,8 +311,8 @@ async fn only_changes_are_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_lost_everything_has_it_back_within_five_seconds() {
     let mut broker = Mosquitto::start();
-    let store = Store::in_memory();
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store);
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
     bridge.send("m1", first_changes()).await;
     bridge
         .until("all is there", |status| {
@@ -349,7 +357,7 @@ async fn a_frozen_broker_is_given_up_and_found_again() {
             version,
             ..settings(broker.address())
         };
-        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &Store::in_memory());
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &memory_store()).await;
         bridge.send("m1", first_changes()).await;
         bridge
             .until("all is there", |status| status.pending == 0 && status.topics == 5)
@@ -386,7 +394,7 @@ async fn a_frozen_broker_is_given_up_and_found_again() {
 async fn a_network_that_swallows_everything_is_given_up() {
     let broker = Mosquitto::start();
     let proxy = Proxy::start(broker.address()).await;
-    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &Store::in_memory());
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &memory_store()).await;
     bridge.send("m1", first_changes()).await;
     bridge
         .until("all is there", |status| status.pending == 0 && status.topics == 5)
@@ -415,9 +423,9 @@ async fn a_crash_says_offline_and_a_clean_stop_too() {
     let proxy = Proxy::start(broker.address()).await;
     let mut watcher = Watcher::connect(broker.address()).await;
     let state = "lantime/bridge/b1/state";
-    let store = Store::in_memory();
+    let store = memory_store();
 
-    let bridge = Bridge::start(settings(broker.address()), "b1", &[], &store);
+    let bridge = Bridge::start(settings(broker.address()), "b1", &[], &store).await;
     watcher.until("online", |seen| seen.is(state, "online")).await;
     bridge.crash().await;
     watcher
@@ -426,7 +434,7 @@ async fn a_crash_says_offline_and_a_clean_stop_too() {
         })
         .await;
 
-    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &[], &store);
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &[], &store).await;
     watcher
         .until("online again", |seen| seen.is(state, "online"))
         .await;
@@ -455,7 +463,7 @@ async fn a_crash_says_offline_and_a_clean_stop_too() {
 #[tokio::test]
 async fn a_stop_without_a_broker_takes_no_time() {
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &Store::in_memory());
+    let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &memory_store()).await;
     bridge.send("m1", first_changes()).await;
     bridge
         .until("it tries", |status| status.last_error.is_some())
@@ -468,7 +476,7 @@ async fn a_stop_without_a_broker_takes_no_time() {
 #[tokio::test]
 async fn a_stop_with_a_silent_broker_ends_in_time() {
     let broker = Mosquitto::start();
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &Store::in_memory());
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge
         .until("online", |status| status.connected && status.pending == 0)
         .await;
@@ -496,9 +504,10 @@ async fn an_observer_that_sleeps_holds_nothing_up() {
         settings(broker.address()),
         "b1",
         &["m1"],
-        &Store::in_memory(),
+        &memory_store(),
         Some(observer),
-    );
+    )
+    .await;
     bridge.send("m1", vec![named("first")]).await;
     bridge.send("m1", first_changes()).await;
     watcher
@@ -518,12 +527,12 @@ async fn an_observer_that_sleeps_holds_nothing_up() {
 #[tokio::test]
 async fn what_was_published_can_be_asked_for_by_device() {
     let broker = Mosquitto::start();
-    let store = Store::in_memory();
+    let store = memory_store();
     let mqtt = Mqtt {
         layout: Layout::Both,
         ..settings(broker.address())
     };
-    let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store);
+    let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
     bridge.send("m1", first_changes()).await;
     bridge
         .until("all is there", |status| {
@@ -532,7 +541,7 @@ async fn what_was_published_can_be_asked_for_by_device() {
         .await;
     bridge.stop().await;
     let topics = Topics::new("lantime", device("b1"));
-    let devices = remembered(&topics, &store.published_topics().unwrap());
+    let devices = remembered(&topics, &store.published_topics().await.unwrap());
     let expected = [
         DeviceTopic::State,
         DeviceTopic::Slot(slot(), SlotTopic::State),
@@ -553,12 +562,13 @@ async fn what_an_earlier_configuration_published_is_cleared() {
         },
         "b2",
         &["n1"],
-        &Store::in_memory(),
-    );
+        &memory_store(),
+    )
+    .await;
     other.send("n1", first_changes()).await;
     {
-        let store = Store::open(directory.path()).unwrap();
-        let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1", "m2"], &store);
+        let store = Store::open(directory.path(), store_options()).unwrap();
+        let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1", "m2"], &store).await;
         bridge.send("m1", first_changes()).await;
         bridge.send("m2", first_changes()).await;
         bridge
@@ -571,8 +581,8 @@ async fn what_an_earlier_configuration_published_is_cleared() {
         .await;
     {
         // m2 has left, m1 has lost its slot.
-        let store = Store::open(directory.path()).unwrap();
-        let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store);
+        let store = Store::open(directory.path(), store_options()).unwrap();
+        let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
         watcher
             .until("m2 is gone", |seen| !seen.topics.contains_key("lantime/m2/state"))
             .await;
@@ -593,7 +603,7 @@ async fn what_an_earlier_configuration_published_is_cleared() {
             })
             .await;
         bridge.stop().await;
-        let left = store.published_topics().unwrap();
+        let left = store.published_topics().await.unwrap();
         let own = [
             "lantime/bridge/b1/info",
             "lantime/bridge/b1/state",
@@ -603,13 +613,13 @@ async fn what_an_earlier_configuration_published_is_cleared() {
     }
     {
         // Another prefix, bridge id and layout.
-        let store = Store::open(directory.path()).unwrap();
+        let store = Store::open(directory.path(), store_options()).unwrap();
         let mqtt = Mqtt {
             prefix: "time".to_owned(),
             layout: Layout::Scalar,
             ..settings(broker.address())
         };
-        let bridge = Bridge::start(mqtt, "b9", &["m1"], &store);
+        let bridge = Bridge::start(mqtt, "b9", &["m1"], &store).await;
         bridge.send("m1", first_changes()).await;
         watcher
             .until("only the new ones and the other bridge's", |seen| {
@@ -636,13 +646,13 @@ async fn what_an_earlier_configuration_published_is_cleared() {
 async fn a_layout_that_changes_takes_its_topics_along() {
     let broker = Mosquitto::start();
     let mut watcher = Watcher::connect(broker.address()).await;
-    let store = Store::in_memory();
+    let store = memory_store();
     for layout in [Layout::Both, Layout::Scalar, Layout::Json, Layout::Scalar] {
         let mqtt = Mqtt {
             layout,
             ..settings(broker.address())
         };
-        let bridge = Bridge::start(mqtt, "b1", &["m1"], &store);
+        let bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
         bridge.send("m1", first_changes()).await;
         let expected = expected(layout);
         watcher
@@ -656,8 +666,8 @@ async fn a_layout_that_changes_takes_its_topics_along() {
 async fn a_clearing_that_was_not_acknowledged_is_done_again() {
     let broker = Mosquitto::start();
     let proxy = Proxy::start(broker.address()).await;
-    let store = Store::in_memory();
-    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store);
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store).await;
     bridge.send("m1", first_changes()).await;
     bridge
         .until("all is there", |status| status.pending == 0 && status.topics == 5)
@@ -667,13 +677,13 @@ async fn a_clearing_that_was_not_acknowledged_is_done_again() {
     bridge.tell(Update::Removed { device: device("m1") }).await;
     // It ends without having reached the broker: the next run has to do it.
     bridge.stop().await;
-    assert_eq!(store.published_topics().unwrap().len(), 5);
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &[], &store);
+    assert_eq!(store.published_topics().await.unwrap().len(), 5);
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &[], &store).await;
     bridge
         .until("done", |status| status.pending == 0 && status.topics == 2)
         .await;
     bridge.stop().await;
-    assert_eq!(store.published_topics().unwrap().len(), 2);
+    assert_eq!(store.published_topics().await.unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -696,7 +706,7 @@ async fn a_wrong_password_is_said_and_tried_again() {
             credentials: login("wrong-sentinel"),
             ..settings(broker.address())
         };
-        let mut bridge = Bridge::start(mqtt, "b1", &[], &Store::in_memory());
+        let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
         let status = bridge
             .until("refused", |status| status.last_error.is_some())
             .await;
@@ -715,7 +725,7 @@ async fn a_wrong_password_is_said_and_tried_again() {
             credentials: login("right"),
             ..settings(broker.address())
         };
-        let mut bridge = Bridge::start(mqtt, "b1", &[], &Store::in_memory());
+        let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
         bridge
             .until("let in", |status| status.connected && status.pending == 0)
             .await;
@@ -743,7 +753,7 @@ async fn tls_trusts_a_ca_or_a_fingerprint_and_nothing_else() {
                 version,
                 ..with(trust)
             };
-            let mut bridge = Bridge::start(mqtt, "b1", &[], &Store::in_memory());
+            let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
             bridge
                 .until("trusted", |status| status.connected && status.pending == 0)
                 .await;
@@ -758,7 +768,7 @@ async fn tls_trusts_a_ca_or_a_fingerprint_and_nothing_else() {
                 version,
                 ..with(trust)
             };
-            let mut bridge = Bridge::start(mqtt, "b1", &[], &Store::in_memory());
+            let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
             let status = bridge
                 .until("refused", |status| status.last_error.is_some())
                 .await;
@@ -783,7 +793,7 @@ async fn a_missing_ca_file_is_an_ordinary_failure() {
         },
         ..settings(broker.address())
     };
-    let mut bridge = Bridge::start(mqtt, "b1", &[], &Store::in_memory());
+    let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
     let status = bridge
         .until("it fails", |status| status.last_error.is_some())
         .await;
@@ -797,7 +807,7 @@ async fn the_wrong_scheme_has_its_own_message() {
         tls: true,
         ..Options::default()
     });
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &[], &Store::in_memory());
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &[], &memory_store()).await;
     let status = bridge
         .until("it fails", |status| status.last_error.is_some())
         .await;
@@ -820,7 +830,7 @@ async fn websockets_carry_it_too() {
             broker: remote(Transport::WebSocket, websocket, "/mqtt"),
             ..settings(address)
         };
-        let bridge = Bridge::start(mqtt, "b1", &["m1"], &Store::in_memory());
+        let bridge = Bridge::start(mqtt, "b1", &["m1"], &memory_store()).await;
         bridge.send("m1", first_changes()).await;
         let mut watcher = Watcher::connect(address).await;
         let expected = expected(Layout::Json);
@@ -847,7 +857,7 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
             version,
             ..settings(broker.address())
         };
-        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &Store::in_memory());
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &memory_store()).await;
         let available = Change::Availability(Availability::Online);
         bridge.send("m1", vec![named(&"x".repeat(3000)), available]).await;
         watcher
@@ -879,7 +889,7 @@ async fn a_refused_message_harms_no_other() {
     };
     let broker = Mosquitto::start_with(options);
     let mut watcher = Watcher::connect(broker.address()).await;
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &Store::in_memory());
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge
         .send(
             "m1",
@@ -902,7 +912,7 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
     let mut broker = Mosquitto::start();
     let names: Vec<_> = (0..DEVICES).map(|n| format!("d{n}")).collect();
     let ids: Vec<_> = names.iter().map(String::as_str).collect();
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &ids, &Store::in_memory());
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &ids, &memory_store()).await;
     for round in 0..4 {
         bridge
             .until("connected", |status| {
@@ -934,9 +944,9 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
 }
 
 /// A disk that can be full.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Disk {
-    contents: InMemoryBackend,
+    contents: Arc<InMemoryBackend>,
     is_full: Arc<AtomicBool>,
 }
 
@@ -980,11 +990,11 @@ async fn a_full_disk_does_not_hold_up_what_is_published() {
     let mut watcher = Watcher::connect(broker.address()).await;
     let is_full = Arc::new(AtomicBool::new(false));
     let disk = Disk {
-        contents: InMemoryBackend::new(),
+        contents: Arc::default(),
         is_full: is_full.clone(),
     };
-    let store = Store::with_backend(disk).unwrap();
-    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1", "m2"], &store);
+    let store = Store::with_backend(move || disk.clone(), store_options()).unwrap();
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1", "m2"], &store).await;
     bridge.send("m1", vec![named("before")]).await;
     watcher
         .until("before", |seen| seen.topics.contains_key("lantime/m1/info"))

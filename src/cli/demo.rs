@@ -16,7 +16,7 @@ use super::{Failure, block_on};
 use crate::app::Bridge;
 use crate::config::{self, Broker, Config};
 use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Text, Update};
-use crate::records::store::Store;
+use crate::records::store::{self, Store};
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
 
 /// Where a broker usually listens; taken when it is free.
@@ -56,7 +56,8 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let fleet = Fleet::start(fleet_options()).await?;
     let config = bridge_config(&fleet, &options)?;
     let (observer, updates) = mpsc::channel(LINES_WAITING);
-    let mut bridge = Bridge::start(config, Store::in_memory(), Some(observer)).await?;
+    let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
+    let mut bridge = Bridge::start(config, store, Some(observer)).await?;
     introduce(&fleet, &bridge);
 
     let started = Instant::now();

@@ -7,13 +7,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, block_on, load_config};
 use crate::app::Bridge;
-use crate::records::store::Store;
+use crate::records::store::{Options, Store};
 
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let config = load_config(file)?.config;
     block_on(async {
         let mut signals = Signals::new()?;
-        let store = Store::open(&config.state.directory).context("the durable store cannot be used")?;
+        let options = Options::new(config.bridge.id.clone());
+        let store =
+            Store::open(&config.state.directory, options).context("the durable store cannot be used")?;
         let (version, devices) = (env!("CARGO_PKG_VERSION"), config.devices.len());
         let bridge = Bridge::start(config, store, None).await?;
         let http = bridge.http_address().map(tracing::field::display);

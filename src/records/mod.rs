@@ -1,7 +1,10 @@
 //! What has to outlive this process: records on their way, commands, dead letters.
 //!
-//! [`record`] is what goes out and comes in; [`store`] is the durable file.
+//! [`record`] is what goes out and comes in; [`change`] and [`dead_letter`] make records; [`store`] is the
+//! durable file.
 
+pub mod change;
+pub mod dead_letter;
 pub mod record;
 pub mod store;
 

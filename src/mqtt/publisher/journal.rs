@@ -1,12 +1,14 @@
-//! Keeps the durable list of published topics in step with the outbox, off the async threads.
+//! Keeps the durable list of published topics in step with the outbox.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::outbox::{Batch, Outbox};
 use crate::records::store::{Store, StoreError};
+
+type Writing = Pin<Box<dyn Future<Output = (Batch, Result<(), StoreError>)> + Send>>;
 
 /// Pause after a failure. Meanwhile publishing goes on without the list.
 const RETRY: Duration = Duration::from_secs(30);
@@ -14,7 +16,7 @@ const RETRY: Duration = Duration::from_secs(30);
 pub(super) struct Journal {
     store: Store,
     /// One transaction at a time; what comes meanwhile goes into the next one.
-    running: Option<JoinHandle<(Batch, Result<(), StoreError>)>>,
+    running: Option<Writing>,
     retry_at: Option<Instant>,
 }
 
@@ -38,8 +40,9 @@ impl Journal {
         }
         if let Some(batch) = outbox.take_batch() {
             let store = self.store.clone();
-            self.running = Some(tokio::task::spawn_blocking(move || {
-                let result = store.update_published_topics(&batch.add, &batch.remove);
+            self.running = Some(Box::pin(async move {
+                let (add, remove) = (batch.add.clone(), batch.remove.clone());
+                let result = store.update_published_topics(add, remove).await;
                 (batch, result)
             }));
         }
@@ -55,12 +58,8 @@ impl Journal {
         let Some(running) = &mut self.running else {
             return std::future::pending().await;
         };
-        let end = running.await;
+        let (batch, result) = running.await;
         self.running = None;
-        let (batch, result) = match end {
-            Ok(end) => end,
-            Err(error) => (Batch::default(), Err(StoreError::Io(error.to_string()))),
-        };
         match result {
             Ok(()) if self.retry_at.take().is_some() => {
                 tracing::info!("the list of published topics is kept again")
