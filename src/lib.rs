@@ -10,6 +10,7 @@
 //! ```
 //!
 //! - [`cli`] is the command line; [`app`] makes every task and channel, and stops them.
+//! - [`command`]: what a command asks for, and its answer.
 //! - [`model`]: the domain, pure. Imports nothing of ours.
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
 //! - [`mqtt`]: topics, payloads, the connection, and the publisher, the only sender of state.
@@ -20,13 +21,14 @@
 
 pub mod app;
 pub mod cli;
+pub mod command;
 pub mod config;
 mod fault_point;
 pub mod lantime;
 pub mod model;
 pub mod mqtt;
-mod nearest;
 pub mod records;
 pub mod simulator;
 pub mod tls;
 pub mod web;
+mod wording;

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 
 use figment::value::{Num, Value};
 
-/// Longest value that is repeated in a problem.
-const MAX_SHOWN: usize = 80;
+use crate::wording::quoted;
 
 /// One thing that is wrong, or (as a warning) doubtful.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,14 +93,6 @@ pub(super) fn shown(value: &Value) -> Option<String> {
     }
 }
 
-/// In quotes, escaped, and cut where it is very long.
-pub(super) fn quoted(text: &str) -> String {
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{:?}..", &text[..end]),
-        None => format!("{text:?}"),
-    }
-}
-
 /// Replaces user info and query. Anything before the last `@` counts as user info: a password with a
 /// slash in it makes a URL that a parser takes apart elsewhere.
 pub(super) fn without_secrets(text: &str) -> String {
@@ -136,11 +127,5 @@ mod tests {
             assert!(!safe.contains("ter2") && !safe.contains("hun"), "{safe}");
         }
         assert_eq!(without_secrets("mqtt://host:1883"), "mqtt://host:1883");
-    }
-
-    #[test]
-    fn a_long_value_is_cut() {
-        assert_eq!(quoted("a\n"), r#""a\n""#);
-        assert_eq!(quoted(&"ä".repeat(81)), format!("\"{}\"..", "ä".repeat(80)));
     }
 }

@@ -14,9 +14,9 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 
 use super::parse;
-use super::problem::{Complaint, Problem, complaint, quoted, shown};
-use crate::nearest::nearest;
+use super::problem::{Complaint, Problem, complaint, shown};
 use crate::tls::ClientTls;
+use crate::wording::{nearest, quoted};
 
 const A_TABLE: &str = "a table";
 const A_LIST_OF_TABLES: &str = "a list of tables";

@@ -4,6 +4,7 @@ use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
 mod any;
+mod command;
 mod input;
 mod odd_text;
 mod odd_value;

@@ -1,4 +1,15 @@
-//! Which known word a misspelt one was probably meant to be.
+//! Foreign words in messages for people: in quotes, and which known one was probably meant.
+
+/// Longest text that is repeated in a message.
+const MAX_SHOWN: usize = 80;
+
+/// In quotes, escaped, and cut where it is very long.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{:?}..", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
 
 /// The known word that was probably meant.
 pub(crate) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
@@ -34,6 +45,12 @@ fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_value_is_cut() {
+        assert_eq!(quoted("a\n"), r#""a\n""#);
+        assert_eq!(quoted(&"ä".repeat(81)), format!("\"{}\"..", "ä".repeat(80)));
+    }
 
     #[test]
     fn the_nearest_word_is_offered() {

@@ -1,0 +1,115 @@
+//! From a message to a request, or to a refusal that says why and what to do. Pure.
+//!
+//! A refused command changes nothing. Whether a device, a slot or an event exists is not known here.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::payload::{Payload, rejected};
+use super::{http_sessions, relay_events, replay};
+use crate::model::time::rfc3339;
+use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation};
+use crate::records::Received;
+
+/// Longest payload that is taken, in bytes.
+pub const MAX_PAYLOAD: usize = 64 * 1024;
+
+/// A command that can be carried out, as far as its words tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What its sender calls it; its reply is called the same.
+    pub id: Option<String>,
+    /// What is to be done, and where.
+    pub target: Target,
+}
+
+/// What is to be done, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A command for this device.
+    Device(DeviceId, DeviceCommand),
+    /// The command of the dead letter with this id, once more.
+    Replay(Uuid),
+}
+
+/// A command that is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// What its sender calls it, where that could be read.
+    pub id: Option<String>,
+    /// Which command it is.
+    pub operation: Operation,
+    /// Why not, and what to do instead.
+    pub report: ErrorReport,
+}
+
+/// Which command arrives at `topic`.
+pub fn operation(topic: &CommandTopic) -> Operation {
+    match topic {
+        CommandTopic::RelayEvents { .. } => Operation::RelayEvents,
+        CommandTopic::Refresh(_) => Operation::Refresh,
+        CommandTopic::HttpSessions(_) => Operation::HttpSessions,
+        CommandTopic::Replay => Operation::Replay,
+    }
+}
+
+/// Reads a message that arrived at `topic`.
+///
+/// # Errors
+/// When it must not or cannot be carried out: it was retained, is too large or came too late, its topic names
+/// what cannot be, or its payload is not what the command asks for.
+pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result<Request, Box<Refusal>> {
+    let beginning = &received.payload[..received.payload.len().min(MAX_PAYLOAD)];
+    let payload = Payload::read(beginning);
+    let id = payload.id().map(str::to_owned);
+    let target = deliverable(received, now).and_then(|()| target(topic, payload));
+    match target {
+        Ok(target) => Ok(Request { id, target }),
+        Err(report) => Err(Box::new(Refusal {
+            id,
+            operation: operation(topic),
+            report,
+        })),
+    }
+}
+
+fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
+    if received.retained {
+        let what = "the command is retained: the broker would give it again at each reconnect, and it would run again";
+        let remedy = "publish it without the retain flag; clear the stored one with an empty retained message to the same topic";
+        return Err(rejected(what, remedy));
+    }
+    let length = received.payload_length.unwrap_or(received.payload.len());
+    if length > MAX_PAYLOAD {
+        let what = format!("the payload has {length} bytes, more than any command needs");
+        let remedy = format!("send at most {MAX_PAYLOAD} bytes");
+        return Err(ErrorReport::new(ErrorKind::TooLarge, what, remedy));
+    }
+    match received.expires_at {
+        Some(expiry) if expiry <= now => {
+            let what = format!(
+                "the command expired at {}, before it could be carried out",
+                rfc3339(expiry)
+            );
+            let remedy = "send it again if it is still wanted, with a longer message expiry interval";
+            Err(ErrorReport::new(ErrorKind::Expired, what, remedy))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn target(topic: &CommandTopic, payload: Payload) -> Result<Target, ErrorReport> {
+    let (device, command) = match topic {
+        CommandTopic::RelayEvents { device, slot, relay } => {
+            (device, relay_events::read(slot, relay, payload)?)
+        }
+        // Its payload may be anything.
+        CommandTopic::Refresh(device) => (device, DeviceCommand::Refresh),
+        CommandTopic::HttpSessions(device) => (device, http_sessions::read(payload)?),
+        CommandTopic::Replay => return replay::read(payload).map(Target::Replay),
+    };
+    Ok(Target::Device(device.clone(), command))
+}
+
+#[cfg(test)]
+mod tests;
