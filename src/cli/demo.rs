@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::Signals;
 use super::{Failure, block_on};
-use crate::app::Bridge;
+use crate::app::{Bridge, Setup};
 use crate::config::{self, Broker, Config};
 use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Text, Update};
 use crate::records::store::{self, Store};
@@ -57,7 +57,12 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let config = bridge_config(&fleet, &options)?;
     let (observer, updates) = mpsc::channel(LINES_WAITING);
     let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
-    let mut bridge = Bridge::start(config, store, Some(observer)).await?;
+    let setup = Setup {
+        store,
+        observer: Some(observer),
+        control: None,
+    };
+    let mut bridge = Bridge::start(config, setup).await?;
     introduce(&fleet, &bridge);
 
     let started = Instant::now();

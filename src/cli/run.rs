@@ -6,18 +6,27 @@ use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, block_on, load_config};
-use crate::app::Bridge;
+use crate::app::{Bridge, Setup};
+use crate::control;
 use crate::records::store::{Options, Store};
 
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let config = load_config(file)?.config;
     block_on(async {
         let mut signals = Signals::new()?;
-        let options = Options::new(config.bridge.id.clone());
-        let store =
-            Store::open(&config.state.directory, options).context("the durable store cannot be used")?;
+        let options = Options {
+            keep: config.dead_letter.keep,
+            ..Options::new(config.bridge.id.clone())
+        };
+        let directory = config.state.directory.clone();
+        let store = Store::open(&directory, options).context("the durable store cannot be used")?;
         let (version, devices) = (env!("CARGO_PKG_VERSION"), config.devices.len());
-        let bridge = Bridge::start(config, store, None).await?;
+        let setup = Setup {
+            store,
+            observer: None,
+            control: Some(directory.join(control::SOCKET)),
+        };
+        let bridge = Bridge::start(config, setup).await?;
         let http = bridge.http_address().map(tracing::field::display);
         tracing::info!(version, config = %file.display(), devices, http, "running");
         serve(bridge, file, &mut signals).await

@@ -1,7 +1,7 @@
 //! From the inbox to the devices: one command at a time per device, in order; each gets exactly one reply,
 //! and a dead letter if it fails. Devices do not wait for one another.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +14,15 @@ use super::inbox::{Entry, Inbox};
 use crate::lantime::device::Job;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::mqtt::topics::Topics;
-use crate::records::store::{Store, StoreError};
+use crate::records::Received;
+use crate::records::store::{AnswerKey, End, Store, StoreError};
 
 /// Commands that wait for one device, beside the one that is carried out; more are refused as busy.
 pub const WAITING_PER_DEVICE: usize = 8;
 /// Commands between the inbox and the dispatcher. Full: who brings commands waits, and so does the broker.
 const ON_THE_WAY: usize = 1024;
+/// Retained commands that are remembered as refused.
+const RETAINED: usize = 1024;
 /// How long the commands that are being carried out may take to end when the bridge stops. What does not
 /// end stays in the inbox, for the next run.
 const END_WITHIN: Duration = Duration::from_secs(2);
@@ -46,6 +49,8 @@ pub struct Dispatcher {
     running: JoinSet<()>,
     /// The device that each command which is carried out is for.
     devices: HashMap<Id, DeviceId>,
+    /// Retained commands that were refused: a broker that keeps one gives it again at each connect.
+    retained: HashSet<AnswerKey>,
 }
 
 /// What waits for one device. There while a command for it is carried out.
@@ -84,6 +89,7 @@ impl Dispatcher {
             queues: HashMap::new(),
             running: JoinSet::new(),
             devices: HashMap::new(),
+            retained: HashSet::new(),
         };
         Ok((dispatcher, inbox))
     }
@@ -112,10 +118,27 @@ impl Dispatcher {
 
     async fn take(&mut self, entry: Entry) {
         let is_left_over = entry.is_left_over;
+        if self.was_refused(&entry.waiting.command) {
+            let (context, number) = (self.context.clone(), entry.waiting.number);
+            let forget = async move { context.store.finish(number, End::default()).await };
+            self.running.spawn(forget);
+            return;
+        }
         match self.context.prepare(entry).await {
             Ok(work) => self.queue(work, is_left_over),
             Err(refused) => self.refuse(*refused),
         }
+    }
+
+    /// Whether this is a retained command that has got its refusal already.
+    fn was_refused(&mut self, command: &Received) -> bool {
+        if !command.retained {
+            return false;
+        }
+        if self.retained.len() >= RETAINED {
+            self.retained.clear();
+        }
+        !self.retained.insert(AnswerKey::new(&command.topic, "", &command.payload))
     }
 
     fn queue(&mut self, work: Work, is_left_over: bool) {

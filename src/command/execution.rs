@@ -11,18 +11,18 @@ use uuid::Uuid;
 use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
 use super::reply::{self, Replayed};
-use super::request::{self, Refusal, Request, Target};
+use super::request::{self, Request, Target};
 use crate::fault_point;
 use crate::lantime::device::Job;
 use crate::model::{
-    DeadLetter, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome, SlotId,
+    CommandTopic, DeadLetter, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome,
+    SlotId,
 };
-use crate::mqtt::commands::reply_destination;
-use crate::mqtt::topics::Topics;
-use crate::records::store::{AnswerKey, End, Store};
+use crate::mqtt::topics::{Topics, reply_destination};
+use crate::records::store::{AnswerKey, End, Store, Waiting};
 use crate::records::{Destination, Received, Record, dead_letter};
 
-/// Attempts after which a command is given up: it has ended the process each time.
+/// Attempts after which a command is given up: the process has ended in each of them.
 const MAX_ATTEMPTS: u32 = 5;
 /// How much later than the deadline a device task may be with its answer.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,55 +41,77 @@ pub(super) struct Context {
 pub(super) struct Work {
     pub(super) device: DeviceId,
     command: DeviceCommand,
-    of: Of,
+    task: Task,
 }
 
 /// A command that is not carried out.
 #[derive(Debug)]
 pub(super) struct Refused {
-    device: Option<DeviceId>,
-    slot: Option<SlotId>,
     operation: Operation,
     report: ErrorReport,
-    of: Of,
+    task: Task,
 }
 
-/// The message that it came by, and what its sender gets back.
+/// The message by which a command came, and what has to be known of it to answer.
 #[derive(Debug)]
-struct Of {
+struct Task {
     entry: Entry,
+    /// What its sender calls it.
     id: Option<String>,
-    replayed: Option<Replayed>,
-    /// The message of which the dead letter that is replayed told.
-    origin: Option<Origin>,
+    device: Option<DeviceId>,
+    slot: Option<SlotId>,
+    /// For a replay, the dead letter and the message that it carries.
+    replays: Option<(Uuid, Origin)>,
 }
 
-impl Of {
+impl Task {
+    fn new(entry: Entry) -> Task {
+        Task {
+            entry,
+            id: None,
+            device: None,
+            slot: None,
+            replays: None,
+        }
+    }
+
     fn received(&self) -> &Received {
         &self.entry.waiting.command
     }
 
     /// Under what the answer is remembered. A replay runs anew, and so does what has no id.
     fn key(&self) -> Option<AnswerKey> {
-        let id = self.id.as_deref().filter(|_| self.replayed.is_none())?;
+        let id = self.id.as_deref().filter(|_| self.replays.is_none())?;
         let received = self.received();
         Some(AnswerKey::new(&received.topic, id, &received.payload))
+    }
+
+    fn is_for(&mut self, topic: &CommandTopic) {
+        self.device = topic.device().cloned();
+        self.slot = topic.slot();
+    }
+
+    fn refused(self, operation: Operation, report: ErrorReport) -> Box<Refused> {
+        Box::new(Refused {
+            operation,
+            report,
+            task: self,
+        })
     }
 }
 
 impl Work {
     /// The same, not to be carried out after all.
     pub(super) fn refused(self, report: ErrorReport) -> Refused {
-        let slot = match &self.command {
-            DeviceCommand::RelayEvents { slot, .. } => Some(slot.clone()),
-            DeviceCommand::Refresh | DeviceCommand::HttpSessions { .. } => None,
+        let operation = match self.command {
+            DeviceCommand::RelayEvents { .. } => Operation::RelayEvents,
+            DeviceCommand::Refresh => Operation::Refresh,
+            DeviceCommand::HttpSessions { .. } => Operation::HttpSessions,
         };
         Refused {
-            device: Some(self.device),
-            slot,
-            operation: self.command.operation(),
+            operation,
             report,
-            of: self.of,
+            task: self.task,
         }
     }
 }
@@ -97,153 +119,114 @@ impl Work {
 impl Context {
     /// Understands a command.
     pub(super) async fn prepare(&self, entry: Entry) -> Result<Work, Box<Refused>> {
-        let mut of = Of {
-            entry,
-            id: None,
-            replayed: None,
-            origin: None,
+        let mut task = Task::new(entry);
+        let Some(topic) = self.topics.parse_command(&task.received().topic) else {
+            let remedy = "take a topic of the list in docs/mqtt.md";
+            let report = ErrorReport::new(ErrorKind::NotFound, "no command has this topic", remedy);
+            return Err(task.refused(Operation::Command, report));
         };
-        let parsed = self.understand(of.received(), Timestamp::now());
-        let refuse = |of, refusal: Refusal| {
-            Box::new(Refused {
-                device: refusal.device,
-                slot: None,
-                operation: refusal.operation,
-                report: refusal.report,
-                of,
-            })
-        };
-        let request = match parsed {
+        task.is_for(&topic);
+        let request = request::read(&topic, task.received(), Timestamp::now());
+        let Request { id, target } = match request {
             Ok(request) => request,
             Err(refusal) => {
-                of.id = refusal.id.clone();
-                return Err(refuse(of, refusal));
+                task.id = refusal.id;
+                return Err(task.refused(refusal.operation, refusal.report));
             }
         };
-        of.id = request.id;
-        let (device, command) = match request.target {
+        task.id = id;
+        let (device, command) = match target {
             Target::Device(device, command) => (device, command),
-            Target::Replay(id) => match self.replayed(id, &mut of).await {
+            Target::Replay(letter) => match self.replayed(letter, &mut task).await {
                 Ok(target) => target,
-                Err(refusal) => return Err(refuse(of, refusal)),
+                Err(report) => return Err(task.refused(Operation::Replay, report)),
             },
         };
-        let work = Work { device, command, of };
-        if self.routes.borrow().contains_key(&work.device) {
+        let is_known = self.routes.borrow().contains_key(&device);
+        let work = Work {
+            device,
+            command,
+            task,
+        };
+        if is_known {
             return Ok(work);
         }
-        let message = format!("this bridge has no device {}", work.device);
-        let remedy = "take a device of its configuration";
-        let report = ErrorReport::new(ErrorKind::NotFound, message, remedy);
+        let report = no_such_device(&work.device);
         Err(Box::new(work.refused(report)))
     }
 
-    fn understand(&self, received: &Received, now: Timestamp) -> Result<Request, Refusal> {
-        match self.topics.parse_command(&received.topic) {
-            Some(topic) => request::parse(&topic, received, now),
-            None => Err(Refusal {
-                id: None,
-                device: None,
-                operation: Operation::Command,
-                report: ErrorReport::new(
-                    ErrorKind::NotFound,
-                    "no command has this topic",
-                    "compare the topic with docs/mqtt.md",
-                ),
-            }),
-        }
-    }
-
     /// The command that a dead letter carries.
-    async fn replayed(&self, id: Uuid, of: &mut Of) -> Result<(DeviceId, DeviceCommand), Refusal> {
-        let refusal = |report| Refusal {
-            id: None,
-            device: None,
-            operation: Operation::Replay,
-            report,
-        };
-        let fail = |kind, message: String, remedy: &str| refusal(ErrorReport::new(kind, message, remedy));
-        let archived = self.store.dead_letter(id).await;
-        let archived = archived.map_err(|error| {
+    async fn replayed(&self, id: Uuid, task: &mut Task) -> Result<(DeviceId, DeviceCommand), ErrorReport> {
+        let letter = self.store.dead_letter(id).await.map_err(|error| {
             let remedy = "check the disk of state.directory, and send the command again";
-            fail(ErrorKind::Storage, error.to_string(), remedy)
+            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
         })?;
-        let archived = archived.ok_or_else(|| {
-            let remedy = "list what is there with `lantime2mqtt dead-letters list`; old ones go when there are too many";
-            fail(ErrorKind::NotFound, format!("there is no dead letter {id} in the archive"), remedy)
+        let letter = letter.ok_or_else(|| {
+            let message = format!("no dead letter in the archive has the id {id}");
+            let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
+            ErrorReport::new(ErrorKind::NotFound, message, remedy)
         })?;
-        let no_command = |why: &str| {
-            let remedy = "replay dead letters whose origin is a command for a device";
-            fail(ErrorKind::Rejected, format!("dead letter {id} cannot be replayed: {why}"), remedy)
+        let no_command = |why| {
+            let message = format!("dead letter {id} cannot be replayed: {why}");
+            let remedy = "replay one whose origin is a command for a device";
+            ErrorReport::new(ErrorKind::Rejected, message, remedy)
         };
-        let origin = dead_letter::origin(&archived).ok_or_else(|| no_command("it carries no message"))?;
+        let origin = dead_letter::origin(&letter).ok_or_else(|| no_command("it carries no message"))?;
+        let topic = self.topics.parse_command(&origin.topic);
+        let topic = topic.ok_or_else(|| no_command("its message is no command of this bridge"))?;
         let again = Received {
             topic: origin.topic.clone(),
             payload: origin.payload.clone(),
             payload_length: origin.payload_length,
             retained: false,
-            response_topic: None,
-            correlation: None,
-            received_at: of.received().received_at,
             expires_at: None,
-            local: false,
+            ..task.received().clone()
         };
-        let is_command = self.topics.parse_command(&again.topic).is_some();
-        if !is_command {
-            return Err(no_command("its message is no command of this bridge"));
-        }
-        let request = self.understand(&again, Timestamp::now());
-        of.replayed = Some(Replayed {
-            dead_letter: id,
-            topic: origin.topic.clone(),
-        });
-        of.origin = Some(origin);
-        match request?.target {
-            Target::Device(device, command) => Ok((device, command)),
-            Target::Replay(_) => Err(no_command("its message is itself a replay")),
+        task.is_for(&topic);
+        task.replays = Some((id, origin));
+        match request::read(&topic, &again, Timestamp::now()) {
+            Ok(Request { target: Target::Device(device, command), .. }) => Ok((device, command)),
+            Ok(_) => Err(no_command("its message is itself a replay")),
+            Err(refusal) => Err(refusal.report),
         }
     }
 
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, work: Work) {
-        let number = work.of.entry.waiting.number;
-        if let Some(key) = work.of.key()
+        if let Some(key) = work.task.key()
             && let Ok(Some(answer)) = self.store.answer(key).await
         {
-            return self.answer_again(work.of, answer).await;
+            return self.end(work.task, Uuid::now_v7(), answer, None, false).await;
         }
+        let Waiting { number, attempts, .. } = work.task.entry.waiting;
         // Without the count on disk the command is still safe to repeat.
-        let before = work.of.entry.waiting.attempts;
-        let attempt = self.store.attempt(number).await.unwrap_or(before + 1);
+        let attempt = self.store.attempt(number).await.unwrap_or(attempts + 1);
         if attempt > MAX_ATTEMPTS {
             let message = format!("this program has ended {} times while it was carried out", attempt - 1);
             let remedy = "look at its log, and report what you find there";
             let report = ErrorReport::new(ErrorKind::Internal, message, remedy);
             return self.refuse(work.refused(report), attempt - 1).await;
         }
-        if work.of.received().expires_at.is_some_and(|at| at <= Timestamp::now()) {
-            return self.refuse(work.refused(request::expired()), attempt).await;
+        // It may have waited.
+        if let Some(report) = request::expired(work.task.received(), Timestamp::now()) {
+            return self.refuse(work.refused(report), attempt).await;
         }
         match self.ask_device(&work, attempt).await {
-            Ok(outcome) => self.succeed(work, &outcome).await,
+            Ok(outcome) => self.succeed(work.task, outcome).await,
             Err(report) => self.refuse(work.refused(report), attempt).await,
         }
     }
 
-    /// Gives the command to its device's task, and once more to the task that takes its place.
+    /// Gives the command to its device's task, and again to a task that takes its place.
     async fn ask_device(&self, work: &Work, attempt: u32) -> Result<Outcome, ErrorReport> {
         let mut routes = self.routes.clone();
-        let route = |routes: &mut watch::Receiver<Routes>| -> Option<Route> {
-            routes.borrow_and_update().get(&work.device).cloned()
-        };
-        let gone = || {
-            let remedy = "take a device of its configuration";
-            ErrorReport::new(ErrorKind::NotFound, "the device has left the configuration", remedy)
-        };
-        let first = route(&mut routes).ok_or_else(gone)?;
-        let deadline = Instant::now() + first.timeout;
-        let mut next = Some(first);
-        while let Some(route) = next {
+        let mut deadline = None;
+        loop {
+            let route = routes.borrow_and_update().get(&work.device).cloned();
+            let Some(Route { jobs, timeout }) = route else {
+                return Err(no_such_device(&work.device));
+            };
+            let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
             let (answer, answered) = oneshot::channel();
             let job = Job {
                 command: work.command.clone(),
@@ -252,7 +235,7 @@ impl Context {
                 answer,
             };
             let asked = async {
-                route.jobs.send(job).await.ok()?;
+                jobs.send(job).await.ok()?;
                 answered.await.ok()
             };
             if let Ok(Some(result)) = timeout_at(deadline + GRACE, asked).await {
@@ -261,73 +244,77 @@ impl Context {
             // Its task has ended: it is being replaced, or the bridge stops.
             if !matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(()))) {
                 let remedy = "send the command again; if this goes on, look at the log of the bridge";
-                return Err(ErrorReport::new(ErrorKind::Internal, "the task of this device does not answer", remedy));
+                let message = "the task of this device does not answer";
+                return Err(ErrorReport::new(ErrorKind::Internal, message, remedy));
             }
-            next = self::Context::route_now(&mut routes, &work.device);
         }
-        Err(gone())
     }
 
-    fn route_now(routes: &mut watch::Receiver<Routes>, device: &DeviceId) -> Option<Route> {
-        routes.borrow_and_update().get(device).cloned()
-    }
-
-    async fn succeed(&self, work: Work, outcome: &Outcome) {
-        let Work { command, of, .. } = work;
-        let id = Uuid::now_v7();
-        let payload = reply::success(of.id.as_deref(), id, command.operation(), outcome, of.replayed.as_ref());
-        self.end(of, id, payload, None).await;
+    async fn succeed(&self, task: Task, outcome: Outcome) {
+        let record = Uuid::now_v7();
+        let id = task.id.as_deref();
+        let payload = match &task.replays {
+            None => reply::success(id, record, &outcome),
+            Some((letter, origin)) => {
+                let replayed = Replayed {
+                    dead_letter: *letter,
+                    topic: origin.topic.clone(),
+                    outcome,
+                };
+                reply::replayed(id, record, &replayed)
+            }
+        };
+        self.end(task, record, payload, None, true).await;
     }
 
     /// Refuses a command: a reply, and a dead letter with the message.
     pub(super) async fn refuse(&self, refused: Refused, attempts: u32) {
         let Refused {
-            device,
-            slot,
             operation,
             report,
-            of,
+            task,
         } = refused;
-        let received = of.received();
+        let received = task.received();
         let (kind, topic) = (report.kind, &received.topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
-        let id = Uuid::now_v7();
-        let payload = reply::failure(of.id.as_deref(), id, operation, &report, of.replayed.as_ref());
-        let origin = of.origin.clone().unwrap_or_else(|| Origin {
-            topic: received.topic.clone(),
-            payload: received.payload.clone(),
-            payload_length: received.payload_length,
-            correlation: received.correlation.clone(),
-            response_topic: received.response_topic.clone(),
-        });
+        let record = Uuid::now_v7();
+        let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
+        let payload = reply::failure(task.id.as_deref(), record, asked_for, &report);
+        let is_lasting = !report.kind.is_passing();
         let letter = DeadLetter {
             id: Uuid::now_v7(),
             at: Timestamp::now(),
-            device,
-            slot,
+            device: task.device.clone(),
+            slot: task.slot.clone(),
             operation,
             error: report,
             attempts,
             first_at: received.received_at,
             repeats: None,
             recovered: false,
-            origin: Some(origin),
+            origin: Some(match &task.replays {
+                Some((_, origin)) => origin.clone(),
+                None => origin(received),
+            }),
         };
-        self.end(of, id, payload, Some(letter)).await;
+        self.end(task, record, payload, Some(letter), is_lasting).await;
     }
 
-    async fn answer_again(&self, of: Of, payload: Bytes) {
-        self.end(of, Uuid::now_v7(), payload, None).await;
-    }
-
-    /// Stores the reply, and with it forgets the command.
-    async fn end(&self, of: Of, id: Uuid, payload: Bytes, letter: Option<DeadLetter>) {
-        let key = of.key();
-        let Entry { waiting, local, .. } = of.entry;
+    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer.
+    async fn end(
+        &self,
+        task: Task,
+        record: Uuid,
+        payload: Bytes,
+        letter: Option<DeadLetter>,
+        remember: bool,
+    ) {
+        let key = task.key().filter(|_| remember);
+        let Entry { waiting, local, .. } = task.entry;
         let mut records = Vec::new();
         if !waiting.command.local {
             records.push(Record {
-                id,
+                id: record,
                 destination: Destination::Reply(reply_destination(&self.topics, &waiting.command)),
                 payload: payload.clone(),
                 correlation: waiting.command.correlation,
@@ -341,5 +328,20 @@ impl Context {
             // Who asked may have gone.
             let _ = local.send(payload);
         }
+    }
+}
+
+fn no_such_device(device: &DeviceId) -> ErrorReport {
+    let message = format!("this bridge has no device {device}");
+    ErrorReport::new(ErrorKind::NotFound, message, "take a device of its configuration")
+}
+
+fn origin(received: &Received) -> Origin {
+    Origin {
+        topic: received.topic.clone(),
+        payload: received.payload.clone(),
+        payload_length: received.payload_length,
+        correlation: received.correlation.clone(),
+        response_topic: received.response_topic.clone(),
     }
 }

@@ -1,13 +1,19 @@
-//! Commands: what one asks for, and the answer that it gets.
+//! Commands: from a message to a device, and to the answer that its sender gets.
 //!
 //! [`request`] takes a topic and a payload and gives a typed request, or a refusal that says what to do
-//! instead; [`reply`] writes the JSON of the answer. Both are pure. Who carries a command out is not known here.
+//! instead; [`reply`] writes the JSON of the answer. Both are pure. An [`Inbox`] takes commands, durably, and
+//! the [`Dispatcher`] gives them to the devices in order. How a device does it is known to its task only.
 
+mod dispatcher;
+mod execution;
 mod http_sessions;
+mod inbox;
 mod payload;
 mod relay_events;
 mod replay;
 pub mod reply;
 pub mod request;
 
+pub use dispatcher::{Dispatcher, Route, Routes};
+pub use inbox::Inbox;
 pub use request::{Refusal, Request, Target};

@@ -85,17 +85,15 @@ fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
         let remedy = format!("send at most {MAX_PAYLOAD} bytes");
         return Err(ErrorReport::new(ErrorKind::TooLarge, what, remedy));
     }
-    match received.expires_at {
-        Some(expiry) if expiry <= now => {
-            let what = format!(
-                "the command expired at {}, before it could be carried out",
-                rfc3339(expiry)
-            );
-            let remedy = "send it again if it is still wanted, with a longer message expiry interval";
-            Err(ErrorReport::new(ErrorKind::Expired, what, remedy))
-        }
-        _ => Ok(()),
-    }
+    expired(received, now).map_or(Ok(()), Err)
+}
+
+/// Why a command must not be carried out any more, if it has expired.
+pub fn expired(received: &Received, now: Timestamp) -> Option<ErrorReport> {
+    let expiry = received.expires_at.filter(|expiry| *expiry <= now)?;
+    let what = format!("the command expired at {}, before it could be carried out", rfc3339(expiry));
+    let remedy = "send it again if it is still wanted, with a longer message expiry interval";
+    Some(ErrorReport::new(ErrorKind::Expired, what, remedy))
 }
 
 fn target(topic: &CommandTopic, payload: Payload) -> Result<Target, ErrorReport> {

@@ -1,6 +1,7 @@
 //! The bridge's own HTTP server: health for now.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
@@ -11,6 +12,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::mqtt::publisher::BrokerStatus;
+
+/// How long answers that are under way may take when the bridge stops. Who has sent half a request by then is
+/// not waited for.
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// A server that listens already.
 #[derive(Debug)]
@@ -44,9 +49,16 @@ impl Server {
         let app = Router::new()
             .route("/healthz", get(health))
             .with_state(self.broker);
-        let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!("the HTTP server has ended: {error}");
+        let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let too_late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(END_WITHIN).await;
+        };
+        tokio::select! {
+            served = served => if let Err(error) = served {
+                tracing::error!("the HTTP server has ended: {error}");
+            },
+            () = too_late => {}
         }
     }
 }

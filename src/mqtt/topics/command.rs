@@ -14,40 +14,7 @@
 //! ```
 
 use super::{NOT_DEVICES, Topics};
-use crate::model::DeviceId;
-
-/// A topic at which a command arrives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum CommandTopic {
-    /// `{prefix}/{device}/{slot}/relay/{relay}/events/set`. Slot and relay are any one level: what is wrong with
-    /// them is for the reply to say.
-    RelayEvents {
-        /// The device.
-        device: DeviceId,
-        /// The slot's level.
-        slot: String,
-        /// The relay's level.
-        relay: String,
-    },
-    /// `{prefix}/{device}/refresh`
-    Refresh(DeviceId),
-    /// `{prefix}/{device}/http/sessions/set`
-    HttpSessions(DeviceId),
-    /// `{prefix}/bridge/{bridge}/dead-letters/replay`
-    Replay,
-}
-
-impl CommandTopic {
-    /// The device that it is for; `None` for the bridge itself.
-    pub fn device(&self) -> Option<&DeviceId> {
-        match self {
-            CommandTopic::RelayEvents { device, .. }
-            | CommandTopic::Refresh(device)
-            | CommandTopic::HttpSessions(device) => Some(device),
-            CommandTopic::Replay => None,
-        }
-    }
-}
+use crate::model::{CommandTopic, DeviceId};
 
 impl Topics {
     /// A command's topic.
