@@ -9,7 +9,7 @@ mod device;
 mod environment;
 mod load;
 mod mqtt;
-mod nearest;
+pub(crate) mod nearest;
 mod parse;
 mod problem;
 pub mod secret;
