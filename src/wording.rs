@@ -1,3 +1,4 @@
+<<<<<<< HEAD:src/wording.rs
 //! Foreign words in messages for people: in quotes, and which known one was probably meant.
 
 /// Longest text that is repeated in a message.
@@ -21,6 +22,32 @@ pub(crate) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
         .min()
         .map(|(_, known)| known)
         .or_else(|| known.iter().find(part).copied())
+=======
+//! Which known words a misspelt one was probably meant to be: a key of the configuration, an event of a device.
+
+/// The known word that was probably meant.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    nearest_few(word, known, 1).first().copied()
+}
+
+/// The known words that were probably meant: the most likely first, at most `most` of them.
+pub(crate) fn nearest_few<'a>(word: &str, known: &[&'a str], most: usize) -> Vec<&'a str> {
+    let word: String = word.chars().take(40).flat_map(char::to_lowercase).collect();
+    let measured = known.iter().map(|known| (distance(&word, known), *known));
+    let is_close =
+        |(distance, known): &(usize, &str)| *distance <= 2 && *distance < known.len().min(word.len());
+    let mut close: Vec<_> = measured.filter(is_close).collect();
+    close.sort_unstable();
+    let mut found: Vec<&str> = close.into_iter().map(|(_, known)| known).collect();
+    let is_part = |known: &str| word.len() >= 3 && (known.starts_with(&word) || word.starts_with(known));
+    for known in known.iter().filter(|known| is_part(known)) {
+        if !found.contains(known) {
+            found.push(known);
+        }
+    }
+    found.truncate(most);
+    found
+>>>>>>> eab9a0408696f226f7fe7659577cedd055a31ac9:src/config/nearest.rs
 }
 
 /// How many characters to add, drop, change, or swap with their neighbour (optimal string alignment).
@@ -62,5 +89,24 @@ mod tests {
         assert_eq!(nearest("URL", &known), Some("url"));
         assert_eq!(nearest("snmp", &known), None);
         assert_eq!(nearest("", &known), None);
+    }
+
+    #[test]
+    fn several_words_may_have_been_meant() {
+        let known = [
+            "ntp-sync",
+            "refclock-1-sync",
+            "refclock-2-sync",
+            "refclock-1-not-sync",
+        ];
+        assert_eq!(
+            nearest_few("refclock-sync", &known, 3),
+            ["refclock-1-sync", "refclock-2-sync"]
+        );
+        assert_eq!(
+            nearest_few("refclock", &known, 2),
+            ["refclock-1-sync", "refclock-2-sync"]
+        );
+        assert!(nearest_few("coffee-empty", &known, 3).is_empty());
     }
 }

@@ -1,4 +1,5 @@
-//! Whatever a device or a user writes, reading it does not panic, and one odd value costs one field.
+//! Whatever a device or a user writes, reading it does not panic, one odd value costs one field, and a change
+//! changes what it says and no more.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
@@ -11,6 +12,7 @@ mod odd_value;
 mod poll;
 mod position;
 mod profile;
+mod relay_events;
 
 /// Seeds that failed are kept beside the file of their test, and come first from then on.
 fn config() -> ProptestConfig {

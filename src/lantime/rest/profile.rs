@@ -3,10 +3,16 @@
 //! A profile covers one API generation. Each entry says whether it was `seen` on a device or is assumed, so
 //! that a guess never looks like a fact, and a user mends a wrong one with a text editor.
 
+mod relay_events;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
+
+pub use relay_events::{RelayEventsEntries, WriteLocation, WriteMethod};
 
 /// The profiles that are part of the program, oldest API first.
 const BUILT_IN: [&str; 3] = [
@@ -33,6 +39,8 @@ pub struct Profile {
     pub relay_module: RelayModuleEntries,
     /// The changeover unit.
     pub rsc: RscEntries,
+    /// The configuration that chooses the events that switch a relay.
+    pub relay_events: RelayEventsEntries,
 }
 
 /// A path of the REST API.
@@ -178,7 +186,8 @@ impl Profile {
     /// Reads a profile.
     ///
     /// # Errors
-    /// When the text is not TOML, lacks an entry, has one too many, or a path or pointer does not begin with `/`.
+    /// When the text is not TOML, lacks an entry, has one too many, or an entry cannot be: a path or pointer that
+    /// does not begin with `/`, places that lie within each other, a word or a version that is none.
     pub fn parse(text: &str, origin: &str) -> Result<Profile, ProfileError> {
         let fail = |reason: String| ProfileError::Parse {
             origin: origin.to_owned(),
@@ -189,6 +198,9 @@ impl Profile {
             if !pointer.starts_with('/') {
                 return Err(fail(format!("{entry} = {pointer:?} must begin with \"/\"")));
             }
+        }
+        if let Some(fault) = profile.relay_events.fault() {
+            return Err(fail(fault));
         }
         if firmware_version(&profile.token.from_firmware).is_none() {
             let value = &profile.token.from_firmware;
@@ -211,9 +223,9 @@ impl Profile {
         Profile::parse(&text, &path.display().to_string())
     }
 
-    fn pointers(&self) -> [(&'static str, &str); 9] {
+    fn pointers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let module = &self.relay_module;
-        [
+        let of_status = [
             ("status.path", &self.status.path),
             ("token.path", &self.token.path),
             ("token.pointer", &self.token.pointer),
@@ -223,7 +235,11 @@ impl Profile {
             ("relay_module.pps.pointer", &module.pps.pointer),
             ("relay_module.10mhz.pointer", &module.ten_mhz.pointer),
             ("rsc.mode.pointer", &self.rsc.mode.pointer),
-        ]
+        ];
+        let of_status = of_status
+            .into_iter()
+            .map(|(key, pointer)| (key, pointer.as_str()));
+        of_status.chain(self.relay_events.pointers())
     }
 
     /// Whether the entry of that name was seen on a device.
@@ -236,6 +252,9 @@ impl Profile {
             "relay_module.pps" => module.pps.seen,
             "relay_module.10mhz" => module.ten_mhz.seen,
             "rsc.mode" => self.rsc.mode.seen,
+            "relay_events.read" => self.relay_events.read.seen,
+            "relay_events.write" => self.relay_events.write.seen,
+            "relay_events.apply" => self.relay_events.apply.seen,
             _ => false,
         }
     }
@@ -310,64 +329,4 @@ pub fn is_one_of(texts: &[String], text: &str) -> bool {
     texts
         .iter()
         .any(|candidate| candidate.trim().eq_ignore_ascii_case(text.trim()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_decides_the_profile() {
-        let profiles = Profiles::built_in();
-        let name = |major| profiles.for_version(major).name.clone();
-        assert_eq!(name(Some(9)), "api-10");
-        assert_eq!(name(Some(10)), "api-10");
-        assert_eq!(name(Some(15)), "api-10");
-        assert_eq!(name(Some(16)), "api-16");
-        assert_eq!(name(Some(99)), "api-20");
-        assert_eq!(name(None), "api-20");
-    }
-
-    #[test]
-    fn the_configuration_knows_the_built_in_profiles() {
-        assert_eq!(Profiles::names(), crate::config::BUILT_IN_PROFILES);
-    }
-
-    #[test]
-    fn tokens_come_with_firmware_7_08() {
-        let profiles = Profiles::built_in();
-        let profile = profiles.for_version(Some(10));
-        for (firmware, has) in [
-            ("fw_7.06.014-light", false),
-            ("fw_7.08.012", true),
-            ("fw_7.10.008", true),
-            ("fw_8.00.001", true),
-            ("7.08", true),
-            ("", false),
-            ("rolling", false),
-        ] {
-            assert_eq!(profile.has_tokens(firmware), has, "{firmware}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_profile_says_what_is_wrong() {
-        let good = BUILT_IN[0];
-        let parse = |text: String| {
-            Profile::parse(&text, "mine.toml")
-                .map(|_| ())
-                .unwrap_err()
-                .to_string()
-        };
-        assert!(parse(good.replace("from_api", "from_apo")).contains("from_apo"));
-        assert!(
-            parse(good.replace("\"/relays/relay-a/state\"", "\"relays\""))
-                .contains("relay_module.relay_a.pointer")
-        );
-        assert!(
-            parse(good.replace("from_firmware = \"7.08\"", "from_firmware = \"new\""))
-                .contains("from_firmware")
-        );
-        assert!(parse(String::new()).starts_with("mine.toml is not an API profile"));
-    }
 }

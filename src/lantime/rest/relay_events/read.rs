@@ -1,0 +1,130 @@
+//! From the answer to the configuration that it tells, by the pointers of a profile.
+
+use serde_json::Value;
+
+use super::{EventActions, RelayConfig};
+use crate::lantime::rest::profile::Profile;
+use crate::model::EventName;
+
+/// Why an answer is not the configuration that the profile describes.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not JSON.
+    #[error("the answer is not JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Not what the profile says.
+    #[error("the answer does not fit relay_events.{entry} of API profile {profile}: {reason}")]
+    Shape {
+        /// Key of the entry.
+        entry: &'static str,
+        /// Name of the profile.
+        profile: String,
+        /// What is there instead.
+        reason: String,
+    },
+}
+
+/// Takes a document apart.
+pub(super) struct Reader<'p> {
+    pub(super) profile: &'p Profile,
+}
+
+impl Reader<'_> {
+    pub(super) fn document(&self, document: &Value) -> Result<RelayConfig, ReadError> {
+        let entries = &self.profile.relay_events;
+        let revision = entries.revision.as_deref();
+        let revision = revision
+            .map(|pointer| self.at(document, "revision", pointer))
+            .transpose()?;
+        let pending = entries.pending.as_deref();
+        let pending = pending
+            .map(|pointer| self.at(document, "pending", pointer))
+            .transpose()?;
+        let events = self.at(document, "events", &entries.events)?;
+        let list = events
+            .as_array()
+            .ok_or_else(|| self.other("events", "a list", events))?;
+        let read: Result<Vec<_>, _> = list
+            .iter()
+            .filter_map(|event| self.event(event).transpose())
+            .collect();
+        let read = read?;
+        if read.is_empty() {
+            let reason = format!(
+                "none of {} events has a name at {} and actions at {}",
+                list.len(),
+                entries.name,
+                entries.actions
+            );
+            return Err(self.shape("events", reason));
+        }
+        Ok(RelayConfig {
+            revision: revision.cloned(),
+            is_pending: pending.map_or(Ok(false), |pending| self.flag(pending))?,
+            events: read,
+        })
+    }
+
+    fn at<'d>(
+        &self,
+        document: &'d Value,
+        entry: &'static str,
+        pointer: &str,
+    ) -> Result<&'d Value, ReadError> {
+        let found = document.pointer(pointer);
+        found.ok_or_else(|| self.shape(entry, format!("there is nothing at {pointer}")))
+    }
+
+    fn flag(&self, value: &Value) -> Result<bool, ReadError> {
+        match value {
+            Value::Bool(pending) => Ok(*pending),
+            Value::Number(pending) => Ok(pending.as_f64() != Some(0.0)),
+            other => Err(self.other("pending", "true, false or a number", other)),
+        }
+    }
+
+    /// `None` for an event that has no name or no actions.
+    fn event(&self, event: &Value) -> Result<Option<EventActions>, ReadError> {
+        let entries = &self.profile.relay_events;
+        let (Some(name), Some(actions)) = (event.pointer(&entries.name), event.pointer(&entries.actions))
+        else {
+            return Ok(None);
+        };
+        let text = name.as_str().ok_or_else(|| self.other("name", "a text", name))?;
+        let Some(canonical) = EventName::canonical(text) else {
+            return Ok(None);
+        };
+        let list = actions
+            .as_array()
+            .ok_or_else(|| self.other("actions", "a list", actions))?;
+        let word = |action: &Value| match action.as_str() {
+            Some(word) => Ok(word.to_owned()),
+            None => Err(self.other("actions", "a list of words", action)),
+        };
+        Ok(Some(EventActions {
+            name: canonical,
+            name_on_device: text.to_owned(),
+            actions: list.iter().map(word).collect::<Result<_, _>>()?,
+        }))
+    }
+
+    fn other(&self, entry: &'static str, wanted: &str, found: &Value) -> ReadError {
+        let found = match found {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a text",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        self.shape(entry, format!("wanted is {wanted}, but there is {found}"))
+    }
+
+    fn shape(&self, entry: &'static str, reason: String) -> ReadError {
+        ReadError::Shape {
+            entry,
+            profile: self.profile.name.clone(),
+            reason,
+        }
+    }
+}
