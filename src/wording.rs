@@ -1,4 +1,3 @@
-<<<<<<< HEAD:src/wording.rs
 //! Foreign words in messages for people: in quotes, and which known one was probably meant.
 
 /// Longest text that is repeated in a message.
@@ -13,20 +12,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// The known word that was probably meant.
-pub(crate) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
-    let key: String = key.chars().take(40).flat_map(char::to_lowercase).collect();
-    let part = |known: &&&'a str| key.len() >= 3 && (known.starts_with(&key) || key.starts_with(**known));
-    let close = known.iter().map(|known| (distance(&key, known), *known));
-    let close = close.filter(|(distance, known)| *distance <= 2 && *distance < known.len().min(key.len()));
-    close
-        .min()
-        .map(|(_, known)| known)
-        .or_else(|| known.iter().find(part).copied())
-=======
-//! Which known words a misspelt one was probably meant to be: a key of the configuration, an event of a device.
-
-/// The known word that was probably meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     nearest_few(word, known, 1).first().copied()
 }
 
@@ -47,7 +33,6 @@ pub(crate) fn nearest_few<'a>(word: &str, known: &[&'a str], most: usize) -> Vec
     }
     found.truncate(most);
     found
->>>>>>> eab9a0408696f226f7fe7659577cedd055a31ac9:src/config/nearest.rs
 }
 
 /// How many characters to add, drop, change, or swap with their neighbour (optimal string alignment).

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::job::Waiting;
 use super::DeviceTask;
 use crate::fault_point;
-use crate::lantime::rest::relay_events::{self, RelayConfig};
+use crate::lantime::rest::relay_events::RelayConfig;
 use crate::lantime::rest::{Profile, RestError};
 use crate::model::derive::{ChosenEvents, RelayEvents, Slots, on_notification};
 use crate::model::{
@@ -166,7 +166,7 @@ impl DeviceTask {
         check_place(&self.view, &slot, relay)?;
         let profiles = self.profiles.clone();
         let profile = profiles.for_version(snapshot.api_major());
-        if !self.allow_unverified_writes && !profile.relay_events.is_seen() {
+        if !self.allow_unverified_writes && !profile.relay_events.is_write_seen() {
             return Err(unverified(profile));
         }
         let deadline = waiting.deadline();
@@ -190,8 +190,7 @@ impl DeviceTask {
         let word = profile.relay_events.word(slot, relay);
         let before = self.relay_config(profile).await.map_err(report)?;
         let stands = before.events_of(&word);
-        let known = snapshot.events.iter().map(|event| &event.name);
-        let desired = relay_events::desired(&stands, change, known)?;
+        let desired = before.desired(&word, change, &snapshot.events)?;
         let staged = (word.clone(), desired.clone());
         let is_ours = waiting.has_written
             || waiting.job.attempt > 1
@@ -199,13 +198,13 @@ impl DeviceTask {
         if before.is_pending() && !is_ours {
             return Err(held_by_another());
         }
-        let plan = before.plan(&word, &desired)?;
+        let plan = before.plan(&word, &desired);
         let must_apply = plan.is_some() || before.is_pending();
-        if let Some(plan) = plan {
+        if let Some(plan) = &plan {
             waiting.has_written = true;
             self.chosen.staged = Some(staged);
             self.client
-                .write_relay_events(profile, plan.body())
+                .write_relay_events(profile, plan.body(profile))
                 .await
                 .map_err(report)?;
             fault_point::reached("written");
@@ -218,7 +217,8 @@ impl DeviceTask {
             before
         };
         fault_point::reached("read-back");
-        if after.is_pending() || !after.confirms(&word, &desired) {
+        let is_disturbed = plan.is_some_and(|plan| !plan.differing(&after).is_empty());
+        if is_disturbed || after.is_pending() || !after.confirms(&word, &desired) {
             self.chosen.unlearn();
             return Err(changed_meanwhile(&desired, &after.events_of(&word)));
         }

@@ -12,7 +12,7 @@ pub use read::ReadError;
 use serde_json::Value;
 
 use super::profile::{Profile, RelayEventsEntries};
-use crate::config::nearest::nearest_few;
+use crate::wording::nearest_few;
 use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventsChange};
 
 /// Most events that a refusal names, and most names that it offers for one.
