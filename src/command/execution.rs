@@ -218,7 +218,7 @@ impl Context {
     }
 
     /// Gives the command to its device's task, and again to a task that takes its place.
-    async fn ask_device(&self, work: &Work, attempt: u32) -> Result<Outcome, ErrorReport> {
+    async fn ask_device(&self, work: &Work, mut attempt: u32) -> Result<Outcome, ErrorReport> {
         let mut routes = self.routes.clone();
         let mut deadline = None;
         loop {
@@ -241,7 +241,8 @@ impl Context {
             if let Ok(Some(result)) = timeout_at(deadline + GRACE, asked).await {
                 return result;
             }
-            // Its task has ended: it is being replaced, or the bridge stops.
+            // Its task has ended: it is being replaced, or the bridge stops. It may have begun.
+            attempt += 1;
             if !matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(()))) {
                 let remedy = "send the command again; if this goes on, look at the log of the bridge";
                 let message = "the task of this device does not answer";

@@ -410,6 +410,8 @@ impl DeviceTask {
     }
 
     async fn publish(&mut self, view: DeviceView) -> Result<(), Gone> {
+        let letter = self.chosen.letter.take();
+        self.send_letter(letter).await?;
         let changes = diff(&self.view, &view);
         self.view = view;
         if changes.is_empty() {

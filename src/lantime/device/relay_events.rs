@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 use super::job::Waiting;
 use super::DeviceTask;
@@ -13,7 +15,7 @@ use crate::lantime::rest::relay_events::RelayConfig;
 use crate::lantime::rest::{Profile, RestError};
 use crate::model::derive::{ChosenEvents, RelayEvents, Slots, on_notification};
 use crate::model::{
-    DeviceView, ErrorKind, ErrorReport, EventName, EventState, EventsChange, Operation, Outcome, Relay,
+    DeadLetter, DeviceView, ErrorKind, ErrorReport, EventName, EventState, EventsChange, Operation, Outcome, Relay,
     RelayPlace, Signal, SlotId, SlotState, Snapshot, Via, WiringSource,
 };
 
@@ -36,6 +38,8 @@ pub(super) struct Chosen {
     staged: Option<(String, BTreeSet<EventName>)>,
     /// The error that was last told.
     told: Option<ErrorReport>,
+    /// A dead letter that tells it, to be sent.
+    pub(super) letter: Option<DeadLetter>,
 }
 
 impl Chosen {
@@ -62,6 +66,7 @@ impl Chosen {
             told_by: None,
             staged: None,
             told: None,
+            letter: None,
         }
     }
 
@@ -130,20 +135,37 @@ impl DeviceTask {
                 self.chosen.learn(&config, profile);
                 self.chosen.told = None;
             }
-            Err(error) => {
-                self.chosen.unlearn();
-                let is_told = self.chosen.told.as_ref().is_some_and(|told| told.is_same(&error.report));
-                if !is_told {
-                    let (kind, remedy) = (error.report.kind, &error.report.remedy);
-                    let url = error.report.url.as_deref().unwrap_or_default();
-                    tracing::warn!(
-                        device = %self.id, %kind, url, remedy,
-                        "which events switch the relays cannot be read: {}", error.report.message
-                    );
-                    self.chosen.told = Some(error.report);
-                }
-            }
+            Err(error) => self.chosen_failed(error.report),
         }
+    }
+
+    /// Tells once that it is not known what switches the relays.
+    fn chosen_failed(&mut self, report: ErrorReport) {
+        self.chosen.unlearn();
+        if self.chosen.told.as_ref().is_some_and(|told| told.is_same(&report)) {
+            return;
+        }
+        let (kind, remedy) = (report.kind, &report.remedy);
+        let url = report.url.as_deref().unwrap_or_default();
+        tracing::warn!(
+            device = %self.id, %kind, url, remedy,
+            "which events switch the relays cannot be read: {}", report.message
+        );
+        let now = Timestamp::now();
+        self.chosen.letter = Some(DeadLetter {
+            id: Uuid::now_v7(),
+            at: now,
+            device: Some(self.id.clone()),
+            slot: None,
+            operation: Operation::RelayEvents,
+            error: report.clone(),
+            attempts: 1,
+            first_at: now,
+            repeats: None,
+            recovered: false,
+            origin: None,
+        });
+        self.chosen.told = Some(report);
     }
 
     async fn relay_config(&mut self, profile: &Profile) -> Result<RelayConfig, RestError> {
