@@ -11,7 +11,7 @@ use bytes::Bytes;
 pub use read::ReadError;
 use serde_json::Value;
 
-use super::profile::{Profile, RelayEventsEntries};
+use super::profile::{Profile, RelayEventsEntries, keys};
 use crate::config::nearest::nearest_few;
 use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventsChange};
 
@@ -201,10 +201,7 @@ fn is_same(action: &str, word: &str) -> bool {
 /// Puts a value where the pointer leads, and objects on the way there. The profile has been checked for pointers
 /// that lie within each other, so that nothing but objects is met.
 fn put(root: &mut Value, pointer: &str, value: Value) {
-    let keys = pointer.split('/').skip(1);
-    let place = keys.fold(root, |node, key| {
-        &mut node[key.replace("~1", "/").replace("~0", "~")]
-    });
+    let place = keys(pointer).fold(root, |node, key| &mut node[key]);
     *place = value;
 }
 
