@@ -1,5 +1,5 @@
-//! The simulated devices as a client sees them: real sockets, raw HTTP. Faults and the recorded shape have
-//! files of their own.
+//! The simulated devices as a client sees them: real sockets, raw HTTP. Faults, the configuration and the
+//! recorded shape have files of their own.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,8 @@
 
 #[path = "simulator/client.rs"]
 mod client;
+#[path = "simulator/configuration.rs"]
+mod configuration;
 #[path = "simulator/faults.rs"]
 mod faults;
 #[path = "simulator/shape.rs"]

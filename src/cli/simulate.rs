@@ -83,6 +83,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         kinds: kinds(options.chassis, options.api),
         username: options.username,
         password: options.password,
+        ..FleetOptions::default()
     })
     .await?;
     if let Some(scenario) = &scenario {

@@ -33,7 +33,8 @@ pub enum Action {
     FailSignal(Signal),
     /// A supervised output is well again.
     RestoreSignal(Signal),
-    /// Chooses the events that switch a relay which is wired to notification.
+    /// Somebody else chooses, at the device itself, the events that switch a relay which is wired to notification,
+    /// and applies that with all that is pending. Where a device cannot tell relays apart, it reaches all of them.
     RelayEvents {
         /// Slot of the relay module.
         slot: String,
@@ -42,8 +43,23 @@ pub enum Action {
         /// Names of the events.
         events: Vec<String>,
     },
+    /// Somebody else chooses, at the device itself, all actions of an event (`email`, `snmp`, `relais`, ..), and
+    /// applies that with all that is pending, or leaves it pending with `apply = false`.
+    EventActions {
+        /// Name of the event.
+        event: String,
+        /// The actions; those that are left out end.
+        actions: Vec<String>,
+        /// Whether it takes effect.
+        #[serde(default = "yes")]
+        apply: bool,
+    },
     /// All is well again: clocks, antennas, power, signals, switch, and every event that is bad news.
     Recover,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How the change-over switch (RSC) decides.
@@ -105,6 +121,14 @@ pub enum ActionError {
     /// This API generation has no event of that name.
     #[error("this device has no event {0:?}: take a name from the events of its status document")]
     NoEvent(String),
+    /// The event cannot take that action.
+    #[error("event {event:?} cannot take the action {action:?}")]
+    NoAction {
+        /// The event.
+        event: String,
+        /// The action that was asked for.
+        action: String,
+    },
     /// Only single-clock systems supervise outputs.
     #[error("this chassis does not supervise {}: use a single-clock device", .0.as_str())]
     NoSignal(Signal),

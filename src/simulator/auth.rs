@@ -1,4 +1,4 @@
-//! Who may read: HTTP Basic with the fleet's one user, and tokens. What a refusal looks like is the
+//! Who may read and write: HTTP Basic with the fleet's one user, and tokens. What a refusal looks like is the
 //! responder's.
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -20,15 +20,18 @@ pub(super) enum Presented<'a> {
     Bearer(&'a str),
 }
 
-/// The one user's credentials, ready for comparison.
+/// The one user's credentials, ready for comparison, and rights.
 pub(super) struct User {
     basic: String,
+    /// Whether the user may change the configuration.
+    pub(super) may_write: bool,
 }
 
 impl User {
-    pub(super) fn new(username: &str, password: &str) -> Self {
+    pub(super) fn new(username: &str, password: &str, may_write: bool) -> Self {
         Self {
             basic: base64(format!("{username}:{password}").as_bytes()),
+            may_write,
         }
     }
 
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn credentials_are_told_apart() {
-        let user = User::new("info", "geheim");
+        let user = User::new("info", "geheim", false);
         let cases = [
             ("Basic aW5mbzpnZWhlaW0=", Presented::Basic(true)),
             ("basic aW5mbzpnZWhlaW0=", Presented::Basic(true)),

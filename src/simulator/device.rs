@@ -3,8 +3,9 @@
 
 use super::action::{Action, ActionError};
 use super::auth::{Presented, Tokens, User};
-use super::document::Identity;
-use super::fault::Fault;
+use super::configuration::WriteData;
+use super::document::{self, Identity};
+use super::fault::{Fault, Route};
 use super::kind::DeviceKind;
 use super::observe::{Counters, LastAnswer, Observations};
 use super::status::StatusCache;
@@ -25,7 +26,8 @@ pub struct SimulatedDevice {
     address: SocketAddr,
     user: Arc<User>,
     state: Mutex<State>,
-    hanging: watch::Sender<bool>,
+    /// The fault that stands, for those that wait for its end.
+    standing: watch::Sender<Option<Fault>>,
     listening: watch::Sender<bool>,
     restart_asked: Notify,
 }
@@ -77,7 +79,7 @@ impl SimulatedDevice {
             address,
             user,
             state: Mutex::new(state),
-            hanging: watch::Sender::new(false),
+            standing: watch::Sender::new(None),
             listening: watch::Sender::new(false),
             restart_asked: Notify::new(),
         }
@@ -145,7 +147,7 @@ impl SimulatedDevice {
             }
             standing => state.fault = standing,
         }
-        self.hanging.send_replace(state.fault == Some(Fault::Hang));
+        self.standing.send_replace(state.fault.clone());
     }
 
     /// The fault that stands.
@@ -222,18 +224,19 @@ impl SimulatedDevice {
         state.status.invalidate();
     }
 
-    pub(super) async fn wait_while_hanging(&self) {
-        let mut changes = self.hanging.subscribe();
+    /// Waits until no fault keeps the answer back.
+    pub(super) async fn wait_while_hanging(&self, route: Route) {
+        let mut changes = self.standing.subscribe();
         changes
-            .wait_for(|hanging| !hanging)
+            .wait_for(|fault| !fault.as_ref().is_some_and(|fault| fault.hangs(route)))
             .await
             .expect("the device owns the sender");
     }
 
     /// Counts a request and tells the fault that stands.
-    pub(super) fn begin(&self, is_status: bool) -> Option<Fault> {
+    pub(super) fn begin(&self, route: Route) -> Option<Fault> {
         let mut state = self.state();
-        state.seen.request(is_status);
+        state.seen.request(route == Route::Status);
         state.fault.clone()
     }
 
@@ -261,6 +264,11 @@ impl SimulatedDevice {
         }
     }
 
+    /// Whether the user may change the configuration.
+    pub(super) fn may_write(&self) -> bool {
+        self.user.may_write
+    }
+
     /// Counts a login that the fault 401 refuses whatever it shows.
     pub(super) fn refuse(&self, headers: &HeaderMap) {
         let mut state = self.state();
@@ -283,6 +291,36 @@ impl SimulatedDevice {
         let generation = state.world.generation();
         state.seen.answered_whole(generation);
         state.document(&self.identity)
+    }
+
+    /// The configuration, for an answer.
+    pub(super) fn configuration(&self) -> Bytes {
+        let mut state = self.state();
+        state.seen.counters.configuration_reads += 1;
+        document::configuration(&self.identity, &state.world).into()
+    }
+
+    /// Takes a change of the configuration in; what comes back in a refusal is its status and reason.
+    pub(super) fn write(&self, write: &WriteData) -> Result<(), (u16, String)> {
+        let mut state = self.state();
+        let revision = state.world.configuration.revision();
+        if write.revision != revision {
+            let reason = format!("revision {} is stale: it is {revision} now", write.revision);
+            return Err((409, reason));
+        }
+        let written = state.world.write(&write.events);
+        written.map_err(|refusal| (422, refusal.to_string()))?;
+        state.status.invalidate();
+        state.seen.counters.configuration_writes += 1;
+        Ok(())
+    }
+
+    /// Lets the configuration take effect as it is.
+    pub(super) fn apply_configuration(&self) {
+        let mut state = self.state();
+        state.world.apply_changes(Timestamp::now());
+        state.status.invalidate();
+        state.seen.counters.applies += 1;
     }
 
     pub(super) fn answered(&self, status: u16) {

@@ -57,6 +57,40 @@ pub enum Fault {
     },
     /// The tokens given out so far are refused from now on. New ones are given out: nothing stands.
     ExpiredToken,
+    /// Writing and applying the configuration get 403: the user may only read.
+    ReadOnly,
+    /// Writing and applying the configuration get 503: somebody else works on it.
+    BusyConfiguration,
+    /// Writing the configuration gets no answer until the fault is cleared; then it is carried out, if the client is
+    /// still there.
+    HangOnWrite,
+    /// Applying the configuration gets no answer until the fault is cleared; then it is carried out, if the client is
+    /// still there.
+    HangOnApply,
+    /// A write of the configuration is carried out, but the connection is closed before the answer.
+    CutAfterWrite,
+    /// The configuration is applied, but the connection is closed before the answer.
+    CutAfterApply,
+    /// Applying the configuration gets 500: what was written stays pending.
+    FailingApply,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Status,
+    Token,
+    ReadConfiguration,
+    WriteConfiguration,
+    Apply,
+    Other,
+}
+
+impl Route {
+    /// Whether it changes something, for which a user needs a right of its own.
+    pub(super) const fn is_write(self) -> bool {
+        matches!(self, Self::WriteConfiguration | Self::Apply)
+    }
 }
 
 impl Fault {
@@ -69,6 +103,35 @@ impl Fault {
             Self::ServerError => Some(500),
             Self::Unavailable => Some(503),
             _ => None,
+        }
+    }
+
+    /// The status that a request gets which has been let in.
+    pub(super) fn refuses(&self, route: Route) -> Option<u16> {
+        match self {
+            Self::ReadOnly if route.is_write() => Some(403),
+            Self::BusyConfiguration if route.is_write() => Some(503),
+            Self::FailingApply if route == Route::Apply => Some(500),
+            _ => None,
+        }
+    }
+
+    /// Whether a request gets no answer for now.
+    pub(super) fn hangs(&self, route: Route) -> bool {
+        match self {
+            Self::Hang => true,
+            Self::HangOnWrite => route == Route::WriteConfiguration,
+            Self::HangOnApply => route == Route::Apply,
+            _ => false,
+        }
+    }
+
+    /// Whether a request gets no answer although it was carried out.
+    pub(super) fn cuts_answer(&self, route: Route) -> bool {
+        match self {
+            Self::CutAfterWrite => route == Route::WriteConfiguration,
+            Self::CutAfterApply => route == Route::Apply,
+            _ => false,
         }
     }
 

@@ -27,10 +27,12 @@ pub struct FleetOptions {
     pub https: bool,
     /// Their kinds, taken in turn.
     pub kinds: Vec<DeviceKind>,
-    /// The user that may read.
+    /// The one user.
     pub username: String,
     /// The user's password.
     pub password: String,
+    /// Whether the user may change the configuration, and not only read.
+    pub may_write: bool,
 }
 
 impl Default for FleetOptions {
@@ -52,6 +54,7 @@ impl Default for FleetOptions {
             kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
             username: "info".to_owned(),
             password: "simulated".to_owned(),
+            may_write: true,
         }
     }
 }
@@ -118,7 +121,7 @@ impl Fleet {
             .then(|| tls::self_signed(options.listen))
             .transpose();
         let (certificate, acceptor) = tls.map_err(SimulatorError::Certificate)?.unzip();
-        let user = Arc::new(User::new(&options.username, &options.password));
+        let user = Arc::new(User::new(&options.username, &options.password, options.may_write));
         let mut fleet = Self {
             devices: Vec::with_capacity(options.devices),
             certificate,

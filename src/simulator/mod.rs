@@ -16,6 +16,9 @@
 mod action;
 mod auth;
 mod body;
+mod configuration;
+#[cfg(test)]
+mod configuration_tests;
 mod device;
 mod document;
 mod events;

@@ -21,6 +21,12 @@ pub struct Counters {
     pub refused_tokens: u64,
     /// Tokens given out.
     pub tokens_issued: u64,
+    /// Configurations handed out.
+    pub configuration_reads: u64,
+    /// Writes of the configuration that were carried out.
+    pub configuration_writes: u64,
+    /// How often the configuration was applied, whether there was anything to apply or not.
+    pub applies: u64,
 }
 
 /// The latest answer of a device.

@@ -46,15 +46,11 @@ impl World {
 
     /// Whether one of the events chosen for the relay stands; good news never moves a relay.
     fn is_notified(&self, slot: &str, relay: Relay) -> bool {
-        let chosen = self
-            .relay_events
-            .iter()
-            .filter(|chosen| chosen.slot == slot && chosen.relay == relay);
+        let chosen = self.relay_events(slot, relay);
         let mut standing = self
             .events
             .iter()
             .filter(|e| e.triggered && e.kind != EventType::Info);
-        let chosen: Vec<_> = chosen.flat_map(|chosen| &chosen.events).collect();
-        standing.any(|event| chosen.contains(&&event.name))
+        standing.any(|event| chosen.contains(event.name))
     }
 }

@@ -1,78 +1,129 @@
 //! From a request to its answer: paths, authentication, and the faults that can be seen in HTTP.
 
 use super::body::Body;
+use super::configuration::Write;
 use super::device::{Access, SimulatedDevice};
-use super::fault::Fault;
-use bytes::Bytes;
-use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use super::fault::{Fault, Route};
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"LANTIME\"");
+/// Largest body of a request; one that lists every event has 3 KB.
+const MAX_REQUEST: usize = 64 * 1024;
+/// As much of a larger one is read and thrown away.
+const MAX_DRAINED: usize = 1024 * 1024;
+/// Longest wait for one.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a request asks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Route {
-    Status,
-    Token,
-    Other,
-}
+/// The status of a refusal, and why.
+type Refusal = (u16, String);
 
+/// The paths of the configuration are assumed, as the shipped API profiles assume them.
 fn route(device: &SimulatedDevice, method: &Method, path: &str) -> Route {
     match (method, path) {
         (&Method::GET, "/api/status") => Route::Status,
         (&Method::PUT, "/api/get-token") if device.kind().api.has_tokens() => Route::Token,
+        (&Method::GET, "/api/config/notification") => Route::ReadConfiguration,
+        (&Method::PUT, "/api/config/notification") => Route::WriteConfiguration,
+        (&Method::PUT, "/api/config/apply") => Route::Apply,
         _ => Route::Other,
     }
 }
 
 /// Answers one request.
+///
+/// # Errors
+/// To have the connection closed without an answer, as a fault asks for.
 pub(super) async fn respond(
     device: Arc<SimulatedDevice>,
     request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
-    let route = route(&device, request.method(), request.uri().path());
-    let mut fault = device.begin(route == Route::Status);
-    if fault == Some(Fault::Hang) {
-        device.wait_while_hanging().await;
+) -> Result<Response<Body>, io::Error> {
+    let (head, body) = request.into_parts();
+    let route = route(&device, &head.method, head.uri.path());
+    let body = timeout(PATIENCE, read(body)).await;
+    let body = body.unwrap_or_else(|_| Err((408, "the request does not end".to_owned())));
+    let mut fault = device.begin(route);
+    if fault.as_ref().is_some_and(|fault| fault.hangs(route)) {
+        device.wait_while_hanging(route).await;
         fault = device.fault();
     }
-    let answer = answer(&device, &request, route, fault);
+    let answer = match admit(&device, &head.headers, route, fault.as_ref()) {
+        Err(status) => refusal(status),
+        Ok(()) => answer(&device, route, fault.as_ref(), body),
+    };
+    if answer.status().is_success() && fault.is_some_and(|fault| fault.cuts_answer(route)) {
+        return Err(io::Error::other("the answer is held back, as the fault asks for"));
+    }
     device.answered(answer.status().as_u16());
     Ok(answer)
 }
 
-fn answer(
+/// Whether a request is let in, or else its status.
+fn admit(
     device: &SimulatedDevice,
-    request: &Request<Incoming>,
+    headers: &HeaderMap,
     route: Route,
-    fault: Option<Fault>,
-) -> Response<Body> {
-    if let Some(status) = fault.as_ref().and_then(Fault::status) {
+    fault: Option<&Fault>,
+) -> Result<(), u16> {
+    if let Some(status) = fault.and_then(Fault::status) {
         if status == 401 {
-            device.refuse(request.headers());
+            device.refuse(headers);
         }
-        return refusal(status);
+        return Err(status);
     }
     if route == Route::Other {
-        return refusal(404);
+        return Err(404);
     }
-    match (device.authorize(request.headers()), route) {
-        (Access::Granted { .. }, Route::Status) => status_document(device, fault),
-        (Access::Granted { basic: true }, _) => token(device),
-        _ => refusal(401),
+    match device.authorize(headers) {
+        Access::Granted { basic } if basic || route != Route::Token => (),
+        _ => return Err(401),
+    }
+    if let Some(status) = fault.and_then(|fault| fault.refuses(route)) {
+        return Err(status);
+    }
+    if route.is_write() && !device.may_write() {
+        return Err(403);
+    }
+    Ok(())
+}
+
+fn answer(
+    device: &SimulatedDevice,
+    route: Route,
+    fault: Option<&Fault>,
+    body: Result<Bytes, Refusal>,
+) -> Response<Body> {
+    match route {
+        Route::Status => status_document(device, fault),
+        Route::Token => token(device),
+        Route::ReadConfiguration => json(StatusCode::OK, Body::whole(device.configuration())),
+        Route::WriteConfiguration => match body.and_then(|body| write(device, &body)) {
+            Ok(()) => done(),
+            Err((status, reason)) => refusal_because(status, &reason),
+        },
+        Route::Apply => {
+            device.apply_configuration();
+            done()
+        }
+        Route::Other => refusal(404),
     }
 }
 
 /// The status document, as far as the fault lets it out.
-fn status_document(device: &SimulatedDevice, fault: Option<Fault>) -> Response<Body> {
+fn status_document(device: &SimulatedDevice, fault: Option<&Fault>) -> Response<Body> {
     let body = match fault {
-        Some(Fault::SlowBody { bytes_per_second }) => Body::slow(device.document(), bytes_per_second),
-        Some(Fault::CutBody { after_bytes }) => Body::cut(device.document(), after_bytes as usize),
-        Some(Fault::HugeBody { bytes }) => Body::huge(bytes),
+        Some(Fault::SlowBody { bytes_per_second }) => Body::slow(device.document(), *bytes_per_second),
+        Some(Fault::CutBody { after_bytes }) => Body::cut(device.document(), *after_bytes as usize),
+        Some(Fault::HugeBody { bytes }) => Body::huge(*bytes),
         Some(Fault::WrongJson) => Body::whole(broken(device.document())),
         // A document with missing keys is well-formed, but carries no change for certain.
         Some(Fault::MissingKeys { .. }) => Body::whole(device.document()),
@@ -94,11 +145,48 @@ fn token(device: &SimulatedDevice) -> Response<Body> {
     )
 }
 
+fn write(device: &SimulatedDevice, body: &[u8]) -> Result<(), Refusal> {
+    let write: Write = serde_json::from_slice(body).map_err(|error| (400, error.to_string()))?;
+    device.write(&write.data)
+}
+
+/// Reads a request's body. One that is too large is read on for a while: a server that leaves it unread breaks the
+/// connection before its answer is through.
+async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
+    let too_large = || (413, format!("a request may have {MAX_REQUEST} bytes"));
+    let (mut kept, mut seen) = (BytesMut::new(), 0);
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|error| (400, error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen > MAX_DRAINED {
+            return Err(too_large());
+        } else if seen <= MAX_REQUEST {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if seen > MAX_REQUEST {
+        return Err(too_large());
+    }
+    Ok(kept.freeze())
+}
+
+fn done() -> Response<Body> {
+    json(StatusCode::OK, Body::whole("{}\n"))
+}
+
 /// A small JSON body with the status's own words. What a real device says here is not known.
 fn refusal(status: u16) -> Response<Body> {
-    let status = StatusCode::from_u16(status).expect("the faults' statuses are valid");
-    let reason = status.canonical_reason().unwrap_or("Error");
-    let mut answer = json(status, Body::whole(format!("{{\"error\": \"{reason}\"}}\n")));
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    refusal_because(status, reason.unwrap_or("Error"))
+}
+
+fn refusal_because(status: u16, reason: &str) -> Response<Body> {
+    let status = StatusCode::from_u16(status).expect("the statuses of refusals are valid");
+    let reason = serde_json::Value::from(reason);
+    let mut answer = json(status, Body::whole(format!("{{\"error\": {reason}}}\n")));
     if status == StatusCode::UNAUTHORIZED {
         answer.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
     }

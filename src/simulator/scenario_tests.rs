@@ -66,10 +66,12 @@ fn the_fault_scenario_has_every_fault() {
     let seen: HashSet<_> = faults.clone().map(discriminant).collect();
     // A new fault ends up here: count it, and add a step to the file.
     let count = |fault: &Fault| match fault {
-        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 13,
-        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 13,
-        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 13,
-        Fault::Restart { .. } | Fault::ExpiredToken => 13,
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 20,
+        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 20,
+        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 20,
+        Fault::Restart { .. } | Fault::ExpiredToken | Fault::ReadOnly | Fault::BusyConfiguration => 20,
+        Fault::HangOnWrite | Fault::HangOnApply | Fault::CutAfterWrite | Fault::CutAfterApply => 20,
+        Fault::FailingApply => 20,
     };
     assert_eq!(seen.len(), count(&Fault::Hang));
     assert!(
@@ -240,8 +242,13 @@ proptest! {
             Fault::HugeBody { bytes: number.into() },
             Fault::MissingKeys { keys: vec![text.clone()] },
             Fault::Restart { down: Duration::from_millis(number.into()) },
-        ][pick % 5].clone();
-        let action = [Action::FireEvent(text.clone()), Action::Recover][pick % 2].clone();
+            Fault::CutAfterWrite,
+        ][pick % 6].clone();
+        let action = [
+            Action::FireEvent(text.clone()),
+            Action::Recover,
+            Action::EventActions { event: text.clone(), actions: vec![text.clone()], apply: pick > 5 },
+        ][pick % 3].clone();
         let read = |key: &str, value: toml::Value| {
             let step = toml::toml! { at = "0s" device = "all" };
             let mut step = step;

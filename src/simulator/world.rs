@@ -1,10 +1,11 @@
 //! The state of one simulated device and how it moves: clocks, antennas, change-over switch, outputs,
 //! power and notification events. Pure: time comes in as an argument. How the state is told is the
-//! document's; where relays stand is in `relays.rs`.
+//! document's; where relays stand is in `relays.rs`, and which events switch them in `configuration.rs`.
 
 use super::action::{Action, ActionError, RscMode, Signal};
+use super::configuration::Configuration;
 use super::events::{EventState, EventType, Events};
-use super::kind::{Clock, DeviceKind, Driver, Relay};
+use super::kind::{Clock, DeviceKind};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
@@ -20,20 +21,12 @@ struct Receiver {
     antenna: bool,
 }
 
-/// The events that switch one relay on notification.
-#[derive(Clone, Debug)]
-pub(super) struct RelayEvents {
-    pub(super) slot: &'static str,
-    pub(super) relay: Relay,
-    pub(super) events: BTreeSet<&'static str>,
-}
-
 /// Everything that can change on a simulated device.
 #[derive(Clone, Debug)]
 pub struct World {
     kind: DeviceKind,
     booted_at: Timestamp,
-    generation: u64,
+    pub(super) generation: u64,
     receivers: Vec<Receiver>,
     active: Clock,
     rsc_mode: RscMode,
@@ -41,7 +34,7 @@ pub struct World {
     ten_mhz_ok: bool,
     unpowered: BTreeSet<&'static str>,
     pub(super) events: Events,
-    pub(super) relay_events: Vec<RelayEvents>,
+    pub(super) configuration: Configuration,
 }
 
 impl World {
@@ -79,7 +72,7 @@ impl World {
             pps_ok: true,
             ten_mhz_ok: true,
             unpowered: BTreeSet::new(),
-            relay_events: usual_relay_events(kind, &events),
+            configuration: Configuration::new(kind, &events),
             events,
         }
     }
@@ -175,7 +168,14 @@ impl World {
             Action::PowerOn(slot) => _ = self.unpowered.remove(self.powered_slot(slot)?),
             Action::FailSignal(signal) => *self.signal(*signal)? = false,
             Action::RestoreSignal(signal) => *self.signal(*signal)? = true,
-            Action::RelayEvents { slot, relay, events } => self.choose_events(slot, *relay, events)?,
+            Action::RelayEvents { slot, relay, events } => self.choose_events(slot, *relay, events, now)?,
+            Action::EventActions {
+                event,
+                actions,
+                apply,
+            } => {
+                self.choose_actions(event, actions, *apply, now)?;
+            }
             Action::Recover => self.recover(),
         }
         Ok(())
@@ -241,26 +241,6 @@ impl World {
         {
             self.active = target;
         }
-    }
-
-    fn choose_events(&mut self, slot: &str, relay: Relay, names: &[String]) -> Result<(), ActionError> {
-        let refused = || ActionError::NotOnNotification {
-            slot: slot.to_owned(),
-            relay,
-        };
-        let place = self
-            .relay_events
-            .iter()
-            .position(|r| r.slot == slot && r.relay == relay);
-        let place = place.ok_or_else(refused)?;
-        let found = names.iter().map(|name| {
-            self.events
-                .find(name)
-                .map(|event| event.name)
-                .ok_or_else(|| ActionError::NoEvent(name.clone()))
-        });
-        self.relay_events[place].events = found.collect::<Result<_, _>>()?;
-        Ok(())
     }
 
     fn recover(&mut self) {
@@ -330,34 +310,4 @@ fn known_event(found: bool, name: &str) -> Result<(), ActionError> {
     } else {
         Err(ActionError::NoEvent(name.to_owned()))
     }
-}
-
-/// What switches the relays on notification of a device fresh from its installation: A time, C antenna.
-fn usual_relay_events(kind: DeviceKind, events: &Events) -> Vec<RelayEvents> {
-    let chosen = |names: &[&str]| {
-        names
-            .iter()
-            .filter_map(|name| events.find(name))
-            .map(|e| e.name)
-            .collect()
-    };
-    let mut all = Vec::new();
-    for module in kind.chassis.relay_modules() {
-        for (relay, names) in [
-            (
-                Relay::A,
-                &["ntp-not-sync", "refclock-1-not-sync", "refclock-2-not-sync"][..],
-            ),
-            (Relay::C, &["antenna-faulty"][..]),
-        ] {
-            if module.driver(relay) == Driver::Notification {
-                all.push(RelayEvents {
-                    slot: module.slot,
-                    relay,
-                    events: chosen(names),
-                });
-            }
-        }
-    }
-    all
 }

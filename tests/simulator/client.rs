@@ -58,6 +58,28 @@ impl Client {
         self.stream.flush().await
     }
 
+    /// A request with a body, from the user that the fleet knows.
+    pub(crate) async fn put(&mut self, path: &str, body: &[u8]) -> io::Result<Answer> {
+        self.send_body("PUT", path, BASIC, body).await?;
+        self.receive().await
+    }
+
+    pub(crate) async fn send_body(
+        &mut self,
+        method: &str,
+        path: &str,
+        authorization: &str,
+        body: &[u8],
+    ) -> io::Result<()> {
+        let length = body.len();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: sim\r\nAuthorization: {authorization}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        self.stream.write_all(head.as_bytes()).await?;
+        self.stream.write_all(body).await?;
+        self.stream.flush().await
+    }
+
     pub(crate) async fn head(&mut self) -> io::Result<(u16, String)> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

@@ -1,87 +1,31 @@
-//! Asks one device: login, limits, time-outs. Knows nothing of what the answer means.
+//! Asks one device: login, tokens, and which requests there are. Knows nothing of what the answers mean.
 
-use std::collections::HashMap;
+mod clients;
+mod exchange;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
-use reqwest::{Method, Request, Response};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Request};
 
+pub use clients::{ClientError, HttpClients};
+pub use exchange::MAX_BODY;
+
+use self::exchange::Exchange;
+use self::token::{bearer, token};
 use super::error::RestError;
-use crate::config::{Auth, Device, Proxy, Secret};
-use crate::model::{ErrorKind, Operation};
-use crate::tls::{ClientTls, TlsError, Trust};
+use super::profile::{Profile, WriteLocation, WriteMethod};
+use crate::config::{Auth, Device, Secret};
+use crate::model::{ErrorKind, HttpSessions, Operation};
 
-/// Largest answer that is read; real ones have 20 to 31 KB.
-pub const MAX_BODY: usize = 8 * 1024 * 1024;
-/// Longest API token that is taken; seen are some 64 hexadecimal digits.
-const MAX_TOKEN: usize = 4096;
-
-/// Why there can be no HTTP client with these settings.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The TLS settings do not work.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The proxy's URL, or the machine, does not allow a client.
-    #[error("cannot make an HTTP client: {0}")]
-    Build(String),
-}
-
-/// One HTTP client per way of connecting, shared by all devices that are reached in the same way: a client
-/// of its own for each of 1,000 devices would take 110 MB.
-#[derive(Debug, Default)]
-pub struct HttpClients {
-    clients: HashMap<(ClientTls, Proxy, Duration), reqwest::Client>,
-}
-
-impl HttpClients {
-    /// The client for this device.
-    ///
-    /// # Errors
-    /// When a CA file cannot be read, or the proxy's URL is not one.
-    pub fn for_device(&mut self, device: &Device) -> Result<reqwest::Client, ClientError> {
-        // A machine without any CA file must still reach devices by http.
-        let https = device.url.starts_with("https:");
-        let tls = if https {
-            device.tls.clone()
-        } else {
-            ClientTls {
-                trust: Trust::None,
-                identity: None,
-            }
-        };
-        let key = (tls, device.proxy.clone(), device.connect_timeout);
-        if let Some(client) = self.clients.get(&key) {
-            return Ok(client.clone());
-        }
-        let client = build(&key.0, &key.1, key.2)?;
-        self.clients.insert(key, client.clone());
-        Ok(client)
-    }
-}
-
-fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<reqwest::Client, ClientError> {
-    let builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls.client_config()?)
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(connect_timeout)
-        .pool_max_idle_per_host(1)
-        .user_agent(concat!("lantime2mqtt/", env!("CARGO_PKG_VERSION")));
-    let builder = match proxy {
-        Proxy::Bypass => builder.no_proxy(),
-        Proxy::System => builder,
-        Proxy::Url(url) => {
-            builder.proxy(reqwest::Proxy::all(url).map_err(|error| build_error(error.without_url()))?)
-        }
-    };
-    builder.build().map_err(build_error)
-}
-
-fn build_error(error: reqwest::Error) -> ClientError {
-    ClientError::Build(error.to_string())
-}
+/// How many HTTP sessions are kept once that is switched on.
+const DEFAULT_SESSIONS: usize = 100;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A device's answer.
 #[derive(Debug)]
@@ -104,8 +48,9 @@ pub struct RestClient {
     login: Login,
     /// Whether it has ever taken a token: then a refusal is one, and not the lack of tokens.
     has_taken_token: bool,
-    /// The request for the status as it was last sent: the next one is a copy.
-    status_request: Option<Request>,
+    /// The request for the status as it was last sent, and its path: the next one is a copy.
+    status_request: Option<(Arc<str>, Request)>,
+    sessions: HttpSessions,
 }
 
 /// What has been found out about how this device wants us to log in.
@@ -128,6 +73,37 @@ pub struct Paths<'a> {
     pub token_pointer: &'a str,
 }
 
+impl<'a> From<&'a Profile> for Paths<'a> {
+    fn from(profile: &'a Profile) -> Paths<'a> {
+        Paths {
+            status: &profile.status.path,
+            token: &profile.token.path,
+            token_pointer: &profile.token.pointer,
+        }
+    }
+}
+
+/// A request, without the login.
+#[derive(Debug)]
+struct Ask<'a> {
+    operation: Operation,
+    method: Method,
+    path: &'a str,
+    body: Option<Bytes>,
+    timeout: Duration,
+}
+
+impl Ask<'_> {
+    /// Whether the login was refused. Where it is about the configuration, 403 tells what the user may do, and
+    /// another login would change nothing.
+    fn is_refused(&self, error: &RestError) -> bool {
+        match self.operation {
+            Operation::RelayEvents => error.report.kind == ErrorKind::Unauthorized,
+            _ => error.report.kind.is_refusal(),
+        }
+    }
+}
+
 impl RestClient {
     /// The API of that device, through that client.
     pub fn new(http: reqwest::Client, device: &Device) -> RestClient {
@@ -145,12 +121,23 @@ impl RestClient {
             },
             has_taken_token: false,
             status_request: None,
+            sessions: HttpSessions::new(false, DEFAULT_SESSIONS),
         }
     }
 
     /// The device's URL; also that of its web interface.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The log of all requests to this device: off at first.
+    pub fn sessions(&self) -> &HttpSessions {
+        &self.sessions
+    }
+
+    /// The log of all requests, to switch or resize it, or to put another in its place.
+    pub fn sessions_mut(&mut self) -> &mut HttpSessions {
+        &mut self.sessions
     }
 
     /// Whether the last request carried an API token.
@@ -175,13 +162,85 @@ impl RestClient {
     /// # Errors
     /// When there is no answer in time, or none with status 200.
     pub async fn status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
+        let ask = Ask {
+            operation: Operation::Poll,
+            method: Method::GET,
+            path: paths.status,
+            body: None,
+            timeout: self.timeout,
+        };
+        self.ask(&ask, paths).await
+    }
+
+    /// Asks for the configuration that chooses the events of the relays: see [`RelayConfig`](super::RelayConfig).
+    ///
+    /// # Errors
+    /// When there is no answer in time, or none with status 200.
+    pub async fn relay_events(&mut self, profile: &Profile) -> Result<Bytes, RestError> {
+        let ask = Ask {
+            operation: Operation::RelayEvents,
+            method: Method::GET,
+            path: &profile.relay_events.read.path,
+            body: None,
+            timeout: self.timeout,
+        };
+        let result = self.ask(&ask, profile.into()).await;
+        let body = result.map(|answer| answer.body);
+        body.map_err(|error| error.of_entry("relay_events.read", &profile.name))
+    }
+
+    /// Writes a change of that configuration. It is sent once; once more only where the device has refused the
+    /// token that came with it.
+    ///
+    /// # Errors
+    /// When the device refuses it, and when there is no answer in time: then it may or may not have been taken.
+    pub async fn write_relay_events(&mut self, profile: &Profile, body: Bytes) -> Result<(), RestError> {
+        let write = &profile.relay_events.write;
+        let result = self.change(write, Some(body), self.timeout, profile).await;
+        result.map_err(|error| error.of_entry("relay_events.write", &profile.name))
+    }
+
+    /// Makes what was written take effect, for which a device may need longer than for anything else. Sent as
+    /// often as a write is.
+    ///
+    /// # Errors
+    /// As [`Self::write_relay_events`].
+    pub async fn apply(&mut self, profile: &Profile, timeout: Duration) -> Result<(), RestError> {
+        let apply = &profile.relay_events.apply;
+        let result = self.change(apply, None, timeout, profile).await;
+        result.map_err(|error| error.of_entry("relay_events.apply", &profile.name))
+    }
+
+    async fn change(
+        &mut self,
+        location: &WriteLocation,
+        body: Option<Bytes>,
+        timeout: Duration,
+        profile: &Profile,
+    ) -> Result<(), RestError> {
+        let ask = Ask {
+            operation: Operation::RelayEvents,
+            method: match location.method {
+                WriteMethod::Put => Method::PUT,
+                WriteMethod::Post => Method::POST,
+                WriteMethod::Patch => Method::PATCH,
+            },
+            path: &location.path,
+            body,
+            timeout,
+        };
+        self.ask(&ask, profile.into()).await.map(drop)
+    }
+
+    /// Logs in as the device wants it, and asks; a token that is refused is renewed once.
+    async fn ask(&mut self, ask: &Ask<'_>, paths: Paths<'_>) -> Result<Answer, RestError> {
         let was_fresh = matches!(self.login, Login::Token);
         if was_fresh {
             self.renew_token(paths, !self.has_taken_token).await?;
         }
-        let result = self.get_status(paths).await;
+        let result = self.send(ask).await;
         self.has_taken_token |= result.is_ok() && self.has_token();
-        let refused = matches!(&result, Err(error) if error.report.kind.is_refusal());
+        let refused = matches!(&result, Err(error) if ask.is_refused(error));
         if !refused || !self.has_token() {
             return result;
         }
@@ -194,54 +253,79 @@ impl RestClient {
         if matches!(self.login, Login::Token) {
             return result;
         }
-        let result = self.get_status(paths).await;
-        if self.has_token() && matches!(&result, Err(error) if error.report.kind.is_refusal()) {
+        let result = self.send(ask).await;
+        if self.has_token() && matches!(&result, Err(error) if ask.is_refused(error)) {
             // The next try, some minutes from now, begins with a new token.
             self.set_login(Login::Token);
         }
         result
     }
 
-    async fn get_status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
-        let started = Instant::now();
+    async fn send(&mut self, ask: &Ask<'_>) -> Result<Answer, RestError> {
+        let is_status = ask.operation == Operation::Poll;
         let prepared = self
             .status_request
-            .take()
-            .filter(|request| request.url().path() == paths.status);
-        let request = match prepared {
-            Some(request) => request,
-            None => self.build(Method::GET, paths.status, Operation::Poll)?,
+            .take_if(|(path, _)| is_status && **path == *ask.path);
+        let (path, request) = match prepared {
+            Some(prepared) => prepared,
+            None => (Arc::from(ask.path), self.build(ask)?),
         };
-        self.status_request = request.try_clone();
-        let body = send(&self.http, request, Operation::Poll).await?;
-        Ok(Answer {
-            body,
-            round_trip: started.elapsed(),
-        })
+        if is_status {
+            let next = request.try_clone();
+            self.status_request = next.map(|request| (Arc::clone(&path), request));
+        }
+        self.exchange(path, request, ask.operation).await
+    }
+
+    /// Sends a request as it is, and notes it in the log.
+    async fn exchange(
+        &mut self,
+        path: Arc<str>,
+        request: Request,
+        operation: Operation,
+    ) -> Result<Answer, RestError> {
+        let mut exchange = Exchange::new(request.method(), operation);
+        let result = exchange.send(&self.http, request).await;
+        let ended = Instant::now();
+        let error = result.as_ref().err().map(|error| error.report.kind);
+        self.sessions.push(exchange.session(path, ended, error));
+        let round_trip = exchange.lasted(ended);
+        result.map(|body| Answer { body, round_trip })
     }
 
     /// A request with the login that is in force.
-    fn build(&self, method: Method, path: &str, operation: Operation) -> Result<Request, RestError> {
-        let url = format!("{}{path}", self.url);
-        let request = self.http.request(method, &url).timeout(self.timeout);
+    fn build(&self, ask: &Ask<'_>) -> Result<Request, RestError> {
+        let url = format!("{}{}", self.url, ask.path);
+        let request = self.http.request(ask.method.clone(), &url).timeout(ask.timeout);
         let request = match &self.login {
-            Login::Bearer(token) if operation == Operation::Poll => {
+            Login::Bearer(token) if ask.operation != Operation::Token => {
                 request.header(AUTHORIZATION, bearer(token))
             }
             _ => request.basic_auth(&self.username, Some(self.password.expose())),
         };
+        let request = match &ask.body {
+            Some(body) => request.header(CONTENT_TYPE, JSON).body(body.clone()),
+            None => request,
+        };
         request
             .build()
-            .map_err(|error| RestError::request(operation, &url, error))
+            .map_err(|error| RestError::request(ask.operation, &url, error))
     }
 
     /// Gets a token. With `auth = "auto"`, a device that knows no tokens is asked with Basic on; so is, on
     /// the `first` try, one that gives none for whatever reason, since Basic has just worked.
     async fn renew_token(&mut self, paths: Paths<'_>, first: bool) -> Result<(), RestError> {
-        let request = self.build(Method::PUT, paths.token, Operation::Token)?;
+        let ask = Ask {
+            operation: Operation::Token,
+            method: Method::PUT,
+            path: paths.token,
+            body: None,
+            timeout: self.timeout,
+        };
+        let request = self.build(&ask)?;
         let url = request.url().to_string();
-        let result = send(&self.http, request, Operation::Token).await;
-        let result = result.and_then(|body| token(&body, &url, paths));
+        let result = self.exchange(paths.token.into(), request, Operation::Token).await;
+        let result = result.and_then(|answer| token(&answer.body, &url, paths));
         match result {
             Ok(token) => {
                 self.set_login(Login::Bearer(token));
@@ -275,104 +359,4 @@ fn is_no_token(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::NotFound | ErrorKind::HttpStatus | ErrorKind::Decode
     )
-}
-
-fn bearer(token: &Secret) -> HeaderValue {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .expect("a token is checked for what a header may hold when it is read");
-    value.set_sensitive(true);
-    value
-}
-
-fn token(body: &[u8], url: &str, paths: Paths<'_>) -> Result<Secret, RestError> {
-    let fail = |reason: &str| {
-        // The answer itself is not shown: it may hold a token.
-        RestError::new(
-            Operation::Token,
-            ErrorKind::Decode,
-            url,
-            format!("no token in the answer: {reason}"),
-        )
-    };
-    let answer: serde_json::Value = serde_json::from_slice(body).map_err(|_| fail("it is not JSON"))?;
-    let token = answer
-        .pointer(paths.token_pointer)
-        .and_then(serde_json::Value::as_str);
-    let token = token.ok_or_else(|| fail(&format!("nothing at {}", paths.token_pointer)))?;
-    if token.is_empty() || token.len() > MAX_TOKEN || !token.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(fail("it holds characters that no token has"));
-    }
-    Ok(Secret::new(token))
-}
-
-async fn send(http: &reqwest::Client, request: Request, operation: Operation) -> Result<Bytes, RestError> {
-    let url = request.url().clone();
-    let url = url.as_str();
-    let login = request.headers().get(AUTHORIZATION).cloned();
-    let response = http
-        .execute(request)
-        .await
-        .map_err(|error| RestError::request(operation, url, error))?;
-    let status = response.status();
-    if status.is_success() {
-        return read(response, operation, url).await;
-    }
-    let location = response
-        .headers()
-        .get(LOCATION)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    // Whatever cannot be read of an error's body does not matter.
-    let body = read(response, operation, url).await.unwrap_or_default();
-    // Some error pages repeat the request: nothing of such a one is shown.
-    let login = login
-        .as_ref()
-        .map(|value| value.as_bytes().rsplit(|b| *b == b' ').next().unwrap_or_default());
-    let repeats =
-        login.is_some_and(|login| !login.is_empty() && body.windows(login.len()).any(|w| w == login));
-    let body = if repeats {
-        &b"(left out: it repeats our login)"[..]
-    } else {
-        &body
-    };
-    Err(RestError::status(
-        operation,
-        status.as_u16(),
-        url,
-        location.as_deref(),
-        body,
-    ))
-}
-
-/// Reads a body and refuses it, while it streams, beyond [`MAX_BODY`].
-async fn read(mut response: Response, operation: Operation, url: &str) -> Result<Bytes, RestError> {
-    let too_large = || {
-        let message = format!("the answer is larger than {MAX_BODY} bytes");
-        RestError::new(operation, ErrorKind::TooLarge, url, message)
-    };
-    let announced = response.content_length().unwrap_or(0);
-    if announced > MAX_BODY as u64 {
-        return Err(too_large());
-    }
-    let mut next = async || {
-        response
-            .chunk()
-            .await
-            .map_err(|error| RestError::request(operation, url, error))
-    };
-    let Some(first) = next().await? else {
-        return Ok(Bytes::new());
-    };
-    if first.len() as u64 == announced {
-        return Ok(first);
-    }
-    let mut body = BytesMut::with_capacity((announced as usize).max(2 * first.len()));
-    body.extend_from_slice(&first);
-    while let Some(chunk) = next().await? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
 }

@@ -6,6 +6,10 @@ use crate::model::{ErrorKind, ErrorReport, Operation};
 
 /// Most bytes of an answer that an error carries.
 const MAX_BODY: usize = 512;
+/// Most bytes of an answer that its message quotes.
+const MAX_QUOTED: usize = 200;
+/// Statuses by which a server says that there is no such thing to be done at a path.
+const NO_SUCH_METHOD: [u16; 2] = [405, 501];
 
 /// A request that failed.
 #[derive(Debug)]
@@ -39,17 +43,16 @@ impl RestError {
         location: Option<&str>,
         body: &[u8],
     ) -> RestError {
-        let kind = match status {
-            401 => ErrorKind::Unauthorized,
-            403 => ErrorKind::Forbidden,
-            404 => ErrorKind::NotFound,
-            _ => ErrorKind::HttpStatus,
-        };
+        let kind = kind(operation, status);
         let message = match location {
             Some(location) => format!(
                 "the device answered {status}, a redirect to {:?}",
-                cut(location.as_bytes())
+                cut(location.as_bytes(), MAX_BODY)
             ),
+            None if kind == ErrorKind::Rejected && !body.is_empty() => {
+                let reason = cut(body, MAX_QUOTED);
+                format!("the device refused it with {status}: {:?}", reason.trim())
+            }
             None => format!("the device answered {status}"),
         };
         let report = ErrorReport {
@@ -58,7 +61,7 @@ impl RestError {
             remedy: remedy(kind, operation, Some(status)).to_owned(),
             http_status: Some(status),
             url: Some(url.to_owned()),
-            body: (!body.is_empty()).then(|| cut(body)),
+            body: (!body.is_empty()).then(|| cut(body, MAX_BODY)),
         };
         RestError { operation, report }
     }
@@ -77,15 +80,83 @@ impl RestError {
         RestError::new(operation, kind, url, describe(&error))
     }
 
-    /// An answer that is no status document.
+    /// An answer that cannot be understood.
     pub fn decode(operation: Operation, url: &str, reason: &dyn Error, body: &[u8]) -> RestError {
         let mut error = RestError::new(operation, ErrorKind::Decode, url, reason.to_string());
-        error.report.body = (!body.is_empty()).then(|| cut(body));
+        error.report.body = (!body.is_empty()).then(|| cut(body, MAX_BODY));
         error
+    }
+
+    /// Names the entry of the profile that the request was made by, where the device knows nothing of the kind.
+    pub(super) fn of_entry(mut self, entry: &str, profile: &str) -> RestError {
+        let is_unknown = self.report.kind == ErrorKind::NotFound
+            || self
+                .report
+                .http_status
+                .is_some_and(|status| NO_SUCH_METHOD.contains(&status));
+        if self.operation == Operation::RelayEvents && is_unknown {
+            self.report.remedy = format!(
+                "this device has nothing where entry {entry} of API profile {profile} says: mend the entry in a copy of the \
+                 profile, and name the copy as profile of the device; until then, choose events in its web interface"
+            );
+        }
+        self
+    }
+}
+
+/// A status says more where something was to be changed.
+fn kind(operation: Operation, status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Unauthorized,
+        403 => ErrorKind::Forbidden,
+        404 => ErrorKind::NotFound,
+        _ if operation != Operation::RelayEvents => ErrorKind::HttpStatus,
+        409 | 412 => ErrorKind::Conflict,
+        400 | 413 | 415 | 422 => ErrorKind::Rejected,
+        423 | 429 | 503 => ErrorKind::Busy,
+        _ => ErrorKind::HttpStatus,
     }
 }
 
 fn remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) -> &'static str {
+    match operation {
+        Operation::RelayEvents => {
+            remedy_of_change(kind).unwrap_or_else(|| general_remedy(kind, operation, status))
+        }
+        _ => general_remedy(kind, operation, status),
+    }
+}
+
+/// What can be done where the configuration of the relays was asked for or to be changed.
+fn remedy_of_change(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Forbidden => Some(
+            "this user may only read: give it an access level that may change the configuration, or choose the events in the \
+             device's web interface",
+        ),
+        ErrorKind::Conflict => Some(
+            "somebody else has changed the device's configuration meanwhile: look at what it is now, and send the command again",
+        ),
+        ErrorKind::Rejected => Some(
+            "the device's answer says what it does not take; if that is not about the events in the command, an entry under \
+             relay_events of the API profile does not fit this device",
+        ),
+        ErrorKind::Busy => {
+            Some("the device is busy, perhaps with somebody else's change: send the command again in a while")
+        }
+        ErrorKind::Timeout | ErrorKind::Connect => Some(
+            "check that the device is up and reachable; it may have carried the change out all the same: sending the command again \
+             does no harm",
+        ),
+        ErrorKind::TooLarge | ErrorKind::Decode => Some(
+            "mend the entries under relay_events in a copy of the API profile, and name the copy as profile of the device; report \
+             the answer and the firmware version",
+        ),
+        _ => None,
+    }
+}
+
+fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) -> &'static str {
     match (kind, status) {
         (ErrorKind::Unauthorized, _) => {
             "check username and password of the device in the configuration, and that \"Enable REST API\" is set on its \
@@ -163,6 +234,6 @@ fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn
 }
 
 /// The first bytes, as text.
-fn cut(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(MAX_BODY)]).into_owned()
+fn cut(body: &[u8], most: usize) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(most)]).into_owned()
 }

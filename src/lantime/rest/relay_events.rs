@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::profile::{Profile, RelayEventsEntries};
 use crate::wording::nearest_few;
+use super::profile::{Profile, RelayEventsEntries, keys};
 use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventsChange};
 
 /// Most events that a refusal names, and most names that it offers for one.
@@ -201,10 +202,7 @@ fn is_same(action: &str, word: &str) -> bool {
 /// Puts a value where the pointer leads, and objects on the way there. The profile has been checked for pointers
 /// that lie within each other, so that nothing but objects is met.
 fn put(root: &mut Value, pointer: &str, value: Value) {
-    let keys = pointer.split('/').skip(1);
-    let place = keys.fold(root, |node, key| {
-        &mut node[key.replace("~1", "/").replace("~0", "~")]
-    });
+    let place = keys(pointer).fold(root, |node, key| &mut node[key]);
     *place = value;
 }
 

@@ -54,10 +54,31 @@ pub(super) fn render(identity: &Identity, world: &World, missing: &[String]) -> 
             "syncteam": bulk::syncteam(),
             "chassis-xhe": bulk::chassis_xhe(world.kind().chassis),
         },
-        "changes": object! { "pending-changes": 0 },
+        "changes": changes(world),
         "links": object! { "self": format!("{}/api/status", identity.url) },
     };
     json::render(&document, missing)
+}
+
+/// The configuration that chooses what each event does, changes included that are not applied (assumed).
+pub(super) fn configuration(identity: &Identity, world: &World) -> Vec<u8> {
+    let actions = |actions: &[String]| actions.iter().cloned().map(Json::from).collect::<Vec<_>>();
+    let events = world.configuration.staged();
+    let events = events.map(|(name, staged)| object! { "object-id": name, "actions": actions(staged) });
+    let document = object! {
+        "data": object! {
+            "object-id": "notification",
+            "revision": world.configuration.revision(),
+            "events": events.collect::<Vec<_>>(),
+        },
+        "changes": changes(world),
+        "links": object! { "self": format!("{}/api/config/notification", identity.url) },
+    };
+    json::render(&document, &[]).body
+}
+
+fn changes(world: &World) -> Json {
+    object! { "pending-changes": world.pending_changes() }
 }
 
 fn event(event: &EventState) -> Json {

@@ -115,7 +115,12 @@ impl RelayEventsEntries {
 
 /// Whether `inner` leads to `outer`, or to a place in it.
 fn is_within(inner: &str, outer: &str) -> bool {
-    inner
-        .strip_prefix(outer)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    let (inner, outer): (Vec<_>, Vec<_>) = (keys(inner).collect(), keys(outer).collect());
+    inner.starts_with(&outer)
+}
+
+/// The keys on the way that a pointer describes.
+pub(in crate::lantime::rest) fn keys(pointer: &str) -> impl Iterator<Item = String> {
+    let keys = pointer.split('/').skip(1);
+    keys.map(|key| key.replace("~1", "/").replace("~0", "~"))
 }

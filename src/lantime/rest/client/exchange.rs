@@ -1,0 +1,154 @@
+//! One request and its answer: limits, what an error shows of it, and its entry in the log of HTTP sessions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::{Method, Request, Response};
+
+use crate::lantime::rest::error::RestError;
+use crate::model::{ErrorKind, HttpSession, Operation};
+
+/// Largest answer that is read; real ones have 20 to 31 KB.
+pub const MAX_BODY: usize = 8 * 1024 * 1024;
+
+/// What is noted of a request while it runs: no header, no body.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    operation: Operation,
+    method: &'static str,
+    started_at: Timestamp,
+    started: Instant,
+    /// When the head of the answer was there, and its status.
+    head: Option<(Instant, u16)>,
+    bytes: u64,
+}
+
+impl Exchange {
+    pub(super) fn new(method: &Method, operation: Operation) -> Exchange {
+        Exchange {
+            operation,
+            method: name(method),
+            started_at: Timestamp::now(),
+            started: Instant::now(),
+            head: None,
+            bytes: 0,
+        }
+    }
+
+    /// Sends the request and reads the answer.
+    pub(super) async fn send(
+        &mut self,
+        http: &reqwest::Client,
+        request: Request,
+    ) -> Result<Bytes, RestError> {
+        let url = request.url().clone();
+        let url = url.as_str();
+        let login = request.headers().get(AUTHORIZATION).cloned();
+        let response = http
+            .execute(request)
+            .await
+            .map_err(|error| RestError::request(self.operation, url, error))?;
+        let status = response.status();
+        self.head = Some((Instant::now(), status.as_u16()));
+        if status.is_success() {
+            return self.read(response, url).await;
+        }
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        // Whatever cannot be read of an error's body does not matter.
+        let body = self.read(response, url).await.unwrap_or_default();
+        let body = if repeats(&body, login.as_ref()) {
+            &b"(left out: it repeats our login)"[..]
+        } else {
+            &body
+        };
+        Err(RestError::status(
+            self.operation,
+            status.as_u16(),
+            url,
+            location.as_deref(),
+            body,
+        ))
+    }
+
+    /// Reads a body and refuses it, while it streams, beyond [`MAX_BODY`].
+    async fn read(&mut self, mut response: Response, url: &str) -> Result<Bytes, RestError> {
+        let operation = self.operation;
+        let too_large = || {
+            let message = format!("the answer is larger than {MAX_BODY} bytes");
+            RestError::new(operation, ErrorKind::TooLarge, url, message)
+        };
+        let announced = response.content_length().unwrap_or(0);
+        if announced > MAX_BODY as u64 {
+            return Err(too_large());
+        }
+        let mut next = async || {
+            let chunk = response.chunk().await;
+            if let Ok(Some(chunk)) = &chunk {
+                self.bytes += chunk.len() as u64;
+            }
+            chunk.map_err(|error| RestError::request(operation, url, error))
+        };
+        let Some(first) = next().await? else {
+            return Ok(Bytes::new());
+        };
+        if first.len() as u64 == announced {
+            return Ok(first);
+        }
+        let mut body = BytesMut::with_capacity((announced as usize).max(2 * first.len()));
+        body.extend_from_slice(&first);
+        while let Some(chunk) = next().await? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body.freeze())
+    }
+
+    /// How long it took.
+    pub(super) fn lasted(&self, ended: Instant) -> Duration {
+        ended.duration_since(self.started)
+    }
+
+    /// The entry in the log, when it is over.
+    pub(super) fn session(&self, path: Arc<str>, ended: Instant, error: Option<ErrorKind>) -> HttpSession {
+        let head = self.head.map_or(ended, |(head, _)| head);
+        let millis = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64() * 1e3;
+        HttpSession {
+            id: 0,
+            method: self.method,
+            path,
+            status: self.head.map(|(_, status)| status),
+            started_at: self.started_at,
+            request_ms: millis(self.started, head),
+            response_ms: millis(head, ended),
+            rtt_ms: millis(self.started, ended),
+            bytes: self.bytes,
+            error: error.map(ErrorKind::as_str),
+        }
+    }
+}
+
+/// Some error pages repeat the request: nothing of such a one is shown.
+fn repeats(body: &[u8], login: Option<&HeaderValue>) -> bool {
+    let login = login.map(|value| value.as_bytes().rsplit(|b| *b == b' ').next().unwrap_or_default());
+    login.is_some_and(|login| !login.is_empty() && body.windows(login.len()).any(|w| w == login))
+}
+
+/// The methods that profiles may name.
+fn name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::PUT => "PUT",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
+}
