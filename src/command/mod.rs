@@ -10,4 +10,5 @@ mod replay;
 pub mod reply;
 pub mod request;
 
+pub use replay::command_of;
 pub use request::{Refusal, Request, Target};

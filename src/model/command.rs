@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{DeviceId, EventName, Relay, SlotId};
 
 /// What the topic of a command says: which command, and for what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CommandTopic {
     /// Choose the events that switch a relay.
     RelayEvents {
@@ -25,6 +25,18 @@ pub enum CommandTopic {
     HttpSessions(DeviceId),
     /// Run the command of a dead letter once more.
     Replay,
+}
+
+impl CommandTopic {
+    /// The device that it is for; `None` for the bridge itself.
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            CommandTopic::RelayEvents { device, .. }
+            | CommandTopic::Refresh(device)
+            | CommandTopic::HttpSessions(device) => Some(device),
+            CommandTopic::Replay => None,
+        }
+    }
 }
 
 /// A command for one device.

@@ -1,0 +1,1 @@
+//! The socket between a command line and a bridge, each with its bad habits.
