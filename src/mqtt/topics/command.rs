@@ -1,0 +1,230 @@
+//! Topics at which commands arrive, the filters that subscribe to them, and where a reply goes without a
+//! response topic.
+//!
+//! ```
+//! use lantime2mqtt::model::DeviceId;
+//! use lantime2mqtt::mqtt::topics::{CommandTopic, Topics, reply_topic};
+//!
+//! let id = |id: &str| DeviceId::new(id).unwrap();
+//! let topics = Topics::new("lantime", id("site-1"));
+//! let topic = topics.command(&CommandTopic::Refresh(id("m3000-a")));
+//! assert_eq!(topic, "lantime/m3000-a/refresh");
+//! assert_eq!(topics.parse_command(&topic), Some(CommandTopic::Refresh(id("m3000-a"))));
+//! assert_eq!(reply_topic(&topic), "lantime/m3000-a/refresh/reply");
+//! ```
+
+use super::{NOT_DEVICES, Topics};
+use crate::model::DeviceId;
+
+/// A topic at which a command arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CommandTopic {
+    /// `{prefix}/{device}/{slot}/relay/{relay}/events/set`. Slot and relay are any one level: what is wrong with
+    /// them is for the reply to say.
+    RelayEvents {
+        /// The device.
+        device: DeviceId,
+        /// The slot's level.
+        slot: String,
+        /// The relay's level.
+        relay: String,
+    },
+    /// `{prefix}/{device}/refresh`
+    Refresh(DeviceId),
+    /// `{prefix}/{device}/http/sessions/set`
+    HttpSessions(DeviceId),
+    /// `{prefix}/bridge/{bridge}/dead-letters/replay`
+    Replay,
+}
+
+impl CommandTopic {
+    /// The device that it is for; `None` for the bridge itself.
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            CommandTopic::RelayEvents { device, .. }
+            | CommandTopic::Refresh(device)
+            | CommandTopic::HttpSessions(device) => Some(device),
+            CommandTopic::Replay => None,
+        }
+    }
+}
+
+impl Topics {
+    /// A command's topic.
+    pub fn command(&self, topic: &CommandTopic) -> String {
+        let Topics { prefix, bridge } = self;
+        match topic {
+            CommandTopic::RelayEvents { device, slot, relay } => {
+                format!("{prefix}/{device}/{slot}/relay/{relay}/events/set")
+            }
+            CommandTopic::Refresh(device) => format!("{prefix}/{device}/refresh"),
+            CommandTopic::HttpSessions(device) => format!("{prefix}/{device}/http/sessions/set"),
+            CommandTopic::Replay => format!("{prefix}/bridge/{bridge}/dead-letters/replay"),
+        }
+    }
+
+    /// The command that arrives at `topic`; `None` for any other topic, another bridge's replay included.
+    pub fn parse_command(&self, topic: &str) -> Option<CommandTopic> {
+        let below = topic.strip_prefix(&self.prefix)?.strip_prefix('/')?;
+        let (first, rest) = below.split_once('/')?;
+        if first == "bridge" {
+            let rest = rest.strip_prefix(self.bridge.as_str())?;
+            return (rest == "/dead-letters/replay").then_some(CommandTopic::Replay);
+        }
+        let device = DeviceId::new(first).filter(|_| !NOT_DEVICES.contains(&first))?;
+        match rest {
+            "refresh" => Some(CommandTopic::Refresh(device)),
+            "http/sessions/set" => Some(CommandTopic::HttpSessions(device)),
+            _ => {
+                let (slot, rest) = rest.split_once("/relay/")?;
+                let relay = rest.strip_suffix("/events/set")?;
+                let (slot, relay) = (one_level(slot)?, one_level(relay)?);
+                Some(CommandTopic::RelayEvents { device, slot, relay })
+            }
+        }
+    }
+
+    /// Whether `topic` is one that command subscriptions match, of whatever device: a reply must not go there, or
+    /// it would come back as a command.
+    pub fn is_ours_to_take(&self, topic: &str) -> bool {
+        self.parse_command(topic).is_some()
+    }
+
+    /// The filters that match the commands of this bridge and of `devices`, and no others.
+    pub fn command_filters(&self, devices: &[DeviceId]) -> Vec<String> {
+        let of_devices = devices.iter().flat_map(|device| self.device_filters(device));
+        std::iter::once(self.command(&CommandTopic::Replay))
+            .chain(of_devices)
+            .collect()
+    }
+
+    /// The filters that match the commands of `device`.
+    pub fn device_filters(&self, device: &DeviceId) -> [String; 3] {
+        [
+            format!("{}/{device}/+/relay/+/events/set", self.prefix),
+            self.command(&CommandTopic::Refresh(device.clone())),
+            self.command(&CommandTopic::HttpSessions(device.clone())),
+        ]
+    }
+}
+
+/// Where the reply to the command at `topic` goes when its sender names no other place.
+pub fn reply_topic(topic: &str) -> String {
+    format!("{topic}/reply")
+}
+
+fn one_level(level: &str) -> Option<String> {
+    (!level.contains('/')).then(|| level.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(id: &str) -> DeviceId {
+        DeviceId::new(id).unwrap()
+    }
+
+    fn topics() -> Topics {
+        Topics::new("site/lantime", id("b1"))
+    }
+
+    /// Whether a filter matches a topic, as MQTT says it; none of ours has `#`.
+    fn matches(filter: &str, topic: &str) -> bool {
+        let (filter, topic): (Vec<_>, Vec<_>) = (filter.split('/').collect(), topic.split('/').collect());
+        let mut levels = filter.iter().zip(&topic);
+        filter.len() == topic.len() && levels.all(|(filter, level)| *filter == "+" || filter == level)
+    }
+
+    #[test]
+    fn topics_are_those_of_the_contract() {
+        let relay_events = CommandTopic::RelayEvents {
+            device: id("m1"),
+            slot: "io3".to_owned(),
+            relay: "a".to_owned(),
+        };
+        for (topic, text) in [
+            (relay_events, "m1/io3/relay/a/events/set"),
+            (CommandTopic::Refresh(id("m1")), "m1/refresh"),
+            (CommandTopic::HttpSessions(id("m1")), "m1/http/sessions/set"),
+            (CommandTopic::Replay, "bridge/b1/dead-letters/replay"),
+        ] {
+            let text = format!("site/lantime/{text}");
+            assert_eq!(topics().parse(&text), None, "no state is retained there");
+            assert_eq!(topics().command(&topic), text);
+        }
+        let filters = topics().command_filters(&[id("m1")]);
+        let expected = [
+            "bridge/b1/dead-letters/replay",
+            "m1/+/relay/+/events/set",
+            "m1/refresh",
+            "m1/http/sessions/set",
+        ];
+        assert_eq!(filters, expected.map(|text| format!("site/lantime/{text}")));
+    }
+
+    #[test]
+    fn what_is_not_a_command_for_this_bridge_is_not_parsed() {
+        for foreign in [
+            "",
+            "site/lantime/m1/refresh/reply",
+            "site/lantime/m1/refresh/",
+            "site/lantime/m1/io3/relay/a/events/set/reply",
+            "site/lantime/m1/io3/relay/a/b/events/set",
+            "site/lantime/m1/io3/x/relay/a/events/set",
+            "site/lantime/m1/io3/relay/a/events",
+            "site/lantime/M1/refresh",
+            "site/lantime/bridge/refresh",
+            "site/lantime/dead-letter/refresh",
+            "site/lantime/bridge/b2/dead-letters/replay",
+            "site/lantime/bridge/b1x/dead-letters/replay",
+            "other/m1/refresh",
+        ] {
+            assert_eq!(topics().parse_command(foreign), None, "{foreign}");
+        }
+    }
+
+    fn any_command() -> impl Strategy<Value = CommandTopic> {
+        let device = "[a-z0-9_-]{1,12}".prop_filter_map("a device's id", |id| {
+            DeviceId::new(id.clone()).filter(|_| !NOT_DEVICES.contains(&id.as_str()))
+        });
+        let level = prop_oneof![Just("relay".to_owned()), "[^/+#\\x00]{0,8}"];
+        prop_oneof![
+            Just(CommandTopic::Replay),
+            device.clone().prop_map(CommandTopic::Refresh),
+            device.clone().prop_map(CommandTopic::HttpSessions),
+            (device, level.clone(), level).prop_map(|(device, slot, relay)| CommandTopic::RelayEvents {
+                device,
+                slot,
+                relay
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_command_parses_to_itself_and_its_reply_is_none(command in any_command()) {
+            let topic = topics().command(&command);
+            prop_assert!(!topics().is_ours_to_take(&reply_topic(&topic)));
+            prop_assert_eq!(topics().parse_command(&topic), Some(command));
+        }
+
+        #[test]
+        fn what_is_subscribed_is_what_is_parsed(
+            topic in "site/lantime(/|/m1|/m2|/io3|/relay|/a|/events|/set|/refresh|/http|/sessions|/bridge|/b1|/dead-letters|/replay|/dead-letter){1,6}"
+        ) {
+            let devices = [id("m1"), id("m2")];
+            let is_subscribed = topics().command_filters(&devices).iter().any(|filter| matches(filter, &topic));
+            let parsed = topics().parse_command(&topic);
+            let is_parsed = parsed.is_some_and(|command| command.device().is_none_or(|device| devices.contains(device)));
+            prop_assert_eq!(is_subscribed, is_parsed);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(topic in "(site/lantime/)?.{0,40}") {
+            let _ = topics().parse_command(&topic);
+        }
+    }
+}
