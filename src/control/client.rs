@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -18,6 +19,14 @@ const MAX_ANSWER: u64 = 256 * 1024 * 1024;
 /// # Errors
 /// When no bridge is there, or none that answers; what the bridge itself refuses is an answer.
 pub async fn ask(path: &Path, request: &Request) -> Result<Answer, ControlError> {
+    ask_within(path, request, PATIENCE).await
+}
+
+pub(super) async fn ask_within(
+    path: &Path,
+    request: &Request,
+    patience: Duration,
+) -> Result<Answer, ControlError> {
     let mut stream = UnixStream::connect(path)
         .await
         .map_err(|error| match error.kind() {
@@ -33,7 +42,7 @@ pub async fn ask(path: &Path, request: &Request) -> Result<Answer, ControlError>
     let asked = exchange(&mut stream, request);
     let line = match request {
         Request::Replay { .. } => asked.await,
-        _ => match timeout(PATIENCE, asked).await {
+        _ => match timeout(patience, asked).await {
             Ok(line) => line,
             Err(_) => return Err(ControlError::Timeout(path.to_owned())),
         },

@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::model::{ErrorKind, ErrorReport};
 use crate::records::store::StoreError;
 
+pub(crate) use answer::unknown;
 pub use answer::{Dropped, answer};
 
 /// The socket's name in the state directory.

@@ -9,7 +9,7 @@ use std::{fs, io};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -84,7 +84,7 @@ impl Server {
                 Ok((stream, _)) => {
                     let (store, replay) = (store.clone(), replay.clone());
                     connections.spawn(async move {
-                        serve(stream, &store, &replay).await;
+                        serve(stream, &store, &replay, PATIENCE).await;
                         drop(place);
                     });
                 }
@@ -111,19 +111,25 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers line by line until the client leaves or is too slow.
-async fn serve<R>(stream: UnixStream, store: &Store, replay: &impl Fn(Uuid) -> R)
-where
+pub(super) async fn serve<R>(
+    stream: UnixStream,
+    store: &Store,
+    replay: &impl Fn(Uuid) -> R,
+    patience: Duration,
+) where
     R: Future<Output = Bytes>,
 {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    while let Ok(Some(line)) = timeout(PATIENCE, read_line(&mut reader)).await {
+    while let Ok(Some(line)) = timeout(patience, read_line(&mut reader)).await {
         let is_whole = line.len() <= MAX_REQUEST;
         let answer = match request(&line) {
             Ok(request) => answer(store, request, async |id| Ok(replay(id).await)).await,
             Err(fault) => Err(fault),
         };
-        if !write_line(&mut writer, answer).await || !is_whole {
+        let line = line_of(answer);
+        let written = timeout(patience, writer.write_all(&line)).await;
+        if !matches!(written, Ok(Ok(()))) || !is_whole {
             return;
         }
     }
@@ -155,8 +161,7 @@ fn request(line: &[u8]) -> Result<Request, Fault> {
     })
 }
 
-/// Whether the client took it.
-async fn write_line(writer: &mut OwnedWriteHalf, answer: Answer) -> bool {
+fn line_of(answer: Answer) -> Vec<u8> {
     let ok = answer.is_ok();
     let (result, error): (Option<Box<RawValue>>, _) = match answer {
         Ok(result) => (Some(result), None),
@@ -164,5 +169,5 @@ async fn write_line(writer: &mut OwnedWriteHalf, answer: Answer) -> bool {
     };
     let mut line = serde_json::to_vec(&Line { ok, result, error }).expect("texts can be written as JSON");
     line.push(b'\n');
-    matches!(timeout(PATIENCE, writer.write_all(&line)).await, Ok(Ok(())))
+    line
 }
