@@ -16,6 +16,7 @@
 //! - [`mqtt`]: topics, payloads, the connection, and the publisher, the only sender of state.
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
+//! - [`control`]: what the command line asks of a running bridge.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server.
 
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod command;
 pub mod config;
 mod fault_point;
+pub mod control;
 pub mod lantime;
 pub mod model;
 pub mod mqtt;

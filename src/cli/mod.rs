@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, exit codes, logging.
 
 mod check_config;
+mod dead_letters;
 mod demo;
 mod probe;
 mod run;
@@ -49,6 +50,8 @@ enum Command {
     Probe(probe::Options),
     /// Serves simulated devices, to try flows against.
     Simulate(simulate::Options),
+    /// Shows the dead letters of a bridge, drops them, and runs their commands once more.
+    DeadLetters(dead_letters::Options),
 }
 
 /// Where the configuration is.
@@ -57,6 +60,7 @@ struct ConfigFile {
     /// The configuration file.
     #[arg(
         long,
+        global = true,
         value_name = "FILE",
         default_value = "/etc/lantime2mqtt/lantime2mqtt.toml"
     )]
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::CheckConfig(file) => check_config::run(&file.config),
         Command::Probe(options) => probe::run(options),
         Command::Simulate(options) => simulate::run(options),
+        Command::DeadLetters(options) => dead_letters::run(options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

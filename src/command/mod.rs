@@ -16,4 +16,5 @@ pub mod request;
 
 pub use dispatcher::{Dispatcher, Route, Routes};
 pub use inbox::Inbox;
+pub use replay::command_of;
 pub use request::{Refusal, Request, Target};

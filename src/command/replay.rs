@@ -4,7 +4,8 @@
 use uuid::Uuid;
 
 use super::payload::{Payload, rejected};
-use crate::model::ErrorReport;
+use crate::model::{ErrorReport, Origin};
+use crate::records::dead_letter;
 use crate::wording::quoted;
 
 const KEYS: [&str; 1] = ["id"];
@@ -21,4 +22,51 @@ pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {
     };
     Uuid::try_parse(id)
         .map_err(|_| rejected(format!("{} is not the id of a dead letter", quoted(id)), remedy))
+}
+
+/// The command that an archived dead letter began with.
+///
+/// # Errors
+/// When it began with none, or with one of which not all was kept.
+pub fn command_of(letter: &[u8]) -> Result<Origin, ErrorReport> {
+    let Some(origin) = dead_letter::origin(letter) else {
+        let what = "the dead letter is about no command, so there is nothing to run again";
+        return Err(rejected(what, "replay only letters that have an origin"));
+    };
+    match origin.payload_length {
+        Some(length) => {
+            let what = format!("of the command's {length} bytes only the beginning was kept");
+            Err(rejected(what, "send the command itself again, and shorter"))
+        }
+        None => Ok(origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_letter_with_its_whole_command_can_be_replayed() {
+        let letter = |origin: &str| {
+            format!(
+                r#"{{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","at":"x","operation":"refresh","error":{{"kind":"busy","message":""}}{origin}}}"#
+            )
+        };
+        let whole = r#","origin":{"topic":"lantime/a/refresh","payload":"now"}"#;
+        let origin = command_of(letter(whole).as_bytes()).unwrap();
+        assert_eq!(
+            (origin.topic.as_str(), &origin.payload[..]),
+            ("lantime/a/refresh", &b"now"[..])
+        );
+        let cut = r#","origin":{"topic":"t","payload":"no","payload_length":70000}"#;
+        for (letter, part) in [
+            (letter(""), "about no command"),
+            (letter(cut), "70000 bytes"),
+            ("no letter".to_owned(), "about no command"),
+        ] {
+            let report = command_of(letter.as_bytes()).unwrap_err();
+            assert!(report.message.contains(part), "{report:?}");
+        }
+    }
 }

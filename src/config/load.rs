@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, DeadLetters, Http, State, device, mqtt, parse};
+use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
 
@@ -31,6 +31,12 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
+impl From<(Config, Vec<Problem>)> for Loaded {
+    fn from((config, warnings): (Config, Vec<Problem>)) -> Loaded {
+        Loaded { config, warnings }
+    }
+}
+
 /// Reads the file at `path`, lays `environment` over it and checks the whole.
 ///
 /// # Errors
@@ -39,12 +45,29 @@ pub fn load(
     path: &Path,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
-    let file = read_file(path).map_err(|problem| ConfigError {
-        path: path.to_owned(),
-        problems: vec![problem],
-    })?;
-    let (variables, problems) = environment::variables(environment);
-    check(path, layers(file, variables), problems)
+    let (layers, problems) = read_layers(path, environment)?;
+    check(path, layers, problems, read).map(Loaded::from)
+}
+
+/// Reads of a configuration what leads to the bridge's store, and nothing else: passwords that only the bridge
+/// can read do not matter then.
+///
+/// # Errors
+/// With every problem of the keys that are read.
+pub fn load_store(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<StoreConfig, ConfigError> {
+    let (layers, problems) = read_layers(path, environment)?;
+    let read = |mut root: Section<'_>| {
+        Some(StoreConfig {
+            bridge: read_bridge(root.section("bridge"))?,
+            prefix: mqtt::read_prefix(&mut root.section("mqtt")),
+            dead_letter: read_dead_letter(root.section("dead_letter")),
+            state: read_state(root.section("state")),
+        })
+    };
+    check(path, layers, problems, read).map(|(config, _)| config)
 }
 
 /// Checks a configuration that no file holds: `origin` stands in its place in errors, and relative paths
@@ -53,10 +76,28 @@ pub fn load(
 /// # Errors
 /// With every problem there is.
 pub fn from_table(origin: &str, values: toml::Table) -> Result<Loaded, ConfigError> {
-    check(Path::new(origin), layers(values, Vec::new()), Vec::new())
+    check(Path::new(origin), layers(values, Vec::new()), Vec::new(), read).map(Loaded::from)
 }
 
-fn check(path: &Path, layers: Figment, mut problems: Vec<Problem>) -> Result<Loaded, ConfigError> {
+fn read_layers(
+    path: &Path,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Figment, Vec<Problem>), ConfigError> {
+    let file = read_file(path).map_err(|problem| ConfigError {
+        path: path.to_owned(),
+        problems: vec![problem],
+    })?;
+    let (variables, problems) = environment::variables(environment);
+    Ok((layers(file, variables), problems))
+}
+
+/// What `read` makes of it, and the warnings.
+fn check<T>(
+    path: &Path,
+    layers: Figment,
+    mut problems: Vec<Problem>,
+    read: impl FnOnce(Section<'_>) -> Option<T>,
+) -> Result<(T, Vec<Problem>), ConfigError> {
     let values = match layers.find_value("") {
         Ok(Value::Dict(_, values)) => values,
         _ => Dict::new(),
@@ -67,7 +108,7 @@ fn check(path: &Path, layers: Figment, mut problems: Vec<Problem>) -> Result<Loa
     let (found, warnings) = context.finish();
     problems.extend(found);
     match config {
-        Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
+        Some(config) if problems.is_empty() => Ok((config, warnings)),
         _ => Err(ConfigError {
             path: path.to_owned(),
             problems,

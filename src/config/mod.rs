@@ -21,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use load::{Loaded, from_table, load};
+pub use load::{Loaded, from_table, load, load_store};
 pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 
@@ -65,6 +65,19 @@ impl Config {
         let changed = sections.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(name, _)| name).collect()
     }
+}
+
+/// What leads to the store of a bridge, and tells whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The bridge.
+    pub bridge: Bridge,
+    /// First levels of every topic, without a slash at either end.
+    pub prefix: String,
+    /// Dead letters.
+    pub dead_letter: DeadLetters,
+    /// Where the store is.
+    pub state: State,
 }
 
 /// `[bridge]`

@@ -42,7 +42,7 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
         r#"write where the broker is, such as url = "mqtt://localhost:1883", or "embedded""#,
     );
     let version = section.parsed("version", parse::word(&VERSIONS));
-    let prefix = section.parsed("prefix", parse::prefix);
+    let prefix = read_prefix(&mut section);
     let layout = section.parsed("layout", parse::word(&LAYOUTS));
     let client_id = read_client_id(&mut section, bridge);
     let keep_alive = section.duration("keep_alive", MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE);
@@ -61,7 +61,7 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
     Some(Mqtt {
         broker: broker?,
         version: version.unwrap_or(MqttVersion::V5),
-        prefix: prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned()),
+        prefix,
         layout: layout.unwrap_or(Layout::Json),
         client_id: client_id?,
         credentials,
@@ -69,6 +69,12 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
         session_expiry: session_expiry.unwrap_or(DEFAULT_SESSION_EXPIRY),
     })
+}
+
+/// `mqtt.prefix`
+pub(super) fn read_prefix(section: &mut Section<'_>) -> String {
+    let prefix = section.parsed("prefix", parse::prefix);
+    prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned())
 }
 
 /// Fills in `embedded.*`; refuses them for another broker.

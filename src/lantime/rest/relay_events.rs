@@ -11,9 +11,8 @@ use bytes::Bytes;
 pub use read::ReadError;
 use serde_json::Value;
 
-use super::profile::{Profile, RelayEventsEntries};
-use crate::wording::nearest_few;
 use super::profile::{Profile, RelayEventsEntries, keys};
+use crate::wording::nearest_few;
 use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventsChange};
 
 /// Most events that a refusal names, and most names that it offers for one.

@@ -1,0 +1,186 @@
+//! Dead letters as text. Pure.
+
+use crate::records::dead_letter::Summary;
+
+/// Longest message in the table, in characters.
+const MESSAGE: usize = 80;
+
+/// A line for each letter, under a head.
+pub(super) fn table(letters: &[Summary]) -> String {
+    if letters.is_empty() {
+        return "no dead letters\n".to_owned();
+    }
+    let head = ["ID", "TIME", "DEVICE", "OPERATION", "KIND", "MESSAGE"].map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(head).chain(letters.iter().map(row)).collect();
+    let mut widths = [0; 5];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |[cells @ .., message]: &[String; 6]| {
+        let cells = cells.iter().zip(widths);
+        let cells: String = cells.map(|(cell, width)| format!("{cell:width$}  ")).collect();
+        format!("{cells}{message}\n")
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A JSON object a line.
+pub(super) fn lines(letters: &[Summary]) -> String {
+    let line = |letter| serde_json::to_string(letter).expect("texts can be written as JSON") + "\n";
+    letters.iter().map(line).collect()
+}
+
+fn row(letter: &Summary) -> [String; 6] {
+    let device = letter.device.as_deref().unwrap_or("-");
+    let place = match &letter.slot {
+        Some(slot) => format!("{device}/{slot}"),
+        None => device.to_owned(),
+    };
+    [
+        letter.id.to_string(),
+        plain(&letter.at),
+        plain(&place),
+        plain(&letter.operation),
+        plain(&letter.kind),
+        cut(&plain(&letter.message)),
+    ]
+}
+
+/// Foreign text must not move the cursor.
+fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MESSAGE) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// JSON with a member a line, in the order that it has.
+pub(super) fn pretty(json: &str) -> String {
+    let mut out = String::new();
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for c in json.chars() {
+        match c {
+            _ if in_text => {
+                (in_text, escaped) = (escaped || c != '"', c == '\\' && !escaped);
+                push_text(&mut out, c);
+            }
+            ' ' | '\t' | '\r' | '\n' => {}
+            '{' | '[' => {
+                depth += 1;
+                out.push(c);
+                new_line(&mut out, depth);
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                out.truncate(out.trim_end().len());
+                if !out.ends_with(['{', '[']) {
+                    new_line(&mut out, depth);
+                }
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                new_line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => {
+                in_text = c == '"';
+                out.push(c);
+            }
+        }
+    }
+    out.push('\n');
+    out
+}
+
+fn new_line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.push_str(&"  ".repeat(depth));
+}
+
+/// Some control characters may stand in JSON, and must not reach a terminal.
+fn push_text(out: &mut String, c: char) {
+    match c.is_control() {
+        true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+        false => out.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn letter(device: Option<&str>, message: &str) -> Summary {
+        Summary {
+            id: Uuid::from_u128(7),
+            at: "2026-11-22T10:15:30.120Z".to_owned(),
+            device: device.map(str::to_owned),
+            slot: device.map(|_| "io3".to_owned()),
+            operation: "relay-events".to_owned(),
+            kind: "busy".to_owned(),
+            message: message.to_owned(),
+            topic: None,
+        }
+    }
+
+    #[test]
+    fn a_table_has_its_columns_below_each_other_and_short_messages() {
+        let letters = [
+            letter(Some("m3000-a"), "one\x1b[2J"),
+            letter(None, &"ä".repeat(81)),
+        ];
+        let table = table(&letters);
+        let lines: Vec<_> = table.lines().collect();
+        assert_eq!(
+            lines[0],
+            "ID                                    TIME                      DEVICE       OPERATION     KIND  MESSAGE"
+        );
+        assert_eq!(
+            lines[1],
+            "00000000-0000-0000-0000-000000000007  2026-11-22T10:15:30.120Z  m3000-a/io3  relay-events  busy  one [2J"
+        );
+        assert!(
+            lines[2].contains("  -            relay-events  busy  ä"),
+            "{}",
+            lines[2]
+        );
+        assert!(lines[2].ends_with("ä..") && lines[2].matches('ä').count() == 80);
+    }
+
+    #[test]
+    fn json_lines_are_one_for_each_letter() {
+        let lines = lines(&[letter(None, "a\nb"), letter(Some("d"), "")]);
+        assert_eq!(lines.lines().count(), 2);
+        assert!(lines.starts_with(r#"{"id":"00000000-0000-0000-0000-000000000007","at":"#));
+    }
+
+    #[test]
+    fn pretty_json_keeps_order_and_texts() {
+        for (json, expected) in [
+            (
+                r#"{"b":1,"a":{"x":[],"y":[1,"} , :"]}, "e":{ } }"#,
+                "{\n  \"b\": 1,\n  \"a\": {\n    \"x\": [],\n    \"y\": [\n      1,\n      \"} , :\"\n    ]\n  },\n  \"e\": {}\n}\n",
+            ),
+            (
+                r#"["\"","\\",":{"]"#,
+                "[\n  \"\\\"\",\n  \"\\\\\",\n  \":{\"\n]\n",
+            ),
+            ("\"a\u{9b}b\"", "\"a\\u009bb\"\n"),
+            ("7", "7\n"),
+        ] {
+            assert_eq!(pretty(json), expected);
+            let value = |json: &str| serde_json::from_str::<serde_json::Value>(json).unwrap();
+            assert_eq!(value(&pretty(json)), value(json));
+        }
+    }
+}

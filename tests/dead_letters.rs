@@ -1,0 +1,318 @@
+//! `lantime2mqtt dead-letters` as a shell sees it, beside a bridge that runs and without one.
+
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use common::program::{End, run};
+use common::site::{Entry, Site};
+use jiff::Timestamp;
+use lantime2mqtt::control::server::Server;
+use lantime2mqtt::control::socket;
+use lantime2mqtt::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin};
+use lantime2mqtt::records::dead_letter;
+use lantime2mqtt::records::store::{Options, Store};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// The id of the letter that carries a command.
+const COMMAND: Uuid = Uuid::from_u128(0x0198_c5f2_7d7c_7b43_9f0e_3a1d_0c2b_4a02);
+/// The id of the letter that carries none.
+const POLL: Uuid = Uuid::from_u128(0x0198_c5f2_7d7c_7b43_9f0e_3a1d_0c2b_4a01);
+/// An id that no letter has.
+const NONE: &str = "0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a09";
+
+/// A bridge's place, with a state directory whose path the control socket fits into.
+struct Place {
+    site: Site,
+    state: TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let state = TempDir::new().unwrap();
+        let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+        let site = site.with("state.directory", state.path().display().to_string());
+        Place { site, state }
+    }
+
+    /// Its store, with two dead letters.
+    async fn store(&self) -> Store {
+        let store = self.open();
+        let bridge = DeviceId::new("test").unwrap();
+        let letters = [letter(POLL, None), letter(COMMAND, Some(origin()))];
+        let records = letters.iter().map(|letter| dead_letter::record(letter, &bridge));
+        store.append(records.collect()).await;
+        store
+    }
+
+    fn open(&self) -> Store {
+        let options = Options::new(DeviceId::new("test").unwrap());
+        Store::open(self.state.path(), options).unwrap()
+    }
+
+    fn socket(&self) -> PathBuf {
+        socket(self.state.path()).unwrap()
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> End {
+        let config = self.site.config().display().to_string();
+        run(&[&["dead-letters"], arguments, &["--config", &config]].concat()).await
+    }
+
+    /// What it prints when it succeeds.
+    async fn told(&self, arguments: &[&str]) -> String {
+        let end = self.ask(arguments).await;
+        assert_eq!(
+            (end.code, end.output.stderr.as_str()),
+            (Some(0), ""),
+            "{arguments:?}: {}",
+            end.output.stdout
+        );
+        end.output.stdout
+    }
+
+    /// What it complains of when it fails.
+    async fn refused(&self, arguments: &[&str]) -> String {
+        let end = self.ask(arguments).await;
+        assert_eq!(end.code, Some(1), "{arguments:?}: {:?}", end.output);
+        end.output.stderr
+    }
+}
+
+fn letter(id: Uuid, origin: Option<Origin>) -> DeadLetter {
+    let at = "2026-11-22T10:15:30.120Z".parse().unwrap();
+    let operation = match origin {
+        Some(_) => Operation::RelayEvents,
+        None => Operation::Poll,
+    };
+    DeadLetter {
+        id,
+        at,
+        device: DeviceId::new("m3000-a"),
+        slot: None,
+        operation,
+        error: ErrorReport::new(ErrorKind::Timeout, "no answer within 5 s", "look at the cable"),
+        attempts: 1,
+        first_at: at,
+        repeats: None,
+        recovered: false,
+        origin,
+    }
+}
+
+fn origin() -> Origin {
+    Origin {
+        topic: "lantime/m3000-a/io3/relay/a/events/set".to_owned(),
+        payload: Bytes::from_static(b"{\"replace\":[]}"),
+        payload_length: None,
+        correlation: None,
+        response_topic: None,
+    }
+}
+
+/// The control socket of a bridge, whose replays succeed for the letter with a command and fail for others.
+fn serve(place: &Place, store: Store) -> (CancellationToken, JoinHandle<()>) {
+    let server = Server::bind(&place.socket()).unwrap();
+    let replay = |id: Uuid| async move {
+        let reply = match id {
+            COMMAND => json!({ "id": id, "ok": true, "command": "replay", "result": { "dead_letter": id } }),
+            _ => {
+                json!({ "id": id, "ok": false, "command": "replay", "error": { "kind": "rejected", "message": "no command", "remedy": "none" } })
+            }
+        };
+        Bytes::from(reply.to_string())
+    };
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(server.run(store, replay, stop.clone()));
+    (stop, task)
+}
+
+/// What holds with a bridge and without one.
+async fn list_and_show(place: &Place) {
+    let table = place.told(&["list"]).await;
+    let lines: Vec<_> = table.lines().collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert!(
+        lines[0].starts_with("ID ") && lines[0].ends_with("MESSAGE"),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with(&POLL.to_string()),
+        "the oldest is first: {table}"
+    );
+    for part in [
+        "2026-11-22T10:15:30.120Z",
+        "m3000-a",
+        "relay-events",
+        "timeout",
+        "no answer within 5 s",
+    ] {
+        assert!(lines[2].contains(part), "{table}");
+    }
+    let newest = place.told(&["list", "--limit", "1", "--json"]).await;
+    let newest: Value = serde_json::from_str(newest.trim_end()).unwrap();
+    assert_eq!(
+        (&newest["id"], &newest["kind"]),
+        (&json!(COMMAND), &json!("timeout"))
+    );
+    assert_eq!(place.told(&["list", "--json"]).await.lines().count(), 2);
+
+    let id = COMMAND.to_string();
+    let shown = place.told(&["show", &id]).await;
+    assert!(
+        shown.contains("\n  \"operation\": \"relay-events\",\n"),
+        "{shown}"
+    );
+    let (pretty, plain): (Value, Value) = (
+        serde_json::from_str(&shown).unwrap(),
+        serde_json::from_str(&place.told(&["show", &id, "--json"]).await).unwrap(),
+    );
+    assert_eq!(pretty, plain);
+    assert_eq!(plain["origin"]["payload"], json!("{\"replace\":[]}"));
+
+    let error = place.refused(&["show", NONE]).await;
+    assert!(
+        error.contains(NONE) && error.contains("dead-letters list"),
+        "{error}"
+    );
+}
+
+async fn drops(place: &Place) {
+    let error = place.refused(&["drop", &POLL.to_string(), NONE]).await;
+    assert!(error.contains("1 of them were not in the archive"), "{error}");
+    assert_eq!(
+        place.told(&["drop", "--all", "--json"]).await,
+        "{\"dropped\":1}\n"
+    );
+    assert_eq!(place.told(&["list"]).await, "no dead letters\n");
+    assert_eq!(place.told(&["list", "--json"]).await, "");
+}
+
+#[tokio::test]
+async fn a_running_bridge_is_asked() {
+    let place = Place::new();
+    let (stop, task) = serve(&place, place.store().await);
+    list_and_show(&place).await;
+    let id = COMMAND.to_string();
+    let told = place.told(&["replay", &id]).await;
+    assert_eq!(
+        told,
+        format!("carried out:\n{{\n  \"dead_letter\": \"{id}\"\n}}\n")
+    );
+    let reply: Value = serde_json::from_str(&place.told(&["replay", &id, "--json"]).await).unwrap();
+    assert_eq!((&reply["ok"], &reply["id"]), (&json!(true), &json!(id)));
+    let end = place.ask(&["replay", &POLL.to_string(), "--json"]).await;
+    assert_eq!(end.code, Some(1));
+    assert!(end.output.stdout.contains("\"ok\":false"), "{:?}", end.output);
+    assert!(end.output.stderr.contains("no command; none"), "{:?}", end.output);
+    drops(&place).await;
+    stop.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_bridge_the_store_is_opened() {
+    let place = Place::new();
+    drop(place.store().await);
+    list_and_show(&place).await;
+
+    let id = COMMAND.to_string();
+    let told = place.told(&["replay", &id]).await;
+    assert!(
+        told.contains("no bridge runs") && told.contains("next start"),
+        "{told}"
+    );
+    let error = place.refused(&["replay", &POLL.to_string()]).await;
+    assert!(error.contains("about no command"), "{error}");
+    let error = place.refused(&["replay", NONE]).await;
+    assert!(error.contains(NONE), "{error}");
+    let before = Timestamp::now();
+    let store = place.open();
+    let waiting = store.inbox().await.unwrap();
+    assert_eq!(waiting.len(), 1, "only what can be replayed waits: {waiting:?}");
+    let command = &waiting[0].command;
+    assert_eq!(command.topic, "lantime/bridge/test/dead-letters/replay");
+    assert_eq!(&command.payload[..], json!({ "id": id }).to_string().as_bytes());
+    assert!(command.local && !command.retained && command.received_at <= before);
+    drop(store);
+
+    // A bridge that was killed leaves its socket behind.
+    drop(Server::bind(&place.socket()).unwrap());
+    drops(&place).await;
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_is_told() {
+    let place = Place::new();
+    let error = place.refused(&["list"]).await;
+    assert!(
+        error.contains("no store in") && error.contains("--config"),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_dir(place.state.path()).unwrap().count(),
+        0,
+        "nothing is made"
+    );
+
+    let store = place.store().await;
+    let error = place.refused(&["list"]).await;
+    assert!(error.contains("in use") && error.contains("try again"), "{error}");
+    drop(store);
+
+    let long = place.state.path().join("d".repeat(80)).display().to_string();
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]).with("state.directory", long.clone());
+    let place = Place { site, ..place };
+    fs::create_dir(&long).unwrap();
+    let options = Options::new(DeviceId::new("test").unwrap());
+    let store = Store::open(long.as_ref(), options).unwrap();
+    let error = place.refused(&["list"]).await;
+    assert!(
+        error.contains("at most 107") && error.contains("shorter state.directory"),
+        "{error}"
+    );
+    drop(store);
+    assert_eq!(place.told(&["list"]).await, "no dead letters\n");
+}
+
+#[tokio::test]
+async fn exit_codes_tell_what_kind_of_failure_it_was() {
+    let place = Place::new();
+    for arguments in [
+        &[][..],
+        &["show"],
+        &["show", "last"],
+        &["drop"],
+        &["drop", "--all", NONE],
+        &["list", "--limit", "few"],
+    ] {
+        let end = place.ask(arguments).await;
+        assert_eq!(end.code, Some(64), "{arguments:?}: {:?}", end.output);
+    }
+    place.site.overwrite("[state]\ndirectory = 5\n");
+    assert_eq!(place.ask(&["list"]).await.code, Some(78));
+}
+
+#[tokio::test]
+async fn what_only_the_bridge_can_read_does_not_matter() {
+    let place = Place::new();
+    drop(place.store().await);
+    let entry = Entry::new("m3000-a", "http://127.0.0.1")
+        .without("password")
+        .with("password_file", "/run/credentials/nobody-can-read-this");
+    let site = place.site.devices(&[entry]).with("mqtt.url", "nonsense");
+    let place = Place { site, ..place };
+    assert_ne!(place.told(&["list"]).await, "");
+    let error = place.site.config().display().to_string();
+    let end = run(&["check-config", "--config", &error]).await;
+    assert_eq!(end.code, Some(78), "the bridge itself cannot run with it");
+}
