@@ -54,6 +54,7 @@ fn settings(address: SocketAddr) -> Mqtt {
         credentials: None,
         tls: ClientTls::default(),
         keep_alive: Duration::from_secs(5),
+        session_expiry: Duration::from_secs(3600),
     }
 }
 
@@ -239,7 +240,7 @@ async fn all_state_is_retained_in_every_version_and_layout() {
             bridge.send("m1", vec![relay(Position::Nc)]).await;
             bridge
                 .until("the fault", |status| {
-                    status.connections == 1 && status.pending == 0
+                    status.link.connections == 1 && status.pending == 0
                 })
                 .await;
             bridge.send("m1", first_changes()).await;
@@ -315,12 +316,12 @@ async fn a_broker_that_lost_everything_has_it_back_within_five_seconds() {
     bridge.send("m1", first_changes()).await;
     bridge
         .until("all is there", |status| {
-            status.connected && status.pending == 0 && status.topics == 5
+            status.link.connected && status.pending == 0 && status.topics == 5
         })
         .await;
     broker.kill9();
     bridge
-        .until("the loss is noticed", |status| !status.connected)
+        .until("the loss is noticed", |status| !status.link.connected)
         .await;
     // Taken during the outage.
     bridge
@@ -328,11 +329,12 @@ async fn a_broker_that_lost_everything_has_it_back_within_five_seconds() {
         .await;
     let failed = bridge.until("it tries", |status| {
         status
+            .link
             .last_error
             .as_ref()
             .is_some_and(|error| error.contains("refused"))
     });
-    let error = failed.await.last_error.unwrap();
+    let error = failed.await.link.last_error.unwrap();
     assert!(
         error.contains(&broker.address().to_string()) && error.contains("mqtt.url"),
         "{error}"
@@ -364,15 +366,15 @@ async fn a_frozen_broker_is_given_up_and_found_again() {
         broker.freeze();
         bridge.send("m1", vec![named("during")]).await;
         let status = bridge
-            .until("the silence is noticed", |status| !status.connected)
+            .until("the silence is noticed", |status| !status.link.connected)
             .await;
-        let error = status.last_error.unwrap();
+        let error = status.link.last_error.unwrap();
         assert!(error.contains("silent") || error.contains("ping"), "{error}");
         broker.thaw();
         let thawed = Instant::now();
         bridge
             .until("it is back", |status| {
-                status.connections == 2 && status.pending == 0
+                status.link.connections == 2 && status.pending == 0
             })
             .await;
         assert!(
@@ -399,11 +401,13 @@ async fn a_network_that_swallows_everything_is_given_up() {
         .until("all is there", |status| status.pending == 0 && status.topics == 5)
         .await;
     proxy.hold(true);
-    bridge.until("given up", |status| !status.connected).await;
+    bridge.until("given up", |status| !status.link.connected).await;
     bridge.send("m1", vec![relay(Position::Nc)]).await;
     proxy.hold(false);
     bridge
-        .until("back", |status| status.connections == 2 && status.pending == 0)
+        .until("back", |status| {
+            status.link.connections == 2 && status.pending == 0
+        })
         .await;
     let mut watcher = Watcher::connect(broker.address()).await;
     watcher
@@ -465,7 +469,7 @@ async fn a_stop_without_a_broker_takes_no_time() {
     let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &memory_store()).await;
     bridge.send("m1", first_changes()).await;
     bridge
-        .until("it tries", |status| status.last_error.is_some())
+        .until("it tries", |status| status.link.last_error.is_some())
         .await;
     let begun = Instant::now();
     bridge.stop().await;
@@ -477,7 +481,7 @@ async fn a_stop_with_a_silent_broker_ends_in_time() {
     let broker = Mosquitto::start();
     let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge
-        .until("online", |status| status.connected && status.pending == 0)
+        .until("online", |status| status.link.connected && status.pending == 0)
         .await;
     broker.freeze();
     bridge.send("m1", first_changes()).await;
@@ -535,7 +539,7 @@ async fn what_was_published_can_be_asked_for_by_device() {
     bridge.send("m1", first_changes()).await;
     bridge
         .until("all is there", |status| {
-            status.connected && status.pending == 0 && status.topics > 10
+            status.link.connected && status.pending == 0 && status.topics > 10
         })
         .await;
     bridge.stop().await;
@@ -672,7 +676,7 @@ async fn a_clearing_that_was_not_acknowledged_is_done_again() {
         .until("all is there", |status| status.pending == 0 && status.topics == 5)
         .await;
     proxy.refuse(true);
-    bridge.until("cut", |status| !status.connected).await;
+    bridge.until("cut", |status| !status.link.connected).await;
     bridge.tell(Update::Removed { device: device("m1") }).await;
     // It ends without having reached the broker: the next run has to do it.
     bridge.stop().await;
@@ -707,16 +711,16 @@ async fn a_wrong_password_is_said_and_tried_again() {
         };
         let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
         let status = bridge
-            .until("refused", |status| status.last_error.is_some())
+            .until("refused", |status| status.link.last_error.is_some())
             .await;
-        let error = status.last_error.unwrap();
+        let error = status.link.last_error.unwrap();
         let address = broker.address().to_string();
         assert!(
             error.contains("mqtt.password") && error.contains(&address),
             "{error}"
         );
         assert!(!error.contains("wrong-sentinel"), "{error}");
-        assert!(!status.connected);
+        assert!(!status.link.connected);
         bridge.crash().await;
 
         let mqtt = Mqtt {
@@ -726,7 +730,7 @@ async fn a_wrong_password_is_said_and_tried_again() {
         };
         let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
         bridge
-            .until("let in", |status| status.connected && status.pending == 0)
+            .until("let in", |status| status.link.connected && status.pending == 0)
             .await;
         bridge.stop().await;
     }
@@ -754,7 +758,7 @@ async fn tls_trusts_a_ca_or_a_fingerprint_and_nothing_else() {
             };
             let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
             bridge
-                .until("trusted", |status| status.connected && status.pending == 0)
+                .until("trusted", |status| status.link.connected && status.pending == 0)
                 .await;
             bridge.stop().await;
         }
@@ -769,10 +773,10 @@ async fn tls_trusts_a_ca_or_a_fingerprint_and_nothing_else() {
             };
             let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
             let status = bridge
-                .until("refused", |status| status.last_error.is_some())
+                .until("refused", |status| status.link.last_error.is_some())
                 .await;
-            let error = status.last_error.unwrap();
-            assert!(error.contains(word) && !status.connected, "{error}");
+            let error = status.link.last_error.unwrap();
+            assert!(error.contains(word) && !status.link.connected, "{error}");
             bridge.crash().await;
         }
     }
@@ -794,9 +798,9 @@ async fn a_missing_ca_file_is_an_ordinary_failure() {
     };
     let mut bridge = Bridge::start(mqtt, "b1", &[], &memory_store()).await;
     let status = bridge
-        .until("it fails", |status| status.last_error.is_some())
+        .until("it fails", |status| status.link.last_error.is_some())
         .await;
-    assert!(status.last_error.unwrap().contains("/nowhere/ca.pem"));
+    assert!(status.link.last_error.unwrap().contains("/nowhere/ca.pem"));
     bridge.crash().await;
 }
 
@@ -808,9 +812,9 @@ async fn the_wrong_scheme_has_its_own_message() {
     });
     let mut bridge = Bridge::start(settings(broker.address()), "b1", &[], &memory_store()).await;
     let status = bridge
-        .until("it fails", |status| status.last_error.is_some())
+        .until("it fails", |status| status.link.last_error.is_some())
         .await;
-    let error = status.last_error.unwrap();
+    let error = status.link.last_error.unwrap();
     assert!(error.contains("scheme"), "{error}");
     bridge.crash().await;
 }
@@ -845,7 +849,7 @@ async fn websockets_carry_it_too() {
 #[tokio::test]
 async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
     // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
-    for (version, connections) in [(MqttVersion::V5, 1), (MqttVersion::V311, 5)] {
+    for (version, connections) in [(MqttVersion::V5, 1), (MqttVersion::V311, 6)] {
         let lines = vec!["max_packet_size 2000".to_owned()];
         let broker = Mosquitto::start_with(Options {
             lines,
@@ -864,7 +868,7 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
             .await;
         bridge
             .until("it is given up", |status| {
-                status.connected && status.connections == connections && status.pending == 0
+                status.link.connected && status.link.connections == connections && status.pending == 0
             })
             .await;
         bridge.send("m1", vec![named("short")]).await;
@@ -872,7 +876,7 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
         watcher
             .until("a shorter one", |seen| seen.is("lantime/m1/info", &short))
             .await;
-        assert_eq!(bridge.status.borrow().connections, connections);
+        assert_eq!(bridge.status.borrow().link.connections, connections);
         bridge.stop().await;
     }
 }
@@ -915,7 +919,7 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
     for round in 0..4 {
         bridge
             .until("connected", |status| {
-                status.connected && status.connections >= round.max(1)
+                status.link.connected && status.link.connections >= round.max(1)
             })
             .await;
         for (n, id) in ids.iter().enumerate() {
@@ -928,7 +932,7 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
     }
     bridge
         .until("all is sent", |status| {
-            status.connections == 4 && status.pending == 0
+            status.link.connections == 4 && status.pending == 0
         })
         .await;
     let mut watcher = Watcher::connect(broker.address()).await;

@@ -91,6 +91,8 @@ pub struct Mqtt {
     pub tls: ClientTls,
     /// Keep-alive.
     pub keep_alive: Duration,
+    /// How long the broker keeps commands for a bridge that is away (MQTT 5; counted in seconds).
+    pub session_expiry: Duration,
 }
 
 /// User name and password.

@@ -19,6 +19,9 @@ const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
 
+/// A command that is older than this has hardly anybody waiting for it.
+const DEFAULT_SESSION_EXPIRY: Duration = Duration::from_secs(24 * 3600);
+
 const VERSIONS: [(&str, MqttVersion); 2] = [("5", MqttVersion::V5), ("3.1.1", MqttVersion::V311)];
 const LAYOUTS: [(&str, Layout); 3] = [
     ("json", Layout::Json),
@@ -51,6 +54,7 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
         credentials,
         tls,
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
+        session_expiry: DEFAULT_SESSION_EXPIRY,
     })
 }
 
