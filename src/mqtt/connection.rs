@@ -2,24 +2,29 @@
 //!
 //! Owns the event loop of the client library and the watchdog over it, and nothing else: no queue, no
 //! reconnect, no message is kept here. After a failure the owner makes a new connection; the library's own
-//! reconnect would lose messages that were on their way.
+//! reconnect would lose messages that were on their way, and acknowledge others in their place.
 
+mod client;
 mod error;
 mod options;
+mod received;
 mod v311;
 mod v5;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use client::Inner;
+pub use client::{Ack, Client};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
+pub use received::MAX_PAYLOAD;
 
 use crate::config::{Mqtt, MqttVersion};
 use crate::mqtt::payload::Message;
+use crate::records::Received;
 
 /// How long CONNECT may take, name lookup, TCP and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,26 +35,87 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// 8,000 messages a second, too few to have 50,000 topics at the broker within the 5 s that are promised.
 pub const MAX_WINDOW: u16 = 1024;
 
+/// Commands that a broker of MQTT 5 may send before the first is acknowledged: a flood waits there, not here.
+pub const RECEIVE_MAXIMUM: u16 = 64;
+
 /// Keep-alives without a sign of life after which a connection is given up. The client library notices a
 /// silent broker by itself only while its socket takes what it writes.
 const WATCHDOG_KEEP_ALIVES: u32 = 3;
+
+/// What a connection is for.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// State and records go out. Every connection begins anew.
+    Publishing {
+        /// Published by the broker, retained, when the connection ends without a goodbye.
+        will: Message,
+    },
+    /// Commands come in. The broker keeps the session: what arrives while we are away, and what was not
+    /// acknowledged, comes with the next connection.
+    Commands,
+}
+
+impl Purpose {
+    /// The client id: each connection has its own, or the broker would end the other one.
+    pub fn client_id(&self, settings: &Mqtt) -> String {
+        match self {
+            Purpose::Publishing { .. } => settings.client_id.clone(),
+            Purpose::Commands => format!("{}-commands", settings.client_id),
+        }
+    }
+
+    /// How many events may wait for the owner. Full: the event loop waits, and with it the network; the owner
+    /// reads events before anything else.
+    fn events(&self) -> usize {
+        match self {
+            // Two events a message, and the first and the last one.
+            Purpose::Publishing { .. } => 2 * usize::from(MAX_WINDOW) + 2,
+            Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
+        }
+    }
+
+    /// How much may be handed over before the event loop takes it.
+    fn requests(&self) -> usize {
+        match self {
+            // A full window, and DISCONNECT.
+            Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 1,
+            // An acknowledgement for every packet id, so that there is always room for one, and as many
+            // subscriptions. Nothing is set aside for them in advance.
+            Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
+        }
+    }
+}
 
 /// What a connection reports, in order. After [`Event::Closed`] nothing more comes.
 #[derive(Debug)]
 pub enum Event {
     /// The broker has accepted us.
     Connected(Limits),
-    /// The message that was given to [`Client::publish`] as the next one has this packet id.
+    /// The message that was given to the [`Client`] as the next one has this packet id.
     Sent(u16),
     /// The broker has acknowledged the message of that packet id (PUBACK).
     Acked {
         /// Packet id; free again.
         pkid: u16,
         /// Why the broker did not take it; `None` for a success.
-        refused: Option<String>,
+        refused: Option<Refusal>,
     },
+    /// The oldest [`Client::subscribe`] that was not answered yet is: for each of its filters, why the broker
+    /// does not deliver as asked, or `None`.
+    Subscribed(Vec<Option<String>>),
+    /// A message has come in, with what acknowledges it; QoS 0 has no acknowledgement.
+    Received(Box<Received>, Option<Ack>),
     /// The connection is over: said goodbye, or an error.
     Closed(Result<(), ConnectionError>),
+}
+
+/// Why the broker did not take a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its reason, in words.
+    pub reason: String,
+    /// Whether it may take the same message later (quota exceeded).
+    pub is_for_now: bool,
 }
 
 /// What the broker takes.
@@ -63,58 +129,18 @@ pub struct Limits {
     pub keep_alive: Duration,
 }
 
-/// The sending side of a connection. Dropping it and the events closes the connection without a goodbye,
-/// so that the broker publishes the last will.
-#[derive(Debug)]
-pub struct Client(Inner);
-
-#[derive(Debug)]
-enum Inner {
-    V5(rumqttc::v5::AsyncClient),
-    V311(rumqttc::AsyncClient),
-}
-
-impl Client {
-    /// Hands a retained QoS 1 message over. Never waits; `false` when the connection is ending, or
-    /// when more than [`MAX_WINDOW`] messages are on their way.
-    pub fn publish(&self, topic: &str, payload: Bytes) -> bool {
-        match &self.0 {
-            Inner::V5(client) => client
-                .try_publish(topic, rumqttc::v5::mqttbytes::QoS::AtLeastOnce, true, payload)
-                .is_ok(),
-            Inner::V311(client) => client
-                .try_publish(topic, rumqttc::QoS::AtLeastOnce, true, payload)
-                .is_ok(),
-        }
-    }
-
-    /// Says goodbye (DISCONNECT) after what was handed over before: the last will is not published.
-    pub fn disconnect(&self) -> bool {
-        match &self.0 {
-            Inner::V5(client) => client.try_disconnect().is_ok(),
-            Inner::V311(client) => client.try_disconnect().is_ok(),
-        }
-    }
-}
-
 /// Begins a connection; its task ends with [`Event::Closed`], or once the receiver is dropped.
-///
-/// `will` is published by the broker, retained, when the connection ends without a goodbye.
-pub fn connect(settings: &Mqtt, client_id: &str, will: &Message) -> (Client, mpsc::Receiver<Event>) {
-    // Two events a message, and the first and the last one. Full: the event loop waits, and with it the
-    // network; the owner reads events before anything else.
-    let (events, receiver) = mpsc::channel(2 * usize::from(MAX_WINDOW) + 2);
-    // A full window, and DISCONNECT.
-    let requests = usize::from(MAX_WINDOW) + 1;
+pub fn connect(settings: &Mqtt, purpose: &Purpose) -> (Client, mpsc::Receiver<Event>) {
+    let (events, receiver) = mpsc::channel(purpose.events());
     let (client, eventloop) = match settings.version {
         MqttVersion::V5 => {
-            let (client, eventloop) =
-                rumqttc::v5::AsyncClient::new(v5::options(settings, client_id, will), requests);
+            let options = v5::options(settings, purpose);
+            let (client, eventloop) = rumqttc::v5::AsyncClient::new(options, purpose.requests());
             (Inner::V5(client), EventLoop::V5(Box::new(eventloop)))
         }
         MqttVersion::V311 => {
-            let (client, mut eventloop) =
-                rumqttc::AsyncClient::new(v311::options(settings, client_id, will), requests);
+            let options = v311::options(settings, purpose);
+            let (client, mut eventloop) = rumqttc::AsyncClient::new(options, purpose.requests());
             eventloop.set_network_options(options::network());
             (Inner::V311(client), EventLoop::V311(Box::new(eventloop)))
         }

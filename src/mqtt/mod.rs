@@ -1,12 +1,16 @@
 //! Everything MQTT: topics, payloads, the connection, the publisher, and a broker in this process.
 //!
-//! [`topics`] and [`payload`] are plain functions. [`publisher`] is the only sender of state: it owns what
-//! is retained and sends it through a [`connection`], a new one after each failure. [`embedded`] is a
-//! broker for those who have none.
+//! [`topics`] and [`payload`] are plain functions. [`publisher`] is the only sender: it owns what is retained
+//! and sends it, and the records, through a [`connection`], a new one after each failure. [`commands`] takes
+//! commands in, through a connection of their own. [`embedded`] is a broker for those who have none.
 
+pub mod commands;
 pub mod connection;
 pub mod embedded;
 mod fields;
+mod link;
 pub mod payload;
 pub mod publisher;
 pub mod topics;
+
+pub use link::LinkStatus;

@@ -1,36 +1,46 @@
-//! The only sender of state: takes updates from everybody, keeps what is retained, and sees to it that
-//! the broker has it.
+//! The only sender of state and records: takes updates from everybody, keeps what is retained, and sees to it
+//! that the broker has it, and that it gets every record.
 //!
-//! Updates are always taken, broker or not: the outbox keeps one payload a topic, so an outage costs no
-//! memory. On every connect it says `online`, then sends everything; in between only what changed.
+//! Updates are always taken, broker or not: the outbox keeps one payload a topic, records go into the store,
+//! so an outage costs no memory. On every connect it says `online`, then sends everything that is retained,
+//! then the records, in order; in between only what changed.
 
+mod exchange;
+mod flights;
 mod journal;
-mod link;
 mod outbox;
+mod records;
+mod rejected;
+mod supply;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
+use flights::Flights;
 use journal::Journal;
-pub use link::BrokerStatus;
-use link::Link;
-use outbox::{Next, Outbox};
+use outbox::Outbox;
+use records::RecordQueue;
+use supply::{Supplied, Supply};
 
-use super::connection::{ConnectionError, Event};
+use super::connection::Purpose;
+use super::link::{Link, LinkStatus};
 use super::payload::{BridgeInfo, Message, Payloads};
 use super::topics::{DeviceTopic, StateTopic, Topics};
 use crate::config::Mqtt;
-use crate::model::{DeviceId, Update};
-use crate::records::store::Store;
+use crate::model::{Change, DeviceId, Update};
+use crate::records::store::{Store, StoreStatus};
+use crate::records::{change, dead_letter};
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
 const UPDATES_AT_ONCE: usize = 1024;
 
-/// Refusals of single messages that are told at level error during one connection.
-const REFUSALS_TOLD: usize = 5;
+/// What the store may take longer than all else at a stop: records that it has not yet would be lost.
+const STORE_GRACE: Duration = Duration::from_secs(1);
 
 /// What a publisher is made of.
 #[derive(Debug)]
@@ -45,12 +55,26 @@ pub struct Setup {
     pub configured: Vec<DeviceId>,
     /// What [`Store::published_topics`] gave at the start.
     pub remembered: Vec<String>,
-    /// Where published topics are recorded.
+    /// Where published topics are recorded, and records kept until the broker has them.
     pub store: Store,
     /// Gets a copy of each update; full means that it misses some.
     pub observer: Option<mpsc::Sender<Update>>,
     /// How long [`Publisher::run`] may take to end once all senders of updates are gone.
     pub stop_within: Duration,
+}
+
+/// What is known of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerStatus {
+    /// The connection.
+    pub link: LinkStatus,
+    /// Topics that are kept at the broker.
+    pub topics: usize,
+    /// Messages that wait to be recorded, sent or acknowledged; without a connection, all of the state. Others are
+    /// not woken for each of them, only when it becomes zero or is no longer.
+    pub pending: usize,
+    /// Records that the broker has not got yet, those on their way included; woken likewise.
+    pub records: usize,
 }
 
 /// The topics of each device that an earlier run published, by what [`Store::published_topics`] gave.
@@ -64,17 +88,27 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
     devices
 }
 
-/// The task that publishes state.
+/// The task that publishes state and records.
 pub struct Publisher {
     updates: mpsc::Receiver<Update>,
     observer: Option<mpsc::Sender<Update>>,
+    bridge: DeviceId,
     payloads: Payloads,
     info: BridgeInfo,
     configured: HashSet<DeviceId>,
     remembered: Vec<String>,
     outbox: Outbox,
+    records: RecordQueue,
+    flights: Flights,
     journal: Journal,
+    supply: Supply,
+    /// Whether all of the state was sent since this connection began.
+    is_state_out: bool,
+    /// The broker has no room for records until then.
+    records_pause: Option<Instant>,
     link: Link,
+    stored: watch::Receiver<StoreStatus>,
+    status: watch::Sender<BrokerStatus>,
     stop_within: Duration,
     phase: Phase,
     /// Topics that were told to be too large, in this run.
@@ -109,25 +143,40 @@ impl Publisher {
     /// `updates` is bounded; full means that senders wait, which is never long: it is drained whether the
     /// broker is there or not.
     pub fn new(setup: Setup, updates: mpsc::Receiver<Update>) -> (Publisher, watch::Receiver<BrokerStatus>) {
-        let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge);
+        let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
         let payloads = Payloads::new(topics, setup.mqtt.layout);
-        let (link, status) = Link::new(setup.mqtt, payloads.bridge_offline());
+        let will = payloads.bridge_offline();
+        let link = Link::new(setup.mqtt, Purpose::Publishing { will });
+        let (status, receiver) = watch::channel(BrokerStatus {
+            link: link.status().clone(),
+            topics: 0,
+            pending: 0,
+            records: 0,
+        });
         let publisher = Publisher {
             updates,
             observer: setup.observer,
+            bridge: setup.bridge,
             payloads,
             info: setup.info,
             configured: setup.configured.into_iter().collect(),
             remembered: setup.remembered,
             outbox: Outbox::default(),
+            records: RecordQueue::default(),
+            flights: Flights::default(),
+            stored: setup.store.status(),
+            supply: Supply::new(setup.store.clone()),
             journal: Journal::new(setup.store),
+            is_state_out: false,
+            records_pause: None,
             link,
+            status,
             stop_within: setup.stop_within,
             phase: Phase::Running,
             too_large: HashSet::new(),
             refusals: 0,
         };
-        (publisher, status)
+        (publisher, receiver)
     }
 
     /// Publishes until all senders of updates are gone; then sends what is left, says `offline` and goodbye.
@@ -138,23 +187,27 @@ impl Publisher {
         let mut deadline = None;
         loop {
             self.journal.start(&mut self.outbox);
+            self.supply.start(&self.records);
             self.fill_window();
-            self.link.report(self.outbox.len(), self.outbox.pending());
+            self.report();
             if self.phase != Phase::Running && !self.go_on_stopping() {
                 break;
             }
             // The broker must not publish a will at a topic that the list does not hold.
             let may_connect = self.outbox.is_released(&self.payloads.bridge_online().topic);
+            let takes_updates = self.phase == Phase::Running && self.journal.has_room();
             tokio::select! {
                 event = self.link.next(), if may_connect => self.on_events(event),
                 (batch, stored) = self.journal.written() => self.outbox.recorded(batch, stored),
-                count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE), if self.phase == Phase::Running => {
+                supplied = self.supply.next() => self.take_in(supplied),
+                count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
                     if count == 0 {
                         self.phase = Phase::Flushing;
                         deadline = Some(Instant::now() + self.stop_within);
                     }
                     updates.drain(..).for_each(|update| self.apply(update));
                 }
+                () = until(self.records_pause) => self.records_pause = None,
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it will say offline by the last will");
                     break;
@@ -205,13 +258,7 @@ impl Publisher {
             permit.send(update.clone());
         }
         match update {
-            Update::Device { device, changes } => {
-                for change in &changes {
-                    for message in self.payloads.change(&device, change) {
-                        self.put(message);
-                    }
-                }
-            }
+            Update::Device { device, changes } => self.apply_changes(&device, &changes),
             Update::HttpStats { device, summary } => {
                 for message in self.payloads.http_stats(&device, &summary) {
                     self.put(message);
@@ -222,7 +269,7 @@ impl Publisher {
                     self.put(message);
                 }
             }
-            Update::DeadLetter(_) => {}
+            Update::DeadLetter(letter) => self.journal.append(dead_letter::record(&letter, &self.bridge)),
             Update::Settled { device } => {
                 let topics = self.payloads.topics().of_device(&device);
                 self.outbox.clear_remembered(&topics);
@@ -238,85 +285,41 @@ impl Publisher {
         }
     }
 
-    fn on_events(&mut self, first: Event) {
-        let mut next = Some(first);
-        while let Some(event) = next {
-            self.on_event(event);
-            next = self.link.try_next();
-        }
-    }
-
-    fn on_event(&mut self, event: Event) {
-        match event {
-            Event::Connected(limits) => {
-                self.refusals = 0;
-                let mut first = vec![self.payloads.bridge_online().topic];
-                first.extend(
-                    self.payloads
-                        .bridge_info(&self.info)
-                        .into_iter()
-                        .map(|message| message.topic),
-                );
-                self.outbox.connected(limits, &first);
+    fn apply_changes(&mut self, device: &DeviceId, changes: &[Change]) {
+        let now = Timestamp::now();
+        for change in changes {
+            for message in self.payloads.change(device, change) {
+                self.put(message);
             }
-            Event::Sent(pkid) => self.outbox.sent(pkid),
-            Event::Acked { pkid, refused } => {
-                let topic = self.outbox.acked(pkid, refused.is_some());
-                if let (Some(topic), Some(reason)) = (topic, refused) {
-                    self.tell_refusal(&topic, &reason);
-                }
-            }
-            Event::Closed(end) => {
-                let ended = end.as_ref().is_err_and(ConnectionError::is_by_peer);
-                if let (Some(topic), Err(error)) = (self.outbox.disconnected(ended), end) {
-                    tracing::error!(
-                        %topic, %error,
-                        "not sent again before it changes: the broker ended each connection on which it was sent; \
-                         check its limits and our rights there"
-                    );
-                }
+            for record in change::records(device, change, now) {
+                self.journal.append(record);
             }
         }
     }
 
-    fn tell_refusal(&mut self, topic: &str, reason: &str) {
-        self.refusals += 1;
-        if self.refusals <= REFUSALS_TOLD {
-            let note = if self.refusals == REFUSALS_TOLD {
-                "; more are told at level debug"
-            } else {
-                ""
-            };
-            tracing::error!(
-                topic,
-                reason,
-                "the broker refused a message; check our rights there{note}"
-            );
-        } else {
-            tracing::debug!(topic, reason, "the broker refused a message");
+    fn take_in(&mut self, supplied: Supplied) {
+        match supplied {
+            Supplied::Records(records) => self.records.take_in(records, self.payloads.topics()),
+            Supplied::NoneUpTo(number) => self.records.skip_to(number),
+            Supplied::News => {}
         }
     }
 
-    fn fill_window(&mut self) {
-        let Some(client) = self.link.client() else { return };
-        while let Some(next) = self.outbox.next() {
-            match next {
-                Next::Send(topic, payload) => {
-                    // Refused only by a connection that is ending: its last event resets the outbox.
-                    if !client.publish(&topic, payload) {
-                        break;
-                    }
-                }
-                Next::TooLarge { topic, bytes, limit } => {
-                    if self.too_large.insert(topic.to_string()) {
-                        tracing::warn!(
-                            %topic, bytes, limit,
-                            "not sent: larger than the packets that the broker takes; raise its limit"
-                        );
-                    }
-                }
+    /// Tells others how it is.
+    fn report(&self) {
+        let topics = self.outbox.len();
+        let pending = self.outbox.pending() + self.flights.len();
+        let records = self.stored.borrow().records;
+        self.status.send_if_modified(|status| {
+            let is_news = status.link != *self.link.status()
+                || (status.pending == 0) != (pending == 0)
+                || (status.records == 0) != (records == 0);
+            if status.link != *self.link.status() {
+                status.link.clone_from(self.link.status());
             }
-        }
+            (status.topics, status.pending, status.records) = (topics, pending, records);
+            is_news
+        });
     }
 
     /// The next step of a clean stop; `false` once there is nothing more to do.
@@ -324,9 +327,12 @@ impl Publisher {
         if !self.link.is_connected() {
             return false;
         }
-        let is_idle = self.outbox.pending() == 0 && !self.journal.is_writing();
+        let is_idle = self.outbox.pending() == 0 && self.flights.len() == 0 && !self.journal.is_writing();
+        // What the broker has no room for, or the store cannot give, is for the next run.
+        let are_records_sent =
+            self.records_pause.is_some() || (self.records.len() == 0 && !self.supply.has_more(&self.records));
         match self.phase {
-            Phase::Flushing if is_idle => {
+            Phase::Flushing if is_idle && are_records_sent => {
                 self.phase = Phase::SayingOffline;
                 let offline = self.payloads.bridge_offline();
                 self.put(offline);
@@ -343,7 +349,8 @@ impl Publisher {
         true
     }
 
-    /// The list of published topics is brought up to date: topics cleared last are not cleared again by the next run.
+    /// What the store does not know yet is written: records, which would be lost; those that the broker has, and
+    /// the list of published topics, which would only cost the next run some work.
     async fn finish(mut self, deadline: Option<Instant>) {
         let write = async {
             loop {
@@ -353,14 +360,12 @@ impl Publisher {
                 }
                 let (batch, stored) = self.journal.written().await;
                 self.outbox.recorded(batch, stored);
-                if !stored {
-                    break;
-                }
             }
         };
+        let deadline = deadline.map(|deadline| deadline.max(Instant::now() + STORE_GRACE));
         tokio::select! {
             () = write => {}
-            () = until(deadline) => {}
+            () = until(deadline) => tracing::error!("the store did not take everything in time: records may be lost"),
         }
     }
 }
@@ -370,5 +375,24 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Bytes of the PUBLISH packet of MQTT 5; that of 3.1.1 is shorter.
+fn packet_size(topic: &str, payload: &Bytes, correlation: Option<&Bytes>) -> usize {
+    // Identifier of the property, length, data.
+    let properties = correlation.map_or(0, |data| 1 + 2 + data.len());
+    // Topic length, packet id.
+    let remaining = 2 + topic.len() + 2 + length_bytes(properties) + properties + payload.len();
+    1 + length_bytes(remaining) + remaining
+}
+
+/// Bytes in which MQTT writes a length.
+fn length_bytes(length: usize) -> usize {
+    match length {
+        0..=127 => 1,
+        128..=16_383 => 2,
+        16_384..=2_097_151 => 3,
+        _ => 4,
     }
 }

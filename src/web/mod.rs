@@ -65,6 +65,6 @@ impl Server {
 
 /// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
 async fn health(State(broker): State<watch::Receiver<BrokerStatus>>) -> Json<Value> {
-    let connected = broker.borrow().connected;
+    let connected = broker.borrow().link.connected;
     Json(json!({ "status": "ok", "broker": if connected { "connected" } else { "disconnected" } }))
 }

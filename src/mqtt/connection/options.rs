@@ -8,8 +8,8 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport as Wire};
 use super::{CONNECT_TIMEOUT, Cause};
 use crate::config::{Broker, Mqtt, Transport};
 
-/// Largest packet that we take, told to the broker. Well above a command (64 KiB) and its properties.
-pub(super) const MAX_INCOMING_PACKET: u32 = 1024 * 1024;
+/// What is wrong with a subscription that the broker grants with QoS 0.
+pub(super) const ONLY_QOS_0: &str = "granted with QoS 0 only: commands may get lost";
 
 /// Shortest keep-alive: MQTT counts seconds, and the client library takes no less with MQTT 5.
 const MIN_KEEP_ALIVE: Duration = Duration::from_secs(5);

@@ -1,27 +1,38 @@
 //! MQTT 3.1.1: options, events and errors of the client library in the words of [`super`].
 
 use rumqttc::{
-    ConnectReturnCode, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Outgoing, Packet, QoS,
+    ConnectReturnCode, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Outgoing, Packet,
+    Publish, QoS, SubAck, SubscribeReasonCode,
 };
 
 use super::error::SEE_ITS_LOG;
-use super::{Cause, Event, Limits, MAX_WINDOW, Step, options};
+use super::received::received;
+use super::{Ack, Cause, Event, Limits, MAX_WINDOW, Purpose, Step, options};
 use crate::config::Mqtt;
-use crate::mqtt::payload::Message;
 
-/// The largest packet that MQTT knows: 3.1.1 brokers do not tell a limit.
+/// The largest packet that MQTT knows. 3.1.1 has no way to tell a smaller limit, neither the broker's nor ours:
+/// a message that we would not take would come again with each connection.
 const MAX_PACKET: usize = 268_435_455;
 
-pub(super) fn options(settings: &Mqtt, client_id: &str, will: &Message) -> MqttOptions {
+pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     let (host, port) = options::host_and_port(&settings.broker);
-    let mut options = MqttOptions::new(client_id, host, port);
-    let payload = will.payload.clone().unwrap_or_default();
+    let mut options = MqttOptions::new(purpose.client_id(settings), host, port);
     options
         .set_keep_alive(options::keep_alive(settings))
-        .set_clean_session(true)
-        .set_max_packet_size(options::MAX_INCOMING_PACKET as usize, MAX_PACKET)
-        .set_inflight(MAX_WINDOW)
-        .set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, true));
+        .set_max_packet_size(MAX_PACKET, MAX_PACKET)
+        .set_inflight(MAX_WINDOW);
+    match purpose {
+        Purpose::Publishing { will } => {
+            let payload = will.payload.clone().unwrap_or_default();
+            options.set_clean_session(true).set_last_will(LastWill::new(
+                &will.topic,
+                payload,
+                QoS::AtLeastOnce,
+                true,
+            ))
+        }
+        Purpose::Commands => options.set_clean_session(false).set_manual_acks(true),
+    };
     if let Some(login) = &settings.credentials {
         let password = login.password.as_ref().map_or("", |password| password.expose());
         options.set_credentials(&login.username, password);
@@ -41,11 +52,31 @@ pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
             pkid: ack.pkid,
             refused: None,
         })),
+        Raw::Incoming(Packet::Publish(publish)) => Step::Heard(Some(taken(publish))),
+        Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Heard(None),
         Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
         Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
         Raw::Outgoing(_) => Step::Wrote(None),
     })
+}
+
+fn taken(publish: Publish) -> Event {
+    let ack = (publish.qos != QoS::AtMostOnce).then_some(Ack {
+        pkid: publish.pkid,
+        is_exactly_once: publish.qos == QoS::ExactlyOnce,
+    });
+    let message = received(publish.topic, &publish.payload, publish.retain);
+    Event::Received(Box::new(message), ack)
+}
+
+fn subscribed(ack: &SubAck) -> Event {
+    let codes = ack.return_codes.iter().map(|code| match code {
+        SubscribeReasonCode::Success(QoS::AtMostOnce) => Some(options::ONLY_QOS_0.to_owned()),
+        SubscribeReasonCode::Success(_) => None,
+        SubscribeReasonCode::Failure => Some("no reason given".to_owned()),
+    });
+    Event::Subscribed(codes.collect())
 }
 
 fn cause(error: &ConnectionError) -> Cause {

@@ -1,31 +1,52 @@
 //! MQTT 5: options, events and errors of the client library in the words of [`super`].
 
+use bytes::Bytes;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, Packet, PubAck,
-    PubAckReason,
+    PubAckReason, Publish, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::{ConnectionError, Event as Raw, EventLoop, MqttOptions, StateError};
 
 use super::error::SEE_ITS_LOG;
-use super::{CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Step, options};
+use super::received::{expiry, received};
+use super::{
+    Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, RECEIVE_MAXIMUM, Refusal, Step, options,
+};
 use crate::config::Mqtt;
-use crate::mqtt::payload::Message;
 
-pub(super) fn options(settings: &Mqtt, client_id: &str, will: &Message) -> MqttOptions {
+/// Largest packet that we take, told to the broker. Well above a command (64 KiB) and its properties.
+const MAX_INCOMING_PACKET: u32 = 1024 * 1024;
+
+pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     let (host, port) = options::host_and_port(&settings.broker);
-    let mut options = MqttOptions::new(client_id, host, port);
+    let mut options = MqttOptions::new(purpose.client_id(settings), host, port);
     let mut properties = ConnectProperties::new();
-    properties.max_packet_size = Some(options::MAX_INCOMING_PACKET);
-    let payload = will.payload.clone().unwrap_or_default();
+    properties.max_packet_size = Some(MAX_INCOMING_PACKET);
+    match purpose {
+        Purpose::Publishing { will } => {
+            let payload = will.payload.clone().unwrap_or_default();
+            options.set_clean_start(true).set_last_will(LastWill::new(
+                &will.topic,
+                payload,
+                QoS::AtLeastOnce,
+                true,
+                None,
+            ));
+        }
+        Purpose::Commands => {
+            let seconds = settings.session_expiry.as_secs();
+            properties.session_expiry_interval = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+            properties.receive_maximum = Some(RECEIVE_MAXIMUM);
+            options.set_clean_start(false).set_manual_acks(true);
+        }
+    }
     options
         .set_keep_alive(options::keep_alive(settings))
-        .set_clean_start(true)
         .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         .set_connect_properties(properties)
-        .set_outgoing_inflight_upper_limit(MAX_WINDOW)
-        .set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, true, None));
+        .set_outgoing_inflight_upper_limit(MAX_WINDOW);
     options.set_network_options(options::network());
     if let Some(login) = &settings.credentials {
         let password = login.password.as_ref().map_or("", |password| password.expose());
@@ -39,6 +60,8 @@ pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
     Ok(match event {
         Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(connected(eventloop, &connack)?)),
         Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(acked(&ack))),
+        Raw::Incoming(Packet::Publish(publish)) => Step::Heard(Some(taken(publish))),
+        Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Heard(None),
         Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
         Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
@@ -64,15 +87,45 @@ fn connected(eventloop: &EventLoop, connack: &ConnAck) -> Result<Event, Cause> {
 fn acked(ack: &PubAck) -> Event {
     let refused = match ack.reason {
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => None,
-        reason => Some(reason_text(
-            &reason,
-            ack.properties.as_ref().and_then(|p| p.reason_string.as_deref()),
-        )),
+        reason => Some(Refusal {
+            reason: reason_text(
+                &reason,
+                ack.properties.as_ref().and_then(|p| p.reason_string.as_deref()),
+            ),
+            is_for_now: reason == PubAckReason::QuotaExceeded,
+        }),
     };
     Event::Acked {
         pkid: ack.pkid,
         refused,
     }
+}
+
+fn taken(publish: Publish) -> Event {
+    let ack = (publish.qos != QoS::AtMostOnce).then_some(Ack {
+        pkid: publish.pkid,
+        is_exactly_once: publish.qos == QoS::ExactlyOnce,
+    });
+    let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+    let mut message = received(topic, &publish.payload, publish.retain);
+    if let Some(told) = publish.properties {
+        message.response_topic = told.response_topic;
+        message.correlation = told.correlation_data.map(|data| Bytes::copy_from_slice(&data));
+        message.expires_at = told
+            .message_expiry_interval
+            .map(|seconds| expiry(message.received_at, seconds));
+    }
+    Event::Received(Box::new(message), ack)
+}
+
+fn subscribed(ack: &SubAck) -> Event {
+    let told = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref());
+    let codes = ack.return_codes.iter().map(|code| match code {
+        SubscribeReasonCode::Success(QoS::AtMostOnce) => Some(options::ONLY_QOS_0.to_owned()),
+        SubscribeReasonCode::Success(_) => None,
+        code => Some(reason_text(code, told)),
+    });
+    Event::Subscribed(codes.collect())
 }
 
 fn cause(error: &ConnectionError) -> Cause {

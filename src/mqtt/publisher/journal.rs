@@ -1,4 +1,5 @@
-//! Keeps the durable list of published topics in step with the outbox.
+//! Writes to the store what has changed: records that are new, records that the broker has, and the list of
+//! published topics. One round at a time; what comes meanwhile goes into the next one.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,18 +7,27 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox::{Batch, Outbox};
+use crate::records::Record;
 use crate::records::store::{Store, StoreError};
 
-type Writing = Pin<Box<dyn Future<Output = (Batch, Result<(), StoreError>)> + Send>>;
+/// A round: the list's changes that it wrote, and how that went, where there were any.
+type Round = Pin<Box<dyn Future<Output = (Batch, Option<Result<(), StoreError>>)> + Send>>;
 
-/// Pause after a failure. Meanwhile publishing goes on without the list.
+/// Pause after the list could not be written. Meanwhile publishing goes on without it.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// Records that may wait for a round. A store that fails answers at once; only a disk that hangs comes to this,
+/// and then whoever makes more records has to wait.
+const MAX_RECORDS: usize = 10_000;
 
 pub(super) struct Journal {
     store: Store,
-    /// One transaction at a time; what comes meanwhile goes into the next one.
-    running: Option<Writing>,
+    running: Option<Round>,
     retry_at: Option<Instant>,
+    /// To be appended, in order.
+    records: Vec<Record>,
+    /// Numbers of records that may leave the store.
+    sent: Vec<u64>,
 }
 
 impl Journal {
@@ -26,7 +36,24 @@ impl Journal {
             store,
             running: None,
             retry_at: None,
+            records: Vec::new(),
+            sent: Vec::new(),
         }
+    }
+
+    /// Keeps a record from the next round on.
+    pub(super) fn append(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Lets the record of that number leave the store.
+    pub(super) fn sent(&mut self, number: u64) {
+        self.sent.push(number);
+    }
+
+    /// Whether records may be made for it.
+    pub(super) fn has_room(&self) -> bool {
+        self.records.len() < MAX_RECORDS
     }
 
     /// Begins to write what has changed.
@@ -34,26 +61,26 @@ impl Journal {
         if self.running.is_some() {
             return;
         }
-        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+        let list = if self.retry_at.is_some_and(|at| Instant::now() < at) {
             outbox.release_unrecorded();
+            None
+        } else {
+            outbox.take_batch()
+        };
+        if list.is_none() && self.records.is_empty() && self.sent.is_empty() {
             return;
         }
-        if let Some(batch) = outbox.take_batch() {
-            let store = self.store.clone();
-            self.running = Some(Box::pin(async move {
-                let (add, remove) = (batch.add.clone(), batch.remove.clone());
-                let result = store.update_published_topics(add, remove).await;
-                (batch, result)
-            }));
-        }
+        let (records, sent) = (std::mem::take(&mut self.records), std::mem::take(&mut self.sent));
+        self.running = Some(Box::pin(write(self.store.clone(), records, sent, list)));
     }
 
-    /// Whether a transaction is under way.
+    /// Whether a round is under way.
     pub(super) fn is_writing(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Waits for the transaction under way; for ever when there is none. Safe to drop at any time.
+    /// Waits for the round under way, for ever when there is none; gives the list's changes, and whether they are
+    /// written. Safe to drop at any time.
     pub(super) async fn written(&mut self) -> (Batch, bool) {
         let Some(running) = &mut self.running else {
             return std::future::pending().await;
@@ -61,11 +88,12 @@ impl Journal {
         let (batch, result) = running.await;
         self.running = None;
         match result {
-            Ok(()) if self.retry_at.take().is_some() => {
-                tracing::info!("the list of published topics is kept again")
+            None => {}
+            Some(Ok(())) if self.retry_at.take().is_some() => {
+                tracing::info!("the list of published topics is kept again");
             }
-            Ok(()) => {}
-            Err(error) => {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
                 let first = self.retry_at.replace(Instant::now() + RETRY).is_none();
                 if first {
                     tracing::error!(
@@ -79,4 +107,36 @@ impl Journal {
         }
         (batch, true)
     }
+}
+
+/// All at once, so that the store can write it in one transaction. Records come before what makes them necessary
+/// leaves: after a crash in between there is one too many, never one too few.
+async fn write(
+    store: Store,
+    records: Vec<Record>,
+    sent: Vec<u64>,
+    list: Option<Batch>,
+) -> (Batch, Option<Result<(), StoreError>>) {
+    let append = async {
+        if !records.is_empty() {
+            store.append(records).await;
+        }
+    };
+    let leave = async {
+        if !sent.is_empty() {
+            store.sent(sent).await;
+        }
+    };
+    let keep = async {
+        match &list {
+            None => None,
+            Some(batch) => Some(
+                store
+                    .update_published_topics(batch.add.clone(), batch.remove.clone())
+                    .await,
+            ),
+        }
+    };
+    let ((), (), result) = tokio::join!(biased; append, leave, keep);
+    (list.unwrap_or_default(), result)
 }

@@ -1,16 +1,17 @@
-//! What is retained at the broker, and what is on its way there. Pure data: no task, no clock, no I/O.
+//! What is retained at the broker. Pure data: no task, no clock, no I/O.
 //!
-//! Owns the cache topic -> payload (latest wins), the queue of topics to send (each at most once in it), the
-//! messages in flight, and which topics the durable list holds. After a new connection everything is sent
-//! again, so a message that was lost with the old one needs no care.
+//! Owns the cache topic -> payload (latest wins), the queue of topics to send (each at most once in it), and
+//! which topics the durable list holds. After a new connection everything is sent again, so a message that
+//! was lost with the old one needs no care.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::mqtt::connection::{Limits, MAX_WINDOW};
+use super::flights::{Cargo, Flights, MAX_FATAL};
+use super::packet_size;
 
 type Topic = Arc<str>;
 
@@ -46,13 +47,6 @@ struct Entry {
     fatal: u8,
 }
 
-/// A message on its way.
-#[derive(Debug)]
-struct Flight {
-    topic: Topic,
-    version: u64,
-}
-
 /// Changes of the durable list: removals first, then additions.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
@@ -73,23 +67,12 @@ pub(super) enum Next {
 pub(super) struct Outbox {
     entries: BTreeMap<Topic, Entry>,
     queue: VecDeque<Topic>,
-    /// Handed over, packet id not known yet; in order.
-    handed: VecDeque<Flight>,
-    in_flight: HashMap<u16, Flight>,
-    limits: Option<Limits>,
-    /// Unacknowledged when the last connection was lost: they go last into the next one, so that a message
-    /// for which the broker ends the connection does not keep the others from it.
-    suspects: HashSet<Topic>,
-    /// A suspect was unacknowledged again when its connection was lost: suspects are sent alone.
-    careful: bool,
+    /// Without a connection there is no queue: the next one begins with everything.
+    is_connected: bool,
     /// Topics that wait for the durable list.
     unrecorded: usize,
     batch: Batch,
 }
-
-/// Connections that one message may cost, sent alone. Some brokers answer what they do not take (too large,
-/// no right) by ending the connection, and with MQTT 3.1.1 they have no other way.
-const MAX_FATAL: u8 = 2;
 
 impl Outbox {
     /// A topic that an earlier run published.
@@ -155,56 +138,46 @@ impl Outbox {
             .collect()
     }
 
-    /// A new connection: everything goes out again, `first` before all else.
-    pub(super) fn connected(&mut self, limits: Limits, first: &[String]) {
-        self.limits = Some(limits);
+    /// A new connection: everything goes out again, `first` before all else, and what the last connection may have
+    /// been lost for after all else.
+    pub(super) fn connected(&mut self, flights: &Flights, first: &[String]) {
+        self.is_connected = true;
         for topic in first {
             self.enqueue(topic);
         }
         let all = self.entries.keys().cloned();
-        let (suspects, others): (Vec<_>, Vec<_>) = all.partition(|topic| self.suspects.contains(topic));
+        let (suspects, others): (Vec<_>, Vec<_>) =
+            all.partition(|topic| flights.is_suspect(&Cargo::State(topic.clone())));
         for topic in others.iter().chain(&suspects) {
             self.enqueue(topic);
         }
     }
 
-    /// The connection is gone, and with it what was in flight. `ended` says that the broker or the network
-    /// ended it, not our patience; then gives the topic that is not sent again, if it has cost too many.
-    pub(super) fn disconnected(&mut self, ended: bool) -> Option<Topic> {
-        self.limits = None;
+    /// The connection is gone, and with it what was on its way.
+    pub(super) fn disconnected(&mut self) {
+        self.is_connected = false;
         for topic in std::mem::take(&mut self.queue) {
             if let Some(entry) = self.entries.get_mut(&topic) {
                 entry.queued = false;
             }
         }
-        let lost: Vec<Flight> = self.in_flight.drain().map(|(_, flight)| flight).collect();
-        let lost: Vec<Flight> = lost.into_iter().chain(self.handed.drain(..)).collect();
-        let again = lost.iter().any(|flight| self.suspects.contains(&flight.topic));
-        let was_careful = std::mem::replace(&mut self.careful, ended && again);
-        self.suspects = lost.iter().map(|flight| flight.topic.clone()).collect();
-        match &lost[..] {
-            [alone] if ended && was_careful => self.blame(alone),
-            _ => None,
-        }
     }
 
-    fn blame(&mut self, flight: &Flight) -> Option<Topic> {
-        let entry = self.entries.get_mut(&flight.topic)?;
-        if entry.version != flight.version {
-            return None;
+    /// A message has cost a connection, sent alone. Says whether it is given up: not sent again before it changes.
+    pub(super) fn blame(&mut self, topic: &str, version: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(topic) else {
+            return false;
+        };
+        if entry.version != version {
+            return false;
         }
         entry.fatal += 1;
-        if entry.fatal < MAX_FATAL {
-            return None;
-        }
-        self.suspects.clear();
-        self.careful = false;
-        Some(flight.topic.clone())
+        entry.fatal >= MAX_FATAL
     }
 
-    /// Queues a topic that may be sent. Without a connection there is no queue: the next one begins with everything.
+    /// Queues a topic that may be sent.
     fn enqueue(&mut self, topic: &str) {
-        if self.limits.is_none() {
+        if !self.is_connected {
             return;
         }
         let Some((topic, _)) = self.entries.get_key_value(topic) else {
@@ -222,11 +195,19 @@ impl Outbox {
         self.queue.push_back(topic);
     }
 
-    /// The next message that the window has room for.
-    pub(super) fn next(&mut self) -> Option<Next> {
-        let limits = self.limits?;
-        let window = limits.receive_maximum.min(MAX_WINDOW);
-        while self.in_transit() < usize::from(window) && !self.must_wait() {
+    /// Whether every message was handed over.
+    pub(super) fn is_drained(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// The next message that there is room for.
+    pub(super) fn next(&mut self, flights: &mut Flights) -> Option<Next> {
+        let limits = flights.limits()?;
+        loop {
+            let cargo = Cargo::State(self.queue.front()?.clone());
+            if !flights.may_send(&cargo) {
+                return None;
+            }
             let topic = self.queue.pop_front()?;
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;
@@ -237,55 +218,27 @@ impl Outbox {
                 Content::Cleared => Bytes::new(),
                 Content::Remembered => continue,
             };
-            let bytes = packet_size(&topic, &payload);
+            let bytes = packet_size(&topic, &payload, None);
             if let Some(limit) = limits.maximum_packet_size.filter(|limit| bytes > *limit as usize) {
                 return Some(Next::TooLarge { topic, bytes, limit });
             }
-            self.handed.push_back(Flight {
-                topic: topic.clone(),
-                version: entry.version,
-            });
+            flights.hand_over(cargo, entry.version);
             return Some(Next::Send(topic, payload));
         }
-        None
     }
 
-    fn in_transit(&self) -> usize {
-        self.handed.len() + self.in_flight.len()
-    }
-
-    /// Whether a suspect is on its way, or the next one is a suspect and others are.
-    fn must_wait(&self) -> bool {
-        if !self.careful || self.in_transit() == 0 {
-            return false;
+    /// The broker has answered. What it refused is sent again only after the next connect.
+    pub(super) fn acked(&mut self, topic: &Topic, version: u64, refused: bool) {
+        let Some(entry) = self.entries.get_mut(topic) else {
+            return;
+        };
+        if entry.version != version {
+            return;
         }
-        let next = self.queue.front();
-        let mut on_their_way = self.handed.iter().chain(self.in_flight.values());
-        next.is_some_and(|next| self.suspects.contains(next))
-            || on_their_way.any(|flight| self.suspects.contains(&flight.topic))
-    }
-
-    /// The oldest message without a packet id has got this one.
-    pub(super) fn sent(&mut self, pkid: u16) {
-        if let Some(flight) = self.handed.pop_front() {
-            self.in_flight.insert(pkid, flight);
+        entry.fatal = 0;
+        if entry.content == Content::Cleared && !refused {
+            self.forget(topic);
         }
-    }
-
-    /// The broker has answered; gives the topic of that message. What it refused is sent again only after
-    /// the next connect.
-    pub(super) fn acked(&mut self, pkid: u16, refused: bool) -> Option<Topic> {
-        let flight = self.in_flight.remove(&pkid)?;
-        self.suspects.remove(&flight.topic);
-        if let Some(entry) = self.entries.get_mut(&flight.topic)
-            && entry.version == flight.version
-        {
-            entry.fatal = 0;
-            if entry.content == Content::Cleared && !refused {
-                self.forget(&flight.topic);
-            }
-        }
-        Some(flight.topic)
     }
 
     fn forget(&mut self, topic: &Topic) {
@@ -346,11 +299,12 @@ impl Outbox {
             .is_some_and(|entry| entry.recorded != Recorded::No)
     }
 
-    /// Messages that wait to be recorded, sent or acknowledged; without a connection, all of them.
+    /// Messages that wait to be recorded or sent; without a connection, all of them.
     pub(super) fn pending(&self) -> usize {
-        match self.limits {
-            Some(_) => self.unrecorded + self.queue.len() + self.in_transit(),
-            None => self.entries.len(),
+        if self.is_connected {
+            self.unrecorded + self.queue.len()
+        } else {
+            self.entries.len()
         }
     }
 
@@ -358,19 +312,6 @@ impl Outbox {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
-}
-
-/// Bytes of the PUBLISH packet of MQTT 5; that of 3.1.1 is one byte shorter.
-fn packet_size(topic: &str, payload: &Bytes) -> usize {
-    // Topic length, packet id, property length.
-    let remaining = 2 + topic.len() + 2 + 1 + payload.len();
-    let length_bytes = match remaining {
-        0..=127 => 1,
-        128..=16_383 => 2,
-        16_384..=2_097_151 => 3,
-        _ => 4,
-    };
-    1 + length_bytes + remaining
 }
 
 #[cfg(test)]

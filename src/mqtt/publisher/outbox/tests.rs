@@ -6,6 +6,63 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::mqtt::connection::Limits;
+
+/// An outbox and what is on its way from it.
+#[derive(Default)]
+struct Way {
+    outbox: Outbox,
+    flights: Flights,
+}
+
+impl Way {
+    fn connected(&mut self, limits: Limits, first: &[String]) {
+        self.flights.connected(limits);
+        self.outbox.connected(&self.flights, first);
+    }
+
+    /// Gives the topic that is given up.
+    fn disconnected(&mut self, ended: bool) -> Option<String> {
+        let blamed = self.flights.disconnected(ended);
+        self.outbox.disconnected();
+        let flight = blamed?;
+        let Cargo::State(topic) = flight.cargo else {
+            panic!("no records here");
+        };
+        let is_given_up = self.outbox.blame(&topic, flight.version);
+        if is_given_up {
+            self.flights.acquit_all();
+        }
+        is_given_up.then(|| topic.to_string())
+    }
+
+    fn next(&mut self) -> Option<Next> {
+        self.outbox.next(&mut self.flights)
+    }
+
+    fn acked(&mut self, pkid: u16, refused: bool) {
+        let flight = self.flights.acked(pkid).unwrap();
+        let Cargo::State(topic) = flight.cargo else {
+            panic!("no records here");
+        };
+        self.outbox.acked(&topic, flight.version, refused);
+    }
+
+    fn pending(&self) -> usize {
+        self.outbox.pending() + self.flights.len()
+    }
+
+    /// What goes out now, with the packet ids that follow `pkid`.
+    fn sent(&mut self, mut pkid: u16) -> Vec<String> {
+        let mut topics = Vec::new();
+        while let Some(Next::Send(topic, _)) = self.next() {
+            pkid += 1;
+            self.flights.sent(pkid);
+            topics.push(topic.to_string());
+        }
+        topics
+    }
+}
 
 fn limits(receive_maximum: u16, maximum_packet_size: Option<u32>) -> Limits {
     Limits {
@@ -19,160 +76,152 @@ fn payload(text: &str) -> Option<Bytes> {
     Some(Bytes::copy_from_slice(text.as_bytes()))
 }
 
-/// An outbox whose topics are all recorded at once.
-fn outbox(topics: &[&str]) -> Outbox {
-    let mut outbox = Outbox::default();
+/// With topics that are all recorded at once.
+fn way(topics: &[&str]) -> Way {
+    let mut way = Way::default();
     for topic in topics {
-        outbox.set(topic, payload("1"));
+        way.outbox.set(topic, payload("1"));
     }
-    record(&mut outbox);
-    outbox
-}
-
-fn record(outbox: &mut Outbox) {
-    if let Some(batch) = outbox.take_batch() {
-        outbox.recorded(batch, true);
+    if let Some(batch) = way.outbox.take_batch() {
+        way.outbox.recorded(batch, true);
     }
-}
-
-/// What goes out now, with the packet ids that follow `pkid`.
-fn sent(outbox: &mut Outbox, mut pkid: u16) -> Vec<String> {
-    let mut topics = Vec::new();
-    while let Some(Next::Send(topic, _)) = outbox.next() {
-        pkid += 1;
-        outbox.sent(pkid);
-        topics.push(topic.to_string());
-    }
-    topics
+    way
 }
 
 #[test]
 fn the_window_is_never_above_the_brokers() {
-    let mut outbox = outbox(&["a", "b", "c", "d"]);
-    outbox.connected(limits(2, None), &["c".to_owned()]);
-    assert_eq!(sent(&mut outbox, 0), ["c", "a"]);
-    outbox.acked(1, false);
-    assert_eq!(sent(&mut outbox, 2), ["b"]);
+    let mut way = way(&["a", "b", "c", "d"]);
+    way.connected(limits(2, None), &["c".to_owned()]);
+    assert_eq!(way.sent(0), ["c", "a"]);
+    way.acked(1, false);
+    assert_eq!(way.sent(2), ["b"]);
 }
 
 #[test]
 fn a_topic_waits_for_the_list_and_is_queued_once() {
-    let mut outbox = Outbox::default();
-    outbox.connected(limits(9, None), &[]);
-    outbox.set("a", payload("1"));
-    assert_eq!(sent(&mut outbox, 0), Vec::<String>::new());
-    assert_eq!((outbox.pending(), outbox.is_released("a")), (1, false));
-    let batch = outbox.take_batch().unwrap();
-    outbox.set("a", payload("2"));
-    outbox.recorded(batch, true);
-    outbox.set("a", payload("3"));
-    assert_eq!(sent(&mut outbox, 0), ["a"]);
-    assert!(!outbox.set("a", payload("3")), "no change");
-    assert_eq!(outbox.pending(), 1);
-    outbox.acked(1, false);
-    assert_eq!(outbox.pending(), 0);
+    let mut way = Way::default();
+    way.connected(limits(9, None), &[]);
+    way.outbox.set("a", payload("1"));
+    assert_eq!(way.sent(0), Vec::<String>::new());
+    assert_eq!((way.pending(), way.outbox.is_released("a")), (1, false));
+    let batch = way.outbox.take_batch().unwrap();
+    way.outbox.set("a", payload("2"));
+    way.outbox.recorded(batch, true);
+    way.outbox.set("a", payload("3"));
+    assert_eq!(way.sent(0), ["a"]);
+    assert!(!way.outbox.set("a", payload("3")), "no change");
+    assert_eq!(way.pending(), 1);
+    way.acked(1, false);
+    assert_eq!(way.pending(), 0);
 }
 
 #[test]
 fn a_store_that_fails_holds_nothing_up() {
-    let mut outbox = Outbox::default();
-    outbox.connected(limits(9, None), &[]);
-    outbox.set("a", payload("1"));
-    let batch = outbox.take_batch().unwrap();
-    outbox.recorded(batch, false);
-    assert_eq!(sent(&mut outbox, 0), ["a"]);
-    outbox.set("b", payload("1"));
-    outbox.release_unrecorded();
-    assert_eq!(sent(&mut outbox, 1), ["b"]);
-    let again = outbox.take_batch().unwrap();
+    let mut way = Way::default();
+    way.connected(limits(9, None), &[]);
+    way.outbox.set("a", payload("1"));
+    let batch = way.outbox.take_batch().unwrap();
+    way.outbox.recorded(batch, false);
+    assert_eq!(way.sent(0), ["a"]);
+    way.outbox.set("b", payload("1"));
+    way.outbox.release_unrecorded();
+    assert_eq!(way.sent(1), ["b"]);
+    let again = way.outbox.take_batch().unwrap();
     assert_eq!(again.add, ["a".into(), "b".into()] as [Topic; 2], "tried again");
 }
 
 #[test]
 fn what_was_never_published_needs_no_clearing() {
-    let mut outbox = outbox(&[]);
-    outbox.connected(limits(9, None), &[]);
-    assert!(!outbox.set("a", None));
-    assert_eq!((outbox.len(), outbox.pending()), (0, 0));
+    let mut way = way(&[]);
+    way.connected(limits(9, None), &[]);
+    assert!(!way.outbox.set("a", None));
+    assert_eq!((way.outbox.len(), way.pending()), (0, 0));
 }
 
 #[test]
 fn a_clearing_is_forgotten_only_once_acknowledged() {
-    let mut outbox = outbox(&["a"]);
-    outbox.connected(limits(9, None), &[]);
-    sent(&mut outbox, 0);
-    outbox.acked(1, false);
-    outbox.set("a", None);
-    assert_eq!(sent(&mut outbox, 1), ["a"]);
-    outbox.disconnected(true);
-    outbox.connected(limits(9, None), &[]);
-    assert_eq!(sent(&mut outbox, 0), ["a"], "cleared again");
-    outbox.acked(1, true);
-    assert_eq!(outbox.len(), 1, "refused: not cleared");
-    outbox.disconnected(true);
-    outbox.connected(limits(9, None), &[]);
-    sent(&mut outbox, 0);
-    outbox.acked(1, false);
-    assert_eq!(outbox.len(), 0);
-    assert_eq!(outbox.take_batch().unwrap().remove, ["a".into()] as [Topic; 1]);
+    let mut way = way(&["a"]);
+    way.connected(limits(9, None), &[]);
+    way.sent(0);
+    way.acked(1, false);
+    way.outbox.set("a", None);
+    assert_eq!(way.sent(1), ["a"]);
+    way.disconnected(true);
+    way.connected(limits(9, None), &[]);
+    assert_eq!(way.sent(0), ["a"], "cleared again");
+    way.acked(1, true);
+    assert_eq!(way.outbox.len(), 1, "refused: not cleared");
+    way.disconnected(true);
+    way.connected(limits(9, None), &[]);
+    way.sent(0);
+    way.acked(1, false);
+    assert_eq!(way.outbox.len(), 0);
+    assert_eq!(
+        way.outbox.take_batch().unwrap().remove,
+        ["a".into()] as [Topic; 1]
+    );
 }
 
 #[test]
 fn an_acknowledgement_of_the_past_forgets_nothing() {
-    let mut outbox = outbox(&["a"]);
-    outbox.connected(limits(9, None), &[]);
-    sent(&mut outbox, 0);
-    outbox.set("a", None);
-    sent(&mut outbox, 1);
-    outbox.set("a", payload("2"));
-    outbox.acked(1, false);
-    outbox.acked(2, false);
-    assert_eq!(outbox.len(), 1);
-    assert_eq!(sent(&mut outbox, 2), ["a"]);
+    let mut way = way(&["a"]);
+    way.connected(limits(9, None), &[]);
+    way.sent(0);
+    way.outbox.set("a", None);
+    way.sent(1);
+    way.outbox.set("a", payload("2"));
+    way.acked(1, false);
+    way.acked(2, false);
+    assert_eq!(way.outbox.len(), 1);
+    assert_eq!(way.sent(2), ["a"]);
 }
 
 #[test]
 fn what_is_too_large_is_said_and_not_sent() {
-    let mut outbox = outbox(&["aa"]);
-    let size = packet_size("aa", &payload("1").unwrap());
-    outbox.connected(limits(9, Some(size as u32 - 1)), &[]);
-    assert!(matches!(outbox.next(), Some(Next::TooLarge { bytes, .. }) if bytes == size));
-    assert_eq!(outbox.next(), None);
-    outbox.disconnected(true);
-    outbox.connected(limits(9, Some(size as u32)), &[]);
-    assert_eq!(sent(&mut outbox, 0), ["aa"]);
+    let mut way = way(&["aa"]);
+    let size = packet_size("aa", &payload("1").unwrap(), None);
+    way.connected(limits(9, Some(size as u32 - 1)), &[]);
+    assert!(matches!(way.next(), Some(Next::TooLarge { bytes, .. }) if bytes == size));
+    assert_eq!(way.next(), None);
+    way.disconnected(true);
+    way.connected(limits(9, Some(size as u32)), &[]);
+    assert_eq!(way.sent(0), ["aa"]);
 }
 
 #[test]
 fn remembered_topics_are_kept_until_told_otherwise() {
-    let mut outbox = Outbox::default();
+    let mut way = Way::default();
     for topic in ["p/d/a", "p/d/b", "p/dd/a"] {
-        outbox.remember(topic.to_owned());
+        way.outbox.remember(topic.to_owned());
     }
-    outbox.connected(limits(9, None), &[]);
-    assert_eq!(outbox.next(), None);
-    outbox.set("p/d/a", payload("1"));
-    outbox.clear_remembered("p/d/");
-    assert_eq!(sent(&mut outbox, 0), ["p/d/a", "p/d/b"]);
-    assert_eq!(outbox.take_batch(), None, "all of them are in the list already");
+    way.connected(limits(9, None), &[]);
+    assert_eq!(way.next(), None);
+    way.outbox.set("p/d/a", payload("1"));
+    way.outbox.clear_remembered("p/d/");
+    assert_eq!(way.sent(0), ["p/d/a", "p/d/b"]);
+    assert_eq!(
+        way.outbox.take_batch(),
+        None,
+        "all of them are in the list already"
+    );
 }
 
 #[test]
 fn a_message_that_ends_connections_is_found_and_given_up() {
-    let mut outbox = outbox(&["a", "bad", "c", "d"]);
+    let mut way = way(&["a", "bad", "c", "d"]);
     let mut given_up = None;
     let mut connections = 0;
     while given_up.is_none() {
         connections += 1;
         assert!(connections < 10, "it would go on for ever");
-        outbox.connected(limits(9, None), &["a".to_owned()]);
+        way.connected(limits(9, None), &["a".to_owned()]);
         let mut pkid = 0;
         // The broker acknowledges all but the bad one, and its end takes late acknowledgements along.
         'connection: loop {
             let mut on_their_way = Vec::new();
-            while let Some(Next::Send(topic, _)) = outbox.next() {
+            while let Some(Next::Send(topic, _)) = way.next() {
                 pkid += 1;
-                outbox.sent(pkid);
+                way.flights.sent(pkid);
                 on_their_way.push((pkid, topic));
             }
             assert!(!on_their_way.is_empty(), "the bad one is still to come");
@@ -180,16 +229,16 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
                 break 'connection;
             }
             for (pkid, _) in on_their_way {
-                outbox.acked(pkid, false);
+                way.acked(pkid, false);
             }
         }
-        given_up = outbox.disconnected(true);
+        given_up = way.disconnected(true);
     }
-    assert_eq!((given_up.as_deref(), connections), (Some("bad"), 4));
-    outbox.connected(limits(9, None), &[]);
-    assert_eq!(sent(&mut outbox, 0), ["a", "c", "d"]);
-    outbox.set("bad", payload("good"));
-    assert_eq!(sent(&mut outbox, 3), ["bad"], "a change is another chance");
+    assert_eq!((given_up.as_deref(), connections), (Some("bad"), 5));
+    way.connected(limits(9, None), &[]);
+    assert_eq!(way.sent(0), ["a", "c", "d"]);
+    way.outbox.set("bad", payload("good"));
+    assert_eq!(way.sent(3), ["bad"], "a change is another chance");
 }
 
 /// What may happen.
@@ -218,7 +267,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 /// A broker with what it has retained, and the durable list.
 #[derive(Default)]
 struct World {
-    outbox: Outbox,
+    way: Way,
     retained: BTreeMap<String, Bytes>,
     list: BTreeSet<String>,
     wanted: BTreeMap<String, Bytes>,
@@ -238,11 +287,11 @@ impl World {
                     Some(payload) => self.wanted.insert(topic.clone(), payload),
                     None => self.wanted.remove(&topic),
                 };
-                self.outbox.set(&topic, payload);
+                self.way.outbox.set(&topic, payload);
             }
             Step::Connect(window) if !self.connected => {
                 self.connected = true;
-                self.outbox.connected(limits(window, None), &[]);
+                self.way.connected(limits(window, None), &[]);
             }
             Step::Disconnect if self.connected => {
                 self.connected = false;
@@ -250,31 +299,31 @@ impl World {
                 for (_, topic, payload) in std::mem::take(&mut self.on_their_way) {
                     self.retain(&topic, payload);
                 }
-                self.outbox.disconnected(false);
+                self.way.disconnected(false);
             }
             Step::Connect(_) | Step::Disconnect => {}
             Step::Broker(count) => self.take(count),
             Step::Store(works) => {
-                if let Some(batch) = self.outbox.take_batch() {
+                if let Some(batch) = self.way.outbox.take_batch() {
                     self.store_failed |= !works;
                     if works {
                         self.list
                             .retain(|topic| !batch.remove.iter().any(|gone| **gone == **topic));
                         self.list.extend(batch.add.iter().map(|topic| topic.to_string()));
                     }
-                    self.outbox.recorded(batch, works);
+                    self.way.outbox.recorded(batch, works);
                 }
             }
         }
     }
 
     fn take(&mut self, count: usize) {
-        while let Some(next) = self.outbox.next() {
+        while let Some(next) = self.way.next() {
             let Next::Send(topic, payload) = next else {
                 continue;
             };
             self.pkid = self.pkid % 1000 + 1;
-            self.outbox.sent(self.pkid);
+            self.way.flights.sent(self.pkid);
             self.on_their_way.push_back((self.pkid, topic, payload));
         }
         for _ in 0..count {
@@ -282,7 +331,7 @@ impl World {
                 return;
             };
             self.retain(&topic, payload);
-            self.outbox.acked(pkid, false);
+            self.way.acked(pkid, false);
         }
     }
 
@@ -311,9 +360,9 @@ proptest! {
             world.step(Step::Broker(3));
         }
         world.step(Step::Store(true));
-        prop_assert_eq!(world.outbox.pending(), 0);
+        prop_assert_eq!(world.way.pending(), 0);
         prop_assert_eq!(&world.retained, &world.wanted);
         prop_assert!(world.list.iter().eq(world.wanted.keys()), "{:?}", world.list);
-        prop_assert_eq!(world.outbox.len(), world.wanted.len());
+        prop_assert_eq!(world.way.outbox.len(), world.wanted.len());
     }
 }

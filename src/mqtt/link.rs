@@ -1,18 +1,18 @@
 //! The way to the broker: one connection after the other, with back-off in between.
 //!
-//! Owns when to connect, the log lines about it, and what others see of it ([`BrokerStatus`]).
+//! Owns when to connect, the log lines about it, and what is known of it ([`LinkStatus`]). What the connection
+//! is for is its owner's business.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::connection::{Client, ConnectionError, Event, Purpose, address, connect};
 use crate::config::Mqtt;
-use crate::mqtt::connection::{Client, ConnectionError, Event, address, connect};
-use crate::mqtt::payload::Message;
 
 /// With its jitter (up to as much again) a broker that is back is asked within 2 s, which leaves 3 s of the 5 s
 /// that are promised for sending everything. One client that knocks every 2 s is no burden for a broker.
@@ -32,10 +32,10 @@ const REFUSED: ExponentialBuilder = ExponentialBuilder::new()
 /// A connection that lasted this long was a good one: back-off and log begin anew.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What is known of the broker.
+/// What is known of one connection to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BrokerStatus {
-    /// Whether it has accepted us.
+pub struct LinkStatus {
+    /// Whether the broker has accepted us.
     pub connected: bool,
     /// Since when.
     pub since: Timestamp,
@@ -43,18 +43,13 @@ pub struct BrokerStatus {
     pub last_error: Option<String>,
     /// Connections that came about.
     pub connections: u64,
-    /// Topics that are kept at the broker.
-    pub topics: usize,
-    /// Messages that wait to be recorded, sent or acknowledged; without a connection, all of them. Others are
-    /// not woken for each of them, only when it becomes zero or is no longer.
-    pub pending: usize,
 }
 
 type Delays = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
 pub(super) struct Link {
     settings: Mqtt,
-    will: Message,
+    purpose: Purpose,
     connection: Option<(Client, mpsc::Receiver<Event>)>,
     connected_at: Option<Instant>,
     /// When the attempt under way, or the last one, began.
@@ -62,7 +57,7 @@ pub(super) struct Link {
     next_attempt: Instant,
     away: Delays,
     refused: Delays,
-    status: watch::Sender<BrokerStatus>,
+    status: LinkStatus,
     /// Failures that were told since the last quiet period.
     told: HashSet<String>,
     /// Whether a failure was told that no recovery has followed.
@@ -70,34 +65,34 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(settings: Mqtt, will: Message) -> (Link, watch::Receiver<BrokerStatus>) {
-        let (status, receiver) = watch::channel(BrokerStatus {
-            connected: false,
-            since: Timestamp::now(),
-            last_error: None,
-            connections: 0,
-            topics: 0,
-            pending: 0,
-        });
+    pub(super) fn new(settings: Mqtt, purpose: Purpose) -> Link {
         let now = Instant::now();
-        let link = Link {
+        Link {
             settings,
-            will,
+            purpose,
             connection: None,
             connected_at: None,
             attempted_at: now,
             next_attempt: now,
             away: AWAY.build(),
             refused: REFUSED.build(),
-            status,
+            status: LinkStatus {
+                connected: false,
+                since: Timestamp::now(),
+                last_error: None,
+                connections: 0,
+            },
             told: HashSet::new(),
             recovery_is_news: true,
-        };
-        (link, receiver)
+        }
     }
 
     pub(super) fn is_connected(&self) -> bool {
         self.connected_at.is_some()
+    }
+
+    pub(super) fn status(&self) -> &LinkStatus {
+        &self.status
     }
 
     /// The connection's sending side, once the broker has accepted us.
@@ -114,7 +109,7 @@ impl Link {
         }
         let connection = self
             .connection
-            .get_or_insert_with(|| connect(&self.settings, &self.settings.client_id, &self.will));
+            .get_or_insert_with(|| connect(&self.settings, &self.purpose));
         let event = connection.1.recv().await.unwrap_or(Event::Closed(Ok(())));
         self.note(event)
     }
@@ -125,37 +120,30 @@ impl Link {
         Some(self.note(event))
     }
 
-    /// Tells others how much is under way.
-    pub(super) fn report(&self, topics: usize, pending: usize) {
-        self.status.send_if_modified(|status| {
-            let is_news = (status.pending == 0) != (pending == 0);
-            (status.topics, status.pending) = (topics, pending);
-            is_news
-        });
-    }
-
     fn note(&mut self, event: Event) -> Event {
         match &event {
             Event::Connected(_) => self.opened(),
             Event::Closed(end) => self.closed(end.as_ref().err()),
-            Event::Sent(_) | Event::Acked { .. } => {}
+            Event::Sent(_) | Event::Acked { .. } | Event::Subscribed(_) | Event::Received(..) => {}
         }
         event
     }
 
     fn opened(&mut self) {
         self.connected_at = Some(Instant::now());
-        let broker = address(&self.settings.broker);
+        let (broker, client_id) = (
+            address(&self.settings.broker),
+            self.purpose.client_id(&self.settings),
+        );
         if std::mem::take(&mut self.recovery_is_news) {
-            tracing::info!(%broker, version = self.settings.version.as_str(), "connected to the broker");
+            let version = self.settings.version.as_str();
+            tracing::info!(%broker, client_id, version, "connected to the broker");
         } else {
-            tracing::debug!(%broker, "connected to the broker");
+            tracing::debug!(%broker, client_id, "connected to the broker");
         }
-        self.status.send_modify(|status| {
-            status.connected = true;
-            status.since = Timestamp::now();
-            status.connections += 1;
-        });
+        self.status.connected = true;
+        self.status.since = Timestamp::now();
+        self.status.connections += 1;
     }
 
     fn closed(&mut self, error: Option<&ConnectionError>) {
@@ -179,22 +167,21 @@ impl Link {
         if let Some(text) = &text {
             self.tell(text);
         }
-        self.status.send_modify(|status| {
-            if was_connected.is_some() {
-                status.since = Timestamp::now();
-            }
-            status.connected = false;
-            status.last_error = text.or(status.last_error.take());
-        });
+        if was_connected.is_some() {
+            self.status.since = Timestamp::now();
+        }
+        self.status.connected = false;
+        self.status.last_error = text.or(self.status.last_error.take());
     }
 
     fn tell(&mut self, error: &str) {
+        let client_id = self.purpose.client_id(&self.settings);
         // Bounded, should a broker find ever new words.
         if self.told.len() < 100 && self.told.insert(error.to_owned()) {
-            tracing::warn!(error, "no connection to the broker; trying again");
+            tracing::warn!(error, client_id, "no connection to the broker; trying again");
             self.recovery_is_news = true;
         } else {
-            tracing::debug!(error, "no connection to the broker; trying again");
+            tracing::debug!(error, client_id, "no connection to the broker; trying again");
         }
     }
 }

@@ -1,0 +1,313 @@
+//! Takes commands in: a connection of their own whose session the broker keeps, so that a command that comes while
+//! we are away is not lost.
+//!
+//! Each message is handed on, and acknowledged only when whoever takes it says that it is safe (on disk), in order of
+//! arrival. Acknowledgements belong to their connection: what was not acknowledged when it ends is forgotten here,
+//! and the broker gives it again. What a command means is not known here.
+
+mod intake;
+mod reply;
+mod subscriptions;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use intake::Intake;
+pub use reply::reply_destination;
+pub use subscriptions::RefusedSubscription;
+use subscriptions::{Orders, Subscriptions};
+
+use super::connection::{Ack, Event, Purpose};
+use super::link::{Link, LinkStatus};
+use super::topics::Topics;
+use crate::config::Mqtt;
+use crate::model::DeviceId;
+use crate::records::Received;
+use crate::records::store::StoreError;
+
+/// Pause before commands that could not be stored are tried again.
+const RETRY: Duration = Duration::from_secs(3);
+
+/// How long a stop waits for commands that are being stored, and how long for the goodbye.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is known of the way commands come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandsStatus {
+    /// The connection.
+    pub link: LinkStatus,
+    /// Whether the broker has answered every subscription of this connection.
+    pub subscribed: bool,
+    /// Subscriptions that it has refused: commands for them do not come.
+    pub refused: Vec<RefusedSubscription>,
+    /// Commands that are not stored yet. Others are not woken for each of them, only when it becomes zero or is no
+    /// longer.
+    pub waiting: usize,
+    /// Why they could not be stored, as long as that lasts.
+    pub failing: Option<String>,
+}
+
+type Submission = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+type Submit = Box<dyn Fn(Vec<Received>) -> Submission + Send>;
+
+/// The task that takes commands in.
+pub struct Commands {
+    topics: Topics,
+    link: Link,
+    devices: watch::Receiver<Vec<DeviceId>>,
+    /// Whether somebody may still change `devices`.
+    devices_may_change: bool,
+    subscriptions: Subscriptions,
+    intake: Intake,
+    submit: Submit,
+    /// Commands that are being stored.
+    submission: Option<Submission>,
+    retry_at: Option<Instant>,
+    status: watch::Sender<CommandsStatus>,
+    /// Why commands cannot be stored, since that was told.
+    failing: Option<String>,
+    /// Whether it was told that messages come that are no commands.
+    stray_told: bool,
+}
+
+impl std::fmt::Debug for Commands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Commands")
+            .field("link", self.link.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Commands {
+    /// Takes the commands of `devices`, and of the bridge itself, to `submit`: when its future is done with success, they
+    /// are safe and are acknowledged; with an error none of them is, and they are submitted again a few seconds later.
+    /// One submission at a time.
+    pub fn new<F, S>(
+        settings: Mqtt,
+        topics: Topics,
+        devices: watch::Receiver<Vec<DeviceId>>,
+        submit: F,
+    ) -> (Commands, watch::Receiver<CommandsStatus>)
+    where
+        F: Fn(Vec<Received>) -> S + Send + 'static,
+        S: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        let link = Link::new(settings, Purpose::Commands);
+        let (status, receiver) = watch::channel(CommandsStatus {
+            link: link.status().clone(),
+            subscribed: false,
+            refused: Vec::new(),
+            waiting: 0,
+            failing: None,
+        });
+        let commands = Commands {
+            subscriptions: Subscriptions::new(topics.clone()),
+            topics,
+            link,
+            devices,
+            devices_may_change: true,
+            intake: Intake::default(),
+            submit: Box::new(move |commands| Box::pin(submit(commands))),
+            submission: None,
+            retry_at: None,
+            status,
+            failing: None,
+            stray_told: false,
+        };
+        (commands, receiver)
+    }
+
+    /// Takes commands until `stop`. Then no more; what is stored is acknowledged, and the broker keeps the rest.
+    pub async fn run(mut self, stop: CancellationToken) {
+        self.apply_devices();
+        loop {
+            self.acknowledge_and_submit();
+            self.report();
+            tokio::select! {
+                () = stop.cancelled() => break,
+                event = self.link.next(), if self.intake.has_room() => self.on_events(event),
+                result = done(&mut self.submission) => self.on_submitted(result),
+                changed = self.devices.changed(), if self.devices_may_change => {
+                    self.devices_may_change = changed.is_ok();
+                    self.apply_devices();
+                }
+                () = until(self.retry_at) => self.retry_at = None,
+            }
+        }
+        self.leave().await;
+    }
+
+    fn apply_devices(&mut self) {
+        let devices = self.devices.borrow_and_update().clone();
+        let orders = self.subscriptions.set_devices(devices);
+        self.carry_out(orders);
+    }
+
+    /// Without a connection there is nothing to do: the next one begins with everything.
+    fn carry_out(&mut self, orders: Orders) {
+        let Some(client) = self.link.client() else { return };
+        for filter in orders.unsubscribe {
+            client.unsubscribe(&filter);
+        }
+        for filters in orders.subscribe {
+            if client.subscribe(filters.clone()) {
+                self.subscriptions.asked(filters);
+            }
+        }
+    }
+
+    fn on_events(&mut self, first: Event) {
+        let mut next = Some(first);
+        while let Some(event) = next {
+            self.on_event(event);
+            if !self.intake.has_room() {
+                break;
+            }
+            next = self.link.try_next();
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Connected(_) => {
+                let orders = self.subscriptions.connected();
+                self.carry_out(orders);
+            }
+            Event::Subscribed(answers) => self.subscriptions.answered(answers),
+            Event::Received(message, ack) => self.on_message(*message, ack),
+            Event::Closed(_) => {
+                self.subscriptions.disconnected();
+                self.intake.connection_lost();
+            }
+            // Nothing is published here.
+            Event::Sent(_) | Event::Acked { .. } => {}
+        }
+    }
+
+    fn on_message(&mut self, message: Received, ack: Option<Ack>) {
+        let command = self.topics.parse_command(&message.topic);
+        let device = command.as_ref().and_then(|command| command.device());
+        if command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device)) {
+            if !self.intake.push(message, ack) {
+                tracing::warn!("a command sent with QoS 0 is dropped: too many wait to be stored");
+            }
+            return;
+        }
+        self.intake.push_stray(ack);
+        if !std::mem::replace(&mut self.stray_told, true) {
+            let topic: String = message.topic.chars().take(200).collect();
+            tracing::warn!(
+                topic,
+                "a message that is no command for a device of this bridge is ignored; more are told at level debug"
+            );
+        } else {
+            tracing::debug!(topic = message.topic, "a message that is no command is ignored");
+        }
+        // The broker still has a subscription of an earlier configuration.
+        if let Some(device) = device {
+            let orders = self.subscriptions.leave(device.clone());
+            self.carry_out(orders);
+        }
+    }
+
+    fn acknowledge_and_submit(&mut self) {
+        if self.submission.is_some() {
+            return;
+        }
+        let strays = self.intake.take_strays();
+        self.acknowledge(strays);
+        if self.retry_at.is_none()
+            && let Some(commands) = self.intake.submit()
+        {
+            self.submission = Some((self.submit)(commands));
+        }
+    }
+
+    fn acknowledge(&self, acks: Vec<Ack>) {
+        let Some(client) = self.link.client() else { return };
+        for ack in acks {
+            // Refused only by a connection that is ending.
+            client.ack(ack);
+        }
+    }
+
+    fn on_submitted(&mut self, result: Result<(), StoreError>) {
+        self.submission = None;
+        match result {
+            Ok(()) => {
+                let acks = self.intake.stored();
+                self.acknowledge(acks);
+                if self.failing.take().is_some() {
+                    tracing::info!("commands can be stored again");
+                }
+            }
+            Err(error) => {
+                self.intake.not_stored();
+                self.retry_at = Some(Instant::now() + RETRY);
+                let reason = error.to_string();
+                if self.failing.is_none() {
+                    tracing::error!(reason, "commands cannot be stored; they wait at the broker");
+                }
+                self.failing = Some(reason);
+            }
+        }
+    }
+
+    fn report(&self) {
+        let waiting = self.intake.len();
+        self.status.send_if_modified(|status| {
+            let is_news = status.link != *self.link.status()
+                || status.subscribed != self.subscriptions.is_settled()
+                || status.refused != self.subscriptions.refused()
+                || status.failing != self.failing
+                || (status.waiting == 0) != (waiting == 0);
+            if is_news {
+                *status = CommandsStatus {
+                    link: self.link.status().clone(),
+                    subscribed: self.subscriptions.is_settled(),
+                    refused: self.subscriptions.refused().to_vec(),
+                    waiting,
+                    failing: self.failing.clone(),
+                };
+            }
+            status.waiting = waiting;
+            is_news
+        });
+    }
+
+    /// What is stored is acknowledged; then goodbye.
+    async fn leave(mut self) {
+        if let Ok(result) = timeout(STOP_PATIENCE, done(&mut self.submission)).await {
+            self.on_submitted(result);
+        }
+        if !self.link.client().is_some_and(|client| client.disconnect()) {
+            return;
+        }
+        let goodbye = async { while !matches!(self.link.next().await, Event::Closed(_)) {} };
+        if timeout(STOP_PATIENCE, goodbye).await.is_err() {
+            tracing::warn!(
+                "the connection for commands did not end in time; the broker keeps what it has for us"
+            );
+        }
+    }
+}
+
+/// The end of what is being submitted; never, for nothing.
+async fn done(submission: &mut Option<Submission>) -> Result<(), StoreError> {
+    match submission {
+        Some(submission) => submission.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// That moment; never, for none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

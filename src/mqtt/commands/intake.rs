@@ -1,0 +1,112 @@
+//! Messages between their arrival and their acknowledgement, in order of arrival. Pure data.
+
+use std::collections::VecDeque;
+
+use crate::mqtt::connection::Ack;
+use crate::records::Received;
+
+/// Messages at most; then no more are read from the network. A broker of MQTT 5 sends far fewer, one of 3.1.1 as
+/// many as it is configured to.
+const MAX_WAITING: usize = 256;
+
+/// Messages at most when one with QoS 0 is taken. There is no limit to how many of them come.
+const MAX_WAITING_QOS_0: usize = MAX_WAITING / 2;
+
+/// Commands that are submitted at once, and bytes of them: well below what an inbox takes in all.
+const MAX_SUBMITTED: usize = 64;
+const MAX_SUBMITTED_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+struct Message {
+    /// `None` for what is only to be acknowledged.
+    command: Option<Received>,
+    ack: Option<Ack>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    waiting: VecDeque<Message>,
+    /// So many of the first are being stored.
+    submitted: usize,
+}
+
+impl Intake {
+    /// Whether more may come.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting.len() < MAX_WAITING
+    }
+
+    /// Messages that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Takes a command; `false` when it had to be dropped, which happens with QoS 0 only.
+    pub(super) fn push(&mut self, command: Received, ack: Option<Ack>) -> bool {
+        let has_room = ack.is_some() || self.waiting.len() < MAX_WAITING_QOS_0;
+        if has_room {
+            let command = Some(command);
+            self.waiting.push_back(Message { command, ack });
+        }
+        has_room
+    }
+
+    /// Takes a message that is no command. It has its place in the order of acknowledgements.
+    pub(super) fn push_stray(&mut self, ack: Option<Ack>) {
+        if ack.is_some() {
+            self.waiting.push_back(Message { command: None, ack });
+        }
+    }
+
+    /// The acknowledgements that wait for no command.
+    pub(super) fn take_strays(&mut self) -> Vec<Ack> {
+        let is_stray = |message: &mut Message| message.command.is_none();
+        let mut acks = Vec::new();
+        while self.submitted == 0
+            && let Some(message) = self.waiting.pop_front_if(is_stray)
+        {
+            acks.extend(message.ack);
+        }
+        acks
+    }
+
+    /// The commands to store next, the oldest; none while there is nothing, or others are being stored.
+    pub(super) fn submit(&mut self) -> Option<Vec<Received>> {
+        if self.submitted > 0 {
+            return None;
+        }
+        let mut commands = Vec::new();
+        let mut bytes = 0;
+        for message in self.waiting.iter().take(MAX_SUBMITTED) {
+            let size = message
+                .command
+                .as_ref()
+                .map_or(0, |command| command.payload.len());
+            if !commands.is_empty() && bytes + size > MAX_SUBMITTED_BYTES {
+                break;
+            }
+            bytes += size;
+            commands.extend(message.command.clone());
+            self.submitted += 1;
+        }
+        (!commands.is_empty()).then_some(commands)
+    }
+
+    /// What was submitted is stored: gives what acknowledges it.
+    pub(super) fn stored(&mut self) -> Vec<Ack> {
+        let stored = self.waiting.drain(..std::mem::take(&mut self.submitted));
+        stored.filter_map(|message| message.ack).collect()
+    }
+
+    /// What was submitted is not stored: it waits on.
+    pub(super) fn not_stored(&mut self) {
+        self.submitted = 0;
+    }
+
+    /// The connection is gone, and with it every acknowledgement. The broker gives the messages again, and
+    /// whatever comes of those that were submitted, there is nothing left to acknowledge.
+    pub(super) fn connection_lost(&mut self) {
+        self.waiting.clear();
+        self.submitted = 0;
+    }
+}

@@ -1,0 +1,123 @@
+//! The sending side of a connection: nothing here waits, all of it is handed to the event loop.
+
+use bytes::Bytes;
+use rumqttc::v5::mqttbytes as mqtt5;
+
+/// The sending side of a connection. Dropping it and the events closes the connection without a goodbye,
+/// so that the broker publishes the last will.
+///
+/// Every method gives `false` when the connection is ending, or when more is on its way than there is room for.
+#[derive(Debug)]
+pub struct Client(pub(super) Inner);
+
+#[derive(Debug)]
+pub(super) enum Inner {
+    V5(rumqttc::v5::AsyncClient),
+    V311(rumqttc::AsyncClient),
+}
+
+/// What acknowledges a message that came in. Good for its connection only: in another one the same packet id
+/// is another message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    pub(super) pkid: u16,
+    /// Never asked for, but answered as it must be: QoS 2.
+    pub(super) is_exactly_once: bool,
+}
+
+impl Client {
+    /// Hands over a QoS 1 message that the broker is to retain. At most [`super::MAX_WINDOW`] may be on their way.
+    pub fn publish_state(&self, topic: &str, payload: Bytes) -> bool {
+        self.publish(topic, payload, true, None)
+    }
+
+    /// Hands over a QoS 1 message that the broker is not to retain; `correlation` goes with MQTT 5 only.
+    pub fn publish_record(&self, topic: &str, payload: Bytes, correlation: Option<Bytes>) -> bool {
+        self.publish(topic, payload, false, correlation)
+    }
+
+    fn publish(&self, topic: &str, payload: Bytes, retain: bool, correlation: Option<Bytes>) -> bool {
+        match &self.0 {
+            Inner::V5(client) => {
+                let qos = mqtt5::QoS::AtLeastOnce;
+                match correlation {
+                    None => client.try_publish(topic, qos, retain, payload),
+                    Some(_) => {
+                        let properties = mqtt5::v5::PublishProperties {
+                            correlation_data: correlation,
+                            ..mqtt5::v5::PublishProperties::default()
+                        };
+                        client.try_publish_with_properties(topic, qos, retain, payload, properties)
+                    }
+                }
+                .is_ok()
+            }
+            Inner::V311(client) => client
+                .try_publish(topic, rumqttc::QoS::AtLeastOnce, retain, payload)
+                .is_ok(),
+        }
+    }
+
+    /// Subscribes to `filters` in one packet, with QoS 1. With MQTT 5 the retain flag of a message comes through as it
+    /// was published, and stored copies do not come at all; with 3.1.1 they do, and only they have the flag.
+    pub fn subscribe(&self, filters: Vec<String>) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client
+                .try_subscribe_many(filters.into_iter().map(|path| mqtt5::v5::Filter {
+                    path,
+                    qos: mqtt5::QoS::AtLeastOnce,
+                    preserve_retain: true,
+                    retain_forward_rule: mqtt5::v5::RetainForwardRule::Never,
+                    ..mqtt5::v5::Filter::default()
+                }))
+                .is_ok(),
+            Inner::V311(client) => client
+                .try_subscribe_many(filters.into_iter().map(|path| rumqttc::SubscribeFilter {
+                    path,
+                    qos: rumqttc::QoS::AtLeastOnce,
+                }))
+                .is_ok(),
+        }
+    }
+
+    /// Ends a subscription. Nobody is told whether there was one.
+    pub fn unsubscribe(&self, filter: &str) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client.try_unsubscribe(filter).is_ok(),
+            Inner::V311(client) => client.try_unsubscribe(filter).is_ok(),
+        }
+    }
+
+    /// Acknowledges a message that came in by this very connection, in order of arrival.
+    pub fn ack(&self, ack: Ack) -> bool {
+        match &self.0 {
+            Inner::V5(client) => {
+                let qos = match ack.is_exactly_once {
+                    true => mqtt5::QoS::ExactlyOnce,
+                    false => mqtt5::QoS::AtLeastOnce,
+                };
+                let mut publish = rumqttc::v5::mqttbytes::v5::Publish::new("", qos, Bytes::new(), None);
+                publish.pkid = ack.pkid;
+                client.try_ack(&publish).is_ok()
+            }
+            Inner::V311(client) => {
+                let qos = match ack.is_exactly_once {
+                    true => rumqttc::QoS::ExactlyOnce,
+                    false => rumqttc::QoS::AtLeastOnce,
+                };
+                let mut publish = rumqttc::Publish::new("", qos, Bytes::new());
+                publish.pkid = ack.pkid;
+                client.try_ack(&publish).is_ok()
+            }
+        }
+    }
+
+    /// Says goodbye (DISCONNECT) after what was handed over before: the last will is not published, and a
+    /// session that the broker keeps is kept.
+    pub fn disconnect(&self) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client.try_disconnect().is_ok(),
+            Inner::V311(client) => client.try_disconnect().is_ok(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The publisher's side towards the broker: what goes out, and what is made of the answers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::flights::{Cargo, Flight};
+use super::records::Answered;
+use super::rejected::{PUBLISH_REMEDY, Rejected};
+use super::{Phase, Publisher, outbox, records};
+use crate::mqtt::connection::{ConnectionError, Event, Limits, Refusal};
+use crate::records::dead_letter;
+
+/// Refusals of single messages that are told at level error during one connection.
+const REFUSALS_TOLD: usize = 5;
+
+/// Pause when the broker has no room for a record.
+const QUOTA_PAUSE: Duration = Duration::from_secs(5);
+
+impl Publisher {
+    /// That event, and all that are there already.
+    pub(super) fn on_events(&mut self, first: Event) {
+        let mut next = Some(first);
+        while let Some(event) = next {
+            self.on_event(event);
+            next = self.link.try_next();
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Connected(limits) => self.on_connected(limits),
+            Event::Sent(pkid) => self.flights.sent(pkid),
+            Event::Acked { pkid, refused } => {
+                if let Some(flight) = self.flights.acked(pkid) {
+                    self.on_answer(flight, refused);
+                }
+            }
+            // Nothing is subscribed here.
+            Event::Subscribed(_) | Event::Received(..) => {}
+            Event::Closed(end) => self.on_closed(end.err()),
+        }
+    }
+
+    fn on_connected(&mut self, limits: Limits) {
+        self.refusals = 0;
+        self.records_pause = None;
+        self.is_state_out = false;
+        let mut first = vec![self.payloads.bridge_online().topic];
+        let info = self.payloads.bridge_info(&self.info);
+        first.extend(info.into_iter().map(|message| message.topic));
+        self.flights.connected(limits);
+        self.outbox.connected(&self.flights, &first);
+    }
+
+    fn on_answer(&mut self, flight: Flight, refused: Option<Refusal>) {
+        match flight.cargo {
+            Cargo::State(topic) => {
+                self.outbox.acked(&topic, flight.version, refused.is_some());
+                if let Some(Refusal { reason, .. }) = refused {
+                    let what = format!("the broker refused the message at {topic:?}: {reason}");
+                    self.tell_refusal(&what, PUBLISH_REMEDY);
+                }
+            }
+            Cargo::Record(number) => match self.records.answered(number, refused) {
+                Answered::Taken => self.journal.sent(number),
+                Answered::Later => self.records_pause = Some(Instant::now() + QUOTA_PAUSE),
+                Answered::Rejected(rejected) => self.reject(rejected),
+            },
+        }
+    }
+
+    fn on_closed(&mut self, error: Option<ConnectionError>) {
+        let ended = error.as_ref().is_some_and(ConnectionError::is_by_peer);
+        let blamed = self.flights.disconnected(ended);
+        self.outbox.disconnected();
+        self.records.disconnected();
+        let (Some(flight), Some(error)) = (blamed, error) else {
+            return;
+        };
+        match flight.cargo {
+            Cargo::State(topic) => {
+                if self.outbox.blame(&topic, flight.version) {
+                    self.flights.acquit_all();
+                    tracing::error!(
+                        %topic, %error,
+                        "not sent again before it changes: the broker ended each connection on which it was sent; \
+                         check its limits and our rights there"
+                    );
+                }
+            }
+            Cargo::Record(number) => {
+                if let Some(rejected) = self.records.blame(number) {
+                    self.flights.acquit_all();
+                    self.reject(rejected);
+                }
+            }
+        }
+    }
+
+    /// A record leaves without having been delivered, and a dead letter tells of it.
+    fn reject(&mut self, rejected: Rejected) {
+        let error = rejected.error();
+        match rejected.dead_letter(Timestamp::now()) {
+            Some(letter) => {
+                self.tell_refusal(&error.message, &error.remedy);
+                self.journal.append(dead_letter::record(&letter, &self.bridge));
+            }
+            None => {
+                let what = format!("a dead letter stays in the archive only: {}", error.message);
+                self.tell_refusal(&what, &error.remedy);
+            }
+        }
+        self.journal.sent(rejected.number);
+    }
+
+    fn tell_refusal(&mut self, what: &str, remedy: &str) {
+        self.refusals += 1;
+        if self.refusals > REFUSALS_TOLD {
+            tracing::debug!(remedy, "{what}");
+            return;
+        }
+        let note = if self.refusals == REFUSALS_TOLD {
+            "; more are told at level debug"
+        } else {
+            ""
+        };
+        tracing::error!(remedy, "{what}{note}");
+    }
+
+    /// Hands over what there is room for. A new connection begins with all of the state; records follow.
+    pub(super) fn fill_window(&mut self) {
+        // A record that goes with few others or alone would wait for ever among state that keeps coming.
+        let is_its_turn = self.is_record_time() && self.records.is_next_delicate(&self.flights);
+        if !is_its_turn {
+            self.send_state();
+            self.is_state_out |= self.outbox.is_drained();
+        }
+        if self.is_record_time() && (is_its_turn || self.outbox.is_drained()) {
+            self.send_records();
+        }
+    }
+
+    fn is_record_time(&self) -> bool {
+        let is_before_goodbye = matches!(self.phase, Phase::Running | Phase::Flushing);
+        self.is_state_out && self.records_pause.is_none() && is_before_goodbye
+    }
+
+    fn send_state(&mut self) {
+        let Some(client) = self.link.client() else { return };
+        while let Some(next) = self.outbox.next(&mut self.flights) {
+            match next {
+                outbox::Next::Send(topic, payload) => {
+                    // Refused only by a connection that is ending: its last event resets the outbox.
+                    if !client.publish_state(&topic, payload) {
+                        break;
+                    }
+                }
+                outbox::Next::TooLarge { topic, bytes, limit } => {
+                    if self.too_large.insert(topic.to_string()) {
+                        tracing::warn!(
+                            %topic, bytes, limit,
+                            "not sent: larger than the packets that the broker takes; raise its limit"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn send_records(&mut self) {
+        while let Some(next) = self.records.next(&mut self.flights) {
+            match next {
+                records::Next::Send {
+                    topic,
+                    payload,
+                    correlation,
+                } => {
+                    let client = self.link.client();
+                    // As above.
+                    if !client.is_some_and(|client| client.publish_record(&topic, payload, correlation)) {
+                        break;
+                    }
+                }
+                records::Next::Rejected(rejected) => self.reject(rejected),
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What is on its way to the broker, of state and records alike: one window for both. Pure data.
+//!
+//! Also finds out which message the broker ends connections for. Some brokers answer what they do not take
+//! (too large, no right) in no other way, and with MQTT 3.1.1 there is none.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use crate::mqtt::connection::{Limits, MAX_WINDOW};
+
+/// A message.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Cargo {
+    /// What is to be retained at a topic.
+    State(Arc<str>),
+    /// The record of that number.
+    Record(u64),
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Flight {
+    pub(super) cargo: Cargo,
+    /// Of state: which content it was.
+    pub(super) version: u64,
+    is_suspect: bool,
+}
+
+/// How many messages may be on their way together with one that may have cost a connection. It was lost once:
+/// that may have been anybody's fault. Twice: a few, so that those without fault come through. Then alone.
+const TOGETHER: [usize; 3] = [MAX_WINDOW as usize, 16, 1];
+
+/// Connections that one message may cost, sent alone, before it is given up.
+pub(super) const MAX_FATAL: u8 = 2;
+
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    limits: Option<Limits>,
+    /// Handed over, packet id not known yet; in order.
+    handed: VecDeque<Flight>,
+    in_flight: HashMap<u16, Flight>,
+    /// Unacknowledged when the last connection was lost.
+    suspects: HashSet<Cargo>,
+    /// Suspects on their way now.
+    suspects_under_way: usize,
+    /// How careful we are: an index of [`TOGETHER`].
+    care: usize,
+}
+
+impl Flights {
+    /// A new connection.
+    pub(super) fn connected(&mut self, limits: Limits) {
+        self.limits = Some(limits);
+    }
+
+    /// What the broker takes; `None` without a connection.
+    pub(super) fn limits(&self) -> Option<Limits> {
+        self.limits
+    }
+
+    /// Messages on their way.
+    pub(super) fn len(&self) -> usize {
+        self.handed.len() + self.in_flight.len()
+    }
+
+    /// Whether this message was unacknowledged when the last connection was lost. Whoever can send another one
+    /// first does, so that a message for which the broker ends the connection does not keep others from it.
+    pub(super) fn is_suspect(&self, cargo: &Cargo) -> bool {
+        self.suspects.contains(cargo)
+    }
+
+    /// Whether this message goes with few others, or alone.
+    pub(super) fn is_delicate(&self, cargo: &Cargo) -> bool {
+        self.care > 0 && self.is_suspect(cargo)
+    }
+
+    /// Whether there is room for this message now.
+    pub(super) fn may_send(&self, cargo: &Cargo) -> bool {
+        let Some(limits) = self.limits else { return false };
+        let window = usize::from(limits.receive_maximum.min(MAX_WINDOW));
+        let is_suspect = self.suspects_under_way > 0 || self.is_suspect(cargo);
+        let room = if is_suspect {
+            window.min(TOGETHER[self.care])
+        } else {
+            window
+        };
+        self.len() < room
+    }
+
+    /// A message was handed over.
+    pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64) {
+        let is_suspect = self.suspects.contains(&cargo);
+        self.suspects_under_way += usize::from(is_suspect);
+        self.handed.push_back(Flight {
+            cargo,
+            version,
+            is_suspect,
+        });
+    }
+
+    /// The oldest message without a packet id has got this one.
+    pub(super) fn sent(&mut self, pkid: u16) {
+        if let Some(flight) = self.handed.pop_front() {
+            self.in_flight.insert(pkid, flight);
+        }
+    }
+
+    /// The broker has answered: gives what that packet id was.
+    pub(super) fn acked(&mut self, pkid: u16) -> Option<Flight> {
+        let flight = self.in_flight.remove(&pkid)?;
+        self.suspects_under_way -= usize::from(flight.is_suspect);
+        self.suspects.remove(&flight.cargo);
+        Some(flight)
+    }
+
+    /// The connection is gone, and with it what was on its way. `ended` says that the broker or the network
+    /// ended it, not our patience. Gives the message that must have been the reason: a suspect that was sent alone.
+    pub(super) fn disconnected(&mut self, ended: bool) -> Option<Flight> {
+        self.limits = None;
+        let under_way = self.in_flight.drain().map(|(_, flight)| flight);
+        let mut lost: Vec<Flight> = under_way.chain(self.handed.drain(..)).collect();
+        let again = std::mem::take(&mut self.suspects_under_way) > 0 && ended;
+        let were_alone = TOGETHER[self.care] == 1;
+        self.care = if again {
+            (self.care + 1).min(TOGETHER.len() - 1)
+        } else {
+            0
+        };
+        self.suspects = lost.iter().map(|flight| flight.cargo.clone()).collect();
+        lost.pop_if(|_| again && were_alone)
+    }
+
+    /// The reason was found: nobody else is suspected.
+    pub(super) fn acquit_all(&mut self) {
+        self.suspects.clear();
+        self.care = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn connected(flights: &mut Flights, receive_maximum: u16) {
+        flights.connected(Limits {
+            receive_maximum,
+            maximum_packet_size: None,
+            keep_alive: Duration::from_secs(5),
+        });
+    }
+
+    fn record(number: u64) -> Cargo {
+        Cargo::Record(number)
+    }
+
+    /// Sends as many of `numbers` as there is room for; their packet ids are their numbers.
+    fn send(flights: &mut Flights, numbers: impl IntoIterator<Item = u64>) -> Vec<u64> {
+        let mut sent = Vec::new();
+        for number in numbers {
+            if !flights.may_send(&record(number)) {
+                break;
+            }
+            flights.hand_over(record(number), 0);
+            flights.sent(number as u16);
+            sent.push(number);
+        }
+        sent
+    }
+
+    #[test]
+    fn the_window_is_never_above_the_brokers_or_ours() {
+        let mut flights = Flights::default();
+        assert!(!flights.may_send(&record(1)), "no connection");
+        connected(&mut flights, 2);
+        assert_eq!(send(&mut flights, 1..9), [1, 2]);
+        assert_eq!(flights.acked(1).map(|flight| flight.cargo), Some(record(1)));
+        assert_eq!(flights.acked(1), None);
+        assert_eq!(send(&mut flights, 3..9), [3]);
+        flights.disconnected(true);
+        connected(&mut flights, u16::MAX);
+        assert_eq!(send(&mut flights, 4..9999).len(), usize::from(MAX_WINDOW));
+    }
+
+    #[test]
+    fn one_lost_connection_makes_nobody_wait() {
+        let mut flights = Flights::default();
+        connected(&mut flights, 100);
+        send(&mut flights, 1..=100);
+        assert_eq!(flights.disconnected(true), None);
+        connected(&mut flights, 100);
+        assert_eq!(send(&mut flights, 1..=100).len(), 100);
+    }
+
+    #[test]
+    fn the_more_often_the_same_are_lost_the_fewer_go_together() {
+        let mut flights = Flights::default();
+        for (connection, together) in [100, 100, 16, 1, 1].into_iter().enumerate() {
+            connected(&mut flights, 100);
+            let sent = send(&mut flights, 1..=100);
+            assert_eq!(sent.len(), together, "connection {connection}");
+            let blamed = flights.disconnected(true).map(|flight| flight.cargo);
+            assert_eq!(
+                blamed,
+                (together == 1).then(|| record(1)),
+                "connection {connection}"
+            );
+        }
+        flights.acquit_all();
+        connected(&mut flights, 100);
+        assert_eq!(send(&mut flights, 2..=101).len(), 100);
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_no_longer_suspected() {
+        let mut flights = Flights::default();
+        for _ in 0..2 {
+            connected(&mut flights, 100);
+            send(&mut flights, 1..=3);
+            flights.disconnected(true);
+        }
+        connected(&mut flights, 100);
+        assert_eq!(send(&mut flights, 1..=3), [1, 2, 3]);
+        (1..=3).for_each(|pkid| assert!(flights.acked(pkid).is_some()));
+        assert_eq!(send(&mut flights, 4..=99).len(), 96, "none of these is suspected");
+        assert_eq!(flights.disconnected(true), None);
+        connected(&mut flights, 100);
+        assert_eq!(send(&mut flights, 4..=99).len(), 96, "begun anew");
+    }
+
+    #[test]
+    fn our_own_patience_is_nobodys_fault() {
+        let mut flights = Flights::default();
+        for _ in 0..9 {
+            connected(&mut flights, 100);
+            assert_eq!(send(&mut flights, 1..=3).len(), 3);
+            assert_eq!(flights.disconnected(false), None);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Records on their way from the store to the broker, in order. Pure data: no task, no clock, no I/O.
+//!
+//! Owns a few of the oldest records. One leaves when the broker has acknowledged it, or for good when the broker
+//! does not take it; with a new connection all others go out again, from the oldest.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::flights::{Cargo, Flights, MAX_FATAL};
+use super::packet_size;
+use super::rejected::{Reason, Rejected};
+use crate::mqtt::connection::Refusal;
+use crate::mqtt::topics::{Topics, is_publishable};
+use crate::records::Record;
+
+/// Records in memory at most: half of it at least is on its way while more are read.
+const MAX_RECORDS: usize = 512;
+
+/// Bytes of their payloads; one record may pass it.
+const MAX_BYTES: usize = 1024 * 1024;
+
+#[derive(Debug)]
+struct Entry {
+    record: Record,
+    topic: String,
+    /// How often it was handed over.
+    attempts: u32,
+    /// Connections that the broker ended while this record alone was unacknowledged.
+    fatal: u8,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Hand this over.
+    Send {
+        topic: String,
+        payload: Bytes,
+        correlation: Option<Bytes>,
+    },
+    /// No broker, or not this one, would take it: it has left the queue.
+    Rejected(Rejected),
+}
+
+/// What became of a record that the broker has answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// Delivered: it may leave the store.
+    Taken,
+    /// Not taken for now: it waits to be sent again.
+    Later,
+    /// It has left the queue.
+    Rejected(Rejected),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RecordQueue {
+    waiting: BTreeMap<u64, Entry>,
+    under_way: BTreeMap<u64, Entry>,
+    bytes: usize,
+    /// Number of the newest record that was taken in.
+    newest: u64,
+}
+
+impl RecordQueue {
+    /// Number of the newest record that was taken in: the next ones come after it.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// How many records and bytes more are wanted; `None` while there is enough to send.
+    pub(super) fn room(&self) -> Option<(usize, usize)> {
+        let is_half_empty = self.len() <= MAX_RECORDS / 2 && self.bytes <= MAX_BYTES / 2;
+        is_half_empty.then(|| (MAX_RECORDS - self.len(), MAX_BYTES - self.bytes))
+    }
+
+    /// Takes records in, with their numbers, oldest first.
+    pub(super) fn take_in(&mut self, records: Vec<(u64, Record)>, topics: &Topics) {
+        for (number, record) in records {
+            self.newest = self.newest.max(number);
+            self.bytes += record.payload.len();
+            let entry = Entry {
+                topic: topics.record(&record.destination),
+                record,
+                attempts: 0,
+                fatal: 0,
+            };
+            self.waiting.insert(number, entry);
+        }
+    }
+
+    /// There are no records up to that number that were not taken in.
+    pub(super) fn skip_to(&mut self, number: u64) {
+        self.newest = self.newest.max(number);
+    }
+
+    /// Records in memory.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.under_way.len()
+    }
+
+    /// Whether the next record goes with few others, or alone.
+    pub(super) fn is_next_delicate(&self, flights: &Flights) -> bool {
+        let next = self.waiting.first_key_value();
+        next.is_some_and(|(number, _)| flights.is_delicate(&Cargo::Record(*number)))
+    }
+
+    /// The next record that there is room for.
+    pub(super) fn next(&mut self, flights: &mut Flights) -> Option<Next> {
+        let limits = flights.limits()?;
+        let first = self.waiting.first_entry()?;
+        let number = *first.key();
+        let cargo = Cargo::Record(number);
+        if !flights.may_send(&cargo) {
+            return None;
+        }
+        let mut entry = first.remove();
+        let Record {
+            payload, correlation, ..
+        } = &entry.record;
+        let bytes = packet_size(&entry.topic, payload, correlation.as_ref());
+        let limit = limits.maximum_packet_size.filter(|limit| bytes > *limit as usize);
+        if !is_publishable(&entry.topic) {
+            return Some(Next::Rejected(self.reject(number, entry, Reason::NoTopic)));
+        }
+        if let Some(limit) = limit {
+            let reason = Reason::TooLarge { bytes, limit };
+            return Some(Next::Rejected(self.reject(number, entry, reason)));
+        }
+        entry.attempts += 1;
+        let next = Next::Send {
+            topic: entry.topic.clone(),
+            payload: payload.clone(),
+            correlation: correlation.clone(),
+        };
+        self.under_way.insert(number, entry);
+        flights.hand_over(cargo, 0);
+        Some(next)
+    }
+
+    /// The broker has answered.
+    pub(super) fn answered(&mut self, number: u64, refused: Option<Refusal>) -> Answered {
+        let Some(entry) = self.under_way.remove(&number) else {
+            return Answered::Taken;
+        };
+        match refused {
+            None => {
+                self.bytes -= entry.record.payload.len();
+                Answered::Taken
+            }
+            Some(refusal) if refusal.is_for_now => {
+                self.waiting.insert(number, entry);
+                Answered::Later
+            }
+            Some(refusal) => Answered::Rejected(self.reject(number, entry, Reason::Refused(refusal.reason))),
+        }
+    }
+
+    /// The connection is gone: what was on its way waits again.
+    pub(super) fn disconnected(&mut self) {
+        self.waiting.append(&mut self.under_way);
+    }
+
+    /// A record has cost a connection, sent alone. Gives it when it was one too many.
+    pub(super) fn blame(&mut self, number: u64) -> Option<Rejected> {
+        let entry = self.waiting.get_mut(&number)?;
+        entry.fatal += 1;
+        if entry.fatal < MAX_FATAL {
+            return None;
+        }
+        let entry = self.waiting.remove(&number)?;
+        Some(self.reject(number, entry, Reason::EndsConnections))
+    }
+
+    fn reject(&mut self, number: u64, entry: Entry, reason: Reason) -> Rejected {
+        self.bytes -= entry.record.payload.len();
+        Rejected {
+            number,
+            record: entry.record,
+            topic: entry.topic,
+            attempts: entry.attempts,
+            reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

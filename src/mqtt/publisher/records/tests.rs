@@ -1,0 +1,291 @@
+//! The queue of records against a broker that fails at any moment.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::model::DeviceId;
+use crate::mqtt::connection::Limits;
+use crate::records::Destination;
+
+fn topics() -> Topics {
+    Topics::new("lantime", DeviceId::new("b1").unwrap())
+}
+
+fn limits(receive_maximum: u16, maximum_packet_size: Option<u32>) -> Limits {
+    Limits {
+        receive_maximum,
+        maximum_packet_size,
+        keep_alive: Duration::from_secs(5),
+    }
+}
+
+fn record(number: u64) -> (u64, Record) {
+    let record = Record {
+        id: Uuid::from_u128(number.into()),
+        destination: Destination::Events(DeviceId::new("m1").unwrap()),
+        payload: Bytes::from(number.to_string()),
+        correlation: None,
+    };
+    (number, record)
+}
+
+fn reply(number: u64, topic: &str) -> (u64, Record) {
+    let destination = Destination::Reply(topic.to_owned());
+    (
+        number,
+        Record {
+            destination,
+            ..record(number).1
+        },
+    )
+}
+
+/// A queue, what is on its way from it, and what the broker has got.
+#[derive(Default)]
+struct Way {
+    queue: RecordQueue,
+    flights: Flights,
+    pkid: u16,
+    on_their_way: VecDeque<(u16, u64)>,
+    got: Vec<u64>,
+}
+
+impl Way {
+    fn of(records: Vec<(u64, Record)>) -> Way {
+        let mut way = Way::default();
+        way.queue.take_in(records, &topics());
+        way
+    }
+
+    fn connect(&mut self, limits: Limits) {
+        self.flights.connected(limits);
+    }
+
+    /// Sends what there is room for; gives the numbers, and what is rejected.
+    fn send(&mut self) -> (Vec<u64>, Vec<Rejected>) {
+        let (mut sent, mut rejected) = (Vec::new(), Vec::new());
+        while let Some(next) = self.queue.next(&mut self.flights) {
+            match next {
+                Next::Rejected(record) => rejected.push(record),
+                Next::Send { payload, .. } => {
+                    let number = std::str::from_utf8(&payload).unwrap().parse().unwrap();
+                    self.pkid = self.pkid % 5000 + 1;
+                    self.flights.sent(self.pkid);
+                    self.on_their_way.push_back((self.pkid, number));
+                    sent.push(number);
+                }
+            }
+        }
+        (sent, rejected)
+    }
+
+    fn answer(&mut self, refused: Option<Refusal>) -> Answered {
+        let (pkid, number) = self.on_their_way.pop_front().unwrap();
+        self.got.push(number);
+        let flight = self.flights.acked(pkid).unwrap();
+        assert_eq!(flight.cargo, Cargo::Record(number));
+        self.queue.answered(number, refused)
+    }
+
+    fn disconnect(&mut self, ended: bool) -> Option<Rejected> {
+        self.on_their_way.clear();
+        let blamed = self.flights.disconnected(ended);
+        self.queue.disconnected();
+        let Cargo::Record(number) = blamed?.cargo else {
+            panic!("no state here");
+        };
+        let rejected = self.queue.blame(number);
+        if rejected.is_some() {
+            self.flights.acquit_all();
+        }
+        rejected
+    }
+}
+
+#[test]
+fn after_a_lost_connection_all_that_was_not_acknowledged_goes_out_again_in_order() {
+    let mut way = Way::of((1..=5).map(record).collect());
+    way.connect(limits(4, None));
+    assert_eq!(way.send().0, [1, 2, 3, 4]);
+    assert_eq!(way.answer(None), Answered::Taken);
+    assert_eq!(way.send().0, [5]);
+    way.disconnect(true);
+    way.connect(limits(4, None));
+    assert_eq!(way.send().0, [2, 3, 4, 5]);
+}
+
+#[test]
+fn what_the_broker_has_no_room_for_is_sent_again() {
+    let mut way = Way::of((1..=2).map(record).collect());
+    way.connect(limits(9, None));
+    way.send();
+    let quota = Refusal {
+        reason: "quota exceeded".to_owned(),
+        is_for_now: true,
+    };
+    assert_eq!(way.answer(Some(quota)), Answered::Later);
+    assert_eq!(way.answer(None), Answered::Taken);
+    assert_eq!(way.send().0, [1]);
+}
+
+#[test]
+fn what_the_broker_refuses_or_could_not_take_leaves_the_queue() {
+    let long = "x".repeat(300);
+    let mut way = Way::of(vec![reply(1, "a/#"), reply(2, &long), record(3), record(4)]);
+    way.connect(limits(9, Some(100)));
+    let (sent, rejected) = way.send();
+    assert_eq!(sent, [3, 4]);
+    let reasons: Vec<_> = rejected
+        .iter()
+        .map(|rejected| (rejected.number, &rejected.reason))
+        .collect();
+    assert!(
+        matches!(
+            reasons[..],
+            [(1, Reason::NoTopic), (2, Reason::TooLarge { limit: 100, .. })]
+        ),
+        "{reasons:?}"
+    );
+    let refusal = Refusal {
+        reason: "not authorized".to_owned(),
+        is_for_now: false,
+    };
+    let Answered::Rejected(refused) = way.answer(Some(refusal)) else {
+        panic!("rejected");
+    };
+    assert_eq!((refused.number, refused.attempts), (3, 1));
+    way.answer(None);
+    assert_eq!((way.queue.len(), way.queue.bytes), (0, 0));
+}
+
+#[test]
+fn a_record_that_ends_connections_is_found_and_leaves_alone() {
+    const BAD: u64 = 40;
+    let mut way = Way::of((1..=100).map(record).collect());
+    let mut connections = 0;
+    let rejected = loop {
+        connections += 1;
+        assert!(connections < 10, "it would go on for ever");
+        way.connect(limits(20, None));
+        // The broker acknowledges what comes before the bad one; the end takes the last answers along.
+        loop {
+            way.send();
+            if way.on_their_way.len() > 10 && way.on_their_way[10].1 < BAD {
+                way.answer(None);
+            } else if way.on_their_way.iter().any(|(_, number)| *number == BAD) {
+                break;
+            } else {
+                way.answer(None);
+            }
+        }
+        if let Some(rejected) = way.disconnect(true) {
+            break rejected;
+        }
+    };
+    assert_eq!((rejected.number, connections), (BAD, 5));
+    assert_eq!(rejected.reason, Reason::EndsConnections);
+    way.connect(limits(200, None));
+    way.send();
+    while !way.on_their_way.is_empty() {
+        way.answer(None);
+    }
+    way.got.dedup();
+    let expected: Vec<_> = (1..=100).filter(|number| *number != BAD).collect();
+    assert_eq!(way.got, expected);
+}
+
+#[test]
+fn few_are_in_memory_whatever_waits() {
+    let mut way = Way::default();
+    assert_eq!(way.queue.room(), Some((MAX_RECORDS, MAX_BYTES)));
+    way.queue.take_in((1..=300).map(record).collect(), &topics());
+    assert_eq!((way.queue.room(), way.queue.newest()), (None, 300));
+    way.connect(limits(1000, None));
+    way.send();
+    for _ in 0..200 {
+        way.answer(None);
+    }
+    assert_eq!(way.queue.room().unwrap().0, MAX_RECORDS - 100);
+    way.queue.skip_to(400);
+    assert_eq!(way.queue.newest(), 400);
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    More(u64),
+    Connect(u16),
+    Disconnect,
+    Answer(usize),
+    Quota,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1..20_u64).prop_map(Step::More),
+        (1..30_u16).prop_map(Step::Connect),
+        Just(Step::Disconnect),
+        (1..30_usize).prop_map(Step::Answer),
+        Just(Step::Quota),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_record_comes_and_first_comings_are_in_order(steps in prop::collection::vec(any_step(), 0..80)) {
+        let mut way = Way::default();
+        let (mut last, mut is_connected, mut is_reordered) = (0, false, false);
+        for step in steps {
+            match step {
+                Step::More(count) => {
+                    way.queue.take_in((last + 1..=last + count).map(record).collect(), &topics());
+                    last += count;
+                }
+                Step::Connect(window) if !is_connected => {
+                    is_connected = true;
+                    way.connect(limits(window, None));
+                }
+                Step::Disconnect if is_connected => {
+                    is_connected = false;
+                    // Our own end: nothing is blamed, so nothing may be missing.
+                    prop_assert_eq!(way.disconnect(false), None);
+                }
+                Step::Connect(_) | Step::Disconnect => {}
+                Step::Answer(count) => {
+                    way.send();
+                    for _ in 0..count.min(way.on_their_way.len()) {
+                        way.answer(None);
+                    }
+                }
+                Step::Quota => {
+                    way.send();
+                    if !way.on_their_way.is_empty() {
+                        is_reordered = true;
+                        let reason = "quota exceeded".to_owned();
+                        way.answer(Some(Refusal { reason, is_for_now: true }));
+                        way.got.pop();
+                    }
+                }
+            }
+        }
+        if !is_connected {
+            way.connect(limits(7, None));
+        }
+        loop {
+            way.send();
+            if way.on_their_way.is_empty() {
+                break;
+            }
+            way.answer(None);
+        }
+        let mut got = way.got;
+        if is_reordered {
+            got.sort_unstable();
+        }
+        prop_assert!(got.into_iter().eq(1..=last));
+        prop_assert_eq!((way.queue.len(), way.queue.bytes), (0, 0));
+    }
+}

@@ -1,0 +1,103 @@
+//! A record that the broker does not take, and the dead letter that tells of it.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation, Origin};
+use crate::mqtt::connection::MAX_PAYLOAD;
+use crate::records::{Destination, Record};
+
+/// What to do about a broker that refuses a message.
+pub(super) const PUBLISH_REMEDY: &str =
+    "let the user of the bridge (mqtt.username) publish there, in the broker's list of rights";
+
+/// A record that has left the queue without having been delivered.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rejected {
+    /// Its number in the store.
+    pub(super) number: u64,
+    pub(super) record: Record,
+    pub(super) topic: String,
+    /// How often it was sent.
+    pub(super) attempts: u32,
+    pub(super) reason: Reason,
+}
+
+/// Why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// No broker would take its topic.
+    NoTopic,
+    /// It is larger than the packets that the broker takes.
+    TooLarge { bytes: usize, limit: u32 },
+    /// The broker refused it, in these words.
+    Refused(String),
+    /// The broker ended each connection on which it was sent.
+    EndsConnections,
+}
+
+impl Rejected {
+    /// The dead letter that tells of it. `None` for a dead letter itself: that one is in the archive, and telling
+    /// of it by another one might go on for ever.
+    pub(super) fn dead_letter(&self, now: Timestamp) -> Option<DeadLetter> {
+        let (device, slot) = match &self.record.destination {
+            Destination::DeadLetter(_) => return None,
+            Destination::Events(device) => (Some(device.clone()), None),
+            Destination::Changes(device, slot) => (Some(device.clone()), Some(slot.clone())),
+            Destination::Reply(_) => (None, None),
+        };
+        Some(DeadLetter {
+            id: Uuid::now_v7(),
+            at: now,
+            device,
+            slot,
+            operation: Operation::Publish,
+            error: self.error(),
+            attempts: self.attempts,
+            first_at: now,
+            repeats: None,
+            recovered: false,
+            origin: Some(self.origin()),
+        })
+    }
+
+    /// What happened, and the remedy.
+    pub(super) fn error(&self) -> ErrorReport {
+        // A topic may be as long as somebody's response topic.
+        let topic: String = self.topic.chars().take(200).collect();
+        let (kind, what, remedy) = match &self.reason {
+            Reason::NoTopic => (
+                ErrorKind::Rejected,
+                format!("{topic:?} is no topic that a broker takes"),
+                "ask for the reply at a topic of 1 to 65535 bytes, without wildcards",
+            ),
+            Reason::TooLarge { bytes, limit } => (
+                ErrorKind::TooLarge,
+                format!("the message at {topic:?} has {bytes} bytes, and the broker takes {limit}"),
+                "raise the broker's limit of the packet size",
+            ),
+            Reason::Refused(reason) => (
+                ErrorKind::Rejected,
+                format!("the broker refused the message at {topic:?}: {reason}"),
+                PUBLISH_REMEDY,
+            ),
+            Reason::EndsConnections => (
+                ErrorKind::Rejected,
+                format!("the broker ended each connection on which the message at {topic:?} was sent"),
+                "see the broker's log; check its limit of the packet size, and our rights there",
+            ),
+        };
+        ErrorReport::new(kind, what, remedy)
+    }
+
+    fn origin(&self) -> Origin {
+        let payload = &self.record.payload;
+        Origin {
+            topic: self.topic.clone(),
+            payload: payload.slice(..payload.len().min(MAX_PAYLOAD)),
+            payload_length: (payload.len() > MAX_PAYLOAD).then_some(payload.len()),
+            correlation: self.record.correlation.clone(),
+            response_topic: None,
+        }
+    }
+}

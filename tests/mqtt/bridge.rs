@@ -1,0 +1,178 @@
+//! A publisher that runs, and what a device may tell it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use lantime2mqtt::config::{Layout, Mqtt};
+use lantime2mqtt::model::{
+    Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
+    Update,
+};
+use lantime2mqtt::mqtt::payload::BridgeInfo;
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
+use lantime2mqtt::records::store::Store;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::common::PATIENCE;
+use crate::device;
+
+/// A publisher that runs.
+pub(super) struct Bridge {
+    pub(super) updates: mpsc::Sender<Update>,
+    pub(super) status: watch::Receiver<BrokerStatus>,
+    pub(super) task: JoinHandle<()>,
+}
+
+impl Bridge {
+    pub(super) async fn start(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
+        Bridge::start_observed(mqtt, id, configured, store, None).await
+    }
+
+    pub(super) async fn start_observed(
+        mqtt: Mqtt,
+        id: &str,
+        configured: &[&str],
+        store: &Store,
+        observer: Option<mpsc::Sender<Update>>,
+    ) -> Bridge {
+        let info = BridgeInfo {
+            started_at: Timestamp::UNIX_EPOCH,
+            devices: configured.len(),
+            mqtt_version: mqtt.version,
+            capabilities: vec!["rest".to_owned()],
+        };
+        let setup = Setup {
+            mqtt,
+            bridge: device(id),
+            info,
+            configured: configured.iter().map(|id| device(id)).collect(),
+            remembered: store.published_topics().await.unwrap(),
+            store: store.clone(),
+            observer,
+            stop_within: Duration::from_secs(3),
+        };
+        let (updates, receiver) = mpsc::channel(64);
+        let (publisher, status) = Publisher::new(setup, receiver);
+        let task = tokio::spawn(publisher.run());
+        Bridge {
+            updates,
+            status,
+            task,
+        }
+    }
+
+    pub(super) async fn send(&self, device: &str, changes: Vec<Change>) {
+        let device = crate::device(device);
+        self.tell(Update::Device { device, changes }).await;
+    }
+
+    pub(super) async fn tell(&self, update: Update) {
+        timeout(PATIENCE, self.updates.send(update))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    pub(super) async fn until(
+        &mut self,
+        what: &str,
+        condition: impl FnMut(&BrokerStatus) -> bool,
+    ) -> BrokerStatus {
+        if let Ok(status) = timeout(PATIENCE, self.status.wait_for(condition)).await {
+            return status.unwrap().clone();
+        }
+        panic!("{what}: never seen; {:?}", self.status.borrow());
+    }
+
+    /// Ends it as the program does.
+    pub(super) async fn stop(self) {
+        drop(self.updates);
+        timeout(PATIENCE, self.task).await.expect("it ends").unwrap();
+    }
+
+    /// Ends it as a crash does.
+    pub(super) async fn crash(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+pub(super) fn slot() -> SlotId {
+    SlotId::new("io3").unwrap()
+}
+
+pub(super) fn relay(position: Position) -> Change {
+    let new = RelayState {
+        position,
+        driven_by: Some(Signal::Clk1),
+        cause: (position == Position::Nc).then(|| "clock-not-sync".to_owned()),
+        provenance: Provenance::Derived,
+        since: Timestamp::UNIX_EPOCH,
+        last: None,
+    };
+    Change::Relay {
+        slot: slot(),
+        relay: Relay::A,
+        old: None,
+        new: Some(Box::new(new)),
+    }
+}
+
+pub(super) fn named(hostname: &str) -> Change {
+    Change::Identity(Box::new(Identity {
+        hostname: Some(hostname.into()),
+        profile: "v10".into(),
+        web_interface: "https://m".into(),
+        ..Identity::default()
+    }))
+}
+
+pub(super) fn named_json(hostname: &str) -> String {
+    format!(r#"{{"hostname":"{hostname}","profile":"v10","web_interface":"https://m"}}"#)
+}
+
+/// What a device with one relay has at the broker, in that layout.
+pub(super) fn expected(layout: Layout) -> BTreeMap<String, String> {
+    let mut topics = vec![
+        ("bridge/b1/state", "online"),
+        ("m1/state", "online"),
+        ("m1/io3/state", "online"),
+    ];
+    if layout != Layout::Scalar {
+        topics.push((
+            "m1/io3/relay/a",
+            r#"{"position":"NO","fault":false,"driven_by":"clk1","provenance":"derived","since":"1970-01-01T00:00:00.000Z"}"#,
+        ));
+    }
+    if layout != Layout::Json {
+        topics.extend([
+            ("m1/io3/relay/a/position", "NO"),
+            ("m1/io3/relay/a/fault", "false"),
+            ("m1/io3/relay/a/driven_by", "clk1"),
+            ("m1/io3/relay/a/provenance", "derived"),
+            ("m1/io3/relay/a/since", "1970-01-01T00:00:00.000Z"),
+        ]);
+    }
+    let topics = topics.into_iter();
+    topics
+        .map(|(topic, payload)| (format!("lantime/{topic}"), payload.to_owned()))
+        .collect()
+}
+
+/// Without the bridge's info, whose version changes.
+pub(super) fn without_info(topics: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut topics = topics.clone();
+    topics.retain(|topic, _| !topic.contains("/bridge/b1/info"));
+    topics
+}
+
+pub(super) fn first_changes() -> Vec<Change> {
+    vec![
+        Change::Availability(Availability::Online),
+        Change::SlotState(slot(), Some(SlotState::Online)),
+        relay(Position::No),
+    ]
+}

@@ -1,0 +1,59 @@
+//! The publisher's promises and those of the way commands come in, kept towards real brokers: one file per promise.
+
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod access;
+mod bridge;
+mod disk;
+mod earlier_runs;
+mod reconnect;
+mod refused;
+mod state;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use lantime2mqtt::config::{Broker, Layout, Mqtt, MqttVersion, Transport};
+use lantime2mqtt::model::DeviceId;
+use lantime2mqtt::records::store::{self, Store};
+use lantime2mqtt::tls::ClientTls;
+
+fn remote(transport: Transport, address: SocketAddr, path: &str) -> Broker {
+    let (host, port, path) = (address.ip().to_string(), address.port(), path.to_owned());
+    Broker::Remote {
+        transport,
+        host,
+        port,
+        path,
+    }
+}
+
+fn settings(address: SocketAddr) -> Mqtt {
+    Mqtt {
+        broker: remote(Transport::Tcp, address, ""),
+        version: MqttVersion::V5,
+        prefix: "lantime".to_owned(),
+        layout: Layout::Json,
+        client_id: "bridge".to_owned(),
+        credentials: None,
+        tls: ClientTls::default(),
+        keep_alive: Duration::from_secs(5),
+        session_expiry: Duration::from_secs(3600),
+    }
+}
+
+fn store_options() -> store::Options {
+    store::Options::new(device("b1"))
+}
+
+fn memory_store() -> Store {
+    Store::in_memory(store_options())
+}
+
+fn device(id: &str) -> DeviceId {
+    DeviceId::new(id).unwrap()
+}

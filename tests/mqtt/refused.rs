@@ -1,0 +1,72 @@
+//! State that the broker does not take.
+
+use lantime2mqtt::config::{Mqtt, MqttVersion};
+use lantime2mqtt::model::{Availability, Change};
+
+use crate::bridge::{Bridge, named, named_json};
+use crate::common::Watcher;
+use crate::common::mosquitto::{Mosquitto, Options};
+use crate::{memory_store, settings};
+
+#[tokio::test]
+async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
+    // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
+    for (version, connections) in [(MqttVersion::V5, 1), (MqttVersion::V311, 6)] {
+        let lines = vec!["max_packet_size 2000".to_owned()];
+        let broker = Mosquitto::start_with(Options {
+            lines,
+            ..Options::default()
+        });
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let mqtt = Mqtt {
+            version,
+            ..settings(broker.address())
+        };
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &memory_store()).await;
+        let available = Change::Availability(Availability::Online);
+        bridge.send("m1", vec![named(&"x".repeat(3000)), available]).await;
+        watcher
+            .until("the other one", |seen| seen.is("lantime/m1/state", "online"))
+            .await;
+        bridge
+            .until("it is given up", |status| {
+                status.link.connected && status.link.connections == connections && status.pending == 0
+            })
+            .await;
+        bridge.send("m1", vec![named("short")]).await;
+        let short = named_json("short");
+        watcher
+            .until("a shorter one", |seen| seen.is("lantime/m1/info", &short))
+            .await;
+        assert_eq!(bridge.status.borrow().link.connections, connections);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_refused_message_harms_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let acl = directory.path().join("acl");
+    std::fs::write(&acl, "topic readwrite #\ntopic deny lantime/m1/info\n").unwrap();
+    let options = Options {
+        lines: vec![format!("acl_file {}", acl.display())],
+        ..Options::default()
+    };
+    let broker = Mosquitto::start_with(options);
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
+    bridge
+        .send(
+            "m1",
+            vec![named("refused"), Change::Availability(Availability::Online)],
+        )
+        .await;
+    watcher
+        .until("the other one", |seen| seen.is("lantime/m1/state", "online"))
+        .await;
+    bridge
+        .until("nothing is tried for ever", |status| status.pending == 0)
+        .await;
+    assert!(!watcher.now().topics.contains_key("lantime/m1/info"));
+    bridge.stop().await;
+}
