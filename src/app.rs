@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::command::{Dispatcher, Inbox};
+use crate::command::Dispatcher;
 use crate::config::{Broker, Config};
 use crate::control;
-use crate::model::{DeviceId, Update};
+use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::Commands;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::payload::BridgeInfo;
@@ -80,7 +80,7 @@ impl Bridge {
         if let Broker::Embedded { listen, websocket } = mqtt.broker {
             let broker = EmbeddedBroker::bind(listen, websocket).await?;
             mqtt.broker = broker.for_clients();
-            listeners.push(Task::spawn("embedded broker", async |stop| {
+            listeners.push(Task::spawn("embedded broker", async move |stop| {
                 Ok(broker.run(stop).await?)
             }));
         }
@@ -114,7 +114,7 @@ impl Bridge {
                 format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
             })?;
             http = Some(server.local_addr()?);
-            listeners.push(Task::spawn("HTTP server", async |stop| {
+            listeners.push(Task::spawn("HTTP server", async move |stop| {
                 server.run(stop).await;
                 Ok(())
             }));
@@ -123,26 +123,36 @@ impl Bridge {
         devices.apply(&config.devices).await?;
 
         let id = config.bridge.id.clone();
-        let (dispatcher, inbox) = Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
+        let (dispatcher, inbox) =
+            Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
         let (configured, watched) = watch::channel(ids);
         let mut intake = Vec::new();
         if let Some(path) = control {
-            let server = control::Server::bind(&path, store.clone(), replay(inbox.clone(), topics.clone()))?;
-            intake.push(Task::spawn("control socket", async |stop| {
-                server.run(stop).await;
+            let server = control::server::Server::bind(&path)?;
+            let (store, inbox, topics) = (store.clone(), inbox.clone(), topics.clone());
+            let replay = move |letter| {
+                let (inbox, topic) = (inbox.clone(), topics.command(&CommandTopic::Replay));
+                async move { inbox.replay(topic, letter).await }
+            };
+            intake.push(Task::spawn("control socket", async move |stop| {
+                server.run(store, replay, stop).await;
                 Ok(())
             }));
         }
-        let commands = Commands::new(mqtt.clone(), topics, watched, inbox);
-        intake.push(Task::spawn("commands connection", async |stop| {
+        let submit = move |commands| {
+            let inbox = inbox.clone();
+            async move { inbox.submit(commands).await }
+        };
+        let (commands, _) = Commands::new(mqtt.clone(), topics, watched, submit);
+        intake.push(Task::spawn("commands connection", async move |stop| {
             commands.run(stop).await;
             Ok(())
         }));
-        intake.push(Task::spawn("dispatcher", async |stop| {
+        intake.push(Task::spawn("dispatcher", async move |stop| {
             dispatcher.run(stop).await;
             Ok(())
         }));
-        let publisher = Task::spawn("publisher", async |_| {
+        let publisher = Task::spawn("publisher", async move |_| {
             publisher.run().await;
             Ok(())
         });
@@ -216,13 +226,19 @@ impl Bridge {
             late.extend(task.end(deadline).await.err());
         }
         // With the last device its end of the channel goes, and so the publisher knows that it is over.
-        if tokio::time::timeout_at(deadline, self.devices.stop()).await.is_err() {
+        if tokio::time::timeout_at(deadline, self.devices.stop())
+            .await
+            .is_err()
+        {
             late.push("devices");
         }
         for task in self.outlet {
             late.extend(task.end(deadline).await.err());
         }
-        if tokio::time::timeout_at(deadline, self.store.close()).await.is_err() {
+        if tokio::time::timeout_at(deadline, async { drop(self.store) })
+            .await
+            .is_err()
+        {
             late.push("store");
         }
         if late.is_empty() {

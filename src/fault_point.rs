@@ -2,7 +2,7 @@
 //! [`VARIABLE`] names. A release build has no such points.
 
 /// Names the point at which the process ends.
-pub const VARIABLE: &str = "LANTIME2MQTT_ABORT_AT";
+pub(crate) const VARIABLE: &str = "LANTIME2MQTT_ABORT_AT";
 
 /// A point has been reached.
 #[cfg(debug_assertions)]

@@ -99,7 +99,10 @@ impl Devices {
     }
 
     fn tell_routes(&self) {
-        let routes = self.running.iter().map(|(id, running)| (id.clone(), running.route.clone()));
+        let routes = self
+            .running
+            .iter()
+            .map(|(id, running)| (id.clone(), running.route.clone()));
         self.routes.send_replace(Routes::new(routes.collect()));
     }
 

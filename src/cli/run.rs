@@ -24,7 +24,7 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
         let setup = Setup {
             store,
             observer: None,
-            control: Some(directory.join(control::SOCKET)),
+            control: Some(directory.join(control::FILE_NAME)),
         };
         let bridge = Bridge::start(config, setup).await?;
         let http = bridge.http_address().map(tracing::field::display);

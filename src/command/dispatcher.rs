@@ -18,7 +18,7 @@ use crate::records::Received;
 use crate::records::store::{AnswerKey, End, Store, StoreError};
 
 /// Commands that wait for one device, beside the one that is carried out; more are refused as busy.
-pub const WAITING_PER_DEVICE: usize = 8;
+const WAITING_PER_DEVICE: usize = 8;
 /// Commands between the inbox and the dispatcher. Full: who brings commands waits, and so does the broker.
 const ON_THE_WAY: usize = 1024;
 /// Retained commands that are remembered as refused.
@@ -138,7 +138,9 @@ impl Dispatcher {
         if self.retained.len() >= RETAINED {
             self.retained.clear();
         }
-        !self.retained.insert(AnswerKey::new(&command.topic, "", &command.payload))
+        !self
+            .retained
+            .insert(AnswerKey::new(&command.topic, "", &command.payload))
     }
 
     fn queue(&mut self, work: Work, is_left_over: bool) {
@@ -167,7 +169,8 @@ impl Dispatcher {
 
     fn refuse(&mut self, refused: Refused) {
         let context = self.context.clone();
-        self.running.spawn(async move { context.refuse(refused, 1).await });
+        self.running
+            .spawn(async move { context.refuse(refused, 1).await });
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
@@ -181,7 +184,11 @@ impl Dispatcher {
         let Some(device) = self.devices.remove(&task) else {
             return;
         };
-        match self.queues.get_mut(&device).and_then(|queue| queue.waiting.pop_front()) {
+        match self
+            .queues
+            .get_mut(&device)
+            .and_then(|queue| queue.waiting.pop_front())
+        {
             Some(work) => self.start(work),
             None => drop(self.queues.remove(&device)),
         }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
+use super::replay::command_of;
 use super::reply::{self, Replayed};
 use super::request::{self, Request, Target};
 use crate::fault_point;
@@ -18,7 +19,8 @@ use crate::model::{
     CommandTopic, DeadLetter, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome,
     SlotId,
 };
-use crate::mqtt::topics::{Topics, reply_destination};
+use crate::mqtt::commands::reply_destination;
+use crate::mqtt::topics::Topics;
 use crate::records::store::{AnswerKey, End, Store, Waiting};
 use crate::records::{Destination, Received, Record, dead_letter};
 
@@ -171,7 +173,7 @@ impl Context {
             let remedy = "replay one whose origin is a command for a device";
             ErrorReport::new(ErrorKind::Rejected, message, remedy)
         };
-        let origin = dead_letter::origin(&letter).ok_or_else(|| no_command("it carries no message"))?;
+        let origin = command_of(&letter)?;
         let topic = self.topics.parse_command(&origin.topic);
         let topic = topic.ok_or_else(|| no_command("its message is no command of this bridge"))?;
         let again = Received {
@@ -185,7 +187,10 @@ impl Context {
         task.is_for(&topic);
         task.replays = Some((id, origin));
         match request::read(&topic, &again, Timestamp::now()) {
-            Ok(Request { target: Target::Device(device, command), .. }) => Ok((device, command)),
+            Ok(Request {
+                target: Target::Device(device, command),
+                ..
+            }) => Ok((device, command)),
             Ok(_) => Err(no_command("its message is itself a replay")),
             Err(refusal) => Err(refusal.report),
         }
@@ -202,7 +207,10 @@ impl Context {
         // Without the count on disk the command is still safe to repeat.
         let attempt = self.store.attempt(number).await.unwrap_or(attempts + 1);
         if attempt > MAX_ATTEMPTS {
-            let message = format!("this program has ended {} times while it was carried out", attempt - 1);
+            let message = format!(
+                "this program has ended {} times while it was carried out",
+                attempt - 1
+            );
             let remedy = "look at its log, and report what you find there";
             let report = ErrorReport::new(ErrorKind::Internal, message, remedy);
             return self.refuse(work.refused(report), attempt - 1).await;

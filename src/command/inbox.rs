@@ -1,9 +1,13 @@
 //! The way in for every command, wherever it comes from: on disk first, then to the dispatcher.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
+use super::reply;
 use crate::fault_point;
+use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::records::Received;
 use crate::records::store::{Store, StoreError, Waiting};
 
@@ -43,18 +47,36 @@ impl Inbox {
         Ok(())
     }
 
-    /// Takes a command from this machine; the receiver gets its reply, which is not published.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    pub async fn submit_local(&self, command: Received) -> Result<oneshot::Receiver<Bytes>, StoreError> {
-        let (local, reply) = oneshot::channel();
-        let numbers = self.store.receive(vec![command.clone()]).await?;
-        for number in numbers {
-            self.hand_over(number, command, Some(local)).await;
-            break;
+    /// Runs the command of a dead letter once more, because somebody on this machine asks for it; gives the JSON
+    /// of the reply, which is not published. `topic` is that of the command that does so over MQTT.
+    pub async fn replay(&self, topic: String, letter: Uuid) -> Bytes {
+        let payload = serde_json::json!({ "id": letter }).to_string();
+        let command = Received {
+            topic,
+            payload: payload.into(),
+            payload_length: None,
+            retained: false,
+            response_topic: None,
+            correlation: None,
+            received_at: Timestamp::now(),
+            expires_at: None,
+            local: true,
+        };
+        let (local, answered) = oneshot::channel();
+        let failed = |report| reply::failure(None, Uuid::now_v7(), Operation::Replay, &report);
+        match self.store.receive(vec![command.clone()]).await.as_deref() {
+            Ok([number, ..]) => self.hand_over(*number, command, Some(local)).await,
+            Ok([]) => {}
+            Err(error) => {
+                let remedy = "then ask again";
+                return failed(ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy));
+            }
         }
-        Ok(reply)
+        answered.await.unwrap_or_else(|_| {
+            let remedy = "look for its end in the dead letters, and in the log of the bridge";
+            let message = "the bridge is stopping; the command stays in its inbox for the next run";
+            failed(ErrorReport::new(ErrorKind::Internal, message, remedy))
+        })
     }
 
     async fn hand_over(&self, number: u64, command: Received, local: Option<oneshot::Sender<Bytes>>) {

@@ -91,7 +91,10 @@ fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
 /// Why a command must not be carried out any more, if it has expired.
 pub fn expired(received: &Received, now: Timestamp) -> Option<ErrorReport> {
     let expiry = received.expires_at.filter(|expiry| *expiry <= now)?;
-    let what = format!("the command expired at {}, before it could be carried out", rfc3339(expiry));
+    let what = format!(
+        "the command expired at {}, before it could be carried out",
+        rfc3339(expiry)
+    );
     let remedy = "send it again if it is still wanted, with a longer message expiry interval";
     Some(ErrorReport::new(ErrorKind::Expired, what, remedy))
 }

@@ -11,7 +11,7 @@ use super::rest::RestError;
 use crate::model::{DeadLetter, DeviceId};
 
 /// How long polls have to succeed before a failure counts as over.
-pub const OVER_AFTER: Duration = Duration::from_secs(60);
+const OVER_AFTER: Duration = Duration::from_secs(60);
 
 /// The letters about the polls of one device.
 #[derive(Debug)]
@@ -162,7 +162,9 @@ mod tests {
     #[test]
     fn a_device_that_is_dead_for_an_hour_gives_a_start_and_four_repeats() {
         let mut device = Device::new();
-        (0..=3600).step_by(15).for_each(|second| device.poll(second, true));
+        (0..=3600)
+            .step_by(15)
+            .for_each(|second| device.poll(second, true));
         let expected = [
             (0, None, false),
             (900, Some(61), false),
@@ -171,7 +173,12 @@ mod tests {
             (3600, Some(241), false),
         ];
         assert_eq!(device.sent(), expected);
-        assert!(device.sent.iter().all(|(_, letter)| letter.first_at == Timestamp::UNIX_EPOCH));
+        assert!(
+            device
+                .sent
+                .iter()
+                .all(|(_, letter)| letter.first_at == Timestamp::UNIX_EPOCH)
+        );
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl DeviceTask {
     pub(super) async fn begin(&mut self, job: Job) -> Result<bool, Gone> {
         if let DeviceCommand::HttpSessions { enabled, max_count } = job.command {
             let log = self.client.sessions_mut();
-            max_count.into_iter().for_each(|max_count| log.set_max_count(max_count));
+            max_count
+                .into_iter()
+                .for_each(|max_count| log.set_max_count(max_count));
             enabled.into_iter().for_each(|enabled| log.set_enabled(enabled));
             let outcome = Outcome::HttpSessions {
                 enabled: log.is_enabled(),
@@ -142,7 +144,10 @@ impl DeviceTask {
             ErrorReport::new(ErrorKind::Timeout, "the device gave no answer", remedy)
         });
         report.message = match has_written {
-            false => format!("given up at the deadline, nothing was changed: {}", report.message),
+            false => format!(
+                "given up at the deadline, nothing was changed: {}",
+                report.message
+            ),
             true => format!(
                 "given up at the deadline, after the change was sent: whether it is in force is not known: {}",
                 report.message

@@ -8,15 +8,15 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::job::Waiting;
 use super::DeviceTask;
+use super::job::Waiting;
 use crate::fault_point;
 use crate::lantime::rest::relay_events::RelayConfig;
 use crate::lantime::rest::{Profile, RestError};
 use crate::model::derive::{ChosenEvents, RelayEvents, Slots, on_notification};
 use crate::model::{
-    DeadLetter, DeviceView, ErrorKind, ErrorReport, EventName, EventState, EventsChange, Operation, Outcome, Relay,
-    RelayPlace, Signal, SlotId, SlotState, Snapshot, Via, WiringSource,
+    DeadLetter, DeviceView, ErrorKind, ErrorReport, EventName, EventState, EventsChange, Operation, Outcome,
+    Relay, RelayPlace, Signal, SlotId, SlotState, Snapshot, Via, WiringSource,
 };
 
 /// How often the device is asked, if nothing tells of a change before.
@@ -55,7 +55,9 @@ impl Chosen {
             }
         }
         let is_place = |(slot, relay): &(SlotId, Relay)| {
-            places.iter().any(|place| place.slot == *slot && place.relay == *relay)
+            places
+                .iter()
+                .any(|place| place.slot == *slot && place.relay == *relay)
         };
         known.retain(|place, _| is_place(place));
         known.values_mut().for_each(|chosen| chosen.confirmed = false);
@@ -105,7 +107,9 @@ impl Chosen {
     }
 
     fn unlearn(&mut self) {
-        self.known.values_mut().for_each(|chosen| chosen.confirmed = false);
+        self.known
+            .values_mut()
+            .for_each(|chosen| chosen.confirmed = false);
     }
 
     /// The relays that a change of `word` reaches.
@@ -142,7 +146,12 @@ impl DeviceTask {
     /// Tells once that it is not known what switches the relays.
     fn chosen_failed(&mut self, report: ErrorReport) {
         self.chosen.unlearn();
-        if self.chosen.told.as_ref().is_some_and(|told| told.is_same(&report)) {
+        if self
+            .chosen
+            .told
+            .as_ref()
+            .is_some_and(|told| told.is_same(&report))
+        {
             return;
         }
         let (kind, remedy) = (report.kind, &report.remedy);
@@ -196,7 +205,11 @@ impl DeviceTask {
         let in_time = timeout_at(deadline, steps).await;
         in_time.unwrap_or_else(|_| {
             let remedy = "look at the device's web interface, and send the command again";
-            Err(ErrorReport::new(ErrorKind::Timeout, "the device took too long", remedy))
+            Err(ErrorReport::new(
+                ErrorKind::Timeout,
+                "the device took too long",
+                remedy,
+            ))
         })
     }
 
@@ -270,25 +283,37 @@ fn check_place(view: &DeviceView, slot: &SlotId, relay: Relay) -> Result<(), Err
         return Err(ErrorReport::new(ErrorKind::NotFound, message, remedy));
     };
     if found.state != SlotState::Online {
-        let message = format!("slot {slot} holds no relay module (it is {})", found.state.as_str());
+        let message = format!(
+            "slot {slot} holds no relay module (it is {})",
+            found.state.as_str()
+        );
         let remedy = "compare the slots in the configuration with the device";
         return Err(ErrorReport::new(ErrorKind::NotFound, message, remedy));
     }
-    let (driver, source) = match found.wiring {
-        Some((wiring, source)) => (wiring.driver(relay), source),
-        None => (Signal::Clk1, WiringSource::Assumed),
+    let Some((wiring, source)) = found.wiring else {
+        let message = format!("what drives the relays of slot {slot} is not known yet");
+        let remedy = "send the command again when the slot is online";
+        return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
     };
-    let line = |a, c| format!(r#"slots = [{{ id = "{slot}", relays = {{ a = "{a}", b = "..", c = "{c}" }} }}]"#);
-    let line = match relay {
-        Relay::A => line("notification", ".."),
-        Relay::B | Relay::C => line("..", "notification"),
+    let driver = wiring.driver(relay);
+    let wired = |other: Relay| match other == relay {
+        true => Signal::Notification,
+        false => wiring.driver(other),
     };
+    let line = format!(
+        r#"slots = [{{ id = "{slot}", relays = {{ a = "{}", b = "{}", c = "{}" }} }}]"#,
+        wired(Relay::A),
+        wired(Relay::B),
+        wired(Relay::C)
+    );
     if source == WiringSource::Assumed {
         let message = format!(
             "how the jumpers of the module in slot {slot} stand is only assumed (relay {letter}: {driver}): no interface of \
              the device tells it"
         );
-        let remedy = format!("look at the module; if relay {letter} is on notification, configure the device with {line}");
+        let remedy = format!(
+            "look at the module; if relay {letter} is on notification, configure the device with {line}"
+        );
         return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
     }
     if driver != Signal::Notification {
@@ -326,7 +351,11 @@ fn held_by_another() -> ErrorReport {
 fn changed_meanwhile(desired: &BTreeSet<EventName>, found: &BTreeSet<EventName>) -> ErrorReport {
     let list = |events: &BTreeSet<EventName>| {
         let names: Vec<_> = events.iter().map(EventName::as_str).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
     };
     let message = format!(
         "the change was applied, but the device was found otherwise afterwards: wanted {}, found {}",

@@ -12,8 +12,8 @@ pub use read::ReadError;
 use serde_json::Value;
 
 use super::profile::{Profile, RelayEventsEntries, keys};
-use crate::wording::nearest_few;
 use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventsChange};
+use crate::wording::nearest_few;
 
 /// Most events that a refusal names, and most names that it offers for one.
 const MAX_NAMED: usize = 3;

@@ -174,13 +174,14 @@ fn problem() {
     };
     let (operation, first_at) = (Operation::Poll, at());
     let problem = Problem {
+        id: uuid::Uuid::nil(),
         operation,
         error,
         first_at,
     };
     let change = Change::Problem(Some(Box::new(problem)));
     let expected = format!(
-        r#"{{"operation":"poll","error":{{"kind":"http-status","message":"503","remedy":"wait","http_status":503,"url":"https://h/api"}},"first_at":"{AT}"}}"#
+        r#"{{"id":"00000000-0000-0000-0000-000000000000","operation":"poll","error":{{"kind":"http-status","message":"503","remedy":"wait","http_status":503,"url":"https://h/api"}},"first_at":"{AT}"}}"#
     );
     golden(&change, "error", Some(&expected));
     golden(&Change::Problem(None), "error", None);
