@@ -93,17 +93,6 @@ struct Ask<'a> {
     timeout: Duration,
 }
 
-impl Ask<'_> {
-    /// Whether the login was refused. Where it is about the configuration, 403 tells what the user may do, and
-    /// another login would change nothing.
-    fn is_refused(&self, error: &RestError) -> bool {
-        match self.operation {
-            Operation::RelayEvents => error.report.kind == ErrorKind::Unauthorized,
-            _ => error.report.kind.is_refusal(),
-        }
-    }
-}
-
 impl RestClient {
     /// The API of that device, through that client.
     pub fn new(http: reqwest::Client, device: &Device) -> RestClient {
@@ -240,7 +229,7 @@ impl RestClient {
         }
         let result = self.send(ask).await;
         self.has_taken_token |= result.is_ok() && self.has_token();
-        let refused = matches!(&result, Err(error) if ask.is_refused(error));
+        let refused = matches!(&result, Err(error) if error.is_login_refused());
         if !refused || !self.has_token() {
             return result;
         }
@@ -254,7 +243,7 @@ impl RestClient {
             return result;
         }
         let result = self.send(ask).await;
-        if self.has_token() && matches!(&result, Err(error) if ask.is_refused(error)) {
+        if self.has_token() && matches!(&result, Err(error) if error.is_login_refused()) {
             // The next try, some minutes from now, begins with a new token.
             self.set_login(Login::Token);
         }
