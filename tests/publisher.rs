@@ -54,6 +54,7 @@ fn settings(address: SocketAddr) -> Mqtt {
         credentials: None,
         tls: ClientTls::default(),
         keep_alive: Duration::from_secs(5),
+        session_expiry: Duration::from_secs(3600),
     }
 }
 
