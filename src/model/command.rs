@@ -1,11 +1,43 @@
-//! What a device can be told to do, and what comes of it. Which topic or page it came from is not known here.
+//! What can be commanded, and what comes of it. How a topic or a payload writes it is not known here.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{EventName, Relay, SlotId};
+use super::{DeviceId, EventName, Relay, SlotId};
+
+/// What the topic of a command says: which command, and for what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CommandTopic {
+    /// Choose the events that switch a relay.
+    RelayEvents {
+        /// Which device.
+        device: DeviceId,
+        /// The level that names the slot, be it right or wrong.
+        slot: String,
+        /// The level that names the relay, be it right or wrong.
+        relay: String,
+    },
+    /// Poll a device now.
+    Refresh(DeviceId),
+    /// Switch or resize the log of a device's HTTP sessions.
+    HttpSessions(DeviceId),
+    /// Run the command of a dead letter once more.
+    Replay,
+}
+
+impl CommandTopic {
+    /// The device that it is for; `None` for the bridge itself.
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            CommandTopic::RelayEvents { device, .. }
+            | CommandTopic::Refresh(device)
+            | CommandTopic::HttpSessions(device) => Some(device),
+            CommandTopic::Replay => None,
+        }
+    }
+}
 
 /// A command for one device.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ pub mod time;
 pub mod update;
 pub mod view;
 
-pub use command::{DeviceCommand, EventsChange, Outcome, RelayPlace, Via};
+pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace, Via};
 pub use dead_letter::{DeadLetter, Origin};
 pub use diff::{Change, SlotInfo, diff};
 pub use event::{EventName, EventState, EventType};

@@ -1,9 +1,16 @@
 //! Topics at which commands arrive, the filters that subscribe to them, and where a reply goes without a
 //! response topic.
 //!
+//! | command | topic |
+//! |---|---|
+//! | [`CommandTopic::RelayEvents`] | `{prefix}/{device}/{slot}/relay/{relay}/events/set` |
+//! | [`CommandTopic::Refresh`] | `{prefix}/{device}/refresh` |
+//! | [`CommandTopic::HttpSessions`] | `{prefix}/{device}/http/sessions/set` |
+//! | [`CommandTopic::Replay`] | `{prefix}/bridge/{bridge}/dead-letters/replay` |
+//!
 //! ```
-//! use lantime2mqtt::model::DeviceId;
-//! use lantime2mqtt::mqtt::topics::{CommandTopic, Topics, reply_topic};
+//! use lantime2mqtt::model::{CommandTopic, DeviceId};
+//! use lantime2mqtt::mqtt::topics::{Topics, reply_topic};
 //!
 //! let id = |id: &str| DeviceId::new(id).unwrap();
 //! let topics = Topics::new("lantime", id("site-1"));
@@ -14,40 +21,7 @@
 //! ```
 
 use super::{NOT_DEVICES, Topics};
-use crate::model::DeviceId;
-
-/// A topic at which a command arrives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum CommandTopic {
-    /// `{prefix}/{device}/{slot}/relay/{relay}/events/set`. Slot and relay are any one level: what is wrong with
-    /// them is for the reply to say.
-    RelayEvents {
-        /// The device.
-        device: DeviceId,
-        /// The slot's level.
-        slot: String,
-        /// The relay's level.
-        relay: String,
-    },
-    /// `{prefix}/{device}/refresh`
-    Refresh(DeviceId),
-    /// `{prefix}/{device}/http/sessions/set`
-    HttpSessions(DeviceId),
-    /// `{prefix}/bridge/{bridge}/dead-letters/replay`
-    Replay,
-}
-
-impl CommandTopic {
-    /// The device that it is for; `None` for the bridge itself.
-    pub fn device(&self) -> Option<&DeviceId> {
-        match self {
-            CommandTopic::RelayEvents { device, .. }
-            | CommandTopic::Refresh(device)
-            | CommandTopic::HttpSessions(device) => Some(device),
-            CommandTopic::Replay => None,
-        }
-    }
-}
+use crate::model::{CommandTopic, DeviceId};
 
 impl Topics {
     /// A command's topic.
@@ -63,7 +37,8 @@ impl Topics {
         }
     }
 
-    /// The command that arrives at `topic`; `None` for any other topic, another bridge's replay included.
+    /// The command that arrives at `topic`; `None` for any other topic, another bridge's replay included. Slot and relay
+    /// are any one level: what is wrong with them is for the reply to say.
     pub fn parse_command(&self, topic: &str) -> Option<CommandTopic> {
         let below = topic.strip_prefix(&self.prefix)?.strip_prefix('/')?;
         let (first, rest) = below.split_once('/')?;
