@@ -24,6 +24,7 @@ pub mod config;
 pub mod lantime;
 pub mod model;
 pub mod mqtt;
+mod nearest;
 pub mod records;
 pub mod simulator;
 pub mod tls;

@@ -14,7 +14,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lantime2mqtt::config::{self, Broker, Config, ConfigError, Http, Layout, Loaded, MqttVersion, Proxy};
+use lantime2mqtt::config::{
+    self, Broker, Config, ConfigError, DeadLetters, Http, HttpSessionsConfig, Layout, Loaded, MqttVersion,
+    Proxy,
+};
 use lantime2mqtt::model::derive::Slots;
 use lantime2mqtt::tls::Trust;
 use proptest::prelude::*;
@@ -160,9 +163,11 @@ fn known_keys() -> Vec<String> {
         bridge.zzzzzz = 1
         mqtt = { zzzzzz = 1, tls.zzzzzz = 1, embedded.zzzzzz = 1 }
         http.zzzzzz = 1
+        dead_letter.zzzzzz = 1
         state.zzzzzz = 1
         [[devices]]
         zzzzzz = 1
+        http_sessions.zzzzzz = 1
         tls.zzzzzz = 1
         slots = [{ zzzzzz = 1, relays.zzzzzz = 1 }]
     "#;
@@ -181,11 +186,21 @@ fn every_key_is_in_the_example_and_in_the_reference() {
     let example = uncommented(|_| true).replace("##   ", "");
     let reference = fs::read_to_string(project("docs/configuration.md")).unwrap();
     let keys = known_keys();
-    assert!(keys.len() > 35, "{keys:?}");
+    assert!(keys.len() > 45, "{keys:?}");
     for key in keys {
         let plain = key.replace("[0]", "");
         let last = plain.rsplit('.').next().unwrap();
-        let is_table = ["bridge", "mqtt", "http", "state", "devices", "tls", "embedded"].contains(&last);
+        let tables = [
+            "bridge",
+            "mqtt",
+            "http",
+            "dead_letter",
+            "state",
+            "devices",
+            "tls",
+            "embedded",
+        ];
+        let is_table = tables.contains(&last);
         let in_example = example.contains(&format!("{last} = ")) || is_table;
         assert!(in_example, "{plain} is not in the example");
         assert!(
@@ -229,7 +244,26 @@ fn defaults() {
         }
     );
     assert_eq!(config.state.directory, Path::new("/var/lib/lantime2mqtt"));
+    assert_eq!(mqtt.session_expiry, Duration::from_secs(24 * 3600));
+    assert_eq!(
+        config.dead_letter,
+        DeadLetters {
+            repeat: Duration::from_secs(15 * 60),
+            keep: 1000
+        }
+    );
     let device = &config.devices[0];
+    assert_eq!(
+        device.http_sessions,
+        HttpSessionsConfig {
+            enabled: false,
+            max_count: 100
+        }
+    );
+    assert_eq!(
+        (device.allow_unverified_writes, device.command_timeout.as_secs()),
+        (false, 30)
+    );
     assert_eq!(
         (&device.proxy, &device.slots, &device.tls.trust),
         (&Proxy::Bypass, &Slots::Auto, &Trust::System)
@@ -296,7 +330,8 @@ fn a_reload_names_the_sections_that_need_a_restart() {
     assert!(old.changed_outside_devices(&new).is_empty());
     new.mqtt.prefix.push('x');
     new.http.listen = None;
-    assert_eq!(old.changed_outside_devices(&new), ["mqtt", "http"]);
+    new.dead_letter.keep = 1;
+    assert_eq!(old.changed_outside_devices(&new), ["mqtt", "http", "dead_letter"]);
 }
 
 #[test]

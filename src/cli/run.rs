@@ -13,7 +13,10 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let config = load_config(file)?.config;
     block_on(async {
         let mut signals = Signals::new()?;
-        let options = Options::new(config.bridge.id.clone());
+        let options = Options {
+            keep: config.dead_letter.keep,
+            ..Options::new(config.bridge.id.clone())
+        };
         let store =
             Store::open(&config.state.directory, options).context("the durable store cannot be used")?;
         let (version, devices) = (env!("CARGO_PKG_VERSION"), config.devices.len());

@@ -8,8 +8,12 @@ use reqwest::Url;
 
 use super::problem::{Complaint, complaint};
 use super::section::Section;
-use super::{Auth, BUILT_IN_PROFILES, Device, ProfileChoice, Proxy, Secret, access, parse, slots, url};
+use super::{
+    Auth, BUILT_IN_PROFILES, Device, HttpSessionsConfig, ProfileChoice, Proxy, Secret, access, parse, slots,
+    url,
+};
 use crate::model::DeviceId;
+use crate::model::http_session::MAX_SESSIONS;
 use crate::tls::ClientTls;
 
 const AUTH: [(&str, Auth); 3] = [
@@ -26,6 +30,10 @@ const DEFAULT_POLL: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const DEFAULT_OFFLINE_AFTER: u32 = 3;
+const MIN_COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
+const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_SESSIONS: u32 = 100;
 
 /// All devices that are right; the others have left problems.
 pub(super) fn read_all(root: &mut Section<'_>) -> Vec<Device> {
@@ -66,6 +74,9 @@ fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, 
     let profile = read_profile(&mut section);
     let tls = read_tls(&mut section, url.as_ref());
     let slots = slots::read(&mut section);
+    let http_sessions = read_http_sessions(section.section("http_sessions"));
+    let allow_unverified_writes = read_unverified(&mut section);
+    let command_timeout = section.duration("command_timeout", MIN_COMMAND_TIMEOUT..=MAX_COMMAND_TIMEOUT);
     section.finish();
     Some(Device {
         id: id?,
@@ -82,6 +93,9 @@ fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, 
         profile,
         tls,
         slots,
+        http_sessions,
+        allow_unverified_writes,
+        command_timeout: command_timeout.unwrap_or(DEFAULT_COMMAND_TIMEOUT),
     })
 }
 
@@ -198,6 +212,26 @@ fn readable(path: &Path) -> Result<(), Complaint> {
             Err(complaint(what, "let the user of this process read it"))
         }
     }
+}
+
+fn read_http_sessions(mut section: Section<'_>) -> HttpSessionsConfig {
+    let enabled = section.flag("enabled");
+    let max_count = section.number("max_count", 1..=MAX_SESSIONS as u32);
+    section.finish();
+    HttpSessionsConfig {
+        enabled: enabled.unwrap_or(false),
+        max_count: max_count.unwrap_or(DEFAULT_SESSIONS) as usize,
+    }
+}
+
+fn read_unverified(section: &mut Section<'_>) -> bool {
+    let allowed = section.flag("allow_unverified_writes").unwrap_or(false);
+    if allowed {
+        let what = "commands are written to this device in ways that nobody has seen work on one";
+        let remedy = "see that they do no harm there, then write seen = true into a profile of your own, and leave this out";
+        section.warn("allow_unverified_writes", complaint(what, remedy));
+    }
+    allowed
 }
 
 fn read_tls(section: &mut Section<'_>, url: Option<&Url>) -> ClientTls {

@@ -2,7 +2,9 @@
 //! the key is read. Owns where values come from, not what they mean.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider, Source};
@@ -10,9 +12,15 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, Http, State, device, mqtt, parse};
+use super::{Bridge, Config, DeadLetters, Http, State, device, mqtt, parse};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
+
+/// How often a dead letter may repeat itself.
+const REPEAT: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 3600);
+const DEFAULT_REPEAT: Duration = Duration::from_secs(15 * 60);
+const MAX_KEPT: u32 = 100_000;
+const DEFAULT_KEPT: u32 = 1_000;
 
 /// A configuration that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +86,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
     let bridge = read_bridge(root.section("bridge"));
     let mqtt = mqtt::read(root.section("mqtt"), bridge.as_ref().map(|bridge| &bridge.id));
     let http = read_http(root.section("http"));
+    let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
     let devices = device::read_all(&mut root);
     root.finish();
@@ -85,6 +94,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
         bridge: bridge?,
         mqtt: mqtt?,
         http,
+        dead_letter,
         state,
         devices,
     })
@@ -112,6 +122,16 @@ fn read_http(mut section: Section<'_>) -> Http {
     section.finish();
     Http {
         listen: listen.unwrap_or(Some(super::DEFAULT_HTTP_LISTEN)),
+    }
+}
+
+fn read_dead_letter(mut section: Section<'_>) -> DeadLetters {
+    let repeat = section.duration("repeat", REPEAT);
+    let keep = section.number("keep", 1..=MAX_KEPT);
+    section.finish();
+    DeadLetters {
+        repeat: repeat.unwrap_or(DEFAULT_REPEAT),
+        keep: keep.unwrap_or(DEFAULT_KEPT) as usize,
     }
 }
 

@@ -9,7 +9,6 @@ mod device;
 mod environment;
 mod load;
 mod mqtt;
-mod nearest;
 mod parse;
 mod problem;
 pub mod secret;
@@ -45,6 +44,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// The bridge's own HTTP server.
     pub http: Http,
+    /// Dead letters.
+    pub dead_letter: DeadLetters,
     /// The durable store.
     pub state: State,
     /// The devices.
@@ -58,6 +59,7 @@ impl Config {
             ("bridge", self.bridge != other.bridge),
             ("mqtt", self.mqtt != other.mqtt),
             ("http", self.http != other.http),
+            ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
         ];
         let changed = sections.into_iter().filter(|(_, changed)| *changed);
@@ -91,7 +93,7 @@ pub struct Mqtt {
     pub tls: ClientTls,
     /// Keep-alive.
     pub keep_alive: Duration,
-    /// How long the broker keeps commands for a bridge that is away (MQTT 5; counted in seconds).
+    /// How long the broker keeps commands for a bridge that is away (MQTT 5).
     pub session_expiry: Duration,
 }
 
@@ -177,6 +179,15 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[dead_letter]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// Time from one letter about a failure that lasts to the next.
+    pub repeat: Duration,
+    /// How many are kept in the archive.
+    pub keep: usize,
+}
+
 /// `[state]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -215,6 +226,21 @@ pub struct Device {
     pub tls: ClientTls,
     /// Which slots are watched.
     pub slots: Slots,
+    /// The log of HTTP sessions, as it is at the start.
+    pub http_sessions: HttpSessionsConfig,
+    /// Whether profile entries that nobody has seen on a device may be written by.
+    pub allow_unverified_writes: bool,
+    /// How long a command may wait for the device and be carried out.
+    pub command_timeout: Duration,
+}
+
+/// `http_sessions` of a device
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpSessionsConfig {
+    /// Whether sessions are kept.
+    pub enabled: bool,
+    /// How many of them, at most.
+    pub max_count: usize,
 }
 
 /// The way to a device.

@@ -19,8 +19,13 @@ const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(30);
 const MIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
 const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
 
-/// A command that is older than this has hardly anybody waiting for it.
-const DEFAULT_SESSION_EXPIRY: Duration = Duration::from_secs(24 * 3600);
+/// A bridge that was away for a night still gets its commands; older ones would surprise.
+const DEFAULT_SESSION_EXPIRY: Duration = DAY;
+
+/// Less would end while the bridge still tries to come back.
+const MIN_SESSION_EXPIRY: Duration = Duration::from_secs(60);
+const MAX_SESSION_EXPIRY: Duration = DAY.saturating_mul(30);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const VERSIONS: [(&str, MqttVersion); 2] = [("5", MqttVersion::V5), ("3.1.1", MqttVersion::V311)];
 const LAYOUTS: [(&str, Layout); 3] = [
@@ -41,6 +46,14 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
     let layout = section.parsed("layout", parse::word(&LAYOUTS));
     let client_id = read_client_id(&mut section, bridge);
     let keep_alive = section.duration("keep_alive", MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE);
+    let session_expiry = section.duration("session_expiry", MIN_SESSION_EXPIRY..=MAX_SESSION_EXPIRY);
+    if session_expiry.is_some() && version == Some(MqttVersion::V311) {
+        let what = "without effect: with MQTT 3.1.1 the broker alone decides how long it keeps a session";
+        section.warn(
+            "session_expiry",
+            complaint(what, "set it at the broker, and leave it out here"),
+        );
+    }
     let credentials = read_credentials(&mut section, broker.as_ref());
     let tls = read_tls(&mut section, broker.as_ref());
     let broker = read_embedded(&mut section, broker);
@@ -54,7 +67,7 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
         credentials,
         tls,
         keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
-        session_expiry: DEFAULT_SESSION_EXPIRY,
+        session_expiry: session_expiry.unwrap_or(DEFAULT_SESSION_EXPIRY),
     })
 }
 

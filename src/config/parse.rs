@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::problem::{Complaint, complaint};
 use crate::model::DeviceId;
@@ -23,13 +23,17 @@ const MAX_PREFIX: usize = 256;
 
 const DURATION_REMEDY: &str = r#"write a number and a unit, such as "1s" or "500ms""#;
 
+/// Seconds of a day.
+const DAY: u64 = 24 * 3600;
+
 type Parsed<T> = Result<T, Complaint>;
 
 /// A duration within bounds.
 pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> Parsed<Duration> {
     move |text| {
-        let parsed: Result<SignedDuration, _> = text.trim().parse();
-        let duration = parsed.map_err(|_| match text.trim().parse::<f64>() {
+        let parsed: Result<Span, _> = text.trim().parse();
+        let duration = parsed.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+        let duration = duration.map_err(|_| match text.trim().parse::<f64>() {
             Ok(_) => no_unit(),
             Err(_) => complaint("not a duration", DURATION_REMEDY),
         })?;
@@ -53,6 +57,10 @@ pub(super) fn no_unit() -> Complaint {
 
 /// As the configuration writes it.
 pub(super) fn spelled(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_nanos() == 0 && seconds > 0 && seconds.is_multiple_of(DAY) {
+        return format!("{}d", seconds / DAY);
+    }
     SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
 }
 
@@ -159,17 +167,18 @@ mod tests {
         assert_eq!(read("15m"), Ok(Duration::from_secs(900)));
         assert_eq!(read("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(read("1h"), Ok(HOUR));
+        assert_eq!(duration(HOUR..=HOUR * 48)("1d 2h").ok(), Some(HOUR * 26));
         assert_eq!(read("5"), Err("a number without a unit".to_owned()));
         assert_eq!(read("1.5"), Err("a number without a unit".to_owned()));
-        for text in ["", "s", "1 parsec", "inf"] {
+        for text in ["", "s", "1 parsec", "inf", "1mo", "1y"] {
             assert!(read(text).is_err(), "{text}");
         }
         for text in ["99ms", "0s", "-1s", "61m", "1s ago", "9999999999h"] {
             assert!(read(text).is_err(), "{text}");
         }
         assert_eq!(
-            (spelled(HOUR), spelled(Duration::from_millis(100))),
-            ("1h".into(), "100ms".into())
+            [HOUR, HOUR * 48, Duration::from_millis(100)].map(spelled),
+            ["1h", "2d", "100ms"]
         );
     }
 

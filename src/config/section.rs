@@ -13,9 +13,9 @@ use std::time::Duration;
 use figment::Figment;
 use figment::value::{Dict, Value};
 
-use super::nearest::nearest;
 use super::parse;
 use super::problem::{Complaint, Problem, complaint, quoted, shown};
+use crate::nearest::nearest;
 use crate::tls::ClientTls;
 
 const A_TABLE: &str = "a table";

@@ -1,9 +1,9 @@
-//! Which known key a misspelt one was probably meant to be.
+//! Which known word a misspelt one was probably meant to be.
 
-/// The known key that was probably meant.
-pub(super) fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+/// The known word that was probably meant.
+pub(crate) fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let key: String = key.chars().take(40).flat_map(char::to_lowercase).collect();
-    let part = |known: &&&str| key.len() >= 3 && (known.starts_with(&key) || key.starts_with(**known));
+    let part = |known: &&&'a str| key.len() >= 3 && (known.starts_with(&key) || key.starts_with(**known));
     let close = known.iter().map(|known| (distance(&key, known), *known));
     let close = close.filter(|(distance, known)| *distance <= 2 && *distance < known.len().min(key.len()));
     close
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_key_is_offered() {
+    fn the_nearest_word_is_offered() {
         let known = ["url", "username", "password", "password_file", "poll"];
         assert_eq!(nearest("pol", &known), Some("poll"));
         assert_eq!(nearest("pasword", &known), Some("password"));
