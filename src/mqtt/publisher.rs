@@ -200,6 +200,8 @@ impl Publisher {
                 event = self.link.next(), if may_connect => self.on_events(event),
                 (batch, stored) = self.journal.written() => self.outbox.recorded(batch, stored),
                 supplied = self.supply.next() => self.take_in(supplied),
+                // To be reported.
+                Ok(()) = self.stored.changed() => {}
                 count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
                     if count == 0 {
                         self.phase = Phase::Flushing;

@@ -26,9 +26,8 @@ mod record;
 
 use std::fmt::{self, Write as _};
 
-pub use command::reply_topic;
-
 pub use crate::model::CommandTopic;
+pub use command::reply_topic;
 
 use crate::model::id::is_valid_id;
 use crate::model::{DeviceId, EventName, Relay, Signal, SlotId};

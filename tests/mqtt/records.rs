@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Update};
+use lantime2mqtt::model::{
+    Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Position, Update,
+};
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::records::{Destination, Record};
@@ -17,13 +19,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bridge::{Bridge, named};
+use crate::bridge::{Bridge, named, relay, relay_switches};
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::proxy::Proxy;
 use crate::common::{PATIENCE, Watcher};
 use crate::fake_broker::FakeBroker;
 use crate::taker::VERSIONS;
-use crate::{device, memory_store, settings};
+use crate::{device, memory_store, settings, store_options};
 
 /// Where the records of these tests go.
 const TOPIC: &str = "lantime/m1/events";
@@ -332,19 +334,67 @@ async fn a_clean_stop_sends_what_there_is_and_says_offline_last() {
 }
 
 #[tokio::test]
-async fn a_stop_without_a_broker_keeps_the_records() {
+async fn what_could_not_be_sent_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let store = memory_store();
-    let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &store).await;
-    bridge
-        .until("it tries", |status| status.link.last_error.is_some())
-        .await;
-    store.append(numbered(0..10)).await;
     let letter = letter("m1");
-    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+    {
+        let store = Store::open(directory.path(), store_options()).unwrap();
+        let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &store).await;
+        bridge
+            .until("it tries", |status| status.link.last_error.is_some())
+            .await;
+        store.append(numbered(0..700)).await;
+        bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+        bridge.stop().await;
+    }
+    let store = Store::open(directory.path(), store_options()).unwrap();
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    let id = letter.id.to_string();
+    watcher
+        .until("the last of them", |seen| {
+            let last = seen.topics.get("lantime/dead-letter/m1");
+            last.is_some_and(|letter| letter.contains(&id))
+        })
+        .await;
+    until_sent(&mut bridge).await;
+    let mut collected = Collected::default();
+    collected.add(&watcher);
+    collected.is_complete(700);
+    assert_eq!(collected.duplicates, 0);
     bridge.stop().await;
-    let left = store.outbox(0, 100, usize::MAX).await.unwrap();
-    assert_eq!((left.len(), left[10].1.id), (11, letter.id));
+}
+
+#[tokio::test]
+async fn a_transition_is_retained_as_state_and_told_as_a_record() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
+    bridge.send("m1", vec![relay(Position::No)]).await;
+    bridge
+        .send("m1", vec![relay_switches(Position::No, Position::Nc)])
+        .await;
+    let seen = watcher
+        .until("the record", |seen| {
+            seen.topics.contains_key("lantime/m1/io3/changes")
+        })
+        .await;
+    let json = |topic: &str| serde_json::from_str::<serde_json::Value>(&seen.topics[topic]).unwrap();
+    assert_eq!(json("lantime/m1/io3/relay/a")["position"], "NC");
+    let record = json("lantime/m1/io3/changes");
+    assert_eq!(
+        (&record["relay"], &record["old"], &record["new"]),
+        (&"a".into(), &"NO".into(), &"NC".into())
+    );
+    let count = seen
+        .log
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/changes"))
+        .count();
+    assert_eq!(count, 1, "the first sight is no change");
+    bridge.stop().await;
 }
 
 #[tokio::test]
