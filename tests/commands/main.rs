@@ -5,4 +5,5 @@
 mod common;
 
 mod choosing;
+mod refused_words;
 mod scene;

@@ -1,7 +1,7 @@
 //! A bridge between simulated devices and a broker, and a user with mosquitto's command line clients.
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::PATIENCE;
 use crate::common::clients::{Clients, Message, Subscriber};
@@ -146,6 +146,42 @@ impl Scene {
         self.look(|seen| seen.replies(topic)[before].clone())
     }
 
+    /// Sends a command that is refused: the reply and the dead letter say the same, and this carries the message. Gives
+    /// the letter.
+    pub(crate) async fn refused(&mut self, topic: &str, payload: &str, kind: &str) -> Value {
+        let device = topic.split('/').next().unwrap_or_default().to_owned();
+        let before = self.look(|seen| seen.letters(&device).len());
+        let reply = self.send(topic, payload).await;
+        let is_refusal = reply["ok"] == false && reply["error"]["kind"] == kind;
+        assert!(is_refusal, "{topic} {payload}: {reply} is no {kind}");
+        self.until(topic, |seen| seen.letters(&device).len() > before)
+            .await;
+        let letter = self.look(|seen| seen.letters(&device)[before].clone());
+        assert_eq!(letter["error"], reply["error"], "{topic} {payload}");
+        assert_eq!(letter["operation"], reply["command"], "{topic} {payload}");
+        let origin = json!({ "topic": format!("lantime/{topic}"), "payload": payload });
+        assert_eq!(letter["origin"], origin);
+        assert_eq!(letter["bridge"], "test");
+        assert_eq!(letter["device"].as_str().unwrap_or("bridge"), device);
+        letter
+    }
+
+    /// Waits until a device's commands have come to their end: so many were refused, each with one reply and one
+    /// dead letter, and nothing was written to the device.
+    pub(crate) async fn only_refused(&mut self, number: usize, refused: usize) {
+        let device = format!("sim-{number}");
+        self.catch_up(&device).await;
+        self.look(|seen| {
+            let letters = seen.letters(&device);
+            assert_eq!(letters.len(), refused, "{letters:#?}");
+            let replies = seen.all_replies(&device);
+            assert_eq!(replies.len(), refused, "{replies:#?}");
+        });
+        let counters = self.device(number).counters();
+        assert_eq!((counters.configuration_writes, counters.applies), (0, 0));
+        assert_eq!(self.device(number).world().pending_changes(), 0);
+    }
+
     /// Waits until all that the bridge has stored for a device until now was published: it goes out in order.
     pub(crate) async fn catch_up(&mut self, device: &str) {
         let topic = format!("{device}/http/sessions/set");
@@ -176,6 +212,16 @@ impl<'s> Seen<'s> {
         records(self.at(&format!("{topic}/reply")))
     }
 
+    /// The replies to all commands for a device, but for those of [`Scene::catch_up`].
+    fn all_replies(self, device: &str) -> Vec<Value> {
+        let start = format!("lantime/{device}/");
+        let is_reply = |message: &&Message| {
+            let topic = message.topic.strip_prefix(&start);
+            topic.is_some_and(|topic| topic.ends_with("/reply") && topic != "http/sessions/set/reply")
+        };
+        records(self.0.iter().filter(is_reply))
+    }
+
     /// The dead letters of a device, or of `bridge`. None is retained.
     pub(crate) fn letters(self, device: &str) -> Vec<Value> {
         records(self.at(&format!("dead-letter/{device}")))
@@ -188,4 +234,14 @@ fn records<'s>(messages: impl Iterator<Item = &'s Message>) -> Vec<Value> {
         message.json()
     };
     messages.map(record).collect()
+}
+
+/// Checks that an error tells a person what they have to know.
+pub(crate) fn assert_says(letter: &Value, parts: &[&str]) {
+    let text = |key: &str| letter["error"][key].as_str().unwrap_or_default();
+    let error = format!("{}; {}", text("message"), text("remedy"));
+    assert!(!text("remedy").is_empty(), "{error}");
+    for part in parts {
+        assert!(error.contains(part), "{part:?} is not in: {error}");
+    }
 }

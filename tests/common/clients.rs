@@ -29,7 +29,7 @@ pub struct Message {
     pub retained: bool,
     /// Its correlation data; empty for none.
     pub correlation: String,
-    /// Its payload.
+    /// Its payload; what is no text is replaced.
     pub payload: String,
 }
 
@@ -109,7 +109,7 @@ impl Message {
             topic: topic.to_owned(),
             retained: retained == "1",
             correlation: correlation.to_owned(),
-            payload: String::from_utf8(bytes?).ok()?,
+            payload: String::from_utf8_lossy(&bytes?).into_owned(),
         })
     }
 
