@@ -5,5 +5,6 @@
 mod common;
 
 mod choosing;
+mod refused_by_device;
 mod refused_words;
 mod scene;

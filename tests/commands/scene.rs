@@ -150,13 +150,13 @@ impl Scene {
     /// the letter.
     pub(crate) async fn refused(&mut self, topic: &str, payload: &str, kind: &str) -> Value {
         let device = topic.split('/').next().unwrap_or_default().to_owned();
-        let before = self.look(|seen| seen.letters(&device).len());
+        let before = self.look(|seen| seen.refusals(&device).len());
         let reply = self.send(topic, payload).await;
         let is_refusal = reply["ok"] == false && reply["error"]["kind"] == kind;
         assert!(is_refusal, "{topic} {payload}: {reply} is no {kind}");
-        self.until(topic, |seen| seen.letters(&device).len() > before)
+        self.until(topic, |seen| seen.refusals(&device).len() > before)
             .await;
-        let letter = self.look(|seen| seen.letters(&device)[before].clone());
+        let letter = self.look(|seen| seen.refusals(&device)[before].clone());
         assert_eq!(letter["error"], reply["error"], "{topic} {payload}");
         assert_eq!(letter["operation"], reply["command"], "{topic} {payload}");
         let origin = json!({ "topic": format!("lantime/{topic}"), "payload": payload });
@@ -220,6 +220,12 @@ impl<'s> Seen<'s> {
             topic.is_some_and(|topic| topic.ends_with("/reply") && topic != "http/sessions/set/reply")
         };
         records(self.0.iter().filter(is_reply))
+    }
+
+    /// The dead letters of a device, or of `bridge`, that began with a command.
+    pub(crate) fn refusals(self, device: &str) -> Vec<Value> {
+        let letters = self.letters(device).into_iter();
+        letters.filter(|letter| !letter["origin"].is_null()).collect()
     }
 
     /// The dead letters of a device, or of `bridge`. None is retained.
