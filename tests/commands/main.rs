@@ -8,3 +8,4 @@ mod choosing;
 mod refused_by_device;
 mod refused_words;
 mod scene;
+mod stale;

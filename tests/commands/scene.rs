@@ -172,7 +172,7 @@ impl Scene {
         let device = format!("sim-{number}");
         self.catch_up(&device).await;
         self.look(|seen| {
-            let letters = seen.letters(&device);
+            let letters = seen.refusals(&device);
             assert_eq!(letters.len(), refused, "{letters:#?}");
             let replies = seen.all_replies(&device);
             assert_eq!(replies.len(), refused, "{replies:#?}");
