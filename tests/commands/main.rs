@@ -5,6 +5,8 @@
 mod common;
 
 mod choosing;
+mod delivery;
+mod http_sessions;
 mod refused_by_device;
 mod refused_words;
 mod scene;

@@ -66,6 +66,14 @@ impl Clients {
         );
     }
 
+    /// `mosquitto_pub -q 1 -t TOPIC -l`: each line is a message.
+    pub async fn publish_lines(self, topic: &str, lines: &str) {
+        let mut command = self.command("mosquitto_pub");
+        command.args(["-t", topic, "-l"]);
+        let output = run(command, lines.as_bytes()).await;
+        assert!(output.status.success(), "mosquitto_pub: {output:?}");
+    }
+
     /// `mosquitto_rr -V 5 -q 1 -t TOPIC -e RESPONSE`, with the payload and more arguments; gives the reply.
     pub async fn request(self, topic: &str, response: &str, payload: &str, arguments: &[&str]) -> Message {
         let mut command = self.command("mosquitto_rr");
@@ -144,11 +152,12 @@ impl Subscriber {
             return messages.clone();
         }
         let messages = self.now();
-        let last = &messages[messages.len().saturating_sub(40)..];
-        panic!(
-            "{what}: never seen; {} messages, the last {last:#?}",
-            messages.len()
-        );
+        let last = messages.iter().rev().take(40).rev().map(|message| {
+            let payload: String = message.payload.chars().take(300).collect();
+            format!("\n{} {payload}", message.topic)
+        });
+        let last: String = last.collect();
+        panic!("{what}: never seen; {} messages, the last:{last}", messages.len());
     }
 
     /// Everything that has come so far, in order.

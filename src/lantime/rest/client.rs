@@ -23,8 +23,6 @@ use super::profile::{Profile, WriteLocation, WriteMethod};
 use crate::config::{Auth, Device, Secret};
 use crate::model::{ErrorKind, HttpSessions, Operation};
 
-/// How many HTTP sessions are kept once that is switched on.
-const DEFAULT_SESSIONS: usize = 100;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A device's answer.
@@ -121,7 +119,7 @@ impl RestClient {
             },
             has_taken_token: false,
             status_request: None,
-            sessions: HttpSessions::new(false, DEFAULT_SESSIONS),
+            sessions: HttpSessions::new(device.http_sessions.enabled, device.http_sessions.max_count),
         }
     }
 
@@ -130,7 +128,7 @@ impl RestClient {
         &self.url
     }
 
-    /// The log of all requests to this device: off at first.
+    /// The log of all requests to this device.
     pub fn sessions(&self) -> &HttpSessions {
         &self.sessions
     }
