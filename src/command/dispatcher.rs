@@ -34,6 +34,8 @@ pub struct Route {
     pub jobs: mpsc::Sender<Job>,
     /// How long a command may take.
     pub timeout: Duration,
+    /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.
+    pub grace: Duration,
 }
 
 /// The ways to all devices.

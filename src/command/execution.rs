@@ -1,7 +1,5 @@
 //! One command, from the inbox to its reply: understood or refused, given to its device, answered.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -26,8 +24,6 @@ use crate::records::{Destination, Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
 const MAX_ATTEMPTS: u32 = 5;
-/// How much later than the deadline a device task may be with its answer.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// What every command needs.
 #[derive(Debug)]
@@ -231,7 +227,7 @@ impl Context {
         let mut deadline = None;
         loop {
             let route = routes.borrow_and_update().get(&work.device).cloned();
-            let Some(Route { jobs, timeout }) = route else {
+            let Some(Route { jobs, timeout, grace }) = route else {
                 return Err(no_such_device(&work.device));
             };
             let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
@@ -246,7 +242,7 @@ impl Context {
                 jobs.send(job).await.ok()?;
                 answered.await.ok()
             };
-            if let Ok(Some(result)) = timeout_at(deadline + GRACE, asked).await {
+            if let Ok(Some(result)) = timeout_at(deadline + grace, asked).await {
                 return result;
             }
             // Its task has ended: it is being replaced, or the bridge stops. It may have begun.

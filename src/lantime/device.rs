@@ -31,6 +31,8 @@ use relay_events::Chosen;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
+/// Pause before a command that was held up is tried again, unless the next poll comes before.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How often the HTTP statistics and sessions are published, at most.
 const HTTP_EVERY: Duration = Duration::from_secs(10);
 
@@ -169,14 +171,18 @@ impl DeviceTask {
                         self.poll_failed(failure);
                     } else if self.has_more_to_ask() {
                         // Boxed: it is rare, and large.
-                        let Some(has_written) = stop.run_until_cancelled(Box::pin(self.ask_more())).await else {
+                        let Some(may_have_moved) = stop.run_until_cancelled(Box::pin(self.ask_more())).await
+                        else {
                             return Ok(());
                         };
                         self.publish_anew().await?;
                         self.answer_if_done();
-                        if has_written {
+                        if may_have_moved {
                             next = Instant::now();
                         }
+                    }
+                    if self.waiting.is_some() {
+                        next = next.min(Instant::now() + TRY_AGAIN);
                     }
                 }
             }

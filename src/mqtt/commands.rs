@@ -72,6 +72,8 @@ pub struct Commands {
     failing: Option<String>,
     /// Whether it was told that messages come that are no commands.
     stray_told: bool,
+    /// Whether it was told that commands come.
+    delivery_told: bool,
 }
 
 impl std::fmt::Debug for Commands {
@@ -117,6 +119,7 @@ impl Commands {
             status,
             failing: None,
             stray_told: false,
+            delivery_told: false,
         };
         (commands, receiver)
     }
@@ -177,7 +180,10 @@ impl Commands {
                 let orders = self.subscriptions.connected();
                 self.carry_out(orders);
             }
-            Event::Subscribed(answers) => self.subscriptions.answered(answers),
+            Event::Subscribed(answers) => {
+                self.subscriptions.answered(answers);
+                self.tell_delivery();
+            }
             Event::Received(message, ack) => self.on_message(*message, ack),
             Event::Closed(_) => {
                 self.subscriptions.disconnected();
@@ -185,6 +191,14 @@ impl Commands {
             }
             // Nothing is published here.
             Event::Sent(_) | Event::Acked { .. } => {}
+        }
+    }
+
+    /// Says once that everything is in force.
+    fn tell_delivery(&mut self) {
+        let is_complete = self.subscriptions.is_settled() && self.subscriptions.refused().is_empty();
+        if is_complete && !std::mem::replace(&mut self.delivery_told, true) {
+            tracing::info!("the broker delivers commands");
         }
     }
 

@@ -2,6 +2,7 @@
 // Each test is a crate of its own and uses a part of this only.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod clients;
 pub mod forward_proxy;
 pub mod mosquitto;
 pub mod program;

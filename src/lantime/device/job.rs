@@ -100,8 +100,8 @@ impl DeviceTask {
         self.waiting.is_some() || self.snapshot.as_ref().is_some_and(is_due)
     }
 
-    /// Carries out the command that waits, or else asks what switches the relays. Says whether something was
-    /// written to the device: then relays may have moved.
+    /// Carries out the command that waits, or else asks what switches the relays. Says whether it has come to its
+    /// end with something written to the device: then relays may have moved.
     pub(super) async fn ask_more(&mut self) -> bool {
         let Some(snapshot) = self.snapshot.clone() else {
             return false;
@@ -123,9 +123,9 @@ impl DeviceTask {
             }
         };
         waiting.tried(result);
-        let has_written = waiting.has_written;
+        let may_have_moved = waiting.has_written && waiting.result.is_some();
         self.waiting = Some(waiting);
-        has_written
+        may_have_moved
     }
 
     pub(super) fn answer_if_done(&mut self) {

@@ -1,0 +1,13 @@
+//! Commands, dead letters, HTTP sessions and records, as a user of mosquitto's command line clients meets them: the
+//! real program, a real broker, simulated devices. One file per promise.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod choosing;
+mod delivery;
+mod http_sessions;
+mod refused_by_device;
+mod refused_words;
+mod scene;
+mod stale;
