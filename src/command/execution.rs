@@ -1,5 +1,7 @@
 //! One command, from the inbox to its reply: understood or refused, given to its device, answered.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
@@ -156,7 +158,7 @@ impl Context {
     /// The command that a dead letter carries.
     async fn replayed(&self, id: Uuid, task: &mut Task) -> Result<(DeviceId, DeviceCommand), ErrorReport> {
         let letter = self.store.dead_letter(id).await.map_err(|error| {
-            let remedy = "check the disk of state.directory, and send the command again";
+            let remedy = "send the command again when the store works";
             ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
         })?;
         let letter = letter.ok_or_else(|| {
@@ -194,9 +196,7 @@ impl Context {
 
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, work: Work) {
-        if let Some(key) = work.task.key()
-            && let Ok(Some(answer)) = self.store.answer(key).await
-        {
+        if let Some(answer) = self.earlier_answer(&work.task).await {
             return self.end(work.task, Uuid::now_v7(), answer, None, false).await;
         }
         let Waiting { number, attempts, .. } = work.task.entry.waiting;
@@ -221,16 +221,29 @@ impl Context {
         }
     }
 
+    /// The answer that the same command got when it was carried out, within the last hour.
+    async fn earlier_answer(&self, task: &Task) -> Option<Bytes> {
+        // A store that fails knows of none: to carry it out again is harmless.
+        self.store.answer(task.key()?).await.ok().flatten()
+    }
+
     /// Gives the command to its device's task, and again to a task that takes its place.
     async fn ask_device(&self, work: &Work, mut attempt: u32) -> Result<Outcome, ErrorReport> {
         let mut routes = self.routes.clone();
+        let expires_in = work.task.received().expires_at.map(|at| {
+            // Below zero for one that has expired just now.
+            Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
+        });
         let mut deadline = None;
         loop {
             let route = routes.borrow_and_update().get(&work.device).cloned();
             let Some(Route { jobs, timeout, grace }) = route else {
                 return Err(no_such_device(&work.device));
             };
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
+            let deadline = *deadline.get_or_insert_with(|| {
+                // What has expired must not be written any more.
+                Instant::now() + expires_in.map_or(timeout, |expires_in| expires_in.min(timeout))
+            });
             let (answer, answered) = oneshot::channel();
             let job = Job {
                 command: work.command.clone(),
@@ -247,7 +260,8 @@ impl Context {
             }
             // Its task has ended: it is being replaced, or the bridge stops. It may have begun.
             attempt += 1;
-            if !matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(()))) {
+            let is_replaced = matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(())));
+            if !is_replaced || attempt > MAX_ATTEMPTS {
                 let remedy = "send the command again; if this goes on, look at the log of the bridge";
                 let message = "the task of this device does not answer";
                 return Err(ErrorReport::new(ErrorKind::Internal, message, remedy));
@@ -272,40 +286,46 @@ impl Context {
         self.end(task, record, payload, None, true).await;
     }
 
-    /// Refuses a command: a reply, and a dead letter with the message.
+    /// Refuses a command: a reply, and a dead letter with the message. A duplicate of one that was carried out
+    /// gets the answer of that one, whatever speaks against it now.
     pub(super) async fn refuse(&self, refused: Refused, attempts: u32) {
         let Refused {
             operation,
-            report,
+            mut report,
             task,
         } = refused;
+        if let Some(answer) = self.earlier_answer(&task).await {
+            return self.end(task, Uuid::now_v7(), answer, None, false).await;
+        }
         let received = task.received();
+        if report.kind.is_passing()
+            && let Some(expired) = request::expired(received, Timestamp::now())
+        {
+            let message = format!("{}: {}", expired.message, report.message);
+            report = ErrorReport { message, ..expired };
+        }
         let (kind, topic) = (report.kind, &received.topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
         let record = Uuid::now_v7();
         let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
         let payload = reply::failure(task.id.as_deref(), record, asked_for, &report);
-        let is_lasting = !report.kind.is_passing();
         let letter = DeadLetter {
-            id: Uuid::now_v7(),
-            at: Timestamp::now(),
             device: task.device.clone(),
             slot: task.slot.clone(),
-            operation,
-            error: report,
             attempts,
             first_at: received.received_at,
-            repeats: None,
-            recovered: false,
             origin: Some(match &task.replays {
                 Some((_, origin)) => origin.clone(),
                 None => origin(received),
             }),
+            ..dead_letter::new(operation, report, Timestamp::now())
         };
-        self.end(task, record, payload, Some(letter), is_lasting).await;
+        let letter = Some(letter).filter(|_| !task.entry.is_told);
+        self.end(task, record, payload, letter, false).await;
     }
 
-    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer.
+    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer. A
+    /// refusal is not remembered: what it advises must be possible.
     async fn end(
         &self,
         task: Task,
@@ -315,9 +335,16 @@ impl Context {
         remember: bool,
     ) {
         let key = task.key().filter(|_| remember);
-        let Entry { waiting, local, .. } = task.entry;
+        let Entry {
+            waiting,
+            local,
+            is_told,
+            ..
+        } = task.entry;
         let mut records = Vec::new();
-        if !waiting.command.local {
+        // A stored copy comes at each connect, and nobody waits for an answer to that.
+        let is_awaited = !is_told || waiting.command.response_topic.is_some();
+        if !waiting.command.local && is_awaited {
             records.push(Record {
                 id: record,
                 destination: Destination::Reply(reply_destination(&self.topics, &waiting.command)),

@@ -74,11 +74,6 @@ pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result
 }
 
 fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
-    if received.retained && received.payload.is_empty() {
-        let what = "the message is empty and retained, which clears a retained command and is none itself";
-        let remedy = "if that was wanted, it has worked; a command is sent without the retain flag";
-        return Err(rejected(what, remedy));
-    }
     if received.retained {
         let what = "the command is retained: the broker would give it again at each reconnect, and it would run again";
         let remedy = "publish it without the retain flag; clear the stored one with an empty retained message to the same topic";

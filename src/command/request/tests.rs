@@ -335,16 +335,6 @@ fn retained_overlong_and_late_commands_are_refused_whatever_they_say() {
                 .for_each(|part| assert!(text.contains(part), "{text}"));
         }
         assert!(read(&topic, &in_time, now).is_ok());
-        let clearing = Received {
-            retained: true,
-            ..received("")
-        };
-        let (kind, text) = refused(read(&topic, &clearing, now));
-        assert_eq!(kind, ErrorKind::Rejected);
-        assert!(
-            text.contains("clears a retained command") && text.contains("it has worked"),
-            "{text}"
-        );
     }
     let whole = received(&format!("{{\"replace\":[]{}}}", " ".repeat(MAX_PAYLOAD)));
     assert_eq!(
