@@ -5,7 +5,9 @@
 mod common;
 
 mod choosing;
+mod dead_letters;
 mod delivery;
+mod history;
 mod http_sessions;
 mod refused_by_device;
 mod refused_words;
