@@ -139,7 +139,7 @@ impl Context {
             Target::Device(device, command) => (device, command),
             Target::Replay(letter) => match self.replayed(letter, &mut task).await {
                 Ok(target) => target,
-                Err(report) => return Err(task.refused(Operation::Replay, report)),
+                Err((operation, report)) => return Err(task.refused(operation, report)),
             },
         };
         let is_known = self.routes.borrow().contains_key(&device);
@@ -155,25 +155,16 @@ impl Context {
         Err(Box::new(work.refused(report)))
     }
 
-    /// The command that a dead letter carries.
-    async fn replayed(&self, id: Uuid, task: &mut Task) -> Result<(DeviceId, DeviceCommand), ErrorReport> {
-        let letter = self.store.dead_letter(id).await.map_err(|error| {
-            let remedy = "send the command again when the store works";
-            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
-        })?;
-        let letter = letter.ok_or_else(|| {
-            let message = format!("no dead letter in the archive has the id {id}");
-            let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
-            ErrorReport::new(ErrorKind::NotFound, message, remedy)
-        })?;
-        let no_command = |why| {
-            let message = format!("dead letter {id} cannot be replayed: {why}");
-            let remedy = "replay one whose origin is a command for a device";
-            ErrorReport::new(ErrorKind::Rejected, message, remedy)
-        };
-        let origin = command_of(&letter)?;
-        let topic = self.topics.parse_command(&origin.topic);
-        let topic = topic.ok_or_else(|| no_command("its message is no command of this bridge"))?;
+    /// The command that a dead letter carries. A refusal is about that command as soon as it is known.
+    async fn replayed(
+        &self,
+        id: Uuid,
+        task: &mut Task,
+    ) -> Result<(DeviceId, DeviceCommand), (Operation, ErrorReport)> {
+        let (topic, origin) = self
+            .carried(id)
+            .await
+            .map_err(|report| (Operation::Replay, report))?;
         let again = Received {
             topic: origin.topic.clone(),
             payload: origin.payload.clone(),
@@ -189,9 +180,29 @@ impl Context {
                 target: Target::Device(device, command),
                 ..
             }) => Ok((device, command)),
-            Ok(_) => Err(no_command("its message is itself a replay")),
-            Err(refusal) => Err(refusal.report),
+            Ok(_) => Err((
+                Operation::Replay,
+                not_replayable(id, "its message is itself a replay"),
+            )),
+            Err(refusal) => Err((refusal.operation, refusal.report)),
         }
+    }
+
+    /// The message that a dead letter carries, and which command it is.
+    async fn carried(&self, id: Uuid) -> Result<(CommandTopic, Origin), ErrorReport> {
+        let letter = self.store.dead_letter(id).await.map_err(|error| {
+            let remedy = "send the command again when the store works";
+            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
+        })?;
+        let letter = letter.ok_or_else(|| {
+            let message = format!("no dead letter in the archive has the id {id}");
+            let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
+            ErrorReport::new(ErrorKind::NotFound, message, remedy)
+        })?;
+        let origin = command_of(&letter)?;
+        let topic = self.topics.parse_command(&origin.topic);
+        let topic = topic.ok_or_else(|| not_replayable(id, "its message is no command of this bridge"))?;
+        Ok((topic, origin))
     }
 
     /// Carries a command out, unless the same one was answered before.
@@ -361,6 +372,12 @@ impl Context {
             let _ = local.send(payload);
         }
     }
+}
+
+fn not_replayable(letter: Uuid, why: &str) -> ErrorReport {
+    let message = format!("dead letter {letter} cannot be replayed: {why}");
+    let remedy = "replay one whose origin is a command for a device";
+    ErrorReport::new(ErrorKind::Rejected, message, remedy)
 }
 
 fn no_such_device(device: &DeviceId) -> ErrorReport {
