@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use intake::Intake;
@@ -22,7 +22,7 @@ pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Event, Purpose};
-use super::link::{Link, LinkStatus};
+use super::link::{Link, LinkStatus, until};
 use super::topics::Topics;
 use crate::config::Mqtt;
 use crate::model::DeviceId;
@@ -70,6 +70,8 @@ pub struct Commands {
     status: watch::Sender<CommandsStatus>,
     /// Why commands cannot be stored, since that was told.
     failing: Option<String>,
+    /// Whether it was told that commands are dropped, since some were stored.
+    drop_told: bool,
     /// Whether it was told that messages come that are no commands.
     stray_told: bool,
     /// Whether it was told that commands come.
@@ -118,6 +120,7 @@ impl Commands {
             retry_at: None,
             status,
             failing: None,
+            drop_told: false,
             stray_told: false,
             delivery_told: false,
         };
@@ -206,8 +209,8 @@ impl Commands {
         let command = self.topics.parse_command(&message.topic);
         let device = command.as_ref().and_then(|command| command.device());
         if command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device)) {
-            if !self.intake.push(message, ack) {
-                tracing::warn!("a command sent with QoS 0 is dropped: too many wait to be stored");
+            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_told, true) {
+                tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;
         }
@@ -255,6 +258,7 @@ impl Commands {
             Ok(()) => {
                 let acks = self.intake.stored();
                 self.acknowledge(acks);
+                self.drop_told = false;
                 if self.failing.take().is_some() {
                     tracing::info!("commands can be stored again");
                 }
@@ -316,14 +320,6 @@ impl Commands {
 async fn done(submission: &mut Option<Submission>) -> Result<(), StoreError> {
     match submission {
         Some(submission) => submission.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// That moment; never, for none.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use client::Inner;
-pub use client::{Ack, Client};
+pub use client::{Ack, Client, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
 pub use received::MAX_PAYLOAD;

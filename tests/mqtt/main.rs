@@ -15,6 +15,7 @@ mod earlier_runs;
 mod fake_broker;
 mod reconnect;
 mod records;
+mod records_refused;
 mod refused;
 mod state;
 mod taker;
