@@ -29,7 +29,7 @@ use task::Task;
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// How much of that the publisher may take to flush and say goodbye.
-const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
+const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 /// Updates on their way from the devices to the publisher. When it is full a device waits with its next
 /// poll; the publisher drains it whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
@@ -222,6 +222,7 @@ impl Bridge {
     pub async fn stop(self) -> anyhow::Result<()> {
         let deadline = Instant::now() + STOP_DEADLINE;
         let mut late = Vec::new();
+        self.intake.iter().for_each(Task::stop);
         for task in self.intake {
             late.extend(task.end(deadline).await.err());
         }
