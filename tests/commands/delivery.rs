@@ -4,7 +4,6 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::PATIENCE;
 use crate::common::site::Site;
 use crate::scene::{Scene, assert_says, eventually, fleet, takes_commands, writable};
 
@@ -154,11 +153,7 @@ async fn what_is_sent_while_the_bridge_is_away_is_carried_out_when_it_is_back() 
         })
         .await;
         for (number, signal) in ["TERM", "KILL"].into_iter().enumerate() {
-            scene.bridge.signal(signal);
-            scene
-                .until(signal, |seen| seen.word("bridge/test/state") == "offline")
-                .await;
-            scene.bridge.ended(PATIENCE).await;
+            scene.end(signal).await;
             let payload = json!({ "replace": [if number == 0 { "ntp-stopped" } else { "antenna-faulty" }] });
             scene.clients.publish(TOPIC, payload.to_string(), &[]).await;
             scene.start_again().await;
