@@ -36,8 +36,8 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
     assert!(scene.device(1).world().relay_events("io4", Relay::A).is_empty());
 
-    // So it is for a refusal, and after a restart.
-    let refusal = r#"{"add":["coffee-empty"],"id":"once"}"#;
+    // So it is for a refusal of its words, and after a restart.
+    let refusal = r#"{"add":"coffee-empty","id":"once"}"#;
     let refused = scene.send(A, refusal).await;
     assert_eq!(scene.send(A, refusal).await, refused);
     scene.stop().await;
