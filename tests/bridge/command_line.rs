@@ -191,7 +191,7 @@ async fn the_demo_shows_the_bridge_at_work() {
         "{health}"
     );
     let commands = intro.lines().filter(|line| line.contains("mosquitto_sub"));
-    assert_eq!(commands.count(), 3, "{intro}");
+    assert_eq!(commands.count(), 4, "{intro}");
     assert_eq!(
         intro
             .lines()
