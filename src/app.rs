@@ -108,17 +108,6 @@ impl Bridge {
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
-        let mut http = None;
-        if let Some(listen) = config.http.listen {
-            let server = web::Server::bind(listen, broker.clone()).await.with_context(|| {
-                format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
-            })?;
-            http = Some(server.local_addr()?);
-            listeners.push(Task::spawn("HTTP server", async move |stop| {
-                server.run(stop).await;
-                Ok(())
-            }));
-        }
         let mut devices = Devices::new(updates, config.dead_letter.repeat, published);
         devices.apply(&config.devices).await?;
 
@@ -143,7 +132,7 @@ impl Bridge {
             let inbox = inbox.clone();
             async move { inbox.submit(commands).await }
         };
-        let (commands, _) = Commands::new(mqtt.clone(), topics, watched, submit);
+        let (commands, commands_status) = Commands::new(mqtt.clone(), topics, watched, submit);
         intake.push(Task::spawn("commands connection", async move |stop| {
             commands.run(stop).await;
             Ok(())
@@ -152,6 +141,19 @@ impl Bridge {
             dispatcher.run(stop).await;
             Ok(())
         }));
+        let mut http = None;
+        if let Some(listen) = config.http.listen {
+            let server = web::Server::bind(listen, broker.clone(), commands_status)
+                .await
+                .with_context(|| {
+                    format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
+                })?;
+            http = Some(server.local_addr()?);
+            listeners.push(Task::spawn("HTTP server", async move |stop| {
+                server.run(stop).await;
+                Ok(())
+            }));
+        }
         let publisher = Task::spawn("publisher", async move |_| {
             publisher.run().await;
             Ok(())

@@ -36,10 +36,17 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
     assert!(scene.device(1).world().relay_events("io4", Relay::A).is_empty());
 
-    // Also after a restart, and while the device could not be asked.
+    // So it is for a refusal of its words, after a restart, and while the device could not be asked.
+    let refusal = r#"{"add":"coffee-empty","id":"once"}"#;
+    let refused = scene.send(A, refusal).await;
+    assert_eq!(scene.send(A, refusal).await, refused);
     scene.stop().await;
     scene.start_again().await;
     assert_eq!(scene.send(A, payload).await, first);
+    assert_eq!(scene.send(A, refusal).await, refused);
+    scene.catch_up("sim-1").await;
+    let letters = scene.look(|seen| seen.refusals("sim-1").len());
+    assert_eq!(letters, 1, "told once");
     scene.device(1).set_fault(Some(Fault::Unauthorized));
     scene
         .until("offline", |seen| seen.word("sim-1/state") == "offline")
