@@ -319,7 +319,7 @@ impl Context {
             return self.end(task, Uuid::now_v7(), answer, None, false).await;
         }
         let received = task.received();
-        if report.kind.is_passing()
+        if may_be_for_lack_of_time(report.kind)
             && let Some(expired) = request::expired(received, Timestamp::now())
         {
             let message = format!("{}: {}", expired.message, report.message);
@@ -382,6 +382,13 @@ impl Context {
             let _ = local.send(payload);
         }
     }
+}
+
+/// Whether a command may have failed so because it was given up when it expired: a device that is away fails in many
+/// ways.
+fn may_be_for_lack_of_time(kind: ErrorKind) -> bool {
+    use ErrorKind::{Conflict, Forbidden, Profile, Rejected, Unauthorized};
+    !matches!(kind, Conflict | Forbidden | Profile | Rejected | Unauthorized)
 }
 
 fn not_replayable(letter: Uuid, why: &str) -> ErrorReport {
