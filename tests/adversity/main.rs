@@ -1,0 +1,26 @@
+//! What the bridge promises for the day when everything goes wrong: one file per promise.
+//!
+//! Nothing is lost and nothing is half done, whoever is killed, bridge or broker, and whenever; what waits is
+//! bounded; one device holds up no other; and no message does what it does not say.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod killed_in_a_command;
+mod scene;
+
+use std::time::Duration;
+
+use common::PATIENCE;
+
+/// Waits until something holds that nobody tells of.
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let holds = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, holds).await.is_err() {
+        panic!("{what}: never");
+    }
+}
