@@ -4,105 +4,47 @@
 //! they are answered, dead letters, the answers of the last hour, and the topics that this bridge has
 //! published and not yet cleared again.
 
+mod answers;
+mod archive;
+mod entry;
+mod error;
+mod file;
+mod health;
+mod inbox;
+mod job;
 mod key;
+mod letters;
+mod memory;
+pub mod options;
+mod outbox;
+mod tables;
+mod writer;
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::{DirBuilder, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use super::dead_letter::Summary;
-use super::{Destination, Received, Record};
-use crate::model::DeviceId;
+use super::{Received, Record};
+pub use error::StoreError;
+pub use file::FILE_NAME;
+use file::Source;
+use job::{Answer, Job, Read, Reply, Request};
 pub use key::AnswerKey;
+pub use options::{Limit, Limits, Options};
+use writer::Writer;
 
-/// The file in the state directory.
-pub const FILE_NAME: &str = "lantime2mqtt.redb";
+/// Calls that wait for the thread. When it is full the next one waits: the disk is slower than what comes in.
+const CALLS_WAITING: usize = 1024;
 
-/// Dead letters that stay in the archive, unless the configuration says otherwise.
-pub const KEEP: usize = 1_000;
-
-/// The database's page cache. Its default of 1 GiB is for other jobs.
-const CACHE_BYTES: usize = 8 * 1024 * 1024;
-
-const PUBLISHED: TableDefinition<'_, &str, ()> = TableDefinition::new("published-topics");
-
-/// What a store is for, and how much of it.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// This bridge: the store's own dead letters name it.
-    pub bridge: DeviceId,
-    /// How much is kept.
-    pub limits: Limits,
-    /// Dead letters that stay in the archive.
-    pub keep: usize,
-}
-
-impl Options {
-    /// The usual limits.
-    pub fn new(bridge: DeviceId) -> Options {
-        Options {
-            bridge,
-            limits: Limits::default(),
-            keep: KEEP,
-        }
-    }
-}
-
-/// A bound: as soon as either is reached, there is no more room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limit {
-    /// How many.
-    pub entries: usize,
-    /// Bytes of all together.
-    pub bytes: usize,
-}
-
-/// How much the store keeps. Documented in the defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Records that the broker has not acknowledged; beyond it the oldest are dropped, and a dead letter says so.
-    pub outbox: Limit,
-    /// Commands that are not answered yet; beyond it no more are taken.
-    pub inbox: Limit,
-    /// Bytes of all dead letters; beyond it, and beyond [`Options::keep`], the oldest go.
-    pub archive_bytes: usize,
-    /// Answers that are remembered; beyond it the oldest go.
-    pub answers: Limit,
-    /// How long an answer is remembered.
-    pub answers_for: Duration,
-    /// Records in memory while the disk fails; beyond it the oldest are dropped, and a dead letter says so.
-    pub memory: Limit,
-    /// Pause before a disk that failed is tried again.
-    pub retry: Duration,
-}
-
-const MIB: usize = 1024 * 1024;
-
-impl Default for Limits {
-    fn default() -> Limits {
-        let limit = |entries, bytes| Limit { entries, bytes };
-        Limits {
-            outbox: limit(100_000, 64 * MIB),
-            inbox: limit(1_000, 16 * MIB),
-            archive_bytes: 64 * MIB,
-            answers: limit(10_000, 16 * MIB),
-            answers_for: Duration::from_secs(3600),
-            memory: limit(10_000, 8 * MIB),
-            retry: Duration::from_secs(5),
-        }
-    }
-}
+/// How long the end of the last handle waits for the disk.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// What is in the store. Who watches it is woken when a number becomes zero or is no longer, and when the
 /// disk fails or works again, not for each record.
@@ -151,53 +93,47 @@ pub enum Letters {
     These(Vec<Uuid>),
 }
 
-/// Why the store could not be opened or used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it.
-    #[error("{0} is already in use by another lantime2mqtt; stop that one, or set another state.directory")]
-    InUse(PathBuf),
-    /// The directory or file cannot be made or opened.
-    #[error("cannot open {path}: {reason}; check that state.directory exists and may be written")]
-    Open {
-        /// What was to be opened.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// Reading or writing failed.
-    #[error("cannot use the durable store: {0}; check the disk of state.directory")]
-    Io(String),
-    /// Too many commands wait already.
-    #[error("{0} commands wait already; send this one again when they are answered")]
-    InboxFull(usize),
-    /// There is no such command in the inbox (any more).
-    #[error("command {0} is no longer in the inbox")]
-    Finished(u64),
+impl StoreStatus {
+    /// Whether anything begins or ends.
+    fn differs_in_kind(&self, other: &StoreStatus) -> bool {
+        (self.records == 0) != (other.records == 0)
+            || (self.commands == 0) != (other.commands == 0)
+            || (self.dead_letters == 0) != (other.dead_letters == 0)
+            || (self.dropped == 0) != (other.dropped == 0)
+            || self.failing.is_some() != other.failing.is_some()
+    }
 }
 
-/// The durable store. Clones share it.
+/// The durable store. Clones share it; with the last of them it is closed, which waits for the disk, but not
+/// for long.
+///
+/// A call that is dropped while it waits is carried out all the same.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Shared>);
 
+/// In this order: without senders the thread ends, and then it is waited for.
 #[derive(Debug)]
 struct Shared {
-    /// `None` for a store that is not a file.
-    path: Option<PathBuf>,
-    /// `None` after a failure: the database refuses everything after one, and is opened anew by the next call.
-    database: Mutex<Option<Database>>,
-    memory: Mutex<Memory>,
+    jobs: mpsc::Sender<Job>,
     newest: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
+    _thread: Thread,
 }
 
-#[derive(Debug, Default)]
-struct Memory {
-    last: u64,
-    outbox: BTreeMap<u64, Record>,
-    inbox: BTreeMap<u64, Waiting>,
-    archive: BTreeMap<Uuid, Bytes>,
-    answers: HashMap<AnswerKey, Bytes>,
+/// The thread that owns the database.
+#[derive(Debug)]
+struct Thread {
+    /// Ends with the thread's work.
+    ended: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(CLOSE_WITHIN) {
+            tracing::warn!("the durable store is still being written; the disk of state.directory is slow");
+        }
+    }
 }
 
 impl Store {
@@ -205,21 +141,9 @@ impl Store {
     /// Blocks until that is done.
     ///
     /// # Errors
-    /// When another process uses it, or when it cannot be made or opened.
+    /// When another process uses it, a later version has written it, or it cannot be made or opened.
     pub fn open(directory: &Path, options: Options) -> Result<Store, StoreError> {
-        let failed = |error: io::Error| StoreError::Open {
-            path: directory.to_owned(),
-            reason: error.to_string(),
-        };
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(failed)?;
-        let path = directory.join(FILE_NAME);
-        let database = open_or_begin(&path)?;
-        Ok(Store::with(Some(path), database, options))
+        Store::start(Source::in_directory(directory)?, options)
     }
 
     /// A store that lives as long as the process: for a demonstration that leaves nothing behind.
@@ -236,21 +160,33 @@ impl Store {
         make: impl Fn() -> B + Send + 'static,
         options: Options,
     ) -> Result<Store, StoreError> {
-        let database = redb::Builder::new()
-            .create_with_backend(make())
-            .map_err(io_error)?;
-        create_tables(&database).map_err(io_error)?;
-        Ok(Store::with(None, database, options))
+        Store::start(Source::backend(make), options)
     }
 
-    fn with(path: Option<PathBuf>, database: Database, _options: Options) -> Store {
-        Store(Arc::new(Shared {
-            path,
-            database: Mutex::new(Some(database)),
-            memory: Mutex::default(),
-            newest: watch::Sender::new(0),
-            status: watch::Sender::new(StoreStatus::default()),
-        }))
+    fn start(source: Source, options: Options) -> Result<Store, StoreError> {
+        let writer = Writer::new(source, options)?;
+        let (jobs, calls) = mpsc::channel(CALLS_WAITING);
+        let (newest, status) = (writer.newest(), writer.status());
+        let (alive, ended) = std::sync::mpsc::channel();
+        let work = move || {
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = runtime.enable_time().build();
+            let runtime = runtime.expect("a runtime without I/O needs nothing that could fail");
+            runtime.block_on(writer.run(calls));
+            drop(alive);
+        };
+        let thread = std::thread::Builder::new().name("store".to_owned());
+        thread
+            .spawn(work)
+            .map_err(|error| StoreError::Io(format!("its thread cannot be started: {error}")))?;
+        Ok(Store(Arc::new(Shared {
+            jobs,
+            newest,
+            status,
+            _thread: Thread {
+                ended: Mutex::new(ended),
+            },
+        })))
     }
 
     /// Every topic that was published and not yet cleared again, by this process or an earlier one.
@@ -258,13 +194,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn published_topics(&self) -> Result<Vec<String>, StoreError> {
-        self.used(|database| {
-            let table = database.begin_read()?.open_table(PUBLISHED)?;
-            let topics = table
-                .iter()?
-                .map(|entry| entry.map(|(topic, _)| topic.value().to_owned()));
-            Ok(topics.collect::<Result<_, _>>()?)
-        })
+        self.read(Read::PublishedTopics).await
     }
 
     /// Adds and removes published topics in one transaction, removals first; when it returns they are on disk.
@@ -276,54 +206,40 @@ impl Store {
         add: Vec<Arc<str>>,
         remove: Vec<Arc<str>>,
     ) -> Result<(), StoreError> {
-        self.used(|database| {
-            let transaction = database.begin_write()?;
-            {
-                let mut table = transaction.open_table(PUBLISHED)?;
-                for topic in &remove {
-                    table.remove(topic.as_ref())?;
-                }
-                for topic in &add {
-                    table.insert(topic.as_ref(), ())?;
-                }
-            }
-            transaction.commit()?;
-            Ok(())
-        })
+        self.change(|reply| Request::PublishedTopics { add, remove, reply })
+            .await
     }
 
     /// Puts records at the end of the outbox, dead letters into the archive as well. When it returns they are
     /// on disk, or in memory while the disk fails.
     pub async fn append(&self, records: Vec<Record>) {
-        let mut memory = self.memory();
-        append(&mut memory, records);
-        self.0.newest.send_replace(memory.last);
+        self.put(|done| Job::Append(records, done)).await;
     }
 
     /// The oldest records whose number is above `after`: so many that neither bound is passed, but one at least.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage cannot be read. What is only in memory does not come before what is on disk.
     pub async fn outbox(
         &self,
         after: u64,
         max_entries: usize,
-        _max_bytes: usize,
+        max_bytes: usize,
     ) -> Result<Vec<(u64, Record)>, StoreError> {
-        let memory = self.memory();
-        let records = memory.outbox.range(after + 1..).take(max_entries);
-        Ok(records
-            .map(|(number, record)| (*number, record.clone()))
-            .collect())
+        let read = |answer| Read::Outbox {
+            after,
+            max_entries,
+            max_bytes,
+            answer,
+        };
+        self.read(read).await
     }
 
     /// The broker has acknowledged these records: they leave the outbox. Not on disk at once: after a crash
     /// some of them may be there again.
     pub async fn sent(&self, numbers: Vec<u64>) {
-        let mut memory = self.memory();
-        for number in numbers {
-            memory.outbox.remove(&number);
-        }
+        // Nobody takes it only where the thread has ended: then they are sent again after a restart.
+        let _ = self.0.jobs.send(Job::Sent(numbers)).await;
     }
 
     /// The number of the newest record; 0 before the first.
@@ -341,20 +257,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::InboxFull`], or when the storage fails; then nothing of them is stored.
     pub async fn receive(&self, commands: Vec<Received>) -> Result<Vec<u64>, StoreError> {
-        let mut memory = self.memory();
-        let mut numbers = Vec::new();
-        for command in commands {
-            memory.last += 1;
-            let number = memory.last;
-            let waiting = Waiting {
-                number,
-                command,
-                attempts: 0,
-            };
-            memory.inbox.insert(number, waiting);
-            numbers.push(number);
-        }
-        Ok(numbers)
+        self.change(|reply| Request::Receive(commands, reply)).await
     }
 
     /// The commands that are not answered yet, in order of arrival.
@@ -362,7 +265,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn inbox(&self) -> Result<Vec<Waiting>, StoreError> {
-        Ok(self.memory().inbox.values().cloned().collect())
+        self.read(Read::Inbox).await
     }
 
     /// Counts an attempt at a command, before it begins; when it returns that is on disk. Gives which one this is,
@@ -371,25 +274,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Finished`], or when the storage fails; then it is not counted.
     pub async fn attempt(&self, number: u64) -> Result<u32, StoreError> {
-        let mut memory = self.memory();
-        let waiting = memory
-            .inbox
-            .get_mut(&number)
-            .ok_or(StoreError::Finished(number))?;
-        waiting.attempts += 1;
-        Ok(waiting.attempts)
+        self.change(|reply| Request::Attempt(number, reply)).await
     }
 
     /// A command has ended: its records go into the outbox, its answer is remembered, and it leaves the inbox, all
     /// at once. While the disk fails that is kept in memory, and written as soon as the disk works.
     pub async fn finish(&self, number: u64, end: End) {
-        let mut memory = self.memory();
-        memory.inbox.remove(&number);
-        if let Some((key, answer)) = end.answer {
-            memory.answers.entry(key).or_insert(answer);
-        }
-        append(&mut memory, end.records);
-        self.0.newest.send_replace(memory.last);
+        self.put(|done| Job::Finish(number, end, done)).await;
     }
 
     /// The first answer to the same command within the last hour.
@@ -397,7 +288,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn answer(&self, key: AnswerKey) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.memory().answers.get(&key).cloned())
+        self.read(|answer| Read::Answer(key, answer)).await
     }
 
     /// At most so many dead letters of the archive, the newest first.
@@ -405,20 +296,16 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<Summary>, StoreError> {
-        let memory = self.memory();
-        let letters = memory.archive.values().rev();
-        Ok(letters
-            .filter_map(|json| Summary::read(json))
-            .take(limit)
-            .collect())
+        self.read(|answer| Read::DeadLetters(limit, answer)).await
     }
 
-    /// A dead letter of the archive, as it was published.
+    /// A dead letter of the archive, as it was published; its origin by
+    /// [`dead_letter::origin`](super::dead_letter::origin).
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.memory().archive.get(&id).cloned())
+        self.read(|answer| Read::DeadLetter(id, answer)).await
     }
 
     /// Drops dead letters from the archive; gives how many there were. What is still to be sent is sent.
@@ -426,125 +313,32 @@ impl Store {
     /// # Errors
     /// When the storage fails; then nothing has changed.
     pub async fn drop_dead_letters(&self, which: Letters) -> Result<usize, StoreError> {
-        let mut memory = self.memory();
-        let before = memory.archive.len();
-        match which {
-            Letters::All => memory.archive.clear(),
-            Letters::These(ids) => memory.archive.retain(|id, _| !ids.contains(id)),
-        }
-        Ok(before - memory.archive.len())
+        self.change(|reply| Request::DropLetters(which, reply)).await
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.0.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn put(&self, job: impl FnOnce(oneshot::Sender<()>) -> Job) {
+        let (done, told) = oneshot::channel();
+        let is_taken = self.0.jobs.send(job(done)).await.is_ok();
+        if !is_taken || told.await.is_err() {
+            tracing::error!("the durable store has ended: records are lost");
+        }
     }
 
-    /// Runs `work` on the database, which is opened anew if it failed before.
-    fn used<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StoreError> {
-        let mut database = self.0.database.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (None, Some(path)) = (&*database, &self.0.path) {
-            *database = Some(open_or_begin(path)?);
-        }
-        let Some(open) = &*database else {
-            return Err(StoreError::Io("it failed before".to_owned()));
-        };
-        let result = work(open);
-        if result.is_err() && self.0.path.is_some() {
-            *database = None;
-        }
-        result.map_err(io_error)
+    async fn change<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+        self.ask(|answer| Job::Change(request(Reply::new(answer)))).await
+    }
+
+    async fn read<T>(&self, read: impl FnOnce(Answer<T>) -> Read) -> Result<T, StoreError> {
+        self.ask(|answer| Job::Read(read(answer))).await
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
+        let ended = || StoreError::Io("its thread has ended".to_owned());
+        let (answer, told) = oneshot::channel();
+        self.0.jobs.send(job(answer)).await.map_err(|_| ended())?;
+        told.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
-fn append(memory: &mut Memory, records: Vec<Record>) {
-    for record in records {
-        memory.last += 1;
-        if let Destination::DeadLetter(_) = record.destination {
-            memory.archive.insert(record.id, record.payload.clone());
-        }
-        memory.outbox.insert(memory.last, record);
-    }
-}
-
-fn io_error(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Io(error.to_string())
-}
-
-fn open_or_begin(path: &Path) -> Result<Database, StoreError> {
-    match open_file(path) {
-        Err(error) if is_damage(&error) => {
-            let aside = set_aside(path)?;
-            tracing::error!(
-                file = %path.display(), set_aside_as = %aside.display(), %error,
-                "the durable store is damaged: a new one is begun; topics of earlier configurations may stay at the broker"
-            );
-            open_file(path)
-        }
-        result => result,
-    }
-    .map_err(|error| match error {
-        redb::Error::DatabaseAlreadyOpen => StoreError::InUse(path.to_owned()),
-        error => StoreError::Open {
-            path: path.to_owned(),
-            reason: error.to_string(),
-        },
-    })
-}
-
-fn open_file(path: &Path) -> Result<Database, redb::Error> {
-    // Made here for its mode; the database takes an empty file for a new one.
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    let mut builder = redb::Builder::new();
-    // Without the check a damaged page shows up at any later time, or as a panic.
-    builder
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(true);
-    let database = builder.create(path)?;
-    create_tables(&database)?;
-    Ok(database)
-}
-
-/// So that a first read finds its table, and a foreign file is found out at once.
-fn create_tables(database: &Database) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    transaction.open_table(PUBLISHED)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-fn is_damage(error: &redb::Error) -> bool {
-    match error {
-        redb::Error::Corrupted(_)
-        | redb::Error::UpgradeRequired(_)
-        | redb::Error::RepairAborted
-        | redb::Error::TableTypeMismatch { .. }
-        | redb::Error::TableIsMultimap(_)
-        | redb::Error::TypeDefinitionChanged { .. } => true,
-        redb::Error::Io(error) => {
-            matches!(
-                error.kind(),
-                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-            )
-        }
-        _ => false,
-    }
-}
-
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let at = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".damaged-{at}"));
-    let aside = PathBuf::from(aside);
-    std::fs::rename(path, &aside).map_err(|error| StoreError::Open {
-        path: path.to_owned(),
-        reason: format!("it is damaged and cannot be set aside: {error}"),
-    })?;
-    Ok(aside)
-}
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,11 @@ impl AnswerKey {
         key.copy_from_slice(hash.finish().as_ref());
         AnswerKey(key)
     }
+
+    /// As it is on disk.
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl fmt::Debug for AnswerKey {

@@ -1,0 +1,85 @@
+//! The archive of dead letters: they stay when the broker has acknowledged them, the newest of them.
+
+use bytes::Bytes;
+use redb::{Database, ReadableDatabase, ReadableTable};
+use uuid::Uuid;
+
+use super::Letters;
+use super::options::Limit;
+use super::tables::{ARCHIVE, ARCHIVE_IDS, Level, Writing};
+use crate::records::Record;
+use crate::records::dead_letter::Summary;
+
+/// At most so many, the newest first. One that cannot be understood is left out.
+pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, redb::Error> {
+    let mut summaries = Vec::new();
+    for entry in database.begin_read()?.open_table(ARCHIVE)?.iter()?.rev() {
+        if summaries.len() >= limit {
+            break;
+        }
+        summaries.extend(Summary::read(entry?.1.value().1));
+    }
+    Ok(summaries)
+}
+
+/// The letter of that id, as it was published.
+pub(super) fn get(database: &Database, id: Uuid) -> Result<Option<Bytes>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let Some(number) = transaction.open_table(ARCHIVE_IDS)?.get(id.as_bytes())? else {
+        return Ok(None);
+    };
+    let letter = transaction.open_table(ARCHIVE)?.get(number.value())?;
+    Ok(letter.map(|letter| Bytes::copy_from_slice(letter.value().1)))
+}
+
+impl Writing<'_, '_> {
+    /// Adds a letter, in place of one of the same id, and drops the oldest beyond the bound.
+    pub(super) fn archive(&mut self, number: u64, letter: &Record) -> Result<(), redb::Error> {
+        self.remove_letter(letter.id)?;
+        let id = letter.id.as_bytes();
+        self.tables
+            .archive
+            .insert(number, (id, letter.payload.as_ref()))?;
+        self.tables.archive_ids.insert(id, number)?;
+        self.levels.archive.add(letter.payload.len());
+        let limit = Limit::of(self.options.keep, self.options.limits.archive_bytes);
+        while self.levels.archive.is_above(limit) {
+            let Some((_, oldest)) = self.tables.archive.pop_first()? else {
+                break;
+            };
+            let (id, json) = oldest.value();
+            self.levels.archive.remove(json.len());
+            self.tables.archive_ids.remove(id)?;
+        }
+        Ok(())
+    }
+
+    /// Drops letters; gives how many there were.
+    pub(super) fn drop_letters(&mut self, which: &Letters) -> Result<usize, redb::Error> {
+        let before = self.levels.archive.entries;
+        match which {
+            Letters::All => {
+                self.tables.archive.retain(|_, _| false)?;
+                self.tables.archive_ids.retain(|_, _| false)?;
+                self.levels.archive = Level::default();
+            }
+            Letters::These(ids) => {
+                for id in ids {
+                    self.remove_letter(*id)?;
+                }
+            }
+        }
+        Ok(before - self.levels.archive.entries)
+    }
+
+    fn remove_letter(&mut self, id: Uuid) -> Result<(), redb::Error> {
+        let number = self.tables.archive_ids.remove(id.as_bytes())?;
+        let Some(number) = number.map(|number| number.value()) else {
+            return Ok(());
+        };
+        if let Some(old) = self.tables.archive.remove(number)? {
+            self.levels.archive.remove(old.value().1.len());
+        }
+        Ok(())
+    }
+}

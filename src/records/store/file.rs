@@ -1,0 +1,172 @@
+//! The database file: made, opened, and set aside when it is damaged.
+
+use std::fmt;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use redb::{Database, StorageBackend};
+
+use super::StoreError;
+use super::tables::{Levels, Unusable, prepare};
+
+/// The file in the state directory.
+pub const FILE_NAME: &str = "lantime2mqtt.redb";
+
+/// The database's page cache. Its default of 1 GiB is for other jobs.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Where the database is. It can be opened again and again, once at a time.
+pub(super) enum Source {
+    File(PathBuf),
+    Backend(Box<dyn Fn() -> Result<Database, redb::Error> + Send>),
+}
+
+/// A database that is ready for use.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) levels: Levels,
+    pub(super) damage: Option<Damage>,
+}
+
+/// A file that could not be used, and is out of the way.
+#[derive(Debug)]
+pub(super) struct Damage {
+    pub(super) aside: PathBuf,
+    pub(super) error: String,
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::File(path) => write!(f, "File({})", path.display()),
+            Source::Backend(_) => f.write_str("Backend"),
+        }
+    }
+}
+
+impl Source {
+    /// The file in `directory`, which is made if missing.
+    pub(super) fn in_directory(directory: &Path) -> Result<Source, StoreError> {
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(directory);
+        made.map_err(|error| StoreError::Open {
+            path: directory.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(Source::File(directory.join(FILE_NAME)))
+    }
+
+    /// What `make` gives.
+    pub(super) fn backend<B: StorageBackend>(make: impl Fn() -> B + Send + 'static) -> Source {
+        Source::Backend(Box::new(move || Ok(builder().create_with_backend(make())?)))
+    }
+
+    /// Opens the database. A damaged file is set aside and a new one begun.
+    pub(super) fn open(&self) -> Result<Opened, StoreError> {
+        match (self.open_as_it_is(), self) {
+            (Err(Unusable::Database(error)), Source::File(path)) if is_damage(&error) => {
+                let aside = set_aside(path)?;
+                let error = error.to_string();
+                tracing::error!(
+                    file = %path.display(), set_aside_as = %aside.display(), %error,
+                    "the durable store is damaged: a new one is begun; what it held is lost, and topics of earlier \
+                     configurations may stay at the broker"
+                );
+                let damage = Some(Damage { aside, error });
+                let (database, levels) = self.open_as_it_is().map_err(|error| self.error(error))?;
+                Ok(Opened {
+                    database,
+                    levels,
+                    damage,
+                })
+            }
+            (result, _) => {
+                let (database, levels) = result.map_err(|error| self.error(error))?;
+                Ok(Opened {
+                    database,
+                    levels,
+                    damage: None,
+                })
+            }
+        }
+    }
+
+    fn open_as_it_is(&self) -> Result<(Database, Levels), Unusable> {
+        let database = match self {
+            Source::File(path) => open_file(path)?,
+            Source::Backend(make) => make()?,
+        };
+        let levels = prepare(&database)?;
+        Ok((database, levels))
+    }
+
+    fn error(&self, error: Unusable) -> StoreError {
+        let path = match self {
+            Source::File(path) => path.clone(),
+            Source::Backend(_) => PathBuf::from("the store's backend"),
+        };
+        match error {
+            Unusable::Later(format) => StoreError::Later { path, format },
+            Unusable::Database(redb::Error::DatabaseAlreadyOpen) => StoreError::InUse(path),
+            Unusable::Database(error) => StoreError::Open {
+                path,
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+fn open_file(path: &Path) -> Result<Database, redb::Error> {
+    // Made here for its mode; the database takes an empty file for a new one.
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    Ok(builder().create(path)?)
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = redb::Builder::new();
+    // Without the check a damaged page shows up at any later time, or as a panic.
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
+    builder
+}
+
+fn is_damage(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Corrupted(_)
+        | redb::Error::UpgradeRequired(_)
+        | redb::Error::RepairAborted
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. } => true,
+        redb::Error::Io(error) => {
+            matches!(
+                error.kind(),
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+            )
+        }
+        _ => false,
+    }
+}
+
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let at = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".damaged-{at}"));
+    let aside = PathBuf::from(aside);
+    std::fs::rename(path, &aside).map_err(|error| StoreError::Open {
+        path: path.to_owned(),
+        reason: format!("it is damaged and cannot be set aside: {error}"),
+    })?;
+    Ok(aside)
+}

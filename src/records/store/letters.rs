@@ -1,0 +1,92 @@
+//! The dead letters that the store itself writes.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::options::Limit;
+use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation};
+use crate::records::{Record, dead_letter};
+
+/// Room for a letter that tells of dropped records.
+pub(super) const ROOM: Limit = Limit::of(1, 2048);
+
+const DISK: &str =
+    "check the disk of state.directory: whether it is full, whether it may be written, whether it works";
+const BROKER: &str = "see why the broker takes no records, or takes them slowly; dead letters among the dropped stay in \
+                      the archive (lantime2mqtt dead-letters list)";
+
+/// The disk has failed, and records are kept in memory.
+pub(super) fn disk_fails(bridge: &DeviceId, error: &str, first_at: Timestamp) -> Record {
+    let message = format!(
+        "the durable store cannot be written: {error}; records are kept in memory and are lost when the bridge \
+         ends, and commands are not taken until the disk works again"
+    );
+    record(bridge, message, DISK, first_at, None, false)
+}
+
+/// The disk works again after so many failures.
+pub(super) fn disk_works(bridge: &DeviceId, error: &str, first_at: Timestamp, failures: u64) -> Record {
+    let message = format!("the durable store could not be written: {error}; it works again");
+    record(bridge, message, DISK, first_at, Some(failures), true)
+}
+
+/// The outbox is full, and so many records have been dropped by now.
+pub(super) fn dropping(bridge: &DeviceId, dropped: u64, first_at: Timestamp) -> Record {
+    let message = "too many records wait for the broker: the oldest are dropped".to_owned();
+    record(bridge, message, BROKER, first_at, Some(dropped), false)
+}
+
+/// There is room again; so many records were dropped.
+pub(super) fn dropped(bridge: &DeviceId, dropped: u64, first_at: Timestamp) -> Record {
+    let message = format!(
+        "too many records waited for the broker: the oldest {dropped} were dropped; there is room again"
+    );
+    record(bridge, message, BROKER, first_at, Some(dropped), true)
+}
+
+/// The file was damaged, and a new one is begun.
+pub(super) fn damaged(bridge: &DeviceId, aside: &Path, error: &str) -> Record {
+    let message = format!(
+        "the durable store was damaged ({error}) and a new one is begun: what it held (records not sent yet, commands \
+         not answered yet, dead letters) is lost, and topics of earlier configurations may stay at the broker"
+    );
+    let remedy = format!(
+        "check the disk of state.directory; the damaged file is kept as {}, delete it when it is of no more use",
+        aside.display()
+    );
+    record(bridge, message, &remedy, Timestamp::now(), None, false)
+}
+
+/// So many entries could not be understood, and are dropped.
+pub(super) fn unreadable(bridge: &DeviceId, what: &str, count: usize, error: &str) -> Record {
+    let message =
+        format!("the durable store held {count} {what}(s) that cannot be understood: {error}; dropped");
+    let remedy = "check the disk of state.directory; where a later version ran before, run that one again";
+    record(bridge, message, remedy, Timestamp::now(), None, false)
+}
+
+fn record(
+    bridge: &DeviceId,
+    message: String,
+    remedy: &str,
+    first_at: Timestamp,
+    repeats: Option<u64>,
+    recovered: bool,
+) -> Record {
+    let letter = DeadLetter {
+        id: Uuid::now_v7(),
+        at: Timestamp::now(),
+        device: None,
+        slot: None,
+        operation: Operation::Store,
+        error: ErrorReport::new(ErrorKind::Storage, message, remedy),
+        attempts: 1,
+        first_at,
+        repeats,
+        recovered,
+        origin: None,
+    };
+    dead_letter::record(&letter, bridge)
+}

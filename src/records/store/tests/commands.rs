@@ -1,0 +1,171 @@
+//! Commands: taken to stay, answered once, and cheap together.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::disk::Disk;
+use super::{command, dead_letter, on, on_with, options, outbox, payloads, record};
+use crate::records::store::{AnswerKey, End, Limit, Store, StoreError};
+
+fn end(payload: &str) -> End {
+    End {
+        records: vec![record(payload)],
+        answer: None,
+    }
+}
+
+fn answered(key: AnswerKey, answer: &str) -> End {
+    End {
+        records: vec![],
+        answer: Some((key, Bytes::from(answer.to_owned()))),
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_was_received_outlives_a_crash_until_it_has_ended() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let numbers = store.receive(vec![command("a"), command("b")]).await.unwrap();
+    assert_eq!(store.attempt(numbers[0]).await, Ok(1));
+    assert_eq!(store.attempt(numbers[0]).await, Ok(2));
+
+    let disk = disk.after_crash();
+    let store = on(&disk);
+    let waiting = store.inbox().await.unwrap();
+    let found: Vec<_> = waiting
+        .iter()
+        .map(|waiting| (waiting.number, waiting.command.clone(), waiting.attempts))
+        .collect();
+    assert_eq!(
+        found,
+        [(numbers[0], command("a"), 2), (numbers[1], command("b"), 0)]
+    );
+    store.finish(numbers[0], end("reply")).await;
+
+    let store = on(&disk.after_crash());
+    assert_eq!(store.inbox().await.unwrap().len(), 1);
+    assert_eq!(payloads(&outbox(&store).await), ["reply"]);
+    assert_eq!(
+        store.attempt(numbers[0]).await,
+        Err(StoreError::Finished(numbers[0]))
+    );
+    let next = store.receive(vec![command("c")]).await.unwrap();
+    assert!(next[0] > numbers[1], "numbers are never used again");
+}
+
+#[tokio::test]
+async fn an_end_is_one_transaction() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let numbers = store.receive(vec![command("a")]).await.unwrap();
+    let key = AnswerKey::new("t", "1", b"a");
+    let whole = End {
+        records: vec![record("reply"), dead_letter("why")],
+        answer: Some((key, Bytes::from_static(b"reply"))),
+    };
+    let before = disk.syncs();
+    store.finish(numbers[0], whole).await;
+    assert_eq!(disk.syncs() - before, 1);
+    let store = on(&disk.after_crash());
+    assert_eq!(store.inbox().await.unwrap(), []);
+    assert_eq!(outbox(&store).await.len(), 2);
+    assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
+    assert_eq!(store.answer(key).await.unwrap().unwrap(), "reply");
+}
+
+#[tokio::test]
+async fn a_full_inbox_takes_all_or_nothing() {
+    let mut options = options();
+    options.limits.inbox = Limit::of(3, 1 << 20);
+    let store = Store::in_memory(options.clone());
+    let numbers = store.receive(vec![command("a"), command("b")]).await.unwrap();
+    let two = vec![command("c"), command("d")];
+    assert_eq!(store.receive(two.clone()).await, Err(StoreError::InboxFull(2)));
+    assert_eq!(store.inbox().await.unwrap().len(), 2);
+    store.finish(numbers[0], End::default()).await;
+    assert_eq!(store.receive(two).await.unwrap().len(), 2);
+
+    options.limits.inbox = Limit::of(100, 1000);
+    let store = Store::in_memory(options);
+    let long = command(&"x".repeat(600));
+    assert_eq!(store.receive(vec![long.clone()]).await.unwrap().len(), 1);
+    assert_eq!(store.receive(vec![long]).await, Err(StoreError::InboxFull(1)));
+}
+
+#[tokio::test]
+async fn the_first_answer_is_the_one_that_is_remembered() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let numbers = store.receive(vec![command("a"), command("a")]).await.unwrap();
+    let (key, other) = (AnswerKey::new("t", "1", b"a"), AnswerKey::new("t", "1", b"b"));
+    assert_eq!(store.answer(key).await, Ok(None));
+    store.finish(numbers[0], answered(key, "first")).await;
+    store.finish(numbers[1], answered(key, "second")).await;
+    drop(store);
+    let store = on(&disk);
+    assert_eq!(store.answer(key).await.unwrap().unwrap(), "first");
+    assert_eq!(store.answer(other).await, Ok(None));
+}
+
+#[tokio::test]
+async fn an_old_answer_is_forgotten() {
+    let disk = Disk::default();
+    let key = AnswerKey::new("t", "1", b"a");
+    on(&disk).finish(1, answered(key, "old")).await;
+    let mut brief = options();
+    brief.limits.answers_for = Duration::ZERO;
+    let store = on_with(&disk, brief);
+    assert_eq!(store.answer(key).await, Ok(None));
+    store.finish(2, answered(key, "new")).await;
+    drop(store);
+    assert_eq!(
+        on(&disk).answer(key).await.unwrap(),
+        None,
+        "too old from the beginning"
+    );
+}
+
+#[tokio::test]
+async fn of_too_many_answers_the_oldest_are_forgotten() {
+    let mut options = options();
+    options.limits.answers = Limit::of(10, 1 << 20);
+    let store = Store::in_memory(options);
+    let key = |n: u64| AnswerKey::new("t", &n.to_string(), b"");
+    for n in 0..30 {
+        store.finish(n, answered(key(n), "x")).await;
+    }
+    let mut known = 0;
+    for n in 0..30 {
+        known += usize::from(store.answer(key(n)).await.unwrap().is_some());
+    }
+    assert_eq!(known, 10);
+    assert!(store.answer(key(29)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn what_comes_together_shares_a_transaction() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let numbers = store
+        .receive((0..100).map(|_| command("a")).collect())
+        .await
+        .unwrap();
+    let before = disk.syncs();
+    disk.hold();
+    let mut ends = tokio::task::JoinSet::new();
+    for number in numbers {
+        let store = store.clone();
+        ends.spawn(async move { store.finish(number, end(&number.to_string())).await });
+    }
+    // All of them are asked for before the first is done.
+    while store.0.jobs.capacity() > super::super::CALLS_WAITING - 98 {
+        tokio::task::yield_now().await;
+    }
+    disk.release();
+    ends.join_all().await;
+    let transactions = disk.syncs() - before;
+    assert!(transactions <= 3, "{transactions} transactions for 100 ends");
+    assert_eq!(store.inbox().await.unwrap(), []);
+    assert_eq!(outbox(&store).await.len(), 100);
+}

@@ -1,0 +1,373 @@
+//! The thread that owns the database: takes all that waits, puts it into one transaction, and answers when that
+//! is on disk. While the disk fails it keeps in memory what must not be lost, and tries again.
+
+mod reads;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use redb::Database;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+
+use super::file::{Damage, Source};
+use super::health::Health;
+use super::job::{Job, Request};
+use super::memory::Memory;
+use super::options::Options;
+use super::tables::{Levels, write};
+use super::{End, StoreError, StoreStatus, letters};
+use crate::records::Record;
+
+/// Jobs that go into one transaction.
+const JOBS_AT_ONCE: usize = 1024;
+
+/// How long records that were sent may stay on disk when nothing else is written: not a transaction for each.
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+
+/// The owner of the database.
+pub(super) struct Writer {
+    options: Options,
+    source: Source,
+    /// `None` while it cannot be opened. It refuses everything after a failure, and is then opened anew.
+    database: Option<Database>,
+    levels: Levels,
+    memory: Memory,
+    health: Health,
+    /// When records that were sent are taken off the disk at the latest.
+    flush_at: Option<Instant>,
+    newest: watch::Sender<u64>,
+    status: watch::Sender<StoreStatus>,
+}
+
+impl Writer {
+    pub(super) fn new(source: Source, options: Options) -> Result<Writer, StoreError> {
+        let opened = source.open()?;
+        let mut writer = Writer {
+            health: Health::new(options.limits.retry),
+            options,
+            source,
+            database: Some(opened.database),
+            levels: opened.levels,
+            memory: Memory::default(),
+            flush_at: None,
+            newest: watch::Sender::new(0),
+            status: watch::Sender::new(StoreStatus::default()),
+        };
+        writer.tell_damage(opened.damage);
+        writer.tell();
+        Ok(writer)
+    }
+
+    pub(super) fn newest(&self) -> watch::Sender<u64> {
+        self.newest.clone()
+    }
+
+    pub(super) fn status(&self) -> watch::Sender<StoreStatus> {
+        self.status.clone()
+    }
+
+    /// Works until all handles are gone; then writes what is left, and closes the database.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut batch = Vec::new();
+        loop {
+            let next = jobs.recv_many(&mut batch, JOBS_AT_ONCE);
+            let taken = match self.due() {
+                Some(due) => timeout_at(due, next).await,
+                None => Ok(next.await),
+            };
+            if taken == Ok(0) {
+                break;
+            }
+            self.work(batch.drain(..));
+        }
+        self.close();
+    }
+
+    /// When there is something to do without being asked.
+    fn due(&self) -> Option<Instant> {
+        if self.health.failing().is_some() {
+            self.health.due()
+        } else if !self.memory.is_written() {
+            Some(Instant::now())
+        } else {
+            self.flush_at.into_iter().chain(self.health.due()).min()
+        }
+    }
+
+    fn work(&mut self, jobs: impl Iterator<Item = Job>) {
+        let (mut done, mut requests, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Append(records, reply) => {
+                    self.push_all(records);
+                    done.push(reply);
+                }
+                Job::Sent(numbers) => self.sent(numbers),
+                Job::Finish(number, end, reply) => {
+                    self.finish(number, end);
+                    done.push(reply);
+                }
+                Job::Change(request) => requests.push(request),
+                Job::Read(read) => reads.push(read),
+            }
+        }
+        let dropping = self.levels.dropping;
+        self.commit_if_due(&mut requests);
+        self.end_failure();
+        self.bound_memory();
+        if dropping.is_none() != self.levels.dropping.is_none() {
+            self.log_dropping();
+        }
+        self.tell();
+        let failure = self
+            .health
+            .failing()
+            .map(|error| StoreError::Io(error.to_owned()));
+        for reply in done {
+            // Who asked may have gone.
+            let _ = reply.send(());
+        }
+        requests
+            .into_iter()
+            .for_each(|request| request.tell(failure.as_ref()));
+        reads.into_iter().for_each(|read| self.read(read));
+    }
+
+    fn push(&mut self, record: Record) {
+        let number = self.levels.next_record();
+        self.memory.push(number, record);
+    }
+
+    fn push_all(&mut self, records: Vec<Record>) {
+        records.into_iter().for_each(|record| self.push(record));
+    }
+
+    fn sent(&mut self, numbers: Vec<u64>) {
+        for number in numbers {
+            self.memory.remove(number);
+            if number <= self.levels.newest_on_disk {
+                self.memory.sent.insert(number);
+            }
+        }
+        if !self.memory.sent.is_empty() {
+            self.flush_at.get_or_insert_with(|| Instant::now() + FLUSH_AFTER);
+        }
+    }
+
+    fn finish(&mut self, number: u64, end: End) {
+        self.push_all(end.records);
+        self.memory.finished.insert(number, end.answer);
+    }
+
+    fn commit_if_due(&mut self, requests: &mut [Request]) {
+        let now = Instant::now();
+        let is_due = !requests.is_empty()
+            || !self.memory.is_written()
+            || self.flush_at.is_some_and(|at| at <= now)
+            || self.health.failing().is_some();
+        if is_due && self.health.may_try(now) {
+            self.commit(requests);
+        }
+    }
+
+    /// One transaction with everything that is not on disk yet, and `requests`.
+    fn commit(&mut self, requests: &mut [Request]) {
+        let is_retry = self.health.failing().is_some();
+        if self.database.is_none()
+            && let Err(error) = self.open()
+        {
+            return self.failed(error);
+        }
+        let Some(database) = &self.database else { return };
+        let (memory, options) = (&self.memory, &self.options);
+        let result = guarded(|| {
+            let mut levels = self.levels.clone();
+            if is_retry {
+                // On a full disk this may work where the whole does not, and makes room for it.
+                levels = write(database, &levels, options, |writing| writing.remove_gone(memory))?;
+            }
+            write(database, &levels, options, |writing| {
+                writing.put_all(memory)?;
+                requests.iter_mut().try_for_each(|request| request.run(writing))
+            })
+        });
+        match result {
+            Ok(levels) => {
+                self.levels = levels;
+                self.memory = Memory::default();
+                self.flush_at = None;
+                self.health.worked(Instant::now());
+            }
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// The database has failed: it is opened anew, at least for reading.
+    fn failed(&mut self, error: String) {
+        self.close_database();
+        if self.health.failed(error.clone(), Instant::now()) {
+            tracing::warn!(
+                error,
+                "the durable store cannot be written: records are kept in memory, and commands are not taken, until \
+                 the disk of state.directory works again"
+            );
+            let now = jiff::Timestamp::now();
+            self.push(letters::disk_fails(&self.options.bridge, &error, now));
+        }
+        if let Err(error) = self.open() {
+            tracing::debug!(error, "the durable store cannot be opened again");
+        }
+    }
+
+    fn open(&mut self) -> Result<(), String> {
+        let opened = match catch_unwind(AssertUnwindSafe(|| self.source.open())) {
+            Ok(opened) => opened.map_err(|error| error.to_string())?,
+            Err(panic) => return Err(panicked(panic)),
+        };
+        let known = std::mem::replace(&mut self.levels, opened.levels);
+        // What failed may be on disk all the same. Of commands the sender was told that they are not, and of
+        // records those that memory no longer has are sent.
+        let ghosts = known.last_command + 1..=self.levels.last_command;
+        self.memory.finished.extend(ghosts.map(|number| (number, None)));
+        let ghosts = known.newest_on_disk + 1..=self.levels.newest_on_disk;
+        let ghosts = ghosts.filter(|number| !self.memory.records.contains_key(number));
+        self.memory.sent.extend(ghosts);
+        self.levels.last_record = self.levels.last_record.max(known.last_record);
+        self.levels.last_command = self.levels.last_command.max(known.last_command);
+        self.levels.dropping = known.dropping;
+        self.levels.dropped = known.dropped;
+        self.database = Some(opened.database);
+        self.tell_damage(opened.damage);
+        Ok(())
+    }
+
+    fn tell_damage(&mut self, damage: Option<Damage>) {
+        if let Some(Damage { aside, error }) = damage {
+            self.push(letters::damaged(&self.options.bridge, &aside, &error));
+        }
+    }
+
+    fn end_failure(&mut self) {
+        if let Some(failure) = self.health.over(Instant::now()) {
+            tracing::info!(failures = failure.count, "the durable store can be written again");
+            let letter = letters::disk_works(
+                &self.options.bridge,
+                &failure.error,
+                failure.first_at,
+                failure.count,
+            );
+            self.push(letter);
+        }
+    }
+
+    /// Drops the oldest records in memory beyond the bound, and says so when that begins.
+    fn bound_memory(&mut self) {
+        let limit = self.options.limits.memory;
+        if self.health.failing().is_none() || !self.memory.level.is_above(limit) {
+            return;
+        }
+        let begins = self.levels.dropping.is_none();
+        // As in the outbox: the letter must not push out more than it says.
+        let limit = if begins { limit.less(letters::ROOM) } else { limit };
+        let count = self.memory.bound(limit);
+        let dropping = self.levels.note_dropped(count, jiff::Timestamp::now());
+        if begins {
+            self.push(letters::dropping(
+                &self.options.bridge,
+                dropping.count,
+                dropping.since,
+            ));
+        }
+    }
+
+    fn log_dropping(&self) {
+        match self.levels.dropping {
+            Some(_) => tracing::error!("too many records wait for the broker: the oldest are dropped"),
+            None => tracing::info!(dropped = self.levels.dropped, "there is room for records again"),
+        }
+    }
+
+    /// Tells others how much there is.
+    fn tell(&self) {
+        self.newest.send_if_modified(|newest| {
+            let is_news = *newest != self.levels.last_record;
+            *newest = self.levels.last_record;
+            is_news
+        });
+        let on_disk = self.levels.outbox.entries.saturating_sub(self.memory.sent.len());
+        let status = StoreStatus {
+            records: on_disk + self.memory.records.len(),
+            record_bytes: self.levels.outbox.bytes + self.memory.level.bytes,
+            commands: self
+                .levels
+                .inbox
+                .entries
+                .saturating_sub(self.memory.finished.len()),
+            dead_letters: self.levels.archive.entries,
+            dropped: self.levels.dropped,
+            failing: self.health.failing().map(str::to_owned),
+        };
+        self.status.send_if_modified(|known| {
+            let is_news = status.differs_in_kind(known);
+            *known = status;
+            is_news
+        });
+    }
+
+    fn close(&mut self) {
+        let has_more = |memory: &Memory| !memory.is_written() || !memory.sent.is_empty();
+        if has_more(&self.memory) {
+            self.commit(&mut []);
+        }
+        if let Some(failure) = self.health.over_at_end() {
+            let letter = letters::disk_works(
+                &self.options.bridge,
+                &failure.error,
+                failure.first_at,
+                failure.count,
+            );
+            self.push(letter);
+        }
+        if has_more(&self.memory) && self.health.failing().is_none() {
+            self.commit(&mut []);
+        }
+        if !self.memory.is_written() {
+            let (records, error) = (self.memory.records.len(), self.health.failing());
+            tracing::error!(
+                records,
+                error,
+                "the durable store cannot be written: these records are lost"
+            );
+        }
+        self.close_database();
+    }
+
+    fn close_database(&mut self) {
+        let closed = guarded(|| {
+            self.database = None;
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::debug!(error, "the durable store could not be closed");
+        }
+    }
+}
+
+/// A fault of the database must not end the thread: a panic is a failure like another.
+fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(panic) => Err(panicked(panic)),
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text");
+    format!("the database panicked: {text}")
+}

@@ -1,0 +1,142 @@
+//! What the handles ask to see: what is on disk, and what is only in memory yet.
+
+use redb::{Database, ReadableDatabase, ReadableTable};
+
+use super::{Writer, guarded};
+use crate::records::dead_letter::Summary;
+use crate::records::store::entry::Unreadable;
+use crate::records::store::job::Read;
+use crate::records::store::options::Limit;
+use crate::records::store::outbox::Part;
+use crate::records::store::tables::PUBLISHED;
+use crate::records::store::{StoreError, Waiting, answers, archive, inbox, letters};
+use crate::records::{Destination, Record};
+
+impl Writer {
+    /// Answers it.
+    pub(super) fn read(&mut self, read: Read) {
+        // Who asked may have gone: then nobody wants the answer.
+        match read {
+            Read::PublishedTopics(answer) => {
+                let topics = self.look(published_topics);
+                drop(answer.send(self.noted(topics)));
+            }
+            Read::Outbox {
+                after,
+                max_entries,
+                max_bytes,
+                answer,
+            } => drop(answer.send(self.outbox(after, Limit::of(max_entries, max_bytes)))),
+            Read::Inbox(answer) => drop(answer.send(self.inbox())),
+            Read::Answer(key, answer) => {
+                let found =
+                    self.look(|database| answers::get(database, &key, self.options.limits.answers_for));
+                let found = match (found, self.memory.answer(&key)) {
+                    (Ok(None) | Err(_), Some(answer)) => Ok(Some(answer.clone())),
+                    (found, _) => found,
+                };
+                drop(answer.send(self.noted(found)));
+            }
+            Read::DeadLetters(limit, answer) => {
+                let letters = self.look(|database| archive::list(database, limit));
+                let letters = self
+                    .noted(letters)
+                    .map(|stored| self.with_new_letters(stored, limit));
+                drop(answer.send(letters));
+            }
+            Read::DeadLetter(id, answer) => {
+                let letter = match self.new_letters().find(|letter| letter.id == id) {
+                    Some(letter) => Ok(Some(letter.payload.clone())),
+                    None => self.look(|database| archive::get(database, id)),
+                };
+                drop(answer.send(self.noted(letter)));
+            }
+        }
+    }
+
+    /// Reads from the database.
+    fn look<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, String> {
+        match &self.database {
+            Some(database) => guarded(|| work(database)),
+            None => Err(self.health.failing().unwrap_or("it cannot be opened").to_owned()),
+        }
+    }
+
+    /// A failure while reading is one like any other.
+    fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, StoreError> {
+        result.map_err(|error| {
+            if self.database.is_some() {
+                self.failed(error.clone());
+                self.tell();
+            }
+            StoreError::Io(error)
+        })
+    }
+
+    fn outbox(&mut self, after: u64, limit: Limit) -> Result<Vec<(u64, Record)>, StoreError> {
+        let mut part = Part::new(limit);
+        let mut has_room = true;
+        // What is only in memory must come out even while the disk cannot be read.
+        if after < self.levels.newest_on_disk && self.levels.outbox.entries > 0 {
+            let sent = &self.memory.sent;
+            let read = self.look(|database| part.read(database, after, |number| sent.contains(&number)));
+            has_room = self.noted(read)?;
+        }
+        let newer = after.max(self.levels.newest_on_disk).saturating_add(1);
+        for (number, record) in self.memory.records.range(newer..) {
+            has_room = has_room && part.push(*number, record.clone());
+        }
+        if let Some(error) = self.drop_unreadable("record", &part.unreadable) {
+            let gone = part.unreadable.iter().map(|(number, _)| *number);
+            self.memory.sent.extend(gone);
+            self.push(error);
+        }
+        Ok(part.records)
+    }
+
+    fn inbox(&mut self) -> Result<Vec<Waiting>, StoreError> {
+        let commands = self.look(inbox::read);
+        let (mut waiting, unreadable) = self.noted(commands)?;
+        waiting.retain(|waiting| !self.memory.finished.contains_key(&waiting.number));
+        if let Some(error) = self.drop_unreadable("command", &unreadable) {
+            let gone = unreadable.iter().map(|(number, _)| (*number, None));
+            self.memory.finished.extend(gone);
+            self.push(error);
+        }
+        Ok(waiting)
+    }
+
+    /// The letter that tells of entries that cannot be understood.
+    fn drop_unreadable(&self, what: &str, entries: &[(u64, Unreadable)]) -> Option<Record> {
+        let (_, error) = entries.first()?;
+        let count = entries.len();
+        tracing::error!(count, %error, "the durable store holds a {what} that cannot be understood; it is dropped");
+        Some(letters::unreadable(
+            &self.options.bridge,
+            what,
+            count,
+            &error.to_string(),
+        ))
+    }
+
+    /// Dead letters that are not in the archive yet.
+    fn new_letters(&self) -> impl Iterator<Item = &Record> {
+        let records = self.memory.records.values().rev();
+        records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)))
+    }
+
+    fn with_new_letters(&self, stored: Vec<Summary>, limit: usize) -> Vec<Summary> {
+        let new = self
+            .new_letters()
+            .filter_map(|letter| Summary::read(&letter.payload));
+        new.chain(stored).take(limit).collect()
+    }
+}
+
+fn published_topics(database: &Database) -> Result<Vec<String>, redb::Error> {
+    let table = database.begin_read()?.open_table(PUBLISHED)?;
+    let topics = table
+        .iter()?
+        .map(|entry| entry.map(|(topic, _)| topic.value().to_owned()));
+    Ok(topics.collect::<Result<_, _>>()?)
+}
