@@ -1,20 +1,23 @@
 //! `probe`: asks a real device once, and prints what the bridge would make of it, without secrets.
 
+mod configuration;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
+use self::configuration::configuration;
 use super::{Failure, block_on};
 use crate::config::{self, Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::{self, Reading};
-use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
-use crate::model::derive::{RelayEvents, Slots, slots};
+use crate::lantime::rest::{HttpClients, Profile, Profiles, RelayConfig, RestClient, RestError};
 use crate::model::snapshot::Module;
-use crate::model::{ErrorKind, Relay, SlotView, Snapshot, Text, id::to_id};
-use crate::tls::{self, Fingerprint, Trust};
+use crate::model::{ErrorKind, Relay, Signal, Snapshot, Text};
+use crate::tls::{self, Fingerprint};
 
 /// The environment variable that the password is taken from.
 const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
@@ -151,12 +154,7 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     }
     let client = HttpClients::default().for_device(device)?;
     let mut client = RestClient::new(client, device);
-    let newest = profiles.for_version(None);
-    let paths = Paths {
-        status: &newest.status.path,
-        token: &newest.token.path,
-        token_pointer: &newest.token.pointer,
-    };
+    let paths = Paths::from(profiles.for_version(None));
     let answer = client
         .status(paths)
         .await
@@ -169,7 +167,8 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     let reading = status::read(&answer.body, profiles, &device.url)
         .context("the device answers, but with something else; check the address")?;
     let profile = profiles.for_version(reading.snapshot.api_major());
-    print!("{}", describe(&reading, profile, show_serials));
+    let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
+    print!("{}", describe(&reading, profile, &relay_events, show_serials));
     println!(
         "login         {}",
         try_tokens(&mut client, device, &reading.snapshot, profile, paths).await
@@ -230,8 +229,37 @@ async fn try_tokens(
     }
 }
 
+/// What comes of asking for the configuration that chooses the events of the relays. Nothing is ever written.
+async fn try_relay_events(client: &mut RestClient, snapshot: &Snapshot, profile: &Profile) -> String {
+    let body = match client.relay_events(profile).await {
+        Ok(body) => body,
+        Err(error) => return format!("nothing: {} ({})", error.report.message, error.report.kind),
+    };
+    let config = match RelayConfig::read(&body, profile) {
+        Ok(config) => config,
+        Err(error) => return format!("something else: {error}"),
+    };
+    let mut words = BTreeMap::new();
+    for (slot, _) in &snapshot.relay_modules {
+        let can_follow = |relay: &Relay| relay.possible_inputs().contains(&Signal::Notification);
+        for relay in Relay::ALL.into_iter().filter(can_follow) {
+            let word = profile.relay_events.word(slot, relay);
+            let count = config.events_of(&word).len();
+            words.insert(word, count);
+        }
+    }
+    let mut found = "it can be read".to_owned();
+    for (word, count) in words {
+        let _ = write!(found, ", events with {word:?}: {count}");
+    }
+    if config.is_pending() {
+        found.push_str(", with changes that are not applied");
+    }
+    found
+}
+
 /// What the document tells, for a person and for a report.
-fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String {
+fn describe(reading: &Reading, profile: &Profile, relay_events: &str, show_serials: bool) -> String {
     let snapshot = &reading.snapshot;
     let identity = &snapshot.identity;
     let known = |text: &Option<Text>| text.as_deref().unwrap_or("unknown").to_owned();
@@ -281,20 +309,31 @@ fn describe(reading: &Reading, profile: &Profile, show_serials: bool) -> String 
             format!("{id:<6} {module}{clock}{}", relay.unwrap_or_default()),
         );
     }
+    let seen = |entry: &str| if profile.is_seen(entry) { "seen" } else { "assumed" };
     for entry in &reading.entries {
         let found = match &entry.found {
             Some(text) if entry.understood => text.clone(),
             Some(text) => format!("{text:?}, which the profile does not know"),
             None => "nothing".to_owned(),
         };
-        let seen = if profile.is_seen(entry.name) {
-            "seen"
-        } else {
-            "assumed"
-        };
         line(
             "entry",
-            format!("{:<22} {seen:<8} {:<6} {found}", entry.name, entry.slot),
+            format!(
+                "{:<22} {:<8} {:<6} {found}",
+                entry.name,
+                seen(entry.name),
+                entry.slot
+            ),
+        );
+    }
+    for (entry, found) in [
+        ("relay_events.read", relay_events),
+        ("relay_events.write", "not tried"),
+        ("relay_events.apply", "not tried"),
+    ] {
+        line(
+            "entry",
+            format!("{entry:<22} {:<8} {:<6} {found}", seen(entry), ""),
         );
     }
     for note in &snapshot.notes {
@@ -311,76 +350,4 @@ fn mask(serial: &str) -> String {
         .enumerate()
         .map(|(index, c)| if index < hidden { '*' } else { c })
         .collect()
-}
-
-/// A configuration that polls this device.
-fn configuration(device: &Device, snapshot: &Snapshot) -> String {
-    let id = snapshot
-        .identity
-        .hostname
-        .as_deref()
-        .and_then(|host| to_id(host.split('.').next()?));
-    let id = id.unwrap_or_else(|| "lantime-1".to_owned());
-    let mut out = String::new();
-    let _ = writeln!(out, "[[devices]]\nid = \"{id}\"\nurl = \"{}\"", device.url);
-    let _ = writeln!(out, "username = {}", toml::Value::String(device.username.clone()));
-    let _ = writeln!(out, "password_file = \"/etc/lantime2mqtt/{id}.password\"");
-    match &device.tls.trust {
-        Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
-        Trust::Ca(path) => drop(writeln!(
-            out,
-            "tls.ca = {}",
-            toml::Value::String(path.display().to_string())
-        )),
-        Trust::Insecure => drop(writeln!(
-            out,
-            "tls.insecure = true    # better: tls.fingerprint, see above"
-        )),
-        Trust::System | Trust::None => {}
-    }
-    match device.auth {
-        Auth::Auto => {}
-        Auth::Basic => out.push_str("auth = \"basic\"\n"),
-        Auth::Bearer => out.push_str("auth = \"bearer\"\n"),
-    }
-    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    match &device.profile {
-        ProfileChoice::Auto => {}
-        ProfileChoice::BuiltIn(name) => drop(writeln!(out, "profile = {}", quoted(name))),
-        ProfileChoice::File(path) => drop(writeln!(out, "profile = {}", quoted(&path.display().to_string()))),
-    }
-    match &device.proxy {
-        Proxy::Bypass => {}
-        Proxy::System => out.push_str("proxy = \"system\"\n"),
-        // It may hold a password.
-        Proxy::Url(_) => out.push_str("proxy = \"...\"    # as given to probe\n"),
-    }
-    let chassis = snapshot.chassis_kind();
-    let found = slots(
-        snapshot,
-        chassis,
-        &Slots::Auto,
-        &RelayEvents::new(),
-        &Default::default(),
-        jiff::Timestamp::UNIX_EPOCH,
-    );
-    if found.is_empty() {
-        out.push_str("# No slot holds a module that this profile knows as a relay module:\n");
-        out.push_str("# slots = [{ id = \"io1\", relays = { a = \"clk1\", b = \"pps\", c = \"10mhz\" } }]\n");
-        return out;
-    }
-    out.push_str(
-        "# No interface tells how the jumpers on a module stand. What is commented out is the usual wiring of this kind\n\
-         # of chassis: compare it with the module, mend it where it differs, and take it in.\nslots = [\n",
-    );
-    for (slot, SlotView { wiring, .. }) in &found {
-        let Some((wiring, _)) = wiring else { continue };
-        let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));
-        let _ = writeln!(
-            out,
-            "  {{ id = \"{slot}\" }},\n  # {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},"
-        );
-    }
-    out.push_str("]\n");
-    out
 }

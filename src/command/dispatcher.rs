@@ -118,7 +118,7 @@ impl Dispatcher {
 
     async fn take(&mut self, entry: Entry) {
         let is_left_over = entry.is_left_over;
-        if self.was_refused(&entry.waiting.command) {
+        if self.is_nothing(&entry.waiting.command) {
             let (context, number) = (self.context.clone(), entry.waiting.number);
             let forget = async move { context.store.finish(number, End::default()).await };
             self.running.spawn(forget);
@@ -130,10 +130,13 @@ impl Dispatcher {
         }
     }
 
-    /// Whether this is a retained command that has got its refusal already.
-    fn was_refused(&mut self, command: &Received) -> bool {
+    /// Whether this is a retained command that has got its refusal already, or only clears one.
+    fn is_nothing(&mut self, command: &Received) -> bool {
         if !command.retained {
             return false;
+        }
+        if command.payload.is_empty() {
+            return true;
         }
         if self.retained.len() >= RETAINED {
             self.retained.clear();

@@ -1,7 +1,7 @@
 //! Every topic of the bridge, built and parsed: no topic string stands anywhere else.
 //!
 //! Owns the shape of topics; what is published there belongs to [`super::payload`]. Topics of retained state
-//! are here, those of commands in [`command`], those of records in [`record`].
+//! are here, those of commands in `command`, those of records in `record`.
 //!
 //! ```
 //! use lantime2mqtt::model::{DeviceId, Relay, SlotId};

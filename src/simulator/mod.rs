@@ -11,6 +11,7 @@
 //! ```text
 //! scenario --action--> world --> document --> status cache --> responder --> server --> client
 //!          --fault---> device ------------------------------^
+//! client --write, apply--> configuration --> world
 //! ```
 
 mod action;

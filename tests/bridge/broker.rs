@@ -79,11 +79,11 @@ async fn with_tls_password_and_certificate_all_is_back_after_a_kill_and_a_freeze
         .with("mqtt.certificate", path(certificate))
         .with("mqtt.key", path(key));
     let bridge = site.start();
-    // Of the bridge: state and info. Of each device: state, info, events, statistics, and of its slot state,
-    // info, relays and signals.
+    // Of the bridge: state and info. Of each device: state, info, events, statistics, sessions, and of its slot
+    // state, info, relays and signals.
     let events = fleet.devices()[0].document();
     let events = String::from_utf8_lossy(&events).matches("last-triggered").count();
-    let count = 2 + 2 * (2 + events + 1 + 2 + 3 + 3);
+    let count = 2 + 2 * (2 + events + 2 + 2 + 3 + 3);
     let before = retained(&broker, count).await;
 
     broker.kill9();

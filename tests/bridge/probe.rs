@@ -68,10 +68,14 @@ async fn what_it_prints_is_what_the_bridge_finds_and_a_configuration_that_works(
                 "clk1",
                 "relay_module.relay_a",
                 "assumed",
+                "relay_events.read",
+                "it can be read, ",
             ] {
                 assert!(out.contains(found), "{found} is not in {out}");
             }
             assert_eq!(out.contains("API token work"), api.has_tokens(), "{out}");
+            let counters = fleet.devices()[0].counters();
+            assert_eq!((counters.configuration_writes, counters.applies), (0, 0), "{out}");
             if let Some(pin) = &pin {
                 assert!(out.contains(&format!("tls.fingerprint = {pin:?}")), "{out}");
             }
@@ -112,6 +116,31 @@ async fn an_unknown_certificate_is_shown_and_gets_no_password() {
         assert!(end.output.stderr.contains("(tls)"), "{:?}", end.output);
     }
     assert_eq!(device.counters().requests, 0, "{:?}", device.counters());
+}
+
+#[tokio::test]
+async fn a_device_without_the_assumed_configuration_is_probed_all_the_same() {
+    let fleet = device(Chassis::M3000, ApiGeneration::V20, false).await;
+    let site = Site::new(([127, 0, 0, 1], 1883).into(), &[]);
+    let text = include_str!("../../config/profiles/api-20.toml");
+    let elsewhere = site.file("elsewhere.toml", &text.replace("/api/config/", "/api/conf/"));
+    let otherwise = site.file(
+        "otherwise.toml",
+        &text.replace("\"/data/events\"", "\"/data/all\""),
+    );
+    for (profile, told) in [
+        (&elsewhere, "nothing: the device answered 404 (not-found)"),
+        (&otherwise, "there is nothing at /data/all"),
+    ] {
+        let end = probe(&[fleet.devices()[0].url(), "--profile", profile], &[]).await;
+        assert_eq!(end.code, Some(0), "{:?}", end.output);
+        let lines = end.output.stdout.lines();
+        let entry: Vec<_> = lines.filter(|line| line.contains("relay_events.read")).collect();
+        assert!(
+            entry.len() == 1 && entry[0].contains("assumed") && entry[0].contains(told),
+            "{entry:?}"
+        );
+    }
 }
 
 #[tokio::test]

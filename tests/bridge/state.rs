@@ -180,11 +180,12 @@ async fn every_topic_of_two_devices_of_different_wiring() {
         .collect();
     let site = Site::new(broker.address(), &devices);
     let _bridge = site.start();
-    // Beside its events a device has three topics, and eight or nine for a slot.
+    // Beside its events a device has four topics, eight or nine for a slot, and one more for each relay that
+    // follows events.
     let seen = watcher
         .until("both devices", |seen| {
             let count = |device| shape(seen, device).len() - events(seen, device).len();
-            count("sim-1") == 3 + 8 + 9 && count("sim-2") == 3 + 8 && events(seen, "sim-2").len() == 28
+            count("sim-1") == 4 + 8 + 9 + 2 && count("sim-2") == 4 + 8 && events(seen, "sim-2").len() == 28
         })
         .await;
 
@@ -208,6 +209,7 @@ async fn every_topic_of_two_devices_of_different_wiring() {
                 "http/stats".to_owned(),
                 keys("polls failures rtt_ms last_success"),
             ),
+            ("http/sessions".to_owned(), keys("enabled max_count sessions")),
         ]);
         for (slot, signals) in slots {
             topics.insert(format!("{slot}/state"), BTreeSet::new());
@@ -217,6 +219,12 @@ async fn every_topic_of_two_devices_of_different_wiring() {
             }
             for signal in *signals {
                 topics.insert(format!("{slot}/signal/{signal}"), keys("status provenance since"));
+            }
+            if signals.contains(&"notification") {
+                for name in ["a", "c"] {
+                    let keys = keys("events confirmed via since");
+                    topics.insert(format!("{slot}/relay/{name}/events"), keys);
+                }
             }
         }
         topics

@@ -23,8 +23,6 @@ use super::profile::{Profile, WriteLocation, WriteMethod};
 use crate::config::{Auth, Device, Secret};
 use crate::model::{ErrorKind, HttpSessions, Operation};
 
-/// How many HTTP sessions are kept once that is switched on.
-const DEFAULT_SESSIONS: usize = 100;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A device's answer.
@@ -93,17 +91,6 @@ struct Ask<'a> {
     timeout: Duration,
 }
 
-impl Ask<'_> {
-    /// Whether the login was refused. Where it is about the configuration, 403 tells what the user may do, and
-    /// another login would change nothing.
-    fn is_refused(&self, error: &RestError) -> bool {
-        match self.operation {
-            Operation::RelayEvents => error.report.kind == ErrorKind::Unauthorized,
-            _ => error.report.kind.is_refusal(),
-        }
-    }
-}
-
 impl RestClient {
     /// The API of that device, through that client.
     pub fn new(http: reqwest::Client, device: &Device) -> RestClient {
@@ -121,7 +108,7 @@ impl RestClient {
             },
             has_taken_token: false,
             status_request: None,
-            sessions: HttpSessions::new(false, DEFAULT_SESSIONS),
+            sessions: HttpSessions::new(device.http_sessions.enabled, device.http_sessions.max_count),
         }
     }
 
@@ -130,12 +117,12 @@ impl RestClient {
         &self.url
     }
 
-    /// The log of all requests to this device: off at first.
+    /// The log of all requests to this device, as configured at first.
     pub fn sessions(&self) -> &HttpSessions {
         &self.sessions
     }
 
-    /// The log of all requests, to switch or resize it, or to put another in its place.
+    /// The log of all requests, to switch or resize it.
     pub fn sessions_mut(&mut self) -> &mut HttpSessions {
         &mut self.sessions
     }
@@ -240,7 +227,7 @@ impl RestClient {
         }
         let result = self.send(ask).await;
         self.has_taken_token |= result.is_ok() && self.has_token();
-        let refused = matches!(&result, Err(error) if ask.is_refused(error));
+        let refused = matches!(&result, Err(error) if error.is_login_refused());
         if !refused || !self.has_token() {
             return result;
         }
@@ -254,7 +241,7 @@ impl RestClient {
             return result;
         }
         let result = self.send(ask).await;
-        if self.has_token() && matches!(&result, Err(error) if ask.is_refused(error)) {
+        if self.has_token() && matches!(&result, Err(error) if error.is_login_refused()) {
             // The next try, some minutes from now, begins with a new token.
             self.set_login(Login::Token);
         }

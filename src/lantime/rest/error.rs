@@ -87,6 +87,15 @@ impl RestError {
         error
     }
 
+    /// Whether the login was refused, so that nothing may ask again soon. Where it is about the configuration of the
+    /// relays, 403 tells what the user may do there, and no other login would change that.
+    pub fn is_login_refused(&self) -> bool {
+        match self.operation {
+            Operation::RelayEvents => self.report.kind == ErrorKind::Unauthorized,
+            _ => self.report.kind.is_refusal(),
+        }
+    }
+
     /// Names the entry of the profile that the request was made by, where the device knows nothing of the kind.
     pub(super) fn of_entry(mut self, entry: &str, profile: &str) -> RestError {
         let is_unknown = self.report.kind == ErrorKind::NotFound

@@ -81,6 +81,7 @@ async fn a_refused_token_is_renewed_and_the_write_carried_out_once() {
     device.set_fault(Some(Fault::Unauthorized));
     let error = client.write_relay_events(&profile, nothing()).await.unwrap_err();
     assert_eq!(error.report.kind, ErrorKind::Unauthorized);
+    assert!(error.is_login_refused());
 }
 
 #[tokio::test]
@@ -96,6 +97,7 @@ async fn a_user_that_may_only_read_keeps_its_login() {
         (error.operation, error.report.kind),
         (Operation::RelayEvents, ErrorKind::Forbidden)
     );
+    assert!(!error.is_login_refused());
     assert!(
         error.report.remedy.contains("access level"),
         "{}",

@@ -1,0 +1,80 @@
+//! The configuration at the end of what `probe` prints. What nobody could see at the device stays a comment.
+
+use std::fmt::Write as _;
+
+use crate::config::{Auth, Device, ProfileChoice, Proxy};
+use crate::model::derive::{RelayEvents, Slots, slots};
+use crate::model::{Relay, SlotView, Snapshot, id::to_id};
+use crate::tls::Trust;
+
+/// A configuration that polls this device.
+pub(super) fn configuration(device: &Device, snapshot: &Snapshot) -> String {
+    let id = snapshot
+        .identity
+        .hostname
+        .as_deref()
+        .and_then(|host| to_id(host.split('.').next()?));
+    let id = id.unwrap_or_else(|| "lantime-1".to_owned());
+    let mut out = String::new();
+    let _ = writeln!(out, "[[devices]]\nid = \"{id}\"\nurl = \"{}\"", device.url);
+    let _ = writeln!(out, "username = {}", toml::Value::String(device.username.clone()));
+    let _ = writeln!(out, "password_file = \"/etc/lantime2mqtt/{id}.password\"");
+    match &device.tls.trust {
+        Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
+        Trust::Ca(path) => drop(writeln!(
+            out,
+            "tls.ca = {}",
+            toml::Value::String(path.display().to_string())
+        )),
+        Trust::Insecure => drop(writeln!(
+            out,
+            "tls.insecure = true    # better: tls.fingerprint, see above"
+        )),
+        Trust::System | Trust::None => {}
+    }
+    match device.auth {
+        Auth::Auto => {}
+        Auth::Basic => out.push_str("auth = \"basic\"\n"),
+        Auth::Bearer => out.push_str("auth = \"bearer\"\n"),
+    }
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    match &device.profile {
+        ProfileChoice::Auto => {}
+        ProfileChoice::BuiltIn(name) => drop(writeln!(out, "profile = {}", quoted(name))),
+        ProfileChoice::File(path) => drop(writeln!(out, "profile = {}", quoted(&path.display().to_string()))),
+    }
+    match &device.proxy {
+        Proxy::Bypass => {}
+        Proxy::System => out.push_str("proxy = \"system\"\n"),
+        // It may hold a password.
+        Proxy::Url(_) => out.push_str("proxy = \"...\"    # as given to probe\n"),
+    }
+    let chassis = snapshot.chassis_kind();
+    let found = slots(
+        snapshot,
+        chassis,
+        &Slots::Auto,
+        &RelayEvents::new(),
+        &Default::default(),
+        jiff::Timestamp::UNIX_EPOCH,
+    );
+    if found.is_empty() {
+        out.push_str("# No slot holds a module that this profile knows as a relay module:\n");
+        out.push_str("# slots = [{ id = \"io1\", relays = { a = \"clk1\", b = \"pps\", c = \"10mhz\" } }]\n");
+        return out;
+    }
+    out.push_str(
+        "# No interface tells how the jumpers on a module stand. What is commented out is the usual wiring of this kind\n\
+         # of chassis: compare it with the module, mend it where it differs, and take it in.\nslots = [\n",
+    );
+    for (slot, SlotView { wiring, .. }) in &found {
+        let Some((wiring, _)) = wiring else { continue };
+        let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));
+        let _ = writeln!(
+            out,
+            "  {{ id = \"{slot}\" }},\n  # {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},"
+        );
+    }
+    out.push_str("]\n");
+    out
+}
