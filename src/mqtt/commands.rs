@@ -283,7 +283,9 @@ impl Commands {
 
     /// What is stored is acknowledged; then goodbye.
     async fn leave(mut self) {
-        if let Ok(result) = timeout(STOP_PATIENCE, done(&mut self.submission)).await {
+        if self.submission.is_some()
+            && let Ok(result) = timeout(STOP_PATIENCE, done(&mut self.submission)).await
+        {
             self.on_submitted(result);
         }
         if !self.link.client().is_some_and(|client| client.disconnect()) {

@@ -110,3 +110,95 @@ impl Intake {
         self.submitted = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn command(payload: impl Into<Bytes>) -> Received {
+        Received {
+            topic: "lantime/m1/refresh".to_owned(),
+            payload: payload.into(),
+            payload_length: None,
+            retained: false,
+            response_topic: None,
+            correlation: None,
+            received_at: Timestamp::UNIX_EPOCH,
+            expires_at: None,
+            local: false,
+        }
+    }
+
+    fn intake(pkids: std::ops::RangeInclusive<u16>) -> Intake {
+        let mut intake = Intake::default();
+        for pkid in pkids {
+            assert!(intake.push(command(pkid.to_string()), Some(Ack::of(pkid))));
+        }
+        intake
+    }
+
+    fn pkids(range: std::ops::RangeInclusive<u16>) -> Vec<Ack> {
+        range.map(Ack::of).collect()
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_what_was_submitted() {
+        let mut intake = intake(1..=2);
+        assert_eq!(intake.submit().unwrap().len(), 2);
+        intake.push(command("3"), Some(Ack::of(3)));
+        assert_eq!(intake.submit(), None, "one submission at a time");
+        assert_eq!(intake.stored(), pkids(1..=2));
+        assert_eq!(intake.submit().unwrap(), [command("3")]);
+        intake.not_stored();
+        assert_eq!(intake.submit().unwrap(), [command("3")], "again");
+        assert_eq!(intake.stored(), pkids(3..=3));
+        assert_eq!(intake.submit(), None);
+    }
+
+    #[test]
+    fn nothing_of_a_lost_connection_is_acknowledged() {
+        let mut intake = intake(1..=2);
+        intake.submit().unwrap();
+        intake.connection_lost();
+        intake.push(command("new"), Some(Ack::of(1)));
+        assert_eq!(intake.stored(), [], "the old ones were stored");
+        assert_eq!(intake.submit().unwrap(), [command("new")]);
+        assert_eq!(intake.stored(), pkids(1..=1));
+    }
+
+    #[test]
+    fn what_is_no_command_is_acknowledged_in_its_turn() {
+        let mut intake = Intake::default();
+        intake.push_stray(None);
+        intake.push_stray(Some(Ack::of(1)));
+        intake.push(command("2"), Some(Ack::of(2)));
+        intake.push_stray(Some(Ack::of(3)));
+        assert_eq!(intake.take_strays(), pkids(1..=1));
+        assert_eq!(intake.submit().unwrap(), [command("2")]);
+        assert_eq!(intake.take_strays(), []);
+        assert_eq!(intake.stored(), pkids(2..=3));
+    }
+
+    #[test]
+    fn neither_memory_nor_a_submission_grows_without_bound() {
+        let mut intake = intake(1..=MAX_WAITING_QOS_0 as u16);
+        assert!(!intake.push(command("dropped"), None), "QoS 0");
+        assert!(intake.has_room(), "but others have room");
+        for pkid in MAX_WAITING_QOS_0..MAX_WAITING {
+            intake.push(command("x"), Some(Ack::of(pkid as u16 + 1)));
+        }
+        assert!(!intake.has_room());
+        assert_eq!(intake.submit().unwrap().len(), MAX_SUBMITTED);
+        intake.stored();
+        assert!(intake.has_room());
+
+        let mut large = Intake::default();
+        for _ in 0..3 {
+            large.push(command(vec![b'x'; MAX_SUBMITTED_BYTES / 2]), Some(Ack::of(1)));
+        }
+        assert_eq!(large.submit().unwrap().len(), 2);
+    }
+}

@@ -25,6 +25,17 @@ pub struct Ack {
     pub(super) is_exactly_once: bool,
 }
 
+#[cfg(test)]
+impl Ack {
+    /// That of the QoS 1 message with that packet id.
+    pub(in crate::mqtt) fn of(pkid: u16) -> Ack {
+        Ack {
+            pkid,
+            is_exactly_once: false,
+        }
+    }
+}
+
 impl Client {
     /// Hands over a QoS 1 message that the broker is to retain. At most [`super::MAX_WINDOW`] may be on their way.
     pub fn publish_state(&self, topic: &str, payload: Bytes) -> bool {
