@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod broker_killed;
 mod killed_in_a_command;
 mod scene;
 

@@ -34,13 +34,17 @@ pub(crate) struct Scene {
 impl Scene {
     /// So many devices of that generation.
     pub(crate) async fn new(devices: usize, api: ApiGeneration) -> Scene {
+        Scene::with(devices, api, Mosquitto::start()).await
+    }
+
+    /// Likewise, with that broker.
+    pub(crate) async fn with(devices: usize, api: ApiGeneration, broker: Mosquitto) -> Scene {
         let options = FleetOptions {
             devices,
             kinds: vec![DeviceKind::new(Chassis::M3000, api)],
             ..FleetOptions::default()
         };
         let fleet = Fleet::start(options).await.expect("free ports on the loopback");
-        let broker = Mosquitto::start();
         let site = Site::new(broker.address(), &entries(&fleet));
         let filters = [
             "lantime/+/refresh/reply",

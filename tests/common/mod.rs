@@ -8,6 +8,7 @@ pub mod program;
 pub mod proxy;
 pub mod requester;
 pub mod site;
+pub mod tap;
 pub mod tls_front;
 pub mod web_server;
 

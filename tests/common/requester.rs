@@ -58,9 +58,18 @@ pub struct Requester {
 impl Requester {
     /// Subscribes to `filters` with QoS 1, now and after each loss of the connection.
     pub async fn connect(address: SocketAddr, filters: &[&str]) -> Requester {
+        Requester::connect_with(address, filters, QoS::AtLeastOnce).await
+    }
+
+    /// Likewise with QoS 0: nothing waits in the broker until something before it is acknowledged.
+    pub async fn listen(address: SocketAddr, filters: &[&str]) -> Requester {
+        Requester::connect_with(address, filters, QoS::AtMostOnce).await
+    }
+
+    async fn connect_with(address: SocketAddr, filters: &[&str], qos: QoS) -> Requester {
         let filters: Vec<_> = filters
             .iter()
-            .map(|path| Filter::new(path.to_string(), QoS::AtLeastOnce))
+            .map(|path| Filter::new(path.to_string(), qos))
             .collect();
         let (sender, state) = watch::channel(State::default());
         let task = tokio::spawn(async move {
