@@ -49,4 +49,8 @@ pub enum Provenance {
     Derived,
     /// Neither reported nor derivable.
     Unknown,
+    /// Unknown, since the device has not been heard of yet. Published as [`Unknown`](Provenance::Unknown); what
+    /// follows it is a first sight and no transition.
+    #[serde(rename = "unknown")]
+    Unseen,
 }

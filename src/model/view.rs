@@ -155,13 +155,13 @@ impl SlotView {
             position: Position::Unknown,
             driven_by: wiring.map(|(wiring, _)| wiring.driver(relay)),
             cause: None,
-            provenance: Provenance::Unknown,
+            provenance: Provenance::Unseen,
             since: now,
             last: None,
         };
         let signal_state = SignalState {
             status: Status::Unknown,
-            provenance: Provenance::Unknown,
+            provenance: Provenance::Unseen,
             since: now,
             detail: Vec::new(),
             last: None,

@@ -2,12 +2,362 @@
 //!
 //! Pure but for the ids. What is retained of the same change is made in `mqtt::payload`.
 
+use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
 
-use super::Record;
-use crate::model::{Change, DeviceId};
+use super::{Destination, Record};
+use crate::model::time::rfc3339;
+use crate::model::{
+    Change, DeviceId, EventState, Provenance, Relay, RelayState, Signal, SignalState, SlotId,
+};
 
-/// The records of one change, in order; none where it is no transition.
-pub fn records(_device: &DeviceId, _change: &Change, _now: Timestamp) -> Vec<Record> {
-    Vec::new()
+/// The records of one change, in order; none where it is no transition: a first sight is none.
+pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record> {
+    match change {
+        Change::Event {
+            old: Some(old),
+            new: Some(new),
+            ..
+        } => transitions(old, new)
+            .iter()
+            .map(|triggered| event(device, new, *triggered, now))
+            .collect(),
+        Change::Relay {
+            slot,
+            relay,
+            old: Some(old),
+            new: Some(new),
+        } if old.position != new.position && old.provenance != Provenance::Unseen => {
+            vec![relay_change(device, slot, *relay, old, new, now)]
+        }
+        Change::Signal {
+            slot,
+            signal,
+            old: Some(old),
+            new: Some(new),
+        } if old.status != new.status && old.provenance != Provenance::Unseen => {
+            vec![signal_change(device, slot, *signal, old, new, now)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// How an event went from `old` to `new`: each time whether it stood then.
+fn transitions(old: &EventState, new: &EventState) -> &'static [bool] {
+    // A newer time says that it came again between two polls.
+    let came = new.last_triggered > old.last_triggered;
+    match (old.triggered, new.triggered) {
+        (Some(false), Some(true)) => &[true],
+        (Some(true), Some(false)) => &[false],
+        (Some(true), Some(true)) if came => &[true],
+        (Some(false), Some(false)) if came => &[true, false],
+        _ => &[],
+    }
+}
+
+#[derive(Serialize)]
+struct EventJson<'a> {
+    id: Uuid,
+    at: String,
+    device: &'a str,
+    source: &'static str,
+    event: &'a str,
+    triggered: bool,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_triggered: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name_on_device: Option<&'a str>,
+}
+
+fn event(device: &DeviceId, event: &EventState, triggered: bool, now: Timestamp) -> Record {
+    let id = Uuid::now_v7();
+    let json = EventJson {
+        id,
+        at: rfc3339(now),
+        device: device.as_str(),
+        source: "rest",
+        event: event.name.as_str(),
+        triggered,
+        kind: event.kind.as_str(),
+        last_triggered: event.last_triggered.map(rfc3339),
+        name_on_device: event.name_on_device.as_deref(),
+    };
+    record(id, Destination::Events(device.clone()), &json)
+}
+
+#[derive(Serialize)]
+struct ChangeJson<'a> {
+    id: Uuid,
+    at: String,
+    device: &'a str,
+    slot: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relay: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<&'static str>,
+    old: &'static str,
+    new: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    provenance: Provenance,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    driven_by: Option<&'static str>,
+}
+
+fn relay_change(
+    device: &DeviceId,
+    slot: &SlotId,
+    relay: Relay,
+    old: &RelayState,
+    new: &RelayState,
+    now: Timestamp,
+) -> Record {
+    let id = Uuid::now_v7();
+    let json = ChangeJson {
+        id,
+        at: rfc3339(now),
+        device: device.as_str(),
+        slot: slot.as_str(),
+        relay: Some(relay.as_str()),
+        signal: None,
+        old: old.position.as_str(),
+        new: new.position.as_str(),
+        cause: new.cause.as_deref(),
+        provenance: new.provenance,
+        driven_by: new.driven_by.map(Signal::as_str),
+    };
+    record(id, Destination::Changes(device.clone(), slot.clone()), &json)
+}
+
+fn signal_change(
+    device: &DeviceId,
+    slot: &SlotId,
+    signal: Signal,
+    old: &SignalState,
+    new: &SignalState,
+    now: Timestamp,
+) -> Record {
+    let id = Uuid::now_v7();
+    let json = ChangeJson {
+        id,
+        at: rfc3339(now),
+        device: device.as_str(),
+        slot: slot.as_str(),
+        relay: None,
+        signal: Some(signal.as_str()),
+        old: old.status.as_str(),
+        new: new.status.as_str(),
+        cause: None,
+        provenance: new.provenance,
+        driven_by: None,
+    };
+    record(id, Destination::Changes(device.clone(), slot.clone()), &json)
+}
+
+fn record(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
+    let payload = serde_json::to_vec(json).expect("a record has text keys and no failing values");
+    Record {
+        id,
+        destination,
+        payload: Bytes::from(payload.into_boxed_slice()),
+        correlation: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::{
+        Availability, DeviceView, EventName, EventType, Position, SlotState, SlotView, Status, diff,
+    };
+
+    fn device() -> DeviceId {
+        DeviceId::new("m1").unwrap()
+    }
+
+    fn slot() -> SlotId {
+        SlotId::new("io3").unwrap()
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// The payloads of what `change` gives, without their ids.
+    fn told(change: &Change) -> Vec<String> {
+        let records = records(&device(), change, at(60));
+        let texts = records.iter().map(|record| {
+            let text = std::str::from_utf8(&record.payload).unwrap();
+            let id = format!("{{\"id\":\"{}\",", record.id);
+            text.strip_prefix(&id).expect("the id comes first").to_owned()
+        });
+        texts.collect()
+    }
+
+    fn state(triggered: Option<bool>, last: Option<i64>) -> Option<Box<EventState>> {
+        Some(Box::new(EventState {
+            name: EventName::canonical("ntp-not-sync").unwrap(),
+            name_on_device: None,
+            triggered,
+            kind: EventType::Error,
+            last_triggered: last.map(at),
+        }))
+    }
+
+    /// Whether the event stood, for each record.
+    fn events(old: Option<Box<EventState>>, new: Option<Box<EventState>>) -> Vec<bool> {
+        let name = EventName::canonical("ntp-not-sync").unwrap();
+        let told = told(&Change::Event { name, old, new });
+        told.iter()
+            .map(|text| text.contains(r#""triggered":true"#))
+            .collect()
+    }
+
+    #[test]
+    fn an_event_that_appears_and_clears_is_told_as_the_contract_says() {
+        let mut new = state(Some(true), Some(30)).unwrap();
+        new.name = EventName::canonical("faillock:-user-banned").unwrap();
+        new.name_on_device = Some("faillock:-user-banned".into());
+        let change = Change::Event {
+            name: new.name.clone(),
+            old: state(Some(false), None),
+            new: Some(new),
+        };
+        let expected = concat!(
+            r#""at":"1970-01-01T00:01:00.000Z","device":"m1","source":"rest","event":"faillock-user-banned","#,
+            r#""triggered":true,"type":"error","last_triggered":"1970-01-01T00:00:30.000Z","#,
+            r#""name_on_device":"faillock:-user-banned"}"#,
+        );
+        assert_eq!(told(&change), [expected]);
+        let record = &records(&device(), &change, at(60))[0];
+        assert_eq!(record.destination, Destination::Events(device()));
+        assert_eq!(record.id.get_version_num(), 7);
+    }
+
+    #[test]
+    fn every_transition_of_an_event_is_told_and_nothing_else() {
+        let (yes, no) = (Some(true), Some(false));
+        for (old, new, expected) in [
+            ((no, None), (yes, Some(5)), &[true][..]),
+            ((yes, Some(5)), (no, Some(5)), &[false]),
+            ((no, None), (yes, None), &[true]),
+            // It came again, or came and went, between two polls.
+            ((yes, Some(5)), (yes, Some(6)), &[true]),
+            ((no, Some(5)), (no, Some(6)), &[true, false]),
+            ((no, None), (no, Some(6)), &[true, false]),
+            ((yes, Some(6)), (yes, Some(5)), &[]),
+            ((yes, Some(6)), (yes, None), &[]),
+            ((None, Some(5)), (yes, Some(6)), &[]),
+            ((no, Some(5)), (None, Some(6)), &[]),
+        ] {
+            let told = events(state(old.0, old.1), state(new.0, new.1));
+            assert_eq!(told, expected, "{old:?} {new:?}");
+        }
+        assert!(events(None, state(yes, Some(5))).is_empty(), "a first sight");
+        assert!(events(state(yes, Some(5)), None).is_empty(), "no longer listed");
+    }
+
+    fn view(position: Position, status: Status, provenance: Provenance) -> DeviceView {
+        let mut slot_view = SlotView::unseen(None, [Relay::A], [Signal::Clk1], at(0));
+        slot_view.state = SlotState::Online;
+        let relay = slot_view.relays.get_mut(&Relay::A).unwrap();
+        (relay.position, relay.provenance) = (position, provenance);
+        relay.driven_by = Some(Signal::Clk1);
+        relay.cause = (position == Position::Nc).then(|| "clock-not-sync".to_owned());
+        let signal = slot_view.signals.get_mut(&Signal::Clk1).unwrap();
+        (signal.status, signal.provenance) = (status, provenance);
+        DeviceView {
+            availability: Some(Availability::Online),
+            slots: BTreeMap::from([(slot(), slot_view)]),
+            ..DeviceView::default()
+        }
+    }
+
+    fn all_told(old: &DeviceView, new: &DeviceView) -> Vec<String> {
+        diff(old, new).iter().flat_map(told).collect()
+    }
+
+    #[test]
+    fn a_relay_and_a_signal_that_change_are_told_as_the_contract_says() {
+        let good = view(Position::No, Status::Ok, Provenance::Derived);
+        let bad = view(Position::Nc, Status::Fail, Provenance::Derived);
+        let expected = [
+            concat!(
+                r#""at":"1970-01-01T00:01:00.000Z","device":"m1","slot":"io3","relay":"a","old":"NO","new":"NC","#,
+                r#""cause":"clock-not-sync","provenance":"derived","driven_by":"clk1"}"#,
+            ),
+            concat!(
+                r#""at":"1970-01-01T00:01:00.000Z","device":"m1","slot":"io3","signal":"clk1","old":"ok","#,
+                r#""new":"fail","provenance":"derived"}"#,
+            ),
+        ];
+        assert_eq!(all_told(&good, &bad), expected);
+        let change = &diff(&good, &bad)[0];
+        let destination = &records(&device(), change, at(60))[0].destination;
+        assert_eq!(*destination, Destination::Changes(device(), slot()));
+    }
+
+    #[test]
+    fn a_device_that_goes_and_comes_is_told() {
+        let good = view(Position::No, Status::Ok, Provenance::Reported);
+        let mut away = good.clone();
+        away.go_offline(at(50), at(55));
+        let went = all_told(&good, &away);
+        assert_eq!(went.len(), 2);
+        assert!(
+            went[0].contains(r#""old":"NO","new":"unknown","provenance":"unknown""#),
+            "{}",
+            went[0]
+        );
+        let came = all_told(&away, &good);
+        assert_eq!(came.len(), 2);
+        assert!(
+            came[1].contains(r#""old":"unknown","new":"ok","provenance":"reported""#),
+            "{}",
+            came[1]
+        );
+    }
+
+    #[test]
+    fn what_the_device_itself_does_not_know_changes_too() {
+        let unknown = view(Position::Unknown, Status::Unknown, Provenance::Unknown);
+        let good = view(Position::No, Status::Ok, Provenance::Derived);
+        assert_eq!(all_told(&unknown, &good).len(), 2);
+        assert_eq!(all_told(&good, &unknown).len(), 2);
+    }
+
+    #[test]
+    fn a_first_sight_is_no_change() {
+        let unseen = view(Position::Unknown, Status::Unknown, Provenance::Unseen);
+        let mut given_up = unseen.clone();
+        given_up.go_offline(at(5), at(5));
+        let good = view(Position::No, Status::Ok, Provenance::Derived);
+        for old in [DeviceView::default(), unseen, given_up] {
+            assert!(all_told(&old, &good).is_empty());
+        }
+        assert!(
+            all_told(&good, &DeviceView::default()).is_empty(),
+            "a device that is removed"
+        );
+        assert_eq!(
+            serde_json::to_string(&Provenance::Unseen).unwrap(),
+            r#""unknown""#
+        );
+    }
+
+    #[test]
+    fn another_cause_or_detail_alone_is_no_change() {
+        let bad = view(Position::Nc, Status::Fail, Provenance::Derived);
+        let mut other = bad.clone();
+        let slot = other.slots.values_mut().next().unwrap();
+        slot.relays.get_mut(&Relay::A).unwrap().cause = Some("antenna-faulty".to_owned());
+        slot.signals.get_mut(&Signal::Clk1).unwrap().since = at(7);
+        assert!(all_told(&bad, &other).is_empty());
+    }
 }

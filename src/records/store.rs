@@ -242,12 +242,13 @@ impl Store {
         let _ = self.0.jobs.send(Job::Sent(numbers)).await;
     }
 
-    /// The number of the newest record; 0 before the first.
+    /// The number of the newest record; 0 before the first. Not to be borrowed across an `await`: the store waits
+    /// to write it.
     pub fn newest_record(&self) -> watch::Receiver<u64> {
         self.0.newest.subscribe()
     }
 
-    /// What is in the store.
+    /// What is in the store. Not to be borrowed across an `await`, as for [`newest_record`](Store::newest_record).
     pub fn status(&self) -> watch::Receiver<StoreStatus> {
         self.0.status.subscribe()
     }

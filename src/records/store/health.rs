@@ -42,8 +42,8 @@ impl Health {
         }
     }
 
-    /// The disk has failed; gives whether that is news.
-    pub(super) fn failed(&mut self, error: String, now: Instant) -> bool {
+    /// The disk has failed; where that is news, gives since when.
+    pub(super) fn failed(&mut self, error: &str, now: Instant) -> Option<Timestamp> {
         let is_news = self.failure.is_none();
         let is_back = self.over_at.is_some_and(|over| now.duration_since(over) < QUIET);
         let failure = self.failure.get_or_insert_with(|| Failure {
@@ -54,11 +54,11 @@ impl Health {
             works_since: None,
             quiet: if is_back { QUIET } else { Duration::ZERO },
         });
-        failure.error = error;
+        failure.error = error.to_owned();
         failure.count += 1;
         failure.retry_at = now + self.retry;
         failure.works_since = None;
-        is_news
+        is_news.then_some(failure.first_at)
     }
 
     /// The disk has worked.
@@ -119,10 +119,10 @@ mod tests {
         let mut health = Health::new(RETRY);
         let now = Instant::now();
         assert!(health.may_try(now));
-        assert!(health.failed("full".to_owned(), now));
+        assert!(health.failed("full", now).is_some());
         assert_eq!(health.failing(), Some("full"));
         assert!(!health.may_try(now + SECOND) && health.may_try(now + RETRY));
-        assert!(!health.failed("fuller".to_owned(), now + RETRY));
+        assert_eq!(health.failed("fuller", now + RETRY), None);
         assert_eq!(health.over(now + 2 * RETRY), None);
         health.worked(now + 2 * RETRY);
         assert_eq!(health.failing(), None);
@@ -138,7 +138,7 @@ mod tests {
         let mut told = 0;
         for n in 0..60 {
             let now = start + n * 10 * SECOND;
-            told += u32::from(health.failed("full".to_owned(), now));
+            told += u32::from(health.failed("full", now).is_some());
             health.worked(now + 5 * SECOND);
             told += u32::from(health.over(now + 5 * SECOND).is_some());
         }
@@ -146,7 +146,7 @@ mod tests {
         let end = start + 595 * SECOND;
         assert_eq!(health.due(), Some(end + QUIET));
         assert_eq!(health.over(end + QUIET).unwrap().count, 59);
-        assert!(health.failed("full".to_owned(), end + 3 * QUIET));
+        assert!(health.failed("full", end + 3 * QUIET).is_some());
         health.worked(end + 3 * QUIET);
         assert!(
             health.over(end + 3 * QUIET).is_some(),

@@ -69,7 +69,7 @@ impl Limit {
     }
 
     /// Nine tenths of it.
-    pub(super) fn most(self) -> Limit {
+    pub(super) fn nine_tenths(self) -> Limit {
         Limit {
             entries: self.entries - self.entries.div_ceil(10),
             bytes: self.bytes - self.bytes.div_ceil(10),

@@ -124,7 +124,10 @@ impl Writing<'_, '_> {
 
     /// Says that dropping is over, once there is room again. Not at the bound itself: it would begin anew at once.
     pub(super) fn end_dropping(&mut self) -> Result<(), redb::Error> {
-        let has_room = !self.levels.outbox.is_above(self.options.limits.outbox.most());
+        let has_room = !self
+            .levels
+            .outbox
+            .is_above(self.options.limits.outbox.nine_tenths());
         if let Some(dropping) = self.levels.dropping.filter(|_| has_room) {
             self.levels.dropping = None;
             let letter = letters::dropped(&self.options.bridge, dropping.count, dropping.since);

@@ -158,7 +158,8 @@ impl Writer {
 
     fn finish(&mut self, number: u64, end: End) {
         self.push_all(end.records);
-        self.memory.finished.insert(number, end.answer);
+        let answer = self.memory.finished.entry(number).or_default();
+        *answer = answer.take().or(end.answer);
     }
 
     fn commit_if_due(&mut self, requests: &mut [Request]) {
@@ -178,7 +179,7 @@ impl Writer {
         if self.database.is_none()
             && let Err(error) = self.open()
         {
-            return self.failed(error);
+            return self.note_failure(&error);
         }
         let Some(database) = &self.database else { return };
         let (memory, options) = (&self.memory, &self.options);
@@ -200,24 +201,27 @@ impl Writer {
                 self.flush_at = None;
                 self.health.worked(Instant::now());
             }
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(&error),
         }
     }
 
     /// The database has failed: it is opened anew, at least for reading.
-    fn failed(&mut self, error: String) {
+    fn failed(&mut self, error: &str) {
         self.close_database();
-        if self.health.failed(error.clone(), Instant::now()) {
+        self.note_failure(error);
+        if let Err(error) = self.open() {
+            tracing::debug!(error, "the durable store cannot be opened again");
+        }
+    }
+
+    fn note_failure(&mut self, error: &str) {
+        if let Some(first_at) = self.health.failed(error, Instant::now()) {
             tracing::warn!(
                 error,
                 "the durable store cannot be written: records are kept in memory, and commands are not taken, until \
                  the disk of state.directory works again"
             );
-            let now = jiff::Timestamp::now();
-            self.push(letters::disk_fails(&self.options.bridge, &error, now));
-        }
-        if let Err(error) = self.open() {
-            tracing::debug!(error, "the durable store cannot be opened again");
+            self.push(letters::disk_fails(&self.options.bridge, error, first_at));
         }
     }
 

@@ -66,7 +66,7 @@ impl Writer {
     fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, StoreError> {
         result.map_err(|error| {
             if self.database.is_some() {
-                self.failed(error.clone());
+                self.failed(&error);
                 self.tell();
             }
             StoreError::Io(error)
