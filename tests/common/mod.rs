@@ -102,6 +102,14 @@ impl Watcher {
         );
     }
 
+    /// Waits until the connection has ended, and with it all that can come.
+    pub async fn ended(&mut self) {
+        let ended = async { while self.seen.changed().await.is_ok() {} };
+        timeout(PATIENCE, ended)
+            .await
+            .expect("the broker ends the connection");
+    }
+
     /// What has come so far.
     pub fn now(&self) -> Seen {
         self.seen.borrow().clone()

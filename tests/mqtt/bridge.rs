@@ -87,6 +87,18 @@ impl Bridge {
         panic!("{what}: never seen; {:?}", self.status.borrow());
     }
 
+    /// Waits for something that nobody is woken for.
+    pub(super) async fn eventually(&self, what: &str, condition: impl Fn(&BrokerStatus) -> bool) {
+        let holds = async {
+            while !condition(&self.status.borrow()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if timeout(PATIENCE, holds).await.is_err() {
+            panic!("{what}: never seen; {:?}", self.status.borrow());
+        }
+    }
+
     /// Ends it as the program does.
     pub(super) async fn stop(self) {
         drop(self.updates);

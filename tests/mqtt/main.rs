@@ -8,11 +8,16 @@ mod common;
 
 mod access;
 mod bridge;
+mod commands;
+mod commands_protocol;
 mod disk;
 mod earlier_runs;
+mod fake_broker;
 mod reconnect;
+mod records;
 mod refused;
 mod state;
+mod taker;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -11,6 +11,9 @@ use crate::records::{Destination, Record};
 pub(super) const PUBLISH_REMEDY: &str =
     "let the user of the bridge (mqtt.username) publish there, in the broker's list of rights";
 
+/// Bytes that are kept of a payload that was too large.
+const BEGINNING: usize = 256;
+
 /// A record that has left the queue without having been delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Rejected {
@@ -92,10 +95,15 @@ impl Rejected {
 
     fn origin(&self) -> Origin {
         let payload = &self.record.payload;
+        let kept = match self.reason {
+            // With all of it the dead letter would be too large as well.
+            Reason::TooLarge { .. } | Reason::EndsConnections => payload.len().min(BEGINNING),
+            Reason::NoTopic | Reason::Refused(_) => payload.len().min(MAX_PAYLOAD),
+        };
         Origin {
             topic: self.topic.clone(),
-            payload: payload.slice(..payload.len().min(MAX_PAYLOAD)),
-            payload_length: (payload.len() > MAX_PAYLOAD).then_some(payload.len()),
+            payload: payload.slice(..kept),
+            payload_length: (payload.len() > kept).then_some(payload.len()),
             correlation: self.record.correlation.clone(),
             response_topic: None,
         }

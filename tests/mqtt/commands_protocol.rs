@@ -1,0 +1,203 @@
+//! What the way in says to a broker that is odd, and when.
+
+use lantime2mqtt::mqtt::connection::RECEIVE_MAXIMUM;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
+
+use crate::fake_broker::{Conversation, FakeBroker};
+use crate::taker::{Taker, payloads};
+
+fn granted(_: &str) -> SubscribeReasonCode {
+    SubscribeReasonCode::Success(rumqttc::v5::mqttbytes::QoS::AtLeastOnce)
+}
+
+/// What the next three packets unsubscribe from.
+async fn unsubscribed(conversation: &mut Conversation) -> Vec<String> {
+    let mut filters = Vec::new();
+    for _ in 0..3 {
+        match conversation.next_but_pings().await {
+            Packet::Unsubscribe(unsubscribe) => filters.extend(unsubscribe.filters),
+            other => panic!("the end of a subscription, not {other:?}"),
+        }
+    }
+    filters
+}
+
+async fn acknowledged(conversation: &mut Conversation) -> u16 {
+    match conversation.next_but_pings().await {
+        Packet::PubAck(ack) => ack.pkid,
+        other => panic!("an acknowledgement, not {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_session_is_one_that_the_broker_keeps_and_a_flood_waits_there() {
+    let broker = FakeBroker::start().await;
+    let settings = broker.settings();
+    let taker = Taker::begin(settings.clone(), &["m1"]);
+    let (_conversation, hello) = broker.accept_with_hello().await;
+    let Packet::Connect(connect, will, _) = hello else {
+        panic!("a hello");
+    };
+    assert_eq!(
+        (connect.client_id.as_str(), connect.clean_start, will),
+        ("bridge-commands", false, None)
+    );
+    let properties = connect.properties.unwrap();
+    assert_eq!(
+        properties.session_expiry_interval,
+        Some(settings.session_expiry.as_secs() as u32)
+    );
+    assert_eq!(properties.receive_maximum, Some(RECEIVE_MAXIMUM));
+    assert_eq!(properties.max_packet_size, Some(1024 * 1024));
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn a_refused_subscription_is_told_and_asked_for_again_with_each_connection() {
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1"]);
+    let mut conversation = broker.accept().await;
+    conversation
+        .subscriptions(1, |filter| match filter {
+            "lantime/m1/refresh" => SubscribeReasonCode::NotAuthorized,
+            "lantime/m1/http/sessions/set" => SubscribeReasonCode::Success(QoS::AtMostOnce),
+            _ => granted(filter),
+        })
+        .await;
+    let status = taker.until("answered", |status| status.subscribed).await;
+    let refused: Vec<_> = status
+        .refused
+        .iter()
+        .map(|refused| (refused.filter.as_str(), refused.reason.as_str()))
+        .collect();
+    let expected = [
+        ("lantime/m1/refresh", "not authorized"),
+        (
+            "lantime/m1/http/sessions/set",
+            "granted with QoS 0 only: commands may get lost",
+        ),
+    ];
+    assert_eq!(refused, expected);
+
+    drop(conversation);
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    taker
+        .until("all is well", |status| {
+            status.subscribed && status.refused.is_empty()
+        })
+        .await;
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn devices_come_and_go() {
+    let broker = FakeBroker::start().await;
+    let taker = Taker::begin(broker.settings(), &["m1", "m2"]);
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    taker.set_devices(&["m2", "m3"]);
+    let of = |id: &str| {
+        ["+/relay/+/events/set", "refresh", "http/sessions/set"]
+            .map(|command| format!("lantime/{id}/{command}"))
+    };
+    assert_eq!(unsubscribed(&mut conversation).await, of("m1"));
+    assert_eq!(conversation.subscriptions(1, granted).await, [of("m3")]);
+
+    // What has left is unsubscribed from again: nobody knows whether the broker has heard of it.
+    drop(conversation);
+    let mut conversation = broker.accept().await;
+    assert_eq!(unsubscribed(&mut conversation).await, of("m1"));
+    let replay = "lantime/bridge/b1/dead-letters/replay".to_owned();
+    let all: Vec<_> = [replay].into_iter().chain(of("m2")).chain(of("m3")).collect();
+    assert_eq!(conversation.subscriptions(1, granted).await, [all]);
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn filters_come_in_packets_of_a_hundred() {
+    let broker = FakeBroker::start().await;
+    let ids: Vec<_> = (0..50).map(|n| format!("d{n}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let mut taker = Taker::begin(broker.settings(), &ids);
+    let mut conversation = broker.accept().await;
+    let packets = conversation.subscriptions(2, granted).await;
+    assert_eq!(packets.iter().map(Vec::len).collect::<Vec<_>>(), [100, 51]);
+    taker.until("answered", |status| status.subscribed).await;
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn acknowledgements_come_once_all_is_stored_and_in_order_of_arrival() {
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1"]);
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    conversation
+        .publish(7, QoS::AtLeastOnce, "lantime/m1/refresh")
+        .await;
+    let first = taker.next().await;
+    // What is no command for us, between others, has to wait for its turn; so has one that should not come at all.
+    conversation
+        .publish(3, QoS::AtLeastOnce, "lantime/m1/state")
+        .await;
+    conversation
+        .publish(9, QoS::AtLeastOnce, "lantime/m2/refresh")
+        .await;
+    conversation
+        .publish(5, QoS::ExactlyOnce, "lantime/m1/refresh")
+        .await;
+    conversation
+        .publish(1, QoS::AtLeastOnce, "lantime/m1/http/sessions/set")
+        .await;
+    // A device that is not ours any more is unsubscribed from at once. That also says that all of them have arrived.
+    unsubscribed(&mut conversation).await;
+    first.stored();
+    for pkid in [7, 3, 9] {
+        assert_eq!(acknowledged(&mut conversation).await, pkid);
+    }
+    let second = taker.next().await.stored();
+    let mut taken = second.len();
+    let packet = conversation.next_but_pings().await;
+    assert!(
+        matches!(&packet, Packet::PubRec(received) if received.pkid == 5),
+        "{packet:?}"
+    );
+    while taken < 2 {
+        taken += taker.next().await.stored().len();
+    }
+    assert_eq!(acknowledged(&mut conversation).await, 1);
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn an_acknowledgement_dies_with_its_connection() {
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1"]);
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    conversation
+        .publish(1, QoS::AtLeastOnce, "lantime/m1/refresh")
+        .await;
+    let old = taker.next().await;
+    drop(conversation);
+
+    // In the new connection the same packet id is another command.
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    taker.until("connected", |status| status.subscribed).await;
+    conversation
+        .publish(1, QoS::AtLeastOnce, "lantime/m1/http/sessions/set")
+        .await;
+    old.stored();
+    let new = taker.next().await;
+    assert_eq!(payloads(&new.commands), ["lantime/m1/http/sessions/set"]);
+    conversation
+        .publish(2, QoS::AtLeastOnce, "lantime/m1/refresh")
+        .await;
+    new.failed();
+    // Nothing was acknowledged by then: what comes next is a ping.
+    assert!(matches!(conversation.next().await, Packet::PingReq(_)));
+    taker.crash().await;
+}

@@ -1,0 +1,143 @@
+//! A broker of MQTT 5 that says what a test tells it to say: for answers that real ones seldom give.
+
+use std::net::SocketAddr;
+
+use bytes::BytesMut;
+use lantime2mqtt::config::Mqtt;
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, ConnectReturnCode, Packet, PingResp, PubAck, PubAckReason, Publish, SubAck, SubscribeReasonCode,
+};
+use rumqttc::v5::mqttbytes::{Error, QoS};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use crate::common::PATIENCE;
+use crate::settings;
+
+/// Where clients come to.
+pub(super) struct FakeBroker(TcpListener);
+
+impl FakeBroker {
+    pub(super) async fn start() -> FakeBroker {
+        FakeBroker(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    pub(super) fn settings(&self) -> Mqtt {
+        settings(self.address())
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.local_addr().unwrap()
+    }
+
+    /// The next client, accepted.
+    pub(super) async fn accept(&self) -> Conversation {
+        self.accept_with_hello().await.0
+    }
+
+    /// The next client, accepted, and what it said first.
+    pub(super) async fn accept_with_hello(&self) -> (Conversation, Packet) {
+        let (stream, _) = timeout(PATIENCE, self.0.accept())
+            .await
+            .expect("a client comes")
+            .unwrap();
+        let mut conversation = Conversation {
+            stream,
+            buffer: BytesMut::new(),
+        };
+        let hello = conversation.next().await;
+        assert!(matches!(hello, Packet::Connect(..)));
+        let accepted = ConnAck {
+            session_present: false,
+            code: ConnectReturnCode::Success,
+            properties: None,
+        };
+        conversation.send(Packet::ConnAck(accepted)).await;
+        (conversation, hello)
+    }
+}
+
+/// A connection, from the broker's side.
+pub(super) struct Conversation {
+    stream: TcpStream,
+    buffer: BytesMut,
+}
+
+impl Conversation {
+    /// What the client says next.
+    pub(super) async fn next(&mut self) -> Packet {
+        loop {
+            match Packet::read(&mut self.buffer, None) {
+                Ok(packet) => return packet,
+                Err(Error::InsufficientBytes(_)) => {}
+                Err(error) => panic!("the client says something else: {error}"),
+            }
+            let read = self.stream.read_buf(&mut self.buffer);
+            let count = timeout(PATIENCE, read).await.expect("it says something").unwrap();
+            assert_ne!(count, 0, "the client has gone");
+        }
+    }
+
+    /// The next thing that is no ping.
+    pub(super) async fn next_but_pings(&mut self) -> Packet {
+        loop {
+            match self.next().await {
+                Packet::PingReq(_) => self.send(Packet::PingResp(PingResp)).await,
+                packet => return packet,
+            }
+        }
+    }
+
+    pub(super) async fn send(&mut self, packet: Packet) {
+        let mut bytes = BytesMut::new();
+        packet.write(&mut bytes, None).unwrap();
+        self.stream.write_all(&bytes).await.unwrap();
+    }
+
+    /// Sends a message, as to a subscriber.
+    pub(super) async fn publish(&mut self, pkid: u16, qos: QoS, topic: &str) {
+        let mut publish = Publish::new(topic, qos, topic.to_owned(), None);
+        publish.pkid = pkid;
+        self.send(Packet::Publish(publish)).await;
+    }
+
+    /// Answers subscriptions until none is open, as `answer` says to each filter; gives the filters, packet by packet.
+    pub(super) async fn subscriptions(
+        &mut self,
+        packets: usize,
+        answer: impl Fn(&str) -> SubscribeReasonCode,
+    ) -> Vec<Vec<String>> {
+        let mut asked = Vec::new();
+        while asked.len() < packets {
+            let Packet::Subscribe(subscribe) = self.next_but_pings().await else {
+                panic!("a subscription");
+            };
+            let filters: Vec<_> = subscribe.filters.into_iter().map(|filter| filter.path).collect();
+            let ack = SubAck {
+                pkid: subscribe.pkid,
+                return_codes: filters.iter().map(|filter| answer(filter)).collect(),
+                properties: None,
+            };
+            self.send(Packet::SubAck(ack)).await;
+            asked.push(filters);
+        }
+        asked
+    }
+
+    /// The next message that the client publishes, answered so; topic and payload.
+    pub(super) async fn take(&mut self, answer: impl Fn(&str) -> PubAckReason) -> (String, String) {
+        let Packet::Publish(publish) = self.next_but_pings().await else {
+            panic!("a message");
+        };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let (topic, payload) = (text(&publish.topic), text(&publish.payload));
+        let ack = PubAck {
+            pkid: publish.pkid,
+            reason: answer(&topic),
+            properties: None,
+        };
+        self.send(Packet::PubAck(ack)).await;
+        (topic, payload)
+    }
+}

@@ -1,0 +1,543 @@
+//! Records: none is lost, whatever becomes of the broker; they come in order, and a duplicate has the same id.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use lantime2mqtt::config::{Mqtt, MqttVersion};
+use lantime2mqtt::model::{Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Update};
+use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
+use lantime2mqtt::records::store::Store;
+use lantime2mqtt::records::{Destination, Record};
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
+use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::bridge::{Bridge, named};
+use crate::common::mosquitto::{Mosquitto, Options};
+use crate::common::proxy::Proxy;
+use crate::common::{PATIENCE, Watcher};
+use crate::fake_broker::FakeBroker;
+use crate::taker::VERSIONS;
+use crate::{device, memory_store, settings};
+
+/// Where the records of these tests go.
+const TOPIC: &str = "lantime/m1/events";
+
+/// Records with numbers, which are in their payloads beside the id.
+fn numbered(numbers: std::ops::Range<usize>) -> Vec<Record> {
+    let record = |n| {
+        let id = Uuid::now_v7();
+        Record {
+            id,
+            destination: Destination::Events(device("m1")),
+            payload: Bytes::from(format!("{n} {id}")),
+            correlation: None,
+        }
+    };
+    numbers.map(record).collect()
+}
+
+fn reply(topic: &str, payload: impl Into<Bytes>) -> Record {
+    Record {
+        id: Uuid::now_v7(),
+        destination: Destination::Reply(topic.to_owned()),
+        payload: payload.into(),
+        correlation: None,
+    }
+}
+
+/// Whatever came of the numbered records, over the lives of several watchers.
+#[derive(Default)]
+struct Collected {
+    payloads: BTreeSet<String>,
+    /// Numbers as they first came.
+    order: Vec<usize>,
+    duplicates: usize,
+}
+
+impl Collected {
+    fn add(&mut self, watcher: &Watcher) {
+        for (topic, payload) in watcher.now().log {
+            if topic == TOPIC {
+                let number = payload.split_once(' ').unwrap().0.parse().unwrap();
+                if self.payloads.insert(payload) {
+                    self.order.push(number);
+                } else {
+                    self.duplicates += 1;
+                }
+            }
+        }
+    }
+
+    /// All have come, in order, and no number with two ids.
+    fn is_complete(&self, count: usize) {
+        let missing: Vec<_> = (0..count).filter(|n| !self.order.contains(n)).take(9).collect();
+        assert!(
+            missing.is_empty(),
+            "of {count}, {missing:?} and perhaps more are missing"
+        );
+        assert!(
+            self.order.iter().copied().eq(0..count),
+            "out of order, or twice with other ids"
+        );
+    }
+}
+
+/// How many numbered records this watcher has got.
+async fn until_count(watcher: &mut Watcher, count: usize) {
+    watcher
+        .until(&format!("{count} records"), |seen| {
+            seen.log.iter().filter(|(topic, _)| topic == TOPIC).count() >= count
+        })
+        .await;
+}
+
+async fn until_sent(bridge: &mut Bridge) {
+    bridge
+        .until("all is sent", |status| {
+            status.link.connected && status.pending == 0 && status.records == 0
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_record_is_lost_when_the_broker_is_killed() {
+    const RECORDS: usize = 6_000;
+    for (version, delay) in [(MqttVersion::V5, 0), (MqttVersion::V311, 50)] {
+        let mut broker = Mosquitto::start();
+        // The bridge comes back only once somebody listens again.
+        let proxy = Proxy::start(broker.address()).await;
+        proxy.delay(Duration::from_millis(delay));
+        let mqtt = Mqtt {
+            version,
+            ..settings(proxy.address())
+        };
+        let store = memory_store();
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
+        let mut collected = Collected::default();
+        let records = numbered(0..RECORDS);
+        for (life, records) in records.chunks(RECORDS / 4).enumerate() {
+            store.append(records.to_vec()).await;
+            bridge.send("m1", vec![named(&life.to_string())]).await;
+            if life < 3 {
+                until_count(&mut watcher, RECORDS / 12).await;
+                broker.kill9();
+                proxy.refuse(true);
+                broker.restart();
+                watcher.ended().await;
+                collected.add(&watcher);
+                watcher = Watcher::connect(broker.address()).await;
+                proxy.refuse(false);
+            }
+        }
+        until_sent(&mut bridge).await;
+        let all = watcher.until("the last one", |seen| {
+            let last = format!("{} ", RECORDS - 1);
+            seen.log
+                .iter()
+                .any(|(topic, payload)| topic == TOPIC && payload.starts_with(&last))
+        });
+        all.await;
+        collected.add(&watcher);
+        collected.is_complete(RECORDS);
+        assert!(bridge.status.borrow().link.connections >= 4);
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_record_is_lost_when_a_long_network_is_cut() {
+    const RECORDS: usize = 4_000;
+    // Its usual 20 at once would be 200 records a second over such a network.
+    let broker = Mosquitto::start_with(Options {
+        lines: vec!["max_inflight_messages 1000".to_owned()],
+        ..Options::default()
+    });
+    let proxy = Proxy::start(broker.address()).await;
+    proxy.delay(Duration::from_millis(50));
+    let store = memory_store();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store).await;
+    store.append(numbered(0..RECORDS)).await;
+    for cut in 1..=3 {
+        until_count(&mut watcher, cut * RECORDS / 5).await;
+        proxy.cut();
+        bridge
+            .until("a new connection", |status| status.link.connections > cut as u64)
+            .await;
+    }
+    until_sent(&mut bridge).await;
+    let mut collected = Collected::default();
+    watcher
+        .until("all of them", |seen| {
+            seen.log.iter().filter(|(topic, _)| topic == TOPIC).count() >= RECORDS
+        })
+        .await;
+    collected.add(&watcher);
+    collected.is_complete(RECORDS);
+    assert!(
+        collected.duplicates > 0,
+        "what was on its way at a cut came twice"
+    );
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_publisher_sends_what_the_old_one_left() {
+    let broker = Mosquitto::start();
+    let proxy = Proxy::start(broker.address()).await;
+    let store = memory_store();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store).await;
+    until_sent(&mut bridge).await;
+    // They reach the broker, but no answer comes back.
+    proxy.delay(Duration::from_millis(500));
+    store.append(numbered(0..300)).await;
+    until_count(&mut watcher, 1).await;
+    bridge.crash().await;
+
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    until_sent(&mut bridge).await;
+    watcher
+        .until("the last one", |seen| {
+            seen.log
+                .iter()
+                .any(|(topic, payload)| topic == TOPIC && payload.starts_with("299 "))
+        })
+        .await;
+    let mut collected = Collected::default();
+    collected.add(&watcher);
+    collected.is_complete(300);
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn the_state_is_current_before_the_records_follow() {
+    const DEVICES: usize = 3_000;
+    let broker = Mosquitto::start();
+    let proxy = Proxy::start(broker.address()).await;
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store).await;
+    until_sent(&mut bridge).await;
+    proxy.refuse(true);
+    bridge.until("away", |status| !status.link.connected).await;
+    store.append(numbered(0..2_000)).await;
+    for n in 0..DEVICES {
+        bridge
+            .send(&format!("d{n}"), vec![Change::Availability(Availability::Online)])
+            .await;
+    }
+    bridge
+        .eventually("all is taken", |status| {
+            status.topics == DEVICES + 2 && status.records == 2_000
+        })
+        .await;
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let before = watcher.now().log.len();
+    proxy.refuse(false);
+    until_count(&mut watcher, 2_000).await;
+    let log = watcher.now().log.split_off(before);
+    let first_record = log.iter().position(|(topic, _)| topic == TOPIC).unwrap();
+    let states = log
+        .iter()
+        .filter(|(topic, _)| topic.starts_with("lantime/d"))
+        .count();
+    assert_eq!(states, DEVICES);
+    assert!(
+        log[first_record..].iter().all(|(topic, _)| topic == TOPIC),
+        "no state comes after the first record"
+    );
+    bridge.stop().await;
+}
+
+fn letter(id: &str) -> DeadLetter {
+    let now = Timestamp::now();
+    DeadLetter {
+        id: Uuid::now_v7(),
+        at: now,
+        device: Some(device(id)),
+        slot: None,
+        operation: Operation::Poll,
+        error: ErrorReport::new(ErrorKind::Timeout, "no answer", "see whether it runs"),
+        attempts: 1,
+        first_at: now,
+        repeats: None,
+        recovered: false,
+        origin: None,
+    }
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_a_record_and_not_retained() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    let letter = letter("m1");
+    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+    let seen = watcher
+        .until("the letter", |seen| {
+            seen.topics.contains_key("lantime/dead-letter/m1")
+        })
+        .await;
+    let id = letter.id.to_string();
+    assert!(seen.topics["lantime/dead-letter/m1"].contains(&id));
+    assert!(
+        store.dead_letter(letter.id).await.unwrap().is_some(),
+        "it stays in the archive"
+    );
+    until_sent(&mut bridge).await;
+    drop(watcher);
+    let mut late = Watcher::connect(broker.address()).await;
+    let seen = late
+        .until("what is retained", |seen| {
+            seen.is("lantime/bridge/b1/state", "online")
+        })
+        .await;
+    assert!(!seen.topics.contains_key("lantime/dead-letter/m1"));
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_clean_stop_sends_what_there_is_and_says_offline_last() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    until_sent(&mut bridge).await;
+    store.append(numbered(0..1_000)).await;
+    for n in 0..100 {
+        bridge
+            .tell(Update::DeadLetter(Box::new(letter(&format!("d{n}")))))
+            .await;
+    }
+    bridge.stop().await;
+    let seen = watcher
+        .until("offline", |seen| seen.is("lantime/bridge/b1/state", "offline"))
+        .await;
+    let count = |prefix: &str| {
+        seen.log
+            .iter()
+            .filter(|(topic, _)| topic.starts_with(prefix))
+            .count()
+    };
+    assert_eq!((count(TOPIC), count("lantime/dead-letter/")), (1_000, 100));
+    assert_eq!(seen.log.last().unwrap().1, "offline");
+}
+
+#[tokio::test]
+async fn a_stop_without_a_broker_keeps_the_records() {
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &store).await;
+    bridge
+        .until("it tries", |status| status.link.last_error.is_some())
+        .await;
+    store.append(numbered(0..10)).await;
+    let letter = letter("m1");
+    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+    bridge.stop().await;
+    let left = store.outbox(0, 100, usize::MAX).await.unwrap();
+    assert_eq!((left.len(), left[10].1.id), (11, letter.id));
+}
+
+#[tokio::test]
+async fn a_reply_goes_to_its_own_topic_with_its_correlation() {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let broker = EmbeddedBroker::bind(any, None).await.unwrap();
+    let address = broker.address();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(broker.run(stop.clone()));
+
+    let options = MqttOptions::new("user", address.ip().to_string(), address.port());
+    let (client, mut user) = AsyncClient::new(options, 8);
+    let qos = rumqttc::v5::mqttbytes::QoS::AtLeastOnce;
+    client.try_subscribe("my/inbox", qos).unwrap();
+    while !matches!(user.poll().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
+
+    for version in VERSIONS {
+        let mqtt = Mqtt {
+            version,
+            ..settings(address)
+        };
+        let store = memory_store();
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
+        let record = Record {
+            correlation: Some(Bytes::from_static(b"\x00c1")),
+            ..reply("my/inbox", "done")
+        };
+        store.append(vec![record]).await;
+        let reply = async {
+            loop {
+                if let Event::Incoming(Packet::Publish(publish)) = user.poll().await.unwrap() {
+                    return publish;
+                }
+            }
+        };
+        let reply = timeout(PATIENCE, reply).await.expect("a reply");
+        assert_eq!((&reply.payload[..], reply.retain), (&b"done"[..], false));
+        let correlation = reply
+            .properties
+            .and_then(|properties| properties.correlation_data);
+        match version {
+            MqttVersion::V5 => assert_eq!(correlation.as_deref(), Some(&b"\x00c1"[..])),
+            MqttVersion::V311 => assert_eq!(correlation, None),
+        }
+        until_sent(&mut bridge).await;
+        bridge.stop().await;
+    }
+    stop.cancel();
+    timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+}
+
+/// The dead letters of the bridge itself that came, as JSON.
+fn letters_of_the_bridge(watcher: &Watcher) -> Vec<serde_json::Value> {
+    let log = watcher.now().log.into_iter();
+    log.filter(|(topic, _)| topic == "lantime/dead-letter/bridge")
+        .map(|(_, payload)| serde_json::from_str(&payload).unwrap())
+        .collect()
+}
+
+/// A store with a record that the broker does not take between two that it does, and what is told of it.
+async fn is_told_and_holds_up_nobody(
+    mqtt: Mqtt,
+    store: &Store,
+    bad: Record,
+    watcher: &mut Watcher,
+) -> serde_json::Value {
+    let mut records = numbered(0..2);
+    records.insert(1, bad);
+    store.append(records).await;
+    let mut bridge = Bridge::start(mqtt, "b1", &["m1"], store).await;
+    until_count(watcher, 2).await;
+    watcher
+        .until("the dead letter", |seen| {
+            seen.topics.contains_key("lantime/dead-letter/bridge")
+        })
+        .await;
+    until_sent(&mut bridge).await;
+    bridge.stop().await;
+    let mut collected = Collected::default();
+    collected.add(watcher);
+    collected.is_complete(2);
+    let letters = letters_of_the_bridge(watcher);
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    assert_eq!(letters[0]["operation"], "publish");
+    letters.into_iter().next().unwrap()
+}
+
+/// A broker that lets nobody publish below `denied`.
+fn broker_that_denies(denied: &str, acl: &std::path::Path) -> Mosquitto {
+    std::fs::write(acl, format!("topic readwrite #\ntopic deny {denied}\n")).unwrap();
+    Mosquitto::start_with(Options {
+        lines: vec![format!("acl_file {}", acl.display())],
+        ..Options::default()
+    })
+}
+
+#[tokio::test]
+async fn a_refused_record_becomes_a_dead_letter() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = broker_that_denies("my/inbox", &directory.path().join("acl"));
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let bad = reply("my/inbox", r#"{"ok":true}"#);
+    let mqtt = settings(broker.address());
+    let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
+    assert_eq!(letter["error"]["kind"], "rejected");
+    assert!(
+        letter["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("not authorized"),
+        "{letter}"
+    );
+    assert_eq!(letter["origin"]["topic"], "my/inbox");
+    assert_eq!(letter["origin"]["payload"], r#"{"ok":true}"#);
+}
+
+#[tokio::test]
+async fn a_record_at_no_topic_becomes_a_dead_letter() {
+    let broker = Mosquitto::start();
+    for version in VERSIONS {
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let mqtt = Mqtt {
+            version,
+            ..settings(broker.address())
+        };
+        let bad = reply("my/#", "x");
+        let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
+        assert_eq!(letter["error"]["kind"], "rejected");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_becomes_a_dead_letter() {
+    // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
+    for (version, kind) in [(MqttVersion::V5, "too-large"), (MqttVersion::V311, "rejected")] {
+        let broker = Mosquitto::start_with(Options {
+            lines: vec!["max_packet_size 2000".to_owned()],
+            ..Options::default()
+        });
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let mqtt = Mqtt {
+            version,
+            ..settings(broker.address())
+        };
+        let bad = reply("my/inbox", "x".repeat(3_000));
+        let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
+        assert_eq!(letter["error"]["kind"], kind);
+        assert_eq!(letter["origin"]["payload_length"], 3_000);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_dead_letter_makes_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let broker = broker_that_denies("lantime/dead-letter/#", &directory.path().join("acl"));
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let store = memory_store();
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    let letter = letter("m1");
+    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+    store.append(numbered(0..1)).await;
+    until_count(&mut watcher, 1).await;
+    until_sent(&mut bridge).await;
+    bridge.stop().await;
+    assert!(store.dead_letter(letter.id).await.unwrap().is_some());
+    assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
+    assert_eq!(letters_of_the_bridge(&watcher).len(), 0);
+}
+
+#[tokio::test]
+async fn a_broker_without_room_is_asked_again_and_gets_the_state_meanwhile() {
+    let broker = FakeBroker::start().await;
+    let store = memory_store();
+    let bridge = Bridge::start(broker.settings(), "b1", &["m1"], &store).await;
+    let mut conversation = broker.accept().await;
+    for _ in 0..2 {
+        conversation.take(|_| PubAckReason::Success).await;
+    }
+    store.append(numbered(0..1)).await;
+    let (topic, first) = conversation.take(|_| PubAckReason::QuotaExceeded).await;
+    assert_eq!(topic, TOPIC);
+    let refused = Instant::now();
+    bridge
+        .send("m1", vec![Change::Availability(Availability::Online)])
+        .await;
+    let (topic, _) = conversation.take(|_| PubAckReason::Success).await;
+    assert_eq!(topic, "lantime/m1/state");
+    let (_, again) = conversation.take(|_| PubAckReason::Success).await;
+    assert_eq!(again, first);
+    assert!(
+        refused.elapsed() >= Duration::from_secs(3),
+        "{:?}",
+        refused.elapsed()
+    );
+    bridge.crash().await;
+}
