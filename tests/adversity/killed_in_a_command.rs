@@ -78,9 +78,16 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
         ..Properties::default()
     };
     let topic = set_topic("sim-1");
-    scene.requester.send_with(&topic, payload.to_string(), properties).await;
+    scene
+        .requester
+        .send_with(&topic, payload.to_string(), properties)
+        .await;
     let end = bridge.end(PATIENCE).await;
-    assert_eq!(end.code, None, "{case}: it was to be killed there; {}", end.output.stderr);
+    assert_eq!(
+        end.code, None,
+        "{case}: it was to be killed there; {}",
+        end.output.stderr
+    );
 
     let bridge = scene.site.start();
     let what = format!("{case}: the reply");
@@ -94,10 +101,16 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
     let after = scene.device().counters();
     assert_eq!(chosen(scene.device()), events, "{case}");
     assert_eq!(scene.device().world().pending_changes(), 0, "{case}");
-    assert_eq!(after.configuration_writes - before.configuration_writes, 1, "{case}: writes");
+    assert_eq!(
+        after.configuration_writes - before.configuration_writes,
+        1,
+        "{case}: writes"
+    );
     assert_eq!(after.applies - before.applies, 1, "{case}: applies");
     let messages = scene.requester.received().split_off(already);
-    let letters = messages.iter().filter(|message| message.topic.starts_with("lantime/dead-letter/"));
+    let letters = messages
+        .iter()
+        .filter(|message| message.topic.starts_with("lantime/dead-letter/"));
     assert_eq!(letters.count(), 0, "{case}: {messages:?}");
     let replies = replies(&messages, &answers);
     for reply in &replies {
@@ -112,7 +125,10 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
     match id {
         Some(id) => {
             assert_eq!(json(&replies[0])["id"], id, "{case}");
-            assert!(replies.iter().all(|reply| reply.payload == replies[0].payload), "{case}: {replies:?}");
+            assert!(
+                replies.iter().all(|reply| reply.payload == replies[0].payload),
+                "{case}: {replies:?}"
+            );
         }
         None if step == "in-the-inbox" => assert_eq!(replies.len(), 2, "{case}: {replies:?}"),
         None => assert_eq!(replies.len(), 1, "{case}: {replies:?}"),
@@ -155,19 +171,37 @@ async fn a_command_that_kills_the_bridge_each_time_is_given_up_as_a_dead_letter(
     }
     assert_eq!(bridge.end(PATIENCE).await.code, None);
     let bridge = abort_at(&scene, "read-back");
-    let told = scene.requester.until("the reply and the dead letter", |messages| {
-        messages.iter().any(|message| message.topic == "lantime/dead-letter/sim-1")
-            && !replies(messages, "").is_empty()
-    });
+    let told = scene
+        .requester
+        .until("the reply and the dead letter", |messages| {
+            messages
+                .iter()
+                .any(|message| message.topic == "lantime/dead-letter/sim-1")
+                && !replies(messages, "").is_empty()
+        });
     let messages = told.await;
     let reply = json(&replies(&messages, "")[0]);
-    assert_eq!((&reply["ok"], &reply["error"]["kind"]), (&value!(false), &value!("internal")), "{reply}");
-    let letter = messages.iter().find(|message| message.topic.starts_with("lantime/dead-letter/"));
+    assert_eq!(
+        (&reply["ok"], &reply["error"]["kind"]),
+        (&value!(false), &value!("internal")),
+        "{reply}"
+    );
+    let letter = messages
+        .iter()
+        .find(|message| message.topic.starts_with("lantime/dead-letter/"));
     let letter = json(letter.expect("it has come"));
-    assert_eq!((&letter["operation"], &letter["attempts"]), (&value!("relay-events"), &value!(5)), "{letter}");
+    assert_eq!(
+        (&letter["operation"], &letter["attempts"]),
+        (&value!("relay-events"), &value!(5)),
+        "{letter}"
+    );
     assert_eq!(letter["origin"]["payload"], payload, "{letter}");
     scene.settle("sim-1").await;
-    assert_eq!(scene.device().counters().configuration_writes, 1, "five attempts, one change");
+    assert_eq!(
+        scene.device().counters().configuration_writes,
+        1,
+        "five attempts, one change"
+    );
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
     scene.nothing_is_left().await;
 }
@@ -184,7 +218,10 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
     for round in 0..ROUNDS {
         let bridge = scene.site.start();
         let payload = value!({ "id": format!("round {round}"), "replace": choice(round) });
-        scene.requester.send(&set_topic("sim-1"), payload.to_string()).await;
+        scene
+            .requester
+            .send(&set_topic("sim-1"), payload.to_string())
+            .await;
         // Sometimes before it has connected, mostly while it works.
         tokio::time::sleep(Duration::from_millis(random.u64(0..600))).await;
         assert_eq!(bridge.stop("KILL").await.code, None);
@@ -194,17 +231,29 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
     for round in 0..ROUNDS {
         let id = format!("round {round}");
         let is_it = |message: &Message| json(message)["id"] == *id;
-        let replied = scene.requester.until(&id, |messages| replies(messages, "").iter().any(is_it)).await;
+        let replied = scene
+            .requester
+            .until(&id, |messages| replies(messages, "").iter().any(is_it))
+            .await;
         let mut replies = replies(&replied, "").into_iter().filter(is_it);
         let first = replies.next().expect("it has come");
-        assert!(replies.all(|reply| reply.payload == first.payload), "{id}: answered in two ways");
+        assert!(
+            replies.all(|reply| reply.payload == first.payload),
+            "{id}: answered in two ways"
+        );
         answers.push(json(&first));
     }
     scene.settle("sim-1").await;
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 
     // What came in a flood, after kills in a row, may have been refused; and that is a dead letter.
-    let letters: Vec<_> = scene.requester.received().iter().filter(|m| m.topic.starts_with("lantime/dead-letter/")).map(json).collect();
+    let letters: Vec<_> = scene
+        .requester
+        .received()
+        .iter()
+        .filter(|m| m.topic.starts_with("lantime/dead-letter/"))
+        .map(json)
+        .collect();
     let mut done = 0;
     let mut last = None;
     for (round, answer) in answers.iter().enumerate() {
@@ -214,13 +263,25 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
         }
         assert_eq!(answer["error"]["kind"], "busy", "{answer}");
         let payload = value!({ "id": format!("round {round}"), "replace": choice(round) }).to_string();
-        assert!(letters.iter().any(|letter| letter["origin"]["payload"] == payload), "{answer}");
+        assert!(
+            letters
+                .iter()
+                .any(|letter| letter["origin"]["payload"] == payload),
+            "{answer}"
+        );
     }
     println!("{done} of {ROUNDS} carried out");
-    assert_eq!(chosen(scene.device()), choice(last.expect("some were carried out")));
+    assert_eq!(
+        chosen(scene.device()),
+        choice(last.expect("some were carried out"))
+    );
     assert_eq!(scene.device().world().pending_changes(), 0);
     let after = scene.device().counters();
-    assert_eq!(after.configuration_writes - before.configuration_writes, done, "each is written once");
+    assert_eq!(
+        after.configuration_writes - before.configuration_writes,
+        done,
+        "each is written once"
+    );
     scene.nothing_is_left().await;
 }
 
@@ -252,15 +313,27 @@ async fn a_stop_in_the_middle_of_a_command_leaves_it_to_the_next_run() {
         device.set_fault(None);
 
         let bridge = scene.site.start();
-        scene.requester.until("the reply", |messages| replies(messages, "").len() > number).await;
+        scene
+            .requester
+            .until("the reply", |messages| replies(messages, "").len() > number)
+            .await;
         scene.settle("sim-1").await;
         assert_eq!(bridge.stop("TERM").await.code, Some(0));
         let replies = replies(&scene.requester.received(), "");
         assert_eq!(replies.len(), number + 1, "{fault:?}: exactly one reply");
-        assert_eq!(json(&replies[number])["ok"], true, "{fault:?}: {:?}", replies[number]);
+        assert_eq!(
+            json(&replies[number])["ok"],
+            true,
+            "{fault:?}: {:?}",
+            replies[number]
+        );
         assert_eq!(chosen(&device), events, "{fault:?}");
         let after = device.counters();
-        assert_eq!(after.configuration_writes - before.configuration_writes, 1, "{fault:?}");
+        assert_eq!(
+            after.configuration_writes - before.configuration_writes,
+            1,
+            "{fault:?}"
+        );
         assert_eq!(device.world().pending_changes(), 0);
         scene.nothing_is_left().await;
     }

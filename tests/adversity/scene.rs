@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::records::store::{Options, Store};
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Relay, SimulatedDevice};
+use lantime2mqtt::simulator::{
+    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Relay, SimulatedDevice,
+};
 use serde_json::Value;
 
 use crate::common::mosquitto::Mosquitto;
@@ -81,7 +83,9 @@ impl Scene {
         self.requester.send_with(&topic, payload, properties).await;
         let is_it = |message: &Message| message.topic.ends_with("/reply") || message.topic == answers;
         let replied = self.requester.until("the reply to a refresh", |messages| {
-            messages.iter().any(|message| is_it(message) && json(message)["id"] == *id)
+            messages
+                .iter()
+                .any(|message| is_it(message) && json(message)["id"] == *id)
         });
         replied.await;
     }
@@ -91,7 +95,11 @@ impl Scene {
         let options = Options::new(DeviceId::new("test").expect("an id"));
         let store = Store::open(&self.site.state(), options).expect("nobody uses it");
         let (commands, records) = (store.inbox().await, store.outbox(0, 100, usize::MAX).await);
-        assert_eq!(commands.expect("the disk works"), [], "commands that are not answered");
+        assert_eq!(
+            commands.expect("the disk works"),
+            [],
+            "commands that are not answered"
+        );
         assert_eq!(records.expect("the disk works"), [], "records that were not sent");
     }
 }
@@ -100,7 +108,11 @@ impl Scene {
 pub(crate) fn entries(fleet: &Fleet) -> Vec<Entry> {
     let devices = fleet.devices().iter();
     devices
-        .map(|device| Entry::of(device).listed(device).with("allow_unverified_writes", true))
+        .map(|device| {
+            Entry::of(device)
+                .listed(device)
+                .with("allow_unverified_writes", true)
+        })
         .collect()
 }
 

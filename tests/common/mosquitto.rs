@@ -49,7 +49,12 @@ impl Mosquitto {
 
     /// Starts one; it accepts connections when this returns. Without persistence a restart loses everything.
     pub fn start_with(options: Options) -> Mosquitto {
-        let directory = TempDir::new().unwrap();
+        // It writes all that it has after each change: in memory, since it may be killed here, but no power is cut.
+        let in_memory = options
+            .persistence
+            .then(|| TempDir::new_in("/dev/shm").ok())
+            .flatten();
+        let directory = in_memory.unwrap_or_else(|| TempDir::new().unwrap());
         let fingerprint = options.tls.then(|| make_certificates(directory.path()));
         // Another process may take the port between the probe and the start: then take another one.
         for _ in 0..5 {
@@ -182,9 +187,8 @@ fn write_configuration(directory: &Path, port: u16, options: &Options) {
     let file = |name: &str| directory.join(name).display().to_string();
     // As root it would change to a user that cannot read the directory. Subscribers of thousands of
     // topics need a long queue; a limit of 0, for none, would make this version end connections.
-    let mut text = format!(
-        "user root\nlog_dest stderr\nmax_queued_messages 1000000\nlistener {port} 127.0.0.1\n"
-    );
+    let mut text =
+        format!("user root\nlog_dest stderr\nmax_queued_messages 1000000\nlistener {port} 127.0.0.1\n");
     if options.persistence {
         let _ = write!(
             text,

@@ -99,12 +99,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(
-    mut client: TcpStream,
-    target: SocketAddr,
-    mode: watch::Receiver<Mode>,
-    tap: Option<Tap>,
-) {
+async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>, tap: Option<Tap>) {
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };

@@ -88,7 +88,9 @@ impl Requester {
     pub async fn subscribed(&mut self, after: u64) -> u64 {
         let is_there = |state: &State| state.client.is_some() && state.connection > after;
         let state = timeout(PATIENCE, self.state.wait_for(is_there)).await;
-        let state = state.expect("the broker lets it subscribe").expect("its task runs");
+        let state = state
+            .expect("the broker lets it subscribe")
+            .expect("its task runs");
         state.connection
     }
 
@@ -151,11 +153,7 @@ impl Requester {
     }
 
     /// Waits until what has come fulfils `condition`, and gives it.
-    pub async fn until(
-        &mut self,
-        what: &str,
-        mut condition: impl FnMut(&[Message]) -> bool,
-    ) -> Vec<Message> {
+    pub async fn until(&mut self, what: &str, mut condition: impl FnMut(&[Message]) -> bool) -> Vec<Message> {
         let wait = self.state.wait_for(|state| condition(&state.received));
         if let Ok(state) = timeout(PATIENCE, wait).await {
             return state.expect("its task runs").received.clone();
