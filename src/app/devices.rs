@@ -24,6 +24,11 @@ use crate::tls::Trust;
 /// Pause before a device task that has ended by a fault is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
 
+/// How much later than its deadline a command may be answered, beside the requests that have begun before.
+const GRACE: Duration = Duration::from_secs(5);
+/// Most requests that a device task makes before it looks for commands: a poll and what follows it, with new tokens.
+const REQUESTS_IN_A_ROW: u32 = 8;
+
 /// All device tasks.
 #[derive(Debug)]
 pub(super) struct Devices {
@@ -188,6 +193,7 @@ impl Devices {
         let route = Route {
             jobs,
             timeout: device.command_timeout,
+            grace: GRACE + device.timeout * REQUESTS_IN_A_ROW,
         };
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();

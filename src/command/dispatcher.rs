@@ -34,6 +34,8 @@ pub struct Route {
     pub jobs: mpsc::Sender<Job>,
     /// How long a command may take.
     pub timeout: Duration,
+    /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.
+    pub grace: Duration,
 }
 
 /// The ways to all devices.
@@ -45,18 +47,13 @@ pub struct Dispatcher {
     context: Arc<Context>,
     entries: mpsc::Receiver<Entry>,
     left_over: VecDeque<Entry>,
-    queues: HashMap<DeviceId, Queue>,
+    /// What waits for each device. There while a command for it is carried out.
+    queues: HashMap<DeviceId, VecDeque<Work>>,
     running: JoinSet<()>,
     /// The device that each command which is carried out is for.
     devices: HashMap<Id, DeviceId>,
     /// Retained commands that were refused: a broker that keeps one gives it again at each connect.
     retained: HashSet<AnswerKey>,
-}
-
-/// What waits for one device. There while a command for it is carried out.
-#[derive(Debug, Default)]
-struct Queue {
-    waiting: VecDeque<Work>,
 }
 
 impl Dispatcher {
@@ -73,6 +70,7 @@ impl Dispatcher {
         let left_over = store.inbox().await?.into_iter().map(|waiting| Entry {
             waiting,
             is_left_over: true,
+            is_told: false,
             local: None,
         });
         let (entries, receiver) = mpsc::channel(ON_THE_WAY);
@@ -116,44 +114,40 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&mut self, entry: Entry) {
+    async fn take(&mut self, mut entry: Entry) {
         let is_left_over = entry.is_left_over;
-        if self.is_nothing(&entry.waiting.command) {
+        let command = &entry.waiting.command;
+        if command.retained && command.payload.is_empty() {
+            // It clears a retained command, and is none itself.
             let (context, number) = (self.context.clone(), entry.waiting.number);
             let forget = async move { context.store.finish(number, End::default()).await };
             self.running.spawn(forget);
             return;
         }
+        entry.is_told = command.retained && self.is_told(command);
         match self.context.prepare(entry).await {
             Ok(work) => self.queue(work, is_left_over),
             Err(refused) => self.refuse(*refused),
         }
     }
 
-    /// Whether this is a retained command that has got its refusal already, or only clears one.
-    fn is_nothing(&mut self, command: &Received) -> bool {
-        if !command.retained {
-            return false;
-        }
-        if command.payload.is_empty() {
-            return true;
-        }
+    /// Whether a dead letter has told of this retained command already.
+    fn is_told(&mut self, command: &Received) -> bool {
         if self.retained.len() >= RETAINED {
             self.retained.clear();
         }
-        !self
-            .retained
-            .insert(AnswerKey::new(&command.topic, "", &command.payload))
+        let key = AnswerKey::new(&command.topic, "", &command.payload);
+        !self.retained.insert(key)
     }
 
     fn queue(&mut self, work: Work, is_left_over: bool) {
         match self.queues.get_mut(&work.device) {
             None => {
-                self.queues.insert(work.device.clone(), Queue::default());
+                self.queues.insert(work.device.clone(), VecDeque::new());
                 self.start(work);
             }
-            Some(queue) if is_left_over || queue.waiting.len() < WAITING_PER_DEVICE => {
-                queue.waiting.push_back(work);
+            Some(queue) if is_left_over || queue.len() < WAITING_PER_DEVICE => {
+                queue.push_back(work);
             }
             Some(_) => {
                 let message = format!("{WAITING_PER_DEVICE} commands are waiting for this device already");
@@ -187,11 +181,7 @@ impl Dispatcher {
         let Some(device) = self.devices.remove(&task) else {
             return;
         };
-        match self
-            .queues
-            .get_mut(&device)
-            .and_then(|queue| queue.waiting.pop_front())
-        {
+        match self.queues.get_mut(&device).and_then(|queue| queue.pop_front()) {
             Some(work) => self.start(work),
             None => drop(self.queues.remove(&device)),
         }

@@ -26,8 +26,6 @@ use crate::records::{Destination, Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
 const MAX_ATTEMPTS: u32 = 5;
-/// How much later than the deadline a device task may be with its answer.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// What every command needs.
 #[derive(Debug)]
@@ -141,7 +139,7 @@ impl Context {
             Target::Device(device, command) => (device, command),
             Target::Replay(letter) => match self.replayed(letter, &mut task).await {
                 Ok(target) => target,
-                Err(report) => return Err(task.refused(Operation::Replay, report)),
+                Err((operation, report)) => return Err(task.refused(operation, report)),
             },
         };
         let is_known = self.routes.borrow().contains_key(&device);
@@ -157,25 +155,16 @@ impl Context {
         Err(Box::new(work.refused(report)))
     }
 
-    /// The command that a dead letter carries.
-    async fn replayed(&self, id: Uuid, task: &mut Task) -> Result<(DeviceId, DeviceCommand), ErrorReport> {
-        let letter = self.store.dead_letter(id).await.map_err(|error| {
-            let remedy = "check the disk of state.directory, and send the command again";
-            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
-        })?;
-        let letter = letter.ok_or_else(|| {
-            let message = format!("no dead letter in the archive has the id {id}");
-            let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
-            ErrorReport::new(ErrorKind::NotFound, message, remedy)
-        })?;
-        let no_command = |why| {
-            let message = format!("dead letter {id} cannot be replayed: {why}");
-            let remedy = "replay one whose origin is a command for a device";
-            ErrorReport::new(ErrorKind::Rejected, message, remedy)
-        };
-        let origin = command_of(&letter)?;
-        let topic = self.topics.parse_command(&origin.topic);
-        let topic = topic.ok_or_else(|| no_command("its message is no command of this bridge"))?;
+    /// The command that a dead letter carries. A refusal is about that command as soon as it is known.
+    async fn replayed(
+        &self,
+        id: Uuid,
+        task: &mut Task,
+    ) -> Result<(DeviceId, DeviceCommand), (Operation, ErrorReport)> {
+        let (topic, origin) = self
+            .carried(id)
+            .await
+            .map_err(|report| (Operation::Replay, report))?;
         let again = Received {
             topic: origin.topic.clone(),
             payload: origin.payload.clone(),
@@ -191,16 +180,34 @@ impl Context {
                 target: Target::Device(device, command),
                 ..
             }) => Ok((device, command)),
-            Ok(_) => Err(no_command("its message is itself a replay")),
-            Err(refusal) => Err(refusal.report),
+            Ok(_) => Err((
+                Operation::Replay,
+                not_replayable(id, "its message is itself a replay"),
+            )),
+            Err(refusal) => Err((refusal.operation, refusal.report)),
         }
+    }
+
+    /// The message that a dead letter carries, and which command it is.
+    async fn carried(&self, id: Uuid) -> Result<(CommandTopic, Origin), ErrorReport> {
+        let letter = self.store.dead_letter(id).await.map_err(|error| {
+            let remedy = "send the command again when the store works";
+            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
+        })?;
+        let letter = letter.ok_or_else(|| {
+            let message = format!("no dead letter in the archive has the id {id}");
+            let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
+            ErrorReport::new(ErrorKind::NotFound, message, remedy)
+        })?;
+        let origin = command_of(&letter)?;
+        let topic = self.topics.parse_command(&origin.topic);
+        let topic = topic.ok_or_else(|| not_replayable(id, "its message is no command of this bridge"))?;
+        Ok((topic, origin))
     }
 
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, work: Work) {
-        if let Some(key) = work.task.key()
-            && let Ok(Some(answer)) = self.store.answer(key).await
-        {
+        if let Some(answer) = self.earlier_answer(&work.task).await {
             return self.end(work.task, Uuid::now_v7(), answer, None, false).await;
         }
         let Waiting { number, attempts, .. } = work.task.entry.waiting;
@@ -225,16 +232,29 @@ impl Context {
         }
     }
 
+    /// The answer that the same command got when it was carried out, within the last hour.
+    async fn earlier_answer(&self, task: &Task) -> Option<Bytes> {
+        // A store that fails knows of none: to carry it out again is harmless.
+        self.store.answer(task.key()?).await.ok().flatten()
+    }
+
     /// Gives the command to its device's task, and again to a task that takes its place.
     async fn ask_device(&self, work: &Work, mut attempt: u32) -> Result<Outcome, ErrorReport> {
         let mut routes = self.routes.clone();
+        let expires_in = work.task.received().expires_at.map(|at| {
+            // Below zero for one that has expired just now.
+            Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
+        });
         let mut deadline = None;
         loop {
             let route = routes.borrow_and_update().get(&work.device).cloned();
-            let Some(Route { jobs, timeout }) = route else {
+            let Some(Route { jobs, timeout, grace }) = route else {
                 return Err(no_such_device(&work.device));
             };
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + timeout);
+            let deadline = *deadline.get_or_insert_with(|| {
+                // What has expired must not be written any more.
+                Instant::now() + expires_in.map_or(timeout, |expires_in| expires_in.min(timeout))
+            });
             let (answer, answered) = oneshot::channel();
             let job = Job {
                 command: work.command.clone(),
@@ -246,12 +266,13 @@ impl Context {
                 jobs.send(job).await.ok()?;
                 answered.await.ok()
             };
-            if let Ok(Some(result)) = timeout_at(deadline + GRACE, asked).await {
+            if let Ok(Some(result)) = timeout_at(deadline + grace, asked).await {
                 return result;
             }
             // Its task has ended: it is being replaced, or the bridge stops. It may have begun.
             attempt += 1;
-            if !matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(()))) {
+            let is_replaced = matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(())));
+            if !is_replaced || attempt > MAX_ATTEMPTS {
                 let remedy = "send the command again; if this goes on, look at the log of the bridge";
                 let message = "the task of this device does not answer";
                 return Err(ErrorReport::new(ErrorKind::Internal, message, remedy));
@@ -276,40 +297,46 @@ impl Context {
         self.end(task, record, payload, None, true).await;
     }
 
-    /// Refuses a command: a reply, and a dead letter with the message.
+    /// Refuses a command: a reply, and a dead letter with the message. A duplicate of one that was carried out
+    /// gets the answer of that one, whatever speaks against it now.
     pub(super) async fn refuse(&self, refused: Refused, attempts: u32) {
         let Refused {
             operation,
-            report,
+            mut report,
             task,
         } = refused;
+        if let Some(answer) = self.earlier_answer(&task).await {
+            return self.end(task, Uuid::now_v7(), answer, None, false).await;
+        }
         let received = task.received();
+        if report.kind.is_passing()
+            && let Some(expired) = request::expired(received, Timestamp::now())
+        {
+            let message = format!("{}: {}", expired.message, report.message);
+            report = ErrorReport { message, ..expired };
+        }
         let (kind, topic) = (report.kind, &received.topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
         let record = Uuid::now_v7();
         let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
         let payload = reply::failure(task.id.as_deref(), record, asked_for, &report);
-        let is_lasting = !report.kind.is_passing();
         let letter = DeadLetter {
-            id: Uuid::now_v7(),
-            at: Timestamp::now(),
             device: task.device.clone(),
             slot: task.slot.clone(),
-            operation,
-            error: report,
             attempts,
             first_at: received.received_at,
-            repeats: None,
-            recovered: false,
             origin: Some(match &task.replays {
                 Some((_, origin)) => origin.clone(),
                 None => origin(received),
             }),
+            ..dead_letter::new(operation, report, Timestamp::now())
         };
-        self.end(task, record, payload, Some(letter), is_lasting).await;
+        let letter = Some(letter).filter(|_| !task.entry.is_told);
+        self.end(task, record, payload, letter, false).await;
     }
 
-    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer.
+    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer. A
+    /// refusal is not remembered: what it advises must be possible.
     async fn end(
         &self,
         task: Task,
@@ -319,9 +346,16 @@ impl Context {
         remember: bool,
     ) {
         let key = task.key().filter(|_| remember);
-        let Entry { waiting, local, .. } = task.entry;
+        let Entry {
+            waiting,
+            local,
+            is_told,
+            ..
+        } = task.entry;
         let mut records = Vec::new();
-        if !waiting.command.local {
+        // A stored copy comes at each connect, and nobody waits for an answer to that.
+        let is_awaited = !is_told || waiting.command.response_topic.is_some();
+        if !waiting.command.local && is_awaited {
             records.push(Record {
                 id: record,
                 destination: Destination::Reply(reply_destination(&self.topics, &waiting.command)),
@@ -338,6 +372,12 @@ impl Context {
             let _ = local.send(payload);
         }
     }
+}
+
+fn not_replayable(letter: Uuid, why: &str) -> ErrorReport {
+    let message = format!("dead letter {letter} cannot be replayed: {why}");
+    let remedy = "replay one whose origin is a command for a device";
+    ErrorReport::new(ErrorKind::Rejected, message, remedy)
 }
 
 fn no_such_device(device: &DeviceId) -> ErrorReport {

@@ -1,6 +1,6 @@
 //! `http/sessions/set`: switches and resizes the log of HTTP sessions.
 
-use super::payload::{Payload, rejected};
+use super::payload::{Payload, wrong};
 use crate::model::http_session::MAX_SESSIONS;
 use crate::model::{DeviceCommand, ErrorReport};
 
@@ -13,7 +13,7 @@ pub(super) fn read(payload: Payload) -> Result<DeviceCommand, ErrorReport> {
     let max_count = members.number("max_count", 1..=MAX_SESSIONS)?;
     if enabled.is_none() && max_count.is_none() {
         let what = "the command says nothing: neither \"enabled\" nor \"max_count\"";
-        return Err(rejected(what, format!("send for instance {EXAMPLE}")));
+        return Err(wrong(what, format!("send for instance {EXAMPLE}")));
     }
     Ok(DeviceCommand::HttpSessions { enabled, max_count })
 }

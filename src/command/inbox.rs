@@ -17,6 +17,8 @@ pub(super) struct Entry {
     pub(super) waiting: Waiting,
     /// Whether it was there before this process: it has been accepted, however many wait.
     pub(super) is_left_over: bool,
+    /// Whether a dead letter has told of it already: a retained command that the broker gives again.
+    pub(super) is_told: bool,
     /// Gets the reply, for one who asks from this machine.
     pub(super) local: Option<oneshot::Sender<Bytes>>,
 }
@@ -68,7 +70,7 @@ impl Inbox {
             Ok([number, ..]) => self.hand_over(*number, command, Some(local)).await,
             Ok([]) => {}
             Err(error) => {
-                let remedy = "then ask again";
+                let remedy = "ask again when the store works";
                 return failed(ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy));
             }
         }
@@ -88,6 +90,7 @@ impl Inbox {
         let entry = Entry {
             waiting,
             is_left_over: false,
+            is_told: false,
             local,
         };
         // The dispatcher is gone only when the bridge stops: then the next run finds the command on disk.

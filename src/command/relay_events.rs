@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::payload::{Payload, rejected};
+use super::payload::{Payload, rejected, wrong};
 use crate::model::id::{MAX_ID_LENGTH, to_id};
 use crate::model::{DeviceCommand, ErrorReport, EventName, EventsChange, Relay, SlotId};
 use crate::wording::quoted;
@@ -68,11 +68,11 @@ fn change(
         (Some(_), ..) => {
             let what = "\"replace\" together with \"add\" or \"remove\"";
             let remedy = "write all events into \"replace\", or leave it out and write what changes";
-            Err(rejected(what, remedy))
+            Err(wrong(what, remedy))
         }
         (None, None, None) => {
             let what = "the command says nothing: no \"replace\", \"add\" or \"remove\"";
-            Err(rejected(what, format!("send for instance {EXAMPLE}")))
+            Err(wrong(what, format!("send for instance {EXAMPLE}")))
         }
         (None, add, remove) => {
             let (add, remove) = (add.unwrap_or_default(), remove.unwrap_or_default());
@@ -109,7 +109,7 @@ fn not_in_both(add: &[&str], remove: &[&str]) -> Result<(), ErrorReport> {
     match both.find(|event| added.contains(event)) {
         Some(event) => {
             let what = format!("{event} is in \"add\" and in \"remove\"");
-            Err(rejected(what, "leave it out of one of them"))
+            Err(wrong(what, "leave it out of one of them"))
         }
         None => Ok(()),
     }

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::payload::{Payload, rejected};
+use super::payload::{Payload, rejected, wrong};
 use crate::model::{ErrorReport, Origin};
 use crate::records::dead_letter;
 use crate::wording::quoted;
@@ -15,7 +15,7 @@ pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {
     let members = payload.members(&KEYS, EXAMPLE)?;
     let remedy = "take the id from the dead letter, or from: lantime2mqtt dead-letters list";
     let Some(id) = members.text("id") else {
-        return Err(rejected(
+        return Err(wrong(
             "the command does not say which dead letter: no \"id\"",
             remedy,
         ));

@@ -93,7 +93,11 @@ impl From<ErrorReport> for Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Fault {
         // What it says ends in a remedy already.
-        Fault::new(ErrorKind::Storage, error.to_string(), "then ask again")
+        Fault::new(
+            ErrorKind::Storage,
+            error.to_string(),
+            "ask again when the store works",
+        )
     }
 }
 

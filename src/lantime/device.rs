@@ -22,15 +22,18 @@ use super::schedule::Schedule;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeadLetter, DeviceId, DeviceView, HttpStats, Operation, Problem, Signal,
-    SlotId, SlotState, SlotView, Snapshot, Update, WiringSource, diff,
+    Availability, ChassisKind, DeadLetter, DeviceId, DeviceView, ErrorReport, HttpStats, Operation, Problem,
+    Signal, SlotId, SlotState, SlotView, Snapshot, Update, WiringSource, diff,
 };
+use crate::records::dead_letter;
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
+/// Pause before a command that was held up is tried again, unless the next poll comes before.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 /// How often the HTTP statistics and sessions are published, at most.
 const HTTP_EVERY: Duration = Duration::from_secs(10);
 
@@ -43,6 +46,8 @@ pub struct Known {
     pub slots: BTreeMap<SlotId, SlotView>,
     /// The events that switch its relays, as the task before has read them.
     pub relay_events: RelayEvents,
+    /// What the task before has told of failed polls.
+    pub letters: PollLetters,
 }
 
 /// Everything that the task needs.
@@ -68,6 +73,8 @@ pub struct DeviceTask {
     snapshot: Option<Snapshot>,
     failures: u32,
     letters: PollLetters,
+    /// How often a failure that lasts is told again.
+    repeat_letters: Duration,
     /// Until then nothing is asked: the login was refused.
     refused_until: Option<Instant>,
     stats: HttpStats,
@@ -113,12 +120,13 @@ impl DeviceTask {
             updates: ends.updates,
             jobs: ends.jobs,
             waiting: None,
-            chosen: Chosen::new(&device.slots, known.relay_events),
+            chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
             view: known.view,
             remembered: known.slots,
             snapshot: None,
             failures: 0,
-            letters: PollLetters::new(device.id.clone(), ends.repeat_letters),
+            letters: known.letters,
+            repeat_letters: ends.repeat_letters,
             refused_until: None,
             stats: HttpStats::default(),
             http_sent: None,
@@ -142,6 +150,7 @@ impl DeviceTask {
             view: self.view,
             slots,
             relay_events: self.chosen.into_known(),
+            letters: self.letters,
         }
     }
 
@@ -169,14 +178,18 @@ impl DeviceTask {
                         self.poll_failed(failure);
                     } else if self.has_more_to_ask() {
                         // Boxed: it is rare, and large.
-                        let Some(has_written) = stop.run_until_cancelled(Box::pin(self.ask_more())).await else {
+                        let Some(may_have_moved) = stop.run_until_cancelled(Box::pin(self.ask_more())).await
+                        else {
                             return Ok(());
                         };
                         self.publish_anew().await?;
                         self.answer_if_done();
-                        if has_written {
+                        if may_have_moved {
                             next = Instant::now();
                         }
+                    }
+                    if self.waiting.is_some() {
+                        next = next.min(Instant::now() + TRY_AGAIN);
                     }
                 }
             }
@@ -227,11 +240,7 @@ impl DeviceTask {
         // that read the last answer, and before the first, of the newest.
         let version = self.snapshot.as_ref().and_then(|snapshot| snapshot.api_major());
         let profile = self.profiles.for_version(version);
-        let paths = Paths {
-            status: &profile.status.path,
-            token: &profile.token.path,
-            token_pointer: &profile.token.pointer,
-        };
+        let paths = Paths::from(profile);
         // Boxed: between polls the task need not keep the room that a request takes.
         let Answer { body, round_trip } = Box::pin(self.client.status(paths)).await?;
         match status::snapshot(&body, &self.profiles, self.client.url()) {
@@ -279,6 +288,13 @@ impl DeviceTask {
         }
         let (device, log) = (self.id.clone(), log.clone());
         self.send(Update::HttpSessions { device, log }).await
+    }
+
+    fn letter(&self, operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLetter {
+        DeadLetter {
+            device: Some(self.id.clone()),
+            ..dead_letter::new(operation, error, at)
+        }
     }
 
     async fn send_letter(&self, letter: Option<DeadLetter>) -> Result<(), Gone> {
@@ -377,7 +393,8 @@ impl DeviceTask {
 
     async fn failed(&mut self, error: RestError, now: Timestamp) -> Result<(), Gone> {
         self.failures = self.failures.saturating_add(1);
-        let letter = self.letters.failed(&error, now, Instant::now());
+        let letter = self.letter(error.operation, error.report.clone(), now);
+        let letter = self.letters.failed(letter, self.repeat_letters, Instant::now());
         self.send_letter(letter).await?;
         let is_refused = error.report.kind.is_refusal();
         let mut view = self.view.clone();
@@ -405,6 +422,7 @@ impl DeviceTask {
         if is_offline && view.availability != Some(Availability::Offline) {
             tracing::error!(device = %self.id, failures = self.failures, "device is offline");
             view.go_offline(self.stats.last_success().unwrap_or(now), now);
+            self.chosen.doubt();
         }
         self.publish(view).await
     }

@@ -7,22 +7,19 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::rest::RestError;
-use crate::model::{DeadLetter, DeviceId};
+use crate::model::DeadLetter;
 
 /// How long polls have to succeed before a failure counts as over.
 const OVER_AFTER: Duration = Duration::from_secs(60);
 
-/// The letters about the polls of one device.
-#[derive(Debug)]
-pub(super) struct PollLetters {
-    device: DeviceId,
-    repeat: Duration,
+/// What has been told of the failed polls of one device.
+#[derive(Debug, Clone, Default)]
+pub struct PollLetters {
     standing: Option<Standing>,
 }
 
 /// A failure that has been told.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Standing {
     /// As it was last told: what a letter about its end repeats.
     letter: DeadLetter,
@@ -33,35 +30,19 @@ struct Standing {
 }
 
 impl PollLetters {
-    /// No failure so far; one that lasts is told again every `repeat`.
-    pub(super) fn new(device: DeviceId, repeat: Duration) -> PollLetters {
-        PollLetters {
-            device,
-            repeat,
-            standing: None,
-        }
-    }
-
     /// The letter that told of the failure that stands.
     pub(super) fn first(&self) -> Option<Uuid> {
         self.standing.as_ref().map(|standing| standing.letter.id)
     }
 
-    /// A poll has failed; gives the letter to send, if one is due.
-    pub(super) fn failed(&mut self, error: &RestError, at: Timestamp, now: Instant) -> Option<DeadLetter> {
-        let letter = DeadLetter {
-            id: Uuid::now_v7(),
-            at,
-            device: Some(self.device.clone()),
-            slot: None,
-            operation: error.operation,
-            error: error.report.clone(),
-            attempts: 1,
-            first_at: at,
-            repeats: None,
-            recovered: false,
-            origin: None,
-        };
+    /// A poll has failed, as this letter would tell; gives it back if it is due, and again every `repeat` while
+    /// the failure lasts.
+    pub(super) fn failed(
+        &mut self,
+        letter: DeadLetter,
+        repeat: Duration,
+        now: Instant,
+    ) -> Option<DeadLetter> {
         let Some(standing) = &mut self.standing else {
             self.standing = Some(Standing {
                 letter: letter.clone(),
@@ -74,8 +55,8 @@ impl PollLetters {
         standing.failures += 1;
         standing.well_since = None;
         standing.letter.operation = letter.operation;
-        standing.letter.error = letter.error.clone();
-        if now.duration_since(standing.told) < self.repeat {
+        standing.letter.error.clone_from(&letter.error);
+        if now.duration_since(standing.told) < repeat {
             return None;
         }
         standing.told = now;
@@ -116,7 +97,8 @@ impl PollLetters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ErrorKind, Operation};
+    use crate::model::{ErrorKind, ErrorReport, Operation};
+    use crate::records::dead_letter;
 
     const REPEAT: Duration = Duration::from_secs(15 * 60);
 
@@ -128,9 +110,8 @@ mod tests {
 
     impl Device {
         fn new() -> Device {
-            let id = DeviceId::new("m3000-a").unwrap();
             Device {
-                letters: PollLetters::new(id, REPEAT),
+                letters: PollLetters::default(),
                 begin: Instant::now(),
                 sent: Vec::new(),
             }
@@ -142,9 +123,9 @@ mod tests {
                 self.begin + Duration::from_secs(second),
             );
             let letter = if fails {
-                let report = ErrorKind::Timeout;
-                let error = RestError::new(Operation::Poll, report, "http://10.0.0.7", "late".to_owned());
-                self.letters.failed(&error, at, now)
+                let report = ErrorReport::new(ErrorKind::Timeout, "late", "wait");
+                let letter = dead_letter::new(Operation::Poll, report, at);
+                self.letters.failed(letter, REPEAT, now)
             } else {
                 self.letters.succeeded(now);
                 self.letters.ended(at, now)

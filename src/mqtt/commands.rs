@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use intake::Intake;
@@ -22,7 +22,7 @@ pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Event, Purpose};
-use super::link::{Link, LinkStatus};
+use super::link::{Link, LinkStatus, until};
 use super::topics::Topics;
 use crate::config::Mqtt;
 use crate::fault_point;
@@ -71,8 +71,12 @@ pub struct Commands {
     status: watch::Sender<CommandsStatus>,
     /// Why commands cannot be stored, since that was told.
     failing: Option<String>,
+    /// Whether it was told that commands are dropped, since some were stored.
+    drop_told: bool,
     /// Whether it was told that messages come that are no commands.
     stray_told: bool,
+    /// Whether it was told that commands come.
+    delivery_told: bool,
 }
 
 impl std::fmt::Debug for Commands {
@@ -117,7 +121,9 @@ impl Commands {
             retry_at: None,
             status,
             failing: None,
+            drop_told: false,
             stray_told: false,
+            delivery_told: false,
         };
         (commands, receiver)
     }
@@ -178,7 +184,10 @@ impl Commands {
                 let orders = self.subscriptions.connected();
                 self.carry_out(orders);
             }
-            Event::Subscribed(answers) => self.subscriptions.answered(answers),
+            Event::Subscribed(answers) => {
+                self.subscriptions.answered(answers);
+                self.tell_delivery();
+            }
             Event::Received(message, ack) => self.on_message(*message, ack),
             Event::Closed(_) => {
                 self.subscriptions.disconnected();
@@ -189,13 +198,21 @@ impl Commands {
         }
     }
 
+    /// Says once that everything is in force.
+    fn tell_delivery(&mut self) {
+        let is_complete = self.subscriptions.is_settled() && self.subscriptions.refused().is_empty();
+        if is_complete && !std::mem::replace(&mut self.delivery_told, true) {
+            tracing::info!("the broker delivers commands");
+        }
+    }
+
     fn on_message(&mut self, message: Received, ack: Option<Ack>) {
         let command = self.topics.parse_command(&message.topic);
         let device = command.as_ref().and_then(|command| command.device());
         if command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device)) {
             fault_point::reached("received");
-            if !self.intake.push(message, ack) {
-                tracing::warn!("a command sent with QoS 0 is dropped: too many wait to be stored");
+            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_told, true) {
+                tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;
         }
@@ -243,6 +260,7 @@ impl Commands {
             Ok(()) => {
                 let acks = self.intake.stored();
                 self.acknowledge(acks);
+                self.drop_told = false;
                 if self.failing.take().is_some() {
                     tracing::info!("commands can be stored again");
                 }
@@ -304,14 +322,6 @@ impl Commands {
 async fn done(submission: &mut Option<Submission>) -> Result<(), StoreError> {
     match submission {
         Some(submission) => submission.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// That moment; never, for none.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

@@ -14,10 +14,10 @@ mod v5;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use client::Inner;
-pub use client::{Ack, Client};
+pub use client::{Ack, Client, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
 pub use received::MAX_PAYLOAD;
@@ -41,6 +41,9 @@ pub const RECEIVE_MAXIMUM: u16 = 64;
 /// Keep-alives without a sign of life after which a connection is given up. The client library notices a
 /// silent broker by itself only while its socket takes what it writes.
 const WATCHDOG_KEEP_ALIVES: u32 = 3;
+
+/// How long the broker may take to close a connection after our goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection is for.
 #[derive(Debug, Clone)]
@@ -213,7 +216,10 @@ async fn poll_until_end(
             Ok(step) => step?,
         };
         let event = match step {
-            Step::SaidGoodbye => return Ok(()),
+            Step::SaidGoodbye => {
+                until_closed(eventloop).await;
+                return Ok(());
+            }
             Step::Wrote(event) => event,
             Step::Heard(event) => {
                 last_heard = Instant::now();
@@ -230,4 +236,12 @@ async fn poll_until_end(
             return Ok(());
         }
     }
+}
+
+/// Waits until the broker closes the connection: then it has read all that we said, acknowledgements before all. A
+/// socket that is closed too early, or another connection with the same id, may make it throw that away.
+async fn until_closed(eventloop: &mut EventLoop) {
+    // What comes now is not taken any more: the broker keeps it.
+    let closed = async { while eventloop.poll().await.is_ok() {} };
+    let _ = timeout(GOODBYE_TIMEOUT, closed).await;
 }

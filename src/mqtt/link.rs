@@ -185,3 +185,11 @@ impl Link {
         }
     }
 }
+
+/// That moment; never, for none.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -16,10 +16,9 @@ mod supply;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use flights::Flights;
 use journal::Journal;
@@ -28,7 +27,7 @@ use records::RecordQueue;
 use supply::{Supplied, Supply};
 
 use super::connection::Purpose;
-use super::link::{Link, LinkStatus};
+use super::link::{Link, LinkStatus, until};
 use super::payload::{BridgeInfo, Message, Payloads};
 use super::topics::{DeviceTopic, StateTopic, Topics};
 use crate::config::Mqtt;
@@ -202,6 +201,8 @@ impl Publisher {
                 event = self.link.next(), if may_connect => self.on_events(event),
                 (batch, stored) = self.journal.written() => self.outbox.recorded(batch, stored),
                 supplied = self.supply.next() => self.take_in(supplied),
+                // To be reported.
+                Ok(()) = self.stored.changed() => {}
                 count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
                     if count == 0 {
                         self.phase = Phase::Flushing;
@@ -369,32 +370,5 @@ impl Publisher {
             () = write => {}
             () = until(deadline) => tracing::error!("the store did not take everything in time: records may be lost"),
         }
-    }
-}
-
-/// That moment; never, for none.
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Bytes of the PUBLISH packet of MQTT 5; that of 3.1.1 is shorter.
-fn packet_size(topic: &str, payload: &Bytes, correlation: Option<&Bytes>) -> usize {
-    // Identifier of the property, length, data.
-    let properties = correlation.map_or(0, |data| 1 + 2 + data.len());
-    // Topic length, packet id.
-    let remaining = 2 + topic.len() + 2 + length_bytes(properties) + properties + payload.len();
-    1 + length_bytes(remaining) + remaining
-}
-
-/// Bytes in which MQTT writes a length.
-fn length_bytes(length: usize) -> usize {
-    match length {
-        0..=127 => 1,
-        128..=16_383 => 2,
-        16_384..=2_097_151 => 3,
-        _ => 4,
     }
 }

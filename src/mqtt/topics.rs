@@ -1,7 +1,7 @@
 //! Every topic of the bridge, built and parsed: no topic string stands anywhere else.
 //!
 //! Owns the shape of topics; what is published there belongs to [`super::payload`]. Topics of retained state
-//! are here, those of commands in `command`, those of records in `record`.
+//! are here, those of commands and of records in files of their own.
 //!
 //! ```
 //! use lantime2mqtt::model::{DeviceId, Relay, SlotId};
@@ -26,9 +26,8 @@ mod record;
 
 use std::fmt::{self, Write as _};
 
-pub use command::reply_topic;
-
 pub use crate::model::CommandTopic;
+pub use command::reply_topic;
 
 use crate::model::id::is_valid_id;
 use crate::model::{DeviceId, EventName, Relay, Signal, SlotId};

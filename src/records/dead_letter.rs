@@ -1,4 +1,5 @@
-//! The one constructor of dead-letter records, and the way back: from an archived letter to its origin.
+//! Dead letters: how one begins, the one constructor of their records, and the way back from an archived one
+//! to its origin.
 //!
 //! When a letter is due is decided where the failure is seen; the archive is the store's.
 
@@ -7,12 +8,30 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Destination, Record};
 use crate::model::time::rfc3339;
 use crate::model::{DeadLetter, DeviceId, ErrorReport, Operation, Origin};
+
+/// A letter with an id of its own, about something that went wrong `at` that time, for the first time.
+pub fn new(operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLetter {
+    DeadLetter {
+        id: Uuid::now_v7(),
+        at,
+        device: None,
+        slot: None,
+        operation,
+        error,
+        attempts: 1,
+        first_at: at,
+        repeats: None,
+        recovered: false,
+        origin: None,
+    }
+}
 
 /// The record that tells `letter`, as the bridge of that id publishes it.
 pub fn record(letter: &DeadLetter, bridge: &DeviceId) -> Record {

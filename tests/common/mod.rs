@@ -2,6 +2,7 @@
 // Each test is a crate of its own and uses a part of this only.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod clients;
 pub mod forward_proxy;
 pub mod mosquitto;
 pub mod program;
@@ -34,6 +35,15 @@ pub struct Seen {
 }
 
 impl Seen {
+    fn note(&mut self, topic: String, payload: String) {
+        if payload.is_empty() {
+            self.topics.remove(&topic);
+        } else {
+            self.topics.insert(topic.clone(), payload.clone());
+        }
+        self.log.push((topic, payload));
+    }
+
     /// Whether `topic` holds `payload`.
     pub fn is(&self, topic: &str, payload: &str) -> bool {
         self.topics.get(topic).is_some_and(|found| found == payload)
@@ -72,19 +82,17 @@ impl Watcher {
         let task = tokio::spawn(async move {
             // Kept, since the event loop ends without it.
             let _client = client;
-            while let Ok(event) = eventloop.poll().await {
+            let note = |event| {
                 if let Event::Incoming(Packet::Publish(publish)) = event {
                     let payload = String::from_utf8(publish.payload.to_vec()).unwrap();
-                    sender.send_modify(|seen| {
-                        if payload.is_empty() {
-                            seen.topics.remove(&publish.topic);
-                        } else {
-                            seen.topics.insert(publish.topic.clone(), payload.clone());
-                        }
-                        seen.log.push((publish.topic, payload));
-                    });
+                    sender.send_modify(|seen| seen.note(publish.topic, payload));
                 }
+            };
+            while let Ok(event) = eventloop.poll().await {
+                note(event);
             }
+            // What was read together with the end.
+            eventloop.state.events.drain(..).for_each(note);
         });
         Watcher { seen, task }
     }

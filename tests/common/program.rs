@@ -109,6 +109,11 @@ impl Program {
 
     /// Waits for its end.
     pub async fn end(mut self, within: Duration) -> End {
+        self.ended(within).await
+    }
+
+    /// Waits for its end, and keeps it at hand.
+    pub async fn ended(&mut self, within: Duration) -> End {
         let ended = timeout(within, self.ended.wait_for(Option::is_some)).await;
         let Ok(Ok(Some(status))) = ended.map(|status| status.map(|status| *status)) else {
             panic!("still running after {within:?}; {:#?}", self.output());

@@ -116,20 +116,34 @@ pub(super) fn slot() -> SlotId {
     SlotId::new("io3").unwrap()
 }
 
-pub(super) fn relay(position: Position) -> Change {
-    let new = RelayState {
+fn relay_state(position: Position) -> Box<RelayState> {
+    Box::new(RelayState {
         position,
         driven_by: Some(Signal::Clk1),
         cause: (position == Position::Nc).then(|| "clock-not-sync".to_owned()),
         provenance: Provenance::Derived,
         since: Timestamp::UNIX_EPOCH,
         last: None,
-    };
+    })
+}
+
+/// Relay A of the slot is seen for the first time.
+pub(super) fn relay(position: Position) -> Change {
     Change::Relay {
         slot: slot(),
         relay: Relay::A,
         old: None,
-        new: Some(Box::new(new)),
+        new: Some(relay_state(position)),
+    }
+}
+
+/// Relay A of the slot switches.
+pub(super) fn relay_switches(from: Position, to: Position) -> Change {
+    Change::Relay {
+        slot: slot(),
+        relay: Relay::A,
+        old: Some(relay_state(from)),
+        new: Some(relay_state(to)),
     }
 }
 

@@ -298,11 +298,15 @@ async fn a_flood_comes_in_order() {
                 let submission = taker.next().await;
                 taken.extend(submission.stored());
             }
-            assert!(
-                payloads(&taken)
-                    .into_iter()
-                    .eq((0..COMMANDS).map(|n| n.to_string()))
+            let expected: Vec<_> = (0..COMMANDS).map(|n| n.to_string()).collect();
+            let taken = payloads(&taken);
+            let differs = taken.iter().zip(&expected).position(|(got, want)| got != want);
+            assert_eq!(
+                differs.map(|at| &taken[at..]),
+                None,
+                "{version:?}, {inflight} at once"
             );
+            assert_eq!(taken.len(), COMMANDS);
             taker
                 .until("all acknowledged", |status| status.waiting == 0)
                 .await;

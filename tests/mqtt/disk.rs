@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lantime2mqtt::model::{Availability, Change};
+use lantime2mqtt::model::{Availability, Change, Position};
 use lantime2mqtt::records::store::Store;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
-use crate::bridge::{Bridge, named, named_json};
+use crate::bridge::{Bridge, named, named_json, relay_switches};
 use crate::common::Watcher;
 use crate::common::mosquitto::Mosquitto;
 use crate::{settings, store_options};
@@ -78,6 +78,14 @@ async fn a_full_disk_does_not_hold_up_what_is_published() {
         let (topic, during) = (format!("lantime/m{n}/info"), named_json(&format!("during {n}")));
         watcher.until("during", |seen| seen.is(&topic, &during)).await;
     }
+    bridge
+        .send("m1", vec![relay_switches(Position::No, Position::Nc)])
+        .await;
+    watcher
+        .until("a record", |seen| {
+            seen.topics.contains_key("lantime/m1/io3/changes")
+        })
+        .await;
     bridge.stop().await;
     assert!(watcher.now().is("lantime/bridge/b1/state", "offline"));
 }

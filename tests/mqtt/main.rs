@@ -16,6 +16,7 @@ mod fake_broker;
 mod outage;
 mod reconnect;
 mod records;
+mod records_refused;
 mod refused;
 mod state;
 mod taker;

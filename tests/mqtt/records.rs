@@ -7,29 +7,30 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Update};
+use lantime2mqtt::model::{
+    Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Position, Update,
+};
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::records::{Destination, Record};
-use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
+use rumqttc::v5::mqttbytes::v5::Packet;
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bridge::{Bridge, named};
+use crate::bridge::{Bridge, named, relay, relay_switches};
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::proxy::Proxy;
 use crate::common::{PATIENCE, Watcher};
-use crate::fake_broker::FakeBroker;
 use crate::taker::VERSIONS;
-use crate::{device, memory_store, settings};
+use crate::{device, memory_store, settings, store_options};
 
 /// Where the records of these tests go.
-const TOPIC: &str = "lantime/m1/events";
+pub(super) const TOPIC: &str = "lantime/m1/events";
 
 /// Records with numbers, which are in their payloads beside the id.
-fn numbered(numbers: std::ops::Range<usize>) -> Vec<Record> {
+pub(super) fn numbered(numbers: std::ops::Range<usize>) -> Vec<Record> {
     let record = |n| {
         let id = Uuid::now_v7();
         Record {
@@ -42,7 +43,7 @@ fn numbered(numbers: std::ops::Range<usize>) -> Vec<Record> {
     numbers.map(record).collect()
 }
 
-fn reply(topic: &str, payload: impl Into<Bytes>) -> Record {
+pub(super) fn reply(topic: &str, payload: impl Into<Bytes>) -> Record {
     Record {
         id: Uuid::now_v7(),
         destination: Destination::Reply(topic.to_owned()),
@@ -53,7 +54,7 @@ fn reply(topic: &str, payload: impl Into<Bytes>) -> Record {
 
 /// Whatever came of the numbered records, over the lives of several watchers.
 #[derive(Default)]
-struct Collected {
+pub(super) struct Collected {
     payloads: BTreeSet<String>,
     /// Numbers as they first came.
     order: Vec<usize>,
@@ -61,7 +62,7 @@ struct Collected {
 }
 
 impl Collected {
-    fn add(&mut self, watcher: &Watcher) {
+    pub(super) fn add(&mut self, watcher: &Watcher) {
         for (topic, payload) in watcher.now().log {
             if topic == TOPIC {
                 let number = payload.split_once(' ').unwrap().0.parse().unwrap();
@@ -75,7 +76,7 @@ impl Collected {
     }
 
     /// All have come, in order, and no number with two ids.
-    fn is_complete(&self, count: usize) {
+    pub(super) fn is_complete(&self, count: usize) {
         let missing: Vec<_> = (0..count).filter(|n| !self.order.contains(n)).take(9).collect();
         assert!(
             missing.is_empty(),
@@ -89,7 +90,7 @@ impl Collected {
 }
 
 /// How many numbered records this watcher has got.
-async fn until_count(watcher: &mut Watcher, count: usize) {
+pub(super) async fn until_count(watcher: &mut Watcher, count: usize) {
     watcher
         .until(&format!("{count} records"), |seen| {
             seen.log.iter().filter(|(topic, _)| topic == TOPIC).count() >= count
@@ -97,7 +98,7 @@ async fn until_count(watcher: &mut Watcher, count: usize) {
         .await;
 }
 
-async fn until_sent(bridge: &mut Bridge) {
+pub(super) async fn until_sent(bridge: &mut Bridge) {
     bridge
         .until("all is sent", |status| {
             status.link.connected && status.pending == 0 && status.records == 0
@@ -256,7 +257,7 @@ async fn the_state_is_current_before_the_records_follow() {
     bridge.stop().await;
 }
 
-fn letter(id: &str) -> DeadLetter {
+pub(super) fn letter(id: &str) -> DeadLetter {
     let now = Timestamp::now();
     DeadLetter {
         id: Uuid::now_v7(),
@@ -332,19 +333,67 @@ async fn a_clean_stop_sends_what_there_is_and_says_offline_last() {
 }
 
 #[tokio::test]
-async fn a_stop_without_a_broker_keeps_the_records() {
+async fn what_could_not_be_sent_is_there_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let store = memory_store();
-    let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &store).await;
-    bridge
-        .until("it tries", |status| status.link.last_error.is_some())
-        .await;
-    store.append(numbered(0..10)).await;
     let letter = letter("m1");
-    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+    {
+        let store = Store::open(directory.path(), store_options()).unwrap();
+        let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &store).await;
+        bridge
+            .until("it tries", |status| status.link.last_error.is_some())
+            .await;
+        store.append(numbered(0..700)).await;
+        bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+        bridge.stop().await;
+    }
+    let store = Store::open(directory.path(), store_options()).unwrap();
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    let id = letter.id.to_string();
+    watcher
+        .until("the last of them", |seen| {
+            let last = seen.topics.get("lantime/dead-letter/m1");
+            last.is_some_and(|letter| letter.contains(&id))
+        })
+        .await;
+    until_sent(&mut bridge).await;
+    let mut collected = Collected::default();
+    collected.add(&watcher);
+    collected.is_complete(700);
+    assert_eq!(collected.duplicates, 0);
     bridge.stop().await;
-    let left = store.outbox(0, 100, usize::MAX).await.unwrap();
-    assert_eq!((left.len(), left[10].1.id), (11, letter.id));
+}
+
+#[tokio::test]
+async fn a_transition_is_retained_as_state_and_told_as_a_record() {
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
+    bridge.send("m1", vec![relay(Position::No)]).await;
+    bridge
+        .send("m1", vec![relay_switches(Position::No, Position::Nc)])
+        .await;
+    let seen = watcher
+        .until("the record", |seen| {
+            seen.topics.contains_key("lantime/m1/io3/changes")
+        })
+        .await;
+    let json = |topic: &str| serde_json::from_str::<serde_json::Value>(&seen.topics[topic]).unwrap();
+    assert_eq!(json("lantime/m1/io3/relay/a")["position"], "NC");
+    let record = json("lantime/m1/io3/changes");
+    assert_eq!(
+        (&record["relay"], &record["old"], &record["new"]),
+        (&"a".into(), &"NO".into(), &"NC".into())
+    );
+    let count = seen
+        .log
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/changes"))
+        .count();
+    assert_eq!(count, 1, "the first sight is no change");
+    bridge.stop().await;
 }
 
 #[tokio::test]
@@ -394,150 +443,4 @@ async fn a_reply_goes_to_its_own_topic_with_its_correlation() {
     }
     stop.cancel();
     timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
-}
-
-/// The dead letters of the bridge itself that came, as JSON.
-fn letters_of_the_bridge(watcher: &Watcher) -> Vec<serde_json::Value> {
-    let log = watcher.now().log.into_iter();
-    log.filter(|(topic, _)| topic == "lantime/dead-letter/bridge")
-        .map(|(_, payload)| serde_json::from_str(&payload).unwrap())
-        .collect()
-}
-
-/// A store with a record that the broker does not take between two that it does, and what is told of it.
-async fn is_told_and_holds_up_nobody(
-    mqtt: Mqtt,
-    store: &Store,
-    bad: Record,
-    watcher: &mut Watcher,
-) -> serde_json::Value {
-    let mut records = numbered(0..2);
-    records.insert(1, bad);
-    store.append(records).await;
-    let mut bridge = Bridge::start(mqtt, "b1", &["m1"], store).await;
-    until_count(watcher, 2).await;
-    watcher
-        .until("the dead letter", |seen| {
-            seen.topics.contains_key("lantime/dead-letter/bridge")
-        })
-        .await;
-    until_sent(&mut bridge).await;
-    bridge.stop().await;
-    let mut collected = Collected::default();
-    collected.add(watcher);
-    collected.is_complete(2);
-    let letters = letters_of_the_bridge(watcher);
-    assert_eq!(letters.len(), 1, "{letters:#?}");
-    assert_eq!(letters[0]["operation"], "publish");
-    letters.into_iter().next().unwrap()
-}
-
-/// A broker that lets nobody publish below `denied`.
-fn broker_that_denies(denied: &str, acl: &std::path::Path) -> Mosquitto {
-    std::fs::write(acl, format!("topic readwrite #\ntopic deny {denied}\n")).unwrap();
-    Mosquitto::start_with(Options {
-        lines: vec![format!("acl_file {}", acl.display())],
-        ..Options::default()
-    })
-}
-
-#[tokio::test]
-async fn a_refused_record_becomes_a_dead_letter() {
-    let directory = tempfile::tempdir().unwrap();
-    let broker = broker_that_denies("my/inbox", &directory.path().join("acl"));
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let bad = reply("my/inbox", r#"{"ok":true}"#);
-    let mqtt = settings(broker.address());
-    let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
-    assert_eq!(letter["error"]["kind"], "rejected");
-    assert!(
-        letter["error"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("not authorized"),
-        "{letter}"
-    );
-    assert_eq!(letter["origin"]["topic"], "my/inbox");
-    assert_eq!(letter["origin"]["payload"], r#"{"ok":true}"#);
-}
-
-#[tokio::test]
-async fn a_record_at_no_topic_becomes_a_dead_letter() {
-    let broker = Mosquitto::start();
-    for version in VERSIONS {
-        let mut watcher = Watcher::connect(broker.address()).await;
-        let mqtt = Mqtt {
-            version,
-            ..settings(broker.address())
-        };
-        let bad = reply("my/#", "x");
-        let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
-        assert_eq!(letter["error"]["kind"], "rejected");
-    }
-}
-
-#[tokio::test]
-async fn a_record_that_is_too_large_becomes_a_dead_letter() {
-    // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
-    for (version, kind) in [(MqttVersion::V5, "too-large"), (MqttVersion::V311, "rejected")] {
-        let broker = Mosquitto::start_with(Options {
-            lines: vec!["max_packet_size 2000".to_owned()],
-            ..Options::default()
-        });
-        let mut watcher = Watcher::connect(broker.address()).await;
-        let mqtt = Mqtt {
-            version,
-            ..settings(broker.address())
-        };
-        let bad = reply("my/inbox", "x".repeat(3_000));
-        let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
-        assert_eq!(letter["error"]["kind"], kind);
-        assert_eq!(letter["origin"]["payload_length"], 3_000);
-    }
-}
-
-#[tokio::test]
-async fn a_refused_dead_letter_makes_no_other() {
-    let directory = tempfile::tempdir().unwrap();
-    let broker = broker_that_denies("lantime/dead-letter/#", &directory.path().join("acl"));
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let store = memory_store();
-    let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
-    let letter = letter("m1");
-    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
-    store.append(numbered(0..1)).await;
-    until_count(&mut watcher, 1).await;
-    until_sent(&mut bridge).await;
-    bridge.stop().await;
-    assert!(store.dead_letter(letter.id).await.unwrap().is_some());
-    assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
-    assert_eq!(letters_of_the_bridge(&watcher).len(), 0);
-}
-
-#[tokio::test]
-async fn a_broker_without_room_is_asked_again_and_gets_the_state_meanwhile() {
-    let broker = FakeBroker::start().await;
-    let store = memory_store();
-    let bridge = Bridge::start(broker.settings(), "b1", &["m1"], &store).await;
-    let mut conversation = broker.accept().await;
-    for _ in 0..2 {
-        conversation.take(|_| PubAckReason::Success).await;
-    }
-    store.append(numbered(0..1)).await;
-    let (topic, first) = conversation.take(|_| PubAckReason::QuotaExceeded).await;
-    assert_eq!(topic, TOPIC);
-    let refused = Instant::now();
-    bridge
-        .send("m1", vec![Change::Availability(Availability::Online)])
-        .await;
-    let (topic, _) = conversation.take(|_| PubAckReason::Success).await;
-    assert_eq!(topic, "lantime/m1/state");
-    let (_, again) = conversation.take(|_| PubAckReason::Success).await;
-    assert_eq!(again, first);
-    assert!(
-        refused.elapsed() >= Duration::from_secs(3),
-        "{:?}",
-        refused.elapsed()
-    );
-    bridge.crash().await;
 }

@@ -39,10 +39,21 @@ impl Waiting {
         self.job.deadline
     }
 
+    /// Whether something may have been written to the device for it, by this attempt or an earlier one.
+    pub(super) fn may_have_written(&self) -> bool {
+        self.has_written || self.job.attempt > 1
+    }
+
     /// What came of a try; what passes is tried again.
     fn tried(&mut self, result: Result<Outcome, ErrorReport>) {
         match result {
             Err(report) if report.kind.is_passing() => self.held_up_by = Some(report),
+            Err(mut report) if self.may_have_written() && report.kind != ErrorKind::Conflict => {
+                report.message.push_str(
+                    "; the change was sent to the device before, and may be pending there or in force",
+                );
+                self.result = Some(Err(report));
+            }
             result => self.result = Some(result),
         }
     }
@@ -100,8 +111,8 @@ impl DeviceTask {
         self.waiting.is_some() || self.snapshot.as_ref().is_some_and(is_due)
     }
 
-    /// Carries out the command that waits, or else asks what switches the relays. Says whether something was
-    /// written to the device: then relays may have moved.
+    /// Carries out the command that waits, or else asks what switches the relays. Says whether it has come to its
+    /// end with something written to the device: then relays may have moved.
     pub(super) async fn ask_more(&mut self) -> bool {
         let Some(snapshot) = self.snapshot.clone() else {
             return false;
@@ -115,6 +126,7 @@ impl DeviceTask {
                 self.choose_events(&snapshot, (slot, relay), &change, &mut waiting)
                     .await
             }
+            // The latter was answered when it came.
             DeviceCommand::Refresh | DeviceCommand::HttpSessions { .. } => {
                 self.read_chosen(&snapshot).await;
                 Ok(Outcome::Refresh {
@@ -123,9 +135,9 @@ impl DeviceTask {
             }
         };
         waiting.tried(result);
-        let has_written = waiting.has_written;
+        let may_have_moved = waiting.has_written && waiting.result.is_some();
         self.waiting = Some(waiting);
-        has_written
+        may_have_moved
     }
 
     pub(super) fn answer_if_done(&mut self) {
@@ -138,18 +150,18 @@ impl DeviceTask {
     /// The deadline of the command that waits is over.
     pub(super) fn give_up(&mut self) {
         let Some(waiting) = &mut self.waiting else { return };
-        let (held_up_by, has_written) = (waiting.held_up_by.take(), waiting.has_written);
+        let (held_up_by, may_have_written) = (waiting.held_up_by.take(), waiting.may_have_written());
         let mut report = held_up_by.unwrap_or_else(|| {
             let remedy = "check that the device is up and reachable, and send the command again";
             ErrorReport::new(ErrorKind::Timeout, "the device gave no answer", remedy)
         });
-        report.message = match has_written {
+        report.message = match may_have_written {
             false => format!(
                 "given up at the deadline, nothing was changed: {}",
                 report.message
             ),
             true => format!(
-                "given up at the deadline, after the change was sent: whether it is in force is not known: {}",
+                "given up at the deadline, when the change may have been sent: whether it is in force is not known: {}",
                 report.message
             ),
         };

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
-use uuid::Uuid;
 
 use super::DeviceTask;
 use super::job::Waiting;
@@ -36,14 +35,16 @@ pub(super) struct Chosen {
     told_by: Option<EventState>,
     /// A change of ours that is on the device, but may not be in force: what it is for, and the events.
     staged: Option<(String, BTreeSet<EventName>)>,
-    /// The error that was last told.
-    told: Option<ErrorReport>,
+    /// How often a failure to read it is told, at most.
+    repeat_letters: Duration,
+    /// When it was last told.
+    told: Option<Instant>,
     /// A dead letter that tells it, to be sent.
     pub(super) letter: Option<DeadLetter>,
 }
 
 impl Chosen {
-    pub(super) fn new(slots: &Slots, mut known: RelayEvents) -> Chosen {
+    pub(super) fn new(slots: &Slots, mut known: RelayEvents, repeat_letters: Duration) -> Chosen {
         let mut places = Vec::new();
         if let Slots::Listed(listed) = slots {
             for (slot, wiring) in listed {
@@ -67,6 +68,7 @@ impl Chosen {
             due: Instant::now(),
             told_by: None,
             staged: None,
+            repeat_letters,
             told: None,
             letter: None,
         }
@@ -106,6 +108,12 @@ impl Chosen {
         }
     }
 
+    /// What was known may be so no longer: the device is asked again after its next answer.
+    pub(super) fn doubt(&mut self) {
+        self.unlearn();
+        self.due = Instant::now();
+    }
+
     fn unlearn(&mut self) {
         self.known
             .values_mut()
@@ -137,51 +145,34 @@ impl DeviceTask {
         match self.relay_config(profile).await {
             Ok(config) => {
                 self.chosen.learn(&config, profile);
-                self.chosen.told = None;
             }
             Err(error) => self.chosen_failed(error.report),
         }
     }
 
-    /// Tells once that it is not known what switches the relays.
+    /// It is not known what switches the relays: told when that begins, and now and then while it lasts.
     fn chosen_failed(&mut self, report: ErrorReport) {
         self.chosen.unlearn();
-        if self
-            .chosen
-            .told
-            .as_ref()
-            .is_some_and(|told| told.is_same(&report))
-        {
+        let is_told = |told: Instant| told.elapsed() < self.chosen.repeat_letters;
+        if self.chosen.told.is_some_and(is_told) {
             return;
         }
+        self.chosen.told = Some(Instant::now());
         let (kind, remedy) = (report.kind, &report.remedy);
         let url = report.url.as_deref().unwrap_or_default();
         tracing::warn!(
             device = %self.id, %kind, url, remedy,
             "which events switch the relays cannot be read: {}", report.message
         );
-        let now = Timestamp::now();
-        self.chosen.letter = Some(DeadLetter {
-            id: Uuid::now_v7(),
-            at: now,
-            device: Some(self.id.clone()),
-            slot: None,
-            operation: Operation::RelayEvents,
-            error: report.clone(),
-            attempts: 1,
-            first_at: now,
-            repeats: None,
-            recovered: false,
-            origin: None,
-        });
-        self.chosen.told = Some(report);
+        self.chosen.letter = Some(self.letter(Operation::RelayEvents, report, Timestamp::now()));
     }
 
     async fn relay_config(&mut self, profile: &Profile) -> Result<RelayConfig, RestError> {
         let body = self.client.relay_events(profile).await?;
         RelayConfig::read(&body, profile).map_err(|error| {
             let url = format!("{}{}", self.client.url(), profile.relay_events.read.path);
-            RestError::decode(Operation::RelayEvents, &url, &error, &body)
+            // Nobody knows what else stands in a configuration: nothing of it is shown.
+            RestError::decode(Operation::RelayEvents, &url, &error, &[])
         })
     }
 
@@ -203,14 +194,18 @@ impl DeviceTask {
         let deadline = waiting.deadline();
         let steps = self.carry_out(snapshot, profile, &slot, relay, change, waiting);
         let in_time = timeout_at(deadline, steps).await;
-        in_time.unwrap_or_else(|_| {
+        let result = in_time.unwrap_or_else(|_| {
             let remedy = "look at the device's web interface, and send the command again";
             Err(ErrorReport::new(
                 ErrorKind::Timeout,
                 "the device took too long",
                 remedy,
             ))
-        })
+        });
+        if result.is_err() && waiting.has_written {
+            self.chosen.doubt();
+        }
+        result
     }
 
     async fn carry_out(
@@ -227,21 +222,26 @@ impl DeviceTask {
         let stands = before.events_of(&word);
         let desired = before.desired(&word, change, &snapshot.events)?;
         let staged = (word.clone(), desired.clone());
-        let is_ours = waiting.has_written
-            || waiting.job.attempt > 1
+        let plan = before.plan(&word, &desired);
+        // Ours is what is pending if it is just what we have written, now or in an earlier attempt.
+        let is_ours = (plan.is_none() && waiting.may_have_written())
             || self.chosen.staged.as_ref() == Some(&(word.clone(), stands));
         if before.is_pending() && !is_ours {
             return Err(held_by_another());
         }
-        let plan = before.plan(&word, &desired);
         let must_apply = plan.is_some() || before.is_pending();
         if let Some(plan) = &plan {
+            // Without an answer it may have arrived all the same: so from now on, unless it is refused.
+            let before = (waiting.has_written, self.chosen.staged.replace(staged));
             waiting.has_written = true;
-            self.chosen.staged = Some(staged);
-            self.client
-                .write_relay_events(profile, plan.body(profile))
-                .await
-                .map_err(report)?;
+            let written = self.client.write_relay_events(profile, plan.body(profile)).await;
+            if written
+                .as_ref()
+                .is_err_and(|error| error.report.http_status.is_some())
+            {
+                (waiting.has_written, self.chosen.staged) = before;
+            }
+            written.map_err(report)?;
             fault_point::reached("written");
         }
         let after = if must_apply {
@@ -254,7 +254,6 @@ impl DeviceTask {
         fault_point::reached("read-back");
         let is_disturbed = plan.is_some_and(|plan| !plan.differing(&after).is_empty());
         if is_disturbed || after.is_pending() || !after.confirms(&word, &desired) {
-            self.chosen.unlearn();
             return Err(changed_meanwhile(&desired, &after.events_of(&word)));
         }
         self.chosen.learn(&after, profile);
@@ -262,7 +261,7 @@ impl DeviceTask {
             slot: slot.clone(),
             relay,
             events: desired,
-            changed: waiting.has_written || must_apply,
+            changed: must_apply || waiting.may_have_written(),
             applies_to: self.chosen.reached_by(&word, profile),
             via: Via::Rest,
         })

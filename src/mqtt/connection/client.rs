@@ -132,3 +132,47 @@ impl Client {
         }
     }
 }
+
+/// Bytes of the packet in which MQTT 5 sends that message; that of 3.1.1 is shorter.
+pub fn packet_size(topic: &str, payload: &Bytes, correlation: Option<&Bytes>) -> usize {
+    // Identifier of the property, length, data.
+    let properties = correlation.map_or(0, |data| 1 + 2 + data.len());
+    // Topic length, packet id.
+    let remaining = 2 + topic.len() + 2 + length_bytes(properties) + properties + payload.len();
+    1 + length_bytes(remaining) + remaining
+}
+
+/// Bytes in which MQTT writes a length.
+fn length_bytes(length: usize) -> usize {
+    match length {
+        0..=127 => 1,
+        128..=16_383 => 2,
+        16_384..=2_097_151 => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_size_is_what_the_library_writes(
+            topic in "[a-z/]{1,200}",
+            payload in 0..40_000_usize,
+            correlation in prop::option::of(0..300_usize),
+        ) {
+            let (payload, correlation) = (Bytes::from(vec![0; payload]), correlation.map(|length| Bytes::from(vec![0; length])));
+            let properties = correlation.clone().map(|data| mqtt5::v5::PublishProperties {
+                correlation_data: Some(data),
+                ..mqtt5::v5::PublishProperties::default()
+            });
+            let mut publish = mqtt5::v5::Publish::new(&topic, mqtt5::QoS::AtLeastOnce, payload.clone(), properties);
+            publish.pkid = 1;
+            prop_assert_eq!(packet_size(&topic, &payload, correlation.as_ref()), publish.size());
+        }
+    }
+}

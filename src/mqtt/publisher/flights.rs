@@ -108,8 +108,10 @@ impl Flights {
     /// The broker has answered: gives what that packet id was.
     pub(super) fn acked(&mut self, pkid: u16) -> Option<Flight> {
         let flight = self.in_flight.remove(&pkid)?;
-        self.suspects_under_way -= usize::from(flight.is_suspect);
-        self.suspects.remove(&flight.cargo);
+        if flight.is_suspect {
+            self.suspects_under_way -= 1;
+            self.suspects.remove(&flight.cargo);
+        }
         Some(flight)
     }
 

@@ -88,24 +88,26 @@ impl Journal {
         let (batch, result) = running.await;
         self.running = None;
         match result {
-            None => {}
-            Some(Ok(())) if self.retry_at.take().is_some() => {
-                tracing::info!("the list of published topics is kept again");
+            None => (batch, true),
+            Some(Ok(())) => {
+                let was_failing = self.retry_at.take().is_some();
+                if was_failing {
+                    tracing::info!("the list of published topics is kept again");
+                }
+                (batch, true)
             }
-            Some(Ok(())) => {}
             Some(Err(error)) => {
-                let first = self.retry_at.replace(Instant::now() + RETRY).is_none();
-                if first {
+                let was_failing = self.retry_at.replace(Instant::now() + RETRY).is_some();
+                if !was_failing {
                     tracing::error!(
                         %error,
                         "cannot keep the list of published topics; publishing goes on, but topics that leave the \
                          configuration while this lasts may stay at the broker"
                     );
                 }
-                return (batch, false);
+                (batch, false)
             }
         }
-        (batch, true)
     }
 }
 

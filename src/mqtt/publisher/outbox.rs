@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::flights::{Cargo, Flights, MAX_FATAL};
-use super::packet_size;
+use crate::mqtt::connection::packet_size;
 
 type Topic = Arc<str>;
 

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::flights::{Cargo, Flights, MAX_FATAL};
-use super::packet_size;
 use super::rejected::{Reason, Rejected};
-use crate::mqtt::connection::Refusal;
+use crate::mqtt::connection::{Refusal, packet_size};
 use crate::mqtt::topics::{Topics, is_publishable};
 use crate::records::Record;
 

@@ -1,11 +1,10 @@
 //! A record that the broker does not take, and the dead letter that tells of it.
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation, Origin};
 use crate::mqtt::connection::MAX_PAYLOAD;
-use crate::records::{Destination, Record};
+use crate::records::{Destination, Record, dead_letter};
 
 /// What to do about a broker that refuses a message.
 pub(super) const PUBLISH_REMEDY: &str =
@@ -50,17 +49,11 @@ impl Rejected {
             Destination::Reply(_) => (None, None),
         };
         Some(DeadLetter {
-            id: Uuid::now_v7(),
-            at: now,
             device,
             slot,
-            operation: Operation::Publish,
-            error: self.error(),
             attempts: self.attempts,
-            first_at: now,
-            repeats: None,
-            recovered: false,
             origin: Some(self.origin()),
+            ..dead_letter::new(Operation::Publish, self.error(), now)
         })
     }
 

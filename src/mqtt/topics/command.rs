@@ -1,9 +1,16 @@
 //! Topics at which commands arrive, the filters that subscribe to them, and where a reply goes without a
 //! response topic.
 //!
+//! | command | topic |
+//! |---|---|
+//! | [`CommandTopic::RelayEvents`] | `{prefix}/{device}/{slot}/relay/{relay}/events/set` |
+//! | [`CommandTopic::Refresh`] | `{prefix}/{device}/refresh` |
+//! | [`CommandTopic::HttpSessions`] | `{prefix}/{device}/http/sessions/set` |
+//! | [`CommandTopic::Replay`] | `{prefix}/bridge/{bridge}/dead-letters/replay` |
+//!
 //! ```
-//! use lantime2mqtt::model::DeviceId;
-//! use lantime2mqtt::mqtt::topics::{CommandTopic, Topics, reply_topic};
+//! use lantime2mqtt::model::{CommandTopic, DeviceId};
+//! use lantime2mqtt::mqtt::topics::{Topics, reply_topic};
 //!
 //! let id = |id: &str| DeviceId::new(id).unwrap();
 //! let topics = Topics::new("lantime", id("site-1"));
@@ -30,7 +37,8 @@ impl Topics {
         }
     }
 
-    /// The command that arrives at `topic`; `None` for any other topic, another bridge's replay included.
+    /// The command that arrives at `topic`; `None` for any other topic, another bridge's replay included. Slot and relay
+    /// are any one level: what is wrong with them is for the reply to say.
     pub fn parse_command(&self, topic: &str) -> Option<CommandTopic> {
         let below = topic.strip_prefix(&self.prefix)?.strip_prefix('/')?;
         let (first, rest) = below.split_once('/')?;

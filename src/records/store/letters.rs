@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use super::options::Limit;
 use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation};
@@ -75,18 +74,12 @@ fn record(
     repeats: Option<u64>,
     recovered: bool,
 ) -> Record {
+    let error = ErrorReport::new(ErrorKind::Storage, message, remedy);
     let letter = DeadLetter {
-        id: Uuid::now_v7(),
-        at: Timestamp::now(),
-        device: None,
-        slot: None,
-        operation: Operation::Store,
-        error: ErrorReport::new(ErrorKind::Storage, message, remedy),
-        attempts: 1,
         first_at,
         repeats,
         recovered,
-        origin: None,
+        ..dead_letter::new(Operation::Store, error, Timestamp::now())
     };
     dead_letter::record(&letter, bridge)
 }

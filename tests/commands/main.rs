@@ -1,0 +1,19 @@
+//! Commands, dead letters, HTTP sessions and records, as a user of mosquitto's command line clients meets them: the
+//! real program, a real broker, simulated devices. One file per promise.
+
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod choosing;
+mod dead_letters;
+mod delivery;
+mod history;
+mod http_sessions;
+mod refused_by_device;
+mod refused_words;
+mod scene;
+mod secrets;
+mod stale;

@@ -1,0 +1,328 @@
+//! What a device does not let happen, or somebody else at it: refused at the deadline or at once, tried again where
+//! that may help, and nobody's change is overwritten.
+
+use std::time::{Duration, Instant};
+
+use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
+use lantime2mqtt::simulator::{Action, Fault, FleetOptions, Relay, SimulatedDevice};
+use serde_json::json;
+
+use crate::common::site::Entry;
+use crate::scene::{Scene, assert_says, eventually, fleet, fleet_with, writable};
+
+const A: &str = "sim-1/io4/relay/a/events/set";
+const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
+
+/// Gives a command up after a second.
+fn hasty(device: &SimulatedDevice) -> Entry {
+    writable(device)
+        .with("command_timeout", "1s")
+        .with("timeout", "500ms")
+}
+
+/// Somebody else has an event mailed, and nothing else.
+fn mailed(event: &str, apply: bool) -> Action {
+    Action::EventActions {
+        event: event.to_owned(),
+        actions: vec!["email".to_owned()],
+        apply,
+    }
+}
+
+impl Scene {
+    /// Sends a command, and waits until the bridge has read for it what stands; how many replies there were before.
+    async fn begin(&mut self, topic: &str, payload: &str) -> usize {
+        let (before, reads) = (
+            self.look(|seen| seen.replies(topic).len()),
+            self.device(1).counters().configuration_reads,
+        );
+        self.clients
+            .publish(&format!("lantime/{topic}"), payload, &[])
+            .await;
+        eventually("what stands is read", || {
+            self.device(1).counters().configuration_reads > reads
+        })
+        .await;
+        before
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_away_until_the_deadline() {
+    let down = Duration::from_secs(600);
+    let cases = [
+        (Fault::Hang, "timeout", V10),
+        (Fault::Restart { down }, "connect", V20),
+        (Fault::ServerError, "http-status", V20),
+    ];
+    for (fault, kind, api) in cases {
+        let mut scene = Scene::with(fleet(&[api]).await, hasty, |site| site).await;
+        scene.device(1).set_fault(Some(fault.clone()));
+        let began = Instant::now();
+        let letter = scene.refused(A, REPLACE, kind).await;
+        assert!(
+            began.elapsed() >= Duration::from_secs(1),
+            "{fault:?}: {:?}",
+            began.elapsed()
+        );
+        assert_says(&letter, &["given up at the deadline", "nothing was changed"]);
+        scene.device(1).set_fault(None);
+        let refusals = scene.look(|seen| seen.refusals("sim-1").len());
+        assert_eq!(
+            (refusals, scene.device(1).counters().configuration_writes),
+            (1, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_is_back_before_the_deadline_is_waited_for() {
+    // Nobody waits an hour for the next poll.
+    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
+    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    for fault in [
+        Fault::Unavailable,
+        Fault::Restart {
+            down: Duration::from_millis(300),
+        },
+    ] {
+        let fails = fault == Fault::Unavailable;
+        scene.device(1).set_fault(Some(fault));
+        let before = scene.look(|seen| seen.replies(A).len());
+        let payload = json!({ "replace": [if fails { "ntp-stopped" } else { "ntp-not-sync" }] }).to_string();
+        scene
+            .clients
+            .publish(&format!("lantime/{A}"), &payload, &[])
+            .await;
+        if fails {
+            let asked = || {
+                scene
+                    .device(1)
+                    .last_answer()
+                    .is_some_and(|answer| answer.status == 503)
+            };
+            eventually("a try in vain", asked).await;
+            scene.device(1).set_fault(None);
+        }
+        let reply = scene.reply(A, before).await;
+        assert_eq!(
+            (&reply["ok"], &reply["result"]["changed"]),
+            (&json!(true), &json!(true)),
+            "{reply}"
+        );
+    }
+    assert_eq!(scene.device(1).counters().configuration_writes, 2);
+}
+
+#[tokio::test]
+async fn a_device_whose_requests_take_longer_than_the_command_may() {
+    let entry = |device: &SimulatedDevice| hasty(device).with("timeout", "6500ms").with("poll", "6500ms");
+    let mut scene = Scene::with(fleet(&[V10]).await, entry, |site| site).await;
+    scene.device(1).set_fault(Some(Fault::Hang));
+    let letter = scene.refused(A, REPLACE, "timeout").await;
+    assert_says(&letter, &["given up at the deadline, nothing was changed"]);
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_not_tried_again() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).set_fault(Some(Fault::Unauthorized));
+    scene
+        .until("offline", |seen| seen.word("sim-1/state") == "offline")
+        .await;
+    let logins = scene.device(1).counters().requests;
+    let letter = scene.refused(A, REPLACE, "unauthorized").await;
+    assert_says(&letter, &["401", "username and password", "every 5 minutes"]);
+    assert_eq!(
+        scene.device(1).counters().requests,
+        logins,
+        "a LANTIME bans who keeps trying"
+    );
+}
+
+#[tokio::test]
+async fn a_user_who_may_only_read() {
+    let options = FleetOptions {
+        may_write: false,
+        ..FleetOptions::default()
+    };
+    let mut scene = Scene::with(fleet_with(&[V20], options).await, writable, |site| site).await;
+    let letter = scene.refused(A, REPLACE, "forbidden").await;
+    assert_says(&letter, &["403", "this user may only read", "access level"]);
+    assert_eq!(letter["error"]["http_status"], 403);
+    let url = letter["error"]["url"].as_str().unwrap();
+    assert!(url.ends_with("/api/config/notification"), "{url}");
+    scene.only_refused(1, 1).await;
+    // The device itself is as well as before.
+    assert_eq!(scene.send("sim-1/refresh", "").await["ok"], true);
+}
+
+#[tokio::test]
+async fn somebody_elses_changes_that_are_not_applied_are_left_alone() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).apply(&mailed("ntp-stopped", false)).unwrap();
+    let letter = scene.refused(A, REPLACE, "conflict").await;
+    assert_says(
+        &letter,
+        &[
+            "somebody else",
+            "not applied yet",
+            "apply or discard",
+            "web interface",
+        ],
+    );
+    let world = scene.device(1).world();
+    assert_eq!(world.pending_changes(), 1, "what was pending is pending");
+    let counters = scene.device(1).counters();
+    assert_eq!((counters.configuration_writes, counters.applies), (0, 0));
+    // They are applied: now the same command is carried out.
+    scene.device(1).apply(&mailed("ntp-stopped", true)).unwrap();
+    assert_eq!(scene.send(A, REPLACE).await["ok"], true);
+}
+
+#[tokio::test]
+async fn somebody_elses_change_in_between_is_not_overwritten() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).set_fault(Some(Fault::HangOnWrite));
+    let before = scene.begin(A, REPLACE).await;
+    // Among others of the event that the command is about.
+    scene.device(1).apply(&mailed("antenna-faulty", true)).unwrap();
+    scene.device(1).set_fault(None);
+    let reply = scene.reply(A, before).await;
+    assert_eq!(reply["error"]["kind"], "conflict", "{reply}");
+    scene
+        .until("the letter", |seen| seen.letters("sim-1").len() == 1)
+        .await;
+    let letter = scene.look(|seen| seen.letters("sim-1")[0].clone());
+    assert_says(
+        &letter,
+        &["409", "somebody else has changed", "send the command again"],
+    );
+    let device = scene.device(1);
+    assert_eq!(device.counters().configuration_writes, 0);
+    let world = device.world();
+    assert_eq!(world.pending_changes(), 0);
+    let of = |relay| world.relay_events("io4", relay).into_iter().collect::<Vec<_>>();
+    assert_eq!(
+        of(Relay::A),
+        ["ntp-not-sync", "refclock-1-not-sync", "refclock-2-not-sync"]
+    );
+    assert!(of(Relay::C).is_empty(), "the other one's change stands");
+    // What stands now is retained, too, and the command can be sent again.
+    scene
+        .until("the other's change", |seen| {
+            seen.json("sim-1/io4/relay/c/events")["events"] == json!([])
+        })
+        .await;
+    assert_eq!(scene.send(A, REPLACE).await["ok"], true);
+}
+
+#[tokio::test]
+async fn a_change_that_somebody_else_undoes_at_once_is_no_success() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).set_fault(Some(Fault::HangOnApply));
+    let before = scene.begin(A, REPLACE).await;
+    eventually("the write", || {
+        scene.device(1).counters().configuration_writes == 1
+    })
+    .await;
+    let other = Action::RelayEvents {
+        slot: "io4".to_owned(),
+        relay: Relay::A,
+        events: vec!["ntp-stopped".to_owned()],
+    };
+    scene.device(1).apply(&other).unwrap();
+    scene.device(1).set_fault(None);
+    let reply = scene.reply(A, before).await;
+    assert_eq!(reply["error"]["kind"], "conflict", "{reply}");
+    assert_says(
+        &reply,
+        &[
+            "found otherwise",
+            "wanted antenna-faulty, found ntp-stopped",
+            "somebody else",
+        ],
+    );
+    scene
+        .until("what really stands", |seen| {
+            let chosen = seen.json("sim-1/io4/relay/a/events");
+            chosen["events"] == json!(["ntp-stopped"]) && chosen["confirmed"] == true
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_busy_is_asked_again_and_no_more_often_than_it_is_polled() {
+    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "2s");
+    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    scene.device(1).set_fault(Some(Fault::BusyConfiguration));
+    let before = scene.begin(A, REPLACE).await;
+    let reads = scene.device(1).counters().configuration_reads;
+    eventually("another try", || {
+        scene.device(1).counters().configuration_reads > reads
+    })
+    .await;
+    scene.device(1).set_fault(None);
+    assert_eq!(scene.reply(A, before).await["ok"], true);
+    assert_eq!(scene.device(1).counters().configuration_writes, 1);
+
+    scene.device(1).set_fault(Some(Fault::BusyConfiguration));
+    let requests = scene.device(1).counters().requests;
+    let letter = scene.refused(A, r#"{"replace":[]}"#, "busy").await;
+    assert_says(
+        &letter,
+        &[
+            "given up at the deadline",
+            "503",
+            "busy",
+            "send the command again",
+        ],
+    );
+    // Ten polls a second, each with two more requests.
+    let asked = scene.device(1).counters().requests - requests;
+    assert!((20..100).contains(&asked), "{asked} requests in two seconds");
+    let device = scene.device(1);
+    assert_eq!(
+        (
+            device.counters().configuration_writes,
+            device.world().pending_changes()
+        ),
+        (1, 0)
+    );
+}
+
+#[tokio::test]
+async fn eight_commands_wait_and_more_are_refused() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).set_fault(Some(Fault::Hang));
+    let topic = format!("lantime/{A}");
+    for number in 0..12 {
+        let payload = json!({ "replace": [], "id": number.to_string() }).to_string();
+        scene.clients.publish(&topic, payload, &[]).await;
+    }
+    scene.until("refusals", |seen| seen.replies(A).len() == 3).await;
+    scene.device(1).set_fault(None);
+    scene
+        .until("all replies", |seen| seen.replies(A).len() == 12)
+        .await;
+    let ids = |ok: bool| {
+        scene.look(|seen| {
+            let replies = seen.replies(A).into_iter().filter(|reply| reply["ok"] == ok);
+            replies
+                .map(|reply| reply["id"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(ids(false), ["9", "10", "11"]);
+    assert_eq!(
+        ids(true),
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8"],
+        "in order"
+    );
+    let letters = scene.look(|seen| seen.refusals("sim-1"));
+    assert_eq!(letters.len(), 3);
+    assert_says(
+        &letters[0],
+        &["8 commands are waiting for this device", "wait for their replies"],
+    );
+}
