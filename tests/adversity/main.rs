@@ -6,8 +6,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod any_payload;
 mod broker_killed;
+mod dead_for_an_hour;
 mod killed_in_a_command;
+mod one_hangs;
 mod scene;
 
 use std::time::Duration;

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lantime2mqtt::model::DeviceId;
-use lantime2mqtt::records::store::{Options, Store};
+use lantime2mqtt::records::store::{self, Store};
 use lantime2mqtt::simulator::{
     ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Relay, SimulatedDevice,
 };
 use serde_json::Value;
 
-use crate::common::mosquitto::Mosquitto;
+use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::requester::{Message, Properties, Requester};
 use crate::common::site::{Entry, Site};
 
@@ -36,7 +36,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// So many devices of that generation.
     pub(crate) async fn new(devices: usize, api: ApiGeneration) -> Scene {
-        Scene::with(devices, api, Mosquitto::start()).await
+        let options = Options {
+            // Small messages, each of which is waited for.
+            lines: vec!["set_tcp_nodelay true".to_owned()],
+            ..Options::default()
+        };
+        Scene::with(devices, api, Mosquitto::start_with(options)).await
     }
 
     /// Likewise, with that broker.
@@ -92,7 +97,7 @@ impl Scene {
 
     /// That the store of a bridge which has stopped holds neither a command nor a record.
     pub(crate) async fn nothing_is_left(&self) {
-        let options = Options::new(DeviceId::new("test").expect("an id"));
+        let options = store::Options::new(DeviceId::new("test").expect("an id"));
         let store = Store::open(&self.site.state(), options).expect("nobody uses it");
         let (commands, records) = (store.inbox().await, store.outbox(0, 100, usize::MAX).await);
         assert_eq!(
