@@ -29,7 +29,7 @@ use task::Task;
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 /// How much of that the publisher may take to flush and say goodbye.
-const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
+const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 /// Updates on their way from the devices to the publisher. When it is full a device waits with its next
 /// poll; the publisher drains it whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
@@ -108,17 +108,6 @@ impl Bridge {
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
-        let mut http = None;
-        if let Some(listen) = config.http.listen {
-            let server = web::Server::bind(listen, broker.clone()).await.with_context(|| {
-                format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
-            })?;
-            http = Some(server.local_addr()?);
-            listeners.push(Task::spawn("HTTP server", async move |stop| {
-                server.run(stop).await;
-                Ok(())
-            }));
-        }
         let mut devices = Devices::new(updates, config.dead_letter.repeat, published);
         devices.apply(&config.devices).await?;
 
@@ -143,7 +132,7 @@ impl Bridge {
             let inbox = inbox.clone();
             async move { inbox.submit(commands).await }
         };
-        let (commands, _) = Commands::new(mqtt.clone(), topics, watched, submit);
+        let (commands, commands_status) = Commands::new(mqtt.clone(), topics, watched, submit);
         intake.push(Task::spawn("commands connection", async move |stop| {
             commands.run(stop).await;
             Ok(())
@@ -152,6 +141,19 @@ impl Bridge {
             dispatcher.run(stop).await;
             Ok(())
         }));
+        let mut http = None;
+        if let Some(listen) = config.http.listen {
+            let server = web::Server::bind(listen, broker.clone(), commands_status)
+                .await
+                .with_context(|| {
+                    format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
+                })?;
+            http = Some(server.local_addr()?);
+            listeners.push(Task::spawn("HTTP server", async move |stop| {
+                server.run(stop).await;
+                Ok(())
+            }));
+        }
         let publisher = Task::spawn("publisher", async move |_| {
             publisher.run().await;
             Ok(())
@@ -222,6 +224,7 @@ impl Bridge {
     pub async fn stop(self) -> anyhow::Result<()> {
         let deadline = Instant::now() + STOP_DEADLINE;
         let mut late = Vec::new();
+        self.intake.iter().for_each(Task::stop);
         for task in self.intake {
             late.extend(task.end(deadline).await.err());
         }

@@ -28,6 +28,11 @@ impl Task {
         Task { name, stop, handle }
     }
 
+    /// Lets the task end.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops the task, and aborts it when it does not end in time.
     ///
     /// # Errors

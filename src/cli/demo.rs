@@ -15,7 +15,7 @@ use super::run::Signals;
 use super::{Failure, block_on};
 use crate::app::{Bridge, Setup};
 use crate::config::{self, Broker, Config};
-use crate::model::{Availability, Change, DeviceId, Position, Provenance, Relay, Text, Update};
+use crate::model::{Availability, Change, DeviceId, EventName, Position, Provenance, Relay, Text, Update};
 use crate::records::store::{self, Store};
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
 
@@ -162,6 +162,11 @@ fn introduce(fleet: &Fleet, bridge: &Bridge) {
     println!("  mosquitto_sub -p {port} -t 'lantime/#' -v");
     println!("  mosquitto_sub -p {port} -t 'lantime/+/+/relay/+' -v");
     println!("  mosquitto_sub -p {port} -t 'lantime/sim-1/event/+' -v");
+    println!("  mosquitto_sub -p {port} -t 'lantime/+/+/changes' -t 'lantime/dead-letter/+' -v");
+    println!("\nChoose the events that switch a relay, and see the reply:\n");
+    println!(
+        "  mosquitto_rr -p {port} -V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'"
+    );
     println!("\nWhat happens (Ctrl-C ends it):\n");
 }
 
@@ -221,6 +226,17 @@ impl Story {
                     "cleared"
                 };
                 ("event", format!("event {name} {what} ({})", event.kind.as_str()))
+            }
+            Change::RelayEvents {
+                slot,
+                relay,
+                new: Some(chosen),
+            } => {
+                let events = chosen.events.as_ref()?.iter().map(EventName::as_str);
+                let events: Vec<_> = events.collect();
+                let relay = relay.as_str().to_uppercase();
+                let line = format!("relay {relay} of {slot} follows {}", events.join(", "));
+                ("choice of events", line)
             }
             Change::SlotState(slot, Some(state)) => ("slot", format!("slot {slot} is {}", state.as_str())),
             Change::Relay {

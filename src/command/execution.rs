@@ -49,6 +49,8 @@ pub(super) struct Work {
 pub(super) struct Refused {
     operation: Operation,
     report: ErrorReport,
+    /// Whether the same command could never be carried out: then it gets the same answer.
+    is_for_its_words: bool,
     task: Task,
 }
 
@@ -95,6 +97,7 @@ impl Task {
         Box::new(Refused {
             operation,
             report,
+            is_for_its_words: false,
             task: self,
         })
     }
@@ -111,6 +114,7 @@ impl Work {
         Refused {
             operation,
             report,
+            is_for_its_words: false,
             task: self.task,
         }
     }
@@ -131,7 +135,12 @@ impl Context {
             Ok(request) => request,
             Err(refusal) => {
                 task.id = refusal.id;
-                return Err(task.refused(refusal.operation, refusal.report));
+                return Err(Box::new(Refused {
+                    operation: refusal.operation,
+                    report: refusal.report,
+                    is_for_its_words: refusal.is_for_its_words,
+                    task,
+                }));
             }
         };
         task.id = id;
@@ -297,12 +306,13 @@ impl Context {
         self.end(task, record, payload, None, true).await;
     }
 
-    /// Refuses a command: a reply, and a dead letter with the message. A duplicate of one that was carried out
-    /// gets the answer of that one, whatever speaks against it now.
+    /// Refuses a command: a reply, and a dead letter with the message. A duplicate gets the answer of the first
+    /// one, whatever speaks against it now.
     pub(super) async fn refuse(&self, refused: Refused, attempts: u32) {
         let Refused {
             operation,
             mut report,
+            is_for_its_words,
             task,
         } = refused;
         if let Some(answer) = self.earlier_answer(&task).await {
@@ -332,11 +342,11 @@ impl Context {
             ..dead_letter::new(operation, report, Timestamp::now())
         };
         let letter = Some(letter).filter(|_| !task.entry.is_told);
-        self.end(task, record, payload, letter, false).await;
+        self.end(task, record, payload, letter, is_for_its_words).await;
     }
 
-    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer. A
-    /// refusal is not remembered: what it advises must be possible.
+    /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer. Most
+    /// refusals are not remembered: what they advise, and then to send the same again, must be possible.
     async fn end(
         &self,
         task: Task,

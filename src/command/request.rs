@@ -41,6 +41,8 @@ pub struct Refusal {
     pub operation: Operation,
     /// Why not, and what to do instead.
     pub report: ErrorReport,
+    /// Whether the same message could never be carried out, whenever and however it comes.
+    pub is_for_its_words: bool,
 }
 
 /// Which command arrives at `topic`.
@@ -62,14 +64,18 @@ pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result
     let beginning = &received.payload[..received.payload.len().min(MAX_PAYLOAD)];
     let payload = Payload::read(beginning);
     let id = payload.id().map(str::to_owned);
-    let target = deliverable(received, now).and_then(|()| target(topic, payload));
-    match target {
-        Ok(target) => Ok(Request { id, target }),
-        Err(report) => Err(Box::new(Refusal {
-            id,
+    let refusal = |report, is_for_its_words| {
+        Box::new(Refusal {
+            id: id.clone(),
             operation: operation(topic),
             report,
-        })),
+            is_for_its_words,
+        })
+    };
+    deliverable(received, now).map_err(|report| refusal(report, false))?;
+    match target(topic, payload) {
+        Ok(target) => Ok(Request { id, target }),
+        Err(report) => Err(refusal(report, true)),
     }
 }
 

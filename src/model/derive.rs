@@ -96,6 +96,14 @@ pub fn unseen(
             });
             if let Some(wiring) = wiring {
                 slot.wiring = Some((*wiring, WiringSource::Configured));
+                for relay in on_notification(*wiring) {
+                    slot.relay_events.entry(relay).or_insert(RelayEventsState {
+                        events: None,
+                        confirmed: false,
+                        via: None,
+                        since: now,
+                    });
+                }
                 slot.relays
                     .iter_mut()
                     .for_each(|(relay, state)| state.driven_by = Some(wiring.driver(*relay)));

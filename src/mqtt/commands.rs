@@ -34,7 +34,7 @@ use crate::records::store::StoreError;
 const RETRY: Duration = Duration::from_secs(3);
 
 /// How long a stop waits for commands that are being stored, and how long for the goodbye.
-const STOP_PATIENCE: Duration = Duration::from_secs(2);
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the way commands come in.
 #[derive(Debug, Clone, PartialEq, Eq)]

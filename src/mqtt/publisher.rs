@@ -110,8 +110,8 @@ pub struct Publisher {
     status: watch::Sender<BrokerStatus>,
     stop_within: Duration,
     phase: Phase,
-    /// Topics that were told to be too large, in this run.
-    too_large: HashSet<String>,
+    /// Topics whose state the broker does not take, as far as that was told in this run.
+    unpublished: HashSet<String>,
     /// Messages that the broker refused during this connection.
     refusals: usize,
 }
@@ -172,7 +172,7 @@ impl Publisher {
             status,
             stop_within: setup.stop_within,
             phase: Phase::Running,
-            too_large: HashSet::new(),
+            unpublished: HashSet::new(),
             refusals: 0,
         };
         (publisher, receiver)

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
 
 /// How long answers that are under way may take when the bridge stops. Who has sent half a request by then is
@@ -22,6 +23,7 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 pub struct Server {
     listener: TcpListener,
     broker: watch::Receiver<BrokerStatus>,
+    commands: watch::Receiver<CommandsStatus>,
 }
 
 impl Server {
@@ -29,10 +31,15 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn bind(listen: SocketAddr, broker: watch::Receiver<BrokerStatus>) -> std::io::Result<Server> {
+    pub async fn bind(
+        listen: SocketAddr,
+        broker: watch::Receiver<BrokerStatus>,
+        commands: watch::Receiver<CommandsStatus>,
+    ) -> std::io::Result<Server> {
         Ok(Server {
             listener: TcpListener::bind(listen).await?,
             broker,
+            commands,
         })
     }
 
@@ -48,7 +55,7 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) {
         let app = Router::new()
             .route("/healthz", get(health))
-            .with_state(self.broker);
+            .with_state((self.broker, self.commands));
         let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
             stop.cancelled().await;
@@ -63,8 +70,16 @@ impl Server {
     }
 }
 
+type Watched = (watch::Receiver<BrokerStatus>, watch::Receiver<CommandsStatus>);
+
 /// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
-async fn health(State(broker): State<watch::Receiver<BrokerStatus>>) -> Json<Value> {
+async fn health(State((broker, commands)): State<Watched>) -> Json<Value> {
     let connected = broker.borrow().link.connected;
-    Json(json!({ "status": "ok", "broker": if connected { "connected" } else { "disconnected" } }))
+    let commands = commands.borrow();
+    let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
+    Json(json!({
+        "status": "ok",
+        "broker": if connected { "connected" } else { "disconnected" },
+        "commands": if taken { "taken" } else { "waiting" },
+    }))
 }

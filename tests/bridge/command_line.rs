@@ -191,7 +191,7 @@ async fn the_demo_shows_the_bridge_at_work() {
         "{health}"
     );
     let commands = intro.lines().filter(|line| line.contains("mosquitto_sub"));
-    assert_eq!(commands.count(), 3, "{intro}");
+    assert_eq!(commands.count(), 4, "{intro}");
     assert_eq!(
         intro
             .lines()
@@ -233,7 +233,7 @@ async fn health_is_answered_with_and_without_a_broker() {
     .await;
     let health = get(&address, "/healthz").await;
     assert!(
-        health.starts_with("HTTP/1.1 200") && health.contains("disconnected"),
+        health.starts_with("HTTP/1.1 200") && health.contains("disconnected") && health.contains("waiting"),
         "{health}"
     );
     assert!(get(&address, "/elsewhere").await.starts_with("HTTP/1.1 404"));

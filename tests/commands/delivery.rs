@@ -4,7 +4,6 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::PATIENCE;
 use crate::common::site::Site;
 use crate::scene::{Scene, assert_says, eventually, fleet, takes_commands, writable};
 
@@ -37,8 +36,8 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
     assert!(scene.device(1).world().relay_events("io4", Relay::A).is_empty());
 
-    // So it is for a refusal, and after a restart.
-    let refusal = r#"{"add":["coffee-empty"],"id":"once"}"#;
+    // So it is for a refusal of its words, and after a restart.
+    let refusal = r#"{"add":"coffee-empty","id":"once"}"#;
     let refused = scene.send(A, refusal).await;
     assert_eq!(scene.send(A, refusal).await, refused);
     scene.stop().await;
@@ -154,11 +153,7 @@ async fn what_is_sent_while_the_bridge_is_away_is_carried_out_when_it_is_back() 
         })
         .await;
         for (number, signal) in ["TERM", "KILL"].into_iter().enumerate() {
-            scene.bridge.signal(signal);
-            scene
-                .until(signal, |seen| seen.word("bridge/test/state") == "offline")
-                .await;
-            scene.bridge.ended(PATIENCE).await;
+            scene.end(signal).await;
             let payload = json!({ "replace": [if number == 0 { "ntp-stopped" } else { "antenna-faulty" }] });
             scene.clients.publish(TOPIC, payload.to_string(), &[]).await;
             scene.start_again().await;

@@ -104,10 +104,15 @@ impl Scene {
 
     /// Stops the bridge in good order.
     pub(crate) async fn stop(&mut self) {
-        self.bridge.signal("TERM");
-        self.until("the end", |seen| seen.word("bridge/test/state") == "offline")
-            .await;
+        self.end("TERM").await;
+    }
+
+    /// Ends the bridge by a signal; when this returns everybody knows.
+    pub(crate) async fn end(&mut self, signal: &str) {
+        self.bridge.signal(signal);
         self.bridge.ended(PATIENCE).await;
+        self.until(signal, |seen| seen.word("bridge/test/state") == "offline")
+            .await;
     }
 
     /// Starts the bridge again, with the configuration as it is now.

@@ -28,17 +28,24 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// What a subscriber of everything has got.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// The last payload of each topic; none for a topic that was cleared.
+    /// The last payload of each topic of state; none for a topic that was cleared.
     pub topics: BTreeMap<String, String>,
-    /// Every message, in order.
+    /// Every message, in order, records too.
     pub log: Vec<(String, String)>,
 }
 
 impl Seen {
+    /// The last payload that came at `topic`, state or record.
+    pub fn last(&self, topic: &str) -> Option<&str> {
+        let mut log = self.log.iter().rev();
+        log.find(|(other, _)| other == topic)
+            .map(|(_, payload)| payload.as_str())
+    }
+
     fn note(&mut self, topic: String, payload: String) {
         if payload.is_empty() {
             self.topics.remove(&topic);
-        } else {
+        } else if !is_record(&topic) {
             self.topics.insert(topic.clone(), payload.clone());
         }
         self.log.push((topic, payload));
@@ -48,6 +55,15 @@ impl Seen {
     pub fn is(&self, topic: &str, payload: &str) -> bool {
         self.topics.get(topic).is_some_and(|found| found == payload)
     }
+}
+
+/// Whether nothing is retained at that topic. A message does not tell, when it comes right away.
+fn is_record(topic: &str) -> bool {
+    let is_of_device = |word| topic.ends_with(word) && !topic.contains("/relay/");
+    topic.contains("/dead-letter/")
+        || topic.ends_with("/reply")
+        || is_of_device("/events")
+        || is_of_device("/changes")
 }
 
 /// A subscriber of everything, independent of the code under test. Ends with its connection.

@@ -8,6 +8,20 @@ use crate::common::Watcher;
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, settings};
 
+/// The dead letter that tells of state which the broker does not take.
+async fn told(watcher: &mut Watcher) -> serde_json::Value {
+    let topic = "lantime/dead-letter/m1";
+    let seen = watcher
+        .until("a dead letter", |seen| seen.last(topic).is_some())
+        .await;
+    let letter: serde_json::Value = serde_json::from_str(seen.last(topic).unwrap()).unwrap();
+    assert_eq!(
+        (&letter["operation"], &letter["device"]),
+        (&"publish".into(), &"m1".into())
+    );
+    letter
+}
+
 #[tokio::test]
 async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
     // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
@@ -34,6 +48,13 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
             })
             .await;
         bridge.send("m1", vec![named("short")]).await;
+        let letter = told(&mut watcher).await;
+        assert!(
+            letter["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("lantime/m1/info")
+        );
         let short = named_json("short");
         watcher
             .until("a shorter one", |seen| seen.is("lantime/m1/info", &short))
@@ -68,5 +89,7 @@ async fn a_refused_message_harms_no_other() {
         .until("nothing is tried for ever", |status| status.pending == 0)
         .await;
     assert!(!watcher.now().topics.contains_key("lantime/m1/info"));
+    let letter = told(&mut watcher).await;
+    assert_eq!(letter["error"]["kind"], "rejected", "{letter}");
     bridge.stop().await;
 }

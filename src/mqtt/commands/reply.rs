@@ -5,11 +5,16 @@ use crate::records::Received;
 
 /// The response topic that the sender of a command asks for, if a reply may go there; else `<command topic>/reply`.
 ///
-/// Not there: where no broker takes it, where only the broker itself publishes (`$..`), and where it would come
-/// back as a command.
+/// Not there: where no broker takes it, where only the broker itself publishes (`$..`), and below the prefix, where
+/// it could pass for state, a dead letter or a command, unless it is below the command's own topic.
 pub fn reply_destination(topics: &Topics, command: &Received) -> String {
-    let may_be_used =
-        |topic: &&String| is_publishable(topic) && !topic.starts_with('$') && !topics.is_ours_to_take(topic);
+    let is_own = |topic: &str| {
+        let below = topic.strip_prefix(command.topic.as_str());
+        below.is_some_and(|below| below.starts_with('/')) && topics.parse_command(topic).is_none()
+    };
+    let may_be_used = |topic: &&String| {
+        is_publishable(topic) && !topic.starts_with('$') && (!topics.is_below_prefix(topic) || is_own(topic))
+    };
     match command.response_topic.as_ref().filter(may_be_used) {
         Some(topic) => topic.clone(),
         None => reply_topic(&command.topic),
@@ -42,6 +47,11 @@ mod tests {
             (Some("lantime/m1/refresh"), own),
             (Some("lantime/m2/io3/relay/a/events/set"), own),
             (Some("lantime/bridge/b1/dead-letters/replay"), own),
+            (Some("lantime/bridge/b2/dead-letters/replay"), own),
+            (Some("lantime/m1/refresh/relay/a/events/set"), own),
+            (Some("lantime/m2/state"), own),
+            (Some("lantime"), own),
+            (Some("lantimes/inbox"), "lantimes/inbox"),
         ] {
             let command = Received {
                 topic: "lantime/m1/refresh".to_owned(),

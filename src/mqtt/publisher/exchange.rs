@@ -9,11 +9,15 @@ use super::flights::{Cargo, Flight};
 use super::records::Answered;
 use super::rejected::{PUBLISH_REMEDY, Rejected};
 use super::{Phase, Publisher, outbox, records};
+use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
 use crate::mqtt::connection::{ConnectionError, Event, Limits, Refusal};
 use crate::records::dead_letter;
 
 /// Refusals of single messages that are told at level error during one connection.
 const REFUSALS_TOLD: usize = 5;
+
+/// Topics whose state the broker does not take, and that are told as dead letters, in one run.
+const MAX_UNPUBLISHED: usize = 100;
 
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
@@ -60,7 +64,8 @@ impl Publisher {
                 self.outbox.acked(&topic, flight.version, refused.is_some());
                 if let Some(Refusal { reason, .. }) = refused {
                     let what = format!("the broker refused the message at {topic:?}: {reason}");
-                    self.tell_refusal(&what, PUBLISH_REMEDY);
+                    let error = ErrorReport::new(ErrorKind::Rejected, what, PUBLISH_REMEDY);
+                    self.tell_unpublished(&topic, error);
                 }
             }
             Cargo::Record(number) => match self.records.answered(number, refused) {
@@ -84,11 +89,12 @@ impl Publisher {
             Cargo::State(topic) => {
                 if self.outbox.blame(&topic, flight.version) {
                     self.flights.acquit_all();
-                    tracing::error!(
-                        %topic, %error,
-                        "not sent again before it changes: the broker ended each connection on which it was sent; \
-                         check its limits and our rights there"
+                    let what = format!(
+                        "the message at {topic:?} is not sent again before it changes: the broker ended each connection \
+                         on which it was sent ({error})"
                     );
+                    let remedy = "see the broker's log; check its limits, and our rights there";
+                    self.tell_unpublished(&topic, ErrorReport::new(ErrorKind::Rejected, what, remedy));
                 }
             }
             Cargo::Record(number) => {
@@ -114,6 +120,20 @@ impl Publisher {
             }
         }
         self.journal.sent(rejected.number);
+    }
+
+    /// State that the broker does not have: told once for each topic in this run, and not for ever more of them.
+    fn tell_unpublished(&mut self, topic: &str, error: ErrorReport) {
+        self.tell_refusal(&error.message, &error.remedy);
+        if self.unpublished.len() >= MAX_UNPUBLISHED || !self.unpublished.insert(topic.to_owned()) {
+            return;
+        }
+        let parsed = self.payloads.topics().parse(topic);
+        let letter = DeadLetter {
+            device: parsed.and_then(|(state, _)| state.device().cloned()),
+            ..dead_letter::new(Operation::Publish, error, Timestamp::now())
+        };
+        self.journal.append(dead_letter::record(&letter, &self.bridge));
     }
 
     fn tell_refusal(&mut self, what: &str, remedy: &str) {
@@ -150,6 +170,7 @@ impl Publisher {
 
     fn send_state(&mut self) {
         let Some(client) = self.link.client() else { return };
+        let mut unsendable = Vec::new();
         while let Some(next) = self.outbox.next(&mut self.flights) {
             match next {
                 outbox::Next::Send(topic, payload) => {
@@ -158,15 +179,15 @@ impl Publisher {
                         break;
                     }
                 }
-                outbox::Next::TooLarge { topic, bytes, limit } => {
-                    if self.too_large.insert(topic.to_string()) {
-                        tracing::warn!(
-                            %topic, bytes, limit,
-                            "not sent: larger than the packets that the broker takes; raise its limit"
-                        );
-                    }
-                }
+                outbox::Next::TooLarge { topic, bytes, limit } => unsendable.push((topic, bytes, limit)),
             }
+        }
+        for (topic, bytes, limit) in unsendable {
+            let what = format!(
+                "the message at {topic:?} has {bytes} bytes, and the broker takes {limit}: it is not sent"
+            );
+            let remedy = "raise the broker's limit of the packet size";
+            self.tell_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, remedy));
         }
     }
 

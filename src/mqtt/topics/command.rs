@@ -59,10 +59,10 @@ impl Topics {
         }
     }
 
-    /// Whether `topic` is one that command subscriptions match, of whatever device: a reply must not go there, or
-    /// it would come back as a command.
-    pub fn is_ours_to_take(&self, topic: &str) -> bool {
-        self.parse_command(topic).is_some()
+    /// Whether `topic` lies below the prefix, where bridges publish and take commands.
+    pub fn is_below_prefix(&self, topic: &str) -> bool {
+        let below = topic.strip_prefix(&self.prefix);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     }
 
     /// The filters that match the commands of this bridge and of `devices`, and no others.
@@ -182,7 +182,7 @@ mod tests {
         #[test]
         fn every_command_parses_to_itself_and_its_reply_is_none(command in any_command()) {
             let topic = topics().command(&command);
-            prop_assert!(!topics().is_ours_to_take(&reply_topic(&topic)));
+            prop_assert_eq!(topics().parse_command(&reply_topic(&topic)), None);
             prop_assert_eq!(topics().parse_command(&topic), Some(command));
         }
 

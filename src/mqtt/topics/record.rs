@@ -42,7 +42,7 @@ mod tests {
         ] {
             assert_eq!(topics.record(&destination), topic);
             assert_eq!(topics.parse(topic), None, "no state is retained there");
-            assert!(!topics.is_ours_to_take(topic));
+            assert_eq!(topics.parse_command(topic), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -75,8 +75,9 @@ impl Source {
                     "the durable store is damaged: a new one is begun; what it held is lost, and topics of earlier \
                      configurations may stay at the broker"
                 );
-                let damage = Some(Damage { aside, error });
                 let (database, levels) = self.open_as_it_is().map_err(|error| self.error(error))?;
+                keep_owner(&aside, path);
+                let damage = Some(Damage { aside, error });
                 Ok(Opened {
                     database,
                     levels,
@@ -156,6 +157,16 @@ fn is_damage(error: &redb::Error) -> bool {
             )
         }
         _ => false,
+    }
+}
+
+/// Gives the new file to the owner of the old one: root, who only looks at dead letters, must not lock the bridge
+/// out. Anybody else is the owner already.
+fn keep_owner(old: &Path, new: &Path) {
+    let kept =
+        std::fs::metadata(old).and_then(|of| std::os::unix::fs::chown(new, Some(of.uid()), Some(of.gid())));
+    if let Err(error) = kept {
+        tracing::warn!(file = %new.display(), %error, "the durable store may have another owner than before");
     }
 }
 

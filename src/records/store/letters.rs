@@ -13,8 +13,8 @@ pub(super) const ROOM: Limit = Limit::of(1, 2048);
 
 const DISK: &str =
     "check the disk of state.directory: whether it is full, whether it may be written, whether it works";
-const BROKER: &str = "see why the broker takes no records, or takes them slowly; dead letters among the dropped stay in \
-                      the archive (lantime2mqtt dead-letters list)";
+const BROKER: &str = "see why the broker takes no records, or takes them slowly; dead letters among the dropped that were \
+                      on disk stay in the archive (lantime2mqtt dead-letters list)";
 
 /// The disk has failed, and records are kept in memory.
 pub(super) fn disk_fails(bridge: &DeviceId, error: &str, first_at: Timestamp) -> Record {
