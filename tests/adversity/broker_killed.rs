@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::proxy::Proxy;
 use crate::common::requester::Requester;
-use crate::common::tap::{Noted, Tap};
+use crate::common::tap::{Noted, Tap, changes};
 use crate::eventually;
 use crate::scene::{Scene, entries};
 
@@ -39,14 +39,6 @@ const COMMANDS: usize = 200;
 const KILLS: usize = 3;
 /// How long before it is killed a broker may have acknowledged what it has not given to a subscriber.
 const MOMENT: Duration = Duration::from_secs(1);
-
-fn is_record(message: &Noted) -> bool {
-    message.by_client && (message.topic.ends_with("/events") || message.topic.ends_with("/changes"))
-}
-
-fn json(message: &Noted) -> Value {
-    serde_json::from_slice(&message.payload).expect("records, commands and replies are JSON")
-}
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
@@ -116,15 +108,15 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
     })
     .await;
 
-    let mut changes = JoinSet::new();
+    let mut devices = JoinSet::new();
     for device in scene.fleet.devices() {
-        changes.spawn(change(device.clone()));
+        devices.spawn(change(device.clone()));
     }
     let mut kills = Vec::new();
     let mut sent = 0;
     let mut cut = 0;
     while sent < COMMANDS || kills.len() < KILLS {
-        let acknowledged = tap.count(|message| is_record(message) && message.acknowledged_at.is_some());
+        let acknowledged = tap.count(|message| message.is_change() && message.acknowledged_at.is_some());
         if sent < COMMANDS && acknowledged * COMMANDS >= sent * RECORDS {
             let (topic, payload) = command(sent);
             scene.requester.send(&topic, payload).await;
@@ -139,7 +131,7 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
-    while let Some(done) = changes.join_next().await {
+    while let Some(done) = devices.join_next().await {
         done.expect("every device is polled");
     }
     every_command_is_answered(&mut scene, &tap).await;
@@ -156,8 +148,8 @@ fn is_almost_done(tap: &Tap) -> bool {
     let messages = tap.messages();
     let acknowledged = messages
         .iter()
-        .filter(|message| is_record(message) && message.acknowledged_at.is_some());
-    let ids: HashSet<_> = acknowledged.map(|message| text(&json(message)["id"])).collect();
+        .filter(|message| message.is_change() && message.acknowledged_at.is_some());
+    let ids: HashSet<_> = acknowledged.map(|message| message.id()).collect();
     ids.len() >= RECORDS
 }
 
@@ -174,46 +166,15 @@ async fn kill(scene: &mut Scene, proxy: &Proxy, listener: &mut Requester) {
 
 /// Every change is a record, once but for duplicates, in order.
 fn nothing_is_lost(messages: &[Noted]) {
-    let records: Vec<_> = messages.iter().filter(|message| is_record(message)).collect();
-    let mut latest = HashMap::new();
-    let mut first_seen = BTreeMap::<String, &Noted>::new();
-    let mut acknowledged = HashSet::new();
-    let mut newest = String::new();
-    for record in records {
-        let id = text(&json(record)["id"]);
-        let before = latest.insert(record.connection, id.clone());
-        assert!(
-            before.is_none_or(|before| before < id),
-            "out of order within a connection: {record:?}"
-        );
-        match first_seen.get(&id) {
-            Some(first) => assert_eq!((&first.topic, &first.payload), (&record.topic, &record.payload)),
-            None => {
-                assert!(newest < id, "sent before an older one: {record:?}");
-                newest.clone_from(&id);
-                first_seen.insert(id.clone(), record);
-            }
-        }
-        if record.acknowledged_at.is_some() {
-            acknowledged.insert(id);
-        }
-    }
-    let lost: Vec<_> = first_seen
-        .iter()
-        .filter(|(id, _)| !acknowledged.contains(*id))
-        .collect();
-    assert!(lost.is_empty(), "never acknowledged: {lost:#?}");
-
-    // By device and event, in the order of their ids: came, went, came, ..
     let mut told = BTreeMap::<(String, String), Vec<bool>>::new();
-    for record in first_seen.values().map(|record| json(record)) {
+    for record in changes(messages).iter().map(Noted::json) {
         if EVENTS.contains(&text(&record["event"]).as_str()) {
             let triggered = record["triggered"].as_bool().expect("true or false");
-            told.entry((text(&record["device"]), text(&record["event"])))
-                .or_default()
-                .push(triggered);
+            let of = (text(&record["device"]), text(&record["event"]));
+            told.entry(of).or_default().push(triggered);
         }
     }
+    // It came, it went, it came, ..
     let expected: Vec<_> = (0..CHANGES).map(|change| change % 2 == 0).collect();
     assert_eq!(told.len(), DEVICES * EVENTS.len());
     for (of, told) in told {
@@ -262,8 +223,8 @@ async fn every_command_is_answered(scene: &mut Scene, tap: &Tap) {
     let with_ids = |by_client: bool| -> Vec<(String, Noted)> {
         let messages = tap.messages().into_iter();
         messages
-            .filter(|message| message.by_client == by_client && !is_record(message))
-            .map(|message| (text(&json(&message)["id"]), message))
+            .filter(|message| message.by_client == by_client && !message.is_change())
+            .map(|message| (message.id(), message))
             .collect()
     };
     // The broker gives them in order: when the last one is answered, the bridge has had all.
@@ -293,7 +254,7 @@ async fn every_command_is_answered(scene: &mut Scene, tap: &Tap) {
     })
     .await;
     for (id, replies) in replies {
-        assert_eq!(json(&replies[0])["ok"], true, "{id}: {replies:?}");
+        assert_eq!(replies[0].json()["ok"], true, "{id}: {replies:?}");
         assert!(
             replies.iter().all(|reply| reply.payload == replies[0].payload),
             "{id}: {replies:?}"

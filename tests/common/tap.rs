@@ -1,12 +1,13 @@
 //! What goes over the wire of MQTT 5 between a client and a broker, noted by a proxy in between: the only witness who
 //! survives the broker and knows what it has acknowledged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::v5::Packet;
+use serde_json::Value;
 
 /// Largest packet that it reads.
 const MAX_PACKET: u32 = 16 * 1024 * 1024;
@@ -24,6 +25,63 @@ pub struct Noted {
     pub payload: Bytes,
     /// When its acknowledgement came by.
     pub acknowledged_at: Option<Instant>,
+}
+
+impl Noted {
+    /// What it says.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.payload).expect("records, commands and replies are JSON")
+    }
+
+    /// The `id` that it carries; empty for none.
+    pub fn id(&self) -> String {
+        self.json()["id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether a bridge tells by it that something has changed.
+    pub fn is_change(&self) -> bool {
+        self.by_client && (self.topic.ends_with("/events") || self.topic.ends_with("/changes"))
+    }
+}
+
+/// The records of changes among these messages, each once, in order.
+///
+/// # Panics
+/// When one was sent before an older one, in its connection or for the first time at all; when one came again as something
+/// else; when one was never acknowledged.
+pub fn changes(messages: &[Noted]) -> Vec<Noted> {
+    let mut records = Vec::new();
+    let mut newest = String::new();
+    let mut newest_in = HashMap::new();
+    let mut is_acknowledged = BTreeMap::<String, (usize, bool)>::new();
+    for message in messages.iter().filter(|message| message.is_change()) {
+        // UUIDv7: in order of time, as text too.
+        let id = message.id();
+        let before = newest_in.insert(message.connection, id.clone());
+        assert!(
+            before.is_none_or(|before| before < id),
+            "out of order in its connection: {message:?}"
+        );
+        let (first, is_acknowledged) = is_acknowledged.entry(id.clone()).or_insert_with(|| {
+            assert!(newest < id, "sent after a newer one: {message:?}");
+            newest = id;
+            records.push(message.clone());
+            (records.len() - 1, false)
+        });
+        let first = &records[*first];
+        assert_eq!(
+            (&first.topic, &first.payload),
+            (&message.topic, &message.payload),
+            "not the same again"
+        );
+        *is_acknowledged |= message.acknowledged_at.is_some();
+    }
+    let lost: Vec<_> = is_acknowledged
+        .iter()
+        .filter(|(_, (_, is_acknowledged))| !is_acknowledged)
+        .collect();
+    assert!(lost.is_empty(), "never acknowledged: {lost:#?}");
+    records
 }
 
 #[derive(Debug, Default)]
