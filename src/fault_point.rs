@@ -1,17 +1,14 @@
-//! Where tests end the process in the middle of its work, as `kill -9` would: at the point that the variable
-//! [`VARIABLE`] names. A release build has no such points.
+//! Where tests end the process in the middle of its work, as `kill -9` would: at the point that the environment
+//! variable `LANTIME2MQTT_ABORT_AT` names. A release build has no such points.
 //!
 //! In the order in which a command comes by: `received` (from the broker), `in-the-inbox` (on disk), `acknowledged`
 //! (to the broker, on the wire), `written` (to the device, not applied yet), `read-back` (from it), `reply-stored`.
-
-/// Names the point at which the process ends.
-pub(crate) const VARIABLE: &str = "LANTIME2MQTT_ABORT_AT";
 
 /// A point has been reached.
 #[cfg(debug_assertions)]
 pub(crate) fn reached(point: &str) {
     static ABORT_AT: std::sync::LazyLock<Option<String>> =
-        std::sync::LazyLock::new(|| std::env::var(VARIABLE).ok());
+        std::sync::LazyLock::new(|| std::env::var("LANTIME2MQTT_ABORT_AT").ok());
     if ABORT_AT.as_deref() == Some(point) {
         std::process::abort();
     }

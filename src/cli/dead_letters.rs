@@ -10,7 +10,6 @@ use std::io::{self, Write};
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -134,17 +133,8 @@ async fn queue(store: &Store, config: &StoreConfig, id: Uuid) -> Result<Bytes, F
     let letter = letter.ok_or_else(|| control::unknown(id))?;
     command_of(&letter)?;
     let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
-    let command = Received {
-        topic: topics.command(&CommandTopic::Replay),
-        payload: Bytes::from(serde_json::json!({ "id": id }).to_string()),
-        payload_length: None,
-        retained: false,
-        response_topic: None,
-        correlation: None,
-        received_at: Timestamp::now(),
-        expires_at: None,
-        local: true,
-    };
+    let payload = serde_json::json!({ "id": id }).to_string();
+    let command = Received::local(topics.command(&CommandTopic::Replay), payload);
     store.receive(vec![command]).await?;
     Ok(Bytes::from_static(br#"{"queued":true}"#))
 }

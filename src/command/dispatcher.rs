@@ -9,8 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::execution::{Context, Refused, Work};
+use super::execution::Context;
 use super::inbox::{Entry, Inbox};
+use super::work::{Refused, Work};
 use crate::lantime::device::Job;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::mqtt::topics::Topics;

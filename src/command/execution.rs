@@ -1,4 +1,4 @@
-//! One command, from the inbox to its reply: understood or refused, given to its device, answered.
+//! One command that is understood, to its reply: given to its device, answered; or one that is refused.
 
 use std::time::Duration;
 
@@ -10,18 +10,15 @@ use uuid::Uuid;
 
 use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
-use super::replay::command_of;
 use super::reply::{self, Replayed};
-use super::request::{self, Request, Target};
+use super::request;
+use super::work::{Refused, Task, Work, no_such_device};
 use crate::fault_point;
 use crate::lantime::device::Job;
-use crate::model::{
-    CommandTopic, DeadLetter, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome,
-    SlotId,
-};
+use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome};
 use crate::mqtt::commands::reply_destination;
 use crate::mqtt::topics::Topics;
-use crate::records::store::{AnswerKey, End, Store, Waiting};
+use crate::records::store::{End, Store, Waiting};
 use crate::records::{Destination, Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
@@ -36,184 +33,7 @@ pub(super) struct Context {
     pub(super) routes: watch::Receiver<Routes>,
 }
 
-/// A command that is understood.
-#[derive(Debug)]
-pub(super) struct Work {
-    pub(super) device: DeviceId,
-    command: DeviceCommand,
-    task: Task,
-}
-
-/// A command that is not carried out.
-#[derive(Debug)]
-pub(super) struct Refused {
-    operation: Operation,
-    report: ErrorReport,
-    /// Whether the same command could never be carried out: then it gets the same answer.
-    is_for_its_words: bool,
-    task: Task,
-}
-
-/// The message by which a command came, and what has to be known of it to answer.
-#[derive(Debug)]
-struct Task {
-    entry: Entry,
-    /// What its sender calls it.
-    id: Option<String>,
-    device: Option<DeviceId>,
-    slot: Option<SlotId>,
-    /// For a replay, the dead letter and the message that it carries.
-    replays: Option<(Uuid, Origin)>,
-}
-
-impl Task {
-    fn new(entry: Entry) -> Task {
-        Task {
-            entry,
-            id: None,
-            device: None,
-            slot: None,
-            replays: None,
-        }
-    }
-
-    fn received(&self) -> &Received {
-        &self.entry.waiting.command
-    }
-
-    /// Under what the answer is remembered. A replay runs anew, and so does what has no id.
-    fn key(&self) -> Option<AnswerKey> {
-        let id = self.id.as_deref().filter(|_| self.replays.is_none())?;
-        let received = self.received();
-        Some(AnswerKey::new(&received.topic, id, &received.payload))
-    }
-
-    fn is_for(&mut self, topic: &CommandTopic) {
-        self.device = topic.device().cloned();
-        self.slot = topic.slot();
-    }
-
-    fn refused(self, operation: Operation, report: ErrorReport) -> Box<Refused> {
-        Box::new(Refused {
-            operation,
-            report,
-            is_for_its_words: false,
-            task: self,
-        })
-    }
-}
-
-impl Work {
-    /// The same, not to be carried out after all.
-    pub(super) fn refused(self, report: ErrorReport) -> Refused {
-        let operation = match self.command {
-            DeviceCommand::RelayEvents { .. } => Operation::RelayEvents,
-            DeviceCommand::Refresh => Operation::Refresh,
-            DeviceCommand::HttpSessions { .. } => Operation::HttpSessions,
-        };
-        Refused {
-            operation,
-            report,
-            is_for_its_words: false,
-            task: self.task,
-        }
-    }
-}
-
 impl Context {
-    /// Understands a command.
-    pub(super) async fn prepare(&self, entry: Entry) -> Result<Work, Box<Refused>> {
-        let mut task = Task::new(entry);
-        let Some(topic) = self.topics.parse_command(&task.received().topic) else {
-            let remedy = "take a topic of the list in docs/mqtt.md";
-            let report = ErrorReport::new(ErrorKind::NotFound, "no command has this topic", remedy);
-            return Err(task.refused(Operation::Command, report));
-        };
-        task.is_for(&topic);
-        let request = request::read(&topic, task.received(), Timestamp::now());
-        let Request { id, target } = match request {
-            Ok(request) => request,
-            Err(refusal) => {
-                task.id = refusal.id;
-                return Err(Box::new(Refused {
-                    operation: refusal.operation,
-                    report: refusal.report,
-                    is_for_its_words: refusal.is_for_its_words,
-                    task,
-                }));
-            }
-        };
-        task.id = id;
-        let (device, command) = match target {
-            Target::Device(device, command) => (device, command),
-            Target::Replay(letter) => match self.replayed(letter, &mut task).await {
-                Ok(target) => target,
-                Err((operation, report)) => return Err(task.refused(operation, report)),
-            },
-        };
-        let is_known = self.routes.borrow().contains_key(&device);
-        let work = Work {
-            device,
-            command,
-            task,
-        };
-        if is_known {
-            return Ok(work);
-        }
-        let report = no_such_device(&work.device);
-        Err(Box::new(work.refused(report)))
-    }
-
-    /// The command that a dead letter carries. A refusal is about that command as soon as it is known.
-    async fn replayed(
-        &self,
-        id: Uuid,
-        task: &mut Task,
-    ) -> Result<(DeviceId, DeviceCommand), (Operation, ErrorReport)> {
-        let (topic, origin) = self
-            .carried(id)
-            .await
-            .map_err(|report| (Operation::Replay, report))?;
-        let again = Received {
-            topic: origin.topic.clone(),
-            payload: origin.payload.clone(),
-            payload_length: origin.payload_length,
-            retained: false,
-            expires_at: None,
-            ..task.received().clone()
-        };
-        task.is_for(&topic);
-        task.replays = Some((id, origin));
-        match request::read(&topic, &again, Timestamp::now()) {
-            Ok(Request {
-                target: Target::Device(device, command),
-                ..
-            }) => Ok((device, command)),
-            Ok(_) => Err((
-                Operation::Replay,
-                not_replayable(id, "its message is itself a replay"),
-            )),
-            Err(refusal) => Err((refusal.operation, refusal.report)),
-        }
-    }
-
-    /// The message that a dead letter carries, and which command it is.
-    async fn carried(&self, id: Uuid) -> Result<(CommandTopic, Origin), ErrorReport> {
-        let letter = self.store.dead_letter(id).await.map_err(|error| {
-            let remedy = "send the command again when the store works";
-            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
-        })?;
-        let letter = letter.ok_or_else(|| {
-            let message = format!("no dead letter in the archive has the id {id}");
-            let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
-            ErrorReport::new(ErrorKind::NotFound, message, remedy)
-        })?;
-        let origin = command_of(&letter)?;
-        let topic = self.topics.parse_command(&origin.topic);
-        let topic = topic.ok_or_else(|| not_replayable(id, "its message is no command of this bridge"))?;
-        Ok((topic, origin))
-    }
-
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, work: Work) {
         if let Some(answer) = self.earlier_answer(&work.task).await {
@@ -319,7 +139,7 @@ impl Context {
             return self.end(task, Uuid::now_v7(), answer, None, false).await;
         }
         let received = task.received();
-        if report.kind.is_passing()
+        if may_be_for_lack_of_time(report.kind)
             && let Some(expired) = request::expired(received, Timestamp::now())
         {
             let message = format!("{}: {}", expired.message, report.message);
@@ -384,15 +204,11 @@ impl Context {
     }
 }
 
-fn not_replayable(letter: Uuid, why: &str) -> ErrorReport {
-    let message = format!("dead letter {letter} cannot be replayed: {why}");
-    let remedy = "replay one whose origin is a command for a device";
-    ErrorReport::new(ErrorKind::Rejected, message, remedy)
-}
-
-fn no_such_device(device: &DeviceId) -> ErrorReport {
-    let message = format!("this bridge has no device {device}");
-    ErrorReport::new(ErrorKind::NotFound, message, "take a device of its configuration")
+/// Whether a command may have failed so because it was given up when it expired: a device that is away fails in many
+/// ways.
+fn may_be_for_lack_of_time(kind: ErrorKind) -> bool {
+    use ErrorKind::{Conflict, Forbidden, Profile, Rejected, Unauthorized};
+    !matches!(kind, Conflict | Forbidden | Profile | Rejected | Unauthorized)
 }
 
 fn origin(received: &Received) -> Origin {

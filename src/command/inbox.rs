@@ -1,7 +1,6 @@
 //! The way in for every command, wherever it comes from: on disk first, then to the dispatcher.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -53,17 +52,7 @@ impl Inbox {
     /// of the reply, which is not published. `topic` is that of the command that does so over MQTT.
     pub async fn replay(&self, topic: String, letter: Uuid) -> Bytes {
         let payload = serde_json::json!({ "id": letter }).to_string();
-        let command = Received {
-            topic,
-            payload: payload.into(),
-            payload_length: None,
-            retained: false,
-            response_topic: None,
-            correlation: None,
-            received_at: Timestamp::now(),
-            expires_at: None,
-            local: true,
-        };
+        let command = Received::local(topic, payload);
         let (local, answered) = oneshot::channel();
         let failed = |report| reply::failure(None, Uuid::now_v7(), Operation::Replay, &report);
         match self.store.receive(vec![command.clone()]).await.as_deref() {

@@ -13,6 +13,7 @@ mod relay_events;
 mod replay;
 pub mod reply;
 pub mod request;
+mod work;
 
 pub use dispatcher::{Dispatcher, Route, Routes};
 pub use inbox::Inbox;

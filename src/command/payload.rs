@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::model::{ErrorKind, ErrorReport};
-use crate::wording::{nearest, quoted};
+use crate::wording::{kind_of, nearest, quoted};
 
 /// Longest id of a request, in characters; it comes back in each reply.
 pub(super) const MAX_ID: usize = 128;
@@ -189,14 +189,7 @@ fn named(key: &str) -> String {
 }
 
 fn wrong_kind(what: &str, value: &Value, wanted: &str, remedy: &str) -> ErrorReport {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
+    let found = kind_of(value);
     wrong(format!("{what} is {found} where {wanted} is needed"), remedy)
 }
 

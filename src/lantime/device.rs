@@ -4,6 +4,7 @@
 //! a time and between polls. It knows no topic and no broker.
 
 mod job;
+mod log;
 mod relay_events;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use crate::config;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
     Availability, ChassisKind, DeadLetter, DeviceId, DeviceView, ErrorReport, HttpStats, Operation, Problem,
-    Signal, SlotId, SlotState, SlotView, Snapshot, Update, WiringSource, diff,
+    Signal, SlotId, SlotView, Snapshot, Update, diff,
 };
 use crate::records::dead_letter;
 pub use job::Job;
@@ -319,7 +320,7 @@ impl DeviceTask {
         self.report(&snapshot);
         let view = self.next_view(&snapshot, now);
         if first {
-            greet(&self.id, &snapshot, &view);
+            log::greet(&self.id, &snapshot, &view);
         } else if !is_online {
             tracing::info!(device = %self.id, "device answers again");
         }
@@ -368,26 +369,6 @@ impl DeviceTask {
             },
             slots: slots(snapshot, chassis, &self.slots, self.chosen.known(), known, now),
             chassis: Some(chassis),
-        }
-    }
-
-    /// Says once what could not be understood, and which entries of the profile find nothing.
-    fn report(&mut self, snapshot: &Snapshot) {
-        let device = &self.id;
-        for note in &snapshot.notes {
-            if self.reported.len() < MAX_REPORTED && self.reported.insert(note.clone()) {
-                tracing::warn!(%device, "status document: {note}");
-            }
-        }
-        let profile = &snapshot.identity.profile;
-        for entry in &snapshot.unresolved {
-            if self.reported.insert(format!("{profile} {entry}")) {
-                tracing::info!(
-                    %device,
-                    "this device does not report what entry {entry} of API profile {profile} looks for; \
-                     it is derived where that is possible, else unknown"
-                );
-            }
         }
     }
 
@@ -448,24 +429,6 @@ impl DeviceTask {
     }
 }
 
-/// Says in the log what was found at a device that was heard for the first time.
-fn greet(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
-    let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
-    let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
-    tracing::info!(%device, firmware, ?slots, "device is online");
-    if slots.is_empty() {
-        tracing::warn!(%device, "no slot holds a relay module; list the slots in the configuration if it has one");
-    }
-    for (slot, SlotView { state, wiring, .. }) in &view.slots {
-        if *state != SlotState::Online {
-            let state = state.as_str();
-            tracing::warn!(%device, %slot, state, "no relay module in this slot; compare slots in the configuration with the device");
-        } else if let Some((_, WiringSource::Assumed)) = wiring {
-            tracing::warn!(%device, %slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
-        }
-    }
-}
-
 /// That moment; never, for none.
 async fn until(moment: Option<Instant>) {
     match moment {
@@ -473,9 +436,6 @@ async fn until(moment: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-
-/// Most texts of a device that are remembered as reported.
-const MAX_REPORTED: usize = 256;
 
 /// Nobody takes the updates any more: the bridge is stopping.
 #[derive(Debug)]

@@ -54,3 +54,20 @@ pub struct Received {
     /// Whether it came from this machine (command line, page) and not over MQTT: then no reply is published.
     pub local: bool,
 }
+
+impl Received {
+    /// A command that comes from this machine, now.
+    pub fn local(topic: String, payload: impl Into<Bytes>) -> Received {
+        Received {
+            topic,
+            payload: payload.into(),
+            payload_length: None,
+            retained: false,
+            response_topic: None,
+            correlation: None,
+            received_at: Timestamp::now(),
+            expires_at: None,
+            local: true,
+        }
+    }
+}

@@ -207,12 +207,25 @@ async fn with_mqtt_5_the_reply_comes_where_its_sender_wants_it() {
         assert!(seen.replies(&set(A)).is_empty());
         assert_eq!(seen.letters("sim-1").len(), 1);
     });
+    // A reply must not pass for state.
+    let as_state = [
+        "-V",
+        "5",
+        "-D",
+        "publish",
+        "response-topic",
+        "lantime/sim-1/state",
+    ];
+    clients.publish(&topic, payload, &as_state).await;
+    let reply = scene.reply(&set(A), 0).await;
+    assert_eq!(reply["ok"], true);
+    assert_eq!(scene.look(|seen| seen.word("sim-1/state").to_owned()), "online");
     // MQTT 3.1.1 does not know of it.
     scene.stop().await;
     scene.site = scene.site.with("mqtt.version", "3.1.1");
     scene.start_again().await;
     let arguments = ["-V", "5", "-D", "publish", "response-topic", "my/replies"];
     clients.publish(&topic, r#"{"replace":[]}"#, &arguments).await;
-    let reply = scene.reply(&set(A), 0).await;
+    let reply = scene.reply(&set(A), 1).await;
     assert_eq!(reply["result"]["events"], json!([]));
 }

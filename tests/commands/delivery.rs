@@ -36,7 +36,7 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
     assert!(scene.device(1).world().relay_events("io4", Relay::A).is_empty());
 
-    // So it is for a refusal of its words, and after a restart.
+    // So it is for a refusal of its words, after a restart, and while the device could not be asked.
     let refusal = r#"{"add":"coffee-empty","id":"once"}"#;
     let refused = scene.send(A, refusal).await;
     assert_eq!(scene.send(A, refusal).await, refused);
@@ -47,9 +47,22 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     scene.catch_up("sim-1").await;
     let letters = scene.look(|seen| seen.refusals("sim-1").len());
     assert_eq!(letters, 1, "told once");
+    scene.device(1).set_fault(Some(Fault::Unauthorized));
+    scene
+        .until("offline", |seen| seen.word("sim-1/state") == "offline")
+        .await;
+    assert_eq!(scene.send(A, payload).await, first);
+    assert_eq!(scene.device(1).counters().configuration_writes, 1);
+}
 
-    // Another payload is another command, and so is the same one at another relay.
-    let payload = r#"{"add":["ntp-stopped","antenna-faulty"],"id":"once"}"#;
+#[tokio::test]
+async fn another_payload_or_topic_is_another_command() {
+    let mut scene = Scene::start(&[V20]).await;
+    assert_eq!(
+        scene.send(A, r#"{"add":["ntp-stopped"],"id":"once"}"#).await["ok"],
+        true
+    );
+    let payload = r#"{"replace":["ntp-stopped","antenna-faulty"],"id":"once"}"#;
     let events = |reply: &Value| reply["result"]["events"].clone();
     assert_eq!(
         events(&scene.send(A, payload).await),
@@ -68,14 +81,21 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_passes_is_not_remembered() {
+async fn a_command_that_was_refused_is_tried_again() {
     let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "1s");
     let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
     let payload = r#"{"replace":[],"id":"again"}"#;
     scene.device(1).set_fault(Some(Fault::BusyConfiguration));
     scene.refused(A, payload, "busy").await;
+    scene.device(1).set_fault(Some(Fault::ReadOnly));
+    for _ in 0..2 {
+        scene.refused(A, payload, "forbidden").await;
+    }
+    // As the refusal advises, the user gets the right to write.
     scene.device(1).set_fault(None);
-    assert_eq!(scene.send(A, payload).await["ok"], true);
+    assert_eq!(scene.send(A, payload).await["result"]["changed"], true);
+    scene.catch_up("sim-1").await;
+    assert_eq!(scene.look(|seen| seen.refusals("sim-1").len()), 3);
 }
 
 #[tokio::test]

@@ -8,11 +8,13 @@
 mod common;
 
 mod choosing;
+mod conflicts;
 mod dead_letters;
 mod delivery;
 mod history;
 mod http_sessions;
 mod refused_by_device;
+mod refused_places;
 mod refused_words;
 mod scene;
 mod secrets;

@@ -2,57 +2,12 @@
 //! to do, and changes nothing.
 
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
-use lantime2mqtt::simulator::SimulatedDevice;
 use serde_json::json;
 
-use crate::common::site::Entry;
 use crate::scene::{Scene, assert_says, fleet, writable};
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
-
-#[tokio::test]
-async fn a_relay_that_no_event_can_switch() {
-    let mut scene = Scene::start(&[V20]).await;
-    let io3 = r#"slots = [{ id = "io3", relays = { a = "notification", b = "clk2", c = "rsc" } }]"#;
-    let cases = [
-        (
-            "io4/relay/b",
-            "rejected",
-            &["relay b", "a jumper", "relay a or c"][..],
-        ),
-        ("io4/relay/d", "rejected", &["no relay \"d\"", "a or c"]),
-        ("io4/relay/A", "rejected", &["no relay \"A\"", "in lower case"]),
-        (
-            "io3/relay/a",
-            "rejected",
-            &[
-                "relay A of slot io3 to clk1",
-                "no software can move the jumper",
-                io3,
-            ],
-        ),
-        (
-            "io3/relay/c",
-            "rejected",
-            &[
-                "relay C of slot io3 to rsc",
-                "move the jumper on the module to notification",
-            ],
-        ),
-        ("io9/relay/a", "not-found", &["no slot io9", "io3, io4"]),
-        ("IO 4/relay/a", "rejected", &["\"IO 4\" in the topic"]),
-    ];
-    for (place, kind, parts) in cases {
-        let letter = scene
-            .refused(&format!("sim-1/{place}/events/set"), REPLACE, kind)
-            .await;
-        assert_says(&letter, parts);
-        let slot = place.split('/').next().filter(|slot| slot.starts_with("io"));
-        assert_eq!(letter["slot"].as_str(), slot);
-    }
-    scene.only_refused(1, cases.len()).await;
-}
 
 #[tokio::test]
 async fn events_that_the_device_does_not_have() {
@@ -256,37 +211,4 @@ async fn payloads_that_are_too_large() {
         let padding = " ".repeat(64 * 1024 - REPLACE.len());
         assert_eq!(scene.send(A, &format!("{REPLACE}{padding}")).await["ok"], true);
     }
-}
-
-#[tokio::test]
-async fn wiring_and_profiles_that_nobody_has_seen() {
-    let entry = |device: &SimulatedDevice| match device.id() {
-        "sim-1" => Entry::of(device).with("allow_unverified_writes", true),
-        _ => Entry::of(device).listed(device),
-    };
-    let mut scene = Scene::with(fleet(&[V20, V10]).await, entry, |site| site).await;
-    let line = r#"slots = [{ id = "io4", relays = { a = "notification", b = "clk2", c = "rsc" } }]"#;
-    let letter = scene.refused(A, REPLACE, "rejected").await;
-    assert_says(
-        &letter,
-        &["io4", "only assumed (relay A: clk1)", "look at the module", line],
-    );
-    scene.only_refused(1, 1).await;
-
-    let letter = scene
-        .refused("sim-2/io4/relay/a/events/set", REPLACE, "profile")
-        .await;
-    assert_says(
-        &letter,
-        &[
-            "nobody has seen",
-            "profile api-10",
-            "web interface",
-            "allow_unverified_writes = true",
-        ],
-    );
-    scene.only_refused(2, 1).await;
-    // What is read is shown all the same.
-    let chosen = scene.look(|seen| seen.json("sim-2/io4/relay/a/events"));
-    assert_eq!(chosen["confirmed"], true);
 }

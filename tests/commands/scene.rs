@@ -145,6 +145,22 @@ impl Scene {
         self.reply(topic, before).await
     }
 
+    /// Sends a command, and waits until the bridge has read for it what stands at the first device; how many replies there were before.
+    pub(crate) async fn begin(&mut self, topic: &str, payload: &str) -> usize {
+        let (before, reads) = (
+            self.look(|seen| seen.replies(topic).len()),
+            self.device(1).counters().configuration_reads,
+        );
+        self.clients
+            .publish(&format!("lantime/{topic}"), payload, &[])
+            .await;
+        eventually("what stands is read", || {
+            self.device(1).counters().configuration_reads > reads
+        })
+        .await;
+        before
+    }
+
     /// The reply to a command that has got `before` replies already.
     pub(crate) async fn reply(&mut self, topic: &str, before: usize) -> Value {
         self.until(topic, |seen| seen.replies(topic).len() > before).await;

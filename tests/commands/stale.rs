@@ -34,9 +34,8 @@ async fn with_mqtt_5_a_retained_command_is_refused_and_its_stored_copy_never_com
         scene.start_again().await;
         scene.only_refused(1, 1).await;
     }
-    // As the letter says, it is cleared: that is no command itself.
+    // As the letter says, it is cleared; that is no command.
     scene.clients.publish(TOPIC, "", &["-r"]).await;
-    scene.catch_up("sim-1").await;
     scene.only_refused(1, 1).await;
 }
 
@@ -132,6 +131,23 @@ async fn what_expires_behind_another_command_is_refused() {
         ],
     );
     scene.only_refused(1, 2).await;
+}
+
+#[tokio::test]
+async fn what_expires_while_its_device_is_away_is_refused() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).set_fault(Some(Fault::ServerError));
+    scene.clients.publish(TOPIC, REPLACE, &EXPIRES).await;
+    // Long before the deadline of half a minute.
+    let reply = scene.reply(A, 0).await;
+    assert_eq!(reply["error"]["kind"], "expired", "{reply}");
+    scene.device(1).set_fault(None);
+    scene.only_refused(1, 1).await;
+    let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
+    assert_says(
+        &letter,
+        &["expired at", "the device answered 500", "message expiry interval"],
+    );
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{EventActions, RelayConfig};
 use crate::lantime::rest::profile::Profile;
 use crate::model::EventName;
+use crate::wording::kind_of;
 
 /// Why an answer is not the configuration that the profile describes.
 #[derive(Debug, thiserror::Error)]
@@ -109,14 +110,7 @@ impl Reader<'_> {
     }
 
     fn other(&self, entry: &'static str, wanted: &str, found: &Value) -> ReadError {
-        let found = match found {
-            Value::Null => "null",
-            Value::Bool(_) => "true or false",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a text",
-            Value::Array(_) => "a list",
-            Value::Object(_) => "an object",
-        };
+        let found = kind_of(found);
         self.shape(entry, format!("wanted is {wanted}, but there is {found}"))
     }
 
