@@ -1,5 +1,8 @@
 //! Where tests end the process in the middle of its work, as `kill -9` would: at the point that the environment
 //! variable `LANTIME2MQTT_ABORT_AT` names. A release build has no such points.
+//!
+//! In the order in which a command comes by: `received` (from the broker), `in-the-inbox` (on disk), `acknowledged`
+//! (to the broker, on the wire), `written` (to the device, not applied yet), `read-back` (from it), `reply-stored`.
 
 /// A point has been reached.
 #[cfg(debug_assertions)]

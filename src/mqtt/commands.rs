@@ -25,6 +25,7 @@ use super::connection::{Ack, Event, Purpose};
 use super::link::{Link, LinkStatus, until};
 use super::topics::Topics;
 use crate::config::Mqtt;
+use crate::fault_point;
 use crate::model::DeviceId;
 use crate::records::Received;
 use crate::records::store::StoreError;
@@ -209,6 +210,7 @@ impl Commands {
         let command = self.topics.parse_command(&message.topic);
         let device = command.as_ref().and_then(|command| command.device());
         if command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device)) {
+            fault_point::reached("received");
             if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_told, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }

@@ -186,7 +186,9 @@ impl Publisher {
         let mut deadline = None;
         loop {
             self.journal.start(&mut self.outbox);
-            self.supply.start(&self.records);
+            if self.link.is_connected() {
+                self.supply.start(&self.records);
+            }
             self.fill_window();
             self.report();
             if self.phase != Phase::Running && !self.go_on_stopping() {

@@ -7,7 +7,9 @@ pub mod forward_proxy;
 pub mod mosquitto;
 pub mod program;
 pub mod proxy;
+pub mod requester;
 pub mod site;
+pub mod tap;
 pub mod tls_front;
 pub mod web_server;
 

@@ -26,6 +26,9 @@ pub struct Options {
     pub client_certificates: bool,
     /// Only this user and password may connect; without it everyone may.
     pub login: Option<(&'static str, &'static str)>,
+    /// What it has acknowledged outlives it, but for what came in the moment before it was killed: it writes after it
+    /// has acknowledged.
+    pub persistence: bool,
     /// More lines of its configuration.
     pub lines: Vec<String>,
 }
@@ -44,9 +47,14 @@ impl Mosquitto {
         Mosquitto::start_with(Options::default())
     }
 
-    /// Starts one; it accepts connections when this returns. Without persistence: a restart loses everything.
+    /// Starts one; it accepts connections when this returns. Without persistence a restart loses everything.
     pub fn start_with(options: Options) -> Mosquitto {
-        let directory = TempDir::new().unwrap();
+        // It writes all that it has after each change: in memory, since it may be killed here, but no power is cut.
+        let in_memory = options
+            .persistence
+            .then(|| TempDir::new_in("/dev/shm").ok())
+            .flatten();
+        let directory = in_memory.unwrap_or_else(|| TempDir::new().unwrap());
         let fingerprint = options.tls.then(|| make_certificates(directory.path()));
         // Another process may take the port between the probe and the start: then take another one.
         for _ in 0..5 {
@@ -179,9 +187,17 @@ fn write_configuration(directory: &Path, port: u16, options: &Options) {
     let file = |name: &str| directory.join(name).display().to_string();
     // As root it would change to a user that cannot read the directory. Subscribers of thousands of
     // topics need a long queue; a limit of 0, for none, would make this version end connections.
-    let mut text = format!(
-        "user root\npersistence false\nlog_dest stderr\nmax_queued_messages 1000000\nlistener {port} 127.0.0.1\n"
-    );
+    let mut text =
+        format!("user root\nlog_dest stderr\nmax_queued_messages 1000000\nlistener {port} 127.0.0.1\n");
+    if options.persistence {
+        let _ = write!(
+            text,
+            "persistence true\npersistence_location {}/\nautosave_on_changes true\nautosave_interval 1\n",
+            directory.display()
+        );
+    } else {
+        text.push_str("persistence false\n");
+    }
     match options.login {
         None => text.push_str("allow_anonymous true\n"),
         Some((user, password)) => {

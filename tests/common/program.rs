@@ -84,6 +84,11 @@ impl Program {
         Program { pid, output, ended }
     }
 
+    /// Its number, for `/proc`.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Sends it a signal: `TERM`, `HUP`, `KILL`.
     pub fn signal(&self, name: &str) {
         if self.ended.borrow().is_none() {

@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use super::tap::{Direction, Tap};
+
 /// What the proxy does with its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mode {
@@ -32,6 +34,16 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy in front of `target`, on a free port of the loopback.
     pub async fn start(target: SocketAddr) -> Proxy {
+        Proxy::start_with(target, None).await
+    }
+
+    /// The same, for MQTT 5, and what goes through it.
+    pub async fn tapped(target: SocketAddr) -> (Proxy, Tap) {
+        let tap = Tap::default();
+        (Proxy::start_with(target, Some(tap.clone())).await, tap)
+    }
+
+    async fn start_with(target: SocketAddr, tap: Option<Tap>) -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (mode, receiver) = watch::channel(Mode {
@@ -44,7 +56,7 @@ impl Proxy {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 if !receiver.borrow().refusing {
-                    tokio::spawn(serve(client, target, receiver.clone()));
+                    tokio::spawn(serve(client, target, receiver.clone(), tap.clone()));
                 }
             }
         });
@@ -87,7 +99,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>) {
+async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<Mode>, tap: Option<Tap>) {
     let Ok(mut server) = TcpStream::connect(target).await else {
         return;
     };
@@ -95,9 +107,13 @@ async fn serve(mut client: TcpStream, target: SocketAddr, mode: watch::Receiver<
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     let mut until_cut = mode.clone();
+    let [by_client, by_server] = match tap.map(|tap| tap.connection()) {
+        Some(directions) => directions.map(Some),
+        None => [None, None],
+    };
     tokio::select! {
-        () = forward(from_client, to_server, mode.clone()) => {}
-        () = forward(from_server, to_client, mode) => {}
+        () = forward(from_client, to_server, mode.clone(), by_client) => {}
+        () = forward(from_server, to_client, mode, by_server) => {}
         _ = until_cut.wait_for(|mode| mode.generation != generation) => {}
     }
 }
@@ -107,6 +123,7 @@ async fn forward(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mode: watch::Receiver<Mode>,
+    mut tap: Option<Direction>,
 ) {
     let (on_the_way, mut arriving) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let delay = mode.clone();
@@ -115,6 +132,9 @@ async fn forward(
         loop {
             let count = from.read(&mut buffer).await.unwrap_or(0);
             let at = Instant::now() + delay.borrow().delay;
+            if let Some(tap) = &mut tap {
+                tap.note(&buffer[..count]);
+            }
             if count == 0 || on_the_way.send((at, buffer[..count].to_vec())).await.is_err() {
                 return;
             }

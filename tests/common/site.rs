@@ -23,11 +23,11 @@ impl Site {
     /// A bridge `test` at that broker, with these devices, without an HTTP server.
     pub fn new(broker: SocketAddr, devices: &[Entry]) -> Site {
         let directory = TempDir::new().expect("a temporary directory");
-        let state = directory.path().join("state").display().to_string();
         let site = Site {
             directory,
             keys: Table::new(),
         };
+        let state = site.state().display().to_string();
         site.with("bridge.id", "test")
             .with("mqtt.url", format!("mqtt://{broker}"))
             .with("mqtt.keep_alive", "5s")
@@ -69,6 +69,11 @@ impl Site {
     /// The configuration's file.
     pub fn config(&self) -> PathBuf {
         self.directory.path().join("lantime2mqtt.toml")
+    }
+
+    /// The state directory.
+    pub fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
     }
 
     /// Starts a bridge here.

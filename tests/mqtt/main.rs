@@ -13,6 +13,7 @@ mod commands_protocol;
 mod disk;
 mod earlier_runs;
 mod fake_broker;
+mod outage;
 mod reconnect;
 mod records;
 mod records_refused;

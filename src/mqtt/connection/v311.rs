@@ -9,6 +9,7 @@ use super::error::SEE_ITS_LOG;
 use super::received::received;
 use super::{Ack, Cause, Event, Limits, MAX_WINDOW, Purpose, Step, options};
 use crate::config::Mqtt;
+use crate::fault_point;
 
 /// The largest packet that MQTT knows. 3.1.1 has no way to tell a smaller limit, neither the broker's nor ours:
 /// a message that we would not take would come again with each connection.
@@ -56,6 +57,10 @@ pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
         Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Heard(None),
         Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
+        Raw::Outgoing(Outgoing::PubAck(_)) => {
+            fault_point::reached("acknowledged");
+            Step::Wrote(None)
+        }
         Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
         Raw::Outgoing(_) => Step::Wrote(None),
     })

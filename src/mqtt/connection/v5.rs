@@ -15,6 +15,7 @@ use super::{
     Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, RECEIVE_MAXIMUM, Refusal, Step, options,
 };
 use crate::config::Mqtt;
+use crate::fault_point;
 
 /// Largest packet that we take, told to the broker. Well above a command (64 KiB) and its properties.
 const MAX_INCOMING_PACKET: u32 = 1024 * 1024;
@@ -64,6 +65,10 @@ pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
         Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Heard(None),
         Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
+        Raw::Outgoing(Outgoing::PubAck(_)) => {
+            fault_point::reached("acknowledged");
+            Step::Wrote(None)
+        }
         Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
         Raw::Outgoing(_) => Step::Wrote(None),
     })

@@ -80,6 +80,7 @@ impl Publisher {
         let ended = error.as_ref().is_some_and(ConnectionError::is_by_peer);
         let blamed = self.flights.disconnected(ended);
         self.outbox.disconnected();
+        self.supply.stop();
         self.records.disconnected();
         let (Some(flight), Some(error)) = (blamed, error) else {
             return;

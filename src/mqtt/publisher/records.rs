@@ -156,9 +156,20 @@ impl RecordQueue {
         }
     }
 
-    /// The connection is gone: what was on its way waits again.
+    /// The connection is gone: what was on its way waits again. What was never sent is left to the store, which may
+    /// have to drop it before there is another connection; the next ones come after [`Self::newest`] again.
     pub(super) fn disconnected(&mut self) {
         self.waiting.append(&mut self.under_way);
+        // Records are sent in the order of their numbers: all that follow were not sent either.
+        let never_sent = self.waiting.iter().find(|(_, entry)| entry.attempts == 0);
+        if let Some(first) = never_sent.map(|(number, _)| *number) {
+            let left = self.waiting.split_off(&first);
+            self.bytes -= left
+                .values()
+                .map(|entry| entry.record.payload.len())
+                .sum::<usize>();
+            self.newest = first - 1;
+        }
     }
 
     /// A record has cost a connection, sent alone. Gives it when it was one too many.

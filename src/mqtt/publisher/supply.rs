@@ -1,4 +1,4 @@
-//! Reads records from the store when there is room for more of them.
+//! Reads records from the store when there is room for more of them and a connection.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -62,6 +62,11 @@ impl Supply {
                 (newest, store.outbox(after, records, bytes).await)
             }));
         }
+    }
+
+    /// Forgets what is being read: the queue has gone back.
+    pub(super) fn stop(&mut self) {
+        self.running = None;
     }
 
     /// Waits for what is being read, or for a reason to read. Safe to drop at any time.

@@ -44,9 +44,10 @@ fn reply(number: u64, topic: &str) -> (u64, Record) {
     )
 }
 
-/// A queue, what is on its way from it, and what the broker has got.
+/// A queue, the store behind it, what is on its way from it, and what the broker has got.
 #[derive(Default)]
 struct Way {
+    stored: Vec<(u64, Record)>,
     queue: RecordQueue,
     flights: Flights,
     pkid: u16,
@@ -57,16 +58,27 @@ struct Way {
 impl Way {
     fn of(records: Vec<(u64, Record)>) -> Way {
         let mut way = Way::default();
-        way.queue.take_in(records, &topics());
+        way.store(records);
         way
+    }
+
+    fn store(&mut self, records: Vec<(u64, Record)>) {
+        self.stored.extend(records);
     }
 
     fn connect(&mut self, limits: Limits) {
         self.flights.connected(limits);
     }
 
+    fn read(&mut self) {
+        let newest = self.queue.newest();
+        let records = self.stored.iter().filter(|(number, _)| *number > newest);
+        self.queue.take_in(records.cloned().collect(), &topics());
+    }
+
     /// Sends what there is room for; gives the numbers, and what is rejected.
     fn send(&mut self) -> (Vec<u64>, Vec<Rejected>) {
+        self.read();
         let (mut sent, mut rejected) = (Vec::new(), Vec::new());
         while let Some(next) = self.queue.next(&mut self.flights) {
             match next {
@@ -116,6 +128,20 @@ fn after_a_lost_connection_all_that_was_not_acknowledged_goes_out_again_in_order
     way.disconnect(true);
     way.connect(limits(4, None));
     assert_eq!(way.send().0, [2, 3, 4, 5]);
+}
+
+#[test]
+fn what_was_never_sent_is_left_to_the_store() {
+    let mut way = Way::of((1..=9).map(record).collect());
+    way.connect(limits(4, None));
+    way.send();
+    way.answer(None);
+    way.disconnect(true);
+    assert_eq!((way.queue.len(), way.queue.bytes, way.queue.newest()), (3, 3, 4));
+    // It has to drop some.
+    way.stored.retain(|(number, _)| *number > 7);
+    way.connect(limits(9, None));
+    assert_eq!(way.send().0, [2, 3, 4, 8, 9]);
 }
 
 #[test]
@@ -241,7 +267,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::More(count) => {
-                    way.queue.take_in((last + 1..=last + count).map(record).collect(), &topics());
+                    way.store((last + 1..=last + count).map(record).collect());
                     last += count;
                 }
                 Step::Connect(window) if !is_connected => {

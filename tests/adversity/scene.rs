@@ -1,0 +1,127 @@
+//! A broker, redundant devices whose relays A and C in `io4` follow notification events, a bridge's configuration,
+//! and somebody who sends commands.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lantime2mqtt::model::DeviceId;
+use lantime2mqtt::records::store::{self, Store};
+use lantime2mqtt::simulator::{
+    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Relay, SimulatedDevice,
+};
+use serde_json::Value;
+
+use crate::common::mosquitto::{Mosquitto, Options};
+use crate::common::requester::{Message, Properties, Requester};
+use crate::common::site::{Entry, Site};
+
+/// What is in a reply.
+pub(crate) fn json(message: &Message) -> Value {
+    serde_json::from_slice(&message.payload).expect("a reply is JSON")
+}
+
+/// Where the events of relay A of a device are chosen.
+pub(crate) fn set_topic(device: &str) -> String {
+    format!("lantime/{device}/io4/relay/a/events/set")
+}
+
+/// Everything but the bridge.
+pub(crate) struct Scene {
+    pub(crate) broker: Mosquitto,
+    pub(crate) fleet: Fleet,
+    pub(crate) site: Site,
+    pub(crate) requester: Requester,
+}
+
+impl Scene {
+    /// So many devices of that generation.
+    pub(crate) async fn new(devices: usize, api: ApiGeneration) -> Scene {
+        let options = Options {
+            // Small messages, each of which is waited for.
+            lines: vec!["set_tcp_nodelay true".to_owned()],
+            ..Options::default()
+        };
+        Scene::with(devices, api, Mosquitto::start_with(options)).await
+    }
+
+    /// Likewise, with that broker.
+    pub(crate) async fn with(devices: usize, api: ApiGeneration, broker: Mosquitto) -> Scene {
+        let options = FleetOptions {
+            devices,
+            kinds: vec![DeviceKind::new(Chassis::M3000, api)],
+            ..FleetOptions::default()
+        };
+        let fleet = Fleet::start(options).await.expect("free ports on the loopback");
+        let site = Site::new(broker.address(), &entries(&fleet));
+        let filters = [
+            "lantime/+/refresh/reply",
+            "lantime/+/http/sessions/set/reply",
+            "lantime/+/+/relay/+/events/set/reply",
+            "lantime/bridge/+/dead-letters/replay/reply",
+            "lantime/dead-letter/#",
+            "answers/#",
+        ];
+        let requester = Requester::connect(broker.address(), &filters).await;
+        Scene {
+            broker,
+            fleet,
+            site,
+            requester,
+        }
+    }
+
+    /// The first device.
+    pub(crate) fn device(&self) -> &Arc<SimulatedDevice> {
+        &self.fleet.devices()[0]
+    }
+
+    /// Sends a refresh to that device and waits for its reply: commands are answered in order, so those for the same
+    /// device that came before have been answered too.
+    pub(crate) async fn settle(&mut self, device: &str) {
+        let answers = format!("answers/settled/{:x}", fastrand::u64(..));
+        let properties = Properties {
+            respond: Some((answers.clone(), "settled".into())),
+            ..Properties::default()
+        };
+        let (topic, id) = (format!("lantime/{device}/refresh"), answers.clone());
+        let payload = serde_json::json!({ "id": id }).to_string();
+        self.requester.send_with(&topic, payload, properties).await;
+        let is_it = |message: &Message| message.topic.ends_with("/reply") || message.topic == answers;
+        let replied = self.requester.until("the reply to a refresh", |messages| {
+            messages
+                .iter()
+                .any(|message| is_it(message) && json(message)["id"] == *id)
+        });
+        replied.await;
+    }
+
+    /// That the store of a bridge which has stopped holds neither a command nor a record.
+    pub(crate) async fn nothing_is_left(&self) {
+        let options = store::Options::new(DeviceId::new("test").expect("an id"));
+        let store = Store::open(&self.site.state(), options).expect("nobody uses it");
+        let (commands, records) = (store.inbox().await, store.outbox(0, 100, usize::MAX).await);
+        assert_eq!(
+            commands.expect("the disk works"),
+            [],
+            "commands that are not answered"
+        );
+        assert_eq!(records.expect("the disk works"), [], "records that were not sent");
+    }
+}
+
+/// The configuration of a fleet whose every command is carried out.
+pub(crate) fn entries(fleet: &Fleet) -> Vec<Entry> {
+    let devices = fleet.devices().iter();
+    devices
+        .map(|device| {
+            Entry::of(device)
+                .listed(device)
+                .with("allow_unverified_writes", true)
+        })
+        .collect()
+}
+
+/// The events that switch relay A in `io4` of a device, in fact.
+pub(crate) fn chosen(device: &SimulatedDevice) -> BTreeSet<&'static str> {
+    device.world().relay_events("io4", Relay::A)
+}

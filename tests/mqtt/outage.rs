@@ -1,0 +1,234 @@
+//! A broker that is away for an hour while fifty devices change: what waits stays within its bounds, what has to be
+//! dropped is told, and when the broker is back it has the state at once and then the records, in order.
+//!
+//! The hour is that of the devices: each changes every ten seconds of it. How long it takes here does not matter, since
+//! nothing that waits for the broker goes by the clock. It becomes three hours, to see that what is full does not grow.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use lantime2mqtt::model::{Change, Position, Provenance, Relay, RelayState, Signal};
+use lantime2mqtt::records::store::{FILE_NAME, Limit, Limits, Options, Store};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use crate::bridge::{Bridge, slot};
+use crate::common::mosquitto::Mosquitto;
+use crate::common::proxy::Proxy;
+use crate::common::{PATIENCE, Seen, Watcher};
+use crate::{settings, store_options};
+
+const DEVICES: usize = 50;
+/// One every ten seconds.
+const CHANGES_AN_HOUR: usize = 360;
+const HOURS: usize = 3;
+const CHANGES: usize = HOURS * CHANGES_AN_HOUR;
+/// A fourth of what an hour brings.
+const OUTBOX: Limit = Limit {
+    entries: 4_500,
+    bytes: 4 * 1024 * 1024,
+};
+
+/// What a relay is after that many changes; its cause tells how many.
+fn after(change: usize) -> Box<RelayState> {
+    Box::new(RelayState {
+        position: match change % 2 {
+            0 => Position::No,
+            _ => Position::Nc,
+        },
+        driven_by: Some(Signal::Clk1),
+        cause: Some(change.to_string()),
+        provenance: Provenance::Derived,
+        since: Timestamp::UNIX_EPOCH,
+        last: None,
+    })
+}
+
+fn change(number: usize) -> Change {
+    Change::Relay {
+        slot: slot(),
+        relay: Relay::A,
+        old: number.checked_sub(1).map(after),
+        new: Some(after(number)),
+    }
+}
+
+/// The change that a record or a state tells.
+fn number(payload: &str) -> usize {
+    let json: Value = serde_json::from_str(payload).expect("it is JSON");
+    json["cause"]
+        .as_str()
+        .and_then(|cause| cause.parse().ok())
+        .expect("its cause is a number")
+}
+
+fn device(index: usize) -> String {
+    format!("d{index}")
+}
+
+/// That what waits is within its bounds; gives the size of the file.
+fn check(store: &Store, directory: &TempDir) -> u64 {
+    let status = store.status().borrow().clone();
+    assert!(status.records <= OUTBOX.entries, "{status:?}");
+    assert!(status.record_bytes <= OUTBOX.bytes, "{status:?}");
+    assert_eq!(status.failing, None);
+    let file = directory.path().join(FILE_NAME);
+    std::fs::metadata(file).expect("the store is a file").len()
+}
+
+/// Waits until that change of the last device is in the store.
+async fn until_kept(store: &Store, change: usize) {
+    let mut newest = store.newest_record();
+    loop {
+        let number = *newest.borrow_and_update();
+        let records = store
+            .outbox(number.saturating_sub(3), 10, usize::MAX)
+            .await
+            .unwrap();
+        let texts = records
+            .iter()
+            .map(|(_, record)| String::from_utf8_lossy(&record.payload));
+        let (device, cause) = (
+            format!("\"{}\"", device(DEVICES - 1)),
+            format!("\"cause\":\"{change}\""),
+        );
+        if texts
+            .into_iter()
+            .any(|text| text.contains(&device) && text.contains(&cause))
+        {
+            return;
+        }
+        newest.changed().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hour_without_a_broker_stays_within_bounds_and_ends_with_the_state_first() {
+    let broker = Mosquitto::start();
+    let proxy = Proxy::start(broker.address()).await;
+    let directory = TempDir::new().unwrap();
+    let options = Options {
+        limits: Limits {
+            outbox: OUTBOX,
+            ..Limits::default()
+        },
+        ..store_options()
+    };
+    let store = Store::open(directory.path(), options).unwrap();
+    let ids: Vec<_> = (0..DEVICES).map(device).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &ids, &store).await;
+    for id in &ids {
+        bridge.send(id, vec![change(0)]).await;
+    }
+    let all_is_sent = bridge.until("the first state", |status| {
+        status.link.connected && status.pending == 0 && status.topics == DEVICES + 2
+    });
+    all_is_sent.await;
+    proxy.refuse(true);
+    bridge.until("away", |status| !status.link.connected).await;
+
+    let mut sizes = Vec::new();
+    for hour in 0..HOURS {
+        let last = (hour + 1) * CHANGES_AN_HOUR;
+        for number in last - CHANGES_AN_HOUR + 1..=last {
+            for id in &ids {
+                bridge.send(id, vec![change(number)]).await;
+            }
+            check(&store, &directory);
+        }
+        let kept = timeout(PATIENCE, until_kept(&store, last));
+        kept.await.expect("the last one is kept");
+        sizes.push(check(&store, &directory));
+    }
+    let status = store.status().borrow().clone();
+    println!("{status:?}; the file after each hour: {sizes:?} bytes");
+    assert!(
+        sizes.iter().all(|size| *size == sizes[0]),
+        "the file grows on: {sizes:?}"
+    );
+    assert!(sizes[0] <= 2 * OUTBOX.bytes as u64, "{sizes:?}");
+    assert!(
+        status.dropped >= (DEVICES * CHANGES - OUTBOX.entries) as u64,
+        "{status:?}"
+    );
+
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let before = watcher.now().log.len();
+    proxy.refuse(false);
+    let seen = watcher.until(
+        "the last record, and the letter that tells of those that were dropped",
+        |seen| {
+            let has_last = seen
+                .log
+                .iter()
+                .any(|(topic, payload)| topic == "lantime/d49/io3/changes" && number(payload) == CHANGES);
+            has_last && letters(seen).iter().any(|letter| letter["recovered"] == true)
+        },
+    );
+    let seen = seen.await;
+    let log = &seen.log[before..];
+    the_state_is_there_first(log);
+    let arrived = the_records_are_the_newest_in_order(log);
+    let letters = letters(&seen);
+    let told = letters
+        .iter()
+        .find(|letter| letter["recovered"] == true)
+        .expect("it has come");
+    assert_eq!(told["error"]["kind"], "storage", "{told}");
+    let dropped = store.status().borrow().dropped;
+    assert_eq!(told["repeats"], dropped, "{told}");
+    // One of them is the letter by which it began.
+    assert_eq!(
+        (DEVICES * CHANGES - arrived) as u64 + 1,
+        dropped,
+        "{arrived} have arrived"
+    );
+    bridge.stop().await;
+}
+
+fn letters(seen: &Seen) -> Vec<Value> {
+    let letters = seen
+        .log
+        .iter()
+        .filter(|(topic, _)| topic == "lantime/dead-letter/bridge");
+    letters
+        .map(|(_, payload)| serde_json::from_str(payload).expect("it is JSON"))
+        .collect()
+}
+
+fn the_state_is_there_first(log: &[(String, String)]) {
+    let first_record = log.iter().position(|(topic, _)| topic.ends_with("/changes"));
+    let (states, records) = log.split_at(first_record.expect("some have come"));
+    let current: BTreeMap<_, _> = states
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/io3/relay/a"))
+        .map(|(topic, payload)| (topic.clone(), number(payload)))
+        .collect();
+    let expected: BTreeMap<_, _> = (0..DEVICES)
+        .map(|index| (format!("lantime/{}/io3/relay/a", device(index)), CHANGES))
+        .collect();
+    assert_eq!(current, expected, "the newest state of each device");
+    assert!(
+        !records.iter().any(|(topic, _)| topic.ends_with("/relay/a")),
+        "no state waits for the records"
+    );
+}
+
+/// Of each device the last ones, without a gap; gives how many there are of all.
+fn the_records_are_the_newest_in_order(log: &[(String, String)]) -> usize {
+    let mut told = BTreeMap::<&str, Vec<usize>>::new();
+    for (topic, payload) in log.iter().filter(|(topic, _)| topic.ends_with("/changes")) {
+        told.entry(topic).or_default().push(number(payload));
+    }
+    assert_eq!(told.len(), DEVICES);
+    for (topic, numbers) in &told {
+        let first = CHANGES + 1 - numbers.len();
+        assert!(
+            numbers.iter().copied().eq(first..=CHANGES),
+            "{topic}: {numbers:?}"
+        );
+    }
+    told.values().map(Vec::len).sum()
+}

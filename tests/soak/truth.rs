@@ -1,0 +1,121 @@
+//! That what is retained is what is so at the devices.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lantime2mqtt::simulator::{Driver, Position, Relay, RelayModule, SimulatedDevice};
+use serde_json::Value;
+
+use crate::common::{Seen, Watcher};
+
+/// Waits until everything is told as it is. What is not known may be told as such where the device does not report it.
+pub(crate) async fn is_told(watcher: &mut Watcher, devices: &[Arc<SimulatedDevice>]) {
+    let mut lies = Vec::new();
+    let told = tokio::time::timeout(2 * crate::PATIENCE, async {
+        loop {
+            let seen = watcher.now();
+            lies = devices
+                .iter()
+                .flat_map(|device| lies_about(&seen, device))
+                .collect();
+            if lies.is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    });
+    if told.await.is_err() {
+        panic!(
+            "{} topics tell what is not so: {:#?}",
+            lies.len(),
+            &lies[..lies.len().min(20)]
+        );
+    }
+}
+
+fn json(seen: &Seen, topic: &str) -> Value {
+    let payload = seen.topics.get(&format!("lantime/{topic}"));
+    payload.map_or(Value::Null, |payload| {
+        serde_json::from_str(payload).unwrap_or_else(|_| payload.as_str().into())
+    })
+}
+
+/// What is told of a device, and is not so.
+fn lies_about(seen: &Seen, device: &SimulatedDevice) -> Vec<String> {
+    let id = device.id();
+    let mut lies = Vec::new();
+    let mut check = |topic: String, told: &Value, is_so: bool, truth: String| {
+        if !is_so {
+            lies.push(format!("{topic}: {told}, and not {truth}"));
+        }
+    };
+    let state = json(seen, &format!("{id}/state"));
+    check(
+        format!("{id}/state"),
+        &state,
+        state == "online",
+        "online".to_owned(),
+    );
+    let error = json(seen, &format!("{id}/error"));
+    check(format!("{id}/error"), &error, error.is_null(), "none".to_owned());
+    let document: Value = serde_json::from_slice(&device.document()).expect("it is JSON");
+    for event in document["data"]["notification"]["events"]
+        .as_array()
+        .expect("a list")
+    {
+        let topic = format!(
+            "{id}/event/{}",
+            canonical(event["object-id"].as_str().expect("a name"))
+        );
+        let (told, truth) = (json(seen, &topic), event["triggered"] == 1);
+        check(topic, &told, told["triggered"] == truth, truth.to_string());
+    }
+    let world = device.world();
+    for module in device.kind().chassis.relay_modules() {
+        let slot = format!("{id}/{}", module.slot);
+        let has_power = world.has_power(module.slot);
+        let (told, truth) = (
+            json(seen, &format!("{slot}/state")),
+            if has_power { "online" } else { "absent" },
+        );
+        check(format!("{slot}/state"), &told, told == truth, truth.to_owned());
+        for (relay, letter) in [(Relay::A, "a"), (Relay::B, "b"), (Relay::C, "c")] {
+            let topic = format!("{slot}/relay/{letter}");
+            let told = json(seen, &topic);
+            let truth = position(device, module, relay);
+            check(topic, &told, told["position"] == truth, truth.to_owned());
+            if module.driver(relay) == Driver::Notification {
+                let topic = format!("{slot}/relay/{letter}/events");
+                let told = json(seen, &topic);
+                let truth = world.relay_events(module.slot, relay);
+                let truth: BTreeSet<_> = truth.iter().map(|event| canonical(event)).collect();
+                let names = told["events"].as_array().cloned().unwrap_or_default();
+                let names: BTreeSet<_> = names.iter().filter_map(Value::as_str).collect();
+                check(topic, &told, names == truth, format!("{truth:?}"));
+            }
+        }
+    }
+    lies
+}
+
+/// What can be known of where a relay stands.
+fn position(device: &SimulatedDevice, module: &RelayModule, relay: Relay) -> &'static str {
+    let world = device.world();
+    let is_supervised = matches!(module.driver(relay), Driver::Pps | Driver::TenMhz);
+    if !world.has_power(module.slot) || (is_supervised && !device.kind().reports_relays) {
+        return "unknown";
+    }
+    match world.relay(module.slot, relay) {
+        Some(Position::No) => "NO",
+        Some(Position::Nc) => "NC",
+        None => "unknown",
+    }
+}
+
+fn canonical(name: &str) -> &str {
+    match name {
+        "leapsecond-announced" => "leap-second-announced",
+        "faillock:-user-banned" => "faillock-user-banned",
+        name => name,
+    }
+}
