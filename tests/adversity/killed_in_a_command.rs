@@ -114,7 +114,7 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
     assert_eq!(letters.count(), 0, "{case}: {messages:?}");
     let replies = replies(&messages, &answers);
     for reply in &replies {
-        let correlation = elsewhere.then(|| correlation.as_bytes());
+        let correlation = elsewhere.then_some(correlation.as_bytes());
         assert_eq!(reply.correlation.as_deref(), correlation, "{case}");
         let reply = json(reply);
         assert_eq!(reply["ok"], true, "{case}: {reply}");
