@@ -50,7 +50,7 @@ pub(crate) fn mosquitto(directory: &Path) -> anyhow::Result<(Running, u16)> {
 pub(crate) fn bridge(config: &Path) -> anyhow::Result<Running> {
     spawn(
         Command::new(env!("CARGO_BIN_EXE_lantime2mqtt"))
-            .args(["run", "--log-level", "warn", "--config"])
+            .args(["run", "--log-level", "error", "--config"])
             .arg(config),
     )
 }
