@@ -1,41 +1,78 @@
-//! What the devices themselves take: so many requests one after the other to each, to all devices at once, with
-//! the same HTTP client and answers thrown away.
+//! What the devices themselves take: the requests of a command, to all of them at once.
 
 use std::time::{Duration, Instant};
 
-use lantime2mqtt::simulator::Fleet;
+use anyhow::{Context, anyhow};
+use lantime2mqtt::config;
+use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RelayConfig, RestClient, RestError};
+use lantime2mqtt::model::EventName;
+use tokio::task::JoinSet;
 
-/// How long each device took for that many status documents.
-pub(crate) async fn requests(fleet: &Fleet, count: usize) -> anyhow::Result<Vec<Duration>> {
-    let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(no_tls())
-        .no_proxy()
-        .build()?;
-    let mut tasks = Vec::new();
-    for device in fleet.devices() {
-        let (client, url) = (client.clone(), format!("{}/api/status", device.url()));
-        tasks.push(tokio::spawn(async move {
-            let started = Instant::now();
-            for _ in 0..count {
-                let answer = client
-                    .get(&url)
-                    .basic_auth("info", Some("simulated"))
-                    .send()
-                    .await?;
-                answer.error_for_status()?.bytes().await?;
-            }
-            anyhow::Ok(started.elapsed())
-        }));
+use super::common::devices::Devices;
+use super::{Command, events};
+
+/// How long each command takes.
+pub(crate) async fn measure(
+    devices: &Devices,
+    command: Command,
+    rounds: usize,
+) -> anyhow::Result<Vec<Duration>> {
+    let directory = tempfile::tempdir()?;
+    let file = devices.config(directory.path(), 1)?;
+    let config = config::load(&file, std::iter::empty())?.config;
+    let mut http = HttpClients::default();
+    let mut clients = Vec::new();
+    for device in &config.devices {
+        let mut client = RestClient::new(http.for_device(device)?, device);
+        client.use_tokens();
+        clients.push(client);
     }
     let mut times = Vec::new();
-    for task in tasks {
-        times.push(task.await??);
+    // The first one connects.
+    for round in 0..=rounds {
+        let mut all = JoinSet::new();
+        for client in clients.drain(..) {
+            all.spawn(carry_out(client, command, round));
+        }
+        while let Some(done) = all.join_next().await {
+            let (client, time) = done??;
+            clients.push(client);
+            times.extend((round > 0).then_some(time));
+        }
     }
     Ok(times)
 }
 
-fn no_tls() -> rustls::ClientConfig {
-    rustls::ClientConfig::builder()
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth()
+async fn carry_out(
+    mut client: RestClient,
+    command: Command,
+    round: usize,
+) -> anyhow::Result<(RestClient, Duration)> {
+    let profiles = Profiles::built_in();
+    let profile = profiles.for_version(Some(20));
+    let begin = Instant::now();
+    client.status(profile.into()).await.map_err(failed)?;
+    let body = client.relay_events(profile).await.map_err(failed)?;
+    if command == Command::RelayEvents {
+        let desired = events(round)
+            .into_iter()
+            .filter_map(EventName::canonical)
+            .collect();
+        let plan = RelayConfig::read(&body, profile)?.plan("io4-relay-a", &desired);
+        let plan = plan.context("each round chooses other events")?;
+        client
+            .write_relay_events(profile, plan.body(profile))
+            .await
+            .map_err(failed)?;
+        client
+            .apply(profile, Duration::from_secs(10))
+            .await
+            .map_err(failed)?;
+        client.relay_events(profile).await.map_err(failed)?;
+    }
+    Ok((client, begin.elapsed()))
+}
+
+fn failed(error: RestError) -> anyhow::Error {
+    anyhow!(error.report.message)
 }

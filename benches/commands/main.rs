@@ -1,34 +1,36 @@
-//! Commands to many devices at once: how long it takes from publish to reply, beside what the simulated devices
-//! themselves take for the same requests. Prints a table; judges nothing.
+//! Commands at once: as many as there are devices, one for each, published together; from publishing to the reply at a
+//! subscriber. Prints a table; judges nothing.
 //!
 //! ```text
-//! cargo bench --bench commands                       100 commands at once to 100 devices
-//! cargo bench --bench commands -- --devices 500
+//! cargo bench --bench commands                       100 devices
+//! cargo bench --bench commands -- --devices 500      that many
 //! ```
+//!
+//! Beside the bridge it measures the floor: the same requests to the same devices by the same HTTP client, all at once,
+//! without bridge, broker and disk. What the bridge adds is the difference.
 
-// The load run uses more of it.
-#[allow(dead_code)]
-#[path = "../load/children.rs"]
-mod children;
+#[path = "../common/mod.rs"]
+mod common;
+
 mod floor;
-mod sender;
+mod user;
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, FleetOptions};
 
-use sender::Sender;
+use common::children;
+use common::devices::Devices;
+use user::User;
 
 /// Measures commands.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Devices, each of which gets one command at a time.
+    /// Devices, and commands at once.
     #[arg(long, default_value_t = 100)]
     devices: usize,
-    /// How often they all get one.
+    /// How often.
     #[arg(long, default_value_t = 20)]
     rounds: usize,
     /// Given by cargo.
@@ -36,103 +38,73 @@ struct Options {
     bench: bool,
 }
 
-/// A command, and what it costs: the requests that the bridge makes for it, one after the other.
-struct Kind {
-    name: &'static str,
-    topic: &'static str,
-    requests: usize,
+/// What is commanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Two requests: the status, the configuration.
+    Refresh,
+    /// Five: before and after the write the configuration is read, and it is applied.
+    RelayEvents,
 }
 
-const KINDS: [Kind; 2] = [
-    Kind {
-        name: "refresh",
-        topic: "refresh",
-        requests: 2,
-    },
-    // Poll, read, write, apply, read back.
-    Kind {
-        name: "relay-events",
-        topic: "io4/relay/a/events/set",
-        requests: 5,
-    },
-];
+impl Command {
+    fn as_str(self) -> &'static str {
+        match self {
+            Command::Refresh => "refresh",
+            Command::RelayEvents => "relay-events",
+        }
+    }
+}
+
+/// The events of relay A in a round: others than in the one before.
+pub(crate) fn events(round: usize) -> [&'static str; 1] {
+    [["ntp-stopped", "antenna-faulty"][round % 2]]
+}
 
 fn main() -> anyhow::Result<()> {
     lantime2mqtt::tls::install_provider();
     let options = Options::parse();
-    let directory = tempfile::tempdir()?;
-    let (_broker, port) = children::mosquitto(directory.path())?;
-    let devices = options.devices;
-    let (fleet, _stop) = serve(devices)?;
-    let config = configuration(&fleet, directory.path(), port)?;
-    let _bridge = children::bridge(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    println!("what    command       devices  p50 ms  p99 ms  max ms  (samples)");
+    for command in [Command::Refresh, Command::RelayEvents] {
+        let devices = devices(options.devices)?;
+        let floor = runtime.block_on(floor::measure(&devices, command, options.rounds))?;
+        println!("{}", row("floor", command, options.devices, floor));
+    }
+    let directory = tempfile::tempdir()?;
+    let devices = devices(options.devices)?;
+    let (_broker, port) = children::mosquitto(directory.path())?;
+    let _bridge = children::bridge(&devices.config(directory.path(), port)?)?;
     runtime.block_on(async {
-        let mut sender = Sender::connect(port).await?;
-        sender.until_online(devices).await?;
-        println!("command        devices  devices alone p50/p99 ms   publish to reply p50/p99/max ms");
-        for kind in KINDS {
-            let mut alone = Vec::new();
-            let mut replies = Vec::new();
-            for round in 0..options.rounds {
-                alone.extend(floor::requests(&fleet, kind.requests).await?);
-                // Each time another set, so that there is something to write.
-                let event = ["ntp-stopped", "antenna-faulty"][round % 2];
-                let payload = format!("{{\"replace\":[\"{event}\"]}}");
-                replies.extend(sender.round(devices, kind.topic, &payload).await?);
-            }
-            alone.sort_unstable();
-            replies.sort_unstable();
-            let ms = |times: &[Duration], percent: usize| {
-                let index = (times.len() * percent).div_ceil(100).max(1) - 1;
-                times[index].as_secs_f64() * 1000.0
-            };
-            println!(
-                "{:<14} {devices:>7}  {:>12.1} / {:<8.1}   {:>14.1} / {:.1} / {:.1}",
-                kind.name,
-                ms(&alone, 50),
-                ms(&alone, 99),
-                ms(&replies, 50),
-                ms(&replies, 99),
-                ms(&replies, 100),
-            );
+        let mut user = User::connect(port, options.devices).await?;
+        for command in [Command::Refresh, Command::RelayEvents] {
+            let bridge = user.measure(command, options.rounds).await?;
+            println!("{}", row("bridge", command, options.devices, bridge));
         }
-        Ok(())
+        anyhow::Ok(())
     })
 }
 
-/// Redundant systems that tell relays apart, served by a thread of their own until the sender is dropped.
-fn serve(devices: usize) -> anyhow::Result<(Fleet, tokio::sync::oneshot::Sender<()>)> {
-    let options = FleetOptions {
-        devices,
+fn devices(count: usize) -> anyhow::Result<Devices> {
+    Devices::start(FleetOptions {
+        devices: count,
         kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
         ..FleetOptions::default()
-    };
-    let (started, fleet) = std::sync::mpsc::channel();
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            let _ = started.send(Fleet::start(options).await);
-            let _ = stopped.await;
-        });
-    });
-    Ok((fleet.recv()??, stop))
+    })
 }
 
-fn configuration(fleet: &Fleet, directory: &Path, port: u16) -> anyhow::Result<PathBuf> {
-    let mut text = String::from("[bridge]\nid = \"bench\"\n[http]\nlisten = \"off\"\n");
-    let state = directory.join("state");
-    write!(
-        text,
-        "[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n[state]\ndirectory = {state:?}\n{}",
-        fleet.bridge_config(Duration::from_secs(10))
-    )?;
-    let file = directory.join("bridge.toml");
-    std::fs::write(&file, text)?;
-    Ok(file)
+fn row(what: &str, command: Command, devices: usize, mut times: Vec<Duration>) -> String {
+    times.sort();
+    let millis = |index: usize| times.get(index).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3);
+    let percentile = |p: usize| millis((times.len() * p).div_ceil(100).max(1) - 1);
+    format!(
+        "{what:<7} {:<12}  {devices:>7}  {:>6.1}  {:>6.1}  {:>6.1}  ({})",
+        command.as_str(),
+        percentile(50),
+        percentile(99),
+        percentile(100),
+        times.len()
+    )
 }

@@ -9,10 +9,11 @@
 //! Beside the bridge it measures the floor: the same HTTP client asking the same devices on the same ticks,
 //! doing nothing with the answers.
 
-mod children;
+#[path = "../common/mod.rs"]
+mod common;
+
 mod floor;
 mod measure;
-mod process;
 mod subscriber;
 
 use std::time::Duration;

@@ -1,14 +1,14 @@
 //! One run: what is measured, and how.
 
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lantime2mqtt::simulator::{Action, Fleet, FleetOptions, SimulatedDevice};
+use lantime2mqtt::simulator::{Action, FleetOptions, SimulatedDevice};
 
-use super::children::{self, Running};
-use super::process;
+use super::common::children::{self, Running};
+use super::common::devices::Devices;
+use super::common::process;
 use super::subscriber::{self, Arrivals};
 
 /// The event that is fired and cleared to measure the way from an answer to a subscriber.
@@ -29,82 +29,43 @@ pub(crate) struct Load {
     pub(crate) measured: Duration,
 }
 
-struct World {
-    fleet: Fleet,
-    thread: String,
-    runtime: std::thread::JoinHandle<()>,
-    stop: tokio::sync::oneshot::Sender<()>,
-}
-
 impl Load {
     /// The HTTP client alone.
     pub(crate) fn floor(&self) -> anyhow::Result<String> {
         let directory = tempfile::tempdir()?;
-        let world = self.world()?;
-        let config = self.config(&world.fleet, directory.path(), 1)?;
-        let child = children::floor(&config)?;
-        self.measure("floor", &world, &child, None)
+        let devices = self.devices()?;
+        let child = children::floor(&devices.config(directory.path(), 1)?)?;
+        self.measure("floor", &devices, &child, None)
     }
 
     /// The bridge, with a broker and a subscriber.
     pub(crate) fn bridge(&self) -> anyhow::Result<String> {
         let directory = tempfile::tempdir()?;
         let (_broker, port) = children::mosquitto(directory.path())?;
-        let world = self.world()?;
-        let config = self.config(&world.fleet, directory.path(), port)?;
+        let devices = self.devices()?;
+        let config = devices.config(directory.path(), port)?;
         let arrivals = subscriber::subscribe(port, &format!("lantime/+/event/{EVENT}"))?;
         let child = children::bridge(&config)?;
-        self.measure("bridge", &world, &child, Some(&arrivals))
+        self.measure("bridge", &devices, &child, Some(&arrivals))
     }
 
-    /// The devices, served by one thread whose CPU time is theirs alone.
-    fn world(&self) -> anyhow::Result<World> {
-        let options = FleetOptions {
+    fn devices(&self) -> anyhow::Result<Devices> {
+        Devices::start(FleetOptions {
             devices: self.devices,
             https: self.https,
             ..FleetOptions::default()
-        };
-        let (started, fleet) = std::sync::mpsc::channel();
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let serve = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let runtime = std::thread::spawn(move || {
-            serve.block_on(async {
-                let thread = std::fs::read_link("/proc/thread-self");
-                let _ = started.send((Fleet::start(options).await, thread));
-                let _ = stopped.await;
-            });
-        });
-        let (fleet, thread) = fleet.recv()?;
-        Ok(World {
-            fleet: fleet?,
-            thread: thread?.display().to_string(),
-            runtime,
-            stop,
         })
-    }
-
-    fn config(&self, fleet: &Fleet, directory: &Path, port: u16) -> anyhow::Result<std::path::PathBuf> {
-        let mut text = format!(
-            "[bridge]\nid = \"load\"\n[mqtt]\nurl = \"mqtt://127.0.0.1:{port}\"\n[http]\nlisten = \"off\"\n[state]\ndirectory = {:?}\n",
-            directory.join("state")
-        );
-        text.push_str(&fleet.bridge_config(Duration::from_secs(1)));
-        let file = directory.join("bridge.toml");
-        std::fs::write(&file, text)?;
-        Ok(file)
     }
 
     fn measure(
         &self,
         what: &str,
-        world: &World,
+        served: &Devices,
         child: &Running,
         arrivals: Option<&Arc<Arrivals>>,
     ) -> anyhow::Result<String> {
         std::thread::sleep(self.warm_up);
-        let devices = world.fleet.devices();
+        let devices = served.fleet.devices();
         let samples = self.measured.as_secs() as usize + 8;
         devices.iter().for_each(|device| device.record_arrivals(samples));
         if let Some(arrivals) = arrivals {
@@ -118,7 +79,7 @@ impl Load {
         };
         let before = (
             process::cpu(&child.id())?,
-            process::cpu(&world.thread)?,
+            process::cpu(&served.thread)?,
             requests(),
         );
         let started = Instant::now();
@@ -147,7 +108,7 @@ impl Load {
         write!(
             row,
             "  {:>24.4}",
-            per_thousand(process::cpu(&world.thread)?, before.1)
+            per_thousand(process::cpu(&served.thread)?, before.1)
         )?;
         if let Some(arrivals) = arrivals {
             // The last changes have a second to be polled and another to arrive.
@@ -187,14 +148,6 @@ impl Load {
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         Ok(changes)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let (unused, _) = tokio::sync::oneshot::channel();
-        let _ = std::mem::replace(&mut self.stop, unused).send(());
-        let _ = std::mem::replace(&mut self.runtime, std::thread::spawn(|| {})).join();
     }
 }
 

@@ -1,17 +1,13 @@
-//! The bridge is killed at each step of a command, again and again at the same one, at any moment, and is stopped in
-//! the middle of one: each command is carried out once in effect and answered, or is a dead letter.
+//! The bridge is killed at each step of a command, and again and again at the same one: each command is carried out once
+//! in effect and answered, or is a dead letter.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
-use lantime2mqtt::simulator::{ApiGeneration, Fault};
+use lantime2mqtt::simulator::ApiGeneration;
 use serde_json::json as value;
 
 use crate::common::PATIENCE;
 use crate::common::program::Program;
-use crate::common::requester::{Message, Properties};
-use crate::eventually;
-use crate::scene::{Scene, chosen, json, set_topic};
+use crate::common::requester::Properties;
+use crate::scene::{Scene, choice, chosen, json, replies, set_topic};
 
 /// See `src/fault_point.rs`.
 const STEPS: [&str; 6] = [
@@ -24,31 +20,8 @@ const STEPS: [&str; 6] = [
 ];
 const ABORT_AT: &str = "LANTIME2MQTT_ABORT_AT";
 
-/// Events that every device has, without counterparts, and that may switch a relay.
-const EVENTS: [&str; 5] = [
-    "ntp-stopped",
-    "sync-monitor",
-    "system-reboot",
-    "https-certificate-expired",
-    "https-certificate-expire-warning",
-];
-
-/// A choice of events that differs from the one before and the one after.
-fn choice(number: usize) -> BTreeSet<&'static str> {
-    [number, number + 1, number + 2 + number / 5]
-        .map(|event| EVENTS[event % EVENTS.len()])
-        .into()
-}
-
 fn abort_at(scene: &Scene, step: &str) -> Program {
     scene.site.start_with(&[], &[(ABORT_AT, step)])
-}
-
-/// The replies to commands for `sim-1`, at their own topic and at that of the answers.
-fn replies(messages: &[Message], answers: &str) -> Vec<Message> {
-    let own = format!("{}/reply", set_topic("sim-1"));
-    let is_reply = |message: &&Message| message.topic == own || message.topic == answers;
-    messages.iter().filter(is_reply).cloned().collect()
 }
 
 async fn at_every_step(scene: &mut Scene, answers_elsewhere: bool) {
@@ -139,7 +112,7 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_is_carried_out_once_and_answered_wherever_the_bridge_dies() {
     let mut scene = Scene::new(1, ApiGeneration::V20).await;
-    prepare(&mut scene).await;
+    scene.run_once().await;
     at_every_step(&mut scene, true).await;
 }
 
@@ -147,21 +120,14 @@ async fn a_command_is_carried_out_once_and_answered_wherever_the_bridge_dies() {
 async fn with_mqtt_3_and_relays_that_the_device_cannot_tell_apart_likewise() {
     let mut scene = Scene::new(1, ApiGeneration::V10).await;
     scene.site = scene.site.with("mqtt.version", "3.1.1");
-    prepare(&mut scene).await;
+    scene.run_once().await;
     at_every_step(&mut scene, false).await;
-}
-
-/// A first run, by which the broker knows the session in which commands wait.
-async fn prepare(scene: &mut Scene) {
-    let bridge = scene.site.start();
-    scene.settle("sim-1").await;
-    assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_kills_the_bridge_each_time_is_given_up_as_a_dead_letter() {
     let mut scene = Scene::new(1, ApiGeneration::V20).await;
-    prepare(&mut scene).await;
+    scene.run_once().await;
     let payload = value!({ "id": "deadly", "replace": choice(1) }).to_string();
     let mut bridge = abort_at(&scene, "read-back");
     scene.requester.send(&set_topic("sim-1"), payload.clone()).await;
@@ -204,137 +170,4 @@ async fn a_command_that_kills_the_bridge_each_time_is_given_up_as_a_dead_letter(
     );
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
     scene.nothing_is_left().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_moment_to_kill_the_bridge_loses_a_command() {
-    const ROUNDS: usize = 20;
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut scene = Scene::new(1, ApiGeneration::V20).await;
-    prepare(&mut scene).await;
-    let before = scene.device().counters();
-    for round in 0..ROUNDS {
-        let bridge = scene.site.start();
-        let payload = value!({ "id": format!("round {round}"), "replace": choice(round) });
-        scene
-            .requester
-            .send(&set_topic("sim-1"), payload.to_string())
-            .await;
-        // Sometimes before it has connected, mostly while it works.
-        tokio::time::sleep(Duration::from_millis(random.u64(0..600))).await;
-        assert_eq!(bridge.stop("KILL").await.code, None);
-    }
-    let bridge = scene.site.start();
-    let mut answers = Vec::new();
-    for round in 0..ROUNDS {
-        let id = format!("round {round}");
-        let is_it = |message: &Message| json(message)["id"] == *id;
-        let replied = scene
-            .requester
-            .until(&id, |messages| replies(messages, "").iter().any(is_it))
-            .await;
-        let mut replies = replies(&replied, "").into_iter().filter(is_it);
-        let first = replies.next().expect("it has come");
-        assert!(
-            replies.all(|reply| reply.payload == first.payload),
-            "{id}: answered in two ways"
-        );
-        answers.push(json(&first));
-    }
-    scene.settle("sim-1").await;
-    assert_eq!(bridge.stop("TERM").await.code, Some(0));
-
-    // What came in a flood, after kills in a row, may have been refused; and that is a dead letter.
-    let letters: Vec<_> = scene
-        .requester
-        .received()
-        .iter()
-        .filter(|m| m.topic.starts_with("lantime/dead-letter/"))
-        .map(json)
-        .collect();
-    let mut done = 0;
-    let mut last = None;
-    for (round, answer) in answers.iter().enumerate() {
-        if answer["ok"] == true {
-            (done, last) = (done + 1, Some(round));
-            continue;
-        }
-        assert_eq!(answer["error"]["kind"], "busy", "{answer}");
-        let payload = value!({ "id": format!("round {round}"), "replace": choice(round) }).to_string();
-        assert!(
-            letters
-                .iter()
-                .any(|letter| letter["origin"]["payload"] == payload),
-            "{answer}"
-        );
-    }
-    println!("{done} of {ROUNDS} carried out");
-    assert_eq!(
-        chosen(scene.device()),
-        choice(last.expect("some were carried out"))
-    );
-    assert_eq!(scene.device().world().pending_changes(), 0);
-    let after = scene.device().counters();
-    assert_eq!(
-        after.configuration_writes - before.configuration_writes,
-        done,
-        "each is written once"
-    );
-    scene.nothing_is_left().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stop_in_the_middle_of_a_command_leaves_it_to_the_next_run() {
-    let mut scene = Scene::new(1, ApiGeneration::V20).await;
-    prepare(&mut scene).await;
-    for (number, fault) in [Fault::HangOnWrite, Fault::HangOnApply].into_iter().enumerate() {
-        let device = scene.device().clone();
-        let before = device.counters();
-        let bridge = scene.site.start();
-        scene.settle("sim-1").await;
-        device.set_fault(Some(fault.clone()));
-        let (reads, events) = (device.counters().configuration_reads, choice(number + 1));
-        let payload = value!({ "replace": events }).to_string();
-        scene.requester.send(&set_topic("sim-1"), payload).await;
-        // The command begins with a look at what stands there.
-        eventually("the command has begun", || {
-            let now = device.counters();
-            let has_written = now.configuration_writes > before.configuration_writes;
-            now.configuration_reads > reads && (has_written || fault == Fault::HangOnWrite)
-        })
-        .await;
-        let end = bridge.stop("TERM").await;
-        assert_eq!(end.code, Some(0), "{fault:?}: {}", end.output.stderr);
-        let received = scene.requester.received();
-        let answered = replies(&received, "").len();
-        assert_eq!(answered, number, "{fault:?}: not answered before it is done");
-        device.set_fault(None);
-
-        let bridge = scene.site.start();
-        scene
-            .requester
-            .until("the reply", |messages| replies(messages, "").len() > number)
-            .await;
-        scene.settle("sim-1").await;
-        assert_eq!(bridge.stop("TERM").await.code, Some(0));
-        let replies = replies(&scene.requester.received(), "");
-        assert_eq!(replies.len(), number + 1, "{fault:?}: exactly one reply");
-        assert_eq!(
-            json(&replies[number])["ok"],
-            true,
-            "{fault:?}: {:?}",
-            replies[number]
-        );
-        assert_eq!(chosen(&device), events, "{fault:?}");
-        let after = device.counters();
-        assert_eq!(
-            after.configuration_writes - before.configuration_writes,
-            1,
-            "{fault:?}"
-        );
-        assert_eq!(device.world().pending_changes(), 0);
-        scene.nothing_is_left().await;
-    }
 }

@@ -75,6 +75,13 @@ impl Scene {
         &self.fleet.devices()[0]
     }
 
+    /// A first run, by which the broker knows the session in which commands wait.
+    pub(crate) async fn run_once(&mut self) {
+        let bridge = self.site.start();
+        self.settle("sim-1").await;
+        assert_eq!(bridge.stop("TERM").await.code, Some(0));
+    }
+
     /// Sends a refresh to that device and waits for its reply: commands are answered in order, so those for the same
     /// device that came before have been answered too.
     pub(crate) async fn settle(&mut self, device: &str) {
@@ -124,4 +131,27 @@ pub(crate) fn entries(fleet: &Fleet) -> Vec<Entry> {
 /// The events that switch relay A in `io4` of a device, in fact.
 pub(crate) fn chosen(device: &SimulatedDevice) -> BTreeSet<&'static str> {
     device.world().relay_events("io4", Relay::A)
+}
+
+/// Events that every device has, without counterparts, and that may switch a relay.
+const EVENTS: [&str; 5] = [
+    "ntp-stopped",
+    "sync-monitor",
+    "system-reboot",
+    "https-certificate-expired",
+    "https-certificate-expire-warning",
+];
+
+/// A choice of events that differs from the one before and the one after.
+pub(crate) fn choice(number: usize) -> BTreeSet<&'static str> {
+    [number, number + 1, number + 2 + number / 5]
+        .map(|event| EVENTS[event % EVENTS.len()])
+        .into()
+}
+
+/// The replies to commands for `sim-1`, at their own topic and at that of the answers.
+pub(crate) fn replies(messages: &[Message], answers: &str) -> Vec<Message> {
+    let own = format!("{}/reply", set_topic("sim-1"));
+    let is_reply = |message: &&Message| message.topic == own || message.topic == answers;
+    messages.iter().filter(is_reply).cloned().collect()
 }
