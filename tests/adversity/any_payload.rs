@@ -30,8 +30,12 @@ fn sorted(messages: &[Message]) -> (Vec<&Message>, Vec<&Message>) {
 }
 
 impl Scene {
+    /// Sends it, unless the same was refused before: that may or may not be told again.
     async fn try_payload(&mut self, model: &mut Model, to: To, payload: &[u8], elsewhere: bool) {
         let topic = to.topic();
+        if model.refused.contains(&(topic.clone(), payload.to_vec())) {
+            return;
+        }
         let answers = if elsewhere {
             "answers/any".to_owned()
         } else {
@@ -76,6 +80,7 @@ impl Scene {
                 model.answers.insert((topic, payload.to_vec()), answer);
             } else {
                 self.is_told(model, payload).await;
+                model.refused.insert((topic, payload.to_vec()));
             }
         }
         let world = self.device().world();

@@ -1,6 +1,8 @@
 //! The bridge is killed at each step of a command, and again and again at the same one: each command is carried out once
 //! in effect and answered, or is a dead letter.
 
+use std::collections::HashSet;
+
 use lantime2mqtt::simulator::ApiGeneration;
 use serde_json::json as value;
 
@@ -103,8 +105,12 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
                 "{case}: {replies:?}"
             );
         }
-        None if step == "in-the-inbox" => assert_eq!(replies.len(), 2, "{case}: {replies:?}"),
-        None => assert_eq!(replies.len(), 1, "{case}: {replies:?}"),
+        // A record may come twice, as the same record.
+        None => {
+            let different: HashSet<_> = replies.iter().map(|reply| &reply.payload).collect();
+            let expected = if step == "in-the-inbox" { 2 } else { 1 };
+            assert_eq!(different.len(), expected, "{case}: {replies:?}");
+        }
     }
     scene.nothing_is_left().await;
 }

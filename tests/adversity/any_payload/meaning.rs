@@ -1,6 +1,6 @@
 //! What a command says, read in another way than the bridge does it, and what is so after it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -80,6 +80,8 @@ pub(super) struct Model {
     pub(super) chosen: BTreeMap<Relay, BTreeSet<String>>,
     /// Whether they are kept, and how many.
     pub(super) sessions: (bool, u64),
+    /// What was refused.
+    pub(super) refused: HashSet<(String, Vec<u8>)>,
     /// The first answers to what was carried out.
     pub(super) answers: HashMap<(String, Vec<u8>), Bytes>,
     /// How many there were so far.
@@ -100,6 +102,7 @@ impl Model {
         Model {
             chosen: [Relay::A, Relay::C].map(|relay| (relay, names(relay))).into(),
             sessions: (false, 100),
+            refused: HashSet::new(),
             answers: HashMap::new(),
             commands: 0,
             letters: 0,
