@@ -16,7 +16,7 @@ use super::tables::{Levels, Unusable, prepare};
 pub const FILE_NAME: &str = "lantime2mqtt.redb";
 
 /// The database's page cache. Its default of 1 GiB is for other jobs.
-const CACHE_BYTES: usize = 8 * 1024 * 1024;
+const CACHE_BYTES: usize = 1024 * 1024;
 
 /// Where the database is. It can be opened again and again, once at a time.
 pub(super) enum Source {

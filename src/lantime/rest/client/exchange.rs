@@ -12,7 +12,7 @@ use crate::lantime::rest::error::RestError;
 use crate::model::{ErrorKind, HttpSession, Operation};
 
 /// Largest answer that is read; real ones have 20 to 31 KB.
-pub const MAX_BODY: usize = 8 * 1024 * 1024;
+pub const MAX_BODY: usize = 1024 * 1024;
 
 /// What is noted of a request while it runs: no header, no body.
 #[derive(Debug)]
