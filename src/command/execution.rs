@@ -110,6 +110,7 @@ impl Context {
     }
 
     async fn succeed(&self, task: Task, outcome: Outcome) {
+        tracing::info!(topic = task.received().topic, "command carried out");
         let record = Uuid::now_v7();
         let id = task.id.as_deref();
         let payload = match &task.replays {

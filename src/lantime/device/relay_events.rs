@@ -311,7 +311,8 @@ fn check_place(view: &DeviceView, slot: &SlotId, relay: Relay) -> Result<(), Err
              the device tells it"
         );
         let remedy = format!(
-            "look at the module; if relay {letter} is on notification, configure the device with {line}"
+            "look at the module; if relay {letter} is on notification, configure the device with {line}, \
+             and list its other slots there too"
         );
         return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
     }
@@ -321,7 +322,8 @@ fn check_place(view: &DeviceView, slot: &SlotId, relay: Relay) -> Result<(), Err
              the jumper"
         );
         let remedy = format!(
-            "move the jumper on the module to notification; if it stands there already, correct the configuration: {line}"
+            "move the jumper on the module to notification; if it stands there already, correct the configuration: {line}, \
+             beside its other slots"
         );
         return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
     }
