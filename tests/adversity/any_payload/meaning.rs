@@ -80,13 +80,12 @@ pub(super) struct Model {
     pub(super) chosen: BTreeMap<Relay, BTreeSet<String>>,
     /// Whether they are kept, and how many.
     pub(super) sessions: (bool, u64),
-    /// What was refused.
+    /// What was refused, and told as a dead letter.
     pub(super) refused: HashSet<(String, Vec<u8>)>,
     /// The first answers to what was carried out.
     pub(super) answers: HashMap<(String, Vec<u8>), Bytes>,
     /// How many there were so far.
     pub(super) commands: usize,
-    pub(super) letters: usize,
 }
 
 impl Model {
@@ -105,7 +104,6 @@ impl Model {
             refused: HashSet::new(),
             answers: HashMap::new(),
             commands: 0,
-            letters: 0,
         }
     }
 
