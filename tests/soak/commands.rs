@@ -10,7 +10,7 @@ use serde_json::json as value;
 
 use crate::common::requester::Requester;
 use crate::common::tap::{Noted, Tap};
-use crate::eventually;
+use crate::{eventually, holds};
 
 const EVENTS: [&str; 6] = [
     "ntp-not-sync",
@@ -106,22 +106,35 @@ impl Commander {
                 requester.send(topic, payload.clone()).await;
             }
         }
-        let mut missing = Vec::new();
-        for _ in 0..2 {
-            eventually("every command is answered", || {
-                let answered = answers(&tap.messages());
-                missing = (0..self.sent.len())
-                    .filter(|number| !answered.contains_key(number))
-                    .collect();
-                missing.is_empty()
-            })
-            .await;
+        let missing = || -> Vec<usize> {
+            let answered = answers(&tap.messages());
+            (0..self.sent.len())
+                .filter(|number| !answered.contains_key(number))
+                .collect()
+        };
+        // Twice: commands wait for one another at a device, eight of them, until their deadlines.
+        if !holds(|| missing().is_empty()).await && !holds(|| missing().is_empty()).await {
+            self.tell_missing(&missing(), &tap.messages());
         }
         println!(
             "{} commands, {} of them lost by the broker at first",
             self.sent.len(),
             self.sent.len() - taken.len()
         );
+    }
+
+    /// Ends the test with all that is known of commands without an answer.
+    fn tell_missing(&self, missing: &[usize], messages: &[Noted]) -> ! {
+        for number in missing {
+            println!("without an answer: {:?}", self.sent[*number]);
+            for message in messages
+                .iter()
+                .filter(|message| message.id() == number.to_string())
+            {
+                println!("    {message:?}");
+            }
+        }
+        panic!("{} commands are not answered", missing.len());
     }
 
     /// Each has one answer for each time that the broker has given it, and a refusal is a dead letter.

@@ -66,7 +66,7 @@ impl Plan {
 }
 
 /// Waits until something holds that nobody tells of. Looks ever less often: it may be long to find out.
-async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+async fn holds(mut condition: impl FnMut() -> bool) -> bool {
     let mut pause = Duration::from_millis(5);
     let holds = async {
         while !condition() {
@@ -74,9 +74,11 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
             pause = (pause * 2).min(Duration::from_millis(500));
         }
     };
-    if tokio::time::timeout(2 * PATIENCE, holds).await.is_err() {
-        panic!("{what}: never");
-    }
+    tokio::time::timeout(2 * PATIENCE, holds).await.is_ok()
+}
+
+async fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(holds(condition).await, "{what}: never");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
