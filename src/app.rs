@@ -89,7 +89,14 @@ impl Bridge {
             Vec::new()
         });
         let topics = Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone());
-        let published = devices::published_slots(&topics, &remembered);
+        let standing = store.standing_failures().await.unwrap_or_else(|error| {
+            tracing::error!(
+                "dead letters of earlier runs cannot be read; a failure that lasts is told anew: {error}"
+            );
+            Vec::new()
+        });
+        let mut known = devices::published_slots(&topics, &remembered);
+        devices::stand(&mut known, standing, config.dead_letter.repeat);
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let publisher = publisher::Setup {
@@ -108,7 +115,7 @@ impl Bridge {
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
-        let mut devices = Devices::new(updates, config.dead_letter.repeat, published);
+        let mut devices = Devices::new(updates, config.dead_letter.repeat, known);
         devices.apply(&config.devices).await?;
 
         let id = config.bridge.id.clone();

@@ -1,7 +1,9 @@
 //! Dead letters: how one begins, the one constructor of their records, and the way back from an archived one
-//! to its origin.
+//! to its origin. [`Standing`] tells which failures an archive leaves without their end.
 //!
 //! When a letter is due is decided where the failure is seen; the archive is the store's.
+
+mod standing;
 
 use std::borrow::Cow;
 
@@ -15,6 +17,7 @@ use uuid::Uuid;
 use super::{Destination, Record};
 use crate::model::time::rfc3339;
 use crate::model::{DeadLetter, DeviceId, ErrorReport, Operation, Origin};
+pub use standing::Standing;
 
 /// A letter with an id of its own, about something that went wrong `at` that time, for the first time.
 pub fn new(operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLetter {
