@@ -126,12 +126,13 @@ impl Bridge {
         if let Some(path) = control {
             let server = control::server::Server::bind(&path)?;
             let (store, inbox, topics) = (store.clone(), inbox.clone(), topics.clone());
+            let topic = topics.command(&CommandTopic::Replay);
             let replay = move |letter| {
-                let (inbox, topic) = (inbox.clone(), topics.command(&CommandTopic::Replay));
+                let (inbox, topic) = (inbox.clone(), topic.clone());
                 async move { inbox.replay(topic, letter).await }
             };
             intake.push(Task::spawn("control socket", async move |stop| {
-                server.run(store, replay, stop).await;
+                server.run(store, topics, replay, stop).await;
                 Ok(())
             }));
         }

@@ -88,8 +88,8 @@ pub struct End {
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Letters {
-    /// All of the archive.
-    All,
+    /// All of the archive but these.
+    AllBut(Vec<Uuid>),
     /// These; unknown ones do not matter.
     These(Vec<Uuid>),
 }

@@ -205,6 +205,12 @@ async fn the_command_line_finds_them_while_the_bridge_runs_and_after() {
 
     scene.undo();
     assert!(scene.told(&["replay", &id]).await.contains("next start"));
+    let end = scene.command_line(&["drop", "--all"]).await;
+    assert!(
+        end.code == Some(1) && end.output.stderr.contains(&id),
+        "{:?}",
+        end.output
+    );
     scene.start_again().await;
     eventually("the replay", || scene.has_antenna()).await;
     scene.catch_up("sim-1").await;

@@ -66,10 +66,18 @@ impl Writing<'_, '_> {
     pub(super) fn drop_letters(&mut self, which: &Letters) -> Result<usize, redb::Error> {
         let before = self.levels.archive.entries;
         match which {
-            Letters::All => {
-                self.tables.archive.retain(|_, _| false)?;
-                self.tables.archive_ids.retain(|_, _| false)?;
-                self.levels.archive = Level::default();
+            Letters::AllBut(kept) => {
+                let levels = &mut self.levels.archive;
+                *levels = Level::default();
+                let is_kept = |id: &[u8; 16]| kept.contains(Uuid::from_bytes_ref(id));
+                self.tables.archive.retain(|_, (id, json)| {
+                    let stays = is_kept(id);
+                    if stays {
+                        levels.add(json.len());
+                    }
+                    stays
+                })?;
+                self.tables.archive_ids.retain(|id, _| is_kept(id))?;
             }
             Letters::These(ids) => {
                 for id in ids {
