@@ -311,6 +311,7 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         &["drop"],
         &["drop", "--all", NONE],
         &["list", "--limit", "few"],
+        &["list", "--limit", "0"],
     ] {
         let end = place.ask(arguments).await;
         assert_eq!(end.code, Some(64), "{arguments:?}: {:?}", end.output);

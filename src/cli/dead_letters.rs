@@ -5,10 +5,11 @@
 
 mod text;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,7 +40,7 @@ enum What {
     /// Lists them, the oldest first.
     List {
         /// Only the newest ones, so many.
-        #[arg(long, value_name = "NUMBER")]
+        #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
         limit: Option<usize>,
     },
     /// Shows one with all that is known.
@@ -160,7 +161,7 @@ fn tell(what: &What, result: &RawValue, json: bool) -> anyhow::Result<Told> {
                 if json {
                     text::lines(&letters)
                 } else {
-                    text::table(&letters)
+                    text::table(&letters, io::stdout().is_terminal())
                 },
                 Ok(()),
             )

@@ -86,6 +86,12 @@ pub struct Summary {
     pub kind: String,
     /// What happened, in words.
     pub message: String,
+    /// Failures so far, in a letter that tells of a failure that lasts, or has lasted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u64>,
+    /// Whether the failure has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
     /// Topic of the message that it began with: such a letter can be replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
@@ -104,6 +110,8 @@ impl Summary {
             operation: letter.operation.into_owned(),
             kind: letter.error.kind.into_owned(),
             message: letter.error.message.into_owned(),
+            repeats: letter.repeats,
+            recovered: letter.recovered,
             topic: letter.origin.map(|origin| origin.topic.into_owned()),
         })
     }
@@ -145,6 +153,9 @@ struct Archived<'a> {
     operation: Cow<'a, str>,
     #[serde(borrow)]
     error: ArchivedError<'a>,
+    repeats: Option<u64>,
+    #[serde(default)]
+    recovered: bool,
     #[serde(borrow)]
     origin: Option<OriginJson<'a>>,
 }
