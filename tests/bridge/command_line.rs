@@ -79,6 +79,30 @@ async fn check_config_reads_the_api_profiles_that_are_named() {
 }
 
 #[tokio::test]
+async fn a_state_directory_too_long_for_the_control_socket_is_refused_before_the_start() {
+    // The system takes 107 bytes: 94 for the directory, 13 for "/control.sock".
+    for (length, code) in [(94, 0), (95, 78)] {
+        let directory = format!("/{}", "d".repeat(length - 1));
+        let site = Site::new(([127, 0, 0, 1], 1).into(), &[]).with("state.directory", directory);
+        let config = site.config().display().to_string();
+        let end = run(&["check-config", "--config", &config]).await;
+        assert_eq!(end.code, Some(code), "{:?}", end.output);
+        if code == 78 {
+            let again = run(&["run", "--config", &config]).await;
+            assert_eq!((again.code, &again.output.stderr), (Some(78), &end.output.stderr));
+            for part in [
+                "state.directory = ",
+                "has 108 bytes",
+                "at most 107",
+                "at most 94 bytes",
+            ] {
+                assert!(end.output.stderr.contains(part), "{part}: {:?}", end.output);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn check_config_shows_every_problem() {
     let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
     site.overwrite(
