@@ -36,8 +36,8 @@ pub(super) struct Options {
     /// Only this generation of the REST API; all in turn otherwise.
     #[arg(long, value_enum)]
     api: Option<ApiName>,
-    /// The user that may read.
-    #[arg(long, default_value = "info")]
+    /// The user of all devices, who may read and change their configuration.
+    #[arg(long, default_value = "bridge")]
     username: String,
     /// The user's password.
     #[arg(

@@ -70,7 +70,7 @@ async fn actions(device: &SimulatedDevice, event: &str) -> BTreeSet<String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/api/config/notification", device.url());
-    let request = http.get(url).basic_auth("info", Some("simulated"));
+    let request = http.get(url).basic_auth("bridge", Some("simulated"));
     let body = request.send().await.unwrap().bytes().await.unwrap();
     let config: Value = serde_json::from_slice(&body).unwrap();
     let events = config["data"]["events"].as_array().unwrap();
