@@ -317,13 +317,13 @@ impl DeviceTask {
             return Ok(());
         }
         let first = self.snapshot.is_none();
-        self.report(&snapshot);
         let view = self.next_view(&snapshot, now);
         if first {
             log::greet(&self.id, &snapshot, &view);
         } else if !is_online {
             tracing::info!(device = %self.id, "device answers again");
         }
+        self.report(&snapshot, &view);
         let profile = self.profiles.for_version(snapshot.api_major());
         if snapshot
             .identity
