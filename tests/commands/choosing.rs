@@ -138,6 +138,28 @@ async fn a_relay_of_its_own_follows_what_was_chosen_for_it() {
 }
 
 #[tokio::test]
+async fn a_relay_that_is_released_by_a_command_never_stands_without_a_cause() {
+    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
+    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    scene.retained(C, &["antenna-faulty"]).await;
+    for _ in 0..3 {
+        scene.moves(fire("antenna-faulty"), ["NO", "NC"]).await;
+        scene.send(&set(C), r#"{"remove":["antenna-faulty"]}"#).await;
+        // By the poll that follows the command: none other is due for an hour.
+        scene
+            .until("C is released", |seen| seen.json(C)["position"] == "NO")
+            .await;
+        scene.moves(clear("antenna-faulty"), ["NO", "NO"]).await;
+        scene.send(&set(C), r#"{"add":["antenna-faulty"]}"#).await;
+    }
+    let shown = scene.look(|seen| {
+        let states = seen.at(C).map(|message| message.json());
+        states.filter(|state| state["cause"] == "unknown").count()
+    });
+    assert_eq!(shown, 0);
+}
+
+#[tokio::test]
 async fn where_the_device_cannot_tell_relays_apart_the_reply_names_all_and_all_follow() {
     let mut scene = Scene::start(&[V10]).await;
     let before = [
