@@ -98,7 +98,8 @@ async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
         ..Options::default()
     });
     let (proxy, tap) = Proxy::tapped(broker.address()).await;
-    let site = Site::new(proxy.address(), &entries(&fleet));
+    // On a busy machine an answer to a ping waits long behind those to the messages.
+    let site = Site::new(proxy.address(), &entries(&fleet)).with("mqtt.keep_alive", "20s");
     let bridge = site.start();
     let is_known = || {
         fleet
@@ -132,7 +133,15 @@ async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
             .all(|(device, before)| device.counters().documents >= before + 2)
     };
     eventually("every device is polled still", polled).await;
-    commander.finish(&mut requester, &tap).await;
+    if !commander.finish(&mut requester, &tap).await {
+        let log = bridge.output().stderr;
+        let from = log.len().saturating_sub(20_000);
+        let from = (from..log.len())
+            .find(|at| log.is_char_boundary(*at))
+            .unwrap_or(0);
+        println!("the bridge's log: {}", &log[from..]);
+        panic!("commands are not answered");
+    }
     let mut watcher = Watcher::connect(broker.address()).await;
     truth::is_told(&mut watcher, fleet.devices()).await;
 
