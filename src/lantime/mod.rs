@@ -1,8 +1,9 @@
 //! The only place that knows Meinberg's interfaces.
 //!
-//! [`rest`] speaks the REST API; [`device`] is the task that owns everything about one device.
+//! [`rest`] speaks the REST API, [`snmp`] the vendor's MIB; [`device`] is the task that owns everything about one device.
 
 pub mod device;
 mod letters;
 pub mod rest;
 pub mod schedule;
+pub mod snmp;

@@ -90,6 +90,8 @@ pub enum EventsChange {
 pub enum Via {
     /// Its REST API.
     Rest,
+    /// The vendor's MIB.
+    Snmp,
 }
 
 impl Via {
@@ -97,6 +99,7 @@ impl Via {
     pub fn as_str(self) -> &'static str {
         match self {
             Via::Rest => "rest",
+            Via::Snmp => "snmp",
         }
     }
 }

@@ -1,0 +1,3 @@
+//! A LANTIME's SNMP: the vendor's MIB.
+
+pub mod oids;
