@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::command::Dispatcher;
 use crate::config::{Broker, Config};
 use crate::control;
+use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::Commands;
 use crate::mqtt::embedded::EmbeddedBroker;
@@ -22,6 +23,7 @@ use crate::mqtt::payload::BridgeInfo;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
 use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
+use crate::snmp;
 use crate::web;
 use devices::Devices;
 use task::Task;
@@ -61,6 +63,7 @@ pub struct Bridge {
     outlet: Vec<Task>,
     broker: watch::Receiver<BrokerStatus>,
     http: Option<SocketAddr>,
+    traps: Option<SocketAddr>,
 }
 
 impl Bridge {
@@ -108,14 +111,31 @@ impl Bridge {
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
-        let mut devices = Devices::new(updates, config.dead_letter.repeat, published);
+        let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, published);
+        let mut intake = Vec::new();
+        let mut traps_address = None;
+        if let Some(traps) = &config.snmp.traps {
+            let traps = Traps::start(traps::Setup {
+                traps: traps.clone(),
+                engine: snmp::engine(&config.state.directory)?,
+                senders: devices.take_traps(),
+                store: store.clone(),
+                updates,
+                repeat_letters: config.dead_letter.repeat,
+            })
+            .await?;
+            traps_address = Some(traps.address());
+            intake.push(Task::spawn("trap receiver", async move |stop| {
+                traps.run(stop).await;
+                Ok(())
+            }));
+        }
         devices.apply(&config.devices).await?;
 
         let id = config.bridge.id.clone();
         let (dispatcher, inbox) =
             Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
         let (configured, watched) = watch::channel(ids);
-        let mut intake = Vec::new();
         if let Some(path) = control {
             let server = control::server::Server::bind(&path)?;
             let (store, inbox, topics) = (store.clone(), inbox.clone(), topics.clone());
@@ -168,6 +188,7 @@ impl Bridge {
             outlet: std::iter::once(publisher).chain(listeners).collect(),
             broker,
             http,
+            traps: traps_address,
         })
     }
 
@@ -184,6 +205,11 @@ impl Bridge {
     /// Where the bridge's own HTTP server listens.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Where traps are taken.
+    pub fn traps_address(&self) -> Option<SocketAddr> {
+        self.traps
     }
 
     /// Applies the devices of another configuration: the ones that did not change go on without a gap. What

@@ -114,7 +114,7 @@ pub fn main() -> ExitCode {
     let default_level = if matches!(cli.command, Command::Demo(_)) {
         "warn"
     } else {
-        "info,mqtt5=warn"
+        "info,mqtt5=warn,async_snmp=error"
     };
     let level = cli.log_level.as_deref().unwrap_or(default_level);
     let result = start_logging(level, cli.log_format).and_then(|()| match cli.command {

@@ -6,8 +6,10 @@
 mod job;
 mod log;
 mod relay_events;
+mod traps;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -20,16 +22,18 @@ use super::rest::client::{Answer, Paths};
 use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
 use super::schedule::Schedule;
+use super::snmp::traps::TrapLink;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
     Availability, ChassisKind, DeadLetter, DeviceId, DeviceView, ErrorReport, HttpStats, Operation, Problem,
-    Signal, SlotId, SlotView, Snapshot, Update, diff,
+    Signal, SlotId, SlotView, Snapshot, Update, Via, diff,
 };
 use crate::records::dead_letter;
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
+use traps::Traps;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
@@ -67,6 +71,8 @@ pub struct DeviceTask {
     waiting: Option<Waiting>,
     /// The events that switch its relays.
     chosen: Chosen,
+    /// What its traps tell.
+    traps: Traps,
     /// What is published of the device.
     view: DeviceView,
     /// What an earlier run or task published, before the first answer.
@@ -95,6 +101,8 @@ pub struct Ends {
     pub updates: mpsc::Sender<Update>,
     /// Gives commands, one at a time.
     pub jobs: mpsc::Receiver<Job>,
+    /// What its traps tell; `None` where nothing takes traps.
+    pub traps: Option<Arc<TrapLink>>,
     /// How often a failure that lasts is told again.
     pub repeat_letters: Duration,
 }
@@ -122,6 +130,7 @@ impl DeviceTask {
             jobs: ends.jobs,
             waiting: None,
             chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
+            traps: Traps::new(ends.traps),
             view: known.view,
             remembered: known.slots,
             snapshot: None,
@@ -168,12 +177,18 @@ impl DeviceTask {
                 }
                 () = until(self.waiting.as_ref().map(Waiting::deadline)) => self.give_up(),
                 () = until(self.letters.ends_at()) => self.tell_end().await?,
+                () = self.traps.news() => {
+                    self.hear().await?;
+                    next = next.min(self.traps.poll_at());
+                }
                 () = sleep_until(next) => {
+                    let began = Instant::now();
                     let Some(polled) = stop.run_until_cancelled(self.ask()).await else {
                         return Ok(());
                     };
                     let failure = polled.as_ref().err().map(|error| error.report.clone());
                     self.take(polled).await?;
+                    self.traps.polled(began);
                     next = self.next_poll();
                     if let Some(failure) = failure {
                         self.poll_failed(failure);
@@ -211,7 +226,7 @@ impl DeviceTask {
         match &self.snapshot {
             Some(snapshot) => {
                 let view = self.next_view(snapshot, Timestamp::now());
-                self.publish(view).await
+                self.publish(view, Via::Rest).await
             }
             None => Ok(()),
         }
@@ -244,8 +259,11 @@ impl DeviceTask {
         let paths = Paths::from(profile);
         // Boxed: between polls the task need not keep the room that a request takes.
         let Answer { body, round_trip } = Box::pin(self.client.status(paths)).await?;
-        match status::snapshot(&body, &self.profiles, self.client.url()) {
-            Ok(snapshot) => Ok((snapshot, round_trip)),
+        match status::snapshot_and_uptime(&body, &self.profiles, self.client.url()) {
+            Ok((snapshot, uptime)) => {
+                self.traps.runs_for(uptime, Instant::now());
+                Ok((snapshot, round_trip))
+            }
             Err(error) => {
                 let url = format!("{}{}", self.client.url(), profile.status.path);
                 Err(RestError::decode(Operation::Poll, &url, &error, &body))
@@ -333,8 +351,9 @@ impl DeviceTask {
         {
             self.client.use_tokens();
         }
+        self.traps.set_host_name(snapshot.identity.hostname.as_deref());
         self.snapshot = Some(snapshot);
-        self.publish(view).await?;
+        self.publish(view, Via::Rest).await?;
         if first {
             self.send(Update::Settled {
                 device: self.id.clone(),
@@ -405,13 +424,15 @@ impl DeviceTask {
             view.go_offline(self.stats.last_success().unwrap_or(now), now);
             self.chosen.doubt();
         }
-        self.publish(view).await
+        self.publish(view, Via::Rest).await
     }
 
-    async fn publish(&mut self, view: DeviceView) -> Result<(), Gone> {
+    /// Publishes what is new in `view`, of which notification events have come to be known that way.
+    async fn publish(&mut self, view: DeviceView, events: Via) -> Result<(), Gone> {
         let letter = self.chosen.letter.take();
         self.send_letter(letter).await?;
-        let changes = diff(&self.view, &view);
+        let mut changes = diff(&self.view, &view);
+        self.traps.settle(&mut changes, events, Instant::now());
         self.view = view;
         if changes.is_empty() {
             return Ok(());

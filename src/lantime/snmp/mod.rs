@@ -1,3 +1,4 @@
-//! A LANTIME's SNMP: the vendor's MIB.
+//! A LANTIME's SNMP: the vendor's MIB ([`oids`]), and its traps ([`traps`]).
 
 pub mod oids;
+pub mod traps;

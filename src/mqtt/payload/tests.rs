@@ -205,7 +205,13 @@ fn problem() {
 
 fn event_change(name: EventName, new: Option<EventState>) -> Change {
     let new = new.map(Box::new);
-    Change::Event { name, old: None, new }
+    Change::Event {
+        name,
+        old: None,
+        new,
+        via: Via::Rest,
+        told: false,
+    }
 }
 
 #[test]

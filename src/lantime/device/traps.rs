@@ -1,0 +1,228 @@
+//! A device's traps, as its task sees them: the events that they tell, and when to poll for them.
+//!
+//! A trap is quicker than a poll, but knows only of one event: it moves the event at once, and the poll that it
+//! brings about says how everything stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{DeviceTask, Gone};
+use crate::lantime::snmp::traps::TrapLink;
+use crate::model::{Availability, Change, EventName, EventState, Via};
+
+/// From one poll for traps to the next at least: a storm of them must not become one of polls.
+const POLL_GAP: Duration = Duration::from_millis(250);
+
+/// What the task knows of its device's traps.
+#[derive(Debug)]
+pub(super) struct Traps {
+    /// What is shared with the receiver; `None` where nothing takes traps.
+    link: Option<Arc<TrapLink>>,
+    /// Whether a trap waits for a poll.
+    is_due: bool,
+    /// When the last poll for a trap began.
+    polled_for: Option<Instant>,
+    /// How long the device had been running, and when it said so.
+    uptime: Option<Duration>,
+}
+
+impl Traps {
+    pub(super) fn new(link: Option<Arc<TrapLink>>) -> Traps {
+        Traps {
+            link,
+            is_due: false,
+            polled_for: None,
+            uptime: None,
+        }
+    }
+
+    /// Waits for news of a trap.
+    pub(super) async fn news(&self) {
+        match &self.link {
+            Some(link) => link.news().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// When to poll for the trap that has just come.
+    pub(super) fn poll_at(&mut self) -> Instant {
+        self.is_due = true;
+        let now = Instant::now();
+        self.polled_for.map_or(now, |last| now.max(last + POLL_GAP))
+    }
+
+    /// A poll that began then is through.
+    pub(super) fn polled(&mut self, began: Instant) {
+        if std::mem::take(&mut self.is_due) {
+            self.polled_for = Some(began);
+        }
+        if let Some(link) = &self.link {
+            link.polled(began);
+        }
+    }
+
+    pub(super) fn set_host_name(&self, name: Option<&str>) {
+        if let Some(link) = &self.link {
+            link.set_host_name(name);
+        }
+    }
+
+    /// The device says how long it has been running: less than before means that it has started anew.
+    pub(super) fn runs_for(&mut self, uptime: Option<Duration>, now: Instant) {
+        if let (Some(link), Some(before), Some(uptime)) = (&self.link, self.uptime, uptime)
+            && uptime < before
+        {
+            link.set_restarted(now.checked_sub(uptime).unwrap_or(now));
+        }
+        self.uptime = uptime.or(self.uptime);
+    }
+
+    /// Says of each event in `changes` how it came to be known, and whether a record has told it already.
+    pub(super) fn settle(&self, changes: &mut [Change], via: Via, now: Instant) {
+        let Some(link) = &self.link else { return };
+        for change in changes {
+            let Change::Event {
+                name,
+                old: Some(old),
+                new: Some(new),
+                via: way,
+                told,
+            } = change
+            else {
+                continue;
+            };
+            *way = via;
+            let transitions = new.transitions(old);
+            if transitions.contains(&true) {
+                // By a trap, its own record says so.
+                *told = via == Via::Snmp || !link.poll_tells(name, now);
+            }
+            if transitions.last() == Some(&false) {
+                link.has_gone(name);
+            }
+        }
+    }
+}
+
+impl DeviceTask {
+    /// Moves the events that traps have told of, as far as the device's document lists them: nobody else would tell
+    /// how they stand later.
+    pub(super) async fn hear(&mut self) -> Result<(), Gone> {
+        let heard = self
+            .traps
+            .link
+            .as_ref()
+            .map(|link| link.heard())
+            .unwrap_or_default();
+        let Some(snapshot) = &mut self.snapshot else {
+            return Ok(());
+        };
+        let Some(events) = with_heard(&snapshot.events, &heard) else {
+            return Ok(());
+        };
+        snapshot.events = events.clone();
+        let snapshot = self
+            .snapshot
+            .as_ref()
+            .filter(|_| self.view.availability == Some(Availability::Online));
+        let view = if let Some(snapshot) = snapshot {
+            self.next_view(snapshot, Timestamp::now())
+        } else {
+            // What its relays do cannot be told of a device that is away.
+            let mut view = self.view.clone();
+            view.events = events;
+            view
+        };
+        self.publish(view, Via::Snmp).await
+    }
+}
+
+/// The events after these have come, and have ended those that they clear; `None` where nothing is new.
+fn with_heard(events: &Arc<[EventState]>, heard: &[EventName]) -> Option<Arc<[EventState]>> {
+    let is_heard = |event: &EventState| heard.contains(&event.name);
+    let cleared: Vec<_> = heard.iter().flat_map(EventName::clears).collect();
+    let after = |event: &EventState| match event.triggered {
+        Some(true) | None if cleared.iter().any(|name| **name == event.name.as_str()) => Some(false),
+        Some(false) | None if is_heard(event) => Some(true),
+        stands => stands,
+    };
+    events
+        .iter()
+        .any(|event| after(event) != event.triggered)
+        .then(|| {
+            let moved = |event: &EventState| EventState {
+                triggered: after(event),
+                ..event.clone()
+            };
+            events.iter().map(moved).collect()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EventType;
+
+    fn name(name: &str) -> EventName {
+        EventName::canonical(name).unwrap()
+    }
+
+    fn events(states: &[(&str, Option<bool>)]) -> Arc<[EventState]> {
+        let state = |(event, triggered): &(&str, Option<bool>)| EventState {
+            name: name(event),
+            name_on_device: None,
+            triggered: *triggered,
+            kind: EventType::Error,
+            last_triggered: None,
+        };
+        states.iter().map(state).collect()
+    }
+
+    #[test]
+    fn a_trap_moves_its_event_and_ends_those_that_it_clears() {
+        let before = events(&[
+            ("ntp-sync", Some(false)),
+            ("ntp-not-sync", Some(true)),
+            ("ntp-stopped", Some(true)),
+            ("system-reboot", None),
+        ]);
+        let heard = [name("ntp-sync"), name("fan-down")];
+        let after = events(&[
+            ("ntp-sync", Some(true)),
+            ("ntp-not-sync", Some(false)),
+            ("ntp-stopped", Some(true)),
+            ("system-reboot", None),
+        ]);
+        assert_eq!(with_heard(&before, &heard), Some(after.clone()));
+        assert_eq!(with_heard(&after, &heard), None, "it has been told");
+        assert_eq!(with_heard(&after, &[]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_brings_a_poll_at_once_and_then_four_a_second() {
+        let mut traps = Traps::new(Some(Arc::default()));
+        let now = Instant::now();
+        assert_eq!([traps.poll_at(), traps.poll_at()], [now; 2]);
+        traps.polled(now);
+        assert_eq!([traps.poll_at(), traps.poll_at()], [now + POLL_GAP; 2]);
+        tokio::time::advance(2 * POLL_GAP).await;
+        assert_eq!(traps.poll_at(), now + 2 * POLL_GAP);
+    }
+
+    #[test]
+    fn less_uptime_than_before_is_a_restart() {
+        let link = Arc::new(TrapLink::default());
+        let mut traps = Traps::new(Some(link.clone()));
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        for uptime in [Some(100 * second), None, Some(101 * second)] {
+            traps.runs_for(uptime, now);
+        }
+        assert_eq!(link.restarted(), None);
+        traps.runs_for(Some(second), now + 10 * second);
+        assert_eq!(link.restarted(), Some(now + 9 * second));
+    }
+}

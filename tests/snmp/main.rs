@@ -1,0 +1,7 @@
+//! SNMP, with net-snmp's tools at the other end: the device's traps in.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod tools;
+mod traps;
