@@ -36,6 +36,16 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 /// poll; the publisher drains it whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
 
+/// What this bridge does, as its `info` tells.
+fn capabilities(config: &Config) -> Vec<String> {
+    let traps = config.snmp.traps.as_ref().map(|_| "traps");
+    ["rest", "commands"]
+        .into_iter()
+        .chain(traps)
+        .map(str::to_owned)
+        .collect()
+}
+
 /// What a bridge is started with, beside its configuration.
 #[derive(Debug)]
 pub struct Setup {
@@ -102,7 +112,7 @@ impl Bridge {
                 started_at: Timestamp::now(),
                 devices: config.devices.len(),
                 mqtt_version: config.mqtt.version,
-                capabilities: vec!["rest".to_owned(), "commands".to_owned()],
+                capabilities: capabilities(&config),
             },
             configured: ids.clone(),
             remembered,
@@ -113,7 +123,7 @@ impl Bridge {
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
         let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, published);
         let mut intake = Vec::new();
-        let mut traps_address = None;
+        let (mut traps_address, mut trap_counts) = (None, None);
         if let Some(traps) = &config.snmp.traps {
             let traps = Traps::start(traps::Setup {
                 traps: traps.clone(),
@@ -125,6 +135,7 @@ impl Bridge {
             })
             .await?;
             traps_address = Some(traps.address());
+            trap_counts = Some(traps.counts());
             intake.push(Task::spawn("trap receiver", async move |stop| {
                 traps.run(stop).await;
                 Ok(())
@@ -163,7 +174,7 @@ impl Bridge {
         }));
         let mut http = None;
         if let Some(listen) = config.http.listen {
-            let server = web::Server::bind(listen, broker.clone(), commands_status)
+            let server = web::Server::bind(listen, broker.clone(), commands_status, trap_counts)
                 .await
                 .with_context(|| {
                     format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")

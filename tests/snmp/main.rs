@@ -3,5 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod scene;
+mod storms;
 mod tools;
 mod traps;

@@ -1,7 +1,9 @@
 //! What is counted of the traps of all devices.
 
+use serde::Serialize;
+
 /// Since the bridge started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
     /// Traps and informs that were taken.
     pub taken: u64,
