@@ -102,7 +102,14 @@ impl Bridge {
             Vec::new()
         });
         let topics = Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone());
-        let published = devices::published_slots(&topics, &remembered);
+        let standing = store.standing_failures().await.unwrap_or_else(|error| {
+            tracing::error!(
+                "dead letters of earlier runs cannot be read; a failure that lasts is told anew: {error}"
+            );
+            Vec::new()
+        });
+        let mut known = devices::published_slots(&topics, &remembered);
+        devices::stand(&mut known, standing, config.dead_letter.repeat);
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let publisher = publisher::Setup {
@@ -121,7 +128,7 @@ impl Bridge {
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
-        let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, published);
+        let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, known);
         let mut intake = Vec::new();
         let (mut traps_address, mut trap_counts) = (None, None);
         if let Some(traps) = &config.snmp.traps {
@@ -150,12 +157,13 @@ impl Bridge {
         if let Some(path) = control {
             let server = control::server::Server::bind(&path)?;
             let (store, inbox, topics) = (store.clone(), inbox.clone(), topics.clone());
+            let topic = topics.command(&CommandTopic::Replay);
             let replay = move |letter| {
-                let (inbox, topic) = (inbox.clone(), topics.command(&CommandTopic::Replay));
+                let (inbox, topic) = (inbox.clone(), topic.clone());
                 async move { inbox.replay(topic, letter).await }
             };
             intake.push(Task::spawn("control socket", async move |stop| {
-                server.run(store, replay, stop).await;
+                server.run(store, topics, replay, stop).await;
                 Ok(())
             }));
         }

@@ -1,4 +1,4 @@
-//! Foreign words in messages for people: in quotes, and which known one was probably meant.
+//! Words in messages for people: foreign ones in quotes, which known one was probably meant, how many there are.
 
 /// Longest text that is repeated in a message.
 const MAX_SHOWN: usize = 80;
@@ -8,6 +8,14 @@ pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{:?}..", &text[..end]),
         None => format!("{text:?}"),
+    }
+}
+
+/// How many of them: `1 device`, `2 devices`. For nouns whose plural takes an s.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
     }
 }
 
@@ -75,6 +83,12 @@ mod tests {
     fn a_long_value_is_cut() {
         assert_eq!(quoted("a\n"), r#""a\n""#);
         assert_eq!(quoted(&"ä".repeat(81)), format!("\"{}\"..", "ä".repeat(80)));
+    }
+
+    #[test]
+    fn one_is_not_several() {
+        let counts = [0, 1, 2].map(|number| count(number, "device"));
+        assert_eq!(counts, ["0 devices", "1 device", "2 devices"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
     reason = "helpers outside #[test] functions; a panic is a failed test"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -179,6 +180,88 @@ fn known_keys() -> Vec<String> {
     tables
         .flat_map(|(table, keys)| keys.split(", ").map(move |key| format!("{table}{key}")))
         .collect()
+}
+
+/// Where the refusal of a key in a wrong table says that it belongs.
+fn told_places(table: &str, key: &str) -> Option<BTreeSet<String>> {
+    let text = if table.is_empty() {
+        format!("{key} = 1")
+    } else {
+        format!("{table}.{key} = 1")
+    };
+    let problems = load_text(text, &[]).unwrap_err().problems;
+    let refused = problems
+        .iter()
+        .find(|problem| problem.key.ends_with(key) && problem.what == "unknown key");
+    let places = refused?.remedy.strip_prefix("it belongs into ")?;
+    Some(places.split(" or ").map(str::to_owned).collect())
+}
+
+#[test]
+fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
+    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in known_keys() {
+        let path = path.replace("[0]", "");
+        let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
+        let place = match table {
+            "" => "the top level".to_owned(),
+            "devices" => "[[devices]]".to_owned(),
+            "devices.slots" => "slots of [[devices]]".to_owned(),
+            table => format!("[{table}]"),
+        };
+        // Ids are everywhere, and single letters mean nothing elsewhere.
+        if table != "devices.slots.relays" && path != "devices.slots.id" {
+            places.entry(key.to_owned()).or_default().insert(place);
+        }
+    }
+    for (key, places) in &places {
+        // Whichever of these does not know it, and is in no section that does.
+        let told = ["state", "bridge", "http"].map(|table| told_places(table, key));
+        let told = told.into_iter().flatten().next();
+        assert_eq!(told.as_ref(), Some(places), "{key}");
+    }
+    let near = |table, key| Vec::from_iter(told_places(table, key).unwrap());
+    assert_eq!(near("", "poll"), ["[[devices]]"]);
+    assert_eq!(near("mqtt", "poll"), ["[[devices]]"]);
+    assert_eq!(near("mqtt", "fingerprint"), ["[mqtt.tls]"]);
+}
+
+#[test]
+fn every_example_of_a_duration_is_one_for_that_key() {
+    let keys = [
+        "mqtt.keep_alive",
+        "mqtt.session_expiry",
+        "dead_letter.repeat",
+        "devices.poll",
+        "devices.jitter",
+        "devices.timeout",
+        "devices.connect_timeout",
+        "devices.command_timeout",
+    ];
+    for key in keys {
+        let (table, name) = key.rsplit_once('.').unwrap();
+        let refused = |value: &str| {
+            let text = match table {
+                "devices" => format!("[[devices]]\n{name} = {value}\n"),
+                table => format!("[{table}]\n{name} = {value}\n"),
+            };
+            let problems = load_text(text, &[]).unwrap_err().problems;
+            let found = problems.into_iter().find(|problem| problem.key.ends_with(name));
+            found.map(|problem| problem.remedy)
+        };
+        for wrong in ["5", "\"5\"", "\"soon\""] {
+            let remedy = refused(wrong).unwrap();
+            let examples: Vec<_> = remedy.split('"').skip(1).step_by(2).collect();
+            assert_eq!(examples.len(), 2, "{key}: {remedy}");
+            for example in examples {
+                let again = refused(&format!("{example:?}"));
+                // Less than poll, which no range of its own tells.
+                let is_jitter =
+                    name == "jitter" && again.as_ref().is_some_and(|told| told.contains("less than"));
+                assert!(again.is_none() || is_jitter, "{key} = {example:?}: {again:?}");
+            }
+        }
+    }
 }
 
 #[test]

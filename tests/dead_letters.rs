@@ -15,8 +15,9 @@ use jiff::Timestamp;
 use lantime2mqtt::control::server::Server;
 use lantime2mqtt::control::socket;
 use lantime2mqtt::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin};
+use lantime2mqtt::mqtt::topics::Topics;
 use lantime2mqtt::records::dead_letter;
-use lantime2mqtt::records::store::{Options, Store};
+use lantime2mqtt::records::store::{self, Options, Store};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -132,7 +133,8 @@ fn serve(place: &Place, store: Store) -> (CancellationToken, JoinHandle<()>) {
         Bytes::from(reply.to_string())
     };
     let stop = CancellationToken::new();
-    let task = tokio::spawn(server.run(store, replay, stop.clone()));
+    let topics = Topics::new("lantime", DeviceId::new("test").unwrap());
+    let task = tokio::spawn(server.run(store, topics, replay, stop.clone()));
     (stop, task)
 }
 
@@ -243,7 +245,22 @@ async fn without_a_bridge_the_store_is_opened() {
     assert_eq!(command.topic, "lantime/bridge/test/dead-letters/replay");
     assert_eq!(&command.payload[..], json!({ "id": id }).to_string().as_bytes());
     assert!(command.local && !command.retained && command.received_at <= before);
+    let number = waiting[0].number;
     drop(store);
+
+    // The replay finds its command in the letter.
+    let error = place.refused(&["drop", &id, NONE]).await;
+    for part in ["not dropped", &id, "start the bridge", "1 of them were not in"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let end = place.ask(&["drop", "--all"]).await;
+    assert_eq!((end.code, end.output.stdout.as_str()), (Some(1), "1 dropped\n"));
+    assert!(end.output.stderr.contains(&id), "{:?}", end.output);
+    let store = place.open();
+    assert!(store.dead_letter(COMMAND).await.unwrap().is_some());
+    store.finish(number, store::End::default()).await;
+    drop(store);
+    drop(place.store().await);
 
     // A bridge that was killed leaves its socket behind.
     drop(Server::bind(&place.socket()).unwrap());
@@ -294,6 +311,7 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         &["drop"],
         &["drop", "--all", NONE],
         &["list", "--limit", "few"],
+        &["list", "--limit", "0"],
     ] {
         let end = place.ask(arguments).await;
         assert_eq!(end.code, Some(64), "{arguments:?}: {:?}", end.output);

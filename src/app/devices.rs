@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
 use crate::lantime::device::{DeviceTask, Ends, Known};
+use crate::lantime::letters::PollLetters;
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
 use crate::lantime::snmp::traps::{Sender, TrapLink};
-use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView, Update};
+use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView, Update};
 use crate::mqtt::publisher::remembered;
 use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 use crate::tls::Trust;
@@ -103,7 +104,7 @@ struct Files {
 }
 
 impl Devices {
-    /// No devices yet. `known` is what an earlier run published of each.
+    /// No devices yet. `known` is what an earlier run published and told of each.
     pub(super) fn new(
         updates: mpsc::Sender<Update>,
         repeat_letters: Duration,
@@ -348,4 +349,20 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
         .into_iter()
         .map(|(device, below)| (device, slots_of(below)))
         .collect()
+}
+
+/// The failures that an earlier run has told and not seen the end of stand on: they are not told as new ones, and
+/// their end is told.
+pub(super) fn stand(
+    known: &mut HashMap<DeviceId, Known>,
+    failures: Vec<DeadLetter>,
+    repeat_letters: Duration,
+) {
+    let (at, now) = (Timestamp::now(), Instant::now());
+    for failure in failures {
+        if let Some(device) = failure.device.clone() {
+            let letters = PollLetters::standing(failure, repeat_letters, at, now);
+            known.entry(device).or_default().letters = letters;
+        }
+    }
 }

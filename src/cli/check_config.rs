@@ -3,17 +3,18 @@
 use std::path::Path;
 
 use super::Failure;
+use crate::wording::count;
 
 pub(super) fn run(file: &Path) -> Result<(), Failure> {
     let loaded = super::check_config(file)?;
     for warning in &loaded.warnings {
         println!("warning: {warning}");
     }
-    let devices = loaded.config.devices.len();
     println!(
-        "{}: no errors, {} warnings, {devices} devices",
+        "{}: no errors, {}, {}",
         file.display(),
-        loaded.warnings.len()
+        count(loaded.warnings.len(), "warning"),
+        count(loaded.config.devices.len(), "device")
     );
     Ok(())
 }

@@ -5,10 +5,11 @@
 
 mod text;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -39,7 +40,7 @@ enum What {
     /// Lists them, the oldest first.
     List {
         /// Only the newest ones, so many.
-        #[arg(long, value_name = "NUMBER")]
+        #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
         limit: Option<usize>,
     },
     /// Shows one with all that is known.
@@ -124,15 +125,15 @@ async fn ask(config: &StoreConfig, request: Request) -> anyhow::Result<Answer> {
         }
         opened => opened?,
     };
-    Ok(control::answer(&store, request, |id| queue(&store, config, id)).await)
+    let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
+    Ok(control::answer(&store, &topics, request, |id| queue(&store, &topics, id)).await)
 }
 
 /// Puts a replay into the inbox of a bridge that does not run.
-async fn queue(store: &Store, config: &StoreConfig, id: Uuid) -> Result<Bytes, Fault> {
+async fn queue(store: &Store, topics: &Topics, id: Uuid) -> Result<Bytes, Fault> {
     let letter = store.dead_letter(id).await?;
     let letter = letter.ok_or_else(|| control::unknown(id))?;
     command_of(&letter)?;
-    let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
     let payload = serde_json::json!({ "id": id }).to_string();
     let command = Received::local(topics.command(&CommandTopic::Replay), payload);
     store.receive(vec![command]).await?;
@@ -160,7 +161,7 @@ fn tell(what: &What, result: &RawValue, json: bool) -> anyhow::Result<Told> {
                 if json {
                     text::lines(&letters)
                 } else {
-                    text::table(&letters)
+                    text::table(&letters, io::stdout().is_terminal())
                 },
                 Ok(()),
             )
@@ -168,13 +169,13 @@ fn tell(what: &What, result: &RawValue, json: bool) -> anyhow::Result<Told> {
         What::Show { .. } if json => (format!("{result}\n"), Ok(())),
         What::Show { .. } => (text::pretty(result.get()), Ok(())),
         What::Drop { ids, .. } => {
-            let Dropped { dropped } = serde_json::from_str(result.get())?;
+            let Dropped { dropped, waiting } = serde_json::from_str(result.get())?;
             let text = if json {
                 format!("{result}\n")
             } else {
                 format!("{dropped} dropped\n")
             };
-            (text, all_dropped(ids, dropped))
+            (text, all_dropped(ids, dropped, &waiting))
         }
         What::Replay { .. } => {
             let reply: Replayed<'_> = serde_json::from_str(result.get())?;
@@ -185,16 +186,29 @@ fn tell(what: &What, result: &RawValue, json: bool) -> anyhow::Result<Told> {
     Ok((text, end))
 }
 
-fn all_dropped(ids: &[Uuid], dropped: usize) -> anyhow::Result<()> {
+fn all_dropped(ids: &[Uuid], dropped: usize, waiting: &[Uuid]) -> anyhow::Result<()> {
     let mut ids = ids.to_vec();
     ids.sort();
     ids.dedup();
-    match ids.len().saturating_sub(dropped) {
-        0 => Ok(()),
-        missing => Err(anyhow!(
-            "{missing} of them were not in the archive; lantime2mqtt dead-letters list shows those that are"
-        )),
+    let mut complaints = Vec::new();
+    if !waiting.is_empty() {
+        let waiting: Vec<_> = waiting.iter().map(Uuid::to_string).collect();
+        complaints.push(format!(
+            "not dropped, since the replay waits in the inbox: {}; drop it when the bridge has carried the replay out, \
+             and start the bridge if none runs",
+            waiting.join(", ")
+        ));
     }
+    let missing = ids.len().saturating_sub(dropped + waiting.len());
+    if missing > 0 {
+        complaints.push(format!(
+            "{missing} of them were not in the archive; lantime2mqtt dead-letters list shows those that are"
+        ));
+    }
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(complaints.join("\n")))
 }
 
 fn told(reply: &Replayed<'_>) -> String {

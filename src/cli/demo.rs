@@ -15,9 +15,12 @@ use super::run::Signals;
 use super::{Failure, block_on};
 use crate::app::{Bridge, Setup};
 use crate::config::{self, Broker, Config};
-use crate::model::{Availability, Change, DeviceId, EventName, Position, Provenance, Relay, Text, Update};
+use crate::model::{
+    Availability, Change, DeviceId, EventName, EventType, Position, Provenance, Relay, Text, Update,
+};
 use crate::records::store::{self, Store};
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
+use crate::wording::count;
 
 /// Where a broker usually listens; taken when it is free.
 const USUAL_MQTT_PORT: u16 = 1883;
@@ -85,7 +88,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
         () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),
     };
     let devices = fleet.devices().iter();
-    let polls: u64 = devices.map(|device| device.counters().requests).sum();
+    let polls = devices.map(|device| device.counters().requests as usize).sum();
     println!("\n{}", story.summary(started.elapsed(), polls));
     fleet.stop().await;
     result.and(stopped)
@@ -215,6 +218,12 @@ impl Story {
                 ),
             ),
             Change::Problem(None) => ("error", "answers again".to_owned()),
+            // Somebody has done something: that it is over is no news.
+            Change::Event { new: Some(event), .. }
+                if event.kind == EventType::Action && event.triggered != Some(true) =>
+            {
+                return None;
+            }
             Change::Event {
                 name,
                 new: Some(event),
@@ -285,7 +294,7 @@ impl Story {
         Some(line)
     }
 
-    fn summary(&self, elapsed: Duration, polls: u64) -> String {
+    fn summary(&self, elapsed: Duration, polls: usize) -> String {
         let counts: Vec<_> = self
             .counts
             .iter()
@@ -296,11 +305,10 @@ impl Story {
         } else {
             counts.join(", ")
         };
-        let devices = self.introduced.len();
-        format!(
-            "{:.0} s, {devices} devices online, {polls} requests; changes: {changes}.",
-            elapsed.as_secs_f64()
-        )
+        let devices = count(self.introduced.len(), "device");
+        let polls = count(polls, "request");
+        let seconds = elapsed.as_secs_f64();
+        format!("{seconds:.0} s, {devices} online, {polls}; changes: {changes}.")
     }
 }
 
@@ -342,4 +350,49 @@ fn introduction(changes: &[Change]) -> String {
         }
     }
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Via;
+    use crate::model::EventState;
+
+    fn event(name: &str, kind: EventType, triggered: bool) -> Change {
+        let name = EventName::canonical(name).expect("a name");
+        let event = EventState {
+            name: name.clone(),
+            name_on_device: None,
+            triggered: Some(triggered),
+            kind,
+            last_triggered: None,
+        };
+        Change::Event {
+            name,
+            old: None,
+            new: Some(Box::new(event)),
+            via: Via::Rest,
+            told: false,
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_action_is_no_news() {
+        let mut story = Story::default();
+        let changes = [
+            event("device-configuration-changed", EventType::Action, true),
+            event("device-configuration-changed", EventType::Action, false),
+            event("ntp-not-sync", EventType::Error, false),
+        ];
+        let lines: Vec<_> = changes.iter().filter_map(|change| story.line(change)).collect();
+        assert_eq!(
+            lines,
+            [
+                "event device-configuration-changed triggered (action)",
+                "event ntp-not-sync cleared (error)"
+            ]
+        );
+        let summary = story.summary(Duration::from_secs(8), 1);
+        assert_eq!(summary, "8 s, 0 devices online, 1 request; changes: 2 of event.");
+    }
 }

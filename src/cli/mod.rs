@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{self, ConfigError, Loaded, Problem, ProfileChoice};
+use crate::control::{self, ControlError};
 use crate::lantime::rest::Profile;
+use crate::wording::quoted;
 
 /// Something failed.
 const FAILURE: u8 = 1;
@@ -171,10 +173,12 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failur
     result.map_err(Failure::Other)
 }
 
-/// Reads the configuration, the API profiles that it names included.
+/// Reads the configuration, the API profiles that it names included, and sees that the control socket will have a
+/// path that the system takes.
 fn check_config(file: &Path) -> Result<Loaded, ConfigError> {
     let loaded = config::load(file, std::env::vars_os())?;
     let mut problems = Vec::new();
+    problems.extend(unfit_for_socket(&loaded.config.state.directory));
     for (index, device) in loaded.config.devices.iter().enumerate() {
         if let ProfileChoice::File(path) = &device.profile
             && let Err(error) = Profile::from_file(path)
@@ -194,6 +198,25 @@ fn check_config(file: &Path) -> Result<Loaded, ConfigError> {
     } else {
         Err(ConfigError { path, problems })
     }
+}
+
+/// What is wrong with a state directory in which no socket can be made, since its path is too long.
+fn unfit_for_socket(directory: &Path) -> Option<Problem> {
+    let Err(ControlError::PathTooLong { length, .. }) = control::socket(directory) else {
+        return None;
+    };
+    let room = control::MAX_PATH - control::FILE_NAME.len() - 1;
+    Some(Problem {
+        key: "state.directory".to_owned(),
+        value: Some(quoted(&directory.display().to_string())),
+        variable: None,
+        what: format!(
+            "the path of {} in it has {length} bytes, and the system takes at most {} for a socket",
+            control::FILE_NAME,
+            control::MAX_PATH
+        ),
+        remedy: format!("choose a directory whose whole path has at most {room} bytes"),
+    })
 }
 
 /// Reads the configuration and logs its warnings.

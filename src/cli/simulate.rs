@@ -14,6 +14,12 @@ use super::{Failure, block_on};
 use crate::simulator::{
     ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario, SnmpOptions, TrapReceiver, TrapWay,
 };
+use crate::wording::count;
+
+/// Most devices that are listed one by one.
+const MAX_LISTED: usize = 20;
+/// What is used where nobody gives a password. No secret, and so printed.
+const USUAL_PASSWORD: &str = "simulated";
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -38,13 +44,13 @@ pub(super) struct Options {
     /// Only this generation of the REST API; all in turn otherwise.
     #[arg(long, value_enum)]
     api: Option<ApiName>,
-    /// The user that may read.
-    #[arg(long, default_value = "info")]
+    /// The user of all devices, who may read and change their configuration.
+    #[arg(long, default_value = "bridge")]
     username: String,
     /// The user's password.
     #[arg(
         long,
-        default_value = "simulated",
+        default_value = USUAL_PASSWORD,
         env = "LANTIME2MQTT_SIMULATE_PASSWORD",
         hide_env_values = true
     )]
@@ -92,8 +98,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         first_port: options.port,
         https: options.https,
         kinds: kinds(options.chassis, options.api),
-        username: options.username,
-        password: options.password,
+        username: options.username.clone(),
+        password: options.password.clone(),
         snmp,
         ..FleetOptions::default()
     })
@@ -106,12 +112,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         std::fs::write(file, fleet.bridge_config(Duration::from_secs(1)))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    for device in fleet.devices() {
-        match device.snmp_address() {
-            Some(address) => println!("{} {} snmp {address}", device.id(), device.url()),
-            None => println!("{} {}", device.id(), device.url()),
-        }
-    }
+    print!("{}", introduction(&fleet, &options));
     tokio::select! {
         () = signals.stop() => {}
         never = play(&fleet, scenario.as_ref()) => match never {},
@@ -142,6 +143,52 @@ async fn snmp(first_port: Option<u16>, receivers: &[String]) -> anyhow::Result<O
         options.receivers.push(TrapReceiver { address, way });
     }
     Ok(Some(options))
+}
+
+/// What a person needs to let a bridge, or anything else, talk to these devices.
+fn introduction(fleet: &Fleet, options: &Options) -> String {
+    let mut text = format!("{}:\n\n", count(fleet.devices().len(), "simulated device"));
+    for device in fleet.devices().iter().take(MAX_LISTED) {
+        let DeviceKind { chassis, api, .. } = device.kind();
+        let (id, model, api, url) = (device.id(), chassis.model(), api.api_version(), device.url());
+        let agent = device.snmp_address().map(|address| format!("  snmp {address}"));
+        text += &format!(
+            "  {id:<7} {model:<5}  API {api}  {url}{}\n",
+            agent.unwrap_or_default()
+        );
+    }
+    if let Some(last) = fleet.devices().get(MAX_LISTED..).and_then(<[_]>::last) {
+        let left_out = fleet.devices().len() - MAX_LISTED;
+        text += &format!(
+            "  .. {left_out} more, the last of them {} {}\n",
+            last.id(),
+            last.url()
+        );
+    }
+    let username = &options.username;
+    let password = match options.password.as_str() {
+        USUAL_PASSWORD => USUAL_PASSWORD,
+        _ => "(as given)",
+    };
+    text += &format!("\n  user {username}, password {password}, at all of them\n");
+    if let Some(certificate) = fleet.certificate() {
+        text += &format!("  certificate {}\n", certificate.fingerprint());
+    }
+    text += "\n";
+    text += &match &options.scenario {
+        Some(file) => format!("What happens to them: {}\n", file.display()),
+        None => "Nothing happens to them: add --scenario FILE, such as config/scenarios/lively.toml of the source tree.\n"
+            .to_owned(),
+    };
+    text += &match &options.write_config {
+        Some(file) => format!("The [[devices]] of a bridge for them: {}", file.display()),
+        None => "The [[devices]] of a bridge for them: add --write-config FILE".to_owned(),
+    };
+    text += "; above those it needs\n\n  \
+             [mqtt]\n  url = \"mqtt://127.0.0.1:1883\"     # or \"embedded\"\n  \
+             [state]\n  directory = \"state\"               # it must be able to write there\n\n\
+             Ctrl-C ends it.\n";
+    text
 }
 
 fn read_scenario(file: &Path) -> anyhow::Result<Scenario> {

@@ -150,7 +150,6 @@ impl Context {
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
         let record = Uuid::now_v7();
         let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
-        let payload = reply::failure(task.id.as_deref(), record, asked_for, &report);
         let letter = DeadLetter {
             device: task.device.clone(),
             slot: task.slot.clone(),
@@ -160,9 +159,11 @@ impl Context {
                 Some((_, origin)) => origin.clone(),
                 None => origin(received),
             }),
-            ..dead_letter::new(operation, report, Timestamp::now())
+            ..dead_letter::new(operation, report.clone(), Timestamp::now())
         };
         let letter = Some(letter).filter(|_| !task.entry.is_told);
+        let told_by = letter.as_ref().map(|letter| letter.id);
+        let payload = reply::failure(task.id.as_deref(), record, asked_for, &report, told_by);
         self.end(task, record, payload, letter, is_for_its_words).await;
     }
 

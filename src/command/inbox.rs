@@ -54,7 +54,7 @@ impl Inbox {
         let payload = serde_json::json!({ "id": letter }).to_string();
         let command = Received::local(topic, payload);
         let (local, answered) = oneshot::channel();
-        let failed = |report| reply::failure(None, Uuid::now_v7(), Operation::Replay, &report);
+        let failed = |report| reply::failure(None, Uuid::now_v7(), Operation::Replay, &report, None);
         match self.store.receive(vec![command.clone()]).await.as_deref() {
             Ok([number, ..]) => self.hand_over(*number, command, Some(local)).await,
             Ok([]) => {}

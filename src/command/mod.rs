@@ -17,5 +17,5 @@ mod work;
 
 pub use dispatcher::{Dispatcher, Route, Routes};
 pub use inbox::Inbox;
-pub use replay::command_of;
+pub use replay::{command_of, letter_of};
 pub use request::{Refusal, Request, Target};

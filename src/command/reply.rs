@@ -37,9 +37,15 @@ pub fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
     answer(id, record, Operation::Replay, Ok(result))
 }
 
-/// The answer to a command that was not carried out.
-pub fn failure(id: Option<&str>, record: Uuid, operation: Operation, error: &ErrorReport) -> Bytes {
-    answer(id, record, operation, Err(error))
+/// The answer to a command that was not carried out. `dead_letter` is the letter that tells of it, where one does.
+pub fn failure(
+    id: Option<&str>,
+    record: Uuid,
+    operation: Operation,
+    error: &ErrorReport,
+    dead_letter: Option<Uuid>,
+) -> Bytes {
+    answer(id, record, operation, Err((error, dead_letter)))
 }
 
 fn operation(outcome: &Outcome) -> Operation {
@@ -59,6 +65,8 @@ struct Reply<'a> {
     result: Option<Answer<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a ErrorReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<Uuid>,
 }
 
 #[derive(Serialize)]
@@ -120,13 +128,13 @@ fn answer(
     id: Option<&str>,
     record: Uuid,
     command: Operation,
-    outcome: Result<Answer<'_>, &ErrorReport>,
+    outcome: Result<Answer<'_>, (&ErrorReport, Option<Uuid>)>,
 ) -> Bytes {
     let record = record.to_string();
     let ok = outcome.is_ok();
-    let (result, error) = match outcome {
-        Ok(result) => (Some(result), None),
-        Err(error) => (None, Some(error)),
+    let (result, error, dead_letter) = match outcome {
+        Ok(result) => (Some(result), None, None),
+        Err((error, dead_letter)) => (None, Some(error), dead_letter),
     };
     let reply = Reply {
         id: id.unwrap_or(&record),
@@ -134,6 +142,7 @@ fn answer(
         command,
         result,
         error,
+        dead_letter,
     };
     let json = serde_json::to_vec(&reply).expect("texts, numbers and flags can be written as JSON");
     Bytes::from(json)
@@ -210,16 +219,22 @@ mod tests {
     fn a_failure_says_why_and_what_to_do() {
         let mut error = ErrorReport::new(ErrorKind::Busy, "eight wait", "wait");
         assert_eq!(
-            text(&failure(Some("7"), RECORD, Operation::RelayEvents, &error)),
+            text(&failure(Some("7"), RECORD, Operation::RelayEvents, &error, None)),
             r#"{"id":"7","ok":false,"command":"relay-events","error":{"kind":"busy","message":"eight wait","remedy":"wait"}}"#
         );
         error.http_status = Some(503);
         error.url = Some("https://10.0.0.7/api".to_owned());
         error.body = Some("<html>".to_owned());
         assert_eq!(
-            text(&failure(None, RECORD, Operation::Replay, &error)),
+            text(&failure(
+                None,
+                RECORD,
+                Operation::Replay,
+                &error,
+                Some(Uuid::nil())
+            )),
             format!(
-                r#"{{"id":"{RECORD}","ok":false,"command":"replay","error":{{"kind":"busy","message":"eight wait","remedy":"wait","http_status":503,"url":"https://10.0.0.7/api","body":"<html>"}}}}"#
+                r#"{{"id":"{RECORD}","ok":false,"command":"replay","error":{{"kind":"busy","message":"eight wait","remedy":"wait","http_status":503,"url":"https://10.0.0.7/api","body":"<html>"}},"dead_letter":"00000000-0000-0000-0000-000000000000"}}"#
             )
         );
     }

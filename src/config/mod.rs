@@ -10,6 +10,7 @@ mod environment;
 mod load;
 mod mqtt;
 mod parse;
+mod places;
 mod problem;
 pub mod secret;
 mod section;

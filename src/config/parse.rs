@@ -21,7 +21,15 @@ pub(super) const MAX_CLIENT_ID: usize = 64;
 /// Longest topic prefix; a limit of ours.
 const MAX_PREFIX: usize = 256;
 
-const DURATION_REMEDY: &str = r#"write a number and a unit, such as "1s" or "500ms""#;
+/// Durations to show how one is written.
+const EXAMPLES: [(&str, Duration); 6] = [
+    ("1s", Duration::from_secs(1)),
+    ("500ms", Duration::from_millis(500)),
+    ("30s", Duration::from_secs(30)),
+    ("15m", Duration::from_secs(15 * 60)),
+    ("1h", Duration::from_secs(3600)),
+    ("1d", Duration::from_secs(DAY)),
+];
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;
@@ -34,8 +42,8 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> 
         let parsed: Result<Span, _> = text.trim().parse();
         let duration = parsed.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
         let duration = duration.map_err(|_| match text.trim().parse::<f64>() {
-            Ok(_) => no_unit(),
-            Err(_) => complaint("not a duration", DURATION_REMEDY),
+            Ok(_) => no_unit(&range),
+            Err(_) => complaint("not a duration", examples(&range)),
         })?;
         let duration = Duration::try_from(duration).ok();
         duration
@@ -51,8 +59,15 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> 
 }
 
 /// What is said of a bare number where a duration belongs.
-pub(super) fn no_unit() -> Complaint {
-    complaint("a number without a unit", DURATION_REMEDY)
+pub(super) fn no_unit(range: &RangeInclusive<Duration>) -> Complaint {
+    complaint("a number without a unit", examples(range))
+}
+
+/// How a duration of that range is written.
+fn examples(range: &RangeInclusive<Duration>) -> String {
+    let fitting = EXAMPLES.iter().filter(|(_, duration)| range.contains(duration));
+    let fitting: Vec<_> = fitting.take(2).map(|(text, _)| format!("{text:?}")).collect();
+    format!("write a number and a unit, such as {}", fitting.join(" or "))
 }
 
 /// As the configuration writes it.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use figment::value::{Num, Value};
 
-use crate::wording::quoted;
+use crate::wording::{count, quoted};
 
 /// One thing that is wrong, or (as a warning) doubtful.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +51,8 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.problems.len();
-        let noun = if count == 1 { "problem" } else { "problems" };
-        write!(f, "{}: {count} {noun}", self.path.display())?;
+        let problems = count(self.problems.len(), "problem");
+        write!(f, "{}: {problems}", self.path.display())?;
         self.problems
             .iter()
             .try_for_each(|problem| write!(f, "\n  {problem}"))

@@ -14,6 +14,7 @@ use figment::Figment;
 use figment::value::{Dict, Value};
 
 use super::parse;
+use super::places;
 use super::problem::{Complaint, Problem, complaint, shown};
 use crate::tls::ClientTls;
 use crate::wording::{nearest, quoted};
@@ -130,7 +131,7 @@ impl<'a> Section<'a> {
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
         if matches!(self.value(key), Some(Value::Num(..))) {
-            self.refuse(key, parse::no_unit());
+            self.refuse(key, parse::no_unit(&range));
             return None;
         }
         self.parsed(key, parse::duration(range))
@@ -320,9 +321,10 @@ impl<'a> Section<'a> {
             .iter()
             .filter(|(key, _)| !self.known.contains(&key.as_str()));
         for (key, value) in unknown {
-            let remedy = match nearest(key, &self.known) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("known here: {}", self.known.join(", ")),
+            let remedy = match (places::of(key, &self.path), nearest(key, &self.known)) {
+                (Some(places), _) => format!("it belongs into {places}"),
+                (None, Some(near)) => format!("did you mean {near}?"),
+                (None, None) => format!("known here: {}", self.known.join(", ")),
             };
             let path = self.key_path(&bare_or_quoted(key));
             self.refuse_hidden(path, value, complaint("unknown key", remedy));

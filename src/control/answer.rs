@@ -1,27 +1,38 @@
 //! What is done for a request: the archive of the store is listed, shown, thinned out. How a replay is done
-//! is the caller's.
+//! is the caller's; a letter whose replay still waits is not dropped.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::{Answer, Fault, Request};
+use crate::command::letter_of;
 use crate::model::ErrorKind;
-use crate::records::store::{Letters, Store};
+use crate::mqtt::topics::Topics;
+use crate::records::store::{Letters, Store, StoreError};
 
 /// What came of dropping.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dropped {
     /// How many dead letters there were, and are no longer.
     pub dropped: usize,
+    /// Those that were to be dropped and stay: their commands wait in the inbox to be run once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<Uuid>,
 }
 
-/// Carries `request` out; `replay` gives the JSON of a reply.
+/// Carries `request` out; `replay` gives the JSON of a reply. By its `topics` the bridge knows a replay that waits.
 ///
 /// # Errors
 /// When there is no such dead letter, or the store fails.
-pub async fn answer<R>(store: &Store, request: Request, replay: impl FnOnce(Uuid) -> R) -> Answer
+pub async fn answer<R>(
+    store: &Store,
+    topics: &Topics,
+    request: Request,
+    replay: impl FnOnce(Uuid) -> R,
+) -> Answer
 where
     R: Future<Output = Result<Bytes, Fault>>,
 {
@@ -31,15 +42,46 @@ where
             Some(letter) => as_json(&letter),
             None => Err(unknown(id)),
         },
-        Request::Drop { ids } => drop_letters(store, Letters::These(ids)).await,
-        Request::DropAll {} => drop_letters(store, Letters::All).await,
+        Request::Drop { ids } => drop_letters(store, topics, Some(ids)).await,
+        Request::DropAll {} => drop_letters(store, topics, None).await,
         Request::Replay { id } => as_json(&replay(id).await?),
     }
 }
 
-async fn drop_letters(store: &Store, which: Letters) -> Answer {
+/// Drops these letters, or all, but for those whose replay waits.
+async fn drop_letters(store: &Store, topics: &Topics, ids: Option<Vec<Uuid>>) -> Answer {
+    let mut waiting = waiting(store, topics).await?;
+    if let Some(ids) = &ids {
+        waiting.retain(|id| ids.contains(id));
+    }
+    let which = match ids {
+        None => Letters::AllBut(waiting.clone()),
+        Some(mut ids) => {
+            ids.retain(|id| !waiting.contains(id));
+            Letters::These(ids)
+        }
+    };
     let dropped = store.drop_dead_letters(which).await?;
-    to_json(&Dropped { dropped })
+    to_json(&Dropped { dropped, waiting })
+}
+
+/// The letters whose command waits in the inbox to be run once more. It is taken from the letter when its turn comes.
+async fn waiting(store: &Store, topics: &Topics) -> Result<Vec<Uuid>, StoreError> {
+    let now = Timestamp::now();
+    let inbox = store.inbox().await?;
+    let mut ids: Vec<_> = inbox
+        .iter()
+        .filter_map(|waiting| letter_of(topics, &waiting.command, now))
+        .collect();
+    ids.sort();
+    ids.dedup();
+    let mut there = Vec::new();
+    for id in ids {
+        if store.dead_letter(id).await?.is_some() {
+            there.push(id);
+        }
+    }
+    Ok(there)
 }
 
 /// What is said of an id that no dead letter has.

@@ -26,7 +26,7 @@ pub use answer::{Dropped, answer};
 pub const FILE_NAME: &str = "control.sock";
 
 /// Longest path of a socket: `sun_path` of Linux without the zero at its end.
-const MAX_PATH: usize = 107;
+pub(crate) const MAX_PATH: usize = 107;
 /// Longest request: the ids of some twenty thousand dead letters.
 const MAX_REQUEST: usize = 1024 * 1024;
 /// How long either end waits for the other, where that has nothing to wait for itself.

@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::{Answer, ControlError, Fault, Line, MAX_PATH, MAX_REQUEST, PATIENCE, Request, answer};
 use crate::model::ErrorKind;
+use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
 
 /// Connections at a time; more wait in the backlog.
@@ -54,23 +55,28 @@ impl Server {
     }
 
     /// Serves until `stop`, then removes the socket. `replay` runs the command of a dead letter once more and
-    /// gives the JSON of its reply.
+    /// gives the JSON of its reply. `topics` are the bridge's.
     pub async fn run<R>(
         self,
         store: Store,
+        topics: Topics,
         replay: impl Fn(Uuid) -> R + Clone + Send + Sync + 'static,
         stop: CancellationToken,
     ) where
         R: Future<Output = Bytes> + Send + 'static,
     {
-        stop.run_until_cancelled(self.accept(store, replay)).await;
+        stop.run_until_cancelled(self.accept(store, topics, replay)).await;
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(socket = %self.path.display(), %error, "the control socket stays");
         }
     }
 
-    async fn accept<R>(&self, store: Store, replay: impl Fn(Uuid) -> R + Clone + Send + Sync + 'static)
-    where
+    async fn accept<R>(
+        &self,
+        store: Store,
+        topics: Topics,
+        replay: impl Fn(Uuid) -> R + Clone + Send + Sync + 'static,
+    ) where
         R: Future<Output = Bytes> + Send + 'static,
     {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -82,9 +88,9 @@ impl Server {
             };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let (store, replay) = (store.clone(), replay.clone());
+                    let (store, topics, replay) = (store.clone(), topics.clone(), replay.clone());
                     connections.spawn(async move {
-                        serve(stream, &store, &replay, PATIENCE).await;
+                        serve(stream, &store, &topics, &replay, PATIENCE).await;
                         drop(place);
                     });
                 }
@@ -114,6 +120,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 pub(super) async fn serve<R>(
     stream: UnixStream,
     store: &Store,
+    topics: &Topics,
     replay: &impl Fn(Uuid) -> R,
     patience: Duration,
 ) where
@@ -124,7 +131,7 @@ pub(super) async fn serve<R>(
     while let Ok(Some(line)) = timeout(patience, read_line(&mut reader)).await {
         let is_whole = line.len() <= MAX_REQUEST;
         let answer = match request(&line) {
-            Ok(request) => answer(store, request, async |id| Ok(replay(id).await)).await,
+            Ok(request) => answer(store, topics, request, async |id| Ok(replay(id).await)).await,
             Err(fault) => Err(fault),
         };
         let line = line_of(answer);

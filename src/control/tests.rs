@@ -15,15 +15,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::Server;
 use super::*;
-use crate::model::{DeadLetter, DeviceId, Operation};
-use crate::records::dead_letter;
-use crate::records::store::{Options, Store};
+use crate::model::{CommandTopic, DeadLetter, DeviceId, Operation};
+use crate::mqtt::topics::Topics;
+use crate::records::store::{End, Options, Store};
+use crate::records::{Received, dead_letter};
 
 /// How long anything may take that is not measured.
 const LONG: Duration = Duration::from_secs(10);
 
 fn bridge() -> DeviceId {
     DeviceId::new("site-1").unwrap()
+}
+
+fn topics() -> Topics {
+    Topics::new("lantime".to_owned(), bridge())
 }
 
 /// A store with these dead letters, the oldest first.
@@ -58,6 +63,10 @@ struct Bridge {
 impl Bridge {
     /// Its replays are answered with the letter's id; one of the id 0 never is.
     async fn start(letters: &[u128]) -> Bridge {
+        Bridge::with(store(letters).await).await
+    }
+
+    async fn with(store: Store) -> Bridge {
         let directory = TempDir::new().unwrap();
         let server = Server::bind(&socket(directory.path()).unwrap()).unwrap();
         let replay = |id: Uuid| async move {
@@ -67,7 +76,7 @@ impl Bridge {
             Bytes::from(json!({ "id": id, "ok": true }).to_string())
         };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(server.run(store(letters).await, replay, stop.clone()));
+        let task = tokio::spawn(server.run(store, topics(), replay, stop.clone()));
         Bridge {
             directory,
             stop,
@@ -146,6 +155,31 @@ async fn a_bridge_lists_shows_drops_and_replays() {
         bridge.ask(Request::List { limit: usize::MAX }).await,
         Ok(json!([]))
     );
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn a_letter_whose_replay_waits_is_not_dropped() {
+    let store = store(&[1, 2, 3]).await;
+    let replay = topics().command(&CommandTopic::Replay);
+    let command = |topic: &str, id: Uuid| Received::local(topic.to_owned(), json!({ "id": id }).to_string());
+    let commands = vec![
+        command(&replay, id(2)),
+        command(&replay, id(2)),
+        command(&replay, id(9)),
+        command("lantime/m3000-a/refresh", id(3)),
+    ];
+    let numbers = store.receive(commands).await.unwrap();
+    let bridge = Bridge::with(store.clone()).await;
+    let ids = vec![id(1), id(2), id(9)];
+    let kept = Ok(json!({ "dropped": 1, "waiting": [id(2)] }));
+    assert_eq!(bridge.ask(Request::Drop { ids }).await, kept);
+    assert_eq!(bridge.ask(Request::DropAll {}).await, kept);
+    assert!(bridge.ask(Request::Show { id: id(2) }).await.is_ok());
+    for number in numbers {
+        store.finish(number, End::default()).await;
+    }
+    assert_eq!(bridge.ask(Request::DropAll {}).await, Ok(json!({ "dropped": 1 })));
     bridge.stop().await;
 }
 
@@ -243,7 +277,8 @@ async fn a_client_that_says_nothing_is_left() {
     let store = store(&[]).await;
     let replay = async |_: Uuid| Bytes::new();
     theirs.write_all(b"{\"operation\"").await.unwrap();
-    let served = server::serve(ours, &store, &replay, Duration::from_millis(20));
+    let topics = topics();
+    let served = server::serve(ours, &store, &topics, &replay, Duration::from_millis(20));
     timeout(LONG, served).await.unwrap();
     let mut rest = Vec::new();
     theirs.read_to_end(&mut rest).await.unwrap();

@@ -78,6 +78,8 @@ pub struct DeviceTask {
     /// What an earlier run or task published, before the first answer.
     remembered: BTreeMap<SlotId, SlotView>,
     snapshot: Option<Snapshot>,
+    /// Whether causes are published that a change of ours may have ended: until the next answer.
+    has_old_causes: bool,
     failures: u32,
     letters: PollLetters,
     /// How often a failure that lasts is told again.
@@ -134,6 +136,7 @@ impl DeviceTask {
             view: known.view,
             remembered: known.slots,
             snapshot: None,
+            has_old_causes: false,
             failures: 0,
             letters: known.letters,
             repeat_letters: ends.repeat_letters,
@@ -198,7 +201,7 @@ impl DeviceTask {
                         else {
                             return Ok(());
                         };
-                        self.publish_anew().await?;
+                        self.publish_anew(may_have_moved).await?;
                         self.answer_if_done();
                         if may_have_moved {
                             next = Instant::now();
@@ -221,15 +224,18 @@ impl DeviceTask {
         Ok(polled)
     }
 
-    /// Publishes what has changed without a new poll.
-    async fn publish_anew(&mut self) -> Result<(), Gone> {
-        match &self.snapshot {
-            Some(snapshot) => {
-                let view = self.next_view(snapshot, Timestamp::now());
-                self.publish(view, Via::Rest).await
-            }
-            None => Ok(()),
+    /// Publishes what has changed without a new poll. Where relays `may_have_moved`, the positions that the
+    /// device has reported are of before, and keep the causes that they had then: the next poll shows both anew.
+    async fn publish_anew(&mut self, may_have_moved: bool) -> Result<(), Gone> {
+        let Some(snapshot) = &self.snapshot else {
+            return Ok(());
+        };
+        let mut view = self.next_view(snapshot, Timestamp::now());
+        if may_have_moved {
+            view.keep_causes(&self.view);
+            self.has_old_causes = true;
         }
+        self.publish(view, Via::Rest).await
     }
 
     /// When to poll after the poll that has just ended.
@@ -331,17 +337,18 @@ impl DeviceTask {
     async fn succeeded(&mut self, snapshot: Snapshot, now: Timestamp) -> Result<(), Gone> {
         self.failures = 0;
         let is_online = self.view.availability == Some(Availability::Online) && self.view.problem.is_none();
-        if is_online && self.snapshot.as_ref() == Some(&snapshot) {
+        if is_online && self.snapshot.as_ref() == Some(&snapshot) && !self.has_old_causes {
             return Ok(());
         }
+        self.has_old_causes = false;
         let first = self.snapshot.is_none();
-        self.report(&snapshot);
         let view = self.next_view(&snapshot, now);
         if first {
             log::greet(&self.id, &snapshot, &view);
         } else if !is_online {
             tracing::info!(device = %self.id, "device answers again");
         }
+        self.report(&snapshot, &view);
         let profile = self.profiles.for_version(snapshot.api_major());
         if snapshot
             .identity

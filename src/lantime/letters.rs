@@ -1,5 +1,6 @@
 //! When failed polls are told as dead letters: once when the failure begins, again while it lasts, and once
-//! when it has been over for a while. Neither a dead nor a flapping device floods anybody.
+//! when it has been over for a while. Neither a dead nor a flapping device floods anybody, and neither does a bridge
+//! that is started again and again.
 
 use std::time::Duration;
 
@@ -23,13 +24,28 @@ pub struct PollLetters {
 struct Standing {
     /// As it was last told: what a letter about its end repeats.
     letter: DeadLetter,
-    told: Instant,
+    /// When it is told again, if it lasts until then.
+    again_at: Instant,
     failures: u64,
     /// When the first success came since the last failure.
     well_since: Option<Instant>,
 }
 
 impl PollLetters {
+    /// A failure that an earlier run has told, in these words and by that id, and has not seen the end of.
+    pub fn standing(letter: DeadLetter, repeat: Duration, at: Timestamp, now: Instant) -> PollLetters {
+        // Below zero where the clock was put back.
+        let told_for = Duration::try_from(at.duration_since(letter.at)).unwrap_or_default();
+        PollLetters {
+            standing: Some(Standing {
+                again_at: now + repeat.saturating_sub(told_for),
+                failures: letter.repeats.unwrap_or(1),
+                letter,
+                well_since: None,
+            }),
+        }
+    }
+
     /// The letter that told of the failure that stands.
     pub(super) fn first(&self) -> Option<Uuid> {
         self.standing.as_ref().map(|standing| standing.letter.id)
@@ -46,7 +62,7 @@ impl PollLetters {
         let Some(standing) = &mut self.standing else {
             self.standing = Some(Standing {
                 letter: letter.clone(),
-                told: now,
+                again_at: now + repeat,
                 failures: 1,
                 well_since: None,
             });
@@ -56,10 +72,10 @@ impl PollLetters {
         standing.well_since = None;
         standing.letter.operation = letter.operation;
         standing.letter.error.clone_from(&letter.error);
-        if now.duration_since(standing.told) < repeat {
+        if now < standing.again_at {
             return None;
         }
-        standing.told = now;
+        standing.again_at = now + repeat;
         Some(DeadLetter {
             first_at: standing.letter.first_at,
             repeats: Some(standing.failures),
@@ -117,11 +133,24 @@ mod tests {
             }
         }
 
+        /// The bridge is killed, and started again at that second.
+        fn start_again(&mut self, second: u64) {
+            let (_, told) = self.sent.last().unwrap().clone();
+            let told = DeadLetter {
+                id: self.sent[0].1.id,
+                ..told
+            };
+            let (at, now) = self.times(second);
+            self.letters = PollLetters::standing(told, REPEAT, at, now);
+        }
+
+        fn times(&self, second: u64) -> (Timestamp, Instant) {
+            let at = Timestamp::from_second(second as i64).unwrap();
+            (at, self.begin + Duration::from_secs(second))
+        }
+
         fn poll(&mut self, second: u64, fails: bool) {
-            let (at, now) = (
-                Timestamp::from_second(second as i64).unwrap(),
-                self.begin + Duration::from_secs(second),
-            );
+            let (at, now) = self.times(second);
             let letter = if fails {
                 let report = ErrorReport::new(ErrorKind::Timeout, "late", "wait");
                 let letter = dead_letter::new(Operation::Poll, report, at);
@@ -185,5 +214,48 @@ mod tests {
         device.poll(901, false);
         device.poll(961, false);
         assert_eq!(device.letters.first(), None);
+    }
+
+    #[test]
+    fn a_failure_that_lasts_over_restarts_is_told_as_if_there_was_none() {
+        let mut device = Device::new();
+        for second in (0..=1000).step_by(10) {
+            device.poll(second, true);
+            device.start_again(second + 5);
+        }
+        let expected = [(0, None, false), (900, Some(2), false)];
+        assert_eq!(device.sent(), expected);
+        assert_eq!(device.letters.first(), Some(device.sent[0].1.id));
+        // Away for longer than the pause: the next failure is told at once.
+        device.start_again(5000);
+        device.poll(5001, true);
+        assert_eq!(device.sent().last(), Some(&(5001, Some(3), false)));
+        assert_eq!(device.sent[2].1.first_at, Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn the_end_of_a_failure_of_an_earlier_run_is_told() {
+        let mut device = Device::new();
+        device.poll(0, true);
+        device.start_again(100);
+        (101..=160).for_each(|second| device.poll(second, false));
+        assert_eq!(device.sent().len(), 1, "not before it is over for a while");
+        device.poll(161, false);
+        assert_eq!(device.sent().last(), Some(&(161, Some(1), true)));
+        let (first, end) = (&device.sent[0].1, &device.sent[1].1);
+        assert_eq!((&end.error, end.first_at), (&first.error, first.first_at));
+        assert_ne!(end.id, first.id);
+        assert_eq!(device.letters.first(), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_makes_no_longer_pause() {
+        let mut device = Device::new();
+        device.poll(0, true);
+        let (at, now) = (Timestamp::from_second(-7200).unwrap(), device.begin);
+        let told = device.sent[0].1.clone();
+        device.letters = PollLetters::standing(told, REPEAT, at, now);
+        (1..=900).for_each(|second| device.poll(second, true));
+        assert_eq!(device.sent().last(), Some(&(900, Some(901), false)));
     }
 }

@@ -1,9 +1,10 @@
 //! The only place that knows Meinberg's interfaces.
 //!
-//! [`rest`] speaks the REST API, [`snmp`] the vendor's MIB; [`device`] is the task that owns everything about one device.
+//! [`rest`] speaks the REST API, [`snmp`] the vendor's MIB; [`device`] is the task that owns everything about one
+//! device, [`schedule`] says when it polls, [`letters`] when its failures are told.
 
 pub mod device;
-mod letters;
+pub mod letters;
 pub mod rest;
 pub mod schedule;
 pub mod snmp;

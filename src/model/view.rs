@@ -103,6 +103,22 @@ impl DeviceView {
         self.events.iter().map(unknown).collect()
     }
 
+    /// Gives each relay that the device reports where it stood before the cause that it had then.
+    pub fn keep_causes(&mut self, before: &DeviceView) {
+        for (id, slot) in &mut self.slots {
+            let old = before.slots.get(id);
+            for (relay, state) in &mut slot.relays {
+                let old = old.and_then(|slot| slot.relays.get(relay));
+                let stands = |old: &&RelayState| old.position == state.position;
+                if let Some(old) = old.filter(stands)
+                    && state.provenance == Provenance::Reported
+                {
+                    state.cause.clone_from(&old.cause);
+                }
+            }
+        }
+    }
+
     /// Says that the device is away: slots `offline`, relays and signals unknown.
     pub fn go_offline(&mut self, seen_at: Timestamp, now: Timestamp) {
         self.availability = Some(Availability::Offline);

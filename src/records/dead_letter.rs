@@ -1,7 +1,9 @@
 //! Dead letters: how one begins, the one constructor of their records, and the way back from an archived one
-//! to its origin.
+//! to its origin. [`Standing`] tells which failures an archive leaves without their end.
 //!
 //! When a letter is due is decided where the failure is seen; the archive is the store's.
+
+mod standing;
 
 use std::borrow::Cow;
 
@@ -15,6 +17,7 @@ use uuid::Uuid;
 use super::{Destination, Record};
 use crate::model::time::rfc3339;
 use crate::model::{DeadLetter, DeviceId, ErrorReport, Operation, Origin};
+pub use standing::Standing;
 
 /// A letter with an id of its own, about something that went wrong `at` that time, for the first time.
 pub fn new(operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLetter {
@@ -83,6 +86,12 @@ pub struct Summary {
     pub kind: String,
     /// What happened, in words.
     pub message: String,
+    /// Failures so far, in a letter that tells of a failure that lasts, or has lasted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<u64>,
+    /// Whether the failure has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovered: bool,
     /// Topic of the message that it began with: such a letter can be replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
@@ -101,6 +110,8 @@ impl Summary {
             operation: letter.operation.into_owned(),
             kind: letter.error.kind.into_owned(),
             message: letter.error.message.into_owned(),
+            repeats: letter.repeats,
+            recovered: letter.recovered,
             topic: letter.origin.map(|origin| origin.topic.into_owned()),
         })
     }
@@ -142,6 +153,9 @@ struct Archived<'a> {
     operation: Cow<'a, str>,
     #[serde(borrow)]
     error: ArchivedError<'a>,
+    repeats: Option<u64>,
+    #[serde(default)]
+    recovered: bool,
     #[serde(borrow)]
     origin: Option<OriginJson<'a>>,
 }

@@ -32,6 +32,7 @@ use uuid::Uuid;
 
 use super::dead_letter::Summary;
 use super::{Received, Record};
+use crate::model::DeadLetter;
 pub use error::StoreError;
 pub use file::FILE_NAME;
 use file::Source;
@@ -87,8 +88,8 @@ pub struct End {
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Letters {
-    /// All of the archive.
-    All,
+    /// All of the archive but these.
+    AllBut(Vec<Uuid>),
     /// These; unknown ones do not matter.
     These(Vec<Uuid>),
 }
@@ -307,6 +308,15 @@ impl Store {
     /// When the storage fails.
     pub async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
         self.read(|answer| Read::DeadLetter(id, answer)).await
+    }
+
+    /// The failures of polls whose end no letter of the archive tells, each as it was told last, with the id of the
+    /// letter that told it first. Reads the whole archive: for the start.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn standing_failures(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(Read::StandingFailures).await
     }
 
     /// Drops dead letters from the archive; gives how many there were. What is still to be sent is sent.

@@ -55,7 +55,7 @@ impl Default for FleetOptions {
             first_port: 0,
             https: false,
             kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
-            username: "info".to_owned(),
+            username: "bridge".to_owned(),
             password: "simulated".to_owned(),
             may_write: true,
             snmp: None,

@@ -57,6 +57,23 @@ fn relays_in(world: &World, position: Position) -> Vec<(&'static str, Relay)> {
 }
 
 #[test]
+fn the_lively_scenario_leaves_the_relay_modules_to_which_the_readme_sends_commands() {
+    let scenario = Scenario::lively();
+    let readme = include_str!("../../README.md");
+    for step in &scenario.steps {
+        if let (Target::Device(id), Happening::Action(Action::PowerOff(slot))) =
+            (&step.target, &step.happening)
+        {
+            let commands = format!("lantime/{id}/{slot}/relay/a/events/set");
+            assert!(!readme.contains(&commands), "{commands}");
+        }
+        let disturbs = step.target != Target::Device("sim-2".to_owned())
+            && matches!(step.happening, Happening::Fault(..));
+        assert!(!disturbs, "sim-1 answers all the time");
+    }
+}
+
+#[test]
 fn the_fault_scenario_has_every_fault() {
     let scenario = Scenario::parse(FAULTS).unwrap();
     let faults = scenario.steps.iter().filter_map(|step| match &step.happening {

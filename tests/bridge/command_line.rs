@@ -79,6 +79,30 @@ async fn check_config_reads_the_api_profiles_that_are_named() {
 }
 
 #[tokio::test]
+async fn a_state_directory_too_long_for_the_control_socket_is_refused_before_the_start() {
+    // The system takes 107 bytes: 94 for the directory, 13 for "/control.sock".
+    for (length, code) in [(94, 0), (95, 78)] {
+        let directory = format!("/{}", "d".repeat(length - 1));
+        let site = Site::new(([127, 0, 0, 1], 1).into(), &[]).with("state.directory", directory);
+        let config = site.config().display().to_string();
+        let end = run(&["check-config", "--config", &config]).await;
+        assert_eq!(end.code, Some(code), "{:?}", end.output);
+        if code == 78 {
+            let again = run(&["run", "--config", &config]).await;
+            assert_eq!((again.code, &again.output.stderr), (Some(78), &end.output.stderr));
+            for part in [
+                "state.directory = ",
+                "has 108 bytes",
+                "at most 107",
+                "at most 94 bytes",
+            ] {
+                assert!(end.output.stderr.contains(part), "{part}: {:?}", end.output);
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn check_config_shows_every_problem() {
     let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
     site.overwrite(
@@ -125,9 +149,21 @@ async fn simulate_writes_a_configuration_that_the_bridge_runs_with() {
             &file,
         ];
         let mut simulator = Program::start(&[&common, scheme].concat());
-        simulator
-            .until("its devices", |output| output.stdout.lines().count() == 2)
-            .await;
+        let told = simulator
+            .until("its devices", |output| output.stdout.contains("Ctrl-C"))
+            .await
+            .stdout;
+        for part in [
+            "sim-1   M500",
+            "API 16.03.005",
+            "://127.0.0.1:",
+            "user bridge, password simulated",
+            "--scenario FILE",
+            &file,
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert_eq!(told.contains("certificate sha256:"), !scheme.is_empty(), "{told}");
         let devices = std::fs::read_to_string(&file).unwrap();
         let site = site.devices(&[]);
         let head = std::fs::read_to_string(site.config())
@@ -148,6 +184,24 @@ async fn simulate_writes_a_configuration_that_the_bridge_runs_with() {
         assert_eq!(bridge.stop("TERM").await.code, Some(0));
         assert_eq!(simulator.stop("TERM").await.code, Some(0));
     }
+}
+
+#[tokio::test]
+async fn simulate_lists_some_of_many_devices_and_shows_no_password_of_somebody() {
+    let arguments = ["simulate", "--devices", "23", "--port", "0"];
+    let password = ("LANTIME2MQTT_SIMULATE_PASSWORD", "5ecret");
+    let mut simulator = Program::start_with(&arguments, &[password]);
+    let told = simulator
+        .until("its devices", |output| output.stdout.contains("Ctrl-C"))
+        .await
+        .stdout;
+    assert!(told.contains("23 simulated devices") && told.contains("3 more, the last of them sim-23"));
+    assert_eq!(told.matches("API ").count(), 20, "{told}");
+    assert!(
+        told.contains("password (as given)") && !told.contains("5ecret"),
+        "{told}"
+    );
+    assert_eq!(simulator.stop("TERM").await.code, Some(0));
 }
 
 /// What follows `before` in a line of its own.

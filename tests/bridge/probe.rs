@@ -21,7 +21,7 @@ async fn device(chassis: Chassis, api: ApiGeneration, https: bool) -> Fleet {
 async fn probe(arguments: &[&str], variables: &[(&str, &str)]) -> End {
     let password = ("LANTIME2MQTT_PROBE_PASSWORD", "simulated");
     Program::start_with(
-        &[&["probe"], arguments].concat(),
+        &[&["probe", "--username", "bridge"], arguments].concat(),
         &[&[password], variables].concat(),
     )
     .end(PATIENCE)

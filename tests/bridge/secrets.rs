@@ -18,7 +18,7 @@ const PROXY: &str = "sentinel-of-the-proxy";
 const TOKEN: &str = "5e271e10f7b3ac0de5e271e10f7b3ac0";
 const UNUSED: &str = "sentinel-that-is-refused";
 
-/// Each secret as it is, and as HTTP Basic sends it: Base64 of `info:SECRET` and of `me:SECRET`.
+/// Each secret as it is, and as HTTP Basic sends it: Base64 of `bridge:SECRET` and of `me:SECRET`.
 const FORBIDDEN: [&str; 9] = [
     DEVICE,
     MQTT,
@@ -26,9 +26,9 @@ const FORBIDDEN: [&str; 9] = [
     TOKEN,
     UNUSED,
     // The variable part only; what comes before depends on the user's name.
-    "aW5mbzpzZW50aW5lbC1vZi10aGUtZGV2aWNl",
+    "YnJpZGdlOnNlbnRpbmVsLW9mLXRoZS1kZXZpY2U",
     "bWU6c2VudGluZWwtb2YtdGhlLXByb3h5",
-    "aW5mbzpzZW50aW5lbC10aGF0LWlzLXJlZnVzZWQ",
+    "YnJpZGdlOnNlbnRpbmVsLXRoYXQtaXMtcmVmdXNlZA",
     // A part of one is a secret too.
     "sentinel",
 ];
@@ -48,7 +48,7 @@ fn assert_clean(text: &str, whose: &str) {
 
 /// A device that hands out the token that everybody looks for, behind the password that nobody may see.
 async fn token_server(document: Vec<u8>) -> WebServer {
-    let basic = "Basic aW5mbzpzZW50aW5lbC1vZi10aGUtZGV2aWNl";
+    let basic = "Basic YnJpZGdlOnNlbnRpbmVsLW9mLXRoZS1kZXZpY2U=";
     WebServer::start(move |request| {
         let bearer = format!("Bearer {TOKEN}");
         match (request.uri.path(), authorization(request)) {
@@ -253,7 +253,11 @@ async fn probe_keeps_its_secrets() {
         (&[plain, "--proxy", "ftp://me:sentinel@host"], UNUSED, 64),
     ];
     for (arguments, password, code) in cases {
-        let arguments = [&["probe", "--log-level", "trace"], arguments].concat();
+        let arguments = [
+            &["probe", "--username", "bridge", "--log-level", "trace"],
+            arguments,
+        ]
+        .concat();
         let variable = ("LANTIME2MQTT_PROBE_PASSWORD", password);
         let end = Program::start_with(&arguments, &[variable])
             .end(Duration::from_secs(20))

@@ -13,8 +13,8 @@ use crate::common::web_server::{WebServer, answer, authorization};
 use crate::common::{Seen, Watcher};
 use crate::{fleet, json, word};
 
-/// `info:simulated`
-const BASIC: &str = "Basic aW5mbzpzaW11bGF0ZWQ=";
+/// `bridge:simulated`
+const BASIC: &str = "Basic YnJpZGdlOnNpbXVsYXRlZA==";
 
 /// The document, which may change, behind HTTP Basic, by another server than the simulator's.
 async fn serve(document: &Arc<Mutex<Value>>) -> WebServer {

@@ -70,7 +70,7 @@ async fn actions(device: &SimulatedDevice, event: &str) -> BTreeSet<String> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/api/config/notification", device.url());
-    let request = http.get(url).basic_auth("info", Some("simulated"));
+    let request = http.get(url).basic_auth("bridge", Some("simulated"));
     let body = request.send().await.unwrap().bytes().await.unwrap();
     let config: Value = serde_json::from_slice(&body).unwrap();
     let events = config["data"]["events"].as_array().unwrap();
@@ -135,6 +135,28 @@ async fn a_relay_of_its_own_follows_what_was_chosen_for_it() {
         assert_eq!(device.world().pending_changes(), 0);
         assert_eq!(scene.look(|seen| seen.letters("sim-1")), Vec::<Value>::new());
     }
+}
+
+#[tokio::test]
+async fn a_relay_that_is_released_by_a_command_never_stands_without_a_cause() {
+    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
+    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    scene.retained(C, &["antenna-faulty"]).await;
+    for _ in 0..3 {
+        scene.moves(fire("antenna-faulty"), ["NO", "NC"]).await;
+        scene.send(&set(C), r#"{"remove":["antenna-faulty"]}"#).await;
+        // By the poll that follows the command: none other is due for an hour.
+        scene
+            .until("C is released", |seen| seen.json(C)["position"] == "NO")
+            .await;
+        scene.moves(clear("antenna-faulty"), ["NO", "NO"]).await;
+        scene.send(&set(C), r#"{"add":["antenna-faulty"]}"#).await;
+    }
+    let shown = scene.look(|seen| {
+        let states = seen.at(C).map(|message| message.json());
+        states.filter(|state| state["cause"] == "unknown").count()
+    });
+    assert_eq!(shown, 0);
 }
 
 #[tokio::test]

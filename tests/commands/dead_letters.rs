@@ -4,6 +4,7 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
+use crate::common::clients::Message;
 use crate::common::program::{End, run};
 use crate::common::site::Entry;
 use crate::scene::{Scene, assert_says, eventually, fleet, writable};
@@ -204,6 +205,12 @@ async fn the_command_line_finds_them_while_the_bridge_runs_and_after() {
 
     scene.undo();
     assert!(scene.told(&["replay", &id]).await.contains("next start"));
+    let end = scene.command_line(&["drop", "--all"]).await;
+    assert!(
+        end.code == Some(1) && end.output.stderr.contains(&id),
+        "{:?}",
+        end.output
+    );
     scene.start_again().await;
     eventually("the replay", || scene.has_antenna()).await;
     scene.catch_up("sim-1").await;
@@ -259,5 +266,48 @@ async fn a_device_that_dies_is_told_once() {
     assert!(
         scene.look(|seen| seen.letters("sim-2")).is_empty(),
         "the other one is well"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge() {
+    let mut scene = Scene::start(&[V20]).await;
+    scene.device(1).set_fault(Some(Fault::Unavailable));
+    let stands = |message: &&Message| !message.payload.is_empty();
+    let errors = |scene: &Scene| {
+        scene.look(|seen| {
+            let messages = seen.at("sim-1/error").filter(stands);
+            messages.map(Message::json).collect::<Vec<_>>()
+        })
+    };
+    scene
+        .until("told", |seen| {
+            seen.word("sim-1/state") == "offline" && !seen.letters("sim-1").is_empty()
+        })
+        .await;
+    for signal in ["KILL", "TERM"] {
+        scene.end(signal).await;
+        let before = errors(&scene).len();
+        let enough = scene.device(1).counters().requests + 4;
+        scene.bridge = scene.site.start();
+        let device = scene.device(1);
+        eventually("failed polls", || device.counters().requests >= enough).await;
+        scene
+            .until("the error of the new run", |seen| {
+                seen.at("sim-1/error").filter(stands).count() > before
+            })
+            .await;
+    }
+    // Records go out in order: what was told before this reply is there.
+    scene.send(REPLAY, "{}").await;
+    // After a kill a record may come twice, as the same record.
+    let mut letters = scene.look(|seen| seen.letters("sim-1"));
+    letters.dedup();
+    assert_eq!(letters.len(), 1, "{letters:#?}");
+    let errors = errors(&scene);
+    assert!(errors.len() >= 3, "{errors:#?}");
+    assert!(
+        errors.iter().all(|error| error["id"] == letters[0]["id"]),
+        "{errors:#?}"
     );
 }

@@ -13,7 +13,8 @@ const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
 #[tokio::test]
 async fn a_relay_that_no_event_can_switch() {
     let mut scene = Scene::start(&[V20]).await;
-    let io3 = r#"slots = [{ id = "io3", relays = { a = "notification", b = "clk2", c = "rsc" } }]"#;
+    let io3 = "slots = [{ id = 'io3', relays = { a = 'notification', b = 'clk2', c = 'rsc' } }, \
+               { id = 'io4', relays = { a = 'notification', b = 'clk2', c = 'notification' } }]";
     let cases = [
         (
             "io4/relay/b",
@@ -60,12 +61,21 @@ async fn wiring_and_profiles_that_nobody_has_seen() {
         _ => Entry::of(device).listed(device),
     };
     let mut scene = Scene::with(fleet(&[V20, V10]).await, entry, |site| site).await;
-    let line = r#"slots = [{ id = "io4", relays = { a = "notification", b = "clk2", c = "rsc" } }]"#;
+    let list = "slots = [{ id = 'io3', relays = { a = 'clk1', b = 'clk2', c = 'rsc' } }, \
+                { id = 'io4', relays = { a = 'notification', b = 'clk2', c = 'rsc' } }]";
     let letter = scene.refused(A, REPLACE, "rejected").await;
     assert_says(
         &letter,
-        &["io4", "only assumed (relay A: clk1)", "look at the module", line],
+        &[
+            "io4",
+            "only assumed (relay A: clk1)",
+            "look at the module",
+            list,
+            "of io3 is assumed too",
+        ],
     );
+    let config: toml::Table = list.parse().unwrap();
+    assert_eq!(config["slots"].as_array().unwrap().len(), 2);
     scene.only_refused(1, 1).await;
 
     let letter = scene

@@ -179,6 +179,7 @@ impl Scene {
             .await;
         let letter = self.look(|seen| seen.refusals(&device)[before].clone());
         assert_eq!(letter["error"], reply["error"], "{topic} {payload}");
+        assert_eq!(letter["id"], reply["dead_letter"], "{topic} {payload}");
         assert_eq!(letter["operation"], reply["command"], "{topic} {payload}");
         let origin = json!({ "topic": format!("lantime/{topic}"), "payload": payload });
         assert_eq!(letter["origin"], origin);

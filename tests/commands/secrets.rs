@@ -17,7 +17,7 @@ const PASSWORD: &str = "sentinel-of-the-device";
 /// As it is, as HTTP Basic sends it, and as bytes in a `Debug` of a buffer.
 const FORBIDDEN: [&str; 3] = [
     "sentinel",
-    "aW5mbzpzZW50aW5lbC1vZi10aGUtZGV2aWNl",
+    "YnJpZGdlOnNlbnRpbmVsLW9mLXRoZS1kZXZpY2U",
     "115, 101, 110, 116, 105, 110, 101, 108",
 ];
 

@@ -99,7 +99,7 @@ impl Entry {
         Entry(Table::new())
             .with("id", id)
             .with("url", url)
-            .with("username", "info")
+            .with("username", "bridge")
             .with("password", "simulated")
             .with("poll", "100ms")
     }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use bytes::BytesMut;
 use lantime2mqtt::config::Mqtt;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectReturnCode, Packet, PingResp, PubAck, PubAckReason, Publish, SubAck, SubscribeReasonCode,
+    ConnAck, ConnAckProperties, ConnectReturnCode, Packet, PingResp, PubAck, PubAckReason, Publish, SubAck,
+    SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,8 +37,17 @@ impl FakeBroker {
         self.accept_with_hello().await.0
     }
 
+    /// The next client, accepted, which may have so many messages under way.
+    pub(super) async fn accept_few(&self, receive_maximum: u16) -> Conversation {
+        self.accept_as(Some(receive_maximum)).await.0
+    }
+
     /// The next client, accepted, and what it said first.
     pub(super) async fn accept_with_hello(&self) -> (Conversation, Packet) {
+        self.accept_as(None).await
+    }
+
+    async fn accept_as(&self, receive_maximum: Option<u16>) -> (Conversation, Packet) {
         let (stream, _) = timeout(PATIENCE, self.0.accept())
             .await
             .expect("a client comes")
@@ -51,7 +61,7 @@ impl FakeBroker {
         let accepted = ConnAck {
             session_present: false,
             code: ConnectReturnCode::Success,
-            properties: None,
+            properties: receive_maximum.map(allowing),
         };
         conversation.send(Packet::ConnAck(accepted)).await;
         (conversation, hello)
@@ -139,5 +149,28 @@ impl Conversation {
         };
         self.send(Packet::PubAck(ack)).await;
         (topic, payload)
+    }
+}
+
+/// So many messages may be under way, and nothing else is said.
+fn allowing(receive_maximum: u16) -> ConnAckProperties {
+    ConnAckProperties {
+        receive_max: Some(receive_maximum),
+        session_expiry_interval: None,
+        max_qos: None,
+        retain_available: None,
+        max_packet_size: None,
+        assigned_client_identifier: None,
+        topic_alias_max: None,
+        reason_string: None,
+        user_properties: Vec::new(),
+        wildcard_subscription_available: None,
+        subscription_identifiers_available: None,
+        shared_subscription_available: None,
+        server_keep_alive: None,
+        response_information: None,
+        server_reference: None,
+        authentication_method: None,
+        authentication_data: None,
     }
 }

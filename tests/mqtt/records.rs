@@ -13,7 +13,7 @@ use lantime2mqtt::model::{
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::records::store::Store;
 use lantime2mqtt::records::{Destination, Record};
-use rumqttc::v5::mqttbytes::v5::Packet;
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::bridge::{Bridge, named, relay, relay_switches};
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::proxy::Proxy;
 use crate::common::{PATIENCE, Watcher};
+use crate::fake_broker::FakeBroker;
 use crate::taker::VERSIONS;
 use crate::{device, memory_store, settings, store_options};
 
@@ -439,4 +440,26 @@ async fn a_reply_goes_to_its_own_topic_with_its_correlation() {
     }
     stop.cancel();
     timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn state_that_changes_faster_than_the_broker_takes_it_keeps_no_record_waiting_for_ever() {
+    let store = memory_store();
+    store.append(numbered(0..5)).await;
+    let broker = FakeBroker::start().await;
+    let devices = ["m1", "m2", "m3", "m4"];
+    let bridge = Bridge::start(broker.settings(), "b1", &devices, &store).await;
+    let mut conversation = broker.accept_few(2).await;
+    let mut records = 0;
+    for taken in 0..200 {
+        for device in devices {
+            bridge.send(device, vec![named(&format!("name-{taken}"))]).await;
+        }
+        let (topic, _) = conversation.take(|_| PubAckReason::Success).await;
+        records += usize::from(topic == TOPIC);
+        if records == 5 {
+            return;
+        }
+    }
+    panic!("{records} of 5 records in 200 messages");
 }

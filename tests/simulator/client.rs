@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-/// `info:simulated`, the default user.
-pub(crate) const BASIC: &str = "Basic aW5mbzpzaW11bGF0ZWQ=";
-pub(crate) const WRONG: &str = "Basic aW5mbzpndWVzc2Vk";
+/// `bridge:simulated`, the default user.
+pub(crate) const BASIC: &str = "Basic YnJpZGdlOnNpbXVsYXRlZA==";
+pub(crate) const WRONG: &str = "Basic YnJpZGdlOmd1ZXNzZWQ=";
 
 pub(crate) const M3000: Chassis = Chassis::M3000;
 pub(crate) const M500: Chassis = Chassis::M500;

@@ -1,17 +1,20 @@
 //! Dead letters as text. Pure.
 
+use crate::model::Operation;
 use crate::records::dead_letter::Summary;
 
 /// Longest message in the table, in characters.
 const MESSAGE: usize = 80;
 
-/// A line for each letter, under a head.
-pub(super) fn table(letters: &[Summary]) -> String {
+/// A line for each letter, under a head. `cut`: messages are cut, for a terminal.
+pub(super) fn table(letters: &[Summary], cut: bool) -> String {
     if letters.is_empty() {
         return "no dead letters\n".to_owned();
     }
     let head = ["ID", "TIME", "DEVICE", "OPERATION", "KIND", "MESSAGE"].map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(letters.iter().map(row)).collect();
+    let rows: Vec<_> = std::iter::once(head)
+        .chain(letters.iter().map(|letter| row(letter, cut)))
+        .collect();
     let mut widths = [0; 5];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -32,20 +35,40 @@ pub(super) fn lines(letters: &[Summary]) -> String {
     letters.iter().map(line).collect()
 }
 
-fn row(letter: &Summary) -> [String; 6] {
+fn row(letter: &Summary, cut: bool) -> [String; 6] {
     let device = letter.device.as_deref().unwrap_or("-");
     let place = match &letter.slot {
         Some(slot) => format!("{device}/{slot}"),
         None => device.to_owned(),
     };
+    let message = plain(&message(letter));
     [
         letter.id.to_string(),
         plain(&letter.at),
         plain(&place),
         plain(&letter.operation),
         plain(&letter.kind),
-        cut(&plain(&letter.message)),
+        if cut { cut_off(&message) } else { message },
     ]
+}
+
+/// The message, and before it whether the letter tells of a failure again, or of its end.
+fn message(letter: &Summary) -> String {
+    let message = &letter.message;
+    match letter.repeats {
+        // Of these the message says it: what they count need not be failures.
+        _ if letter.operation == Operation::Store.as_str() => message.clone(),
+        Some(repeats) if letter.recovered => format!("recovered after {}: {message}", failures(repeats)),
+        Some(repeats) => format!("{} so far: {message}", failures(repeats)),
+        None => message.clone(),
+    }
+}
+
+fn failures(number: u64) -> String {
+    match number {
+        1 => "1 failure".to_owned(),
+        number => format!("{number} failures"),
+    }
 }
 
 /// Foreign text must not move the cursor.
@@ -55,7 +78,7 @@ fn plain(text: &str) -> String {
         .collect()
 }
 
-fn cut(text: &str) -> String {
+fn cut_off(text: &str) -> String {
     match text.char_indices().nth(MESSAGE) {
         Some((end, _)) => format!("{}..", &text[..end]),
         None => text.to_owned(),
@@ -129,6 +152,8 @@ mod tests {
             operation: "relay-events".to_owned(),
             kind: "busy".to_owned(),
             message: message.to_owned(),
+            repeats: None,
+            recovered: false,
             topic: None,
         }
     }
@@ -139,7 +164,9 @@ mod tests {
             letter(Some("m3000-a"), "one\x1b[2J"),
             letter(None, &"ä".repeat(81)),
         ];
-        let table = table(&letters);
+        let whole = table(&letters, false);
+        assert!(whole.ends_with(&format!("{}\n", "ä".repeat(81))), "{whole}");
+        let table = table(&letters, true);
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(
             lines[0],
@@ -155,6 +182,23 @@ mod tests {
             lines[2]
         );
         assert!(lines[2].ends_with("ä..") && lines[2].matches('ä').count() == 80);
+    }
+
+    #[test]
+    fn a_repeat_and_an_end_show_as_what_they_are() {
+        let told = |operation: &str, repeats, recovered| {
+            message(&Summary {
+                operation: operation.to_owned(),
+                repeats,
+                recovered,
+                ..letter(None, "late")
+            })
+        };
+        assert_eq!(told("poll", None, false), "late");
+        assert_eq!(told("poll", Some(41), false), "41 failures so far: late");
+        assert_eq!(told("token", Some(41), true), "recovered after 41 failures: late");
+        assert_eq!(told("poll", Some(1), true), "recovered after 1 failure: late");
+        assert_eq!(told("store", Some(400), true), "late");
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What the log says of a device: what was found there, and what could not be understood.
 
 use super::DeviceTask;
-use crate::model::{DeviceId, DeviceView, SlotId, SlotState, SlotView, Snapshot, WiringSource};
+use crate::model::{DeviceId, DeviceView, Signal, SlotId, SlotState, SlotView, Snapshot, WiringSource};
 
 /// Most texts of a device that are remembered as reported.
 const MAX_REPORTED: usize = 256;
 
 impl DeviceTask {
     /// Says once what could not be understood, and which entries of the profile find nothing.
-    pub(super) fn report(&mut self, snapshot: &Snapshot) {
+    pub(super) fn report(&mut self, snapshot: &Snapshot, view: &DeviceView) {
         let device = &self.id;
         for note in &snapshot.notes {
             if self.reported.len() < MAX_REPORTED && self.reported.insert(note.clone()) {
@@ -16,16 +16,38 @@ impl DeviceTask {
             }
         }
         let profile = &snapshot.identity.profile;
-        for entry in &snapshot.unresolved {
-            if self.reported.insert(format!("{profile} {entry}")) {
-                tracing::info!(
-                    %device,
-                    "this device does not report what entry {entry} of API profile {profile} looks for; \
-                     it is derived where that is possible, else unknown"
-                );
-            }
+        let mut missing: Vec<_> = snapshot.unresolved.clone();
+        missing.retain(|entry| self.reported.insert(format!("{profile} {entry}")));
+        for entry in &missing {
+            tracing::debug!(%device, "entry {entry} of API profile {profile} finds nothing at this device");
+        }
+        // A signal that is not shown for this device is not missed either.
+        let is_shown = |signal| view.slots.values().any(|slot| slot.signals.contains_key(&signal));
+        missing.retain(|entry| match *entry {
+            "relay_module.pps" => is_shown(Signal::Pps),
+            "relay_module.10mhz" => is_shown(Signal::TenMhz),
+            _ => true,
+        });
+        if !missing.is_empty() {
+            tracing::info!(%device, "{}: the device does not report them", consequences(&missing));
         }
     }
+}
+
+/// What it means that these entries of a profile find nothing.
+fn consequences(entries: &[&'static str]) -> String {
+    let meaning = |entry: &&'static str| match *entry {
+        "relay_module.relay_a" | "relay_module.relay_b" | "relay_module.relay_c" => {
+            "relay positions are derived where possible".to_owned()
+        }
+        "relay_module.pps" => "PPS is unknown".to_owned(),
+        "relay_module.10mhz" => "10 MHz is unknown".to_owned(),
+        "rsc.mode" => "the mode of the RSC is not shown".to_owned(),
+        other => format!("{other} is not shown"),
+    };
+    let mut meanings: Vec<_> = entries.iter().map(meaning).collect();
+    meanings.dedup();
+    meanings.join(", ")
 }
 
 /// Says in the log what was found at a device that was heard for the first time.
@@ -43,5 +65,28 @@ pub(super) fn greet(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
         } else if let Some((_, WiringSource::Assumed)) = wiring {
             tracing::warn!(%device, %slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_reported_is_one_line_for_an_operator() {
+        let relays = [
+            "relay_module.relay_a",
+            "relay_module.relay_b",
+            "relay_module.relay_c",
+        ];
+        assert_eq!(
+            consequences(&relays),
+            "relay positions are derived where possible"
+        );
+        let others = ["relay_module.relay_c", "relay_module.pps", "rsc.mode"];
+        assert_eq!(
+            consequences(&others),
+            "relay positions are derived where possible, PPS is unknown, the mode of the RSC is not shown"
+        );
     }
 }

@@ -1,6 +1,8 @@
 //! Which events switch the relays of a device: read now and then, and changed by commands. Over REST, with
 //! the assumed entries of the API profile.
 
+mod place;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -14,9 +16,10 @@ use crate::lantime::rest::relay_events::RelayConfig;
 use crate::lantime::rest::{Profile, RestError};
 use crate::model::derive::{ChosenEvents, RelayEvents, Slots, on_notification};
 use crate::model::{
-    DeadLetter, DeviceView, ErrorKind, ErrorReport, EventName, EventState, EventsChange, Operation, Outcome,
-    Relay, RelayPlace, Signal, SlotId, SlotState, Snapshot, Via, WiringSource,
+    DeadLetter, ErrorKind, ErrorReport, EventName, EventState, EventsChange, Operation, Outcome, Relay,
+    RelayPlace, SlotId, Snapshot, Via,
 };
+use place::check_place;
 
 /// How often the device is asked, if nothing tells of a change before.
 const READ_EVERY: Duration = Duration::from_secs(300);
@@ -270,64 +273,6 @@ impl DeviceTask {
 
 fn report(error: RestError) -> ErrorReport {
     error.report
-}
-
-/// Whether software can choose what switches this relay, as far as the wiring is known.
-fn check_place(view: &DeviceView, slot: &SlotId, relay: Relay) -> Result<(), ErrorReport> {
-    let letter = relay.as_str().to_uppercase();
-    let Some(found) = view.slots.get(slot) else {
-        let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
-        let message = format!("no slot {slot} is watched at this device");
-        let remedy = format!("take one of its slots: {}", slots.join(", "));
-        return Err(ErrorReport::new(ErrorKind::NotFound, message, remedy));
-    };
-    if found.state != SlotState::Online {
-        let message = format!(
-            "slot {slot} holds no relay module (it is {})",
-            found.state.as_str()
-        );
-        let remedy = "compare the slots in the configuration with the device";
-        return Err(ErrorReport::new(ErrorKind::NotFound, message, remedy));
-    }
-    let Some((wiring, source)) = found.wiring else {
-        let message = format!("what drives the relays of slot {slot} is not known yet");
-        let remedy = "send the command again when the slot is online";
-        return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
-    };
-    let driver = wiring.driver(relay);
-    let wired = |other: Relay| match other == relay {
-        true => Signal::Notification,
-        false => wiring.driver(other),
-    };
-    let line = format!(
-        r#"slots = [{{ id = "{slot}", relays = {{ a = "{}", b = "{}", c = "{}" }} }}]"#,
-        wired(Relay::A),
-        wired(Relay::B),
-        wired(Relay::C)
-    );
-    if source == WiringSource::Assumed {
-        let message = format!(
-            "how the jumpers of the module in slot {slot} stand is only assumed (relay {letter}: {driver}): no interface of \
-             the device tells it"
-        );
-        let remedy = format!(
-            "look at the module; if relay {letter} is on notification, configure the device with {line}, \
-             and list its other slots there too"
-        );
-        return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
-    }
-    if driver != Signal::Notification {
-        let message = format!(
-            "a jumper wires relay {letter} of slot {slot} to {driver}: events do not switch it, and no software can move \
-             the jumper"
-        );
-        let remedy = format!(
-            "move the jumper on the module to notification; if it stands there already, correct the configuration: {line}, \
-             beside its other slots"
-        );
-        return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
-    }
-    Ok(())
 }
 
 fn unverified(profile: &Profile) -> ErrorReport {

@@ -319,7 +319,7 @@ impl RestClient {
                 Ok(())
             }
             Err(error) if self.auth == Auth::Auto && (first || is_no_token(error.report.kind)) => {
-                tracing::info!(url, kind = %error.report.kind, "no API token to be had, staying with Basic");
+                tracing::info!(url, kind = %error.report.kind, "this device gives no API token: it is polled with user name and password (Basic), as before");
                 self.give_up_tokens();
                 Ok(())
             }

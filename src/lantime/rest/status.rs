@@ -217,7 +217,7 @@ impl Reader {
             self.note(|| format!("{place} is {other}, expected a list"));
         }
         if list.cut > 0 {
-            self.note(|| format!("{place} has {} entries too many, which are left out", list.cut));
+            self.note(|| format!("{place} is too long by {}: the rest is left out", list.cut));
         }
         &list.items
     }

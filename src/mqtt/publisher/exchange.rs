@@ -150,15 +150,17 @@ impl Publisher {
         tracing::error!(remedy, "{what}{note}");
     }
 
-    /// Hands over what there is room for. A new connection begins with all of the state; records follow.
+    /// Hands over what there is room for. A new connection begins with all of the state; records follow, and from then
+    /// on neither keeps the other from the window: state that changes faster than the broker takes it must not hold
+    /// replies up for ever.
     pub(super) fn fill_window(&mut self) {
+        let do_records_wait = self.is_record_time() && self.records.has_next();
         // A record that goes with few others or alone would wait for ever among state that keeps coming.
-        let is_its_turn = self.is_record_time() && self.records.is_next_delicate(&self.flights);
-        if !is_its_turn {
-            self.send_state();
-            self.is_state_out |= self.outbox.is_drained();
+        if !(do_records_wait && self.records.is_next_delicate(&self.flights)) {
+            self.send_state(do_records_wait);
+            self.is_state_out |= self.outbox.is_first_round_over();
         }
-        if self.is_record_time() && (is_its_turn || self.outbox.is_drained()) {
+        if self.is_record_time() {
             self.send_records();
         }
     }
@@ -168,10 +170,12 @@ impl Publisher {
         self.is_state_out && self.records_pause.is_none() && is_before_goodbye
     }
 
-    fn send_state(&mut self) {
+    fn send_state(&mut self, do_records_wait: bool) {
         let Some(client) = self.link.client() else { return };
         let mut unsendable = Vec::new();
-        while let Some(next) = self.outbox.next(&mut self.flights) {
+        while (!do_records_wait || self.flights.leaves_room_for_records())
+            && let Some(next) = self.outbox.next(&mut self.flights)
+        {
             match next {
                 outbox::Next::Send(topic, payload) => {
                     // Refused only by a connection that is ending: its last event resets the outbox.

@@ -39,6 +39,8 @@ pub(super) struct Flights {
     /// Handed over, packet id not known yet; in order.
     handed: VecDeque<Flight>,
     in_flight: HashMap<u16, Flight>,
+    /// How many of both are state.
+    states: usize,
     /// Unacknowledged when the last connection was lost.
     suspects: HashSet<Cargo>,
     /// Suspects on their way now.
@@ -63,6 +65,16 @@ impl Flights {
         self.handed.len() + self.in_flight.len()
     }
 
+    /// Whether there is room for state while records wait as well: half of the window is theirs.
+    pub(super) fn leaves_room_for_records(&self) -> bool {
+        self.limits.is_some() && self.states < self.window().div_ceil(2)
+    }
+
+    fn window(&self) -> usize {
+        self.limits
+            .map_or(0, |limits| usize::from(limits.receive_maximum.min(MAX_WINDOW)))
+    }
+
     /// Whether this message was unacknowledged when the last connection was lost. Whoever can send another one
     /// first does, so that a message for which the broker ends the connection does not keep others from it.
     pub(super) fn is_suspect(&self, cargo: &Cargo) -> bool {
@@ -76,8 +88,7 @@ impl Flights {
 
     /// Whether there is room for this message now.
     pub(super) fn may_send(&self, cargo: &Cargo) -> bool {
-        let Some(limits) = self.limits else { return false };
-        let window = usize::from(limits.receive_maximum.min(MAX_WINDOW));
+        let window = self.window();
         let is_suspect = self.suspects_under_way > 0 || self.is_suspect(cargo);
         let room = if is_suspect {
             window.min(TOGETHER[self.care])
@@ -91,6 +102,7 @@ impl Flights {
     pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64) {
         let is_suspect = self.suspects.contains(&cargo);
         self.suspects_under_way += usize::from(is_suspect);
+        self.states += usize::from(matches!(cargo, Cargo::State(_)));
         self.handed.push_back(Flight {
             cargo,
             version,
@@ -108,6 +120,7 @@ impl Flights {
     /// The broker has answered: gives what that packet id was.
     pub(super) fn acked(&mut self, pkid: u16) -> Option<Flight> {
         let flight = self.in_flight.remove(&pkid)?;
+        self.states -= usize::from(matches!(flight.cargo, Cargo::State(_)));
         if flight.is_suspect {
             self.suspects_under_way -= 1;
             self.suspects.remove(&flight.cargo);
@@ -119,6 +132,7 @@ impl Flights {
     /// ended it, not our patience. Gives the message that must have been the reason: a suspect that was sent alone.
     pub(super) fn disconnected(&mut self, ended: bool) -> Option<Flight> {
         self.limits = None;
+        self.states = 0;
         let under_way = self.in_flight.drain().map(|(_, flight)| flight);
         let mut lost: Vec<Flight> = under_way.chain(self.handed.drain(..)).collect();
         let again = std::mem::take(&mut self.suspects_under_way) > 0 && ended;

@@ -67,6 +67,8 @@ pub(super) enum Next {
 pub(super) struct Outbox {
     entries: BTreeMap<Topic, Entry>,
     queue: VecDeque<Topic>,
+    /// How many of them were queued when the connection began.
+    first_round: usize,
     /// Without a connection there is no queue: the next one begins with everything.
     is_connected: bool,
     /// Topics that wait for the durable list.
@@ -151,6 +153,7 @@ impl Outbox {
         for topic in others.iter().chain(&suspects) {
             self.enqueue(topic);
         }
+        self.first_round = self.queue.len();
     }
 
     /// The connection is gone, and with it what was on its way.
@@ -195,9 +198,9 @@ impl Outbox {
         self.queue.push_back(topic);
     }
 
-    /// Whether every message was handed over.
-    pub(super) fn is_drained(&self) -> bool {
-        self.queue.is_empty()
+    /// Whether all that there was when the connection began was handed over.
+    pub(super) fn is_first_round_over(&self) -> bool {
+        self.first_round == 0
     }
 
     /// The next message that there is room for.
@@ -209,6 +212,7 @@ impl Outbox {
                 return None;
             }
             let topic = self.queue.pop_front()?;
+            self.first_round = self.first_round.saturating_sub(1);
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;
             };

@@ -99,6 +99,11 @@ impl RecordQueue {
         self.waiting.len() + self.under_way.len()
     }
 
+    /// Whether a record waits to be handed over.
+    pub(super) fn has_next(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Whether the next record goes with few others, or alone.
     pub(super) fn is_next_delicate(&self, flights: &Flights) -> bool {
         let next = self.waiting.first_key_value();

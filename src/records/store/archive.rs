@@ -8,7 +8,7 @@ use super::Letters;
 use super::options::Limit;
 use super::tables::{ARCHIVE, ARCHIVE_IDS, Level, Writing};
 use crate::records::Record;
-use crate::records::dead_letter::Summary;
+use crate::records::dead_letter::{Standing, Summary};
 
 /// At most so many, the newest first. One that cannot be understood is left out.
 pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, redb::Error> {
@@ -20,6 +20,14 @@ pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, re
         summaries.extend(Summary::read(entry?.1.value().1));
     }
     Ok(summaries)
+}
+
+/// Shows all letters to `standing`, the newest first.
+pub(super) fn show(database: &Database, standing: &mut Standing) -> Result<(), redb::Error> {
+    for entry in database.begin_read()?.open_table(ARCHIVE)?.iter()?.rev() {
+        standing.see(entry?.1.value().1);
+    }
+    Ok(())
 }
 
 /// The letter of that id, as it was published.
@@ -58,10 +66,18 @@ impl Writing<'_, '_> {
     pub(super) fn drop_letters(&mut self, which: &Letters) -> Result<usize, redb::Error> {
         let before = self.levels.archive.entries;
         match which {
-            Letters::All => {
-                self.tables.archive.retain(|_, _| false)?;
-                self.tables.archive_ids.retain(|_, _| false)?;
-                self.levels.archive = Level::default();
+            Letters::AllBut(kept) => {
+                let levels = &mut self.levels.archive;
+                *levels = Level::default();
+                let is_kept = |id: &[u8; 16]| kept.contains(Uuid::from_bytes_ref(id));
+                self.tables.archive.retain(|_, (id, json)| {
+                    let stays = is_kept(id);
+                    if stays {
+                        levels.add(json.len());
+                    }
+                    stays
+                })?;
+                self.tables.archive_ids.retain(|id, _| is_kept(id))?;
             }
             Letters::These(ids) => {
                 for id in ids {

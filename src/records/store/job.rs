@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::tables::Writing;
 use super::{AnswerKey, End, Letters, StoreError, Waiting};
+use crate::model::DeadLetter;
 use crate::records::dead_letter::Summary;
 use crate::records::{Received, Record};
 
@@ -36,6 +37,7 @@ pub(super) enum Read {
     Answer(AnswerKey, Answer<Option<Bytes>>),
     DeadLetters(usize, Answer<Vec<Summary>>),
     DeadLetter(Uuid, Answer<Option<Bytes>>),
+    StandingFailures(Answer<Vec<DeadLetter>>),
 }
 
 /// A change that is on disk or not done at all.

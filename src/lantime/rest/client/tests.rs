@@ -12,7 +12,7 @@ use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOp
 /// A client of that device, with the login of the simulated ones.
 fn client(url: &str, more: &str) -> RestClient {
     let text = format!(
-        "bridge.id = \"x\"\nmqtt.url = \"embedded\"\n[[devices]]\nid = \"x\"\nurl = \"{url}\"\nusername = \"info\"\n\
+        "bridge.id = \"x\"\nmqtt.url = \"embedded\"\n[[devices]]\nid = \"x\"\nurl = \"{url}\"\nusername = \"bridge\"\n\
          password = \"simulated\"\n{more}\n"
     );
     let loaded = crate::config::from_table("test", text.parse().unwrap()).unwrap();
@@ -302,7 +302,7 @@ async fn a_write_after_the_kept_connection_was_closed_arrives_at_most_once() {
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_a_login_not_repeated() {
     const REDIRECT: &str = "HTTP/1.1 307 X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n";
-    const REPEATED: &str = "HTTP/1.1 422 X\r\nContent-Length: 34\r\n\r\nwho is LOGIN?";
+    const REPEATED: &str = "HTTP/1.1 422 X\r\nContent-Length: 38\r\n\r\nwho is LOGIN?";
     const MISSING: &str = "HTTP/1.1 405 X\r\nContent-Length: 0\r\n\r\n";
     let server = Server::start(&[
         ("PUT /api/config/notification", REDIRECT),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{EventActions, RelayConfig};
 use crate::lantime::rest::profile::Profile;
 use crate::model::EventName;
-use crate::wording::kind_of;
+use crate::wording::{count, kind_of};
 
 /// Why an answer is not the configuration that the profile describes.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +52,8 @@ impl Reader<'_> {
         let read = read?;
         if read.is_empty() {
             let reason = format!(
-                "none of {} events has a name at {} and actions at {}",
-                list.len(),
+                "of {} none has a name at {} and actions at {}",
+                count(list.len(), "event"),
                 entries.name,
                 entries.actions
             );

@@ -103,11 +103,11 @@ fn what_does_not_fit_the_profile_names_the_entry() {
             json!({}),
             "relay_events.events of API profile api-10",
         ),
-        ("/data/events", json!([]), "none of 0 events"),
+        ("/data/events", json!([]), "of 0 events none has a name"),
         (
             "/data/events",
             json!([{ "name": "ntp-not-sync", "actions": [] }]),
-            "none of 1 events",
+            "of 1 event none has a name",
         ),
         (
             "/data/events/0/actions",

@@ -3,7 +3,8 @@
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::{Writer, guarded};
-use crate::records::dead_letter::Summary;
+use crate::model::DeadLetter;
+use crate::records::dead_letter::{Standing, Summary};
 use crate::records::store::entry::Unreadable;
 use crate::records::store::job::Read;
 use crate::records::store::options::Limit;
@@ -51,7 +52,19 @@ impl Writer {
                 };
                 drop(answer.send(self.noted(letter)));
             }
+            Read::StandingFailures(answer) => {
+                let failures = self.look(|database| self.standing_failures(database));
+                drop(answer.send(self.noted(failures)));
+            }
         }
+    }
+
+    fn standing_failures(&self, database: &Database) -> Result<Vec<DeadLetter>, redb::Error> {
+        let mut standing = Standing::default();
+        self.new_letters()
+            .for_each(|letter| standing.see(&letter.payload));
+        archive::show(database, &mut standing)?;
+        Ok(standing.failures())
     }
 
     /// Reads from the database.
