@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use async_snmp::v3::AuthoritativeEngine;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -19,10 +20,10 @@ use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::Commands;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::payload::BridgeInfo;
-use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
+use crate::mqtt::publisher::{self, BrokerStatus, Observer, Publisher};
 use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
-use crate::web;
+use crate::{snmp, snmp_agent, web};
 use devices::Devices;
 use task::Task;
 
@@ -91,6 +92,22 @@ impl Bridge {
         let topics = Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone());
         let published = devices::published_slots(&topics, &remembered);
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
+        let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
+        let engine = snmp_engine(&config)?;
+        if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
+            let setup = snmp_agent::Setup {
+                config: settings.clone(),
+                bridge: config.bridge.id.clone(),
+                devices: config.devices.iter().map(|device| device.id.clone()).collect(),
+                engine: engine.clone(),
+                store: store.status(),
+            };
+            let (agent, observer) = snmp_agent::Agent::bind(setup).await?;
+            observers.push(observer);
+            listeners.push(Task::spawn("SNMP agent", async move |stop| {
+                Ok(agent.run(stop).await?)
+            }));
+        }
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let publisher = publisher::Setup {
             mqtt: mqtt.clone(),
@@ -104,7 +121,7 @@ impl Bridge {
             configured: ids.clone(),
             remembered,
             store: store.clone(),
-            observer,
+            observers,
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
@@ -245,5 +262,13 @@ impl Bridge {
         } else {
             Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
         }
+    }
+}
+
+/// The engine of this process, where anything needs one. It is opened once: each time counts its boots up.
+fn snmp_engine(config: &Config) -> anyhow::Result<Option<AuthoritativeEngine>> {
+    match &config.snmp.agent {
+        Some(_) => Ok(Some(snmp::engine(&config.state.directory)?)),
+        None => Ok(None),
     }
 }
