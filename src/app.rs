@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use async_snmp::v3::AuthoritativeEngine;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -20,11 +21,10 @@ use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::Commands;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::payload::BridgeInfo;
-use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
+use crate::mqtt::publisher::{self, BrokerStatus, Observer, Publisher};
 use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
-use crate::snmp;
-use crate::web;
+use crate::{snmp, snmp_agent, web};
 use devices::Devices;
 use task::Task;
 
@@ -111,6 +111,22 @@ impl Bridge {
         let mut known = devices::published_slots(&topics, &remembered);
         devices::stand(&mut known, standing, config.dead_letter.repeat);
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
+        let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
+        let engine = snmp_engine(&config)?;
+        if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
+            let setup = snmp_agent::Setup {
+                config: settings.clone(),
+                bridge: config.bridge.id.clone(),
+                devices: config.devices.iter().map(|device| device.id.clone()).collect(),
+                engine: engine.clone(),
+                store: store.status(),
+            };
+            let (agent, observer) = snmp_agent::Agent::bind(setup).await?;
+            observers.push(observer);
+            listeners.push(Task::spawn("SNMP agent", async move |stop| {
+                Ok(agent.run(stop).await?)
+            }));
+        }
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let publisher = publisher::Setup {
             mqtt: mqtt.clone(),
@@ -124,25 +140,24 @@ impl Bridge {
             configured: ids.clone(),
             remembered,
             store: store.clone(),
-            observer,
+            observers,
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
         let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, known);
         let mut intake = Vec::new();
         let (mut traps_address, mut trap_counts) = (None, None);
-        if let Some(traps) = &config.snmp.traps {
-            let traps = Traps::start(traps::Setup {
+        if let (Some(traps), Some(engine)) = (&config.snmp.traps, engine) {
+            let setup = traps::Setup {
                 traps: traps.clone(),
-                engine: snmp::engine(&config.state.directory)?,
+                engine,
                 senders: devices.take_traps(),
                 store: store.clone(),
                 updates,
                 repeat_letters: config.dead_letter.repeat,
-            })
-            .await?;
-            traps_address = Some(traps.address());
-            trap_counts = Some(traps.counts());
+            };
+            let traps = Traps::start(setup).await?;
+            (traps_address, trap_counts) = (Some(traps.address()), Some(traps.counts()));
             intake.push(Task::spawn("trap receiver", async move |stop| {
                 traps.run(stop).await;
                 Ok(())
@@ -291,4 +306,11 @@ impl Bridge {
             Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
         }
     }
+}
+
+/// The engine of this process, where anything needs one. It is opened once: each time counts its boots up.
+fn snmp_engine(config: &Config) -> anyhow::Result<Option<AuthoritativeEngine>> {
+    let is_needed = config.snmp.agent.is_some() || config.snmp.traps.is_some();
+    let engine = is_needed.then(|| snmp::engine(&config.state.directory));
+    Ok(engine.transpose()?)
 }

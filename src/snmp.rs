@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use async_snmp::v3::{AuthoritativeEngine, PersistedAuthoritativeEngine, generate_engine_id};
@@ -46,6 +47,26 @@ fn algorithms(user: &SnmpUser) -> (async_snmp::AuthProtocol, async_snmp::PrivPro
         PrivProtocol::Aes256 => async_snmp::PrivProtocol::Aes256Blumenthal,
     };
     (auth, privacy)
+}
+
+/// Ports below it belong to the system.
+const FIRST_FREE_PORT: u16 = 1024;
+
+/// Why nothing can listen at `address`, which stands under `key` of the configuration, and what to do.
+pub fn cannot_listen(key: &str, address: SocketAddr, error: &io::Error) -> String {
+    let port = address.port();
+    let remedy = match error.kind() {
+        io::ErrorKind::PermissionDenied if port < FIRST_FREE_PORT => format!(
+            "ports below {FIRST_FREE_PORT} need the capability CAP_NET_BIND_SERVICE: write \
+             AmbientCapabilities=CAP_NET_BIND_SERVICE into the [Service] of the systemd unit, or run setcap \
+             cap_net_bind_service=+ep on the program; or set {key} to a port from {FIRST_FREE_PORT} on"
+        ),
+        io::ErrorKind::AddrInUse => format!(
+            "another program has port {port} (ss -ulpn 'sport = :{port}' tells which): stop that, or set {key} to a free port"
+        ),
+        _ => format!("set {key} to an address of this machine and a free port, or to \"off\""),
+    };
+    format!("cannot listen on UDP {address}: {error}; {remedy}")
 }
 
 /// Why there is no engine.
@@ -174,6 +195,26 @@ mod tests {
             error.to_string().contains("/proc/nowhere/snmp-engine.json"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_listened_at_is_told_with_its_remedy() {
+        let told = |address: &str, kind: io::ErrorKind| {
+            cannot_listen("snmp.agent.listen", address.parse().unwrap(), &kind.into())
+        };
+        let denied = told("0.0.0.0:161", io::ErrorKind::PermissionDenied);
+        for part in [
+            "0.0.0.0:161",
+            "CAP_NET_BIND_SERVICE",
+            "setcap",
+            "snmp.agent.listen",
+        ] {
+            assert!(denied.contains(part), "{denied}");
+        }
+        let taken = told("0.0.0.0:1161", io::ErrorKind::AddrInUse);
+        assert!(taken.contains("another program has port 1161"), "{taken}");
+        let denied = told("0.0.0.0:1161", io::ErrorKind::PermissionDenied);
+        assert!(!denied.contains("CAP_NET_BIND_SERVICE"), "{denied}");
     }
 
     #[test]

@@ -355,8 +355,7 @@ fn introduction(changes: &[Change]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Via;
-    use crate::model::EventState;
+    use crate::model::{EventState, Via};
 
     fn event(name: &str, kind: EventType, triggered: bool) -> Change {
         let name = EventName::canonical(name).expect("a name");

@@ -144,8 +144,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
+/// itself. A filter that names the library still shows them.
+const QUIET: &str = "async_snmp=error";
+
 fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
         Failure::Usage(format!(
             "--log-level {level:?}: {error}; write for instance \"info\""
         ))

@@ -202,6 +202,41 @@ pub struct Http {
 pub struct Snmp {
     /// What takes traps and informs; `None` for nothing.
     pub traps: Option<Traps>,
+    /// The bridge as an agent; `None` for none.
+    pub agent: Option<SnmpAgent>,
+}
+
+/// `[snmp.agent]`: the bridge as an agent. Nothing is writable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpAgent {
+    /// Where it listens, by UDP; notifications are sent from there too.
+    pub listen: SocketAddr,
+    /// Who may read with SNMP v2c.
+    pub communities: Vec<Secret>,
+    /// Who may read with SNMP v3.
+    pub users: Vec<SnmpUser>,
+    /// Where its MIB stands: an OID below the enterprises.
+    pub root: Vec<u32>,
+    /// Who is told of changes.
+    pub sinks: Vec<SnmpSink>,
+}
+
+/// Who is told of changes by notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpSink {
+    /// Where it is, by UDP.
+    pub address: SocketAddr,
+    /// As whom the bridge sends.
+    pub access: SnmpSinkAccess,
+}
+
+/// As whom the bridge sends notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnmpSinkAccess {
+    /// SNMP v2c.
+    Community(Secret),
+    /// SNMP v3.
+    User(SnmpUser),
 }
 
 /// What takes traps and informs of all devices.

@@ -1,4 +1,7 @@
-//! `[snmp]`, and `snmp` of a device: who may send traps, and the second way to a device.
+//! `[snmp]`, and `snmp` of a device: who may send traps, and the second way to a device. The bridge as an agent
+//! has a file of its own.
+
+mod agent;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -65,6 +68,7 @@ pub(super) fn read(mut section: Section<'_>) -> Snmp {
         }
         _ => {}
     }
+    let agent = agent::read(section.section("agent"));
     section.finish();
     Snmp {
         traps: listen.map(|listen| Traps {
@@ -72,6 +76,7 @@ pub(super) fn read(mut section: Section<'_>) -> Snmp {
             communities,
             users,
         }),
+        agent,
     }
 }
 

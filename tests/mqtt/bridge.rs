@@ -10,7 +10,7 @@ use lantime2mqtt::model::{
     Update,
 };
 use lantime2mqtt::mqtt::payload::BridgeInfo;
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Observer, Publisher, Setup};
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -51,7 +51,7 @@ impl Bridge {
             configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().await.unwrap(),
             store: store.clone(),
-            observer,
+            observers: observer.map(Observer::copying).into_iter().collect(),
             stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);

@@ -104,10 +104,7 @@ fn users() -> toml::Value {
     let user = |(name, auth, privacy): &(&str, &str, &str)| {
         let words = [
             ("name", *name),
-            (
-                "auth_protocol",
-                &auth.to_lowercase().replace('-', "").replace("sha", "sha"),
-            ),
+            ("auth_protocol", &auth.to_lowercase().replace('-', "")),
             (
                 "priv_protocol",
                 if *privacy == "AES" { "aes128" } else { "aes256" },

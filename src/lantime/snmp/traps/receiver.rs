@@ -53,7 +53,6 @@ pub(super) struct Receiver {
 impl Receiver {
     /// Starts the thread; when this returns it listens, there. It ends with `stop`.
     pub(super) async fn start(self, stop: CancellationToken) -> anyhow::Result<SocketAddr> {
-        let listen = self.traps.listen;
         let (bound, is_bound) = oneshot::channel();
         let thread = thread::Builder::new().name("traps".to_owned());
         let run = move || {
@@ -64,10 +63,9 @@ impl Receiver {
             }
         };
         thread.spawn(run).context("cannot start a thread for traps")?;
-        let bound = is_bound
+        is_bound
             .await
-            .unwrap_or_else(|_| Err(anyhow!("the thread for traps has ended")));
-        bound.with_context(|| cannot_listen(listen))
+            .unwrap_or_else(|_| Err(anyhow!("the thread for traps has ended")))
     }
 
     async fn run(mut self, bound: oneshot::Sender<anyhow::Result<SocketAddr>>, stop: CancellationToken) {
@@ -98,14 +96,19 @@ impl Receiver {
                 .usm_user(user.name.clone(), |known| snmp::inbound(user, known))
                 .with_context(|| format!("the keys of the SNMP v3 user {:?}", user.name))?;
         }
-        Ok(builder.build().await?)
+        builder.build().await.map_err(|error| match *error {
+            async_snmp::Error::Network { source, .. } => {
+                anyhow!(snmp::cannot_listen("snmp.traps.listen", listen, &source))
+            }
+            other => other.into(),
+        })
     }
 
     async fn bind_again(&mut self, address: SocketAddr) -> NotificationReceiver {
         loop {
             match self.bind(address).await {
                 Ok(receiver) => return receiver,
-                Err(error) => tracing::error!("traps are not taken: {}: {error:#}", cannot_listen(address)),
+                Err(error) => tracing::error!("traps are not taken: {error:#}"),
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -194,13 +197,4 @@ impl Receiver {
             }
         }
     }
-}
-
-fn cannot_listen(address: SocketAddr) -> String {
-    let remedy = if address.port() < 1024 {
-        "ports below 1024 need the capability CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE), or set snmp.traps.listen to a higher one and let the devices send there"
-    } else {
-        "set snmp.traps.listen to a free address"
-    };
-    format!("cannot listen for traps on UDP {address}; {remedy}")
 }
