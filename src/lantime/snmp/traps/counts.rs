@@ -13,11 +13,11 @@ pub struct Counts {
     pub unprotected: u64,
     /// Refused: SNMP v3 with an unknown user, or with keys that are not the user's.
     pub wrong_credentials: u64,
-    /// Refused: SNMP v3 with engine boots or a time that are over, as of a replay.
+    /// Refused: SNMP v3 informs with engine boots or a time that are over. (Of traps the library does not tell.)
     pub out_of_time: u64,
     /// From nobody who is configured as a device.
     pub strangers: u64,
-    /// Refused: a v3 trap that would be taken for the first after the receiver was made anew, and is too old.
+    /// Refused: a v3 trap that would have been taken for the first after the receiver was made anew, and is too old.
     pub replays: u64,
     /// Dropped: they came faster than they could be stored.
     pub overrun: u64,

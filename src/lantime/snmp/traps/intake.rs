@@ -46,8 +46,8 @@ pub(super) struct Intake {
     refusals: Refusals,
     /// The counters as they were last looked at.
     looked: Counts,
-    /// Messages that were out of time when the receiver was last made anew, and when that was.
-    anew: (u64, Instant),
+    /// When the receiver was last made anew.
+    anew: Instant,
 }
 
 /// Everything that the task needs from others.
@@ -76,7 +76,7 @@ impl Intake {
             engines: Engines::default(),
             refusals: Refusals::new(ends.repeat_letters),
             looked: Counts::default(),
-            anew: (0, Instant::now()),
+            anew: Instant::now(),
         }
     }
 
@@ -184,10 +184,14 @@ impl Intake {
         let link = &sender.link;
         if let Some(engine_id) = &received.engine_id {
             let (generation, uptime) = (taken.generation, received.uptime);
-            if !self
-                .engines
-                .accepts(engine_id, generation, uptime, link.restarted(), now)
-            {
+            if !self.engines.accepts(
+                engine_id,
+                &sender.device,
+                generation,
+                uptime,
+                link.restarted(),
+                now,
+            ) {
                 self.counts.send_modify(|counts| counts.replays += 1);
                 let what = format!("an SNMP v3 trap of {} is older than its last", sender.device);
                 return Err((Reason::OutOfTime, what));
@@ -235,13 +239,16 @@ impl Intake {
         for letter in self.refusals.all_due(now) {
             self.send(Some(letter)).await;
         }
-        let (out_of_time, at) = self.anew;
-        let has_restarted = |sender: &Sender| sender.link.restarted().is_some_and(|restarted| restarted > at);
-        if counts.out_of_time > out_of_time && self.configured.borrow().iter().any(has_restarted) {
-            tracing::info!(
-                "a device has restarted, so the clocks of senders of SNMP v3 traps are learnt anew"
-            );
-            self.anew = (counts.out_of_time, now);
+        // A message of a device that has not counted its engine boots up is refused without a count, so whether that
+        // is so cannot be seen.
+        let anew = self.anew;
+        let engines = &self.engines;
+        let may_be_refused = |sender: &Sender| {
+            sender.link.restarted().is_some_and(|restarted| restarted > anew) && engines.knows(&sender.device)
+        };
+        if self.configured.borrow().iter().any(may_be_refused) {
+            tracing::info!("a device has restarted: engine boots of SNMP v3 senders are learnt anew");
+            self.anew = now;
             self.generation.send_modify(|generation| *generation += 1);
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::DeviceId;
+
 /// How far a clock may be off: the time window of RFC 3414.
 const WINDOW: Duration = Duration::from_secs(150);
 /// Most engines that are remembered; who has the keys could invent more.
@@ -15,6 +17,7 @@ const MOST: usize = 8192;
 
 #[derive(Debug)]
 struct Seen {
+    device: DeviceId,
     generation: u64,
     /// Hundredths of a second; wraps.
     uptime: u32,
@@ -31,6 +34,7 @@ impl Engines {
     pub(super) fn accepts(
         &mut self,
         engine_id: &[u8],
+        device: &DeviceId,
         generation: u64,
         uptime: u32,
         started: Option<Instant>,
@@ -51,6 +55,7 @@ impl Engines {
         };
         if fits && (self.0.len() < MOST || self.0.contains_key(engine_id)) {
             let seen = Seen {
+                device: device.clone(),
                 generation,
                 uptime,
                 at: now,
@@ -58,6 +63,11 @@ impl Engines {
             self.0.insert(engine_id.to_vec(), seen);
         }
         fits
+    }
+
+    /// Whether that device has sent v3 traps.
+    pub(super) fn knows(&self, device: &DeviceId) -> bool {
+        self.0.values().any(|seen| seen.device == *device)
     }
 }
 
@@ -76,51 +86,63 @@ mod tests {
         begin + Duration::from_secs(seconds)
     }
 
+    fn accepts(
+        engines: &mut Engines,
+        engine_id: &[u8],
+        generation: u64,
+        uptime: u32,
+        started: Option<Instant>,
+        now: Instant,
+    ) -> bool {
+        let device = DeviceId::new("m1").unwrap();
+        engines.accepts(engine_id, &device, generation, uptime, started, now)
+    }
+
     #[test]
     fn within_one_receiver_the_library_decides() {
         let (mut engines, now) = (Engines::default(), Instant::now());
-        assert!(engines.accepts(ENGINE, 0, HOUR, None, now));
-        assert!(engines.accepts(ENGINE, 0, 5, None, now));
+        assert!(accepts(&mut engines, ENGINE, 0, HOUR, None, now));
+        assert!(accepts(&mut engines, ENGINE, 0, 5, None, now));
     }
 
     #[test]
     fn a_new_receiver_takes_no_old_trap() {
         let (mut engines, begin) = (Engines::default(), Instant::now());
-        assert!(engines.accepts(ENGINE, 0, HOUR, None, begin));
+        assert!(accepts(&mut engines, ENGINE, 0, HOUR, None, begin));
         let now = after(begin, 600);
         assert!(
-            !engines.accepts(ENGINE, 1, HOUR, None, now),
+            !accepts(&mut engines, ENGINE, 1, HOUR, None, now),
             "as it was 10 minutes ago"
         );
         assert!(
-            !engines.accepts(ENGINE, 1, 5, None, now),
+            !accepts(&mut engines, ENGINE, 1, 5, None, now),
             "before an earlier start"
         );
         assert!(
-            !engines.accepts(ENGINE, 1, 10 * HOUR, None, now),
+            !accepts(&mut engines, ENGINE, 1, 10 * HOUR, None, now),
             "in an earlier, longer run"
         );
-        assert!(engines.accepts(ENGINE, 1, HOUR + 60_000, None, now));
-        assert!(engines.accepts(b"another", 1, 5, None, now));
+        assert!(accepts(&mut engines, ENGINE, 1, HOUR + 60_000, None, now));
+        assert!(accepts(&mut engines, b"another", 1, 5, None, now));
     }
 
     #[test]
     fn a_device_that_has_restarted_begins_anew() {
         let (mut engines, begin) = (Engines::default(), Instant::now());
-        assert!(engines.accepts(ENGINE, 0, HOUR, None, begin));
+        assert!(accepts(&mut engines, ENGINE, 0, HOUR, None, begin));
         let started = Some(after(begin, 100));
         let now = after(begin, 160);
         assert!(
-            !engines.accepts(ENGINE, 1, HOUR, started, now),
+            !accepts(&mut engines, ENGINE, 1, HOUR, started, now),
             "it cannot run for an hour"
         );
-        assert!(engines.accepts(ENGINE, 1, 6_000, started, now));
+        assert!(accepts(&mut engines, ENGINE, 1, 6_000, started, now));
     }
 
     #[test]
     fn an_uptime_that_wraps_is_no_jump() {
         let (mut engines, begin) = (Engines::default(), Instant::now());
-        assert!(engines.accepts(ENGINE, 0, u32::MAX - 100, None, begin));
-        assert!(engines.accepts(ENGINE, 1, 900, None, after(begin, 10)));
+        assert!(accepts(&mut engines, ENGINE, 0, u32::MAX - 100, None, begin));
+        assert!(accepts(&mut engines, ENGINE, 1, 900, None, after(begin, 10)));
     }
 }
