@@ -85,10 +85,11 @@ pub enum EventsChange {
 }
 
 /// The way to a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
     /// Its REST API.
+    #[default]
     Rest,
     /// The vendor's MIB.
     Snmp,

@@ -287,6 +287,11 @@ fn slot_fields(info: Option<&SlotInfo>) -> Fields {
     ]
 }
 
+/// The way to the device, where it is not the usual one.
+fn other_way(via: Option<Via>) -> Field {
+    Field::text(via.filter(|via| *via != Via::Rest).map(Via::as_str))
+}
+
 fn relay_fields(relay: Option<&RelayState>) -> Fields {
     let last = relay.and_then(|relay| relay.last);
     let last = vec![
@@ -317,6 +322,7 @@ fn relay_fields(relay: Option<&RelayState>) -> Fields {
             "provenance",
             Field::text(relay.map(|relay| name_of(&relay.provenance))),
         ),
+        ("via", other_way(relay.map(|relay| relay.via))),
         ("since", Field::time(relay.map(|relay| relay.since))),
         ("last", Field::Object(last)),
     ]

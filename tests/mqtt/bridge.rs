@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use lantime2mqtt::config::{Layout, Mqtt};
 use lantime2mqtt::model::{
     Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
-    Update,
+    Update, Via,
 };
 use lantime2mqtt::mqtt::payload::BridgeInfo;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Observer, Publisher, Setup};
@@ -122,6 +122,7 @@ fn relay_state(position: Position) -> Box<RelayState> {
         driven_by: Some(Signal::Clk1),
         cause: (position == Position::Nc).then(|| "clock-not-sync".to_owned()),
         provenance: Provenance::Derived,
+        via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
     })

@@ -64,6 +64,7 @@ fn relay(position: Position, cause: Option<&str>, last: Option<Position>) -> Rel
         driven_by: Some(Signal::Clk1),
         cause: cause.map(str::to_owned),
         provenance: Provenance::Derived,
+        via: Via::Rest,
         since: at(),
         last: last.map(|position| (position, at())),
     }
@@ -82,6 +83,7 @@ fn signal(status: Status, detail: Vec<(&'static str, Detail)>, last: Option<Stat
     SignalState {
         status,
         provenance: Provenance::Reported,
+        via: Via::Rest,
         since: at(),
         detail,
         last: last.map(|status| (status, at())),
