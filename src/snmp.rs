@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use async_snmp::MasterKeys;
 use async_snmp::v3::{AuthoritativeEngine, PersistedAuthoritativeEngine, generate_engine_id};
 use async_snmp::v3::{CryptoResult, UsmConfig, UsmUser};
 use serde::{Deserialize, Serialize};
@@ -26,14 +27,16 @@ pub fn inbound(user: &SnmpUser, known: UsmUser) -> CryptoResult<UsmUser> {
     known.auth_priv(auth, auth_password, privacy, priv_password)
 }
 
-/// A user, for what this process sends.
+/// A user, for what this process sends. Its keys are made of the passwords here, which takes a while: keep it.
 ///
 /// # Errors
 /// When no keys can be made of the passwords.
 pub fn outbound(user: &SnmpUser) -> CryptoResult<UsmConfig> {
     let (auth, privacy) = algorithms(user);
     let (auth_password, priv_password) = (user.auth_password.expose(), user.priv_password.expose());
-    UsmConfig::new(user.name.clone()).auth_priv(auth, auth_password, privacy, priv_password)
+    let keys =
+        MasterKeys::new(auth, auth_password.as_bytes())?.with_privacy(privacy, priv_password.as_bytes())?;
+    UsmConfig::new(user.name.clone()).with_master_keys(keys)
 }
 
 fn algorithms(user: &SnmpUser) -> (async_snmp::AuthProtocol, async_snmp::PrivProtocol) {

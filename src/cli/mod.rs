@@ -145,8 +145,9 @@ pub fn main() -> ExitCode {
 }
 
 /// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
-/// itself. A filter that names the library still shows them.
-const QUIET: &str = "async_snmp=error";
+/// itself. Of each request that fails it makes an error of its own, and the bridge says what that means for whom. A
+/// filter that names the library, or its client, still shows them.
+const QUIET: &str = "async_snmp=error,async_snmp::client=off";
 
 fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {

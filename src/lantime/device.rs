@@ -33,6 +33,7 @@ use crate::records::dead_letter;
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
+use relay_events::over_snmp::{OverSnmp, applied};
 use traps::Traps;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
@@ -71,6 +72,8 @@ pub struct DeviceTask {
     waiting: Option<Waiting>,
     /// The events that switch its relays.
     chosen: Chosen,
+    /// Where these are chosen over SNMP.
+    over_snmp: Option<OverSnmp>,
     /// What its traps tell.
     traps: Traps,
     /// What is published of the device.
@@ -132,6 +135,7 @@ impl DeviceTask {
             jobs: ends.jobs,
             waiting: None,
             chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
+            over_snmp: OverSnmp::new(&device.snmp),
             traps: Traps::new(ends.traps),
             view: known.view,
             remembered: known.slots,
@@ -178,7 +182,20 @@ impl DeviceTask {
                         next = Instant::now();
                     }
                 }
-                () = until(self.waiting.as_ref().map(Waiting::deadline)) => self.give_up(),
+                () = until(self.waiting.as_ref().map(Waiting::deadline)) => {
+                    if self.give_up() {
+                        next = Instant::now();
+                    }
+                }
+                ended = applied(&mut self.over_snmp) => {
+                    // Boxed: it is rare, and large.
+                    let Some(()) = stop.run_until_cancelled(Box::pin(self.after_apply(ended))).await else {
+                        return Ok(());
+                    };
+                    self.publish_anew(true).await?;
+                    self.answer_if_done();
+                    next = Instant::now();
+                }
                 () = until(self.letters.ends_at()) => self.tell_end().await?,
                 () = self.traps.news() => {
                     self.hear().await?;
@@ -207,7 +224,7 @@ impl DeviceTask {
                             next = Instant::now();
                         }
                     }
-                    if self.waiting.is_some() {
+                    if self.waiting.as_ref().is_some_and(|waiting| !waiting.awaits_apply()) {
                         next = next.min(Instant::now() + TRY_AGAIN);
                     }
                 }

@@ -3,6 +3,7 @@
 //! [`rest`] speaks the REST API, [`snmp`] the vendor's MIB; [`device`] is the task that owns everything about one
 //! device, [`schedule`] says when it polls, [`letters`] when its failures are told.
 
+mod choice;
 pub mod device;
 pub mod letters;
 pub mod rest;

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::relay_events::over_snmp::{Apply, not_answered_yet};
 use super::{DeviceTask, Gone};
+use crate::lantime::snmp::manager::SnmpFailure;
 use crate::model::{DeviceCommand, ErrorKind, ErrorReport, Outcome};
 
 /// A command for the device task.
@@ -29,6 +31,8 @@ pub(super) struct Waiting {
     pub(super) job: Job,
     /// Whether something may have been written to the device for it.
     pub(super) has_written: bool,
+    /// How far it has come over SNMP.
+    pub(super) apply: Apply,
     /// Why it could not be brought to its end yet.
     held_up_by: Option<ErrorReport>,
     result: Option<Result<Outcome, ErrorReport>>,
@@ -42,6 +46,16 @@ impl Waiting {
     /// Whether something may have been written to the device for it, by this attempt or an earlier one.
     pub(super) fn may_have_written(&self) -> bool {
         self.has_written || self.job.attempt > 1
+    }
+
+    /// Whether the device is still busy with what was sent to it: then there is nothing to be tried.
+    pub(super) fn awaits_apply(&self) -> bool {
+        matches!(self.apply, Apply::Sent(_))
+    }
+
+    /// What came of it, whatever it is.
+    pub(super) fn end(&mut self, result: Result<Outcome, ErrorReport>) {
+        self.result = Some(result);
     }
 
     /// What came of a try; what passes is tried again.
@@ -85,6 +99,7 @@ impl DeviceTask {
         self.waiting = Some(Waiting {
             job,
             has_written: false,
+            apply: Apply::default(),
             held_up_by: None,
             result: None,
         });
@@ -99,7 +114,10 @@ impl DeviceTask {
     /// A command waits on while the device is away, but not for a login that is refused.
     pub(super) fn poll_failed(&mut self, report: ErrorReport) {
         match &mut self.waiting {
-            Some(waiting) if !report.kind.is_refusal() => waiting.held_up_by = Some(report),
+            // What was sent over SNMP is not up to the login of REST.
+            Some(waiting) if !report.kind.is_refusal() || waiting.apply.is_sent() => {
+                waiting.held_up_by = Some(report);
+            }
             Some(_) => self.answer(Err(report)),
             None => {}
         }
@@ -108,7 +126,10 @@ impl DeviceTask {
     /// Whether a poll that succeeded is to be followed by more requests.
     pub(super) fn has_more_to_ask(&self) -> bool {
         let is_due = |snapshot| self.chosen.is_due(snapshot);
-        self.waiting.is_some() || self.snapshot.as_ref().is_some_and(is_due)
+        match &self.waiting {
+            Some(waiting) => !waiting.awaits_apply(),
+            None => self.snapshot.as_ref().is_some_and(is_due),
+        }
     }
 
     /// Carries out the command that waits, or else asks what switches the relays. Says whether it has come to its
@@ -122,6 +143,16 @@ impl DeviceTask {
             return false;
         };
         let result = match waiting.job.command.clone() {
+            DeviceCommand::RelayEvents { slot, relay, change } if self.over_snmp.is_some() => {
+                let choosing = self.choose_over_snmp(&snapshot, (slot, relay), &change, &mut waiting);
+                match choosing.await.transpose() {
+                    Some(result) => result,
+                    None => {
+                        self.waiting = Some(waiting);
+                        return false;
+                    }
+                }
+            }
             DeviceCommand::RelayEvents { slot, relay, change } => {
                 self.choose_events(&snapshot, (slot, relay), &change, &mut waiting)
                     .await
@@ -140,6 +171,13 @@ impl DeviceTask {
         may_have_moved
     }
 
+    /// The device has answered the command to apply, or has not: what is to follow for the command that waits.
+    pub(super) async fn after_apply(&mut self, ended: Result<(), SnmpFailure>) {
+        if self.apply_ended(ended).await {
+            self.ask_more().await;
+        }
+    }
+
     pub(super) fn answer_if_done(&mut self) {
         let result = self.waiting.as_mut().and_then(|waiting| waiting.result.take());
         if let Some(result) = result {
@@ -147,9 +185,14 @@ impl DeviceTask {
         }
     }
 
-    /// The deadline of the command that waits is over.
-    pub(super) fn give_up(&mut self) {
-        let Some(waiting) = &mut self.waiting else { return };
+    /// The deadline of the command that waits is over. Says whether it is to be seen at once what came of it.
+    pub(super) fn give_up(&mut self) -> bool {
+        let Some(waiting) = &mut self.waiting else {
+            return false;
+        };
+        if waiting.awaits_apply() {
+            waiting.held_up_by = Some(not_answered_yet());
+        }
         let (held_up_by, may_have_written) = (waiting.held_up_by.take(), waiting.may_have_written());
         let mut report = held_up_by.unwrap_or_else(|| {
             let remedy = "check that the device is up and reachable, and send the command again";
@@ -166,6 +209,10 @@ impl DeviceTask {
             ),
         };
         self.answer(Err(report));
+        if may_have_written {
+            self.chosen.doubt();
+        }
+        may_have_written
     }
 
     fn answer(&mut self, result: Result<Outcome, ErrorReport>) {

@@ -1,6 +1,7 @@
 //! Which events switch the relays of a device: read now and then, and changed by commands. Over REST, with
-//! the assumed entries of the API profile.
+//! the assumed entries of the API profile, or, where that is configured, over SNMP.
 
+pub(super) mod over_snmp;
 mod place;
 
 use std::collections::BTreeSet;
@@ -145,16 +146,19 @@ impl DeviceTask {
         let profile = profiles.for_version(snapshot.api_major());
         self.chosen.due = Instant::now() + READ_EVERY;
         self.chosen.told_by = teller(snapshot).cloned();
+        if self.over_snmp.is_some() {
+            return self.read_chosen_over_snmp().await;
+        }
         match self.relay_config(profile).await {
             Ok(config) => {
                 self.chosen.learn(&config, profile);
             }
-            Err(error) => self.chosen_failed(error.report),
+            Err(error) => self.chosen_failed(Operation::RelayEvents, error.report),
         }
     }
 
     /// It is not known what switches the relays: told when that begins, and now and then while it lasts.
-    fn chosen_failed(&mut self, report: ErrorReport) {
+    fn chosen_failed(&mut self, operation: Operation, report: ErrorReport) {
         self.chosen.unlearn();
         let is_told = |told: Instant| told.elapsed() < self.chosen.repeat_letters;
         if self.chosen.told.is_some_and(is_told) {
@@ -167,7 +171,7 @@ impl DeviceTask {
             device = %self.id, %kind, url, remedy,
             "which events switch the relays cannot be read: {}", report.message
         );
-        self.chosen.letter = Some(self.letter(Operation::RelayEvents, report, Timestamp::now()));
+        self.chosen.letter = Some(self.letter(operation, report, Timestamp::now()));
     }
 
     async fn relay_config(&mut self, profile: &Profile) -> Result<RelayConfig, RestError> {
@@ -197,14 +201,7 @@ impl DeviceTask {
         let deadline = waiting.deadline();
         let steps = self.carry_out(snapshot, profile, &slot, relay, change, waiting);
         let in_time = timeout_at(deadline, steps).await;
-        let result = in_time.unwrap_or_else(|_| {
-            let remedy = "look at the device's web interface, and send the command again";
-            Err(ErrorReport::new(
-                ErrorKind::Timeout,
-                "the device took too long",
-                remedy,
-            ))
-        });
+        let result = in_time.unwrap_or_else(|_| Err(took_too_long()));
         if result.is_err() && waiting.has_written {
             self.chosen.doubt();
         }
@@ -273,6 +270,11 @@ impl DeviceTask {
 
 fn report(error: RestError) -> ErrorReport {
     error.report
+}
+
+fn took_too_long() -> ErrorReport {
+    let remedy = "look at the device's web interface, and send the command again";
+    ErrorReport::new(ErrorKind::Timeout, "the device took too long", remedy)
 }
 
 fn unverified(profile: &Profile) -> ErrorReport {
