@@ -6,6 +6,7 @@
 mod job;
 mod log;
 mod relay_events;
+mod second_way;
 mod traps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use super::rest::client::{Answer, Paths};
 use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
 use super::schedule::Schedule;
+use super::snmp::status::SnmpStatus;
 use super::snmp::traps::TrapLink;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
@@ -34,7 +36,8 @@ pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
 use relay_events::over_snmp::{OverSnmp, applied};
-use traps::Traps;
+use second_way::SecondWay;
+use traps::{Told, Traps};
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
@@ -74,6 +77,8 @@ pub struct DeviceTask {
     chosen: Chosen,
     /// Where these are chosen over SNMP.
     over_snmp: Option<OverSnmp>,
+    /// Its status over SNMP.
+    second_way: Option<SecondWay>,
     /// What its traps tell.
     traps: Traps,
     /// What is published of the device.
@@ -81,6 +86,8 @@ pub struct DeviceTask {
     /// What an earlier run or task published, before the first answer.
     remembered: BTreeMap<SlotId, SlotView>,
     snapshot: Option<Snapshot>,
+    /// Whether REST has told of the device.
+    is_known: bool,
     /// Whether causes are published that a change of ours may have ended: until the next answer.
     has_old_causes: bool,
     failures: u32,
@@ -136,10 +143,12 @@ impl DeviceTask {
             waiting: None,
             chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
             over_snmp: OverSnmp::new(&device.snmp),
+            second_way: SecondWay::new(&device.snmp),
             traps: Traps::new(ends.traps),
             view: known.view,
             remembered: known.slots,
             snapshot: None,
+            is_known: false,
             has_old_causes: false,
             failures: 0,
             letters: known.letters,
@@ -197,20 +206,21 @@ impl DeviceTask {
                     next = Instant::now();
                 }
                 () = until(self.letters.ends_at()) => self.tell_end().await?,
+                () = until(self.second_way.as_ref().and_then(SecondWay::ends_at)) => self.tell_second_end().await?,
                 () = self.traps.news() => {
                     self.hear().await?;
-                    next = next.min(self.traps.poll_at());
+                    let wanted = self.traps.poll_at();
+                    next = next.min(self.earliest(wanted));
                 }
                 () = sleep_until(next) => {
                     let began = Instant::now();
-                    let Some(polled) = stop.run_until_cancelled(self.ask()).await else {
+                    let Some((polled, looked)) = stop.run_until_cancelled(self.ask()).await else {
                         return Ok(());
                     };
-                    let failure = polled.as_ref().err().map(|error| error.report.clone());
-                    self.take(polled).await?;
+                    let failure = self.take(polled, looked).await?;
                     self.traps.polled(began);
                     next = self.next_poll();
-                    if let Some(failure) = failure {
+                    if let Some(failure) = failure.filter(|_| !self.can_go_on_over_snmp()) {
                         self.poll_failed(failure);
                     } else if self.has_more_to_ask() {
                         // Boxed: it is rare, and large.
@@ -232,13 +242,37 @@ impl DeviceTask {
         }
     }
 
-    /// A poll; before the first state of a device is published, also what switches its relays.
-    async fn ask(&mut self) -> Result<(Snapshot, Duration), RestError> {
-        let polled = self.poll().await?;
-        if self.snapshot.is_none() && self.chosen.is_due(&polled.0) {
-            Box::pin(self.read_chosen(&polled.0)).await;
+    /// A poll; before the first state of a device is published, also what switches its relays. And what is told over
+    /// SNMP. A login that was refused is left alone: then there is no poll.
+    async fn ask(&mut self) -> (Option<Polled>, Option<Result<SnmpStatus, ErrorReport>>) {
+        let mut polled = None;
+        if !self.is_left_alone() {
+            let result = self.poll().await;
+            if let Ok((snapshot, _)) = &result
+                && self.snapshot.is_none()
+                && self.chosen.is_due(snapshot)
+            {
+                Box::pin(self.read_chosen(snapshot)).await;
+            }
+            polled = Some(result);
         }
-        Ok(polled)
+        let is_rest_well = matches!(polled, Some(Ok(_)));
+        // Boxed: most devices have no second way.
+        let looked = Box::pin(self.look_over_snmp(is_rest_well)).await;
+        (polled, looked)
+    }
+
+    /// Whether REST is not asked now, since the login was refused.
+    fn is_left_alone(&self) -> bool {
+        self.refused_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// That moment, or the first one at which there is somebody to ask.
+    fn earliest(&self, at: Instant) -> Instant {
+        match self.refused_until {
+            Some(until) if self.second_way.is_none() => at.max(until),
+            _ => at,
+        }
     }
 
     /// Publishes what has changed without a new poll. Where relays `may_have_moved`, the positions that the
@@ -247,19 +281,22 @@ impl DeviceTask {
         let Some(snapshot) = &self.snapshot else {
             return Ok(());
         };
+        let snapshot_via = snapshot.via;
         let mut view = self.next_view(snapshot, Timestamp::now());
         if may_have_moved {
             view.keep_causes(&self.view);
             self.has_old_causes = true;
         }
-        self.publish(view, Via::Rest).await
+        self.publish(view, Told::Poll(snapshot_via)).await
     }
 
     /// When to poll after the poll that has just ended.
     fn next_poll(&mut self) -> Instant {
         let now = Instant::now();
-        if let Some(refused_until) = self.refused_until {
-            return refused_until;
+        match self.refused_until {
+            Some(refused_until) if self.second_way.is_none() => return refused_until,
+            Some(refused_until) => return self.schedule.next(now).0.min(refused_until),
+            None => {}
         }
         if self.failures >= self.offline_after {
             return self.schedule.after_failure(now);
@@ -294,30 +331,47 @@ impl DeviceTask {
         }
     }
 
-    async fn take(&mut self, result: Result<(Snapshot, Duration), RestError>) -> Result<(), Gone> {
+    /// Publishes what was told; gives what REST has failed with.
+    async fn take(
+        &mut self,
+        polled: Option<Polled>,
+        looked: Option<Result<SnmpStatus, ErrorReport>>,
+    ) -> Result<Option<ErrorReport>, Gone> {
         let now = Timestamp::now();
-        self.refused_until = None;
-        match result {
-            Ok((snapshot, round_trip)) => {
+        let second = self.settle_second(looked, now).await?;
+        let failure = match polled {
+            Some(Ok((mut snapshot, round_trip))) => {
+                self.refused_until = None;
                 self.stats.succeeded(round_trip, now);
                 self.letters.succeeded(Instant::now());
-                self.succeeded(snapshot, now).await?;
-            }
-            Err(error) => {
-                if error.report.kind.is_refusal() {
-                    self.refused_until = Some(Instant::now() + REFUSAL_PAUSE);
+                if let Some(status) = second {
+                    status.compare(&mut snapshot);
                 }
-                self.stats.failed();
-                self.failed(error, now).await?;
+                self.succeeded(snapshot, now).await?;
+                None
             }
-        }
+            Some(Err(error)) => {
+                let is_refusal = error.report.kind.is_refusal();
+                self.refused_until = is_refusal.then(|| Instant::now() + REFUSAL_PAUSE);
+                self.stats.failed();
+                let report = error.report.clone();
+                let view = self.failed(error, now).await?;
+                self.show_without_rest(view, second, is_refusal, now).await?;
+                Some(report)
+            }
+            None => {
+                self.show_without_rest(self.view.clone(), second, true, now)
+                    .await?;
+                self.view.problem.as_ref().map(|problem| problem.error.clone())
+            }
+        };
         if self.http_sent.is_none_or(|sent| sent.elapsed() >= HTTP_EVERY) {
             self.http_sent = Some(Instant::now());
             let (device, summary) = (self.id.clone(), self.stats.summary());
             self.send(Update::HttpStats { device, summary }).await?;
             self.publish_sessions().await?;
         }
-        Ok(())
+        Ok(failure)
     }
 
     /// Publishes the log of HTTP sessions, if it has changed.
@@ -358,7 +412,7 @@ impl DeviceTask {
             return Ok(());
         }
         self.has_old_causes = false;
-        let first = self.snapshot.is_none();
+        let first = !std::mem::replace(&mut self.is_known, true);
         let view = self.next_view(&snapshot, now);
         if first {
             log::greet(&self.id, &snapshot, &view);
@@ -377,7 +431,7 @@ impl DeviceTask {
         }
         self.traps.set_host_name(snapshot.identity.hostname.as_deref());
         self.snapshot = Some(snapshot);
-        self.publish(view, Via::Rest).await?;
+        self.publish(view, Told::Poll(Via::Rest)).await?;
         if first {
             self.send(Update::Settled {
                 device: self.id.clone(),
@@ -415,12 +469,12 @@ impl DeviceTask {
         }
     }
 
-    async fn failed(&mut self, error: RestError, now: Timestamp) -> Result<(), Gone> {
+    /// Tells that a poll has failed; gives what is to be published of it.
+    async fn failed(&mut self, error: RestError, now: Timestamp) -> Result<DeviceView, Gone> {
         self.failures = self.failures.saturating_add(1);
         let letter = self.letter(error.operation, error.report.clone(), now);
         let letter = self.letters.failed(letter, self.repeat_letters, Instant::now());
         self.send_letter(letter).await?;
-        let is_refused = error.report.kind.is_refusal();
         let mut view = self.view.clone();
         let is_known = view
             .problem
@@ -441,6 +495,20 @@ impl DeviceTask {
         if self.snapshot.is_none() && self.failures == 1 {
             view.slots = unseen(&self.slots, &self.remembered, now);
         }
+        Ok(view)
+    }
+
+    /// Shows what is known of a device of which REST tells nothing, beside what stands (`view`).
+    async fn show_without_rest(
+        &mut self,
+        mut view: DeviceView,
+        second: Option<SnmpStatus>,
+        is_refused: bool,
+        now: Timestamp,
+    ) -> Result<(), Gone> {
+        if let Some(status) = second {
+            return Box::pin(self.show_over_snmp(view, &status, now)).await;
+        }
         // After a refusal nothing is asked for minutes: what stands would be stale all that time.
         let is_offline = self.failures >= self.offline_after || is_refused;
         if is_offline && view.availability != Some(Availability::Offline) {
@@ -448,15 +516,15 @@ impl DeviceTask {
             view.go_offline(self.stats.last_success().unwrap_or(now), now);
             self.chosen.doubt();
         }
-        self.publish(view, Via::Rest).await
+        self.publish(view, Told::Poll(Via::Rest)).await
     }
 
-    /// Publishes what is new in `view`, of which notification events have come to be known that way.
-    async fn publish(&mut self, view: DeviceView, events: Via) -> Result<(), Gone> {
+    /// Publishes what is new in `view`, whose notification events were told so.
+    async fn publish(&mut self, view: DeviceView, by: Told) -> Result<(), Gone> {
         let letter = self.chosen.letter.take();
         self.send_letter(letter).await?;
         let mut changes = diff(&self.view, &view);
-        self.traps.settle(&mut changes, events, Instant::now());
+        self.traps.settle(&mut changes, by, Instant::now());
         self.view = view;
         if changes.is_empty() {
             return Ok(());
@@ -473,6 +541,9 @@ impl DeviceTask {
         self.updates.send(update).await.map_err(|_| Gone)
     }
 }
+
+/// What came of a poll, and how long it took.
+type Polled = Result<(Snapshot, Duration), RestError>;
 
 /// That moment; never, for none.
 async fn until(moment: Option<Instant>) {

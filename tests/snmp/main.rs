@@ -4,6 +4,7 @@
 mod common;
 
 mod scene;
+mod second_way;
 mod storms;
 mod tools;
 mod traps;

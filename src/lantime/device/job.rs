@@ -95,7 +95,7 @@ impl DeviceTask {
             let _ = job.answer.send(Ok(outcome));
             return Ok(false);
         }
-        let is_left_alone = self.refused_until.is_some_and(|until| Instant::now() < until);
+        let is_left_alone = self.is_left_alone();
         self.waiting = Some(Waiting {
             job,
             has_written: false,
@@ -103,7 +103,10 @@ impl DeviceTask {
             held_up_by: None,
             result: None,
         });
-        if is_left_alone && let Some(problem) = &self.view.problem {
+        if is_left_alone
+            && !self.can_go_on_over_snmp()
+            && let Some(problem) = &self.view.problem
+        {
             let report = problem.error.clone();
             self.poll_failed(report);
             return Ok(false);
@@ -121,6 +124,14 @@ impl DeviceTask {
             Some(_) => self.answer(Err(report)),
             None => {}
         }
+    }
+
+    /// Whether what there is to do now can be done without REST, with what is known over SNMP.
+    pub(super) fn can_go_on_over_snmp(&self) -> bool {
+        let is_known = self.snapshot.is_some() && !self.is_over_rest();
+        let is_about_events =
+            |waiting: &Waiting| matches!(waiting.job.command, DeviceCommand::RelayEvents { .. });
+        is_known && self.over_snmp.is_some() && self.waiting.as_ref().is_none_or(is_about_events)
     }
 
     /// Whether a poll that succeeded is to be followed by more requests.

@@ -16,6 +16,24 @@ use crate::model::{Availability, Change, EventName, EventState, Via};
 /// From one poll for traps to the next at least: a storm of them must not become one of polls.
 const POLL_GAP: Duration = Duration::from_millis(250);
 
+/// By what something came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The device was asked.
+    Poll(Via),
+    /// It has sent a trap.
+    Trap,
+}
+
+impl Told {
+    fn via(self) -> Via {
+        match self {
+            Told::Poll(via) => via,
+            Told::Trap => Via::Snmp,
+        }
+    }
+}
+
 /// What the task knows of its device's traps.
 #[derive(Debug)]
 pub(super) struct Traps {
@@ -81,24 +99,24 @@ impl Traps {
     }
 
     /// Says of each event in `changes` how it came to be known, and whether a record has told it already.
-    pub(super) fn settle(&self, changes: &mut [Change], via: Via, now: Instant) {
-        let Some(link) = &self.link else { return };
+    pub(super) fn settle(&self, changes: &mut [Change], by: Told, now: Instant) {
         for change in changes {
             let Change::Event {
                 name,
                 old: Some(old),
                 new: Some(new),
-                via: way,
+                via,
                 told,
             } = change
             else {
                 continue;
             };
-            *way = via;
+            *via = by.via();
+            let Some(link) = &self.link else { continue };
             let transitions = new.transitions(old);
             if transitions.contains(&true) {
-                // By a trap, its own record says so.
-                *told = via == Via::Snmp || !link.poll_tells(name, now);
+                // The trap's own record says so.
+                *told = by == Told::Trap || !link.poll_tells(name, now);
             }
             if transitions.last() == Some(&false) {
                 link.has_gone(name);
@@ -136,7 +154,7 @@ impl DeviceTask {
             view.events = events;
             view
         };
-        self.publish(view, Via::Snmp).await
+        self.publish(view, Told::Trap).await
     }
 }
 

@@ -112,16 +112,18 @@ impl SnmpStatus {
             module.positions = [None; 3];
             module.signals.clear();
         }
-        snapshot.events = self.events(&snapshot.events);
+        let was_rest = last.is_some_and(|last| last.via == Via::Rest);
+        snapshot.events = self.events(&snapshot.events, was_rest);
         snapshot
     }
 
-    /// Only NTP's state is told; of all other events nobody says how they stand.
-    fn events(&self, events: &[EventState]) -> Arc<[EventState]> {
+    /// Only NTP's state is told. Of all other events nobody says any longer how they stand; what traps tell of them
+    /// later is kept.
+    fn events(&self, events: &[EventState], forget: bool) -> Arc<[EventState]> {
         let now = |event: &EventState| EventState {
             triggered: match event.name.as_str() {
                 NTP_NOT_SYNC => self.ntp.map(|is_synchronized| !is_synchronized),
-                _ => None,
+                _ => event.triggered.filter(|_| !forget),
             },
             ..event.clone()
         };

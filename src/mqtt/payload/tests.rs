@@ -328,6 +328,7 @@ fn relays() {
             ("driven_by", Some("clk1")),
             ("cause", Some("clock-not-sync")),
             ("provenance", Some("derived")),
+            ("via", None),
             ("since", Some(AT)),
             ("last/position", None),
             ("last/at", None),
