@@ -33,7 +33,7 @@ use crate::records::dead_letter;
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
-use relay_events::over_snmp::{OverSnmp, applied};
+use relay_events::over_snmp::{self, OverSnmp};
 use traps::Traps;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
@@ -184,22 +184,28 @@ impl DeviceTask {
                 }
                 () = until(self.waiting.as_ref().map(Waiting::deadline)) => {
                     if self.give_up() {
-                        next = Instant::now();
+                        next = self.soonest();
                     }
                 }
-                ended = applied(&mut self.over_snmp) => {
+                ended = over_snmp::ended(&mut self.over_snmp) => {
                     // Boxed: it is rare, and large.
-                    let Some(()) = stop.run_until_cancelled(Box::pin(self.after_apply(ended))).await else {
+                    let Some(may_have_moved) = stop.run_until_cancelled(Box::pin(self.beside_ended(ended))).await
+                    else {
                         return Ok(());
                     };
-                    self.publish_anew(true).await?;
+                    if self.view.availability == Some(Availability::Online) && self.view.problem.is_none() {
+                        self.publish_anew(may_have_moved).await?;
+                    }
                     self.answer_if_done();
-                    next = Instant::now();
+                    if may_have_moved {
+                        next = self.soonest();
+                    }
                 }
                 () = until(self.letters.ends_at()) => self.tell_end().await?,
                 () = self.traps.news() => {
                     self.hear().await?;
-                    next = next.min(self.traps.poll_at());
+                    let at = self.traps.poll_at();
+                    next = next.min(at.max(self.soonest()));
                 }
                 () = sleep_until(next) => {
                     let began = Instant::now();
@@ -232,10 +238,17 @@ impl DeviceTask {
         }
     }
 
+    /// The soonest that the device may be polled.
+    fn soonest(&self) -> Instant {
+        let now = Instant::now();
+        self.refused_until.map_or(now, |until| until.max(now))
+    }
+
     /// A poll; before the first state of a device is published, also what switches its relays.
     async fn ask(&mut self) -> Result<(Snapshot, Duration), RestError> {
         let polled = self.poll().await?;
-        if self.snapshot.is_none() && self.chosen.is_due(&polled.0) {
+        // Over SNMP it takes a way, and perhaps a time, of its own.
+        if self.snapshot.is_none() && self.over_snmp.is_none() && self.chosen.is_due(&polled.0) {
             Box::pin(self.read_chosen(&polled.0)).await;
         }
         Ok(polled)
