@@ -35,7 +35,7 @@ use crate::records::dead_letter;
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
-use relay_events::over_snmp::{OverSnmp, applied};
+use relay_events::over_snmp::{self, OverSnmp};
 use second_way::SecondWay;
 use traps::{Told, Traps};
 
@@ -193,17 +193,23 @@ impl DeviceTask {
                 }
                 () = until(self.waiting.as_ref().map(Waiting::deadline)) => {
                     if self.give_up() {
-                        next = Instant::now();
+                        next = self.earliest(Instant::now());
                     }
                 }
-                ended = applied(&mut self.over_snmp) => {
+                ended = over_snmp::ended(&mut self.over_snmp) => {
                     // Boxed: it is rare, and large.
-                    let Some(()) = stop.run_until_cancelled(Box::pin(self.after_apply(ended))).await else {
+                    let Some(may_have_moved) = stop.run_until_cancelled(Box::pin(self.beside_ended(ended))).await
+                    else {
                         return Ok(());
                     };
-                    self.publish_anew(true).await?;
+                    let is_current = self.view.problem.is_none() || !self.is_over_rest();
+                    if self.view.availability == Some(Availability::Online) && is_current {
+                        self.publish_anew(may_have_moved).await?;
+                    }
                     self.answer_if_done();
-                    next = Instant::now();
+                    if may_have_moved {
+                        next = self.earliest(Instant::now());
+                    }
                 }
                 () = until(self.letters.ends_at()) => self.tell_end().await?,
                 () = until(self.second_way.as_ref().and_then(SecondWay::ends_at)) => self.tell_second_end().await?,
@@ -250,6 +256,8 @@ impl DeviceTask {
             let result = self.poll().await;
             if let Ok((snapshot, _)) = &result
                 && self.snapshot.is_none()
+                // Over SNMP it takes a way, and perhaps a time, of its own.
+                && self.over_snmp.is_none()
                 && self.chosen.is_due(snapshot)
             {
                 Box::pin(self.read_chosen(snapshot)).await;
@@ -281,13 +289,14 @@ impl DeviceTask {
         let Some(snapshot) = &self.snapshot else {
             return Ok(());
         };
-        let snapshot_via = snapshot.via;
+        let via = snapshot.via;
         let mut view = self.next_view(snapshot, Timestamp::now());
+        view.problem.clone_from(&self.view.problem);
         if may_have_moved {
             view.keep_causes(&self.view);
             self.has_old_causes = true;
         }
-        self.publish(view, Told::Poll(snapshot_via)).await
+        self.publish(view, Told::Poll(via)).await
     }
 
     /// When to poll after the poll that has just ended.

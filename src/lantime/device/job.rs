@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::relay_events::over_snmp::{Apply, not_answered_yet};
+use super::relay_events::over_snmp::{Apply, Ended, not_answered_yet};
 use super::{DeviceTask, Gone};
-use crate::lantime::snmp::manager::SnmpFailure;
 use crate::model::{DeviceCommand, ErrorKind, ErrorReport, Outcome};
 
 /// A command for the device task.
@@ -182,10 +181,19 @@ impl DeviceTask {
         may_have_moved
     }
 
-    /// The device has answered the command to apply, or has not: what is to follow for the command that waits.
-    pub(super) async fn after_apply(&mut self, ended: Result<(), SnmpFailure>) {
-        if self.apply_ended(ended).await {
-            self.ask_more().await;
+    /// What went on over SNMP beside the polls has come to its end. Says whether relays may have moved.
+    pub(super) async fn beside_ended(&mut self, ended: Ended) -> bool {
+        match ended {
+            Ended::Read(read) => {
+                self.reading_ended(read);
+                false
+            }
+            Ended::Applied(answer) => {
+                if self.apply_ended(answer).await {
+                    self.ask_more().await;
+                }
+                true
+            }
         }
     }
 

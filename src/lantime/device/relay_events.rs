@@ -137,7 +137,8 @@ fn teller(snapshot: &Snapshot) -> Option<&EventState> {
 }
 
 impl DeviceTask {
-    /// Asks the device what switches its relays. Whatever goes wrong only means that it is not known.
+    /// Asks the device what switches its relays. Whatever goes wrong only means that it is not known. Over SNMP this
+    /// only begins: what it tells comes later, beside the polls.
     pub(super) async fn read_chosen(&mut self, snapshot: &Snapshot) {
         if self.chosen.places.is_empty() {
             return;
@@ -147,7 +148,7 @@ impl DeviceTask {
         self.chosen.due = Instant::now() + READ_EVERY;
         self.chosen.told_by = teller(snapshot).cloned();
         if self.over_snmp.is_some() {
-            return self.read_chosen_over_snmp().await;
+            return self.begin_reading();
         }
         match self.relay_config(profile).await {
             Ok(config) => {
@@ -201,7 +202,14 @@ impl DeviceTask {
         let deadline = waiting.deadline();
         let steps = self.carry_out(snapshot, profile, &slot, relay, change, waiting);
         let in_time = timeout_at(deadline, steps).await;
-        let result = in_time.unwrap_or_else(|_| Err(took_too_long()));
+        let result = in_time.unwrap_or_else(|_| {
+            let remedy = "look at the device's web interface, and send the command again";
+            Err(ErrorReport::new(
+                ErrorKind::Timeout,
+                "the device took too long",
+                remedy,
+            ))
+        });
         if result.is_err() && waiting.has_written {
             self.chosen.doubt();
         }
@@ -270,11 +278,6 @@ impl DeviceTask {
 
 fn report(error: RestError) -> ErrorReport {
     error.report
-}
-
-fn took_too_long() -> ErrorReport {
-    let remedy = "look at the device's web interface, and send the command again";
-    ErrorReport::new(ErrorKind::Timeout, "the device took too long", remedy)
 }
 
 fn unverified(profile: &Profile) -> ErrorReport {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{DeviceTask, Gone};
 use crate::lantime::snmp::traps::TrapLink;
-use crate::model::{Availability, Change, EventName, EventState, Via};
+use crate::model::{Availability, Change, DeviceView, EventName, EventState, Via};
 
 /// From one poll for traps to the next at least: a storm of them must not become one of polls.
 const POLL_GAP: Duration = Duration::from_millis(250);
@@ -146,13 +146,16 @@ impl DeviceTask {
             .snapshot
             .as_ref()
             .filter(|_| self.view.availability == Some(Availability::Online));
-        let view = if let Some(snapshot) = snapshot {
-            self.next_view(snapshot, Timestamp::now())
-        } else {
+        let view = match snapshot {
+            Some(snapshot) => DeviceView {
+                problem: self.view.problem.clone(),
+                ..self.next_view(snapshot, Timestamp::now())
+            },
             // What its relays do cannot be told of a device that is away.
-            let mut view = self.view.clone();
-            view.events = events;
-            view
+            None => DeviceView {
+                events,
+                ..self.view.clone()
+            },
         };
         self.publish(view, Told::Trap).await
     }

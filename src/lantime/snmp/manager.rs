@@ -26,8 +26,8 @@ use crate::model::{ErrorKind, Operation};
 /// How long the answer to the command to apply may take. The MIB asks for it, and for no repeats.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Asks one device, and writes to it.
-#[derive(Debug)]
+/// Asks one device, and writes to it. A clone shares what is open, and can be used beside it.
+#[derive(Debug, Clone)]
 pub struct Manager {
     address: (String, u16),
     access: SnmpAccess,

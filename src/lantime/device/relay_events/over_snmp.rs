@@ -8,29 +8,48 @@
 //! each command from MQTT: again only by another run of this program (or of the device's task) that finds the command
 //! not answered.
 
+mod strings;
+mod words;
+
 use std::collections::BTreeSet;
 use std::future::pending;
 
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Chosen, changed_meanwhile, place::check_place, took_too_long};
+use super::{Chosen, changed_meanwhile, place::check_place};
 use crate::config::{DeviceSnmp, EventsWay};
 use crate::fault_point;
 use crate::lantime::device::DeviceTask;
 use crate::lantime::device::job::Waiting;
-use crate::lantime::snmp::actions::{RELAY, is_same};
+use crate::lantime::snmp::actions::RELAY;
 use crate::lantime::snmp::manager::{Manager, SnmpFailure};
-use crate::lantime::snmp::relay_events::{ActionsChange, EventActions, numbers};
+use crate::lantime::snmp::relay_events::{ActionsChange, EventActions};
 use crate::model::derive::ChosenEvents;
-use crate::model::{ErrorKind, ErrorReport, EventName, EventsChange, Outcome, Relay, SlotId, Snapshot, Via};
+use crate::model::{ErrorReport, EventName, EventsChange, Operation, Outcome, Relay, SlotId, Snapshot, Via};
+use strings::{NotSet, read, set_all, undone};
+pub(in crate::lantime::device) use words::not_answered_yet;
+use words::{broken_off, earlier_apply, unanswered};
 
 /// The second way to a device.
 #[derive(Debug)]
 pub(in crate::lantime::device) struct OverSnmp {
     manager: Manager,
+    /// What stands is being read: beside the polls, since an agent may be silent.
+    reading: Option<Reading>,
     /// A command to apply that the device has not answered yet.
     applying: Option<AbortOnDropHandle<Result<(), SnmpFailure>>>,
+}
+
+type Reading = AbortOnDropHandle<(Manager, Result<EventActions, SnmpFailure>)>;
+
+/// Something that went on beside the polls has come to its end.
+#[derive(Debug)]
+pub(in crate::lantime::device) enum Ended {
+    /// What stands was read, or could not be.
+    Read(Result<EventActions, SnmpFailure>),
+    /// The command to apply was answered, or not.
+    Applied(Result<(), SnmpFailure>),
 }
 
 /// What a command has set, and what is to come of it.
@@ -38,6 +57,8 @@ pub(in crate::lantime::device) struct OverSnmp {
 pub(in crate::lantime::device) struct Choice {
     desired: BTreeSet<EventName>,
     changes: Vec<ActionsChange>,
+    /// What an earlier command has left, as [`Chosen`] has it.
+    left_before: Option<(String, BTreeSet<EventName>)>,
 }
 
 /// How far a command has come with letting its change take effect.
@@ -68,55 +89,9 @@ impl OverSnmp {
         };
         Some(OverSnmp {
             manager: manager?,
+            reading: None,
             applying: None,
         })
-    }
-
-    async fn read(&mut self) -> Result<EventActions, SnmpFailure> {
-        let read = EventActions::new(self.manager.actions(&numbers()).await?);
-        if read.is_empty() {
-            return Err(no_objects());
-        }
-        Ok(read)
-    }
-
-    /// Sets one string, if it is still as it was read.
-    async fn set(&mut self, change: &ActionsChange) -> Result<(), Unset> {
-        let uncertain = |failure: SnmpFailure| Unset {
-            may_be_set: !failure.is_refused,
-            report: of_event(failure, change.event),
-        };
-        let now = self.now(change).await.map_err(|failure| Unset {
-            may_be_set: false,
-            ..uncertain(failure)
-        })?;
-        if now.as_deref() != Some(change.from.as_str()) {
-            return Err(Unset {
-                may_be_set: false,
-                report: changed_before(change.event),
-            });
-        }
-        let set = self.manager.set_actions(change.number, &change.to).await;
-        set.map_err(uncertain)
-    }
-
-    async fn now(&mut self, change: &ActionsChange) -> Result<Option<String>, SnmpFailure> {
-        Ok(self
-            .manager
-            .actions(&[change.number])
-            .await?
-            .remove(&change.number))
-    }
-
-    /// Sets all, or as far as it can be helped none.
-    async fn set_all(&mut self, changes: &[ActionsChange]) -> Result<(), NotSet> {
-        for (index, change) in changes.iter().enumerate() {
-            if let Err(unset) = self.set(change).await {
-                let touched = &changes[..index + usize::from(unset.may_be_set)];
-                return Err(self.undone(touched, unset.report).await);
-            }
-        }
-        Ok(())
     }
 
     /// Has what was set take effect. The answer comes later.
@@ -126,82 +101,53 @@ impl OverSnmp {
                 self.applying = Some(AbortOnDropHandle::new(tokio::spawn(sending)));
                 Ok(())
             }
-            Err(failure) => Err(self.undone(changes, failure.report).await),
+            Err(failure) => Err(undone(&mut self.manager, changes, failure.report).await),
         }
-    }
-
-    /// Puts back what was set, and says of that in the report.
-    async fn undone(&mut self, touched: &[ActionsChange], mut report: ErrorReport) -> NotSet {
-        let left = self.put_back(touched).await;
-        let end = match (touched.is_empty(), left.is_empty()) {
-            (true, _) => "; nothing was changed".to_owned(),
-            (false, true) => "; nothing was applied, and what had been set before was put back".to_owned(),
-            (false, false) => format!(
-                "; nothing was applied, but what was set for {} could not be put back: it takes effect with the next \
-                 change that is applied at the device",
-                left.join(", ")
-            ),
-        };
-        report.message.push_str(&end);
-        NotSet {
-            report,
-            is_undone: left.is_empty(),
-        }
-    }
-
-    /// Puts strings back as they were, unless somebody else has changed them meanwhile. Gives the events of those that
-    /// are, or may be, left.
-    async fn put_back(&mut self, changes: &[ActionsChange]) -> Vec<&'static str> {
-        for (index, change) in changes.iter().enumerate().rev() {
-            let put_back = match self.now(change).await {
-                Ok(Some(now)) if is_same(&now, &change.to) => {
-                    self.manager.set_actions(change.number, &change.from).await
-                }
-                other => other.map(drop),
-            };
-            if put_back.is_err() {
-                return changes[..=index].iter().map(|change| change.event).collect();
-            }
-        }
-        Vec::new()
     }
 }
 
-/// A string that was not set.
-struct Unset {
-    report: ErrorReport,
-    /// Whether it may have been set all the same.
-    may_be_set: bool,
-}
-
-/// Strings of which not all were set.
-struct NotSet {
-    report: ErrorReport,
-    /// Whether all are as they were.
-    is_undone: bool,
-}
-
-/// Waits for the answer to the command to apply, where one is awaited.
-pub(in crate::lantime::device) async fn applied(over_snmp: &mut Option<OverSnmp>) -> Result<(), SnmpFailure> {
-    let applying = over_snmp.as_mut().map(|over_snmp| &mut over_snmp.applying);
-    let Some(applying) = applying else {
+/// Waits for the end of what goes on beside the polls.
+pub(in crate::lantime::device) async fn ended(over_snmp: &mut Option<OverSnmp>) -> Ended {
+    let Some(over_snmp) = over_snmp else {
         return pending().await;
     };
-    let Some(answer) = applying else {
+    tokio::select! {
+        read = end_of(&mut over_snmp.reading) => {
+            let Some((manager, read)) = read else { return Ended::Read(Err(broken_off())) };
+            over_snmp.manager = manager;
+            Ended::Read(read)
+        }
+        answer = end_of(&mut over_snmp.applying) => Ended::Applied(answer.unwrap_or_else(|| Err(broken_off()))),
+    }
+}
+
+/// What a task gives, `None` for a fault of its own. Waits for ever where there is no task.
+async fn end_of<T>(task: &mut Option<AbortOnDropHandle<T>>) -> Option<T> {
+    let Some(running) = task else {
         return pending().await;
     };
-    let answer = answer.await;
-    *applying = None;
-    answer.unwrap_or_else(|_| Err(lost()))
+    let end = running.await;
+    *task = None;
+    end.ok()
 }
 
 impl DeviceTask {
-    /// Asks the device over SNMP what switches its relays.
-    pub(super) async fn read_chosen_over_snmp(&mut self) {
+    /// Begins to ask the device over SNMP what switches its relays.
+    pub(super) fn begin_reading(&mut self) {
         let Some(over_snmp) = &mut self.over_snmp else {
             return;
         };
-        match over_snmp.read().await {
+        let mut manager = over_snmp.manager.clone();
+        let reading = async move {
+            let read = read(&mut manager).await;
+            (manager, read)
+        };
+        over_snmp.reading = Some(AbortOnDropHandle::new(tokio::spawn(reading)));
+    }
+
+    /// The device has told over SNMP what switches its relays, or has not.
+    pub(in crate::lantime::device) fn reading_ended(&mut self, read: Result<EventActions, SnmpFailure>) {
+        match read {
             Ok(read) => self.chosen.learn_over_snmp(&read.events()),
             Err(failure) => self.chosen_failed(failure.operation, failure.report),
         }
@@ -216,7 +162,9 @@ impl DeviceTask {
         change: &EventsChange,
         waiting: &mut Waiting,
     ) -> Result<Option<Outcome>, ErrorReport> {
-        check_place(&self.view, &slot, relay)?;
+        if !waiting.apply.is_sent() {
+            check_place(&self.view, &slot, relay)?;
+        }
         let deadline = waiting.deadline();
         let steps = async {
             match waiting.apply.clone() {
@@ -226,7 +174,7 @@ impl DeviceTask {
             }
         };
         let in_time = timeout_at(deadline, steps).await;
-        let result = in_time.unwrap_or_else(|_| Err(took_too_long()));
+        let result = in_time.unwrap_or_else(|_| Err(too_late()));
         if result.is_err() && waiting.has_written {
             self.chosen.doubt();
         }
@@ -248,11 +196,13 @@ impl DeviceTask {
         change: &EventsChange,
         waiting: &mut Waiting,
     ) -> Result<Option<BTreeSet<EventName>>, ErrorReport> {
-        let over_snmp = self.over_snmp.as_mut().ok_or_else(earlier_apply)?;
+        let over_snmp = self.over_snmp.as_mut().ok_or_else(|| broken_off().report)?;
         if over_snmp.applying.is_some() {
             return Err(earlier_apply());
         }
-        let before = over_snmp.read().await.map_err(report)?;
+        // What it tells would be of before.
+        over_snmp.reading = None;
+        let before = read(&mut over_snmp.manager).await.map_err(report)?;
         let desired = before.desired(change, &snapshot.events)?;
         let changes = before.plan(&desired);
         // What was set before, by this command or another, may not have been applied.
@@ -265,7 +215,7 @@ impl DeviceTask {
         let staged = (RELAY.to_owned(), desired.clone());
         let stood = (waiting.has_written, self.chosen.staged.replace(staged));
         waiting.has_written = true;
-        let sending = match over_snmp.set_all(&changes).await {
+        let sending = match set_all(&mut over_snmp.manager, &changes).await {
             Ok(()) => {
                 fault_point::reached("written");
                 over_snmp.apply(&changes).await
@@ -274,7 +224,11 @@ impl DeviceTask {
         };
         match sending {
             Ok(()) => {
-                waiting.apply = Apply::Sent(Choice { desired, changes });
+                waiting.apply = Apply::Sent(Choice {
+                    desired,
+                    changes,
+                    left_before: stood.1,
+                });
                 Ok(None)
             }
             Err(not_set) => {
@@ -315,24 +269,24 @@ impl DeviceTask {
         };
         let undoing = timeout_at(
             waiting.deadline(),
-            over_snmp.undone(&choice.changes, failure.report),
+            undone(&mut over_snmp.manager, &choice.changes, failure.report),
         );
         let report = match undoing.await {
             Ok(not_set) => {
                 if not_set.is_undone {
-                    self.chosen.staged = None;
+                    self.chosen.staged = choice.left_before;
                 }
                 not_set.report
             }
-            Err(_) => took_too_long(),
+            Err(_) => too_late(),
         };
         waiting.end(Err(report));
         false
     }
 
     async fn read_back_over_snmp(&mut self, choice: &Choice) -> Result<BTreeSet<EventName>, ErrorReport> {
-        let over_snmp = self.over_snmp.as_mut().ok_or_else(earlier_apply)?;
-        let after = over_snmp.read().await.map_err(report)?;
+        let over_snmp = self.over_snmp.as_mut().ok_or_else(|| broken_off().report)?;
+        let after = read(&mut over_snmp.manager).await.map_err(report)?;
         fault_point::reached("read-back");
         let found = after.events();
         self.chosen.learn_over_snmp(&found);
@@ -363,58 +317,6 @@ fn report(failure: SnmpFailure) -> ErrorReport {
     failure.report
 }
 
-fn of_event(failure: SnmpFailure, event: &str) -> ErrorReport {
-    let SnmpFailure { mut report, .. } = failure;
-    report.message = format!("the actions of {event} cannot be set: {}", report.message);
-    report
-}
-
-fn earlier_apply() -> ErrorReport {
-    let message =
-        "the device has not answered an earlier command to apply yet; a second one is not sent meanwhile";
-    let remedy = "it may take up to 120 s: send the command again after that";
-    ErrorReport::new(ErrorKind::Busy, message, remedy)
-}
-
-fn no_objects() -> SnmpFailure {
-    SnmpFailure::of_device(
-        ErrorKind::Snmp,
-        "the device's SNMP agent has none of the objects by which the vendor's MIB chooses events",
-        "check that snmp.address is the device's own agent, and that the community or the user may see 1.3.6.1.4.1.5597.30; \
-         or choose events = \"rest\" for this device",
-    )
-}
-
-fn lost() -> SnmpFailure {
-    let message = "sending the command to apply was broken off by a fault of this program";
-    SnmpFailure::of_device(
-        ErrorKind::Internal,
-        message,
-        "report this, with the log of the bridge",
-    )
-}
-
-fn changed_before(event: &str) -> ErrorReport {
-    let message = format!("somebody else has changed the actions of {event} in the same moment");
-    let remedy = "look at the device's web interface, and send the command again if it is still wanted";
-    ErrorReport::new(ErrorKind::Conflict, message, remedy)
-}
-
-/// The command to apply got no answer that says that it was refused.
-fn unanswered(mut report: ErrorReport) -> ErrorReport {
-    report.message = format!(
-        "what was set was sent to be applied, and may have been applied: {}",
-        report.message
-    );
-    report.remedy =
-        "see in the events topics of its relays what the device says now, and send the command again to be sure".to_owned();
-    report
-}
-
-/// The deadline of a command is over while the device has not answered the command to apply.
-pub(in crate::lantime::device) fn not_answered_yet() -> ErrorReport {
-    let message = "the device has not answered the command to apply yet, which may take it up to 120 s";
-    let remedy = "see in the events topics of its relays what the device says now, and send the command again if they do not \
-                  show it as confirmed; a longer command_timeout for this device waits for the answer";
-    ErrorReport::new(ErrorKind::Timeout, message, remedy)
+fn too_late() -> ErrorReport {
+    SnmpFailure::too_late(Operation::SnmpSet).report
 }

@@ -75,6 +75,16 @@ impl SnmpFailure {
         }
     }
 
+    /// Requests to a device that have not all been answered when the time for them was over.
+    pub fn too_late(operation: Operation) -> SnmpFailure {
+        let message = "the device's SNMP agent has not answered everything in time";
+        SnmpFailure {
+            operation,
+            report: ErrorReport::new(ErrorKind::Timeout, message, remedy(ErrorKind::Timeout, operation)),
+            is_refused: false,
+        }
+    }
+
     /// A request that could not even be sent.
     pub(super) fn local(kind: ErrorKind, operation: Operation, place: &str, reason: &str) -> SnmpFailure {
         SnmpFailure::new(kind, operation, place, reason.to_owned())

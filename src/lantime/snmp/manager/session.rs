@@ -18,6 +18,7 @@ const MAX_DATAGRAM: usize = 65_507;
 const OBJECTS: usize = 16;
 
 /// Opened once, used until a request fails.
+#[derive(Clone)]
 pub(super) struct Session {
     pub(super) reader: Client<UdpHandle>,
     pub(super) writer: Client<UdpHandle>,
