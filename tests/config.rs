@@ -212,8 +212,9 @@ fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
             plain => format!("[{plain}]"),
         };
         let (table, path) = (plain.as_str(), path.replace("[0]", ""));
-        // Ids are everywhere, and single letters mean nothing elsewhere.
-        if table != "devices.slots.relays" && path != "devices.slots.id" {
+        // Ids are everywhere, single letters mean nothing elsewhere, and these words anything.
+        let is_vague = ["name", "user"].contains(&key);
+        if table != "devices.slots.relays" && path != "devices.slots.id" && !is_vague {
             places.entry(key.to_owned()).or_default().insert(place);
         }
     }

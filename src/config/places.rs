@@ -123,8 +123,14 @@ const TABLES: [(&str, &[&str]); 21] = [
     ("slots of [[devices]]", &["relays"]),
 ];
 
+/// Words by which one could mean anything.
+const ANYTHING: [&str; 2] = ["name", "user"];
+
 /// The tables that take this key: only those within the section of `path` where there are any.
 pub(super) fn of(key: &str, path: &str) -> Option<String> {
+    if ANYTHING.contains(&key) {
+        return None;
+    }
     let tables = TABLES.iter().filter(|(_, keys)| keys.contains(&key));
     let tables: Vec<_> = tables.map(|(table, _)| *table).collect();
     let section = path.split(['.', '[']).next().unwrap_or_default();

@@ -391,6 +391,7 @@ fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>) -> Fields
             "provenance",
             Field::text(new.map(|signal| name_of(&signal.provenance))),
         ),
+        ("via", other_way(new.map(|signal| signal.via))),
         ("since", Field::time(new.map(|signal| signal.since))),
         ("detail", Field::Object(detail)),
         ("last", Field::Object(last)),

@@ -334,7 +334,7 @@ fn relays() {
             ("last/at", None),
         ])
     );
-    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 8);
+    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 9);
 }
 
 #[test]
@@ -366,7 +366,7 @@ fn signals() {
     );
     let gone = scalar(&signal_change(Some(ok), None), "io3/signal/clk1");
     assert!(
-        gone.len() == 7 && gone.iter().all(|(_, text)| text.is_none()),
+        gone.len() == 8 && gone.iter().all(|(_, text)| text.is_none()),
         "{gone:?}"
     );
 }
