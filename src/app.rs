@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::command::Dispatcher;
-use crate::config::{Broker, Config};
+use crate::config::{Broker, Config, SnmpSink, SnmpSinkAccess};
 use crate::control;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
@@ -74,6 +74,7 @@ pub struct Bridge {
     broker: watch::Receiver<BrokerStatus>,
     http: Option<SocketAddr>,
     traps: Option<SocketAddr>,
+    agent: Option<SocketAddr>,
 }
 
 impl Bridge {
@@ -113,6 +114,7 @@ impl Bridge {
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
         let engine = snmp_engine(&config)?;
+        let mut agent_address = None;
         if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
             let setup = snmp_agent::Setup {
                 config: settings.clone(),
@@ -122,6 +124,7 @@ impl Bridge {
                 store: store.status(),
             };
             let (agent, observer) = snmp_agent::Agent::bind(setup).await?;
+            agent_address = Some(agent.address());
             observers.push(observer);
             listeners.push(Task::spawn("SNMP agent", async move |stop| {
                 Ok(agent.run(stop).await?)
@@ -223,6 +226,7 @@ impl Bridge {
             broker,
             http,
             traps: traps_address,
+            agent: agent_address,
         })
     }
 
@@ -244,6 +248,11 @@ impl Bridge {
     /// Where traps are taken.
     pub fn traps_address(&self) -> Option<SocketAddr> {
         self.traps
+    }
+
+    /// Where SNMP managers may ask.
+    pub fn agent_address(&self) -> Option<SocketAddr> {
+        self.agent
     }
 
     /// Applies the devices of another configuration: the ones that did not change go on without a gap. What
@@ -308,9 +317,20 @@ impl Bridge {
     }
 }
 
-/// The engine of this process, where anything needs one. It is opened once: each time counts its boots up.
+/// The engine of this process, where anything needs one. It is opened once: each time counts its boots up. Without a
+/// user of SNMP v3 nobody sees it, so it is not kept.
 fn snmp_engine(config: &Config) -> anyhow::Result<Option<AuthoritativeEngine>> {
-    let is_needed = config.snmp.agent.is_some() || config.snmp.traps.is_some();
-    let engine = is_needed.then(|| snmp::engine(&config.state.directory));
-    Ok(engine.transpose()?)
+    let (agent, traps) = (&config.snmp.agent, &config.snmp.traps);
+    if agent.is_none() && traps.is_none() {
+        return Ok(None);
+    }
+    let is_user = |sink: &SnmpSink| matches!(sink.access, SnmpSinkAccess::User(_));
+    let has_users = traps.as_ref().is_some_and(|traps| !traps.users.is_empty())
+        || agent
+            .as_ref()
+            .is_some_and(|agent| !agent.users.is_empty() || agent.sinks.iter().any(is_user));
+    Ok(Some(match has_users {
+        true => snmp::engine(&config.state.directory)?,
+        false => snmp::passing_engine()?,
+    }))
 }

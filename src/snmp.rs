@@ -1,6 +1,7 @@
 //! What the sides of SNMP share: users of SNMP v3 as the library takes them, and the engine that this process is
 //! for others, whose id and boots are kept on disk.
 
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -97,6 +98,14 @@ struct Kept {
 pub fn engine(directory: &Path) -> Result<AuthoritativeEngine, EngineError> {
     let path = directory.join(ENGINE_FILE);
     start(&path).map_err(|error| EngineError { path, error })
+}
+
+/// An engine that is not kept: for SNMP v1 and v2c, which know of none.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn passing_engine() -> Result<AuthoritativeEngine, Box<async_snmp::Error>> {
+    AuthoritativeEngine::install(generate_engine_id()?, |_| Ok::<(), Infallible>(()))
 }
 
 fn start(path: &Path) -> Result<AuthoritativeEngine, Box<dyn std::error::Error + Send + Sync>> {

@@ -17,6 +17,7 @@ mod tables;
 mod walk;
 mod words;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +98,11 @@ impl std::fmt::Debug for Agent {
 }
 
 impl Agent {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.agent.local_addr()
+    }
+
     /// Listens, and gives what has to see each update.
     ///
     /// # Errors
