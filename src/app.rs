@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::command::Dispatcher;
-use crate::config::{Broker, Config, SnmpSink, SnmpSinkAccess};
+use crate::config::{Broker, Config, Device, SnmpSink, SnmpSinkAccess};
 use crate::control;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
@@ -39,9 +39,12 @@ const UPDATES_WAITING: usize = 1024;
 /// What this bridge does, as its `info` tells.
 fn capabilities(config: &Config) -> Vec<String> {
     let traps = config.snmp.traps.as_ref().map(|_| "traps");
+    let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");
+    let asks = |device: &Device| device.snmp.access.is_some();
+    let snmp = config.devices.iter().any(asks).then_some("snmp");
     ["rest", "commands"]
         .into_iter()
-        .chain(traps)
+        .chain([snmp, traps, agent].into_iter().flatten())
         .map(str::to_owned)
         .collect()
 }
@@ -149,7 +152,7 @@ impl Bridge {
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
         let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, known);
         let mut intake = Vec::new();
-        let (mut traps_address, mut trap_counts) = (None, None);
+        let (mut traps_address, mut trap_counts, mut take_traps) = (None, None, None);
         if let (Some(traps), Some(engine)) = (&config.snmp.traps, engine) {
             let setup = traps::Setup {
                 traps: traps.clone(),
@@ -161,12 +164,16 @@ impl Bridge {
             };
             let traps = Traps::start(setup).await?;
             (traps_address, trap_counts) = (Some(traps.address()), Some(traps.counts()));
+            take_traps = Some(traps);
+        }
+        devices.apply(&config.devices).await?;
+        // Only now it is known whose traps they are.
+        if let Some(traps) = take_traps {
             intake.push(Task::spawn("trap receiver", async move |stop| {
                 traps.run(stop).await;
                 Ok(())
             }));
         }
-        devices.apply(&config.devices).await?;
 
         let id = config.bridge.id.clone();
         let (dispatcher, inbox) =

@@ -181,17 +181,14 @@ async fn the_command_line_serves_snmp_where_it_is_asked_for() {
         &at,
     ];
     let mut program = program::Program::start(&arguments);
+    let agents = |output: &str| {
+        let lines = output.lines().filter_map(|line| line.split("snmp ").nth(1));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
     let output = program
-        .until("both devices", |output| output.stdout.lines().count() == 2)
+        .until("both devices", |output| agents(&output.stdout).len() == 2)
         .await;
-    let agent = output
-        .stdout
-        .lines()
-        .next()
-        .unwrap()
-        .split(" snmp ")
-        .nth(1)
-        .unwrap();
+    let agent = agents(&output.stdout).remove(0);
     assert!(
         run("snmpset", WRITER, agent.parse().unwrap(), &[EXECUTE, "i", "7"])
             .await

@@ -40,6 +40,8 @@ pub(super) struct Devices {
     repeat_letters: Duration,
     /// Whose traps are taken; `None` where nothing takes any.
     senders: Option<watch::Sender<Vec<Sender>>>,
+    /// What each device's task and the trap receiver share.
+    links: HashMap<DeviceId, Arc<TrapLink>>,
     /// The ways on which commands get to the devices.
     routes: watch::Sender<Routes>,
     /// Where the grid of ticks begins.
@@ -114,6 +116,7 @@ impl Devices {
             updates,
             repeat_letters,
             senders: None,
+            links: HashMap::new(),
             routes: watch::Sender::default(),
             epoch: Instant::now(),
             clients: HttpClients::default(),
@@ -188,6 +191,7 @@ impl Devices {
         for device in removed {
             tracing::info!(%device, "device removed");
             self.known.remove(&device);
+            self.links.remove(&device);
             // Nobody listens only when the bridge is stopping.
             let _ = self.updates.send(Update::Removed { device }).await;
         }
@@ -223,7 +227,12 @@ impl Devices {
         let known = self.known.remove(&device.id).unwrap_or_default();
         // One command at a time is given to a device.
         let (jobs, commands) = mpsc::channel(1);
-        let traps = self.senders.as_ref().map(|_| Arc::<TrapLink>::default());
+        // It outlives the task: a trap that comes while the device is given to another one is not lost.
+        let links = &mut self.links;
+        let traps = self
+            .senders
+            .as_ref()
+            .map(|_| links.entry(device.id.clone()).or_default().clone());
         let ends = Ends {
             updates: self.updates.clone(),
             jobs: commands,
@@ -235,7 +244,7 @@ impl Devices {
         let route = Route {
             jobs,
             timeout: device.command_timeout,
-            grace: GRACE + device.timeout * REQUESTS_IN_A_ROW,
+            grace: GRACE + (device.timeout + device.snmp.longest()) * REQUESTS_IN_A_ROW,
         };
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();

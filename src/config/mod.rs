@@ -365,6 +365,17 @@ pub struct DeviceSnmp {
     pub sys_name: Option<String>,
 }
 
+impl DeviceSnmp {
+    /// The longest that one request may take, which is asked twice where the session may be the reason; nothing where
+    /// the device is not asked.
+    pub fn longest(&self) -> Duration {
+        match self.access {
+            Some(_) => self.timeout * (self.retries + 1) * 2,
+            None => Duration::ZERO,
+        }
+    }
+}
+
 /// Who asks a device over SNMP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnmpAccess {

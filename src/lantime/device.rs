@@ -28,7 +28,8 @@ use super::snmp::traps::TrapLink;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots};
 use crate::model::{
-    Availability, DeviceId, DeviceView, ErrorReport, HttpStats, Operation, SlotId, SlotView, Snapshot, Update,
+    Availability, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, Operation, SlotId, SlotView,
+    Snapshot, Update,
 };
 pub use job::Job;
 use job::Waiting;
@@ -86,6 +87,10 @@ pub struct DeviceTask {
     snapshot: Option<Snapshot>,
     /// Whether REST has told of the device.
     is_known: bool,
+    /// Whether it is only over SNMP that it answers now.
+    is_over_snmp: bool,
+    /// How each event stood when that was last known.
+    stood: Arc<[EventState]>,
     /// Whether causes are published that a change of ours may have ended: until the next answer.
     has_old_causes: bool,
     failures: u32,
@@ -147,6 +152,8 @@ impl DeviceTask {
             remembered: known.slots,
             snapshot: None,
             is_known: false,
+            is_over_snmp: false,
+            stood: Arc::default(),
             has_old_causes: false,
             failures: 0,
             letters: known.letters,
@@ -200,7 +207,7 @@ impl DeviceTask {
                     else {
                         return Ok(());
                     };
-                    let is_current = self.view.problem.is_none() || !self.is_over_rest();
+                    let is_current = self.view.problem.is_none() || self.is_over_snmp;
                     if self.view.availability == Some(Availability::Online) && is_current {
                         self.publish_anew(may_have_moved).await?;
                     }
@@ -221,8 +228,9 @@ impl DeviceTask {
                     let Some((polled, looked)) = stop.run_until_cancelled(self.ask()).await else {
                         return Ok(());
                     };
+                    let is_answered = matches!(polled, Some(Ok(_)));
                     let failure = self.take(polled, looked).await?;
-                    self.traps.polled(began);
+                    self.traps.polled(began, is_answered);
                     next = self.next_poll();
                     if let Some(failure) = failure.filter(|_| !self.can_go_on_over_snmp()) {
                         self.poll_failed(failure);
@@ -289,7 +297,7 @@ impl DeviceTask {
             Some(refused_until) => return self.schedule.next(now).0.min(refused_until),
             None => {}
         }
-        if self.failures >= self.offline_after {
+        if self.failures >= self.offline_after && !self.is_over_snmp {
             return self.schedule.after_failure(now);
         }
         // Also after the first failures: until it is known that the device is away, what is published of it

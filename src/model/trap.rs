@@ -19,6 +19,8 @@ pub struct Trap {
     pub message: Option<String>,
     /// Everything that it carries beside its OID and the sender's uptime.
     pub varbinds: Vec<Varbind>,
+    /// How many more it carried, beyond what is kept of one.
+    pub left_out: usize,
 }
 
 /// A variable binding.

@@ -212,7 +212,7 @@ fn identity_fields(identity: &Identity) -> Fields {
         ("hostname", Field::text(identity.hostname.as_deref())),
         ("firmware", Field::text(identity.firmware.as_deref())),
         ("api_version", Field::text(identity.api_version.as_deref())),
-        ("profile", Field::Text(identity.profile.to_string())),
+        ("profile", Field::text(filled(&identity.profile))),
         ("web_interface", Field::Text(identity.web_interface.to_string())),
     ]
 }
@@ -270,7 +270,7 @@ fn slot_fields(info: Option<&SlotInfo>) -> Fields {
     let text = |of: fn(&ModuleInfo) -> Option<&str>| Field::text(module.and_then(of));
     let driver = |relay| Field::text(wiring.map(|(wiring, _)| wiring.driver(relay).as_str()));
     vec![
-        ("model", text(|module| Some(module.model.as_str()))),
+        ("model", text(|module| filled(&module.model))),
         ("serial_number", text(|module| module.serial_number.as_deref())),
         (
             "software_revision",
@@ -285,6 +285,11 @@ fn slot_fields(info: Option<&SlotInfo>) -> Fields {
             Field::text(wiring.map(|(_, source)| name_of(&source))),
         ),
     ]
+}
+
+/// A text that a device which was never asked over REST has not.
+fn filled(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// The way to the device, where it is not the usual one.

@@ -25,6 +25,8 @@ struct TrapJson<'a> {
     version: &'static str,
     confirmed: bool,
     varbinds: &'a [Varbind],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    varbinds_left_out: Option<usize>,
 }
 
 /// The record of a trap that a device has sent. One that the vendor's MIB does not know has no `event`.
@@ -43,6 +45,7 @@ pub fn record(device: &DeviceId, trap: &Trap, now: Timestamp) -> Record {
         version: trap.version,
         confirmed: trap.confirmed,
         varbinds: &trap.varbinds,
+        varbinds_left_out: (trap.left_out > 0).then_some(trap.left_out),
     };
     super::change::record(id, Destination::Events(device.clone()), &json)
 }

@@ -137,11 +137,11 @@ async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
 #[tokio::test]
 async fn a_device_whose_rest_api_is_switched_off_is_known_over_snmp_alone() {
     let mut scene = Scene::start("fallback", false, Some(Fault::NotFound)).await;
-    let seen = scene.until("SNMP", relay("NO", Some("snmp"))).await;
-    assert!(is_online(&seen));
-    assert_eq!(json(&seen, "info")["serial_number"], scene.device.serial_number());
-    scene
-        .device
+    let (device, serial_number) = (scene.device.clone(), scene.device.serial_number());
+    let is_described = |seen: &Seen| is_online(seen) && json(seen, "info")["serial_number"] == serial_number;
+    scene.until("the device", is_described).await;
+    scene.until("its relay", relay("NO", Some("snmp"))).await;
+    device
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     scene.until("the failure", relay("NC", Some("snmp"))).await;
@@ -206,4 +206,29 @@ async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
     };
     scene.until("the agreement", agreed).await;
     scene.until("the relay", relay("NC", None)).await;
+}
+
+#[tokio::test]
+async fn an_event_that_comes_while_only_snmp_answers_is_told_when_rest_is_back() {
+    let mut scene = Scene::start("fallback", false, None).await;
+    scene.until("REST", relay("NO", None)).await;
+    scene.device.set_fault(Some(Fault::Unavailable));
+    scene.until("SNMP", relay("NO", Some("snmp"))).await;
+    let event = || "network-link-down".to_owned();
+    scene
+        .device
+        .apply(&Action::FireEvent(event()))
+        .expect("it knows the event");
+    scene.device.set_fault(None);
+    let record = |seen: &Seen| {
+        let mut log = seen
+            .log
+            .iter()
+            .filter(|(topic, _)| topic == "lantime/sim-1/events");
+        log.any(|(_, payload)| {
+            let record: Value = serde_json::from_str(payload).expect("a record is JSON");
+            record["event"] == "network-link-down" && record["triggered"] == true
+        })
+    };
+    scene.until("the record", record).await;
 }

@@ -204,3 +204,59 @@ async fn a_port_that_is_taken_is_an_error_that_names_it() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn an_inform_that_is_repeated_is_one_record_and_is_acknowledged_each_time() {
+    let mut scene = Scene::start().await;
+    // As `snmpinform` sends it, which gives up waiting for an acknowledgement here.
+    let catcher = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let to = catcher.local_addr().expect("it is bound").to_string();
+    let inform = [
+        "-v",
+        "2c",
+        "-c",
+        "public",
+        "-r",
+        "0",
+        "-t",
+        "0.1",
+        to.as_str(),
+        "",
+        NOT_SYNC,
+    ];
+    run(scene.tools.path(), "snmpinform", &inform).await;
+    let mut datagram = vec![0; 1472];
+    let length = catcher.recv(&mut datagram).expect("it was sent");
+    let sender = tokio::net::UdpSocket::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let mut answer = [0; 1472];
+    for _ in 0..3 {
+        sender
+            .send_to(&datagram[..length], scene.receiver.as_str())
+            .await
+            .expect("it goes out");
+        let acknowledged = tokio::time::timeout(PATIENCE, sender.recv(&mut answer)).await;
+        acknowledged.expect("it is acknowledged").expect("a datagram");
+    }
+    // What comes after it is the second record.
+    let to = scene.receiver.clone();
+    let trap = [
+        "-v",
+        "2c",
+        "-c",
+        "public",
+        to.as_str(),
+        "",
+        "1.3.6.1.4.1.5597.30.3.0.2",
+    ];
+    scene.sends("snmptrap", &trap).await;
+    let seen = scene
+        .until(|seen| {
+            records(seen)
+                .iter()
+                .any(|record| record["event"] == "ntp-stopped")
+        })
+        .await;
+    assert_eq!(records(&seen).len(), 2);
+}

@@ -127,7 +127,7 @@ impl DeviceTask {
 
     /// Whether what there is to do now can be done without REST, with what is known over SNMP.
     pub(super) fn can_go_on_over_snmp(&self) -> bool {
-        let is_known = self.snapshot.is_some() && !self.is_over_rest();
+        let is_known = self.is_over_snmp;
         let is_about_events =
             |waiting: &Waiting| matches!(waiting.job.command, DeviceCommand::RelayEvents { .. });
         is_known && self.over_snmp.is_some() && self.waiting.as_ref().is_none_or(is_about_events)

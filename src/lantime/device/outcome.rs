@@ -1,6 +1,8 @@
 //! What becomes of what a device has told, or has not: the view that is published, the letters about failures, the
 //! statistics.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -10,8 +12,8 @@ use crate::lantime::rest::RestError;
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeadLetter, DeviceView, ErrorReport, Operation, Problem, Signal, Snapshot,
-    Update, Via, diff,
+    Availability, Change, ChassisKind, DeadLetter, DeviceView, ErrorReport, EventName, EventState, Operation,
+    Problem, Signal, Snapshot, Update, Via, diff,
 };
 use crate::records::dead_letter;
 
@@ -27,6 +29,7 @@ impl DeviceTask {
         let failure = match polled {
             Some(Ok((mut snapshot, round_trip))) => {
                 self.refused_until = None;
+                self.is_over_snmp = false;
                 self.stats.succeeded(round_trip, now);
                 self.letters.succeeded(Instant::now());
                 if let Some(status) = second {
@@ -191,11 +194,12 @@ impl DeviceTask {
         is_refused: bool,
         now: Timestamp,
     ) -> Result<(), Gone> {
-        if let Some(status) = second {
-            return Box::pin(self.show_over_snmp(view, &status, now)).await;
-        }
         // After a refusal nothing is asked for minutes: what stands would be stale all that time.
         let is_offline = self.failures >= self.offline_after || is_refused;
+        self.is_over_snmp = is_offline && second.is_some();
+        if let Some(status) = second.filter(|_| is_offline) {
+            return Box::pin(self.show_over_snmp(view, &status, now)).await;
+        }
         if is_offline && view.availability != Some(Availability::Offline) {
             tracing::error!(device = %self.id, failures = self.failures, "device is offline");
             view.go_offline(self.stats.last_success().unwrap_or(now), now);
@@ -209,6 +213,7 @@ impl DeviceTask {
         let letter = self.chosen.letter.take();
         self.send_letter(letter).await?;
         let mut changes = diff(&self.view, &view);
+        self.remember_events(&mut changes, &view);
         self.traps.settle(&mut changes, by, Instant::now());
         self.view = view;
         if changes.is_empty() {
@@ -219,6 +224,30 @@ impl DeviceTask {
             changes,
         })
         .await
+    }
+
+    /// An event that was not known for a while may have come or gone meanwhile: it is compared with how it stood when
+    /// that was last known.
+    fn remember_events(&mut self, changes: &mut [Change], view: &DeviceView) {
+        if Arc::ptr_eq(&self.view.events, &view.events) {
+            return;
+        }
+        let stood = |name: &EventName| self.stood.iter().find(|event| event.name == *name);
+        for change in changes {
+            if let Change::Event {
+                name, old: Some(old), ..
+            } = change
+                && old.triggered.is_none()
+                && let Some(known) = stood(name)
+            {
+                **old = known.clone();
+            }
+        }
+        let known = |event: &EventState| match event.triggered {
+            None => stood(&event.name).unwrap_or(event).clone(),
+            Some(_) => event.clone(),
+        };
+        self.stood = view.events.iter().map(known).collect();
     }
 
     /// Waits while the channel is full: the publisher always drains it, whatever the broker does.

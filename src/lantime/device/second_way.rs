@@ -1,8 +1,10 @@
 //! The status of a device over SNMP: with each poll, or when REST gives none. What REST tells is more, and counts for
 //! more; where the two tell different things, that is told.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::traps::Told;
 use super::{DeviceTask, Gone};
@@ -12,12 +14,25 @@ use crate::lantime::snmp::manager::{Manager, SnmpFailure};
 use crate::lantime::snmp::status::{SnmpStatus, objects};
 use crate::model::{Availability, DeviceView, ErrorKind, ErrorReport, Operation, Via};
 
+/// How long an answer over SNMP may hold up what REST has told.
+const BESIDE_REST: Duration = Duration::from_millis(500);
+/// How long it is left alone then.
+const REST: Duration = Duration::from_secs(15);
+
+fn late() -> ErrorReport {
+    let message = format!("the device's SNMP agent gives no answer within {BESIDE_REST:?} of a poll");
+    let remedy = "check that the agent is up and reachable, and that the device's snmp.community or snmp.user is right; else set snmp.read = \"fallback\"";
+    ErrorReport::new(ErrorKind::Timeout, message, remedy)
+}
+
 /// What asks, and what was told of its failures.
 #[derive(Debug)]
 pub(super) struct SecondWay {
     read: SnmpRead,
     manager: Manager,
     letters: PollLetters,
+    /// Until then it is not asked beside REST that works: it gave no answer.
+    rests_until: Option<Instant>,
 }
 
 impl SecondWay {
@@ -28,6 +43,7 @@ impl SecondWay {
             read: device.read,
             manager: Manager::new(device).filter(|_| is_wanted)?,
             letters: PollLetters::default(),
+            rests_until: None,
         })
     }
 
@@ -59,10 +75,18 @@ impl DeviceTask {
         is_rest_well: bool,
     ) -> Option<Result<SnmpStatus, ErrorReport>> {
         let second = self.second_way.as_mut()?;
-        if second.read == SnmpRead::Fallback && is_rest_well {
+        if !is_rest_well {
+            return Some(second.ask().await);
+        }
+        let rests = second.rests_until.is_some_and(|until| Instant::now() < until);
+        if second.read == SnmpRead::Fallback || rests {
             return None;
         }
-        Some(second.ask().await)
+        let looked = timeout(BESIDE_REST, second.ask())
+            .await
+            .unwrap_or_else(|_| Err(late()));
+        second.rests_until = looked.is_err().then(|| Instant::now() + REST);
+        Some(looked)
     }
 
     /// Notes what came of it, and tells its failures as those of polls are told.
@@ -109,8 +133,13 @@ impl DeviceTask {
         status: &SnmpStatus,
         now: Timestamp,
     ) -> Result<(), Gone> {
-        let snapshot = status.snapshot(self.snapshot.as_ref(), &self.slots, self.client.url());
-        if view.availability != Some(Availability::Online) || self.is_over_rest() {
+        let kept = self.traps.not_polled_yet();
+        let snapshot = status.snapshot(self.snapshot.as_ref(), &kept, &self.slots, self.client.url());
+        let was_rest = self
+            .snapshot
+            .as_ref()
+            .is_none_or(|snapshot| snapshot.via == Via::Rest);
+        if view.availability != Some(Availability::Online) || was_rest {
             tracing::info!(device = %self.id, "clocks are read over SNMP, since REST gives no answer");
         }
         let seen = self.next_view(&snapshot, now);
@@ -120,12 +149,5 @@ impl DeviceTask {
             ..seen
         };
         self.publish(view, Told::Poll(Via::Snmp)).await
-    }
-
-    /// Whether what is known of the device is of REST.
-    pub(super) fn is_over_rest(&self) -> bool {
-        self.snapshot
-            .as_ref()
-            .is_some_and(|snapshot| snapshot.via == Via::Rest)
     }
 }

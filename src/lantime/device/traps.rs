@@ -72,12 +72,19 @@ impl Traps {
         self.polled_for.map_or(now, |last| now.max(last + POLL_GAP))
     }
 
-    /// A poll that began then is through.
-    pub(super) fn polled(&mut self, began: Instant) {
+    /// The events that traps have told of, and that no poll has shown yet.
+    pub(super) fn not_polled_yet(&self) -> Vec<EventName> {
+        self.link
+            .as_ref()
+            .map_or(Vec::new(), |link| link.not_polled_yet())
+    }
+
+    /// A poll that began then is through, with an answer or without.
+    pub(super) fn polled(&mut self, began: Instant, is_answered: bool) {
         if std::mem::take(&mut self.is_due) {
             self.polled_for = Some(began);
         }
-        if let Some(link) = &self.link {
+        if let Some(link) = self.link.as_ref().filter(|_| is_answered) {
             link.polled(began);
         }
     }
@@ -129,15 +136,10 @@ impl DeviceTask {
     /// Moves the events that traps have told of, as far as the device's document lists them: nobody else would tell
     /// how they stand later.
     pub(super) async fn hear(&mut self) -> Result<(), Gone> {
-        let heard = self
-            .traps
-            .link
-            .as_ref()
-            .map(|link| link.heard())
-            .unwrap_or_default();
-        let Some(snapshot) = &mut self.snapshot else {
+        let (Some(link), Some(snapshot)) = (&self.traps.link, &mut self.snapshot) else {
             return Ok(());
         };
+        let heard = link.heard();
         let Some(events) = with_heard(&snapshot.events, &heard) else {
             return Ok(());
         };
@@ -161,14 +163,19 @@ impl DeviceTask {
     }
 }
 
-/// The events after these have come, and have ended those that they clear; `None` where nothing is new.
+/// The events after these have come, one after the other, and have ended those that they clear; `None` where nothing
+/// is new.
 fn with_heard(events: &Arc<[EventState]>, heard: &[EventName]) -> Option<Arc<[EventState]>> {
-    let is_heard = |event: &EventState| heard.contains(&event.name);
-    let cleared: Vec<_> = heard.iter().flat_map(EventName::clears).collect();
-    let after = |event: &EventState| match event.triggered {
-        Some(true) | None if cleared.iter().any(|name| **name == event.name.as_str()) => Some(false),
-        Some(false) | None if is_heard(event) => Some(true),
-        stands => stands,
+    let after = |event: &EventState| {
+        heard.iter().fold(event.triggered, |stands, name| {
+            if *name == event.name {
+                Some(true)
+            } else if name.clears().contains(&event.name.as_str()) {
+                Some(false)
+            } else {
+                stands
+            }
+        })
     };
     events
         .iter()
@@ -219,6 +226,9 @@ mod tests {
         ]);
         assert_eq!(with_heard(&before, &heard), Some(after.clone()));
         assert_eq!(with_heard(&after, &heard), None, "it has been told");
+        let and_back = [name("ntp-sync"), name("ntp-not-sync")];
+        let moved = with_heard(&before, &and_back).expect("it has moved");
+        assert_eq!(moved[1].triggered, Some(true), "the last trap counts");
         assert_eq!(with_heard(&after, &[]), None);
     }
 
@@ -227,7 +237,7 @@ mod tests {
         let mut traps = Traps::new(Some(Arc::default()));
         let now = Instant::now();
         assert_eq!([traps.poll_at(), traps.poll_at()], [now; 2]);
-        traps.polled(now);
+        traps.polled(now, true);
         assert_eq!([traps.poll_at(), traps.poll_at()], [now + POLL_GAP; 2]);
         tokio::time::advance(2 * POLL_GAP).await;
         assert_eq!(traps.poll_at(), now + 2 * POLL_GAP);

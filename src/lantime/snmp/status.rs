@@ -8,7 +8,9 @@ use async_snmp::{Oid, Value};
 use super::oids::{self, Refclock};
 use crate::model::derive::Slots;
 use crate::model::snapshot::Module;
-use crate::model::{Clock, Detail, EventState, Identity, RelayModule, Signal, Snapshot, Status, Text, Via};
+use crate::model::{
+    Clock, Detail, EventName, EventState, Identity, RelayModule, Signal, Snapshot, Status, Text, Via,
+};
 
 /// The event that NTP's state is about.
 const NTP_NOT_SYNC: &str = "ntp-not-sync";
@@ -87,9 +89,15 @@ impl SnmpStatus {
         !self.clocks.is_empty()
     }
 
-    /// What is known of the device when only this is. `last` is what REST has told, which modules there are above
+    /// What is known of the device when only this is, and how the events `kept` stand. `last` is what REST has told, which modules there are above
     /// all; without it the slots that are configured with their wiring are taken as they are configured.
-    pub fn snapshot(&self, last: Option<&Snapshot>, watched: &Slots, web_interface: &str) -> Snapshot {
+    pub fn snapshot(
+        &self,
+        last: Option<&Snapshot>,
+        kept: &[EventName],
+        watched: &Slots,
+        web_interface: &str,
+    ) -> Snapshot {
         let mut snapshot = match last {
             Some(last) => last.clone(),
             None => unheard(watched, web_interface),
@@ -100,8 +108,9 @@ impl SnmpStatus {
         identity.serial_number = self.serial_number.clone().or(identity.serial_number.take());
         // A chassis that REST shows with one clock only has no second one.
         let has = |clock: &&Clock| match last {
-            Some(last) => last.clock(clock.signal).is_some(),
-            None => clock.status != Status::Absent,
+            Some(last) if last.clock(clock.signal).is_some() => true,
+            Some(last) if last.via == Via::Rest => false,
+            _ => clock.status != Status::Absent,
         };
         snapshot.clocks = self.clocks.iter().filter(has).cloned().collect();
         if let Some(rsc) = &mut snapshot.rsc {
@@ -113,17 +122,17 @@ impl SnmpStatus {
             module.signals.clear();
         }
         let was_rest = last.is_some_and(|last| last.via == Via::Rest);
-        snapshot.events = self.events(&snapshot.events, was_rest);
+        snapshot.events = self.events(&snapshot.events, kept, was_rest);
         snapshot
     }
 
     /// Only NTP's state is told. Of all other events nobody says any longer how they stand; what traps tell of them
     /// later is kept.
-    fn events(&self, events: &[EventState], forget: bool) -> Arc<[EventState]> {
+    fn events(&self, events: &[EventState], kept: &[EventName], forget: bool) -> Arc<[EventState]> {
         let now = |event: &EventState| EventState {
             triggered: match event.name.as_str() {
                 NTP_NOT_SYNC => self.ntp.map(|is_synchronized| !is_synchronized),
-                _ => event.triggered.filter(|_| !forget),
+                _ => event.triggered.filter(|_| !forget || kept.contains(&event.name)),
             },
             ..event.clone()
         };
@@ -279,7 +288,7 @@ mod tests {
     #[test]
     fn relays_follow_the_clocks_of_a_device_that_rest_never_told_of() {
         let status = SnmpStatus::read(&values([[3, 1, 1], [1, 2, 3]], 1));
-        let snapshot = status.snapshot(None, &listed(), "https://m1");
+        let snapshot = status.snapshot(None, &[], &listed(), "https://m1");
         let now = jiff::Timestamp::UNIX_EPOCH;
         let kind = snapshot.chassis_kind();
         assert_eq!(kind, ChassisKind::Redundant);
@@ -307,7 +316,7 @@ mod tests {
 
     #[test]
     fn what_rest_and_snmp_tell_differently_is_unknown() {
-        let rest = SnmpStatus::read(&values([[3, 1, 1], [1, 1, 1]], 2)).snapshot(None, &listed(), "");
+        let rest = SnmpStatus::read(&values([[3, 1, 1], [1, 1, 1]], 2)).snapshot(None, &[], &listed(), "");
         let mut snapshot = rest.clone();
         SnmpStatus::read(&values([[3, 2, 3], [1, 0, 0]], 2)).compare(&mut snapshot);
         assert_eq!(snapshot.clocks[0].status, Status::Unknown);

@@ -11,6 +11,7 @@ mod intake;
 mod link;
 mod receiver;
 mod refusals;
+mod repeated;
 mod replay;
 mod senders;
 mod trap;

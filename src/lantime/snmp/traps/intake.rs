@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
 use super::receiver::Taken;
 use super::refusals::{Reason, Refusals};
+use super::repeated::Repeated;
 use super::replay::Engines;
 use super::senders::{Sender, Senders, Stranger};
 use crate::model::{DeadLetter, Update};
@@ -24,6 +25,10 @@ use crate::wording::quoted;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often host names are looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(60);
+/// How long the receiver is kept at least that has believed a replay: whoever has one could send it again and again.
+const ANEW_AFTER: Duration = Duration::from_secs(10);
+/// Time for looking a host name up.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 /// Notifications that are stored with one write.
 const AT_ONCE: usize = 256;
 
@@ -43,11 +48,14 @@ pub(super) struct Intake {
     /// Host names that are being looked up.
     resolving: Option<JoinHandle<Resolved>>,
     engines: Engines,
+    repeated: Repeated,
     refusals: Refusals,
     /// The counters as they were last looked at.
     looked: Counts,
     /// When the receiver was last made anew.
     anew: Instant,
+    /// Whether the receiver has believed a replay since.
+    is_misled: bool,
 }
 
 /// Everything that the task needs from others.
@@ -74,9 +82,11 @@ impl Intake {
             resolved: Resolved::new(),
             resolving: None,
             engines: Engines::default(),
+            repeated: Repeated::default(),
             refusals: Refusals::new(ends.repeat_letters),
             looked: Counts::default(),
             anew: Instant::now(),
+            is_misled: false,
         }
     }
 
@@ -151,6 +161,7 @@ impl Intake {
             let answer = taken.safe.take();
             match self.record(&taken, now) {
                 Ok(record) => {
+                    self.counts.send_modify(|counts| counts.taken += 1);
                     records.extend(record);
                     safe.extend(answer);
                 }
@@ -193,9 +204,14 @@ impl Intake {
                 now,
             ) {
                 self.counts.send_modify(|counts| counts.replays += 1);
+                // The library has learnt from it what the engine's clock shows, and would refuse the true one.
+                self.is_misled = true;
                 let what = format!("an SNMP v3 trap of {} is older than its last", sender.device);
                 return Err((Reason::OutOfTime, what));
             }
+        }
+        if self.repeated.is_repeated(received, now) {
+            return Ok(None);
         }
         let is_due = match &received.trap.event {
             Some(event) => link.trap_tells(event, now),
@@ -218,17 +234,17 @@ impl Intake {
         let noted = [
             (
                 Reason::Credentials,
-                refused(&counts) - refused(&before),
+                refused(&counts).saturating_sub(refused(&before)),
                 "traps with a community, a user or keys that are not configured here",
             ),
             (
                 Reason::OutOfTime,
-                counts.out_of_time - before.out_of_time,
+                counts.out_of_time.saturating_sub(before.out_of_time),
                 "SNMP v3 messages with engine boots or a time that are over",
             ),
             (
                 Reason::Overrun,
-                dropped(&counts) - dropped(&before),
+                dropped(&counts).saturating_sub(dropped(&before)),
                 "traps were dropped: they come faster than they can be stored",
             ),
         ];
@@ -246,9 +262,11 @@ impl Intake {
         let may_be_refused = |sender: &Sender| {
             sender.link.restarted().is_some_and(|restarted| restarted > anew) && engines.knows(&sender.device)
         };
-        if self.configured.borrow().iter().any(may_be_refused) {
-            tracing::info!("a device has restarted: engine boots of SNMP v3 senders are learnt anew");
+        let is_misled = self.is_misled && now.duration_since(anew) > ANEW_AFTER;
+        if is_misled || self.configured.borrow().iter().any(may_be_refused) {
+            tracing::info!("the clocks of SNMP v3 senders are learnt anew, since a device has restarted");
             self.anew = now;
+            self.is_misled = false;
             self.generation.send_modify(|generation| *generation += 1);
         }
     }
@@ -291,13 +309,13 @@ async fn finished(resolving: &mut Option<JoinHandle<Resolved>>) -> Resolved {
 
 /// Where these hosts are, as far as they can be found.
 async fn resolve(hosts: Vec<String>) -> Resolved {
-    let mut resolved = Resolved::new();
+    let mut lookups = JoinSet::new();
     for host in hosts {
-        let found = tokio::net::lookup_host((host.as_str(), 0)).await;
-        match found.map(|addresses| addresses.map(|address| address.ip()).collect()) {
-            Ok(addresses) => drop(resolved.insert(host, addresses)),
-            Err(error) => tracing::debug!("traps of {host} are not known by its address: {error}"),
-        }
+        lookups.spawn(async move {
+            let found = timeout(RESOLVE_WITHIN, tokio::net::lookup_host((host.as_str(), 0))).await;
+            let addresses = found.ok()?.ok()?.map(|address| address.ip()).collect();
+            Some((host, addresses))
+        });
     }
-    resolved
+    lookups.join_all().await.into_iter().flatten().collect()
 }

@@ -25,8 +25,10 @@ pub struct TrapLink {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Events that traps have told of since the device task has looked.
-    heard: BTreeMap<EventName, Instant>,
+    /// Events that traps have told of since the device task has looked, each with the place of its last trap.
+    heard: BTreeMap<EventName, u64>,
+    /// Traps so far.
+    traps: u64,
     /// Events that a trap has told and no poll has shown yet.
     by_trap: BTreeMap<EventName, Instant>,
     /// Events that a poll has told and of which no trap has come yet.
@@ -51,7 +53,9 @@ impl TrapLink {
         if is_due {
             state.by_trap.insert(event.clone(), now);
         }
-        state.heard.insert(event.clone(), now);
+        state.traps += 1;
+        let place = state.traps;
+        state.heard.insert(event.clone(), place);
         drop(state);
         self.news.notify_one();
         is_due
@@ -67,9 +71,16 @@ impl TrapLink {
         self.news.notified().await;
     }
 
-    /// The events that traps have told of since this was last asked.
+    /// The events that traps have told of since this was last asked, in order.
     pub fn heard(&self) -> Vec<EventName> {
-        std::mem::take(&mut self.state().heard).into_keys().collect()
+        let mut heard: Vec<_> = std::mem::take(&mut self.state().heard).into_iter().collect();
+        heard.sort_by_key(|(_, place)| *place);
+        heard.into_iter().map(|(event, _)| event).collect()
+    }
+
+    /// The events that traps have told of, and that no poll has shown yet.
+    pub fn not_polled_yet(&self) -> Vec<EventName> {
+        self.state().by_trap.keys().cloned().collect()
     }
 
     /// A poll that began then tells that this event came. Whether a record of it is due: a trap may have told it

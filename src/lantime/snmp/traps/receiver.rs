@@ -157,7 +157,6 @@ impl Receiver {
             }
             let is_safe = is_safe.is_none_or(|is_safe| is_safe.recv_timeout(STORE_WITHIN) == Ok(true));
             if is_safe {
-                count(|counts| &mut counts.taken);
                 NotificationAcceptance::Accept
             } else {
                 NotificationAcceptance::Reject

@@ -149,11 +149,13 @@ mod tests {
                 event: None,
                 message: None,
                 varbinds: Vec::new(),
+                left_out: 0,
             },
             source: ip(source),
             engine_id: None,
             agent: None,
             sys_name: None,
+            request_id: None,
             uptime: 0,
         }
     }

@@ -9,6 +9,11 @@ use crate::lantime::snmp::oids;
 use crate::model::{EventName, Trap, Varbind, VarbindValue};
 use crate::snmp::hex;
 
+/// Most variable bindings of a notification that are kept; those of the vendor's MIB have three.
+const MAX_VARBINDS: usize = 64;
+/// Octets of a value that are kept: a datagram of small ones would otherwise grow to a multiple of its size.
+const MAX_OCTETS: usize = 1024;
+
 /// A notification, and all that tells who has sent it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Received {
@@ -22,6 +27,8 @@ pub(super) struct Received {
     pub(super) agent: Option<IpAddr>,
     /// The sender's name of itself.
     pub(super) sys_name: Option<String>,
+    /// By this an inform that is repeated is known.
+    pub(super) request_id: Option<i32>,
     /// The sender's uptime in hundredths of a second; it wraps after 497 days.
     pub(super) uptime: u32,
 }
@@ -44,7 +51,8 @@ impl Received {
             oid: oid.map(|oid| oid.to_string()),
             event: known.and_then(|known| EventName::canonical(known.event)),
             message: text(varbinds, &oids::message()),
-            varbinds: varbinds.iter().map(varbind).collect(),
+            varbinds: varbinds.iter().take(MAX_VARBINDS).map(varbind).collect(),
+            left_out: varbinds.len().saturating_sub(MAX_VARBINDS),
         };
         Received {
             trap,
@@ -55,6 +63,7 @@ impl Received {
                 .map(<[u8]>::to_vec),
             agent: agent(envelope.notification(), varbinds),
             sys_name: text(varbinds, &oid!(1, 3, 6, 1, 2, 1, 1, 5)),
+            request_id: envelope.request_id,
             uptime: envelope.uptime,
         }
     }
@@ -106,13 +115,20 @@ fn value(value: &Value) -> (&'static str, VarbindValue) {
         Value::Gauge32(number) | Value::UInteger32(number) => ("Unsigned32", Number((*number).into())),
         Value::TimeTicks(number) => ("TimeTicks", Number((*number).into())),
         Value::Counter64(number) => ("Counter64", Number((*number).into())),
-        Value::Opaque(octets) | Value::Nsap(octets) => ("Opaque", Text(format!("0x{}", hex(octets)))),
+        Value::Opaque(octets) | Value::Nsap(octets) => (
+            "Opaque",
+            Text(format!("0x{}", hex(&octets[..octets.len().min(MAX_OCTETS)]))),
+        ),
         _ => ("NULL", Null),
     }
 }
 
-/// As text where it is one, else in hexadecimal digits.
+/// As text where it is one, else in hexadecimal digits; of a long one the beginning.
 fn readable(octets: &[u8]) -> String {
+    if octets.len() > MAX_OCTETS {
+        let beginning = String::from_utf8_lossy(&octets[..MAX_OCTETS]);
+        return format!("{}..", beginning.replace(char::is_control, " "));
+    }
     let is_plain = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     match std::str::from_utf8(octets) {
         Ok(text) if text.chars().all(is_plain) => text.to_owned(),
