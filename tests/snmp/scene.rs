@@ -27,7 +27,7 @@ pub(crate) const USERS: [(&str, &str, &str); 4] = [
 pub(crate) struct Scene {
     pub(crate) tools: TempDir,
     pub(crate) fleet: Fleet,
-    _broker: Mosquitto,
+    pub(crate) broker: Mosquitto,
     pub(crate) watcher: Watcher,
     pub(crate) bridge: Program,
     /// Where it takes traps.
@@ -72,7 +72,7 @@ impl Scene {
         let mut scene = Scene {
             tools: TempDir::new().expect("a temporary directory"),
             fleet,
-            _broker: broker,
+            broker,
             watcher,
             bridge,
             receiver: format!("127.0.0.1:{port}"),

@@ -2,6 +2,8 @@
 
 use std::net::UdpSocket;
 
+use lantime2mqtt::model::DeviceId;
+use lantime2mqtt::records::store::{Options as StoreOptions, Store};
 use serde_json::Value;
 
 use crate::common::PATIENCE;
@@ -179,13 +181,24 @@ async fn a_stranger_is_not_acknowledged_and_told_of() {
 #[tokio::test]
 async fn an_inform_is_acknowledged_only_when_its_record_is_on_disk() {
     let mut scene = Scene::start().await;
+    // Without a broker the record stays where it is.
+    scene.broker.kill9();
     let to = scene.receiver.clone();
     let inform = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
-    scene.sends("snmpinform", &inform).await;
+    succeeds(scene.tools.path(), "snmpinform", &inform).await;
     let Scene { bridge, site, .. } = scene;
-    let output = bridge.stop("TERM").await;
-    assert_eq!(output.code, Some(0), "{}", output.output.stderr);
-    drop(site);
+    bridge.stop("KILL").await;
+    let options = StoreOptions::new(DeviceId::new("test").expect("an id"));
+    let store = Store::open(&site.state(), options).expect("nobody uses it");
+    let records = store.outbox(0, 100, usize::MAX).await.expect("the disk works");
+    let is_its = |payload: &[u8]| {
+        String::from_utf8_lossy(payload).contains(r#""source":"snmp","event":"ntp-not-sync""#)
+    };
+    let count = records
+        .iter()
+        .filter(|(_, record)| is_its(&record.payload))
+        .count();
+    assert_eq!(count, 1, "{records:?}");
 }
 
 #[tokio::test]
