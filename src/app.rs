@@ -8,21 +8,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use async_snmp::v3::AuthoritativeEngine;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::command::Dispatcher;
-use crate::config::{Broker, Config};
+use crate::config::{Broker, Config, Device, SnmpSink, SnmpSinkAccess};
 use crate::control;
+use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::Commands;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::payload::BridgeInfo;
-use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
+use crate::mqtt::publisher::{self, BrokerStatus, Observer, Publisher};
 use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
-use crate::web;
+use crate::{snmp, snmp_agent, web};
 use devices::Devices;
 use task::Task;
 
@@ -33,6 +35,19 @@ const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 /// Updates on their way from the devices to the publisher. When it is full a device waits with its next
 /// poll; the publisher drains it whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
+
+/// What this bridge does, as its `info` tells.
+fn capabilities(config: &Config) -> Vec<String> {
+    let traps = config.snmp.traps.as_ref().map(|_| "traps");
+    let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");
+    let asks = |device: &Device| device.snmp.access.is_some();
+    let snmp = config.devices.iter().any(asks).then_some("snmp");
+    ["rest", "commands"]
+        .into_iter()
+        .chain([snmp, traps, agent].into_iter().flatten())
+        .map(str::to_owned)
+        .collect()
+}
 
 /// What a bridge is started with, beside its configuration.
 #[derive(Debug)]
@@ -61,6 +76,8 @@ pub struct Bridge {
     outlet: Vec<Task>,
     broker: watch::Receiver<BrokerStatus>,
     http: Option<SocketAddr>,
+    traps: Option<SocketAddr>,
+    agent: Option<SocketAddr>,
 }
 
 impl Bridge {
@@ -98,6 +115,24 @@ impl Bridge {
         let mut known = devices::published_slots(&topics, &remembered);
         devices::stand(&mut known, standing, config.dead_letter.repeat);
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
+        let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
+        let engine = snmp_engine(&config)?;
+        let mut agent_address = None;
+        if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
+            let setup = snmp_agent::Setup {
+                config: settings.clone(),
+                bridge: config.bridge.id.clone(),
+                devices: config.devices.iter().map(|device| device.id.clone()).collect(),
+                engine: engine.clone(),
+                store: store.status(),
+            };
+            let (agent, observer) = snmp_agent::Agent::bind(setup).await?;
+            agent_address = Some(agent.address());
+            observers.push(observer);
+            listeners.push(Task::spawn("SNMP agent", async move |stop| {
+                Ok(agent.run(stop).await?)
+            }));
+        }
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let publisher = publisher::Setup {
             mqtt: mqtt.clone(),
@@ -106,23 +141,44 @@ impl Bridge {
                 started_at: Timestamp::now(),
                 devices: config.devices.len(),
                 mqtt_version: config.mqtt.version,
-                capabilities: vec!["rest".to_owned(), "commands".to_owned()],
+                capabilities: capabilities(&config),
             },
             configured: ids.clone(),
             remembered,
             store: store.clone(),
-            observer,
+            observers,
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
-        let mut devices = Devices::new(updates, config.dead_letter.repeat, known);
+        let mut devices = Devices::new(updates.clone(), config.dead_letter.repeat, known);
+        let mut intake = Vec::new();
+        let (mut traps_address, mut trap_counts, mut take_traps) = (None, None, None);
+        if let (Some(traps), Some(engine)) = (&config.snmp.traps, engine) {
+            let setup = traps::Setup {
+                traps: traps.clone(),
+                engine,
+                senders: devices.take_traps(),
+                store: store.clone(),
+                updates,
+                repeat_letters: config.dead_letter.repeat,
+            };
+            let traps = Traps::start(setup).await?;
+            (traps_address, trap_counts) = (Some(traps.address()), Some(traps.counts()));
+            take_traps = Some(traps);
+        }
         devices.apply(&config.devices).await?;
+        // Only now it is known whose traps they are.
+        if let Some(traps) = take_traps {
+            intake.push(Task::spawn("trap receiver", async move |stop| {
+                traps.run(stop).await;
+                Ok(())
+            }));
+        }
 
         let id = config.bridge.id.clone();
         let (dispatcher, inbox) =
             Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
         let (configured, watched) = watch::channel(ids);
-        let mut intake = Vec::new();
         if let Some(path) = control {
             let server = control::server::Server::bind(&path)?;
             let (store, inbox, topics) = (store.clone(), inbox.clone(), topics.clone());
@@ -151,7 +207,7 @@ impl Bridge {
         }));
         let mut http = None;
         if let Some(listen) = config.http.listen {
-            let server = web::Server::bind(listen, broker.clone(), commands_status)
+            let server = web::Server::bind(listen, broker.clone(), commands_status, trap_counts)
                 .await
                 .with_context(|| {
                     format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
@@ -176,6 +232,8 @@ impl Bridge {
             outlet: std::iter::once(publisher).chain(listeners).collect(),
             broker,
             http,
+            traps: traps_address,
+            agent: agent_address,
         })
     }
 
@@ -192,6 +250,16 @@ impl Bridge {
     /// Where the bridge's own HTTP server listens.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http
+    }
+
+    /// Where traps are taken.
+    pub fn traps_address(&self) -> Option<SocketAddr> {
+        self.traps
+    }
+
+    /// Where SNMP managers may ask.
+    pub fn agent_address(&self) -> Option<SocketAddr> {
+        self.agent
     }
 
     /// Applies the devices of another configuration: the ones that did not change go on without a gap. What
@@ -254,4 +322,22 @@ impl Bridge {
             Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
         }
     }
+}
+
+/// The engine of this process, where anything needs one. It is opened once: each time counts its boots up. Without a
+/// user of SNMP v3 nobody sees it, so it is not kept.
+fn snmp_engine(config: &Config) -> anyhow::Result<Option<AuthoritativeEngine>> {
+    let (agent, traps) = (&config.snmp.agent, &config.snmp.traps);
+    if agent.is_none() && traps.is_none() {
+        return Ok(None);
+    }
+    let is_user = |sink: &SnmpSink| matches!(sink.access, SnmpSinkAccess::User(_));
+    let has_users = traps.as_ref().is_some_and(|traps| !traps.users.is_empty())
+        || agent
+            .as_ref()
+            .is_some_and(|agent| !agent.users.is_empty() || agent.sinks.iter().any(is_user));
+    Ok(Some(match has_users {
+        true => snmp::engine(&config.state.directory)?,
+        false => snmp::passing_engine()?,
+    }))
 }

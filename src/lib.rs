@@ -17,6 +17,7 @@
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
 //! - [`control`]: what the command line asks of a running bridge.
+//! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server.
 
@@ -31,6 +32,8 @@ pub mod model;
 pub mod mqtt;
 pub mod records;
 pub mod simulator;
+pub mod snmp;
+pub mod snmp_agent;
 pub mod tls;
 pub mod web;
 mod wording;

@@ -164,10 +164,12 @@ fn known_keys() -> Vec<String> {
         bridge.zzzzzz = 1
         mqtt = { zzzzzz = 1, tls.zzzzzz = 1, embedded.zzzzzz = 1 }
         http.zzzzzz = 1
+        snmp = { zzzzzz = 1, traps.zzzzzz = 1, users = [{ zzzzzz = 1 }], agent = { zzzzzz = 1, users = [{ zzzzzz = 1 }], sinks = [{ zzzzzz = 1, user.zzzzzz = 1 }] } }
         dead_letter.zzzzzz = 1
         state.zzzzzz = 1
         [[devices]]
         zzzzzz = 1
+        snmp = { zzzzzz = 1, user.zzzzzz = 1 }
         http_sessions.zzzzzz = 1
         tls.zzzzzz = 1
         slots = [{ zzzzzz = 1, relays.zzzzzz = 1 }]
@@ -201,16 +203,18 @@ fn told_places(table: &str, key: &str) -> Option<BTreeSet<String>> {
 fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
     let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in known_keys() {
-        let path = path.replace("[0]", "");
         let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
-        let place = match table {
+        let plain = table.replace("[0]", "");
+        let place = match plain.as_str() {
             "" => "the top level".to_owned(),
-            "devices" => "[[devices]]".to_owned(),
             "devices.slots" => "slots of [[devices]]".to_owned(),
-            table => format!("[{table}]"),
+            plain if table.ends_with("[0]") => format!("[[{plain}]]"),
+            plain => format!("[{plain}]"),
         };
-        // Ids are everywhere, and single letters mean nothing elsewhere.
-        if table != "devices.slots.relays" && path != "devices.slots.id" {
+        let (table, path) = (plain.as_str(), path.replace("[0]", ""));
+        // Ids are everywhere, single letters mean nothing elsewhere, and these words anything.
+        let is_vague = ["name", "user"].contains(&key);
+        if table != "devices.slots.relays" && path != "devices.slots.id" && !is_vague {
             places.entry(key.to_owned()).or_default().insert(place);
         }
     }
@@ -282,6 +286,12 @@ fn every_key_is_in_the_example_and_in_the_reference() {
             "devices",
             "tls",
             "embedded",
+            "snmp",
+            "traps",
+            "agent",
+            "users",
+            "sinks",
+            "user",
         ];
         let is_table = tables.contains(&last);
         let in_example = example.contains(&format!("{last} = ")) || is_table;

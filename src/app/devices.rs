@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -17,6 +18,7 @@ use crate::lantime::device::{DeviceTask, Ends, Known};
 use crate::lantime::letters::PollLetters;
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
+use crate::lantime::snmp::traps::{Sender, TrapLink};
 use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView, Update};
 use crate::mqtt::publisher::remembered;
 use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
@@ -36,6 +38,10 @@ pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
     /// How often a failure that lasts is told again.
     repeat_letters: Duration,
+    /// Whose traps are taken; `None` where nothing takes any.
+    senders: Option<watch::Sender<Vec<Sender>>>,
+    /// What each device's task and the trap receiver share.
+    links: HashMap<DeviceId, Arc<TrapLink>>,
     /// The ways on which commands get to the devices.
     routes: watch::Sender<Routes>,
     /// Where the grid of ticks begins.
@@ -54,8 +60,28 @@ struct Running {
     files: Files,
     place: Place,
     route: Route,
+    traps: Option<Arc<TrapLink>>,
     task: Id,
     stop: CancellationToken,
+}
+
+impl Running {
+    /// By what its traps are known.
+    fn sender(&self) -> Option<Sender> {
+        let snmp = &self.device.snmp;
+        let url = reqwest::Url::parse(&self.device.url).ok();
+        let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+        let mut hosts = vec![host.trim_matches(['[', ']']).to_owned(), snmp.address.0.clone()];
+        hosts.dedup();
+        Some(Sender {
+            device: self.device.id.clone(),
+            hosts,
+            sources: snmp.sources.clone(),
+            engine_id: snmp.engine_id.clone(),
+            sys_name: snmp.sys_name.clone(),
+            link: self.traps.clone()?,
+        })
+    }
 }
 
 /// Where a device's polls lie among those of the others.
@@ -89,6 +115,8 @@ impl Devices {
         Devices {
             updates,
             repeat_letters,
+            senders: None,
+            links: HashMap::new(),
             routes: watch::Sender::default(),
             epoch: Instant::now(),
             clients: HttpClients::default(),
@@ -102,6 +130,19 @@ impl Devices {
     /// The ways on which commands get to the devices.
     pub(super) fn routes(&self) -> watch::Receiver<Routes> {
         self.routes.subscribe()
+    }
+
+    /// The devices whose traps are to be taken; from now on their tasks listen to them. To be asked before the first
+    /// is started.
+    pub(super) fn take_traps(&mut self) -> watch::Receiver<Vec<Sender>> {
+        let senders = watch::Sender::default();
+        self.senders.insert(senders).subscribe()
+    }
+
+    fn tell_senders(&self) {
+        let Some(senders) = &self.senders else { return };
+        let running = self.running.values();
+        senders.send_replace(running.filter_map(Running::sender).collect());
     }
 
     fn tell_routes(&self) {
@@ -150,6 +191,7 @@ impl Devices {
         for device in removed {
             tracing::info!(%device, "device removed");
             self.known.remove(&device);
+            self.links.remove(&device);
             // Nobody listens only when the bridge is stopping.
             let _ = self.updates.send(Update::Removed { device }).await;
         }
@@ -157,6 +199,7 @@ impl Devices {
             self.start(device, parts, place);
         }
         self.tell_routes();
+        self.tell_senders();
         let _ = self.updates.send(Update::DeviceCount(devices.len())).await;
         Ok(())
     }
@@ -184,9 +227,16 @@ impl Devices {
         let known = self.known.remove(&device.id).unwrap_or_default();
         // One command at a time is given to a device.
         let (jobs, commands) = mpsc::channel(1);
+        // It outlives the task: a trap that comes while the device is given to another one is not lost.
+        let links = &mut self.links;
+        let traps = self
+            .senders
+            .as_ref()
+            .map(|_| links.entry(device.id.clone()).or_default().clone());
         let ends = Ends {
             updates: self.updates.clone(),
             jobs: commands,
+            traps: traps.clone(),
             repeat_letters: self.repeat_letters,
         };
         let profiles = files.profiles.clone();
@@ -194,7 +244,7 @@ impl Devices {
         let route = Route {
             jobs,
             timeout: device.command_timeout,
-            grace: GRACE + device.timeout * REQUESTS_IN_A_ROW,
+            grace: GRACE + (device.timeout + device.snmp.longest()) * REQUESTS_IN_A_ROW,
         };
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();
@@ -205,6 +255,7 @@ impl Devices {
                 files,
                 place,
                 route,
+                traps,
                 task,
                 stop,
             },
@@ -266,6 +317,7 @@ impl Devices {
             Ok(parts) => {
                 self.start(&running.device, parts, place);
                 self.tell_routes();
+                self.tell_senders();
             }
             Err(error) => tracing::error!(device = %id, "the device cannot be started again: {error:#}"),
         }

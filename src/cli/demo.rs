@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -19,13 +19,19 @@ use crate::model::{
     Availability, Change, DeviceId, EventName, EventType, Position, Provenance, Relay, Text, Update,
 };
 use crate::records::store::{self, Store};
-use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
+use crate::simulator::{
+    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario, SnmpOptions, TrapReceiver, TrapWay,
+};
 use crate::wording::count;
 
 /// Where a broker usually listens; taken when it is free.
 const USUAL_MQTT_PORT: u16 = 1883;
 /// Where the bridge's own HTTP server usually listens; taken when it is free.
 const USUAL_HTTP_PORT: u16 = 8080;
+/// Where the bridge's own SNMP agent listens; taken when it is free.
+const USUAL_AGENT_PORT: u16 = 1161;
+/// Who may ask over SNMP, and send.
+const COMMUNITY: &str = "public";
 /// Updates that wait to be printed; more than that are not worth reading.
 const LINES_WAITING: usize = 1024;
 
@@ -56,8 +62,9 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 
 async fn demo(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let fleet = Fleet::start(fleet_options()).await?;
-    let config = bridge_config(&fleet, &options)?;
+    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    let fleet = Fleet::start(fleet_options(receiver)).await?;
+    let config = bridge_config(&fleet, &options, receiver)?;
     let (observer, updates) = mpsc::channel(LINES_WAITING);
     let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
     let setup = Setup {
@@ -95,8 +102,8 @@ async fn demo(options: Options) -> anyhow::Result<()> {
 }
 
 /// The first two report their relays, the third is of a generation of which that is not known: there they
-/// are derived.
-fn fleet_options() -> FleetOptions {
+/// are derived. All of them tell of their events by informs.
+fn fleet_options(receiver: SocketAddr) -> FleetOptions {
     let kinds = [
         (Chassis::M3000, ApiGeneration::V20),
         (Chassis::M500, ApiGeneration::V16),
@@ -105,6 +112,16 @@ fn fleet_options() -> FleetOptions {
     FleetOptions {
         devices: kinds.len(),
         kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
+        snmp: Some(SnmpOptions {
+            receivers: vec![TrapReceiver {
+                address: receiver,
+                way: TrapWay::V2c {
+                    community: COMMUNITY.to_owned(),
+                    inform: true,
+                },
+            }],
+            ..SnmpOptions::default()
+        }),
         ..FleetOptions::default()
     }
 }
@@ -115,14 +132,28 @@ async fn play(fleet: &Fleet) -> Infallible {
 }
 
 /// The configuration that a user would write for these devices.
-fn bridge_config(fleet: &Fleet, options: &Options) -> anyhow::Result<Config> {
+fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyhow::Result<Config> {
     let mqtt = loopback(options.mqtt_port, USUAL_MQTT_PORT);
     let http = loopback(options.http_port, USUAL_HTTP_PORT);
+    let agent = (Ipv4Addr::LOCALHOST, USUAL_AGENT_PORT);
+    let agent_port = UdpSocket::bind(agent).map_or(0, |_| USUAL_AGENT_PORT);
     let text = format!(
-        "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n\n{}",
+        "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n\
+         [snmp]\ntraps.listen = \"{receiver}\"\ncommunities = [\"{COMMUNITY}\"]\n\
+         agent = {{ listen = \"127.0.0.1:{agent_port}\", communities = [\"{COMMUNITY}\"] }}\n\n{}",
         fleet.bridge_config(Duration::from_secs(1))
     );
-    let values = toml::from_str(&text).context("the demo's own configuration")?;
+    let mut values: toml::Table = toml::from_str(&text).context("the demo's own configuration")?;
+    let devices = values.get_mut("devices").and_then(toml::Value::as_array_mut);
+    let second_ways = devices
+        .into_iter()
+        .flatten()
+        .filter_map(|device| device.get_mut("snmp"));
+    for snmp in second_ways.filter_map(toml::Value::as_table_mut) {
+        // Over REST these devices tell relays apart, over SNMP none does.
+        snmp.insert("events".to_owned(), "rest".into());
+        snmp.insert("read".to_owned(), "fallback".into());
+    }
     Ok(config::from_table("the demo's own configuration", values)?.config)
 }
 
@@ -161,11 +192,17 @@ fn introduce(fleet: &Fleet, bridge: &Bridge) {
     if let Some(http) = bridge.http_address() {
         println!("  health  http://{http}/healthz");
     }
+    if let Some(agent) = bridge.agent_address() {
+        println!("  SNMP    udp://{agent}, community {COMMUNITY}");
+    }
     println!("\nTry in another terminal:\n");
     println!("  mosquitto_sub -p {port} -t 'lantime/#' -v");
     println!("  mosquitto_sub -p {port} -t 'lantime/+/+/relay/+' -v");
     println!("  mosquitto_sub -p {port} -t 'lantime/sim-1/event/+' -v");
     println!("  mosquitto_sub -p {port} -t 'lantime/+/+/changes' -t 'lantime/dead-letter/+' -v");
+    if let Some(agent) = bridge.agent_address() {
+        println!("  snmpwalk -v 2c -c {COMMUNITY} {agent} 1.3.6.1.4.1.8072.9999.9999.1883");
+    }
     println!("\nChoose the events that switch a relay, and see the reply:\n");
     println!(
         "  mosquitto_rr -p {port} -V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'"
@@ -355,7 +392,7 @@ fn introduction(changes: &[Change]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EventState;
+    use crate::model::{EventState, Via};
 
     fn event(name: &str, kind: EventType, triggered: bool) -> Change {
         let name = EventName::canonical(name).expect("a name");
@@ -370,6 +407,8 @@ mod tests {
             name,
             old: None,
             new: Some(Box::new(event)),
+            via: Via::Rest,
+            told: false,
         }
     }
 

@@ -116,7 +116,7 @@ pub fn main() -> ExitCode {
     let default_level = if matches!(cli.command, Command::Demo(_)) {
         "warn"
     } else {
-        "info,mqtt5=warn"
+        "info,mqtt5=warn,async_snmp=error"
     };
     let level = cli.log_level.as_deref().unwrap_or(default_level);
     let result = start_logging(level, cli.log_format).and_then(|()| match cli.command {
@@ -144,8 +144,13 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
+/// itself. Of each request that fails it makes an error of its own, and the bridge says what that means for whom. A
+/// filter that names the library, or its client, still shows them.
+const QUIET: &str = "async_snmp=error,async_snmp::client=off";
+
 fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(level).map_err(|error| {
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
         Failure::Usage(format!(
             "--log-level {level:?}: {error}; write for instance \"info\""
         ))

@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::run::Signals;
 use super::{Failure, block_on};
-use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario};
+use crate::simulator::{
+    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario, SnmpOptions, TrapReceiver, TrapWay,
+};
 use crate::wording::count;
 
 /// Most devices that are listed one by one.
@@ -53,6 +55,14 @@ pub(super) struct Options {
         hide_env_values = true
     )]
     password: String,
+    /// UDP port of the first device's SNMP agent, the others follow; 0 takes free ones. Without it there is no SNMP.
+    /// Communities are public, and private for writing; the v3 user is simulator (SHA-256 simulated-auth, AES-128
+    /// simulated-priv).
+    #[arg(long, value_name = "PORT")]
+    snmp_port: Option<u16>,
+    /// Who gets every event as an SNMP v2c trap with the community public; may be given several times.
+    #[arg(long, value_name = "HOST:PORT", requires = "snmp_port")]
+    trap_receiver: Vec<String>,
     /// Write the `[[devices]]` of a bridge's configuration that polls these devices to this file.
     #[arg(long, value_name = "FILE")]
     write_config: Option<PathBuf>,
@@ -81,6 +91,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 async fn serve(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let scenario = options.scenario.as_deref().map(read_scenario).transpose()?;
+    let snmp = snmp(options.snmp_port, &options.trap_receiver).await?;
     let fleet = Fleet::start(FleetOptions {
         devices: options.devices,
         listen: options.listen,
@@ -89,6 +100,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         kinds: kinds(options.chassis, options.api),
         username: options.username.clone(),
         password: options.password.clone(),
+        snmp,
         ..FleetOptions::default()
     })
     .await?;
@@ -109,13 +121,41 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+async fn snmp(first_port: Option<u16>, receivers: &[String]) -> anyhow::Result<Option<SnmpOptions>> {
+    let Some(first_port) = first_port else {
+        return Ok(None);
+    };
+    let mut options = SnmpOptions {
+        first_port,
+        ..SnmpOptions::default()
+    };
+    for receiver in receivers {
+        let found = tokio::net::lookup_host(receiver).await;
+        let address = found.ok().and_then(|mut addresses| addresses.next());
+        let address = address.with_context(|| {
+            format!("cannot find the trap receiver {receiver}: write HOST:PORT of one that resolves")
+        })?;
+        let community = options.read_community.clone();
+        let way = TrapWay::V2c {
+            community,
+            inform: false,
+        };
+        options.receivers.push(TrapReceiver { address, way });
+    }
+    Ok(Some(options))
+}
+
 /// What a person needs to let a bridge, or anything else, talk to these devices.
 fn introduction(fleet: &Fleet, options: &Options) -> String {
     let mut text = format!("{}:\n\n", count(fleet.devices().len(), "simulated device"));
     for device in fleet.devices().iter().take(MAX_LISTED) {
         let DeviceKind { chassis, api, .. } = device.kind();
         let (id, model, api, url) = (device.id(), chassis.model(), api.api_version(), device.url());
-        text += &format!("  {id:<7} {model:<5}  API {api}  {url}\n");
+        let agent = device.snmp_address().map(|address| format!("  snmp {address}"));
+        text += &format!(
+            "  {id:<7} {model:<5}  API {api}  {url}{}\n",
+            agent.unwrap_or_default()
+        );
     }
     if let Some(last) = fleet.devices().get(MAX_LISTED..).and_then(<[_]>::last) {
         let left_out = fleet.devices().len() - MAX_LISTED;

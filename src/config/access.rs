@@ -10,22 +10,50 @@ use crate::tls::{ClientTls, Identity, Trust};
 
 /// `password` or `password_file`.
 pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
-    let inline = section.filled("password").map(Secret::new);
-    let path = section.path("password_file");
-    if section.has("password") && section.has("password_file") {
-        let what = "given together with password";
-        section.refuse("password_file", complaint(what, "leave one of them out"));
+    secret(section, "password", "password_file")
+}
+
+/// The secret that stands under `key`, or in the file that `file` names.
+pub(super) fn secret(section: &mut Section<'_>, key: &'static str, file: &'static str) -> Option<Secret> {
+    let inline = section.filled(key).map(Secret::new);
+    if section.has(key) {
+        refuse_both(section, key, file);
         return inline;
     }
-    let Some(path) = path else { return inline };
+    read_file(section, file)
+}
+
+/// The secrets that stand under `key`, or in the file that `file` names: one a line.
+pub(super) fn secrets(section: &mut Section<'_>, key: &'static str, file: &'static str) -> Vec<Secret> {
+    let inline = section.texts(key);
+    if section.has(key) {
+        refuse_both(section, key, file);
+        return inline.unwrap_or_default().into_iter().map(Secret::new).collect();
+    }
+    let Some(text) = read_file(section, file) else {
+        return Vec::new();
+    };
+    let lines = text.expose().lines().filter(|line| !line.is_empty());
+    lines.map(Secret::new).collect()
+}
+
+fn refuse_both(section: &mut Section<'_>, key: &'static str, file: &'static str) {
+    let _ = section.path(file);
+    if section.has(file) {
+        let what = format!("given together with {key}");
+        section.refuse(file, complaint(what, "leave one of them out"));
+    }
+}
+
+fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<Secret> {
+    let path = section.path(key)?;
     if is_world_readable(&path) {
         let what = "readable by every user of this machine";
         let remedy = format!("run chmod 600 {}", path.display());
-        section.warn("password_file", complaint(what, remedy));
+        section.warn(key, complaint(what, remedy));
     }
     let read = secret_of(&path);
-    read.map_err(|complaint| section.refuse("password_file", complaint))
-        .ok()
+    read.map_err(|complaint| section.refuse(key, complaint)).ok()
 }
 
 /// The file's text without the newline at its end, which editors add.

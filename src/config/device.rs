@@ -10,7 +10,7 @@ use super::problem::{Complaint, complaint};
 use super::section::Section;
 use super::{
     Auth, BUILT_IN_PROFILES, Device, HttpSessionsConfig, ProfileChoice, Proxy, Secret, access, parse, slots,
-    url,
+    snmp, url,
 };
 use crate::model::DeviceId;
 use crate::model::http_session::MAX_SESSIONS;
@@ -77,6 +77,7 @@ fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, 
     let http_sessions = read_http_sessions(section.section("http_sessions"));
     let allow_unverified_writes = read_unverified(&mut section);
     let command_timeout = section.duration("command_timeout", MIN_COMMAND_TIMEOUT..=MAX_COMMAND_TIMEOUT);
+    let snmp = snmp::read_device(section.section("snmp"), url.as_ref());
     section.finish();
     Some(Device {
         id: id?,
@@ -96,6 +97,7 @@ fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, 
         http_sessions,
         allow_unverified_writes,
         command_timeout: command_timeout.unwrap_or(DEFAULT_COMMAND_TIMEOUT),
+        snmp,
     })
 }
 

@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse};
+use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse, snmp};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
 
@@ -127,6 +127,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
     let bridge = read_bridge(root.section("bridge"));
     let mqtt = mqtt::read(root.section("mqtt"), bridge.as_ref().map(|bridge| &bridge.id));
     let http = read_http(root.section("http"));
+    let snmp = snmp::read(root.section("snmp"));
     let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
     let devices = device::read_all(&mut root);
@@ -135,6 +136,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
         bridge: bridge?,
         mqtt: mqtt?,
         http,
+        snmp,
         dead_letter,
         state,
         devices,

@@ -15,6 +15,7 @@ mod problem;
 pub mod secret;
 mod section;
 mod slots;
+mod snmp;
 mod url;
 
 use std::fmt;
@@ -45,6 +46,8 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// The bridge's own HTTP server.
     pub http: Http,
+    /// SNMP.
+    pub snmp: Snmp,
     /// Dead letters.
     pub dead_letter: DeadLetters,
     /// The durable store.
@@ -60,6 +63,7 @@ impl Config {
             ("bridge", self.bridge != other.bridge),
             ("mqtt", self.mqtt != other.mqtt),
             ("http", self.http != other.http),
+            ("snmp", self.snmp != other.snmp),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
         ];
@@ -193,6 +197,94 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[snmp]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snmp {
+    /// What takes traps and informs; `None` for nothing.
+    pub traps: Option<Traps>,
+    /// The bridge as an agent; `None` for none.
+    pub agent: Option<SnmpAgent>,
+}
+
+/// `[snmp.agent]`: the bridge as an agent. Nothing is writable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpAgent {
+    /// Where it listens, by UDP; notifications are sent from there too.
+    pub listen: SocketAddr,
+    /// Who may read with SNMP v2c.
+    pub communities: Vec<Secret>,
+    /// Who may read with SNMP v3.
+    pub users: Vec<SnmpUser>,
+    /// Where its MIB stands: an OID below the enterprises.
+    pub root: Vec<u32>,
+    /// Who is told of changes.
+    pub sinks: Vec<SnmpSink>,
+}
+
+/// Who is told of changes by notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpSink {
+    /// Where it is, by UDP.
+    pub address: SocketAddr,
+    /// As whom the bridge sends.
+    pub access: SnmpSinkAccess,
+}
+
+/// As whom the bridge sends notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnmpSinkAccess {
+    /// SNMP v2c.
+    Community(Secret),
+    /// SNMP v3.
+    User(SnmpUser),
+}
+
+/// What takes traps and informs of all devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traps {
+    /// Where it listens, by UDP.
+    pub listen: SocketAddr,
+    /// Who may send with SNMP v1 and v2c.
+    pub communities: Vec<Secret>,
+    /// Who may send with SNMP v3.
+    pub users: Vec<SnmpUser>,
+}
+
+/// A user of SNMP v3, always with authentication and encryption (authPriv).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpUser {
+    /// The securityName.
+    pub name: String,
+    /// How messages are authenticated.
+    pub auth: AuthProtocol,
+    /// The password for that.
+    pub auth_password: Secret,
+    /// How messages are encrypted.
+    pub privacy: PrivProtocol,
+    /// The password for that.
+    pub priv_password: Secret,
+}
+
+/// How SNMP v3 authenticates messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthProtocol {
+    /// HMAC-SHA-1 (RFC 3414).
+    Sha1,
+    /// HMAC-SHA-256 (RFC 7860).
+    Sha256,
+    /// HMAC-SHA-512 (RFC 7860).
+    Sha512,
+}
+
+/// How SNMP v3 encrypts messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrivProtocol {
+    /// AES with 128 bits (RFC 3826).
+    Aes128,
+    /// AES with 256 bits; the keys are extended as net-snmp and most agents do it (Blumenthal).
+    Aes256,
+}
+
 /// `[dead_letter]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
@@ -246,6 +338,78 @@ pub struct Device {
     pub allow_unverified_writes: bool,
     /// How long a command may wait for the device and be carried out.
     pub command_timeout: Duration,
+    /// SNMP: whose traps are this device's, and the second way to it.
+    pub snmp: DeviceSnmp,
+}
+
+/// `snmp` of a device
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSnmp {
+    /// Host and UDP port of its agent.
+    pub address: (String, u16),
+    /// Who asks; `None` where it is never asked.
+    pub access: Option<SnmpAccess>,
+    /// When its status is read.
+    pub read: SnmpRead,
+    /// Which way the events that switch its relays are chosen.
+    pub events: EventsWay,
+    /// Time for an answer.
+    pub timeout: Duration,
+    /// How often a request is repeated.
+    pub retries: u32,
+    /// Addresses that its traps come from, beside those of its URL.
+    pub sources: Vec<IpAddr>,
+    /// Engine id of its agent.
+    pub engine_id: Option<Vec<u8>>,
+    /// Its sysName, where several devices send from one address.
+    pub sys_name: Option<String>,
+}
+
+impl DeviceSnmp {
+    /// The longest that one request may take, which is asked twice where the session may be the reason; nothing where
+    /// the device is not asked.
+    pub fn longest(&self) -> Duration {
+        match self.access {
+            Some(_) => self.timeout * (self.retries + 1) * 2,
+            None => Duration::ZERO,
+        }
+    }
+}
+
+/// Who asks a device over SNMP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnmpAccess {
+    /// SNMP v2c.
+    Community {
+        /// For reading.
+        read: Secret,
+        /// For writing.
+        write: Secret,
+    },
+    /// SNMP v3.
+    User(SnmpUser),
+}
+
+/// When a device's status is read over SNMP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnmpRead {
+    /// Never.
+    Off,
+    /// When REST does not answer.
+    Fallback,
+    /// With each poll.
+    Always,
+}
+
+/// Which way the events that switch relays are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventsWay {
+    /// SNMP where there are credentials for it, else REST.
+    Auto,
+    /// REST.
+    Rest,
+    /// SNMP.
+    Snmp,
 }
 
 /// `http_sessions` of a device

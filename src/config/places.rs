@@ -1,11 +1,30 @@
 //! Where each key belongs, for those who have written it into another table. Which keys a table takes is decided
 //! where it is read; a test compares the two.
 
+/// A user of SNMP v3.
+const USER: [&str; 7] = [
+    "name",
+    "auth_protocol",
+    "auth_password",
+    "auth_password_file",
+    "priv_protocol",
+    "priv_password",
+    "priv_password_file",
+];
+
 /// Each table as a file opens it, and its keys.
-const TABLES: [(&str, &[&str]); 12] = [
+const TABLES: [(&str, &[&str]); 21] = [
     (
         "the top level",
-        &["bridge", "mqtt", "http", "dead_letter", "state", "devices"],
+        &[
+            "bridge",
+            "mqtt",
+            "http",
+            "snmp",
+            "dead_letter",
+            "state",
+            "devices",
+        ],
     ),
     ("[bridge]", &["id"]),
     (
@@ -31,6 +50,29 @@ const TABLES: [(&str, &[&str]); 12] = [
     ("[mqtt.tls]", &["fingerprint", "insecure"]),
     ("[mqtt.embedded]", &["listen", "websocket"]),
     ("[http]", &["listen"]),
+    (
+        "[snmp]",
+        &["traps", "communities", "communities_file", "users", "agent"],
+    ),
+    ("[snmp.traps]", &["listen"]),
+    ("[[snmp.users]]", &USER),
+    (
+        "[snmp.agent]",
+        &[
+            "listen",
+            "communities",
+            "communities_file",
+            "root",
+            "users",
+            "sinks",
+        ],
+    ),
+    ("[[snmp.agent.users]]", &USER),
+    (
+        "[[snmp.agent.sinks]]",
+        &["address", "community", "community_file", "user"],
+    ),
+    ("[snmp.agent.sinks.user]", &USER),
     ("[dead_letter]", &["repeat", "keep"]),
     ("[state]", &["directory"]),
     (
@@ -54,15 +96,41 @@ const TABLES: [(&str, &[&str]); 12] = [
             "http_sessions",
             "allow_unverified_writes",
             "command_timeout",
+            "snmp",
         ],
     ),
+    (
+        "[devices.snmp]",
+        &[
+            "address",
+            "community",
+            "community_file",
+            "write_community",
+            "write_community_file",
+            "user",
+            "read",
+            "events",
+            "timeout",
+            "retries",
+            "trap_sources",
+            "engine_id",
+            "sys_name",
+        ],
+    ),
+    ("[devices.snmp.user]", &USER),
     ("[devices.tls]", &["ca", "fingerprint", "insecure"]),
     ("[devices.http_sessions]", &["enabled", "max_count"]),
     ("slots of [[devices]]", &["relays"]),
 ];
 
+/// Words by which one could mean anything.
+const ANYTHING: [&str; 2] = ["name", "user"];
+
 /// The tables that take this key: only those within the section of `path` where there are any.
 pub(super) fn of(key: &str, path: &str) -> Option<String> {
+    if ANYTHING.contains(&key) {
+        return None;
+    }
     let tables = TABLES.iter().filter(|(_, keys)| keys.contains(&key));
     let tables: Vec<_> = tables.map(|(table, _)| *table).collect();
     let section = path.split(['.', '[']).next().unwrap_or_default();

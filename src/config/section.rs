@@ -145,6 +145,17 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A list of texts.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let list = self.value(key)?.as_array();
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts = list.and_then(|list| list.iter().map(text).collect());
+        if texts.is_none() {
+            self.refuse_kind(key, "a list of texts", &format!(r#"write {key} = ["..", ".."]"#));
+        }
+        texts
+    }
+
     /// A path; a relative one starts at the configuration file's directory.
     pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
         let path = self.filled(key)?;
@@ -285,7 +296,7 @@ impl<'a> Section<'a> {
         value: Option<&Value>,
         Complaint { what, remedy }: Complaint,
     ) {
-        let secret = key.ends_with(".password");
+        let secret = key.rsplit('.').next().is_some_and(is_secret);
         list.borrow_mut().push(Problem {
             variable: value.and_then(|value| self.context.variable(value)),
             value: value.filter(|_| !secret).and_then(shown),
@@ -336,6 +347,13 @@ fn kind_complaint(value: &Value, wanted: &str, remedy: &str) -> Complaint {
         format!("{found} where {wanted} is needed")
     };
     complaint(what, remedy)
+}
+
+/// Whether what stands under that key must not be shown.
+fn is_secret(key: &str) -> bool {
+    ["password", "community", "communities"]
+        .iter()
+        .any(|end| key.ends_with(end))
 }
 
 fn bare_or_quoted(key: &str) -> String {

@@ -1,16 +1,19 @@
 //! The device task: sole owner of one device's client, its last snapshot and what is published of it.
 //!
-//! It polls, turns each answer into a view, sends what has changed, and carries commands out (`job`), one at
+//! It polls, hands each answer on (`outcome`), and carries commands out (`job`), one at
 //! a time and between polls. It knows no topic and no broker.
 
 mod job;
 mod log;
+mod outcome;
 mod relay_events;
+mod second_way;
+mod traps;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -20,16 +23,20 @@ use super::rest::client::{Answer, Paths};
 use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
 use super::schedule::Schedule;
+use super::snmp::status::SnmpStatus;
+use super::snmp::traps::TrapLink;
 use crate::config;
-use crate::model::derive::{RelayEvents, Slots, slots, unseen};
+use crate::model::derive::{RelayEvents, Slots};
 use crate::model::{
-    Availability, ChassisKind, DeadLetter, DeviceId, DeviceView, ErrorReport, HttpStats, Operation, Problem,
-    Signal, SlotId, SlotView, Snapshot, Update, diff,
+    Availability, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, Operation, SlotId, SlotView,
+    Snapshot, Update,
 };
-use crate::records::dead_letter;
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
+use relay_events::over_snmp::{self, OverSnmp};
+use second_way::SecondWay;
+use traps::Traps;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
@@ -67,11 +74,23 @@ pub struct DeviceTask {
     waiting: Option<Waiting>,
     /// The events that switch its relays.
     chosen: Chosen,
+    /// Where these are chosen over SNMP.
+    over_snmp: Option<OverSnmp>,
+    /// Its status over SNMP.
+    second_way: Option<SecondWay>,
+    /// What its traps tell.
+    traps: Traps,
     /// What is published of the device.
     view: DeviceView,
     /// What an earlier run or task published, before the first answer.
     remembered: BTreeMap<SlotId, SlotView>,
     snapshot: Option<Snapshot>,
+    /// Whether REST has told of the device.
+    is_known: bool,
+    /// Whether it is only over SNMP that it answers now.
+    is_over_snmp: bool,
+    /// How each event stood when that was last known.
+    stood: Arc<[EventState]>,
     /// Whether causes are published that a change of ours may have ended: until the next answer.
     has_old_causes: bool,
     failures: u32,
@@ -97,6 +116,8 @@ pub struct Ends {
     pub updates: mpsc::Sender<Update>,
     /// Gives commands, one at a time.
     pub jobs: mpsc::Receiver<Job>,
+    /// What its traps tell; `None` where nothing takes traps.
+    pub traps: Option<Arc<TrapLink>>,
     /// How often a failure that lasts is told again.
     pub repeat_letters: Duration,
 }
@@ -124,9 +145,15 @@ impl DeviceTask {
             jobs: ends.jobs,
             waiting: None,
             chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
+            over_snmp: OverSnmp::new(&device.snmp),
+            second_way: SecondWay::new(&device.snmp),
+            traps: Traps::new(ends.traps),
             view: known.view,
             remembered: known.slots,
             snapshot: None,
+            is_known: false,
+            is_over_snmp: false,
+            stood: Arc::default(),
             has_old_causes: false,
             failures: 0,
             letters: known.letters,
@@ -169,16 +196,43 @@ impl DeviceTask {
                         next = Instant::now();
                     }
                 }
-                () = until(self.waiting.as_ref().map(Waiting::deadline)) => self.give_up(),
-                () = until(self.letters.ends_at()) => self.tell_end().await?,
-                () = sleep_until(next) => {
-                    let Some(polled) = stop.run_until_cancelled(self.ask()).await else {
+                () = until(self.waiting.as_ref().map(Waiting::deadline)) => {
+                    if self.give_up() {
+                        next = self.earliest(Instant::now());
+                    }
+                }
+                ended = over_snmp::ended(&mut self.over_snmp) => {
+                    // Boxed: it is rare, and large.
+                    let Some(may_have_moved) = stop.run_until_cancelled(Box::pin(self.beside_ended(ended))).await
+                    else {
                         return Ok(());
                     };
-                    let failure = polled.as_ref().err().map(|error| error.report.clone());
-                    self.take(polled).await?;
+                    let is_current = self.view.problem.is_none() || self.is_over_snmp;
+                    if self.view.availability == Some(Availability::Online) && is_current {
+                        self.publish_anew(may_have_moved).await?;
+                    }
+                    self.answer_if_done();
+                    if may_have_moved {
+                        next = self.earliest(Instant::now());
+                    }
+                }
+                () = until(self.letters.ends_at()) => self.tell_end().await?,
+                () = until(self.second_way.as_ref().and_then(SecondWay::ends_at)) => self.tell_second_end().await?,
+                () = self.traps.news() => {
+                    self.hear().await?;
+                    let wanted = self.traps.poll_at();
+                    next = next.min(self.earliest(wanted));
+                }
+                () = sleep_until(next) => {
+                    let began = Instant::now();
+                    let Some((polled, looked)) = stop.run_until_cancelled(self.ask()).await else {
+                        return Ok(());
+                    };
+                    let is_answered = matches!(polled, Some(Ok(_)));
+                    let failure = self.take(polled, looked).await?;
+                    self.traps.polled(began, is_answered);
                     next = self.next_poll();
-                    if let Some(failure) = failure {
+                    if let Some(failure) = failure.filter(|_| !self.can_go_on_over_snmp()) {
                         self.poll_failed(failure);
                     } else if self.has_more_to_ask() {
                         // Boxed: it is rare, and large.
@@ -192,7 +246,7 @@ impl DeviceTask {
                             next = Instant::now();
                         }
                     }
-                    if self.waiting.is_some() {
+                    if self.waiting.as_ref().is_some_and(|waiting| !waiting.awaits_apply()) {
                         next = next.min(Instant::now() + TRY_AGAIN);
                     }
                 }
@@ -200,36 +254,50 @@ impl DeviceTask {
         }
     }
 
-    /// A poll; before the first state of a device is published, also what switches its relays.
-    async fn ask(&mut self) -> Result<(Snapshot, Duration), RestError> {
-        let polled = self.poll().await?;
-        if self.snapshot.is_none() && self.chosen.is_due(&polled.0) {
-            Box::pin(self.read_chosen(&polled.0)).await;
+    /// A poll; before the first state of a device is published, also what switches its relays. And what is told over
+    /// SNMP. A login that was refused is left alone: then there is no poll.
+    async fn ask(&mut self) -> (Option<Polled>, Option<Result<SnmpStatus, ErrorReport>>) {
+        let mut polled = None;
+        if !self.is_left_alone() {
+            let result = self.poll().await;
+            if let Ok((snapshot, _)) = &result
+                && self.snapshot.is_none()
+                // Over SNMP it takes a way, and perhaps a time, of its own.
+                && self.over_snmp.is_none()
+                && self.chosen.is_due(snapshot)
+            {
+                Box::pin(self.read_chosen(snapshot)).await;
+            }
+            polled = Some(result);
         }
-        Ok(polled)
+        let is_rest_well = matches!(polled, Some(Ok(_)));
+        // Boxed: most devices have no second way.
+        let looked = Box::pin(self.look_over_snmp(is_rest_well)).await;
+        (polled, looked)
     }
 
-    /// Publishes what has changed without a new poll. Where relays `may_have_moved`, the positions that the
-    /// device has reported are of before, and keep the causes that they had then: the next poll shows both anew.
-    async fn publish_anew(&mut self, may_have_moved: bool) -> Result<(), Gone> {
-        let Some(snapshot) = &self.snapshot else {
-            return Ok(());
-        };
-        let mut view = self.next_view(snapshot, Timestamp::now());
-        if may_have_moved {
-            view.keep_causes(&self.view);
-            self.has_old_causes = true;
+    /// Whether REST is not asked now, since the login was refused.
+    fn is_left_alone(&self) -> bool {
+        self.refused_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// That moment, or the first one at which there is somebody to ask.
+    fn earliest(&self, at: Instant) -> Instant {
+        match self.refused_until {
+            Some(until) if self.second_way.is_none() => at.max(until),
+            _ => at,
         }
-        self.publish(view).await
     }
 
     /// When to poll after the poll that has just ended.
     fn next_poll(&mut self) -> Instant {
         let now = Instant::now();
-        if let Some(refused_until) = self.refused_until {
-            return refused_until;
+        match self.refused_until {
+            Some(refused_until) if self.second_way.is_none() => return refused_until,
+            Some(refused_until) => return self.schedule.next(now).0.min(refused_until),
+            None => {}
         }
-        if self.failures >= self.offline_after {
+        if self.failures >= self.offline_after && !self.is_over_snmp {
             return self.schedule.after_failure(now);
         }
         // Also after the first failures: until it is known that the device is away, what is published of it
@@ -250,191 +318,21 @@ impl DeviceTask {
         let paths = Paths::from(profile);
         // Boxed: between polls the task need not keep the room that a request takes.
         let Answer { body, round_trip } = Box::pin(self.client.status(paths)).await?;
-        match status::snapshot(&body, &self.profiles, self.client.url()) {
-            Ok(snapshot) => Ok((snapshot, round_trip)),
+        match status::snapshot_and_uptime(&body, &self.profiles, self.client.url()) {
+            Ok((snapshot, uptime)) => {
+                self.traps.runs_for(uptime, Instant::now());
+                Ok((snapshot, round_trip))
+            }
             Err(error) => {
                 let url = format!("{}{}", self.client.url(), profile.status.path);
                 Err(RestError::decode(Operation::Poll, &url, &error, &body))
             }
         }
     }
-
-    async fn take(&mut self, result: Result<(Snapshot, Duration), RestError>) -> Result<(), Gone> {
-        let now = Timestamp::now();
-        self.refused_until = None;
-        match result {
-            Ok((snapshot, round_trip)) => {
-                self.stats.succeeded(round_trip, now);
-                self.letters.succeeded(Instant::now());
-                self.succeeded(snapshot, now).await?;
-            }
-            Err(error) => {
-                if error.report.kind.is_refusal() {
-                    self.refused_until = Some(Instant::now() + REFUSAL_PAUSE);
-                }
-                self.stats.failed();
-                self.failed(error, now).await?;
-            }
-        }
-        if self.http_sent.is_none_or(|sent| sent.elapsed() >= HTTP_EVERY) {
-            self.http_sent = Some(Instant::now());
-            let (device, summary) = (self.id.clone(), self.stats.summary());
-            self.send(Update::HttpStats { device, summary }).await?;
-            self.publish_sessions().await?;
-        }
-        Ok(())
-    }
-
-    /// Publishes the log of HTTP sessions, if it has changed.
-    async fn publish_sessions(&mut self) -> Result<(), Gone> {
-        let log = self.client.sessions();
-        let latest = if log.is_enabled() { log.next_id() } else { 0 };
-        let mark = (log.is_enabled(), log.max_count(), latest);
-        if self.sessions_sent.replace(mark) == Some(mark) {
-            return Ok(());
-        }
-        let (device, log) = (self.id.clone(), log.clone());
-        self.send(Update::HttpSessions { device, log }).await
-    }
-
-    fn letter(&self, operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLetter {
-        DeadLetter {
-            device: Some(self.id.clone()),
-            ..dead_letter::new(operation, error, at)
-        }
-    }
-
-    async fn send_letter(&self, letter: Option<DeadLetter>) -> Result<(), Gone> {
-        match letter {
-            Some(letter) => self.send(Update::DeadLetter(Box::new(letter))).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn tell_end(&mut self) -> Result<(), Gone> {
-        let letter = self.letters.ended(Timestamp::now(), Instant::now());
-        self.send_letter(letter).await
-    }
-
-    async fn succeeded(&mut self, snapshot: Snapshot, now: Timestamp) -> Result<(), Gone> {
-        self.failures = 0;
-        let is_online = self.view.availability == Some(Availability::Online) && self.view.problem.is_none();
-        if is_online && self.snapshot.as_ref() == Some(&snapshot) && !self.has_old_causes {
-            return Ok(());
-        }
-        self.has_old_causes = false;
-        let first = self.snapshot.is_none();
-        let view = self.next_view(&snapshot, now);
-        if first {
-            log::greet(&self.id, &snapshot, &view);
-        } else if !is_online {
-            tracing::info!(device = %self.id, "device answers again");
-        }
-        self.report(&snapshot, &view);
-        let profile = self.profiles.for_version(snapshot.api_major());
-        if snapshot
-            .identity
-            .firmware
-            .as_deref()
-            .is_some_and(|firmware| profile.has_tokens(firmware))
-        {
-            self.client.use_tokens();
-        }
-        self.snapshot = Some(snapshot);
-        self.publish(view).await?;
-        if first {
-            self.send(Update::Settled {
-                device: self.id.clone(),
-            })
-            .await
-        } else {
-            Ok(())
-        }
-    }
-
-    fn next_view(&self, snapshot: &Snapshot, now: Timestamp) -> DeviceView {
-        let known = if self.snapshot.is_none() {
-            &self.remembered
-        } else {
-            &self.view.slots
-        };
-        let was_redundant = self.view.chassis == Some(ChassisKind::Redundant)
-            || known.values().any(|slot| slot.signals.contains_key(&Signal::Rsc));
-        let chassis = if was_redundant {
-            ChassisKind::Redundant
-        } else {
-            snapshot.chassis_kind()
-        };
-        DeviceView {
-            availability: Some(Availability::Online),
-            identity: Some(snapshot.identity.clone()),
-            problem: None,
-            events: if snapshot.events_seen {
-                snapshot.events.clone()
-            } else {
-                self.view.events_unknown()
-            },
-            slots: slots(snapshot, chassis, &self.slots, self.chosen.known(), known, now),
-            chassis: Some(chassis),
-        }
-    }
-
-    async fn failed(&mut self, error: RestError, now: Timestamp) -> Result<(), Gone> {
-        self.failures = self.failures.saturating_add(1);
-        let letter = self.letter(error.operation, error.report.clone(), now);
-        let letter = self.letters.failed(letter, self.repeat_letters, Instant::now());
-        self.send_letter(letter).await?;
-        let is_refused = error.report.kind.is_refusal();
-        let mut view = self.view.clone();
-        let is_known = view
-            .problem
-            .as_ref()
-            .is_some_and(|known| known.error.is_same(&error.report));
-        if !is_known {
-            let (kind, remedy) = (error.report.kind, &error.report.remedy);
-            let url = error.report.url.as_deref().unwrap_or_default();
-            tracing::warn!(device = %self.id, %kind, url, remedy, "poll failed: {}", error.report.message);
-            let first_at = view.problem.as_ref().map_or(now, |standing| standing.first_at);
-            view.problem = Some(Problem {
-                id: self.letters.first().unwrap_or_default(),
-                operation: error.operation,
-                error: error.report,
-                first_at,
-            });
-        }
-        if self.snapshot.is_none() && self.failures == 1 {
-            view.slots = unseen(&self.slots, &self.remembered, now);
-        }
-        // After a refusal nothing is asked for minutes: what stands would be stale all that time.
-        let is_offline = self.failures >= self.offline_after || is_refused;
-        if is_offline && view.availability != Some(Availability::Offline) {
-            tracing::error!(device = %self.id, failures = self.failures, "device is offline");
-            view.go_offline(self.stats.last_success().unwrap_or(now), now);
-            self.chosen.doubt();
-        }
-        self.publish(view).await
-    }
-
-    async fn publish(&mut self, view: DeviceView) -> Result<(), Gone> {
-        let letter = self.chosen.letter.take();
-        self.send_letter(letter).await?;
-        let changes = diff(&self.view, &view);
-        self.view = view;
-        if changes.is_empty() {
-            return Ok(());
-        }
-        self.send(Update::Device {
-            device: self.id.clone(),
-            changes,
-        })
-        .await
-    }
-
-    /// Waits while the channel is full: the publisher always drains it, whatever the broker does.
-    async fn send(&self, update: Update) -> Result<(), Gone> {
-        self.updates.send(update).await.map_err(|_| Gone)
-    }
 }
+
+/// What came of a poll, and how long it took.
+type Polled = Result<(Snapshot, Duration), RestError>;
 
 /// That moment; never, for none.
 async fn until(moment: Option<Instant>) {

@@ -85,11 +85,14 @@ pub enum EventsChange {
 }
 
 /// The way to a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
     /// Its REST API.
+    #[default]
     Rest,
+    /// The vendor's MIB.
+    Snmp,
 }
 
 impl Via {
@@ -97,6 +100,7 @@ impl Via {
     pub fn as_str(self) -> &'static str {
         match self {
             Via::Rest => "rest",
+            Via::Snmp => "snmp",
         }
     }
 }

@@ -225,6 +225,7 @@ impl Poll<'_> {
             driven_by: Some(driver),
             cause: found.cause,
             provenance: found.provenance,
+            via: self.snapshot.via,
             since,
             last: None,
         }
@@ -243,6 +244,7 @@ impl Poll<'_> {
         SignalState {
             status: found.value,
             provenance: found.provenance,
+            via: self.snapshot.via,
             since,
             detail,
             last: None,

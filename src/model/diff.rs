@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::snapshot::ModuleInfo;
 use super::{
     Availability, DeviceView, EventName, EventState, Identity, Problem, Relay, RelayEventsState, RelayState,
-    Signal, SignalState, SlotId, SlotState, SlotView, Wiring, WiringSource,
+    Signal, SignalState, SlotId, SlotState, SlotView, Via, Wiring, WiringSource,
 };
 
 /// One change of a device's published state.
@@ -25,6 +25,10 @@ pub enum Change {
         old: Option<Box<EventState>>,
         /// Now.
         new: Option<Box<EventState>>,
+        /// The way on which it came to be known.
+        via: Via,
+        /// Whether a record says already that it came: that of the trap.
+        told: bool,
     },
     /// A slot's state.
     SlotState(SlotId, Option<SlotState>),
@@ -99,6 +103,8 @@ fn diff_events(old: &[EventState], new: &[EventState], changes: &mut Vec<Change>
             name: name.clone(),
             old: old.cloned().map(Box::new),
             new: new.cloned().map(Box::new),
+            via: Via::Rest,
+            told: false,
         });
     };
     for (index, event) in new.iter().enumerate() {

@@ -192,6 +192,21 @@ pub struct EventState {
     pub last_triggered: Option<Timestamp>,
 }
 
+impl EventState {
+    /// How the event went from `old` to this: each time whether it stood then.
+    pub fn transitions(&self, old: &EventState) -> &'static [bool] {
+        // A newer time says that it came again between two polls.
+        let came = self.last_triggered > old.last_triggered;
+        match (old.triggered, self.triggered) {
+            (Some(false), Some(true)) => &[true],
+            (Some(true), Some(false)) => &[false],
+            (Some(true), Some(true)) if came => &[true],
+            (Some(false), Some(false)) if came => &[true, false],
+            _ => &[],
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

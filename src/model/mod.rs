@@ -17,6 +17,7 @@ pub mod relay;
 pub mod signal;
 pub mod snapshot;
 pub mod time;
+pub mod trap;
 pub mod update;
 pub mod view;
 
@@ -31,6 +32,7 @@ pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
+pub use trap::{Trap, Varbind, VarbindValue};
 pub use update::Update;
 pub use view::{Availability, DeviceView, SlotState, SlotView};
 

@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Decode,
     /// The API profile does not allow it: nobody has seen its entry on a device.
     Profile,
+    /// An SNMP agent answered with an error, or with what it was not asked for.
+    Snmp,
     /// Refused, by the bridge or the device, since it cannot be: relay B, an unknown event, a jumper in the way.
     Rejected,
     /// Too much is waiting already, here or at the device.
@@ -58,6 +60,7 @@ impl ErrorKind {
             ErrorKind::TooLarge => "too-large",
             ErrorKind::Decode => "decode",
             ErrorKind::Profile => "profile",
+            ErrorKind::Snmp => "snmp",
             ErrorKind::Rejected => "rejected",
             ErrorKind::Busy => "busy",
             ErrorKind::Conflict => "conflict",
@@ -101,6 +104,12 @@ pub enum Operation {
     HttpSessions,
     /// Running the command of a dead letter once more.
     Replay,
+    /// Reading by SNMP.
+    SnmpGet,
+    /// Writing by SNMP.
+    SnmpSet,
+    /// Taking a trap or an inform.
+    Trap,
     /// Taking a command apart, before it is known which one.
     Command,
     /// Handing a message to the broker.
@@ -119,6 +128,9 @@ impl Operation {
             Operation::Refresh => "refresh",
             Operation::HttpSessions => "http-sessions",
             Operation::Replay => "replay",
+            Operation::SnmpGet => "snmp-get",
+            Operation::SnmpSet => "snmp-set",
+            Operation::Trap => "trap",
             Operation::Command => "command",
             Operation::Publish => "publish",
             Operation::Store => "store",

@@ -161,6 +161,8 @@ pub struct RelayState {
     pub cause: Option<String>,
     /// How `position` came to be known.
     pub provenance: Provenance,
+    /// On which way.
+    pub via: Via,
     /// When the bridge first saw this position.
     pub since: Timestamp,
     /// The last known position and when it was last seen, while the device is offline.

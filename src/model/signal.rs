@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Provenance, Text};
+use super::{Provenance, Text, Via};
 
 /// What a relay module monitors and a relay can be wired to (vendor's REL1000 setup guide).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,6 +104,8 @@ pub struct SignalState {
     pub status: Status,
     /// How `status` came to be known.
     pub provenance: Provenance,
+    /// The way on which it came to be known.
+    pub via: Via,
     /// When the bridge first saw this status.
     pub since: Timestamp,
     /// What else the device says about it; empty where it says nothing.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status, Text};
+use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status, Text, Via};
 
 /// One poll's worth of knowledge. Two equal snapshots say that nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
+    /// The way on which it came to be known.
+    pub via: Via,
     /// What the device says of itself.
     pub identity: Identity,
     /// Clock slots (`clk1`, `clk2`) that the chassis has, fitted or not.

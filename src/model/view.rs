@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::snapshot::ModuleInfo;
 use super::{
     ChassisKind, EventState, Identity, Position, Problem, Provenance, Relay, RelayEventsState, RelayState,
-    Signal, SignalState, SlotId, Status, Wiring, WiringSource,
+    Signal, SignalState, SlotId, Status, Via, Wiring, WiringSource,
 };
 
 /// Whether the bridge hears from a device.
@@ -144,6 +144,7 @@ impl SlotView {
             relay.last = Some((relay.position, seen_at));
             relay.position = Position::Unknown;
             relay.provenance = Provenance::Unknown;
+            relay.via = Via::Rest;
             relay.cause = None;
             relay.since = now;
         }
@@ -155,6 +156,7 @@ impl SlotView {
             signal.last = Some((signal.status, seen_at));
             signal.status = Status::Unknown;
             signal.provenance = Provenance::Unknown;
+            signal.via = Via::Rest;
             signal.detail.clear();
             signal.since = now;
         }
@@ -172,12 +174,14 @@ impl SlotView {
             driven_by: wiring.map(|(wiring, _)| wiring.driver(relay)),
             cause: None,
             provenance: Provenance::Unseen,
+            via: Via::Rest,
             since: now,
             last: None,
         };
         let signal_state = SignalState {
             status: Status::Unknown,
             provenance: Provenance::Unseen,
+            via: Via::Rest,
             since: now,
             detail: Vec::new(),
             last: None,

@@ -212,7 +212,7 @@ fn identity_fields(identity: &Identity) -> Fields {
         ("hostname", Field::text(identity.hostname.as_deref())),
         ("firmware", Field::text(identity.firmware.as_deref())),
         ("api_version", Field::text(identity.api_version.as_deref())),
-        ("profile", Field::Text(identity.profile.to_string())),
+        ("profile", Field::text(filled(&identity.profile))),
         ("web_interface", Field::Text(identity.web_interface.to_string())),
     ]
 }
@@ -270,7 +270,7 @@ fn slot_fields(info: Option<&SlotInfo>) -> Fields {
     let text = |of: fn(&ModuleInfo) -> Option<&str>| Field::text(module.and_then(of));
     let driver = |relay| Field::text(wiring.map(|(wiring, _)| wiring.driver(relay).as_str()));
     vec![
-        ("model", text(|module| Some(module.model.as_str()))),
+        ("model", text(|module| filled(&module.model))),
         ("serial_number", text(|module| module.serial_number.as_deref())),
         (
             "software_revision",
@@ -285,6 +285,16 @@ fn slot_fields(info: Option<&SlotInfo>) -> Fields {
             Field::text(wiring.map(|(_, source)| name_of(&source))),
         ),
     ]
+}
+
+/// A text that a device which was never asked over REST has not.
+fn filled(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// The way to the device, where it is not the usual one.
+fn other_way(via: Option<Via>) -> Field {
+    Field::text(via.filter(|via| *via != Via::Rest).map(Via::as_str))
 }
 
 fn relay_fields(relay: Option<&RelayState>) -> Fields {
@@ -317,6 +327,7 @@ fn relay_fields(relay: Option<&RelayState>) -> Fields {
             "provenance",
             Field::text(relay.map(|relay| name_of(&relay.provenance))),
         ),
+        ("via", other_way(relay.map(|relay| relay.via))),
         ("since", Field::time(relay.map(|relay| relay.since))),
         ("last", Field::Object(last)),
     ]
@@ -385,6 +396,7 @@ fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>) -> Fields
             "provenance",
             Field::text(new.map(|signal| name_of(&signal.provenance))),
         ),
+        ("via", other_way(new.map(|signal| signal.via))),
         ("since", Field::time(new.map(|signal| signal.since))),
         ("detail", Field::Object(detail)),
         ("last", Field::Object(last)),

@@ -56,10 +56,35 @@ pub struct Setup {
     pub remembered: Vec<String>,
     /// Where published topics are recorded, and records kept until the broker has them.
     pub store: Store,
-    /// Gets a copy of each update; full means that it misses some.
-    pub observer: Option<mpsc::Sender<Update>>,
+    /// Who else sees each update.
+    pub observers: Vec<Observer>,
     /// How long [`Publisher::run`] may take to end once all senders of updates are gone.
     pub stop_within: Duration,
+}
+
+/// Sees every update, in order, before it is published. It must not wait: publishing does so long.
+pub struct Observer(Box<dyn FnMut(&Update) + Send>);
+
+impl Observer {
+    /// Calls `see` with each update.
+    pub fn new(see: impl FnMut(&Update) + Send + 'static) -> Observer {
+        Observer(Box::new(see))
+    }
+
+    /// Sends a copy of each update; full means that `copies` misses some.
+    pub fn copying(copies: mpsc::Sender<Update>) -> Observer {
+        Observer::new(move |update| {
+            if let Ok(permit) = copies.try_reserve() {
+                permit.send(update.clone());
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// What is known of the broker.
@@ -90,7 +115,7 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 /// The task that publishes state and records.
 pub struct Publisher {
     updates: mpsc::Receiver<Update>,
-    observer: Option<mpsc::Sender<Update>>,
+    observers: Vec<Observer>,
     bridge: DeviceId,
     payloads: Payloads,
     info: BridgeInfo,
@@ -154,7 +179,7 @@ impl Publisher {
         });
         let publisher = Publisher {
             updates,
-            observer: setup.observer,
+            observers: setup.observers,
             bridge: setup.bridge,
             payloads,
             info: setup.info,
@@ -255,10 +280,8 @@ impl Publisher {
     }
 
     fn apply(&mut self, update: Update) {
-        if let Some(observer) = &self.observer
-            && let Ok(permit) = observer.try_reserve()
-        {
-            permit.send(update.clone());
+        for Observer(see) in &mut self.observers {
+            see(&update);
         }
         match update {
             Update::Device { device, changes } => self.apply_changes(&device, &changes),

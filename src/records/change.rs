@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Destination, Record};
 use crate::model::time::rfc3339;
 use crate::model::{
-    Change, DeviceId, EventState, Provenance, Relay, RelayState, Signal, SignalState, SlotId,
+    Change, DeviceId, EventState, Provenance, Relay, RelayState, Signal, SignalState, SlotId, Via,
 };
 
 /// The records of one change, in order; none where it is no transition: a first sight is none.
@@ -19,10 +19,14 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
         Change::Event {
             old: Some(old),
             new: Some(new),
+            via,
+            told,
             ..
-        } => transitions(old, new)
+        } => new
+            .transitions(old)
             .iter()
-            .map(|triggered| event(device, new, *triggered, now))
+            .filter(|triggered| !(*told && **triggered))
+            .map(|triggered| event(device, new, *triggered, *via, now))
             .collect(),
         Change::Relay {
             slot,
@@ -44,19 +48,6 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
     }
 }
 
-/// How an event went from `old` to `new`: each time whether it stood then.
-fn transitions(old: &EventState, new: &EventState) -> &'static [bool] {
-    // A newer time says that it came again between two polls.
-    let came = new.last_triggered > old.last_triggered;
-    match (old.triggered, new.triggered) {
-        (Some(false), Some(true)) => &[true],
-        (Some(true), Some(false)) => &[false],
-        (Some(true), Some(true)) if came => &[true],
-        (Some(false), Some(false)) if came => &[true, false],
-        _ => &[],
-    }
-}
-
 #[derive(Serialize)]
 struct EventJson<'a> {
     id: Uuid,
@@ -73,13 +64,13 @@ struct EventJson<'a> {
     name_on_device: Option<&'a str>,
 }
 
-fn event(device: &DeviceId, event: &EventState, triggered: bool, now: Timestamp) -> Record {
+fn event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, now: Timestamp) -> Record {
     let id = Uuid::now_v7();
     let json = EventJson {
         id,
         at: rfc3339(now),
         device: device.as_str(),
-        source: "rest",
+        source: via.as_str(),
         event: event.name.as_str(),
         triggered,
         kind: event.kind.as_str(),
@@ -158,7 +149,7 @@ fn signal_change(
     record(id, Destination::Changes(device.clone(), slot.clone()), &json)
 }
 
-fn record(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
+pub(super) fn record(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
     let payload = serde_json::to_vec(json).expect("a record has text keys and no failing values");
     Record {
         id,
@@ -213,7 +204,13 @@ mod tests {
     /// Whether the event stood, for each record.
     fn events(old: Option<Box<EventState>>, new: Option<Box<EventState>>) -> Vec<bool> {
         let name = EventName::canonical("ntp-not-sync").unwrap();
-        let told = told(&Change::Event { name, old, new });
+        let told = told(&Change::Event {
+            name,
+            old,
+            new,
+            via: Via::Rest,
+            told: false,
+        });
         told.iter()
             .map(|text| text.contains(r#""triggered":true"#))
             .collect()
@@ -228,6 +225,8 @@ mod tests {
             name: new.name.clone(),
             old: state(Some(false), None),
             new: Some(new),
+            via: Via::Rest,
+            told: false,
         };
         let expected = concat!(
             r#""at":"1970-01-01T00:01:00.000Z","device":"m1","source":"rest","event":"faillock-user-banned","#,

@@ -12,13 +12,13 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 /// Actions that every event can take, as the vendor's MIB names them.
-const ACTIONS: [&str; 5] = ["email", "wmail", "snmp", "disp", "own"];
+pub(super) const ACTIONS: [&str; 5] = ["email", "wmail", "snmp", "disp", "own"];
 /// An action that, like the relays, not every event can take.
-const LED: &str = "led";
+pub(super) const LED: &str = "led";
 /// The one event of which the MIB says that it switches no relay and no LED.
 const WITHOUT_RELAY: &str = "normal-operation";
 /// The action of all relays where a device cannot tell them apart: the MIB's word.
-const ANY_RELAY: &str = "relais";
+pub(super) const ANY_RELAY: &str = "relais";
 
 /// What a request to change the configuration carries.
 #[derive(Debug, Deserialize)]
@@ -96,8 +96,14 @@ impl Configuration {
         self.entries.iter().map(|entry| (entry.event, &entry.staged[..]))
     }
 
-    /// Whether the relay follows that event now.
-    pub(super) fn switches(&self, event: &str, word: &str) -> bool {
+    /// The actions that an event is to take; none for an event that there is not.
+    pub(super) fn actions(&self, event: &str) -> &[String] {
+        let entry = self.entries.iter().find(|entry| entry.event == event);
+        entry.map_or(&[], |entry| &entry.staged)
+    }
+
+    /// Whether an event takes that action now.
+    pub(super) fn has_applied(&self, event: &str, word: &str) -> bool {
         self.entries
             .iter()
             .any(|entry| entry.event == event && entry.applied.iter().any(|action| action == word))
@@ -148,7 +154,7 @@ pub(super) fn word(api: ApiGeneration, slot: &str, relay: Relay) -> String {
 
 /// Whether an event can take an action. No jumper can put B on notification; how those of A and C stand the
 /// device does not know.
-fn takes(kind: DeviceKind, event: &str, action: &str) -> bool {
+pub(super) fn takes(kind: DeviceKind, event: &str, action: &str) -> bool {
     let modules = kind.chassis.relay_modules().iter();
     let mut relays = modules.flat_map(|module| [Relay::A, Relay::C].map(|relay| (module.slot, relay)));
     let is_special = action == LED || relays.any(|(slot, relay)| word(kind.api, slot, relay) == action);
@@ -185,7 +191,9 @@ impl World {
         let word = word(self.kind().api, slot, relay);
         let names = self.events.iter().map(|event| event.name);
         names
-            .filter(|name| self.is_on_notification(slot, relay) && self.configuration.switches(name, &word))
+            .filter(|name| {
+                self.is_on_notification(slot, relay) && self.configuration.has_applied(name, &word)
+            })
             .collect()
     }
 

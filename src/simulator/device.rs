@@ -1,6 +1,8 @@
 //! One simulated device: its world, its standing fault, and what it has seen of its clients. It answers
 //! questions and takes orders; sockets are the server's, answers are the responder's.
 
+mod snmp;
+
 use super::action::{Action, ActionError};
 use super::auth::{Presented, Tokens, User};
 use super::configuration::WriteData;
@@ -8,6 +10,7 @@ use super::document::{self, Identity};
 use super::fault::{Fault, Route};
 use super::kind::DeviceKind;
 use super::observe::{Counters, LastAnswer, Observations};
+use super::snmp::Side;
 use super::status::StatusCache;
 use super::world::World;
 use bytes::Bytes;
@@ -25,6 +28,7 @@ pub struct SimulatedDevice {
     kind: DeviceKind,
     address: SocketAddr,
     user: Arc<User>,
+    snmp: Option<Side>,
     state: Mutex<State>,
     /// The fault that stands, for those that wait for its end.
     standing: watch::Sender<Option<Fault>>,
@@ -38,7 +42,16 @@ struct State {
     status: StatusCache,
     tokens: Tokens,
     seen: Observations,
-    restart: Option<Duration>,
+    restart: Option<Restart>,
+    /// How often its SNMP engine has been started.
+    boots: u32,
+}
+
+/// A restart that was ordered.
+struct Restart {
+    down: Duration,
+    /// The boots of the SNMP engine after it.
+    boots: u32,
 }
 
 /// What a request's credentials are worth.
@@ -57,6 +70,7 @@ impl SimulatedDevice {
         address: SocketAddr,
         https: bool,
         user: Arc<User>,
+        snmp: Option<Side>,
     ) -> Self {
         let scheme = if https { "https" } else { "http" };
         let identity = Identity {
@@ -71,6 +85,7 @@ impl SimulatedDevice {
             tokens: Tokens::default(),
             seen: Observations::default(),
             restart: None,
+            boots: Side::initial_boots(),
         };
         Self {
             id: format!("sim-{number}"),
@@ -78,6 +93,7 @@ impl SimulatedDevice {
             kind,
             address,
             user,
+            snmp,
             state: Mutex::new(state),
             standing: watch::Sender::new(None),
             listening: watch::Sender::new(false),
@@ -126,13 +142,10 @@ impl SimulatedDevice {
     /// # Errors
     /// When the action is impossible on this kind of device; nothing has changed then.
     pub fn apply(&self, action: &Action) -> Result<u64, ActionError> {
-        let mut state = self.state();
-        let generation = state.world.apply(action, Timestamp::now())?;
-        state.status.invalidate();
-        Ok(generation)
+        self.change(|world| world.apply(action, Timestamp::now()))
     }
 
-    /// Lets a fault stand in place of the one before, or none. [`Fault::Restart`] and
+    /// Lets a fault stand in place of the one before, or none. [`Fault::Restart`], [`Fault::WrongBoots`] and
     /// [`Fault::ExpiredToken`] act at once and pass by themselves: no fault stands after them.
     pub fn set_fault(&self, fault: Option<Fault>) {
         let mut state = self.state();
@@ -141,13 +154,23 @@ impl SimulatedDevice {
         match fault {
             Some(Fault::ExpiredToken) => state.tokens.expire(),
             Some(Fault::Restart { down }) => {
-                state.restart = Some(down);
-                self.listening.send_replace(false);
-                self.restart_asked.notify_one();
+                let boots = state.boots + 1;
+                self.order_restart(&mut state, Restart { down, boots });
+            }
+            Some(Fault::WrongBoots { down }) => {
+                // 1 would be no boots before the one that is counted.
+                let boots = (state.boots - 1).max(2);
+                self.order_restart(&mut state, Restart { down, boots });
             }
             standing => state.fault = standing,
         }
         self.standing.send_replace(state.fault.clone());
+    }
+
+    fn order_restart(&self, state: &mut State, restart: Restart) {
+        state.restart = Some(restart);
+        self.set_listening(false);
+        self.restart_asked.notify_one();
     }
 
     /// The fault that stands.
@@ -200,8 +223,12 @@ impl SimulatedDevice {
             .expect("the device owns the sender");
     }
 
+    /// Whether its web server listens; its SNMP agent does not answer either while it does not.
     pub(super) fn set_listening(&self, listening: bool) {
         self.listening.send_replace(listening);
+        if let Some(side) = self.snmp.as_ref().filter(|_| !listening) {
+            side.answering().send_replace(false);
+        }
     }
 
     /// Waits for an order to restart, and carries out what the device itself has to do: how long it stays
@@ -210,9 +237,10 @@ impl SimulatedDevice {
         loop {
             self.restart_asked.notified().await;
             let mut state = self.state();
-            if let Some(down) = state.restart.take() {
+            if let Some(restart) = state.restart.take() {
                 state.tokens.expire();
-                return down;
+                state.boots = restart.boots;
+                return restart.down;
             }
         }
     }
@@ -226,9 +254,15 @@ impl SimulatedDevice {
 
     /// Waits until no fault keeps the answer back.
     pub(super) async fn wait_while_hanging(&self, route: Route) {
+        self.wait_fault(|fault| !fault.is_some_and(|fault| fault.hangs(route)))
+            .await;
+    }
+
+    /// Waits until the fault that stands, or none, is as asked for.
+    pub(super) async fn wait_fault(&self, is_it: impl Fn(Option<&Fault>) -> bool) {
         let mut changes = self.standing.subscribe();
         changes
-            .wait_for(|fault| !fault.as_ref().is_some_and(|fault| fault.hangs(route)))
+            .wait_for(|fault| is_it(fault.as_ref()))
             .await
             .expect("the device owns the sender");
     }
@@ -308,9 +342,8 @@ impl SimulatedDevice {
             let reason = format!("revision {} is stale: it is {revision} now", write.revision);
             return Err((409, reason));
         }
-        let written = state.world.write(&write.events);
+        let written = self.change_state(&mut state, |world| world.write(&write.events));
         written.map_err(|refusal| (422, refusal.to_string()))?;
-        state.status.invalidate();
         state.seen.counters.configuration_writes += 1;
         Ok(())
     }
@@ -318,9 +351,23 @@ impl SimulatedDevice {
     /// Lets the configuration take effect as it is.
     pub(super) fn apply_configuration(&self) {
         let mut state = self.state();
-        state.world.apply_changes(Timestamp::now());
-        state.status.invalidate();
+        self.change_state(&mut state, |world| world.apply_changes(Timestamp::now()));
         state.seen.counters.applies += 1;
+    }
+
+    /// Moves its world now; those who are notified over SNMP are told what happened.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        self.change_state(&mut self.state(), change)
+    }
+
+    fn change_state<T>(&self, state: &mut State, change: impl FnOnce(&mut World) -> T) -> T {
+        let before = self.snmp.as_ref().map(|side| (side, state.world.clone()));
+        let changed = change(&mut state.world);
+        state.status.invalidate();
+        if let Some((side, before)) = before {
+            side.tell_changes(&before, &state.world, Timestamp::now());
+        }
+        changed
     }
 
     pub(super) fn answered(&self, status: u16) {

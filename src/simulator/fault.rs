@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::time::Duration;
 
-/// A fault of a device's web server. One stands at a time. In a scenario file: `fault = "hang"`,
+/// A fault of a device's web server or of its SNMP agent. One stands at a time. In a scenario file: `fault = "hang"`,
 /// `fault = { slow-body = { bytes-per-second = 2000 } }`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -55,6 +55,14 @@ pub enum Fault {
         #[serde(serialize_with = "write_duration", deserialize_with = "read_duration")]
         down: Duration,
     },
+    /// As [`Fault::Restart`], but the boots of its SNMP engine go back by one instead of forward, as on a device whose
+    /// memory was restored: who has seen the engine before has to refuse what it sends. Ends by itself.
+    #[serde(rename_all = "kebab-case")]
+    WrongBoots {
+        /// How long nothing listens.
+        #[serde(serialize_with = "write_duration", deserialize_with = "read_duration")]
+        down: Duration,
+    },
     /// The tokens given out so far are refused from now on. New ones are given out: nothing stands.
     ExpiredToken,
     /// Writing and applying the configuration get 403: the user may only read.
@@ -73,6 +81,16 @@ pub enum Fault {
     CutAfterApply,
     /// Applying the configuration gets 500: what was written stays pending.
     FailingApply,
+    /// The SNMP agent takes requests in and answers none. Notifications are sent.
+    SnmpSilence,
+    /// Over SNMP, the configuration is applied at once, but the answer to that comes late, or as soon as the fault is
+    /// cleared.
+    #[serde(rename_all = "kebab-case")]
+    LateApply {
+        /// How late; the vendor asks clients to wait 120 s.
+        #[serde(serialize_with = "write_duration", deserialize_with = "read_duration")]
+        by: Duration,
+    },
 }
 
 /// What a request asks for.
@@ -94,6 +112,14 @@ impl Route {
 }
 
 impl Fault {
+    /// Whether it happens at once and does not stand after that.
+    pub(super) const fn passes_by_itself(&self) -> bool {
+        matches!(
+            self,
+            Self::Restart { .. } | Self::WrongBoots { .. } | Self::ExpiredToken
+        )
+    }
+
     /// The status that every request gets, for the faults that are just that.
     pub(super) const fn status(&self) -> Option<u16> {
         match self {

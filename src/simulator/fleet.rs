@@ -5,6 +5,7 @@ use super::auth::User;
 use super::device::SimulatedDevice;
 use super::kind::{ApiGeneration, Chassis, DeviceKind};
 use super::server::Server;
+use super::snmp::{Life, Service, Side, SnmpOptions};
 use super::tls::{self, Certificate};
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -33,6 +34,8 @@ pub struct FleetOptions {
     pub password: String,
     /// Whether the user may change the configuration, and not only read.
     pub may_write: bool,
+    /// With an SNMP agent each.
+    pub snmp: Option<SnmpOptions>,
 }
 
 impl Default for FleetOptions {
@@ -55,6 +58,7 @@ impl Default for FleetOptions {
             username: "bridge".to_owned(),
             password: "simulated".to_owned(),
             may_write: true,
+            snmp: None,
         }
     }
 }
@@ -86,6 +90,18 @@ pub enum SimulatorError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The SNMP agent of a device cannot be served.
+    #[error(
+        "cannot serve SNMP at {address} for device {number}: {source}; take another first SNMP port, or 0 for free ones, and receivers of traps that can be reached"
+    )]
+    Snmp {
+        /// The device's place in the fleet, from 1.
+        number: usize,
+        /// The address.
+        address: SocketAddr,
+        /// What the library said.
+        source: Box<async_snmp::Error>,
+    },
     /// The certificate could not be made.
     #[error("cannot make the fleet's certificate: {0}")]
     Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -97,6 +113,7 @@ pub struct Fleet {
     certificate: Option<Certificate>,
     username: String,
     password: String,
+    snmp: Option<Arc<SnmpOptions>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -107,15 +124,14 @@ impl Fleet {
     /// # Errors
     /// When an address cannot be listened on, or the options make no sense. Nothing is left running then.
     pub async fn start(options: FleetOptions) -> Result<Self, SimulatorError> {
-        let last = (options.devices as u64).saturating_sub(1) + u64::from(options.first_port);
         if options.kinds.is_empty() {
             return Err(SimulatorError::NoKinds);
-        } else if options.first_port > 0 && last > u64::from(u16::MAX) {
-            return Err(SimulatorError::Ports {
-                devices: options.devices,
-                first_port: options.first_port,
-            });
         }
+        check_ports(options.devices, options.first_port)?;
+        check_ports(
+            options.devices,
+            options.snmp.as_ref().map_or(0, |snmp| snmp.first_port),
+        )?;
         let tls = options
             .https
             .then(|| tls::self_signed(options.listen))
@@ -127,20 +143,43 @@ impl Fleet {
             certificate,
             username: options.username,
             password: options.password,
+            snmp: options.snmp.map(Arc::new),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         };
         for (index, kind) in (0..options.devices).zip(options.kinds.iter().cycle()) {
-            let port = if options.first_port == 0 {
-                0
-            } else {
-                options.first_port + index as u16
-            };
-            let (listener, address) = listen(index + 1, SocketAddr::new(options.listen, port)).await?;
-            let device = SimulatedDevice::new(index + 1, *kind, address, options.https, Arc::clone(&user));
-            fleet.serve(Arc::new(device), listener, acceptor.clone());
+            let number = index + 1;
+            let address = SocketAddr::new(options.listen, port(options.first_port, index));
+            let (listener, address) = listen(number, address).await?;
+            let side = fleet
+                .snmp
+                .as_ref()
+                .map(|snmp| Side::new(number, Arc::clone(snmp)));
+            let user = Arc::clone(&user);
+            let device = SimulatedDevice::new(number, *kind, address, options.https, user, side);
+            let device = Arc::new(device);
+            let snmp = fleet.begin_snmp(number, &device).await?;
+            fleet.serve(device, listener, acceptor.clone(), snmp);
         }
         Ok(fleet)
+    }
+
+    async fn begin_snmp(
+        &self,
+        number: usize,
+        device: &Arc<SimulatedDevice>,
+    ) -> Result<Option<(Service, Life)>, SimulatorError> {
+        let Some(options) = &self.snmp else {
+            return Ok(None);
+        };
+        let address = SocketAddr::new(device.address().ip(), port(options.first_port, number - 1));
+        let service = Service::new(Arc::clone(device), address);
+        let life = service.begin().await.map_err(|source| SimulatorError::Snmp {
+            number,
+            address,
+            source,
+        })?;
+        Ok(Some((service, life)))
     }
 
     fn serve(
@@ -148,16 +187,19 @@ impl Fleet {
         device: Arc<SimulatedDevice>,
         listener: TcpListener,
         tls: Option<tokio_rustls::TlsAcceptor>,
+        snmp: Option<(Service, Life)>,
     ) {
         device.set_listening(true);
         self.devices.push(Arc::clone(&device));
+        let (snmp, life) = snmp.unzip();
         let server = Server {
             device,
             tls,
+            snmp,
             tasks: self.tasks.clone(),
             stop: self.stop.clone(),
         };
-        self.tasks.spawn(server.run(listener));
+        self.tasks.spawn(server.run(listener, life));
     }
 
     /// The devices, in order: `sim-1` first.
@@ -200,6 +242,17 @@ impl Fleet {
         if let Some(certificate) = &self.certificate {
             writeln!(out, "tls.fingerprint = {}", quoted(&certificate.fingerprint()))?;
         }
+        if let (Some(options), Some(address)) = (&self.snmp, device.snmp_address()) {
+            let engine_id = device.snmp_engine_id().unwrap_or_default();
+            let engine_id: String = engine_id.iter().map(|octet| format!("{octet:02x}")).collect();
+            writeln!(
+                out,
+                "snmp = {{ address = \"{address}\", community = {}, write_community = {}, engine_id = \"{engine_id}\", sys_name = {} }}",
+                quoted(&options.read_community),
+                quoted(&options.write_community),
+                quoted(device.hostname())
+            )?;
+        }
         writeln!(out, "slots = [")?;
         for module in device.kind().chassis.relay_modules() {
             let [a, b, c] = [module.a, module.b, module.c].map(|driver| driver.as_str());
@@ -224,6 +277,19 @@ impl Drop for Fleet {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+fn check_ports(devices: usize, first_port: u16) -> Result<(), SimulatorError> {
+    let last = (devices as u64).saturating_sub(1) + u64::from(first_port);
+    if first_port > 0 && last > u64::from(u16::MAX) {
+        return Err(SimulatorError::Ports { devices, first_port });
+    }
+    Ok(())
+}
+
+/// The port of a device by its place from 0; `first` = 0 takes free ones.
+fn port(first: u16, index: usize) -> u16 {
+    if first == 0 { 0 } else { first + index as u16 }
 }
 
 async fn listen(number: usize, address: SocketAddr) -> Result<(TcpListener, SocketAddr), SimulatorError> {

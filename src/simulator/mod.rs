@@ -3,7 +3,8 @@
 //!
 //! A [`Fleet`] is a number of devices, each with a port of its own. A device is a pure [`World`] (what its
 //! clocks, relays and events do), a document (how `/api/status` tells it), a standing [`Fault`] (what goes
-//! wrong on the way), and a server. A [`Scenario`] moves worlds and sets faults over time.
+//! wrong on the way), a web server and, where [`FleetOptions::snmp`] asks for it, an SNMP agent. A [`Scenario`] moves
+//! worlds and sets faults over time.
 //!
 //! The format is the recorded one where it has been seen on a device. What nobody has seen is assumed, and
 //! said to be at the line that assumes it. Not here: the bridge, which knows nothing of this module.
@@ -12,6 +13,7 @@
 //! scenario --action--> world --> document --> status cache --> responder --> server --> client
 //!          --fault---> device ------------------------------^
 //! client --write, apply--> configuration --> world
+//! manager --get, set--> snmp --> world --news--> snmp --trap, inform--> receiver
 //! ```
 
 mod action;
@@ -34,6 +36,7 @@ mod scenario;
 #[cfg(test)]
 mod scenario_tests;
 mod server;
+mod snmp;
 mod status;
 mod tls;
 mod world;
@@ -49,5 +52,6 @@ pub use kind::{ApiGeneration, Chassis, Clock, DeviceKind, Driver, Relay, RelayMo
 pub use observe::{Counters, LastAnswer};
 pub use relays::Position;
 pub use scenario::{Happening, Problem, Scenario, ScenarioError, Step, Target};
+pub use snmp::{SnmpOptions, SnmpUser, TrapReceiver, TrapWay, Traps};
 pub use tls::Certificate;
 pub use world::World;

@@ -27,6 +27,20 @@ pub struct Counters {
     pub configuration_writes: u64,
     /// How often the configuration was applied, whether there was anything to apply or not.
     pub applies: u64,
+    /// Objects read over SNMP, with GET, GETNEXT or GETBULK.
+    pub snmp_gets: u64,
+    /// Objects set over SNMP, those of commands too; refused ones are not counted.
+    pub snmp_sets: u64,
+    /// Commands (`mbgLtNgCmdExecute`) carried out.
+    pub snmp_executes: u64,
+    /// Traps sent, to each receiver.
+    pub traps_sent: u64,
+    /// Informs sent, to each receiver; one that is repeated counts once.
+    pub informs_sent: u64,
+    /// Informs that were acknowledged.
+    pub informs_acknowledged: u64,
+    /// Notifications that a slow receiver did not get, since too many waited for it.
+    pub notifications_missed: u64,
 }
 
 /// The latest answer of a device.

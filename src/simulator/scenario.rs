@@ -314,7 +314,7 @@ impl Reader {
     }
 
     fn fault(&mut self, fault: Fault, lasts: Option<Duration>) -> Option<Happening> {
-        if let (Fault::Restart { .. } | Fault::ExpiredToken, Some(lasts)) = (&fault, lasts) {
+        if let Some(lasts) = lasts.filter(|_| fault.passes_by_itself()) {
             self.problem(
                 "for",
                 format!("{lasts:?}"),

@@ -3,6 +3,7 @@
 
 use super::device::SimulatedDevice;
 use super::respond::respond;
+use super::snmp::{Life, Service};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -32,6 +33,8 @@ const RETRY: Duration = Duration::from_millis(100);
 pub(super) struct Server {
     pub(super) device: Arc<SimulatedDevice>,
     pub(super) tls: Option<TlsAcceptor>,
+    /// Serves its SNMP side, if it has one.
+    pub(super) snmp: Option<Service>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
 }
@@ -39,13 +42,14 @@ pub(super) struct Server {
 impl Server {
     /// Serves until `stop`, life after life. Never fails: a port that cannot be had again after a restart
     /// is tried for until it can.
-    pub(super) async fn run(self, mut listener: TcpListener) {
+    pub(super) async fn run(self, mut listener: TcpListener, mut snmp: Option<Life>) {
         loop {
             let life = self.stop.child_token();
             let down = tokio::select! {
                 () = self.stop.cancelled() => return,
                 down = self.device.restart_ordered() => down,
                 () = self.accept(&listener, &life) => return,
+                () = self.serve_snmp(snmp.take()) => return,
             };
             drop(listener);
             life.cancel();
@@ -53,13 +57,25 @@ impl Server {
             let again = async {
                 sleep(down).await;
                 self.device.start_anew();
-                bind_again(&self.device).await
+                let listener = bind_again(&self.device).await;
+                let snmp = match &self.snmp {
+                    Some(service) => Some(service.begin_again().await),
+                    None => None,
+                };
+                (listener, snmp)
             };
             let Some(next) = self.stop.run_until_cancelled(again).await else {
                 return;
             };
-            listener = next;
+            (listener, snmp) = next;
             self.device.set_listening(true);
+        }
+    }
+
+    async fn serve_snmp(&self, life: Option<Life>) {
+        match (&self.snmp, life) {
+            (Some(service), Some(life)) => service.live(life).await,
+            _ => pending().await,
         }
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
 
@@ -24,6 +25,7 @@ pub struct Server {
     listener: TcpListener,
     broker: watch::Receiver<BrokerStatus>,
     commands: watch::Receiver<CommandsStatus>,
+    traps: Option<watch::Receiver<TrapCounts>>,
 }
 
 impl Server {
@@ -35,11 +37,13 @@ impl Server {
         listen: SocketAddr,
         broker: watch::Receiver<BrokerStatus>,
         commands: watch::Receiver<CommandsStatus>,
+        traps: Option<watch::Receiver<TrapCounts>>,
     ) -> std::io::Result<Server> {
         Ok(Server {
             listener: TcpListener::bind(listen).await?,
             broker,
             commands,
+            traps,
         })
     }
 
@@ -53,9 +57,10 @@ impl Server {
 
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let app = Router::new()
-            .route("/healthz", get(health))
-            .with_state((self.broker, self.commands));
+        let app =
+            Router::new()
+                .route("/healthz", get(health))
+                .with_state((self.broker, self.commands, self.traps));
         let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
             stop.cancelled().await;
@@ -70,16 +75,30 @@ impl Server {
     }
 }
 
-type Watched = (watch::Receiver<BrokerStatus>, watch::Receiver<CommandsStatus>);
+type Watched = (
+    watch::Receiver<BrokerStatus>,
+    watch::Receiver<CommandsStatus>,
+    Option<watch::Receiver<TrapCounts>>,
+);
 
 /// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
-async fn health(State((broker, commands)): State<Watched>) -> Json<Value> {
+async fn health(State((broker, commands, traps)): State<Watched>) -> Json<Health> {
     let connected = broker.borrow().link.connected;
     let commands = commands.borrow();
     let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
-    Json(json!({
-        "status": "ok",
-        "broker": if connected { "connected" } else { "disconnected" },
-        "commands": if taken { "taken" } else { "waiting" },
-    }))
+    Json(Health {
+        status: "ok",
+        broker: if connected { "connected" } else { "disconnected" },
+        commands: if taken { "taken" } else { "waiting" },
+        traps: traps.map(|traps| *traps.borrow()),
+    })
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    broker: &'static str,
+    commands: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traps: Option<TrapCounts>,
 }

@@ -38,6 +38,7 @@ fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update>
         let schedule = Schedule::new(origin, device.poll, device.jitter, index, devices.len());
         let (_, jobs) = mpsc::channel(1);
         let ends = Ends {
+            traps: None,
             updates: updates.clone(),
             jobs,
             repeat_letters: Duration::from_secs(15 * 60),

@@ -5,6 +5,7 @@
 pub mod clients;
 pub mod forward_proxy;
 pub mod mosquitto;
+pub mod net_snmp;
 pub mod program;
 pub mod proxy;
 pub mod requester;

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use lantime2mqtt::config::{Layout, Mqtt};
 use lantime2mqtt::model::{
     Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
-    Update,
+    Update, Via,
 };
 use lantime2mqtt::mqtt::payload::BridgeInfo;
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Observer, Publisher, Setup};
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -51,7 +51,7 @@ impl Bridge {
             configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().await.unwrap(),
             store: store.clone(),
-            observer,
+            observers: observer.map(Observer::copying).into_iter().collect(),
             stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);
@@ -122,6 +122,7 @@ fn relay_state(position: Position) -> Box<RelayState> {
         driven_by: Some(Signal::Clk1),
         cause: (position == Position::Nc).then(|| "clock-not-sync".to_owned()),
         provenance: Provenance::Derived,
+        via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
     })

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lantime2mqtt::model::{Change, Position, Provenance, Relay, RelayState, Signal};
+use lantime2mqtt::model::{Change, Position, Provenance, Relay, RelayState, Signal, Via};
 use lantime2mqtt::records::store::{FILE_NAME, Limit, Limits, Options, Store};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,6 +40,7 @@ fn after(change: usize) -> Box<RelayState> {
         driven_by: Some(Signal::Clk1),
         cause: Some(change.to_string()),
         provenance: Provenance::Derived,
+        via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
     })

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::relay_events::over_snmp::{Apply, Ended, not_answered_yet};
 use super::{DeviceTask, Gone};
 use crate::model::{DeviceCommand, ErrorKind, ErrorReport, Outcome};
 
@@ -29,6 +30,8 @@ pub(super) struct Waiting {
     pub(super) job: Job,
     /// Whether something may have been written to the device for it.
     pub(super) has_written: bool,
+    /// How far it has come over SNMP.
+    pub(super) apply: Apply,
     /// Why it could not be brought to its end yet.
     held_up_by: Option<ErrorReport>,
     result: Option<Result<Outcome, ErrorReport>>,
@@ -42,6 +45,16 @@ impl Waiting {
     /// Whether something may have been written to the device for it, by this attempt or an earlier one.
     pub(super) fn may_have_written(&self) -> bool {
         self.has_written || self.job.attempt > 1
+    }
+
+    /// Whether the device is still busy with what was sent to it: then there is nothing to be tried.
+    pub(super) fn awaits_apply(&self) -> bool {
+        matches!(self.apply, Apply::Sent(_))
+    }
+
+    /// What came of it, whatever it is.
+    pub(super) fn end(&mut self, result: Result<Outcome, ErrorReport>) {
+        self.result = Some(result);
     }
 
     /// What came of a try; what passes is tried again.
@@ -81,14 +94,18 @@ impl DeviceTask {
             let _ = job.answer.send(Ok(outcome));
             return Ok(false);
         }
-        let is_left_alone = self.refused_until.is_some_and(|until| Instant::now() < until);
+        let is_left_alone = self.is_left_alone();
         self.waiting = Some(Waiting {
             job,
             has_written: false,
+            apply: Apply::default(),
             held_up_by: None,
             result: None,
         });
-        if is_left_alone && let Some(problem) = &self.view.problem {
+        if is_left_alone
+            && !self.can_go_on_over_snmp()
+            && let Some(problem) = &self.view.problem
+        {
             let report = problem.error.clone();
             self.poll_failed(report);
             return Ok(false);
@@ -99,16 +116,30 @@ impl DeviceTask {
     /// A command waits on while the device is away, but not for a login that is refused.
     pub(super) fn poll_failed(&mut self, report: ErrorReport) {
         match &mut self.waiting {
-            Some(waiting) if !report.kind.is_refusal() => waiting.held_up_by = Some(report),
+            // What was sent over SNMP is not up to the login of REST.
+            Some(waiting) if !report.kind.is_refusal() || waiting.apply.is_sent() => {
+                waiting.held_up_by = Some(report);
+            }
             Some(_) => self.answer(Err(report)),
             None => {}
         }
     }
 
+    /// Whether what there is to do now can be done without REST, with what is known over SNMP.
+    pub(super) fn can_go_on_over_snmp(&self) -> bool {
+        let is_known = self.is_over_snmp;
+        let is_about_events =
+            |waiting: &Waiting| matches!(waiting.job.command, DeviceCommand::RelayEvents { .. });
+        is_known && self.over_snmp.is_some() && self.waiting.as_ref().is_none_or(is_about_events)
+    }
+
     /// Whether a poll that succeeded is to be followed by more requests.
     pub(super) fn has_more_to_ask(&self) -> bool {
         let is_due = |snapshot| self.chosen.is_due(snapshot);
-        self.waiting.is_some() || self.snapshot.as_ref().is_some_and(is_due)
+        match &self.waiting {
+            Some(waiting) => !waiting.awaits_apply(),
+            None => self.snapshot.as_ref().is_some_and(is_due),
+        }
     }
 
     /// Carries out the command that waits, or else asks what switches the relays. Says whether it has come to its
@@ -122,6 +153,16 @@ impl DeviceTask {
             return false;
         };
         let result = match waiting.job.command.clone() {
+            DeviceCommand::RelayEvents { slot, relay, change } if self.over_snmp.is_some() => {
+                let choosing = self.choose_over_snmp(&snapshot, (slot, relay), &change, &mut waiting);
+                match choosing.await.transpose() {
+                    Some(result) => result,
+                    None => {
+                        self.waiting = Some(waiting);
+                        return false;
+                    }
+                }
+            }
             DeviceCommand::RelayEvents { slot, relay, change } => {
                 self.choose_events(&snapshot, (slot, relay), &change, &mut waiting)
                     .await
@@ -140,6 +181,22 @@ impl DeviceTask {
         may_have_moved
     }
 
+    /// What went on over SNMP beside the polls has come to its end. Says whether relays may have moved.
+    pub(super) async fn beside_ended(&mut self, ended: Ended) -> bool {
+        match ended {
+            Ended::Read(read) => {
+                self.reading_ended(read);
+                false
+            }
+            Ended::Applied(answer) => {
+                if self.apply_ended(answer).await {
+                    self.ask_more().await;
+                }
+                true
+            }
+        }
+    }
+
     pub(super) fn answer_if_done(&mut self) {
         let result = self.waiting.as_mut().and_then(|waiting| waiting.result.take());
         if let Some(result) = result {
@@ -147,9 +204,14 @@ impl DeviceTask {
         }
     }
 
-    /// The deadline of the command that waits is over.
-    pub(super) fn give_up(&mut self) {
-        let Some(waiting) = &mut self.waiting else { return };
+    /// The deadline of the command that waits is over. Says whether it is to be seen at once what came of it.
+    pub(super) fn give_up(&mut self) -> bool {
+        let Some(waiting) = &mut self.waiting else {
+            return false;
+        };
+        if waiting.awaits_apply() {
+            waiting.held_up_by = Some(not_answered_yet());
+        }
         let (held_up_by, may_have_written) = (waiting.held_up_by.take(), waiting.may_have_written());
         let mut report = held_up_by.unwrap_or_else(|| {
             let remedy = "check that the device is up and reachable, and send the command again";
@@ -166,6 +228,10 @@ impl DeviceTask {
             ),
         };
         self.answer(Err(report));
+        if may_have_written {
+            self.chosen.doubt();
+        }
+        may_have_written
     }
 
     fn answer(&mut self, result: Result<Outcome, ErrorReport>) {

@@ -1,6 +1,7 @@
 //! Which events switch the relays of a device: read now and then, and changed by commands. Over REST, with
-//! the assumed entries of the API profile.
+//! the assumed entries of the API profile, or, where that is configured, over SNMP.
 
+pub(super) mod over_snmp;
 mod place;
 
 use std::collections::BTreeSet;
@@ -136,7 +137,8 @@ fn teller(snapshot: &Snapshot) -> Option<&EventState> {
 }
 
 impl DeviceTask {
-    /// Asks the device what switches its relays. Whatever goes wrong only means that it is not known.
+    /// Asks the device what switches its relays. Whatever goes wrong only means that it is not known. Over SNMP this
+    /// only begins: what it tells comes later, beside the polls.
     pub(super) async fn read_chosen(&mut self, snapshot: &Snapshot) {
         if self.chosen.places.is_empty() {
             return;
@@ -145,16 +147,19 @@ impl DeviceTask {
         let profile = profiles.for_version(snapshot.api_major());
         self.chosen.due = Instant::now() + READ_EVERY;
         self.chosen.told_by = teller(snapshot).cloned();
+        if self.over_snmp.is_some() {
+            return self.begin_reading();
+        }
         match self.relay_config(profile).await {
             Ok(config) => {
                 self.chosen.learn(&config, profile);
             }
-            Err(error) => self.chosen_failed(error.report),
+            Err(error) => self.chosen_failed(Operation::RelayEvents, error.report),
         }
     }
 
     /// It is not known what switches the relays: told when that begins, and now and then while it lasts.
-    fn chosen_failed(&mut self, report: ErrorReport) {
+    fn chosen_failed(&mut self, operation: Operation, report: ErrorReport) {
         self.chosen.unlearn();
         let is_told = |told: Instant| told.elapsed() < self.chosen.repeat_letters;
         if self.chosen.told.is_some_and(is_told) {
@@ -167,7 +172,7 @@ impl DeviceTask {
             device = %self.id, %kind, url, remedy,
             "which events switch the relays cannot be read: {}", report.message
         );
-        self.chosen.letter = Some(self.letter(Operation::RelayEvents, report, Timestamp::now()));
+        self.chosen.letter = Some(self.letter(operation, report, Timestamp::now()));
     }
 
     async fn relay_config(&mut self, profile: &Profile) -> Result<RelayConfig, RestError> {

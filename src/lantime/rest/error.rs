@@ -203,6 +203,7 @@ fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) ->
         }
         (
             ErrorKind::Profile
+            | ErrorKind::Snmp
             | ErrorKind::Rejected
             | ErrorKind::Busy
             | ErrorKind::Conflict

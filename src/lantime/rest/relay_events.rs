@@ -12,13 +12,8 @@ pub use read::ReadError;
 use serde_json::Value;
 
 use super::profile::{Profile, RelayEventsEntries, keys};
-use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventsChange};
-use crate::wording::nearest_few;
-
-/// Most events that a refusal names, and most names that it offers for one.
-const MAX_NAMED: usize = 3;
-/// Most characters of a name that a refusal shows.
-const MAX_SHOWN: usize = 80;
+use crate::lantime::choice::{self, list, refusal};
+use crate::model::{ErrorReport, EventName, EventState, EventsChange};
 
 /// What each event does, as a device is configured: changes included that it has not applied yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,23 +74,10 @@ impl RelayConfig {
         change: &EventsChange,
         known: &[EventState],
     ) -> Result<BTreeSet<EventName>, ErrorReport> {
-        let desired = match change {
-            EventsChange::Replace(names) => canonical(names, known)?,
-            EventsChange::Edit { add, remove } => {
-                let (add, remove) = (canonical(add, known)?, canonical(remove, known)?);
-                if let Some(both) = add.intersection(&remove).next() {
-                    return Err(refusal(
-                        format!("event {both} is to be added and removed at once"),
-                        "leave it out of add or of remove; spellings of older firmware count as the same event",
-                    ));
-                }
-                let all = self.events_of(word).into_iter().chain(add);
-                all.filter(|name| !remove.contains(name)).collect()
-            }
-        };
+        let known: Vec<&str> = known.iter().map(|event| event.name.as_str()).collect();
+        let desired = choice::desired(self.events_of(word), change, &known)?;
         let offered: BTreeSet<&EventName> = self.events.iter().map(|event| &event.name).collect();
-        let missing = desired.iter().filter(|name| !offered.contains(name));
-        let missing: Vec<String> = missing.map(|name| name.to_string()).collect();
+        let missing: Vec<_> = desired.iter().filter(|name| !offered.contains(name)).collect();
         if missing.is_empty() {
             return Ok(desired);
         }
@@ -203,55 +185,4 @@ fn is_same(action: &str, word: &str) -> bool {
 fn put(root: &mut Value, pointer: &str, value: Value) {
     let place = keys(pointer).fold(root, |node, key| &mut node[key]);
     *place = value;
-}
-
-/// The canonical names, in whatever spelling they were given.
-fn canonical(names: &[String], known: &[EventState]) -> Result<BTreeSet<EventName>, ErrorReport> {
-    let mut found = BTreeSet::new();
-    let mut unknown = Vec::new();
-    for name in names {
-        match EventName::canonical(name) {
-            Some(event) if known.iter().any(|known| known.name == event) => drop(found.insert(event)),
-            _ => unknown.push(name),
-        }
-    }
-    if unknown.is_empty() {
-        return Ok(found);
-    }
-    let all: Vec<&str> = known.iter().map(|event| event.name.as_str()).collect();
-    let mut near: Vec<&str> = Vec::new();
-    for name in unknown.iter().take(MAX_NAMED) {
-        for name in nearest_few(name, &all, MAX_NAMED) {
-            if !near.contains(&name) {
-                near.push(name);
-            }
-        }
-    }
-    let remedy = if near.is_empty() {
-        "take the names of events from the device's own event topics".to_owned()
-    } else {
-        format!("the nearest that it has: {}", near.join(", "))
-    };
-    let unknown: Vec<String> = unknown.into_iter().map(|name| shown(name)).collect();
-    Err(refusal(
-        format!("this device has no event {}", list(&unknown)),
-        remedy,
-    ))
-}
-
-fn refusal(message: String, remedy: impl Into<String>) -> ErrorReport {
-    ErrorReport::new(ErrorKind::Rejected, message, remedy)
-}
-
-/// Quoted and cut: it came from outside.
-fn shown(text: &str) -> String {
-    format!("{:?}", text.chars().take(MAX_SHOWN).collect::<String>())
-}
-
-fn list(names: &[String]) -> String {
-    let text = names[..names.len().min(MAX_NAMED)].join(", ");
-    match names.len().saturating_sub(MAX_NAMED) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
 }

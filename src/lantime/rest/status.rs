@@ -7,6 +7,8 @@
 mod events;
 mod modules;
 
+use std::time::Duration;
+
 use super::profile::Profiles;
 use super::wire::{self, Data, Document, List, Node, Scalar};
 use crate::model::snapshot::major_version;
@@ -56,6 +58,20 @@ pub struct Entry {
 /// When the answer is broken JSON, or has neither slots nor notification events.
 pub fn snapshot(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result<Snapshot, StatusError> {
     read_into(&mut Reader::default(), body, profiles, web_interface)
+}
+
+/// As [`snapshot`], and how long the device has been running, where it says so.
+///
+/// # Errors
+/// As [`snapshot`].
+pub fn snapshot_and_uptime(
+    body: &[u8],
+    profiles: &Profiles,
+    web_interface: &str,
+) -> Result<(Snapshot, Option<Duration>), StatusError> {
+    let mut reader = Reader::default();
+    let snapshot = read_into(&mut reader, body, profiles, web_interface)?;
+    Ok((snapshot, reader.uptime))
 }
 
 /// Reads a status document, and says what each entry of the profile found in it.
@@ -127,6 +143,7 @@ fn read_document(
     let profile = profiles.for_version(identity.api_version.as_deref().and_then(major_version));
     identity.profile = profile.name.as_str().into();
     identity.web_interface = web_interface.into();
+    reader.uptime = data.system.found().and_then(|system| seconds(&system.uptime));
     let events = reader.events(data);
     let mut snapshot = Snapshot {
         identity,
@@ -140,10 +157,20 @@ fn read_document(
     Ok(snapshot)
 }
 
+fn seconds(scalar: &Scalar<'_>) -> Option<Duration> {
+    let number = match scalar {
+        Scalar::Number(number) => *number,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number).ok()
+}
+
 /// Collects notes and findings while it reads.
 #[derive(Default)]
 struct Reader {
     notes: Vec<String>,
+    /// Not part of the snapshot: it is another in each document.
+    uptime: Option<Duration>,
     /// Only where a person wants to know: gathering them costs more than reading the rest of a module.
     entries: Option<Vec<Entry>>,
 }

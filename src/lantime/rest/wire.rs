@@ -51,6 +51,9 @@ pub struct Data<'a> {
     /// The REST API itself.
     #[serde(borrow)]
     pub rest_api: Node<RestApi<'a>>,
+    /// The system.
+    #[serde(borrow)]
+    pub system: Node<System<'a>>,
     /// Notification events.
     #[serde(borrow)]
     pub notification: Node<Notification<'a>>,
@@ -66,6 +69,15 @@ pub struct RestApi<'a> {
     /// "10.21.016"
     #[serde(borrow)]
     pub api_version: Scalar<'a>,
+}
+
+/// `data.system`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct System<'a> {
+    /// Seconds.
+    #[serde(borrow)]
+    pub uptime: Scalar<'a>,
 }
 
 /// `data.notification`

@@ -64,6 +64,7 @@ fn relay(position: Position, cause: Option<&str>, last: Option<Position>) -> Rel
         driven_by: Some(Signal::Clk1),
         cause: cause.map(str::to_owned),
         provenance: Provenance::Derived,
+        via: Via::Rest,
         since: at(),
         last: last.map(|position| (position, at())),
     }
@@ -82,6 +83,7 @@ fn signal(status: Status, detail: Vec<(&'static str, Detail)>, last: Option<Stat
     SignalState {
         status,
         provenance: Provenance::Reported,
+        via: Via::Rest,
         since: at(),
         detail,
         last: last.map(|status| (status, at())),
@@ -205,7 +207,13 @@ fn problem() {
 
 fn event_change(name: EventName, new: Option<EventState>) -> Change {
     let new = new.map(Box::new);
-    Change::Event { name, old: None, new }
+    Change::Event {
+        name,
+        old: None,
+        new,
+        via: Via::Rest,
+        told: false,
+    }
 }
 
 #[test]
@@ -320,12 +328,13 @@ fn relays() {
             ("driven_by", Some("clk1")),
             ("cause", Some("clock-not-sync")),
             ("provenance", Some("derived")),
+            ("via", None),
             ("since", Some(AT)),
             ("last/position", None),
             ("last/at", None),
         ])
     );
-    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 8);
+    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 9);
 }
 
 #[test]
@@ -357,7 +366,7 @@ fn signals() {
     );
     let gone = scalar(&signal_change(Some(ok), None), "io3/signal/clk1");
     assert!(
-        gone.len() == 7 && gone.iter().all(|(_, text)| text.is_none()),
+        gone.len() == 8 && gone.iter().all(|(_, text)| text.is_none()),
         "{gone:?}"
     );
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::lantime::rest::Profiles;
-use crate::model::EventType;
+use crate::model::{ErrorKind, EventType};
 
 const RELAIS: &str = "relais";
 

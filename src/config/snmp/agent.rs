@@ -1,0 +1,214 @@
+//! `[snmp.agent]`: the bridge as an agent for SNMP managers, and where its notifications go.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::super::problem::{Complaint, complaint};
+use super::super::section::Section;
+use super::super::{SnmpAgent, SnmpSink, SnmpSinkAccess, access, parse};
+use super::{read_user, read_users};
+
+/// Where the MIB of the bridge stands: below net-snmp's playground, since nobody has registered a number for it.
+pub(in crate::config) const DEFAULT_ROOT: [u32; 10] = [1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 1883];
+/// Everything that a company may have numbered itself lies below it.
+const ENTERPRISES: [u32; 6] = [1, 3, 6, 1, 4, 1];
+/// Numbers of a root, so that there is room for the longest index in the 128 that an OID may have.
+const MAX_ROOT: usize = 64;
+
+const TRAP_PORT: u16 = 162;
+
+/// `None` where nothing listens.
+pub(super) fn read(mut section: Section<'_>) -> Option<SnmpAgent> {
+    let listen = section.parsed("listen", parse::listen_or_off).flatten();
+    let communities = access::secrets(&mut section, "communities", "communities_file");
+    let users = read_users(&mut section);
+    let root = section.parsed("root", root);
+    let sinks = read_sinks(&mut section, listen);
+    let is_wanted = ["communities", "communities_file", "users", "sinks"]
+        .iter()
+        .any(|key| section.has(key));
+    match listen {
+        Some(_) if !is_wanted => {
+            let what = "nobody may ask, and nobody is told: neither communities nor users nor sinks";
+            let remedy = r#"write communities = [".."] for SNMP v2c, or [[snmp.agent.users]] for v3, or listen = "off""#;
+            section.refuse("listen", complaint(what, remedy));
+        }
+        None if is_wanted => {
+            let what = "there is no agent, so communities, users and sinks have no effect";
+            section.warn(
+                "",
+                complaint(what, r#"write listen = "0.0.0.0:161", or leave them out"#),
+            );
+        }
+        _ => {}
+    }
+    section.finish();
+    Some(SnmpAgent {
+        listen: listen?,
+        communities,
+        users,
+        root: root.unwrap_or_else(|| DEFAULT_ROOT.to_vec()),
+        sinks,
+    })
+}
+
+/// `[[snmp.agent.sinks]]`
+fn read_sinks(section: &mut Section<'_>, listen: Option<SocketAddr>) -> Vec<SnmpSink> {
+    let mut sinks = Vec::new();
+    for mut table in section.tables("sinks") {
+        let address = table.parsed("address", sink_address);
+        table.need(
+            "address",
+            r#"write where it is, such as "10.0.0.5" or "10.0.0.5:162""#,
+        );
+        if let (Some(address), Some(listen)) = (address, listen)
+            && let Err(complaint) = is_in_reach(address.ip(), listen.ip())
+        {
+            table.refuse("address", complaint);
+        }
+        let access = read_access(&mut table);
+        table.finish();
+        if let (Some(address), Some(access)) = (address, access) {
+            sinks.push(SnmpSink { address, access });
+        }
+    }
+    sinks
+}
+
+/// `community` or `user`. `None` only together with a problem.
+fn read_access(table: &mut Section<'_>) -> Option<SnmpSinkAccess> {
+    let community = access::secret(table, "community", "community_file");
+    let has_community = table.has("community") || table.has("community_file");
+    let has_user = table.has("user");
+    let mut keys = table.section("user");
+    let user = if has_user { read_user(&mut keys) } else { None };
+    if has_user {
+        keys.finish();
+    }
+    match (has_community, has_user) {
+        (true, true) => {
+            let what = "given together with a community";
+            table.refuse("user", complaint(what, "leave one of them out"));
+            None
+        }
+        (false, false) => {
+            let remedy = r#"write community = "..", or user = { name = "..", .. } for SNMPv3"#;
+            table.refuse("community", complaint("missing, and there is no user", remedy));
+            None
+        }
+        (true, false) => community.map(SnmpSinkAccess::Community),
+        (false, true) => user.map(SnmpSinkAccess::User),
+    }
+}
+
+/// An address with or without a port. No name: the agent must start while no name server answers.
+fn sink_address(text: &str) -> Result<SocketAddr, Complaint> {
+    let bare = |text: &str| text.parse::<IpAddr>().ok();
+    let address = text
+        .parse::<SocketAddr>()
+        .ok()
+        .filter(|address| address.port() != 0);
+    let with_port = |ip| SocketAddr::new(ip, TRAP_PORT);
+    address.or_else(|| bare(text).map(with_port)).ok_or_else(|| {
+        complaint(
+            "not an IP address, or an IP address and a port",
+            r#"write such as "10.0.0.5", "10.0.0.5:162" or "[fd00::5]:162""#,
+        )
+    })
+}
+
+/// Notifications are sent from the socket that the agent listens at.
+fn is_in_reach(sink: IpAddr, listen: IpAddr) -> Result<(), Complaint> {
+    let what =
+        format!("notifications are sent from where the agent listens, {listen}, which does not lead there");
+    if sink.is_ipv6() && listen.is_ipv4() {
+        return Err(complaint(what, r#"write listen = "[::]:161""#));
+    }
+    if listen.is_loopback() && !sink.is_loopback() {
+        return Err(complaint(
+            what,
+            format!(r#"write listen = "{}:161""#, Ipv4Addr::UNSPECIFIED),
+        ));
+    }
+    Ok(())
+}
+
+fn root(text: &str) -> Result<Vec<u32>, Complaint> {
+    let arcs: Option<Vec<u32>> = text.split('.').map(arc).collect();
+    let is_own = |arcs: &Vec<u32>| {
+        arcs.starts_with(&ENTERPRISES) && arcs.len() > ENTERPRISES.len() && arcs.len() <= MAX_ROOT
+    };
+    arcs.filter(is_own).ok_or_else(|| {
+        complaint(
+            "not an OID below 1.3.6.1.4.1",
+            r#"write numbers with dots between them, such as "1.3.6.1.4.1.12345.7" where 12345 is your enterprise number"#,
+        )
+    })
+}
+
+fn arc(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sink_is_an_address_with_or_without_a_port() {
+        for (text, address) in [
+            ("10.0.0.5", "10.0.0.5:162"),
+            ("10.0.0.5:1162", "10.0.0.5:1162"),
+            ("fd00::5", "[fd00::5]:162"),
+            ("[fd00::5]:1162", "[fd00::5]:1162"),
+        ] {
+            assert_eq!(sink_address(text).ok(), address.parse().ok(), "{text}");
+        }
+        for text in [
+            "",
+            "nms.example",
+            "10.0.0.5:0",
+            "10.0.0.5:99999",
+            "10.0.0",
+            "[fd00::5]",
+        ] {
+            assert!(sink_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sink_that_the_agents_socket_cannot_reach_is_refused() {
+        for (sink, listen, is_fine) in [
+            ("10.0.0.5", "0.0.0.0", true),
+            ("10.0.0.5", "::", true),
+            ("fd00::5", "::", true),
+            ("fd00::5", "0.0.0.0", false),
+            ("10.0.0.5", "127.0.0.1", false),
+            ("127.0.0.1", "127.0.0.1", true),
+        ] {
+            let reached = is_in_reach(sink.parse().unwrap(), listen.parse().unwrap());
+            assert_eq!(reached.is_ok(), is_fine, "{sink} from {listen}");
+        }
+    }
+
+    #[test]
+    fn a_root_lies_below_the_enterprises() {
+        assert_eq!(
+            root("1.3.6.1.4.1.12345.7").ok(),
+            Some(vec![1, 3, 6, 1, 4, 1, 12345, 7])
+        );
+        let too_long = format!("1.3.6.1.4.1{}", ".1".repeat(59));
+        for text in [
+            "",
+            "1.3.6.1.4.1",
+            "1.3.6.1.2.1.1",
+            ".1.3.6.1.4.1.5",
+            "1.3.6.1.4.1.",
+            "1.3.6.1.4.1.+5",
+            "1.3.6.1.4.1.4294967296",
+            too_long.as_str(),
+        ] {
+            assert!(root(text).is_err(), "{text}");
+        }
+    }
+}

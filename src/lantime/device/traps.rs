@@ -1,0 +1,259 @@
+//! A device's traps, as its task sees them: the events that they tell, and when to poll for them.
+//!
+//! A trap is quicker than a poll, but knows only of one event: it moves the event at once, and the poll that it
+//! brings about says how everything stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{DeviceTask, Gone};
+use crate::lantime::snmp::traps::TrapLink;
+use crate::model::{Availability, Change, DeviceView, EventName, EventState, Via};
+
+/// From one poll for traps to the next at least: a storm of them must not become one of polls.
+const POLL_GAP: Duration = Duration::from_millis(250);
+
+/// By what something came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The device was asked.
+    Poll(Via),
+    /// It has sent a trap.
+    Trap,
+}
+
+impl Told {
+    fn via(self) -> Via {
+        match self {
+            Told::Poll(via) => via,
+            Told::Trap => Via::Snmp,
+        }
+    }
+}
+
+/// What the task knows of its device's traps.
+#[derive(Debug)]
+pub(super) struct Traps {
+    /// What is shared with the receiver; `None` where nothing takes traps.
+    link: Option<Arc<TrapLink>>,
+    /// Whether a trap waits for a poll.
+    is_due: bool,
+    /// When the last poll for a trap began.
+    polled_for: Option<Instant>,
+    /// How long the device had been running, and when it said so.
+    uptime: Option<Duration>,
+}
+
+impl Traps {
+    pub(super) fn new(link: Option<Arc<TrapLink>>) -> Traps {
+        Traps {
+            link,
+            is_due: false,
+            polled_for: None,
+            uptime: None,
+        }
+    }
+
+    /// Waits for news of a trap.
+    pub(super) async fn news(&self) {
+        match &self.link {
+            Some(link) => link.news().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// When to poll for the trap that has just come.
+    pub(super) fn poll_at(&mut self) -> Instant {
+        self.is_due = true;
+        let now = Instant::now();
+        self.polled_for.map_or(now, |last| now.max(last + POLL_GAP))
+    }
+
+    /// The events that traps have told of, and that no poll has shown yet.
+    pub(super) fn not_polled_yet(&self) -> Vec<EventName> {
+        self.link
+            .as_ref()
+            .map_or(Vec::new(), |link| link.not_polled_yet())
+    }
+
+    /// A poll that began then is through, with an answer or without.
+    pub(super) fn polled(&mut self, began: Instant, is_answered: bool) {
+        if std::mem::take(&mut self.is_due) {
+            self.polled_for = Some(began);
+        }
+        if let Some(link) = self.link.as_ref().filter(|_| is_answered) {
+            link.polled(began);
+        }
+    }
+
+    pub(super) fn set_host_name(&self, name: Option<&str>) {
+        if let Some(link) = &self.link {
+            link.set_host_name(name);
+        }
+    }
+
+    /// The device says how long it has been running: less than before means that it has started anew.
+    pub(super) fn runs_for(&mut self, uptime: Option<Duration>, now: Instant) {
+        if let (Some(link), Some(before), Some(uptime)) = (&self.link, self.uptime, uptime)
+            && uptime < before
+        {
+            link.set_restarted(now.checked_sub(uptime).unwrap_or(now));
+        }
+        self.uptime = uptime.or(self.uptime);
+    }
+
+    /// Says of each event in `changes` how it came to be known, and whether a record has told it already.
+    pub(super) fn settle(&self, changes: &mut [Change], by: Told, now: Instant) {
+        for change in changes {
+            let Change::Event {
+                name,
+                old: Some(old),
+                new: Some(new),
+                via,
+                told,
+            } = change
+            else {
+                continue;
+            };
+            *via = by.via();
+            let Some(link) = &self.link else { continue };
+            let transitions = new.transitions(old);
+            if transitions.contains(&true) {
+                // The trap's own record says so.
+                *told = by == Told::Trap || !link.poll_tells(name, now);
+            }
+            if transitions.last() == Some(&false) {
+                link.has_gone(name);
+            }
+        }
+    }
+}
+
+impl DeviceTask {
+    /// Moves the events that traps have told of, as far as the device's document lists them: nobody else would tell
+    /// how they stand later.
+    pub(super) async fn hear(&mut self) -> Result<(), Gone> {
+        let (Some(link), Some(snapshot)) = (&self.traps.link, &mut self.snapshot) else {
+            return Ok(());
+        };
+        let heard = link.heard();
+        let Some(events) = with_heard(&snapshot.events, &heard) else {
+            return Ok(());
+        };
+        snapshot.events = events.clone();
+        let snapshot = self
+            .snapshot
+            .as_ref()
+            .filter(|_| self.view.availability == Some(Availability::Online));
+        let view = match snapshot {
+            Some(snapshot) => DeviceView {
+                problem: self.view.problem.clone(),
+                ..self.next_view(snapshot, Timestamp::now())
+            },
+            // What its relays do cannot be told of a device that is away.
+            None => DeviceView {
+                events,
+                ..self.view.clone()
+            },
+        };
+        self.publish(view, Told::Trap).await
+    }
+}
+
+/// The events after these have come, one after the other, and have ended those that they clear; `None` where nothing
+/// is new.
+fn with_heard(events: &Arc<[EventState]>, heard: &[EventName]) -> Option<Arc<[EventState]>> {
+    let after = |event: &EventState| {
+        heard.iter().fold(event.triggered, |stands, name| {
+            if *name == event.name {
+                Some(true)
+            } else if name.clears().contains(&event.name.as_str()) {
+                Some(false)
+            } else {
+                stands
+            }
+        })
+    };
+    events
+        .iter()
+        .any(|event| after(event) != event.triggered)
+        .then(|| {
+            let moved = |event: &EventState| EventState {
+                triggered: after(event),
+                ..event.clone()
+            };
+            events.iter().map(moved).collect()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::EventType;
+
+    fn name(name: &str) -> EventName {
+        EventName::canonical(name).unwrap()
+    }
+
+    fn events(states: &[(&str, Option<bool>)]) -> Arc<[EventState]> {
+        let state = |(event, triggered): &(&str, Option<bool>)| EventState {
+            name: name(event),
+            name_on_device: None,
+            triggered: *triggered,
+            kind: EventType::Error,
+            last_triggered: None,
+        };
+        states.iter().map(state).collect()
+    }
+
+    #[test]
+    fn a_trap_moves_its_event_and_ends_those_that_it_clears() {
+        let before = events(&[
+            ("ntp-sync", Some(false)),
+            ("ntp-not-sync", Some(true)),
+            ("ntp-stopped", Some(true)),
+            ("system-reboot", None),
+        ]);
+        let heard = [name("ntp-sync"), name("fan-down")];
+        let after = events(&[
+            ("ntp-sync", Some(true)),
+            ("ntp-not-sync", Some(false)),
+            ("ntp-stopped", Some(true)),
+            ("system-reboot", None),
+        ]);
+        assert_eq!(with_heard(&before, &heard), Some(after.clone()));
+        assert_eq!(with_heard(&after, &heard), None, "it has been told");
+        let and_back = [name("ntp-sync"), name("ntp-not-sync")];
+        let moved = with_heard(&before, &and_back).expect("it has moved");
+        assert_eq!(moved[1].triggered, Some(true), "the last trap counts");
+        assert_eq!(with_heard(&after, &[]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_brings_a_poll_at_once_and_then_four_a_second() {
+        let mut traps = Traps::new(Some(Arc::default()));
+        let now = Instant::now();
+        assert_eq!([traps.poll_at(), traps.poll_at()], [now; 2]);
+        traps.polled(now, true);
+        assert_eq!([traps.poll_at(), traps.poll_at()], [now + POLL_GAP; 2]);
+        tokio::time::advance(2 * POLL_GAP).await;
+        assert_eq!(traps.poll_at(), now + 2 * POLL_GAP);
+    }
+
+    #[test]
+    fn less_uptime_than_before_is_a_restart() {
+        let link = Arc::new(TrapLink::default());
+        let mut traps = Traps::new(Some(link.clone()));
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        for uptime in [Some(100 * second), None, Some(101 * second)] {
+            traps.runs_for(uptime, now);
+        }
+        assert_eq!(link.restarted(), None);
+        traps.runs_for(Some(second), now + 10 * second);
+        assert_eq!(link.restarted(), Some(now + 9 * second));
+    }
+}

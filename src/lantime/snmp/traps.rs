@@ -1,0 +1,123 @@
+//! Takes traps and informs of all devices: a socket (`receiver`), what is made of each (`intake`), and what a device's
+//! task and the two share (`link`).
+//!
+//! ```text
+//! device --trap, inform--> receiver --Taken--> intake --record--> store, then the inform is acknowledged
+//!                                                 \--link--> device task: event's topic, and poll now
+//! ```
+
+mod counts;
+mod intake;
+mod link;
+mod receiver;
+mod refusals;
+mod repeated;
+mod replay;
+mod senders;
+mod trap;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use async_snmp::v3::AuthoritativeEngine;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use counts::Counts;
+use intake::{Ends, Intake};
+pub use link::TrapLink;
+use receiver::Receiver;
+pub use senders::Sender;
+
+use crate::config;
+use crate::model::Update;
+use crate::records::store::Store;
+
+/// Notifications that wait for the disk. Beyond it they are dropped and counted: the next poll shows the events.
+const WAITING: usize = 1024;
+
+/// What takes traps and informs. It listens, and [`Self::run`] makes something of them.
+pub struct Traps {
+    intake: Intake,
+    address: SocketAddr,
+    counts: watch::Receiver<Counts>,
+    receiver: CancellationToken,
+}
+
+/// What the rest of the bridge gives.
+#[derive(Debug)]
+pub struct Setup {
+    /// Where to listen, and whom to believe.
+    pub traps: config::Traps,
+    /// What this process is for senders of informs.
+    pub engine: AuthoritativeEngine,
+    /// The configured devices.
+    pub senders: watch::Receiver<Vec<Sender>>,
+    /// Takes the records.
+    pub store: Store,
+    /// Takes the dead letters.
+    pub updates: mpsc::Sender<Update>,
+    /// How often a failure that lasts is told again.
+    pub repeat_letters: Duration,
+}
+
+impl std::fmt::Debug for Traps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Traps")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Traps {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or no keys can be made of a user's passwords.
+    pub async fn start(setup: Setup) -> anyhow::Result<Traps> {
+        let (taken, take) = mpsc::channel(WAITING);
+        let counts = watch::Sender::new(Counts::default());
+        let generation = watch::Sender::new(0);
+        let receiver = Receiver {
+            traps: setup.traps,
+            engine: setup.engine,
+            taken,
+            counts: counts.clone(),
+            generation: generation.subscribe(),
+        };
+        let stop = CancellationToken::new();
+        let address = receiver.start(stop.clone()).await?;
+        let watched = counts.subscribe();
+        let intake = Intake::new(Ends {
+            taken: take,
+            configured: setup.senders,
+            store: setup.store,
+            updates: setup.updates,
+            counts,
+            generation,
+            repeat_letters: setup.repeat_letters,
+        });
+        Ok(Traps {
+            intake,
+            address,
+            counts: watched,
+            receiver: stop,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What is counted, about once a second.
+    pub fn counts(&self) -> watch::Receiver<Counts> {
+        self.counts.clone()
+    }
+
+    /// Works until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let _listens = self.receiver.drop_guard();
+        self.intake.run(stop).await;
+    }
+}

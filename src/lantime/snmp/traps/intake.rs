@@ -1,0 +1,321 @@
+//! What becomes of each notification: its device is found, its record is put on disk, and the device's task is told.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::counts::Counts;
+use super::receiver::Taken;
+use super::refusals::{Reason, Refusals};
+use super::repeated::Repeated;
+use super::replay::Engines;
+use super::senders::{Sender, Senders, Stranger};
+use crate::model::{DeadLetter, Update};
+use crate::records::store::Store;
+use crate::records::{Record, trap};
+use crate::wording::quoted;
+
+/// How often the counters are looked at for letters.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often host names are looked up again.
+const RESOLVE_EVERY: Duration = Duration::from_secs(60);
+/// How long the receiver is kept at least that has believed a replay: whoever has one could send it again and again.
+const ANEW_AFTER: Duration = Duration::from_secs(10);
+/// Time for looking a host name up.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
+/// Notifications that are stored with one write.
+const AT_ONCE: usize = 256;
+
+type Resolved = HashMap<String, Vec<IpAddr>>;
+
+/// The task.
+pub(super) struct Intake {
+    taken: mpsc::Receiver<Taken>,
+    configured: watch::Receiver<Vec<Sender>>,
+    store: Store,
+    updates: mpsc::Sender<Update>,
+    counts: watch::Sender<Counts>,
+    generation: watch::Sender<u64>,
+    senders: Senders,
+    /// Where the hosts were when they were last found.
+    resolved: Resolved,
+    /// Host names that are being looked up.
+    resolving: Option<JoinHandle<Resolved>>,
+    engines: Engines,
+    repeated: Repeated,
+    refusals: Refusals,
+    /// The counters as they were last looked at.
+    looked: Counts,
+    /// When the receiver was last made anew.
+    anew: Instant,
+    /// Whether the receiver has believed a replay since.
+    is_misled: bool,
+}
+
+/// Everything that the task needs from others.
+pub(super) struct Ends {
+    pub(super) taken: mpsc::Receiver<Taken>,
+    pub(super) configured: watch::Receiver<Vec<Sender>>,
+    pub(super) store: Store,
+    pub(super) updates: mpsc::Sender<Update>,
+    pub(super) counts: watch::Sender<Counts>,
+    pub(super) generation: watch::Sender<u64>,
+    pub(super) repeat_letters: Duration,
+}
+
+impl Intake {
+    pub(super) fn new(ends: Ends) -> Intake {
+        Intake {
+            taken: ends.taken,
+            configured: ends.configured,
+            store: ends.store,
+            updates: ends.updates,
+            counts: ends.counts,
+            generation: ends.generation,
+            senders: Senders::default(),
+            resolved: Resolved::new(),
+            resolving: None,
+            engines: Engines::default(),
+            repeated: Repeated::default(),
+            refusals: Refusals::new(ends.repeat_letters),
+            looked: Counts::default(),
+            anew: Instant::now(),
+            is_misled: false,
+        }
+    }
+
+    /// Works until `stop`, and then until nothing waits any more.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut resolves = interval(RESOLVE_EVERY);
+        self.configure();
+        let mut batch = Vec::with_capacity(AT_ONCE);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.taken.close();
+                    while self.taken.recv_many(&mut batch, AT_ONCE).await > 0 {
+                        self.take(&mut batch).await;
+                    }
+                    return;
+                }
+                Ok(()) = self.configured.changed() => self.configure(),
+                resolved = finished(&mut self.resolving) => {
+                    self.resolving = None;
+                    self.resolved.extend(resolved);
+                    let configured = self.configured.borrow().clone();
+                    self.senders = Senders::new(configured, &self.resolved);
+                }
+                _ = resolves.tick() => self.resolve(),
+                _ = looks.tick() => self.look().await,
+                count = self.taken.recv_many(&mut batch, AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.take(&mut batch).await;
+                }
+            }
+        }
+    }
+
+    /// Addresses are known at once, names later.
+    fn configure(&mut self) {
+        let configured = self.configured.borrow_and_update().clone();
+        let hosts = configured.iter().flat_map(|sender| &sender.hosts);
+        let addresses = hosts.filter_map(|host| Some((host.clone(), vec![host.parse().ok()?])));
+        self.resolved.extend(addresses);
+        self.senders = Senders::new(configured, &self.resolved);
+        self.resolve();
+    }
+
+    fn resolve(&mut self) {
+        if self.resolving.is_some() {
+            return;
+        }
+        let configured = self.configured.borrow();
+        let mut hosts: Vec<_> = configured
+            .iter()
+            .flat_map(|sender| sender.hosts.clone())
+            .collect();
+        hosts.sort();
+        hosts.dedup();
+        if hosts.iter().all(|host| host.parse::<IpAddr>().is_ok()) {
+            return;
+        }
+        self.resolving = Some(tokio::spawn(resolve(hosts)));
+    }
+
+    async fn take(&mut self, batch: &mut Vec<Taken>) {
+        let now = Instant::now();
+        let mut records = Vec::new();
+        let mut safe = Vec::new();
+        for mut taken in batch.drain(..) {
+            let answer = taken.safe.take();
+            match self.record(&taken, now) {
+                Ok(record) => {
+                    self.counts.send_modify(|counts| counts.taken += 1);
+                    records.extend(record);
+                    safe.extend(answer);
+                }
+                Err((reason, what)) => {
+                    // Not acknowledged: nothing tells a sender whether it is known.
+                    drop(answer);
+                    let letter = self.refusals.note(reason, 1, what, now);
+                    self.send(letter).await;
+                }
+            }
+        }
+        if !records.is_empty() {
+            self.store.append(records).await;
+        }
+        let is_on_disk = self.store.status().borrow().failing.is_none();
+        for answer in safe {
+            let _ = answer.try_send(is_on_disk);
+        }
+    }
+
+    /// The record of a notification, where one is due, or why there can be none. Tells the device's task.
+    fn record(&mut self, taken: &Taken, now: Instant) -> Result<Option<Record>, (Reason, String)> {
+        let received = &taken.received;
+        let sender = match self.senders.find(received) {
+            Ok(sender) => sender,
+            Err(stranger) => {
+                self.counts.send_modify(|counts| counts.strangers += 1);
+                return Err((Reason::Stranger, describe(&stranger)));
+            }
+        };
+        let link = &sender.link;
+        if let Some(engine_id) = &received.engine_id {
+            let (generation, uptime) = (taken.generation, received.uptime);
+            if !self.engines.accepts(
+                engine_id,
+                &sender.device,
+                generation,
+                uptime,
+                link.restarted(),
+                now,
+            ) {
+                self.counts.send_modify(|counts| counts.replays += 1);
+                // The library has learnt from it what the engine's clock shows, and would refuse the true one.
+                self.is_misled = true;
+                let what = format!("an SNMP v3 trap of {} is older than its last", sender.device);
+                return Err((Reason::OutOfTime, what));
+            }
+        }
+        if self.repeated.is_repeated(received, now) {
+            return Ok(None);
+        }
+        let is_due = match &received.trap.event {
+            Some(event) => link.trap_tells(event, now),
+            None => {
+                link.poll_now();
+                true
+            }
+        };
+        Ok(is_due.then(|| trap::record(&sender.device, &received.trap, Timestamp::now())))
+    }
+
+    /// Tells what was refused before it came here, and lets the receiver be made anew where that helps.
+    async fn look(&mut self) {
+        let now = Instant::now();
+        let counts = *self.counts.borrow();
+        let before = std::mem::replace(&mut self.looked, counts);
+        let refused =
+            |counts: &Counts| counts.wrong_community + counts.unprotected + counts.wrong_credentials;
+        let dropped = |counts: &Counts| counts.overrun + counts.socket_drops;
+        let noted = [
+            (
+                Reason::Credentials,
+                refused(&counts).saturating_sub(refused(&before)),
+                "traps with a community, a user or keys that are not configured here",
+            ),
+            (
+                Reason::OutOfTime,
+                counts.out_of_time.saturating_sub(before.out_of_time),
+                "SNMP v3 messages with engine boots or a time that are over",
+            ),
+            (
+                Reason::Overrun,
+                dropped(&counts).saturating_sub(dropped(&before)),
+                "traps were dropped: they come faster than they can be stored",
+            ),
+        ];
+        for (reason, times, what) in noted {
+            let letter = self.refusals.note(reason, times, what.to_owned(), now);
+            self.send(letter).await;
+        }
+        for letter in self.refusals.all_due(now) {
+            self.send(Some(letter)).await;
+        }
+        // A message of a device that has not counted its engine boots up is refused without a count, so whether that
+        // is so cannot be seen.
+        let anew = self.anew;
+        let engines = &self.engines;
+        let may_be_refused = |sender: &Sender| {
+            sender.link.restarted().is_some_and(|restarted| restarted > anew) && engines.knows(&sender.device)
+        };
+        let is_misled = self.is_misled && now.duration_since(anew) > ANEW_AFTER;
+        if is_misled || self.configured.borrow().iter().any(may_be_refused) {
+            tracing::info!("the clocks of SNMP v3 senders are learnt anew, since a device has restarted");
+            self.anew = now;
+            self.is_misled = false;
+            self.generation.send_modify(|generation| *generation += 1);
+        }
+    }
+
+    async fn send(&self, letter: Option<DeadLetter>) {
+        if let Some(letter) = letter {
+            tracing::warn!(remedy = letter.error.remedy, "{}", letter.error.message);
+            // Nobody listens only when the bridge is stopping.
+            let _ = self.updates.send(Update::DeadLetter(Box::new(letter))).await;
+        }
+    }
+}
+
+fn describe(stranger: &Stranger) -> String {
+    match stranger {
+        Stranger::Address(address) => {
+            format!("a trap came from {address}, which is no configured device's address")
+        }
+        Stranger::Name {
+            address,
+            name,
+            devices,
+        } => {
+            let name = name.as_deref().map_or("none".to_owned(), quoted);
+            let devices: Vec<_> = devices.iter().take(5).map(|device| device.as_str()).collect();
+            let devices = devices.join(", ");
+            format!(
+                "a trap came from {address}, where several devices are ({devices}), and its sysName ({name}) is that of none or of more than one"
+            )
+        }
+    }
+}
+
+async fn finished(resolving: &mut Option<JoinHandle<Resolved>>) -> Resolved {
+    match resolving {
+        Some(resolving) => resolving.await.unwrap_or_default(),
+        None => std::future::pending().await,
+    }
+}
+
+/// Where these hosts are, as far as they can be found.
+async fn resolve(hosts: Vec<String>) -> Resolved {
+    let mut lookups = JoinSet::new();
+    for host in hosts {
+        lookups.spawn(async move {
+            let found = timeout(RESOLVE_WITHIN, tokio::net::lookup_host((host.as_str(), 0))).await;
+            let addresses = found.ok()?.ok()?.map(|address| address.ip()).collect();
+            Some((host, addresses))
+        });
+    }
+    lookups.join_all().await.into_iter().flatten().collect()
+}

@@ -1,0 +1,234 @@
+//! The second way to a device: what SNMP tells when REST tells nothing, and when the two tell different things.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lantime2mqtt::simulator::{
+    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
+    SnmpOptions,
+};
+use serde_json::Value;
+
+use crate::common::mosquitto::Mosquitto;
+use crate::common::program::Program;
+use crate::common::site::{Entry, Site};
+use crate::common::{Seen, Watcher};
+
+/// Two devices alike, with agents.
+async fn fleet() -> Fleet {
+    let options = FleetOptions {
+        devices: 2,
+        kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
+        snmp: Some(SnmpOptions::default()),
+        ..FleetOptions::default()
+    };
+    Fleet::start(options).await.expect("free ports on the loopback")
+}
+
+/// A device, asked by REST at `device` and by SNMP at `agent`.
+fn entry(device: &SimulatedDevice, agent: &SimulatedDevice, read: &str) -> Entry {
+    let address = agent.snmp_address().expect("it has an agent").to_string();
+    Entry::of(device)
+        .listed(device)
+        .with("timeout", "1s")
+        .with("snmp.address", address)
+        .with("snmp.community", "public")
+        .with("snmp.timeout", "300ms")
+        .with("snmp.retries", 0)
+        .with("snmp.read", read)
+        .with("snmp.events", "rest")
+}
+
+struct Scene {
+    device: Arc<SimulatedDevice>,
+    other: Arc<SimulatedDevice>,
+    watcher: Watcher,
+    _fleet: Fleet,
+    _broker: Mosquitto,
+    _bridge: Program,
+    _site: Site,
+}
+
+impl Scene {
+    /// `is_mixed`: asked over SNMP is the other device.
+    async fn start(read: &str, is_mixed: bool, fault: Option<Fault>) -> Scene {
+        let fleet = fleet().await;
+        let (device, other) = (fleet.devices()[0].clone(), fleet.devices()[1].clone());
+        device.set_fault(fault);
+        let broker = Mosquitto::start();
+        let watcher = Watcher::connect(broker.address()).await;
+        let agent = if is_mixed { &other } else { &device };
+        let site = Site::new(broker.address(), &[entry(&device, agent, read)]);
+        let bridge = site.start();
+        Scene {
+            device,
+            other,
+            watcher,
+            _fleet: fleet,
+            _broker: broker,
+            _bridge: bridge,
+            _site: site,
+        }
+    }
+
+    async fn until(&mut self, what: &str, condition: impl Fn(&Seen) -> bool) -> Seen {
+        self.watcher.until(what, condition).await
+    }
+}
+
+fn json(seen: &Seen, topic: &str) -> Value {
+    let payload = seen.topics.get(&format!("lantime/sim-1/{topic}"));
+    payload.map_or(Value::Null, |payload| {
+        serde_json::from_str(payload).unwrap_or(Value::Null)
+    })
+}
+
+/// Whether relay A of io3, which clock 1 drives, stands there and is known that way.
+fn relay(position: &'static str, via: Option<&'static str>) -> impl Fn(&Seen) -> bool {
+    move |seen| {
+        let relay = json(seen, "io3/relay/a");
+        relay["position"] == position && relay["via"].as_str() == via
+    }
+}
+
+fn is_online(seen: &Seen) -> bool {
+    seen.is("lantime/sim-1/state", "online")
+}
+
+#[tokio::test]
+async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
+    let mut scene = Scene::start("fallback", false, None).await;
+    scene.until("REST", relay("NO", None)).await;
+    let (gets, device) = (scene.device.counters().snmp_gets, scene.device.clone());
+    assert_eq!(gets, 0, "nobody asks as long as REST answers");
+    device.set_fault(Some(Fault::Unavailable));
+    let seen = scene.until("SNMP", relay("NO", Some("snmp"))).await;
+    assert!(is_online(&seen));
+    assert_eq!(json(&seen, "io3/relay/a")["provenance"], "derived");
+    scene
+        .until("the error of REST", |seen| {
+            json(seen, "error")["error"]["http_status"] == 503
+        })
+        .await;
+    device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    scene.until("the failure", relay("NC", Some("snmp"))).await;
+    let is_told = |seen: &Seen| {
+        json(seen, "io3/signal/clk1")["via"] == "snmp"
+            && json(seen, "event/ntp-stopped")["triggered"] == "unknown"
+            // Which clock the RSC has selected, nobody says.
+            && json(seen, "io3/relay/c")["position"] == "unknown"
+    };
+    scene.until("the rest", is_told).await;
+    device.set_fault(None);
+    scene.until("REST again", relay("NC", None)).await;
+    let is_told = |seen: &Seen| {
+        json(seen, "event/ntp-stopped")["triggered"] == false && json(seen, "error") == Value::Null
+    };
+    let seen = scene.until("all of it", is_told).await;
+    let was_away = seen
+        .log
+        .iter()
+        .any(|(topic, payload)| topic == "lantime/sim-1/state" && payload == "offline");
+    assert!(!was_away);
+}
+
+#[tokio::test]
+async fn a_device_whose_rest_api_is_switched_off_is_known_over_snmp_alone() {
+    let mut scene = Scene::start("fallback", false, Some(Fault::NotFound)).await;
+    let (device, serial_number) = (scene.device.clone(), scene.device.serial_number());
+    let is_described = |seen: &Seen| is_online(seen) && json(seen, "info")["serial_number"] == serial_number;
+    scene.until("the device", is_described).await;
+    scene.until("its relay", relay("NO", Some("snmp"))).await;
+    device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    scene.until("the failure", relay("NC", Some("snmp"))).await;
+}
+
+#[tokio::test]
+async fn a_login_that_rest_refuses_does_not_stop_snmp() {
+    let mut scene = Scene::start("fallback", false, Some(Fault::Forbidden)).await;
+    scene.until("SNMP", relay("NO", Some("snmp"))).await;
+    let requests = scene.device.counters().requests;
+    scene
+        .device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    scene.until("the failure", relay("NC", Some("snmp"))).await;
+    assert_eq!(scene.device.counters().requests, requests, "REST is left alone");
+}
+
+#[tokio::test]
+async fn with_both_away_nothing_is_known() {
+    let mut scene = Scene::start("fallback", false, None).await;
+    scene.until("REST", relay("NO", None)).await;
+    let down = Duration::from_secs(3600);
+    scene.device.set_fault(Some(Fault::Restart { down }));
+    let seen = scene
+        .until("away", |seen| seen.is("lantime/sim-1/state", "offline"))
+        .await;
+    assert_eq!(json(&seen, "io3/relay/a")["position"], "unknown");
+    let letter = |seen: &Seen| {
+        let mut log = seen
+            .log
+            .iter()
+            .filter(|(topic, _)| topic == "lantime/dead-letter/sim-1");
+        log.any(|(_, payload)| payload.contains(r#""operation":"snmp-get""#))
+    };
+    scene.until("a letter about SNMP", letter).await;
+}
+
+#[tokio::test]
+async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
+    let mut scene = Scene::start("always", true, None).await;
+    scene.until("both alike", relay("NO", None)).await;
+    scene
+        .other
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    let contradiction = |seen: &Seen| {
+        let signal = json(seen, "io3/signal/clk1");
+        signal["status"] == "unknown"
+            && signal["detail"]["rest"] == "ok"
+            && signal["detail"]["snmp"] == "fail"
+    };
+    scene.until("the contradiction", contradiction).await;
+    // The device reports the relay itself: that is not in doubt.
+    scene
+        .device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    let agreed = |seen: &Seen| {
+        let signal = json(seen, "io3/signal/clk1");
+        signal["status"] == "fail" && signal["detail"]["rest"] == Value::Null
+    };
+    scene.until("the agreement", agreed).await;
+    scene.until("the relay", relay("NC", None)).await;
+}
+
+#[tokio::test]
+async fn an_event_that_comes_while_only_snmp_answers_is_told_when_rest_is_back() {
+    let mut scene = Scene::start("fallback", false, None).await;
+    scene.until("REST", relay("NO", None)).await;
+    scene.device.set_fault(Some(Fault::Unavailable));
+    scene.until("SNMP", relay("NO", Some("snmp"))).await;
+    let event = || "network-link-down".to_owned();
+    scene
+        .device
+        .apply(&Action::FireEvent(event()))
+        .expect("it knows the event");
+    scene.device.set_fault(None);
+    let record = |seen: &Seen| {
+        let mut log = seen
+            .log
+            .iter()
+            .filter(|(topic, _)| topic == "lantime/sim-1/events");
+        log.any(|(_, payload)| {
+            let record: Value = serde_json::from_str(payload).expect("a record is JSON");
+            record["event"] == "network-link-down" && record["triggered"] == true
+        })
+    };
+    scene.until("the record", record).await;
+}

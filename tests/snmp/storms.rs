@@ -1,0 +1,200 @@
+//! Storms of traps, and filth on the socket: bounded, counted, and without effect on anybody else.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use async_snmp::{Auth, Client, Value, VarBind, oid};
+use lantime2mqtt::simulator::Fault;
+use serde_json::Value as Json;
+
+use crate::common::PATIENCE;
+use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
+use crate::tools::succeeds;
+
+const STORM: u64 = 20_000;
+
+/// What is counted of traps, as `/healthz` tells it.
+async fn counts(scene: &Scene) -> Json {
+    lantime2mqtt::tls::install_provider();
+    let url = format!("http://{}/healthz", scene.http);
+    let answer = reqwest::get(url).await.expect("the bridge lives");
+    let health: Json = serde_json::from_slice(&answer.bytes().await.expect("an answer")).expect("JSON");
+    health["traps"].clone()
+}
+
+async fn until_counted(scene: &Scene, what: &str, condition: impl Fn(&Json) -> bool) -> Json {
+    let begin = Instant::now();
+    loop {
+        let counts = counts(scene).await;
+        if condition(&counts) {
+            return counts;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{what}: {counts}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn number(counts: &Json, name: &str) -> u64 {
+    counts[name].as_u64().expect("a count")
+}
+
+/// KiB that are in memory.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("it runs");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("Linux tells it");
+    let number = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok());
+    number.expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_traps_brings_few_polls_and_loses_none_uncounted() {
+    let scene = Scene::start().await;
+    let (polls, memory) = (scene.polls(), resident(scene.bridge.pid()));
+    let client = Client::builder(scene.receiver.clone(), Auth::v2c("public"));
+    let client = client.connect().await.expect("a socket");
+    let trap = oid!(1, 3, 6, 1, 4, 1, 5597, 30, 3, 0, 1);
+    let message = VarBind::new(
+        oid!(1, 3, 6, 1, 4, 1, 5597, 30, 3, 0, 100),
+        Value::from("NTP not synchronized"),
+    );
+    let begin = Instant::now();
+    for number in 0..STORM {
+        let uptime = u32::try_from(number).expect("it is small");
+        client
+            .send_trap(&trap, uptime, vec![message.clone()])
+            .await
+            .expect("it goes out");
+    }
+    let counts = until_counted(&scene, "all of them", |counts| {
+        number(counts, "taken") + number(counts, "overrun") + number(counts, "socket_drops") == STORM
+    })
+    .await;
+    let took = begin.elapsed();
+    println!("{STORM} traps in {took:?}: {counts}");
+    // At once, then four a second, and one after the last.
+    let most = 2 + took.as_millis() as u64 / 250 + 1;
+    let polled = scene.polls() - polls;
+    assert!((1..=most).contains(&polled), "{polled} polls in {took:?}");
+    let grown = resident(scene.bridge.pid()).saturating_sub(memory);
+    assert!(grown < 48 * 1024, "{grown} KiB more");
+}
+
+/// A datagram as one of net-snmp's tools sends it.
+async fn datagram(scene: &Scene, arguments: &[&str]) -> Vec<u8> {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let to = socket.local_addr().expect("it is bound").to_string();
+    let arguments = [
+        arguments,
+        &[to.as_str(), "", NOT_SYNC, MESSAGE, "s", "NTP not synchronized"],
+    ]
+    .concat();
+    succeeds(scene.tools.path(), "snmptrap", &arguments).await;
+    let mut buffer = vec![0; 2000];
+    socket.set_read_timeout(Some(PATIENCE)).expect("it can wait");
+    let length = socket.recv(&mut buffer).expect("it was sent");
+    buffer.truncate(length);
+    buffer
+}
+
+#[tokio::test]
+async fn filth_has_no_effect() {
+    let mut scene = Scene::start().await;
+    let user = v3(USERS[1]);
+    let seeds = [
+        datagram(&scene, &["-v", "2c", "-c", "guessed"]).await,
+        datagram(&scene, &[&user, &["-e", ENGINE][..]].concat()).await,
+    ];
+    let mut random = fastrand::Rng::with_seed(4711);
+    let address: SocketAddr = scene.receiver.parse().expect("an address");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    for round in 0..100_000 {
+        let mut bytes = match round % 3 {
+            0 => (0..random.usize(..200)).map(|_| random.u8(..)).collect(),
+            kind => seeds[kind - 1].clone(),
+        };
+        for _ in 0..random.usize(1..8) {
+            if !bytes.is_empty() {
+                let index = random.usize(..bytes.len());
+                bytes[index] = random.u8(..);
+            }
+        }
+        bytes.truncate(random.usize(..=bytes.len()));
+        // A full buffer is the receiver's business.
+        let _ = socket.send_to(&bytes, address);
+    }
+    let to = scene.receiver.clone();
+    // Whoever is configured is heard still: also the user whose messages were mangled.
+    let trap = [&user, &["-e", ENGINE, to.as_str(), "", NOT_SYNC][..]].concat();
+    let record = scene.sends("snmptrap", &trap).await;
+    assert_eq!(record["event"], "ntp-not-sync");
+    let seen = scene.watcher.now();
+    assert_eq!(records(&seen).len(), 1, "nothing else came of it");
+    assert!(
+        letters(&seen).len() <= 3,
+        "one letter for each reason: {:?}",
+        letters(&seen)
+    );
+}
+
+#[tokio::test]
+async fn a_spoofed_message_does_not_lock_a_device_out() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let genuine = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots]].concat();
+    let what = [to.as_str(), "", NOT_SYNC];
+    scene
+        .sends("snmptrap", &[&genuine("5,1000"), &what[..]].concat())
+        .await;
+    let mut forged = genuine("2147483646,1000");
+    forged[9] = "not the right password";
+    succeeds(scene.tools.path(), "snmptrap", &[&forged, &what[..]].concat()).await;
+    until_counted(&scene, "the forged one", |counts| {
+        number(counts, "wrong_credentials") == 1
+    })
+    .await;
+    scene
+        .sends("snmptrap", &[&genuine("5,1001"), &what[..]].concat())
+        .await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    // By its uptime a trap of before the restart would be known: this one tells of 20 s.
+    let what = [to.as_str(), "2000", NOT_SYNC];
+    let trap = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots], &what[..]].concat();
+    scene.sends("snmptrap", &trap("5,1000")).await;
+    // Refused: what comes after it is the next record. A poll that shows no restart changes nothing.
+    for time in ["4,10", "4,11"] {
+        succeeds(scene.tools.path(), "snmptrap", &trap(time)).await;
+        let record = scene
+            .sends(
+                "snmptrap",
+                &["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC],
+            )
+            .await;
+        assert_eq!(record["version"], "2c");
+    }
+
+    let down = Duration::from_millis(100);
+    scene.fleet.devices()[0].set_fault(Some(Fault::Restart { down }));
+    // Each trap in the clear brings a poll, and one of those shows the restart; then the receiver is made anew.
+    let v3_came = |scene: &Scene| {
+        records(&scene.watcher.now())
+            .iter()
+            .filter(|record| record["version"] == "3")
+            .count()
+    };
+    let (begin, before) = (Instant::now(), v3_came(&scene));
+    while v3_came(&scene) == before {
+        assert!(begin.elapsed() < PATIENCE, "it is heard again");
+        let clear = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
+        succeeds(scene.tools.path(), "snmptrap", &clear).await;
+        succeeds(scene.tools.path(), "snmptrap", &trap("4,20")).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

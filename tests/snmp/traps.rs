@@ -1,0 +1,275 @@
+//! Traps and informs of every version, as `snmptrap` and `snmpinform` send them to a running bridge.
+
+use std::net::UdpSocket;
+
+use lantime2mqtt::model::DeviceId;
+use lantime2mqtt::records::store::{Options as StoreOptions, Store};
+use serde_json::Value;
+
+use crate::common::PATIENCE;
+use crate::common::mosquitto::Mosquitto;
+use crate::common::site::Site;
+use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
+use crate::tools::{run, succeeds};
+
+#[tokio::test]
+async fn traps_of_every_version_give_a_record_and_a_poll() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let to = to.as_str();
+    let polls = scene.polls();
+    let v1 = [
+        "-v",
+        "1",
+        "-c",
+        "public",
+        to,
+        "1.3.6.1.4.1.5597.30.3",
+        "127.0.0.1",
+        "6",
+        "1",
+        "",
+    ];
+    let v1 = [&v1[..], &[MESSAGE, "s", "NTP not synchronized"]].concat();
+    let record = scene.sends("snmptrap", &v1).await;
+    assert_eq!(record["event"], "ntp-not-sync");
+    assert_eq!(
+        (&record["source"], &record["version"]),
+        (&"snmp".into(), &"1".into())
+    );
+    assert_eq!(record["message"], "NTP not synchronized");
+    assert_eq!(record["oid"], NOT_SYNC);
+
+    let what = [to, "", NOT_SYNC, MESSAGE, "s", "NTP not synchronized"];
+    let v2c = [&["-v", "2c", "-c", "meinberg"], &what[..]].concat();
+    let record = scene.sends("snmptrap", &v2c).await;
+    assert_eq!(
+        (&record["version"], &record["confirmed"]),
+        (&"2c".into(), &false.into())
+    );
+    assert_eq!(record["varbinds"][0]["oid"], MESSAGE);
+    assert_eq!(record["varbinds"][0]["type"], "OCTET STRING");
+    let record = scene.sends("snmpinform", &v2c).await;
+    assert_eq!(
+        (&record["version"], &record["confirmed"]),
+        (&"2c".into(), &true.into())
+    );
+
+    for user in USERS {
+        let trap = [&v3(user), &["-e", ENGINE][..], &what].concat();
+        let record = scene.sends("snmptrap", &trap).await;
+        assert_eq!(
+            (&record["version"], &record["confirmed"]),
+            (&"3".into(), &false.into())
+        );
+        let inform = [&v3(user), &what[..]].concat();
+        let record = scene.sends("snmpinform", &inform).await;
+        assert_eq!(
+            (&record["version"], &record["confirmed"]),
+            (&"3".into(), &true.into())
+        );
+        assert_eq!(record["event"], "ntp-not-sync");
+    }
+    assert!(scene.polls() > polls, "it was polled once an hour");
+    assert_eq!(letters(&scene.watcher.now()), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_the_vendors_mib_does_not_know_is_passed_on_as_it_is() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let to = to.as_str();
+    let trap = [
+        "-v",
+        "2c",
+        "-c",
+        "public",
+        to,
+        "",
+        "1.3.6.1.6.3.1.1.5.3",
+        "1.3.6.1.2.1.2.2.1.1.2",
+        "i",
+        "2",
+    ];
+    let record = scene.sends("snmptrap", &trap).await;
+    assert_eq!(record["event"], Value::Null);
+    assert_eq!(record["oid"], "1.3.6.1.6.3.1.1.5.3");
+    let varbind = serde_json::json!({"oid": "1.3.6.1.2.1.2.2.1.1.2", "type": "Integer32", "value": 2});
+    assert_eq!(record["varbinds"][0], varbind);
+    // Numbers that make no OID.
+    let odd = [
+        "-v",
+        "1",
+        "-c",
+        "public",
+        to,
+        "1.3.6.1.4.1.5597.30.3",
+        "127.0.0.1",
+        "6",
+        "-1",
+        "",
+    ];
+    let record = scene.sends("snmptrap", &odd).await;
+    assert_eq!(record["oid"], Value::Null);
+    assert_eq!(record["version"], "1");
+}
+
+#[tokio::test]
+async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let to = to.as_str();
+    let what = [to, "", NOT_SYNC];
+    for _ in 0..3 {
+        let wrong = [&["-v", "2c", "-c", "guessed", "-r", "0", "-t", "0.3"], &what[..]].concat();
+        let output = run(scene.tools.path(), "snmpinform", &wrong).await;
+        assert!(!output.status.success(), "an inform is not acknowledged");
+    }
+    let seen = scene.until(|seen| !letters(seen).is_empty()).await;
+    let letter = &letters(&seen)[0];
+    assert_eq!(letter["operation"], "trap");
+    assert_eq!(letter["error"]["kind"], "unauthorized");
+    let text = letter.to_string();
+    assert!(
+        !text.contains("guessed") && !text.contains("public") && !text.contains("secret"),
+        "{text}"
+    );
+    let mut wrong = v3(USERS[1]);
+    wrong[9] = "not the right password";
+    let wrong = [&wrong, &["-r", "0", "-t", "0.3"][..], &what].concat();
+    assert!(
+        !run(scene.tools.path(), "snmpinform", &wrong)
+            .await
+            .status
+            .success()
+    );
+    let unprotected = ["-v", "3", "-u", "sha1-aes128", "-l", "noAuthNoPriv", "-e", ENGINE];
+    succeeds(
+        scene.tools.path(),
+        "snmptrap",
+        &[&unprotected, &what[..]].concat(),
+    )
+    .await;
+    // A good one comes through still, and is the only one.
+    let good = [&["-v", "2c", "-c", "public"], &what[..]].concat();
+    scene.sends("snmptrap", &good).await;
+    let seen = scene.watcher.now();
+    assert_eq!((records(&seen).len(), letters(&seen).len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_acknowledged_and_told_of() {
+    let mut scene = Scene::start().await;
+    let port = scene.receiver.rsplit(':').next().expect("a port").to_owned();
+    let what = ["-v", "2c", "-c", "public", "-r", "0", "-t", "0.3"];
+    let from = ["--clientaddr=127.0.0.77"];
+    let to = format!("127.0.0.1:{port}");
+    let inform = [&what[..], &from, &[to.as_str(), "", NOT_SYNC]].concat();
+    assert!(
+        !run(scene.tools.path(), "snmpinform", &inform)
+            .await
+            .status
+            .success()
+    );
+    let seen = scene.until(|seen| !letters(seen).is_empty()).await;
+    let letter = &letters(&seen)[0];
+    let message = letter["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("127.0.0.77"), "{message}");
+    assert_eq!(records(&seen), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn an_inform_is_acknowledged_only_when_its_record_is_on_disk() {
+    let mut scene = Scene::start().await;
+    // Without a broker the record stays where it is.
+    scene.broker.kill9();
+    let to = scene.receiver.clone();
+    let inform = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
+    succeeds(scene.tools.path(), "snmpinform", &inform).await;
+    let Scene { bridge, site, .. } = scene;
+    bridge.stop("KILL").await;
+    let options = StoreOptions::new(DeviceId::new("test").expect("an id"));
+    let store = Store::open(&site.state(), options).expect("nobody uses it");
+    let records = store.outbox(0, 100, usize::MAX).await.expect("the disk works");
+    let is_its = |payload: &[u8]| {
+        String::from_utf8_lossy(payload).contains(r#""source":"snmp","event":"ntp-not-sync""#)
+    };
+    let count = records
+        .iter()
+        .filter(|(_, record)| is_its(&record.payload))
+        .count();
+    assert_eq!(count, 1, "{records:?}");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_that_names_it() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("it is bound").port();
+    let broker = Mosquitto::start();
+    let site = Site::new(broker.address(), &[])
+        .with("snmp.traps.listen", format!("127.0.0.1:{port}"))
+        .with("snmp.communities", vec!["public".to_owned()]);
+    let end = site.start().end(PATIENCE).await;
+    assert_eq!(end.code, Some(1));
+    let text = &end.output.stderr;
+    assert!(
+        text.contains(&format!("UDP 127.0.0.1:{port}")) && text.contains("snmp.traps.listen"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_inform_that_is_repeated_is_one_record_and_is_acknowledged_each_time() {
+    let mut scene = Scene::start().await;
+    // As `snmpinform` sends it, which gives up waiting for an acknowledgement here.
+    let catcher = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let to = catcher.local_addr().expect("it is bound").to_string();
+    let inform = [
+        "-v",
+        "2c",
+        "-c",
+        "public",
+        "-r",
+        "0",
+        "-t",
+        "0.1",
+        to.as_str(),
+        "",
+        NOT_SYNC,
+    ];
+    run(scene.tools.path(), "snmpinform", &inform).await;
+    let mut datagram = vec![0; 1472];
+    let length = catcher.recv(&mut datagram).expect("it was sent");
+    let sender = tokio::net::UdpSocket::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let mut answer = [0; 1472];
+    for _ in 0..3 {
+        sender
+            .send_to(&datagram[..length], scene.receiver.as_str())
+            .await
+            .expect("it goes out");
+        let acknowledged = tokio::time::timeout(PATIENCE, sender.recv(&mut answer)).await;
+        acknowledged.expect("it is acknowledged").expect("a datagram");
+    }
+    // What comes after it is the second record.
+    let to = scene.receiver.clone();
+    let trap = [
+        "-v",
+        "2c",
+        "-c",
+        "public",
+        to.as_str(),
+        "",
+        "1.3.6.1.4.1.5597.30.3.0.2",
+    ];
+    scene.sends("snmptrap", &trap).await;
+    let seen = scene
+        .until(|seen| {
+            records(seen)
+                .iter()
+                .any(|record| record["event"] == "ntp-stopped")
+        })
+        .await;
+    assert_eq!(records(&seen).len(), 2);
+}
