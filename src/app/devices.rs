@@ -185,6 +185,7 @@ impl Devices {
                 // Another chassis stands there: of the old one only its topics matter, to clear them.
                 known.slots.clear();
                 known.relay_events.clear();
+                known.applying = None;
                 known.view.chassis = None;
             }
         }

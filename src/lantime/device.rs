@@ -34,7 +34,7 @@ use crate::model::{
 pub use job::Job;
 use job::Waiting;
 use relay_events::Chosen;
-use relay_events::over_snmp::{self, OverSnmp};
+use relay_events::over_snmp::{self, Applying, OverSnmp};
 use second_way::SecondWay;
 use traps::Traps;
 
@@ -46,7 +46,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 const HTTP_EVERY: Duration = Duration::from_secs(10);
 
 /// What was published of a device before its task has asked anything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Known {
     /// By this process: by the task that was there before, with other settings.
     pub view: DeviceView,
@@ -56,6 +56,8 @@ pub struct Known {
     pub relay_events: RelayEvents,
     /// What the task before has told of failed polls.
     pub letters: PollLetters,
+    /// A command to apply, over SNMP, that the device has not answered yet: it must not be sent again.
+    pub(crate) applying: Option<Applying>,
 }
 
 /// Everything that the task needs.
@@ -145,7 +147,7 @@ impl DeviceTask {
             jobs: ends.jobs,
             waiting: None,
             chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
-            over_snmp: OverSnmp::new(&device.snmp),
+            over_snmp: OverSnmp::new(&device.snmp, known.applying),
             second_way: SecondWay::new(&device.snmp),
             traps: Traps::new(ends.traps),
             view: known.view,
@@ -182,6 +184,7 @@ impl DeviceTask {
             slots,
             relay_events: self.chosen.into_known(),
             letters: self.letters,
+            applying: self.over_snmp.and_then(OverSnmp::into_applying),
         }
     }
 

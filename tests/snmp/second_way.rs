@@ -166,10 +166,9 @@ async fn with_both_away_nothing_is_known() {
     scene.until("REST", relay("NO", None)).await;
     let down = Duration::from_secs(3600);
     scene.device.set_fault(Some(Fault::Restart { down }));
-    let seen = scene
-        .until("away", |seen| seen.is("lantime/sim-1/state", "offline"))
-        .await;
-    assert_eq!(json(&seen, "io3/relay/a")["position"], "unknown");
+    let is_away = |seen: &Seen| seen.is("lantime/sim-1/state", "offline");
+    scene.until("it is away", is_away).await;
+    scene.until("nothing is known", relay("unknown", None)).await;
     let letter = |seen: &Seen| {
         let mut log = seen
             .log

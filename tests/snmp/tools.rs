@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// Time for one of them.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs a tool, which keeps what it has to in `directory`.
 pub(crate) async fn run(directory: &Path, tool: &str, arguments: &[&str]) -> Output {

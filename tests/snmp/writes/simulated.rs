@@ -108,6 +108,31 @@ async fn an_answer_to_apply_after_the_deadline_makes_no_second_one() {
 }
 
 #[tokio::test]
+async fn a_reload_in_the_middle_of_an_apply_makes_no_second_one() {
+    let mut scene = scene(|device| with_community(entry(device)).with("command_timeout", "1m")).await;
+    scene.retained(&AT_FIRST, true).await;
+    scene.device().set_fault(late(600));
+    let before = scene.begin(A, &replace(&["network-link-down"])).await;
+    executed(scene.device(), 1).await;
+    let config = std::fs::read_to_string(scene.site.config()).expect("it is ours");
+    let other = config.replace(r#"poll = "100ms""#, r#"poll = "150ms""#);
+    assert_ne!(config, other);
+    scene.site.overwrite(&other);
+    scene.bridge.signal("HUP");
+    // The command is given to the task that follows, which polls.
+    let (begin, polls) = (Instant::now(), scene.device().counters().documents);
+    while scene.device().counters().documents < polls + 20 {
+        assert!(begin.elapsed() < PATIENCE, "it is polled");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(scene.device().counters().snmp_executes, 1);
+    scene.device().set_fault(None);
+    let reply = scene.reply(A, before).await;
+    assert_eq!(reply["result"]["events"], json!(["network-link-down"]), "{reply}");
+    assert_eq!(scene.device().counters().snmp_executes, 1);
+}
+
+#[tokio::test]
 async fn an_agent_that_is_silent_costs_the_command_and_nothing_else() {
     let mut scene = scene(|device| with_community(entry(device)).with("command_timeout", "3s")).await;
     scene.retained(&AT_FIRST, true).await;

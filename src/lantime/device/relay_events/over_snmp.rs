@@ -5,8 +5,7 @@
 //! and after the command to apply went without an answer, it is not certain what is in force.
 //!
 //! The device may take two minutes to answer the command to apply. It is awaited beside the polls, and sent once for
-//! each command from MQTT: again only by another run of this program (or of the device's task) that finds the command
-//! not answered.
+//! each command from MQTT: again only by another run of this program that finds the command not answered.
 
 mod strings;
 mod words;
@@ -38,8 +37,13 @@ pub(in crate::lantime::device) struct OverSnmp {
     /// What stands is being read: beside the polls, since an agent may be silent.
     reading: Option<Reading>,
     /// A command to apply that the device has not answered yet.
-    applying: Option<AbortOnDropHandle<Result<(), SnmpFailure>>>,
+    applying: Option<Applying>,
+    /// Whether it was given by the task before, and has been carried out: its change need not be applied again.
+    has_former_applied: bool,
 }
+
+/// A command to apply that is on its way.
+pub(in crate::lantime::device) type Applying = AbortOnDropHandle<Result<(), SnmpFailure>>;
 
 type Reading = AbortOnDropHandle<(Manager, Result<EventActions, SnmpFailure>)>;
 
@@ -82,7 +86,11 @@ impl Apply {
 
 impl OverSnmp {
     /// `None` where the events are chosen over REST.
-    pub(in crate::lantime::device) fn new(device: &DeviceSnmp) -> Option<OverSnmp> {
+    /// `applying` is what the task before has begun.
+    pub(in crate::lantime::device) fn new(
+        device: &DeviceSnmp,
+        applying: Option<Applying>,
+    ) -> Option<OverSnmp> {
         let manager = match device.events {
             EventsWay::Rest => None,
             EventsWay::Snmp | EventsWay::Auto => Manager::new(device),
@@ -90,8 +98,14 @@ impl OverSnmp {
         Some(OverSnmp {
             manager: manager?,
             reading: None,
-            applying: None,
+            applying,
+            has_former_applied: false,
         })
+    }
+
+    /// What the device has not answered yet, for the task that follows.
+    pub(in crate::lantime::device) fn into_applying(self) -> Option<Applying> {
+        self.applying
     }
 
     /// Has what was set take effect. The answer comes later.
@@ -206,7 +220,8 @@ impl DeviceTask {
         let desired = before.desired(change, &snapshot.events)?;
         let changes = before.plan(&desired);
         // What was set before, by this command or another, may not have been applied.
-        let is_left = waiting.may_have_written() || self.chosen.staged.is_some();
+        let is_settled = std::mem::take(&mut over_snmp.has_former_applied);
+        let is_left = (waiting.may_have_written() && !is_settled) || self.chosen.staged.is_some();
         if changes.is_empty() && !is_left {
             self.chosen.learn_over_snmp(&desired);
             return Ok(Some(desired));
@@ -247,10 +262,14 @@ impl DeviceTask {
             self.chosen.staged = None;
         }
         self.chosen.doubt();
-        let Some(waiting) = &mut self.waiting else {
-            return false;
-        };
-        let Apply::Sent(choice) = std::mem::take(&mut waiting.apply) else {
+        let sent = self
+            .waiting
+            .as_mut()
+            .map(|waiting| std::mem::take(&mut waiting.apply));
+        let (Some(waiting), Some(Apply::Sent(choice))) = (&mut self.waiting, sent) else {
+            if let Some(over_snmp) = &mut self.over_snmp {
+                over_snmp.has_former_applied = ended.is_ok();
+            }
             return false;
         };
         let failure = match ended {
@@ -267,6 +286,7 @@ impl DeviceTask {
         let Some(over_snmp) = &mut self.over_snmp else {
             return false;
         };
+        let mut refusal = failure.report.clone();
         let undoing = timeout_at(
             waiting.deadline(),
             undone(&mut over_snmp.manager, &choice.changes, failure.report),
@@ -278,7 +298,11 @@ impl DeviceTask {
                 }
                 not_set.report
             }
-            Err(_) => too_late(),
+            Err(_) => {
+                let left = "; what was set could not be put back in time: it takes effect with the next change that is applied";
+                refusal.message.push_str(left);
+                refusal
+            }
         };
         waiting.end(Err(report));
         false

@@ -158,16 +158,16 @@ impl Intake {
         let mut records = Vec::new();
         let mut safe = Vec::new();
         for mut taken in batch.drain(..) {
-            let answer = taken.safe.take();
-            match self.record(&taken, now) {
+            match self.record(&mut taken, now) {
                 Ok(record) => {
+                    let answer = taken.safe.take();
                     self.counts.send_modify(|counts| counts.taken += 1);
                     records.extend(record);
                     safe.extend(answer);
                 }
                 Err((reason, what)) => {
                     // Not acknowledged: nothing tells a sender whether it is known.
-                    drop(answer);
+                    taken.safe = None;
                     let letter = self.refusals.note(reason, 1, what, now);
                     self.send(letter).await;
                 }
@@ -183,7 +183,7 @@ impl Intake {
     }
 
     /// The record of a notification, where one is due, or why there can be none. Tells the device's task.
-    fn record(&mut self, taken: &Taken, now: Instant) -> Result<Option<Record>, (Reason, String)> {
+    fn record(&mut self, taken: &mut Taken, now: Instant) -> Result<Option<Record>, (Reason, String)> {
         let received = &taken.received;
         let sender = match self.senders.find(received) {
             Ok(sender) => sender,
@@ -214,6 +214,12 @@ impl Intake {
             return Ok(None);
         }
         let is_due = match &received.trap.event {
+            // The record of the poll that has told it may not be on disk yet: by the time the inform is repeated it is.
+            Some(event) if received.trap.confirmed && !link.trap_tells(event, now) => {
+                taken.safe = None;
+                false
+            }
+            Some(_) if received.trap.confirmed => true,
             Some(event) => link.trap_tells(event, now),
             None => {
                 link.poll_now();
