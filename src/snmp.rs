@@ -105,7 +105,15 @@ pub fn engine(directory: &Path) -> Result<AuthoritativeEngine, EngineError> {
 /// # Errors
 /// When the system has no random numbers.
 pub fn passing_engine() -> Result<AuthoritativeEngine, Box<async_snmp::Error>> {
-    AuthoritativeEngine::install(generate_engine_id()?, |_| Ok::<(), Infallible>(()))
+    AuthoritativeEngine::install(new_engine_id()?, |_| Ok::<(), Infallible>(()))
+}
+
+/// An engine id in the form of RFC 3411: octets (5) of an enterprise's own choice. The project has no enterprise number,
+/// so it is net-snmp's, as with the root of the bridge's MIB, and random numbers keep it apart.
+fn new_engine_id() -> Result<Vec<u8>, Box<async_snmp::Error>> {
+    let random = generate_engine_id()?;
+    let prefix = [0x80, 0x00, 0x1f, 0x88, 0x05];
+    Ok(prefix.into_iter().chain(random.into_iter().take(12)).collect())
 }
 
 fn start(path: &Path) -> Result<AuthoritativeEngine, Box<dyn std::error::Error + Send + Sync>> {
@@ -128,7 +136,7 @@ fn start(path: &Path) -> Result<AuthoritativeEngine, Box<dyn std::error::Error +
     let keep = move |engine: &PersistedAuthoritativeEngine| write(&file, engine);
     Ok(match known {
         Some(known) => AuthoritativeEngine::restart(known, keep)?,
-        None => AuthoritativeEngine::install(generate_engine_id()?, keep)?,
+        None => AuthoritativeEngine::install(new_engine_id()?, keep)?,
     })
 }
 
@@ -176,6 +184,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let first = engine(directory.path()).unwrap();
         assert_eq!(first.engine_boots(), 1);
+        assert_eq!(
+            (&first.engine_id()[..5], first.engine_id().len()),
+            (&[0x80, 0, 0x1f, 0x88, 5][..], 17)
+        );
         let second = engine(directory.path()).unwrap();
         assert_eq!(second.engine_id(), first.engine_id());
         assert_eq!(second.engine_boots(), 2);

@@ -213,7 +213,7 @@ fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
         };
         let (table, path) = (plain.as_str(), path.replace("[0]", ""));
         // Ids are everywhere, single letters mean nothing elsewhere, and these words anything.
-        let is_vague = ["name", "user"].contains(&key);
+        let is_vague = ["name", "user", "version"].contains(&key);
         if table != "devices.slots.relays" && path != "devices.slots.id" && !is_vague {
             places.entry(key.to_owned()).or_default().insert(place);
         }

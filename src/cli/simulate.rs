@@ -186,8 +186,14 @@ fn introduction(fleet: &Fleet, options: &Options) -> String {
     };
     text += "; above those it needs\n\n  \
              [mqtt]\n  url = \"mqtt://127.0.0.1:1883\"     # or \"embedded\"\n  \
-             [state]\n  directory = \"state\"               # it must be able to write there\n\n\
-             Ctrl-C ends it.\n";
+             [state]\n  directory = \"state\"               # it must be able to write there\n";
+    if let Some(receiver) = options.trap_receiver.first() {
+        text += &format!("  [snmp]\n  traps.listen = \"{receiver}\"\n  communities = [\"public\"]\n");
+    }
+    if options.snmp_port.is_some() {
+        text += "\n  over SNMP: communities public (read) and private (write)\n";
+    }
+    text += "\nCtrl-C ends it.\n";
     text
 }
 

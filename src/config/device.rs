@@ -50,8 +50,32 @@ pub(super) fn read_all(root: &mut Section<'_>) -> Vec<Device> {
     }
     let mut ids = HashMap::new();
     let read = tables.into_iter().enumerate();
-    read.filter_map(|(index, table)| read_one(table, index, &mut ids))
-        .collect()
+    let devices: Vec<Device> = read
+        .filter_map(|(index, table)| read_one(table, index, &mut ids))
+        .collect();
+    refuse_shared_engines(root, &devices);
+    devices
+}
+
+/// By its engine id a trap is one device's.
+fn refuse_shared_engines(root: &Section<'_>, devices: &[Device]) {
+    let mut engines: HashMap<&[u8], &DeviceId> = HashMap::new();
+    for device in devices {
+        let Some(engine_id) = &device.snmp.engine_id else {
+            continue;
+        };
+        if let Some(first) = engines.insert(engine_id, &device.id) {
+            let what = format!(
+                "devices {} and {} have the same snmp.engine_id",
+                first.as_str(),
+                device.id.as_str()
+            );
+            root.refuse(
+                "devices",
+                complaint(what, "write each device's own, or leave it out"),
+            );
+        }
+    }
 }
 
 fn is_empty_list(root: &mut Section<'_>) -> bool {

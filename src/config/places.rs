@@ -124,7 +124,7 @@ const TABLES: [(&str, &[&str]); 21] = [
 ];
 
 /// Words by which one could mean anything.
-const ANYTHING: [&str; 2] = ["name", "user"];
+const ANYTHING: [&str; 3] = ["name", "user", "version"];
 
 /// The tables that take this key: only those within the section of `path` where there are any.
 pub(super) fn of(key: &str, path: &str) -> Option<String> {

@@ -12,8 +12,8 @@ use reqwest::Url;
 use super::problem::{Complaint, complaint};
 use super::section::Section;
 use super::{
-    AuthProtocol, DeviceSnmp, EventsWay, PrivProtocol, Secret, Snmp, SnmpAccess, SnmpRead, SnmpUser, Traps,
-    access, parse,
+    AuthProtocol, DeviceSnmp, EventsWay, PrivProtocol, Secret, Snmp, SnmpAccess, SnmpAgent, SnmpRead,
+    SnmpUser, Traps, access, parse,
 };
 use crate::snmp::from_hex;
 
@@ -69,6 +69,11 @@ pub(super) fn read(mut section: Section<'_>) -> Snmp {
         _ => {}
     }
     let agent = agent::read(section.section("agent"));
+    let is_taken = |agent: &SnmpAgent| Some(agent.listen) == listen && agent.listen.port() != 0;
+    if agent.as_ref().is_some_and(is_taken) {
+        let what = "the address of snmp.traps.listen too";
+        section.refuse("agent", complaint(what, "let the agent listen at another port"));
+    }
     section.finish();
     Snmp {
         traps: listen.map(|listen| Traps {
@@ -183,6 +188,10 @@ pub(super) fn read_device(mut section: Section<'_>, url: Option<&Url>) -> Device
 fn read_access(section: &mut Section<'_>) -> Option<SnmpAccess> {
     let community = access::secret(section, "community", "community_file");
     let write = access::secret(section, "write_community", "write_community_file");
+    if write.is_some() && community.is_none() {
+        let what = "there is no community to read with, so nothing is asked over SNMP";
+        section.refuse("write_community", complaint(what, "write community too"));
+    }
     let has_user = section.has("user");
     let mut table = section.section("user");
     let user = if has_user { read_user(&mut table) } else { None };

@@ -274,6 +274,14 @@ impl DeviceTask {
             polled = Some(result);
         }
         let is_rest_well = matches!(polled, Some(Ok(_)));
+        // The first failures are told without it: what it tells would not be shown.
+        let is_needed = match &polled {
+            Some(Err(error)) => error.report.kind.is_refusal() || self.failures + 1 >= self.offline_after,
+            _ => true,
+        };
+        if !is_needed {
+            return (polled, None);
+        }
         // Boxed: most devices have no second way.
         let looked = Box::pin(self.look_over_snmp(is_rest_well)).await;
         (polled, looked)

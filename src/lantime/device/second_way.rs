@@ -19,9 +19,9 @@ const BESIDE_REST: Duration = Duration::from_millis(500);
 /// How long it is left alone then.
 const REST: Duration = Duration::from_secs(15);
 
-fn late() -> ErrorReport {
-    let message = format!("the device's SNMP agent gives no answer within {BESIDE_REST:?} of a poll");
-    let remedy = "check that the agent is up and reachable, and that the device's snmp.community or snmp.user is right; else set snmp.read = \"fallback\"";
+fn late(within: Duration) -> ErrorReport {
+    let message = format!("the device's SNMP agent gives no answer within {within:?}");
+    let remedy = "check the device's snmp.community or snmp.user (an agent gives no answer to those it does not know), and that the agent is up and reachable";
     ErrorReport::new(ErrorKind::Timeout, message, remedy)
 }
 
@@ -30,6 +30,8 @@ fn late() -> ErrorReport {
 pub(super) struct SecondWay {
     read: SnmpRead,
     manager: Manager,
+    /// How long the answer to a request may take before it is sent again.
+    timeout: Duration,
     letters: PollLetters,
     /// Until then it is not asked beside REST that works: it gave no answer.
     rests_until: Option<Instant>,
@@ -42,8 +44,17 @@ impl SecondWay {
         Some(SecondWay {
             read: device.read,
             manager: Manager::new(device).filter(|_| is_wanted)?,
+            timeout: device.timeout,
             letters: PollLetters::default(),
             rests_until: None,
+        })
+    }
+
+    async fn ask_within(&mut self, within: Duration) -> Result<SnmpStatus, ErrorReport> {
+        let asked = timeout(within, self.ask()).await;
+        asked.unwrap_or_else(|_| {
+            self.manager.begin_anew();
+            Err(late(within))
         })
     }
 
@@ -76,15 +87,15 @@ impl DeviceTask {
     ) -> Option<Result<SnmpStatus, ErrorReport>> {
         let second = self.second_way.as_mut()?;
         if !is_rest_well {
-            return Some(second.ask().await);
+            // Time for one repeat, and no more: a device that is away on both ways must soon be told so.
+            let within = 2 * second.timeout;
+            return Some(second.ask_within(within).await);
         }
         let rests = second.rests_until.is_some_and(|until| Instant::now() < until);
         if second.read == SnmpRead::Fallback || rests {
             return None;
         }
-        let looked = timeout(BESIDE_REST, second.ask())
-            .await
-            .unwrap_or_else(|_| Err(late()));
+        let looked = second.ask_within(BESIDE_REST).await;
         second.rests_until = looked.is_err().then(|| Instant::now() + REST);
         Some(looked)
     }

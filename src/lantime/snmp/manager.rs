@@ -51,6 +51,11 @@ impl Manager {
         })
     }
 
+    /// Has the next request begin anew: the last one was given up.
+    pub fn begin_anew(&mut self) {
+        self.session = None;
+    }
+
     /// Where the agent is, for messages.
     fn place(&self) -> String {
         let (host, port) = &self.address;

@@ -1,5 +1,7 @@
 //! What is counted of the traps of all devices.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 
 /// Since the bridge started.
@@ -23,6 +25,12 @@ pub struct Counts {
     pub overrun: u64,
     /// Dropped by the socket, before anybody looked at them.
     pub socket_drops: u64,
+    /// Who was last counted in `wrong_community`.
+    #[serde(skip)]
+    pub(super) wrong_community_from: Option<IpAddr>,
+    /// Who was last counted in `unprotected`.
+    #[serde(skip)]
+    pub(super) unprotected_from: Option<IpAddr>,
 }
 
 /// How many datagrams the system has dropped that were for the UDP sockets of that port; `None` where it does not

@@ -234,28 +234,44 @@ impl Intake {
         let now = Instant::now();
         let counts = *self.counts.borrow();
         let before = std::mem::replace(&mut self.looked, counts);
-        let refused =
-            |counts: &Counts| counts.wrong_community + counts.unprotected + counts.wrong_credentials;
         let dropped = |counts: &Counts| counts.overrun + counts.socket_drops;
+        let from =
+            |from: Option<IpAddr>| from.map_or("an unknown address".to_owned(), |from| from.to_string());
         let noted = [
             (
+                Reason::Community,
+                counts.wrong_community - before.wrong_community,
+                format!(
+                    "traps with a community that is not configured here, the last of them from {}",
+                    from(counts.wrong_community_from)
+                ),
+            ),
+            (
+                Reason::Unprotected,
+                counts.unprotected - before.unprotected,
+                format!(
+                    "SNMP v3 traps without encryption, the last of them from {}",
+                    from(counts.unprotected_from)
+                ),
+            ),
+            (
                 Reason::Credentials,
-                refused(&counts).saturating_sub(refused(&before)),
-                "traps with a community, a user or keys that are not configured here",
+                counts.wrong_credentials.saturating_sub(before.wrong_credentials),
+                "SNMP v3 messages of a user that is not configured here, or with another password; from where is not known".to_owned(),
             ),
             (
                 Reason::OutOfTime,
                 counts.out_of_time.saturating_sub(before.out_of_time),
-                "SNMP v3 messages with engine boots or a time that are over",
+                "SNMP v3 messages with engine boots or a time that are over".to_owned(),
             ),
             (
                 Reason::Overrun,
                 dropped(&counts).saturating_sub(dropped(&before)),
-                "traps were dropped: they come faster than they can be stored",
+                "traps were dropped: they come faster than they can be stored".to_owned(),
             ),
         ];
         for (reason, times, what) in noted {
-            let letter = self.refusals.note(reason, times, what.to_owned(), now);
+            let letter = self.refusals.note(reason, times, what, now);
             self.send(letter).await;
         }
         for letter in self.refusals.all_due(now) {

@@ -50,12 +50,13 @@ impl TrapLink {
         let mut state = self.state();
         let told = state.by_poll.remove(event);
         let is_due = told.is_none_or(|told| now.duration_since(told) > SAME_FOR);
+        // What a poll has told already, with all that goes with it, is not told again by a trap that comes late.
         if is_due {
             state.by_trap.insert(event.clone(), now);
+            state.traps += 1;
+            let place = state.traps;
+            state.heard.insert(event.clone(), place);
         }
-        state.traps += 1;
-        let place = state.traps;
-        state.heard.insert(event.clone(), place);
         drop(state);
         self.news.notify_one();
         is_due
@@ -161,10 +162,12 @@ mod tests {
             "the trap has told it"
         );
         assert!(link.poll_tells(&event(), after(begin, 2)), "it came again");
+        link.heard();
         assert!(
             !link.trap_tells(&event(), after(begin, 3)),
             "the poll has told it"
         );
+        assert_eq!(link.heard(), [], "nor does it move anything");
         assert!(link.trap_tells(&event(), after(begin, 4)), "a trap of its own");
     }
 

@@ -121,9 +121,9 @@ impl Receiver {
         let communities = self.traps.communities.clone();
         let (taken, counts) = (self.taken.clone(), self.counts.clone());
         let generation = *self.generation.borrow_and_update();
-        let count = move |what: fn(&mut Counts) -> &mut u64| {
+        let count = move |what: &dyn Fn(&mut Counts)| {
             counts.send_if_modified(|counts| {
-                *what(counts) += 1;
+                what(counts);
                 false
             });
         };
@@ -135,9 +135,14 @@ impl Receiver {
         };
         move |envelope| {
             if !is_known(envelope) {
-                count(match envelope.version {
-                    Version::V3 => |counts| &mut counts.unprotected,
-                    _ => |counts| &mut counts.wrong_community,
+                let from = Some(envelope.source.ip().to_canonical());
+                count(&|counts| {
+                    let (refused, last) = match envelope.version {
+                        Version::V3 => (&mut counts.unprotected, &mut counts.unprotected_from),
+                        _ => (&mut counts.wrong_community, &mut counts.wrong_community_from),
+                    };
+                    *refused += 1;
+                    *last = from;
                 });
                 return NotificationAcceptance::Reject;
             }
@@ -152,7 +157,7 @@ impl Receiver {
                 safe,
             };
             if taken.try_send(message).is_err() {
-                count(|counts| &mut counts.overrun);
+                count(&|counts| counts.overrun += 1);
                 return NotificationAcceptance::Reject;
             }
             let is_safe = is_safe.is_none_or(|is_safe| is_safe.recv_timeout(STORE_WITHIN) == Ok(true));

@@ -13,7 +13,11 @@ use crate::records::dead_letter;
 /// Why something was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
-    /// A community or v3 credentials that are not configured.
+    /// A community that is not configured.
+    Community,
+    /// v3 without authentication and encryption.
+    Unprotected,
+    /// A v3 user that is not configured, or keys that are not the user's.
     Credentials,
     /// v3 messages whose engine boots or time are over.
     OutOfTime,
@@ -26,9 +30,17 @@ pub(super) enum Reason {
 impl Reason {
     fn report(self, what: String) -> ErrorReport {
         let (kind, remedy) = match self {
+            Reason::Community => (
+                ErrorKind::Unauthorized,
+                "compare snmp.communities with the community that the sender is set to",
+            ),
+            Reason::Unprotected => (
+                ErrorKind::Unauthorized,
+                "set the sender to authPriv: v3 is taken with authentication and encryption only",
+            ),
             Reason::Credentials => (
                 ErrorKind::Unauthorized,
-                "compare snmp.communities and [[snmp.users]] (name, both protocols, both passwords) with what the sender is set to; v3 is taken with authentication and encryption only",
+                "compare [[snmp.users]] (name, protocol and password for authentication) with the user that the sender is set to",
             ),
             Reason::OutOfTime => (
                 ErrorKind::Unauthorized,
