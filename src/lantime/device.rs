@@ -228,13 +228,19 @@ impl DeviceTask {
                 }
                 () = sleep_until(next) => {
                     let began = Instant::now();
-                    let Some((polled, looked)) = stop.run_until_cancelled(self.ask()).await else {
+                    let Some((mut polled, looked)) = stop.run_until_cancelled(self.ask()).await else {
                         return Ok(());
                     };
+                    if let (Some(Ok((polled, _))), Some(known)) = (&mut polled, &self.snapshot) {
+                        self.traps.keep_moved(began, &known.events, &mut polled.events);
+                    }
                     let is_answered = matches!(polled, Some(Ok(_)));
                     let failure = self.take(polled, looked).await?;
                     self.traps.polled(began, is_answered);
                     next = self.next_poll();
+                    if let Some(again) = self.traps.poll_again_at() {
+                        next = next.min(self.earliest(again));
+                    }
                     if let Some(failure) = failure.filter(|_| !self.can_go_on_over_snmp()) {
                         self.poll_failed(failure);
                     } else if self.has_more_to_ask() {

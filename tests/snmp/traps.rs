@@ -6,9 +6,9 @@ use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::records::store::{Options as StoreOptions, Store};
 use serde_json::Value;
 
-use crate::common::PATIENCE;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::Site;
+use crate::common::{PATIENCE, Seen};
 use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
 use crate::tools::{run, succeeds};
 
@@ -72,6 +72,31 @@ async fn traps_of_every_version_give_a_record_and_a_poll() {
     }
     assert!(scene.polls() > polls, "it was polled once an hour");
     assert_eq!(letters(&scene.watcher.now()), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_a_trap_tells_stands_until_a_second_poll_shows_otherwise() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let polls = scene.polls();
+    let trap = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
+    scene.sends("snmptrap", &trap).await;
+    let stands = |seen: &Seen| -> Vec<bool> {
+        let log = seen.log.iter();
+        log.filter(|(topic, _)| topic == "lantime/sim-1/event/ntp-not-sync")
+            .map(|(_, payload)| payload.contains("\"triggered\":true"))
+            .collect()
+    };
+    let seen = scene.until(|seen| stands(seen).ends_with(&[true])).await;
+    let told = stands(&seen).len();
+    let seen = scene.until(|seen| stands(seen).len() > told).await;
+    let stands = stands(&seen);
+    assert!(stands.ends_with(&[true, false]), "{stands:?}");
+    assert_eq!(
+        scene.polls() - polls,
+        2,
+        "at once, and when the device has settled"
+    );
 }
 
 #[tokio::test]

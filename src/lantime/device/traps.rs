@@ -3,6 +3,7 @@
 //! A trap is quicker than a poll, but knows only of one event: it moves the event at once, and the poll that it
 //! brings about says how everything stands.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use crate::model::{Availability, Change, DeviceView, EventName, EventState, Via}
 
 /// From one poll for traps to the next at least: a storm of them must not become one of polls.
 const POLL_GAP: Duration = Duration::from_millis(250);
+/// For so long a device may show things as they were before the trap that it has sent: how long it really needs is not
+/// published. A poll after that has the last word.
+const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
 /// By what something came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +47,10 @@ pub(super) struct Traps {
     is_due: bool,
     /// When the last poll for a trap began.
     polled_for: Option<Instant>,
+    /// When the device will have settled after its last trap, until a poll has begun after that.
+    settled_at: Option<Instant>,
+    /// Events that traps have moved, and when the device will have settled after that.
+    moved: BTreeMap<EventName, Instant>,
     /// How long the device had been running, and when it said so.
     uptime: Option<Duration>,
 }
@@ -53,6 +61,8 @@ impl Traps {
             link,
             is_due: false,
             polled_for: None,
+            settled_at: None,
+            moved: BTreeMap::new(),
             uptime: None,
         }
     }
@@ -69,7 +79,35 @@ impl Traps {
     pub(super) fn poll_at(&mut self) -> Instant {
         self.is_due = true;
         let now = Instant::now();
+        self.settled_at = Some(now + SETTLED_AFTER);
         self.polled_for.map_or(now, |last| now.max(last + POLL_GAP))
+    }
+
+    /// When to poll once more, since the device may not have settled before.
+    pub(super) fn poll_again_at(&self) -> Option<Instant> {
+        self.settled_at
+    }
+
+    /// Leaves the events of a poll that began then as traps have moved them, where the device may not show it yet.
+    pub(super) fn keep_moved(
+        &mut self,
+        began: Instant,
+        known: &[EventState],
+        polled: &mut Arc<[EventState]>,
+    ) {
+        self.moved.retain(|_, settled| *settled > began);
+        if self.moved.is_empty() {
+            return;
+        }
+        let kept = |event: &EventState| {
+            let known = known.iter().find(|known| known.name == event.name)?;
+            (known.triggered != event.triggered && self.moved.contains_key(&event.name))
+                .then(|| known.clone())
+        };
+        *polled = polled
+            .iter()
+            .map(|event| kept(event).unwrap_or_else(|| event.clone()))
+            .collect();
     }
 
     /// The events that traps have told of, and that no poll has shown yet.
@@ -84,8 +122,9 @@ impl Traps {
         if std::mem::take(&mut self.is_due) {
             self.polled_for = Some(began);
         }
+        self.settled_at = self.settled_at.filter(|settled| *settled > began);
         if let Some(link) = self.link.as_ref().filter(|_| is_answered) {
-            link.polled(began);
+            link.polled(began.checked_sub(SETTLED_AFTER).unwrap_or(began));
         }
     }
 
@@ -143,6 +182,12 @@ impl DeviceTask {
         let Some(events) = with_heard(&snapshot.events, &heard) else {
             return Ok(());
         };
+        let settled = Instant::now() + SETTLED_AFTER;
+        let moved = events.iter().zip(snapshot.events.iter());
+        let moved = moved.filter(|(after, before)| after.triggered != before.triggered);
+        self.traps
+            .moved
+            .extend(moved.map(|(event, _)| (event.name.clone(), settled)));
         snapshot.events = events.clone();
         let snapshot = self
             .snapshot
@@ -241,6 +286,27 @@ mod tests {
         assert_eq!([traps.poll_at(), traps.poll_at()], [now + POLL_GAP; 2]);
         tokio::time::advance(2 * POLL_GAP).await;
         assert_eq!(traps.poll_at(), now + 2 * POLL_GAP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_trap_has_moved_stays_until_the_device_has_settled() {
+        let mut traps = Traps::new(Some(Arc::default()));
+        let now = Instant::now();
+        traps.poll_at();
+        traps.moved.insert(name("ntp-not-sync"), now + SETTLED_AFTER);
+        let known = events(&[("ntp-not-sync", Some(true)), ("fan-failure", Some(true))]);
+        let shown = events(&[("ntp-not-sync", Some(false)), ("fan-failure", Some(false))]);
+        let mut polled = shown.clone();
+        traps.keep_moved(now, &known, &mut polled);
+        let kept = events(&[("ntp-not-sync", Some(true)), ("fan-failure", Some(false))]);
+        assert_eq!(polled, kept, "only what the trap has moved");
+        traps.polled(now, true);
+        assert_eq!(traps.poll_again_at(), Some(now + SETTLED_AFTER));
+        let mut polled = shown.clone();
+        traps.keep_moved(now + SETTLED_AFTER, &known, &mut polled);
+        assert_eq!(polled, shown, "by now the poll is right");
+        traps.polled(now + SETTLED_AFTER, true);
+        assert_eq!(traps.poll_again_at(), None);
     }
 
     #[test]
