@@ -145,6 +145,13 @@ fn the_example_loads_as_it_is() {
 }
 
 #[test]
+fn the_trial_of_snmp_loads_as_it_is() {
+    let Loaded { config, warnings } = load(&project("config/snmp.toml"), &[]).unwrap();
+    assert_eq!(warnings, []);
+    assert!(config.snmp.traps.is_some() && config.snmp.agent.is_some());
+}
+
+#[test]
 fn the_example_shows_the_defaults() {
     let as_it_is = load_text(uncommented(|_| false), &[]).unwrap();
     let with_defaults = uncommented(|option| !option.starts_with("embedded."));

@@ -22,12 +22,16 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
             via,
             told,
             ..
-        } => new
-            .transitions(old)
-            .iter()
-            .filter(|triggered| !(*told && **triggered))
-            .map(|triggered| event(device, new, *triggered, *via, now))
-            .collect(),
+        } => {
+            let due = match new.transitions(old) {
+                // What was not there and is not, was told by traps in between, or is about to be.
+                [true, ..] if *told => &[],
+                due => due,
+            };
+            due.iter()
+                .map(|triggered| event(device, new, *triggered, *via, now))
+                .collect()
+        }
         Change::Relay {
             slot,
             relay,
@@ -203,13 +207,18 @@ mod tests {
 
     /// Whether the event stood, for each record.
     fn events(old: Option<Box<EventState>>, new: Option<Box<EventState>>) -> Vec<bool> {
+        events_where(false, old, new)
+    }
+
+    /// So it is where a trap has told, or has not, that it came.
+    fn events_where(by_trap: bool, old: Option<Box<EventState>>, new: Option<Box<EventState>>) -> Vec<bool> {
         let name = EventName::canonical("ntp-not-sync").unwrap();
         let told = told(&Change::Event {
             name,
             old,
             new,
             via: Via::Rest,
-            told: false,
+            told: by_trap,
         });
         told.iter()
             .map(|text| text.contains(r#""triggered":true"#))
@@ -258,6 +267,10 @@ mod tests {
             let told = events(state(old.0, old.1), state(new.0, new.1));
             assert_eq!(told, expected, "{old:?} {new:?}");
         }
+        let told = |old: Option<Box<EventState>>, new| events_where(true, old, new);
+        assert!(told(state(no, None), state(yes, Some(5))).is_empty());
+        assert!(told(state(no, None), state(no, Some(5))).is_empty());
+        assert_eq!(told(state(yes, None), state(no, Some(5))), [false]);
         assert!(events(None, state(yes, Some(5))).is_empty(), "a first sight");
         assert!(events(state(yes, Some(5)), None).is_empty(), "no longer listed");
     }

@@ -165,7 +165,10 @@ impl Traps {
                 *told = by == Told::Trap || !link.poll_tells(name, now);
             }
             if transitions.last() == Some(&false) {
-                link.has_gone(name);
+                match by {
+                    Told::Poll(_) => link.has_gone(name),
+                    Told::Trap => link.was_cleared(name),
+                }
             }
         }
     }

@@ -97,9 +97,14 @@ impl TrapLink {
 
     /// A poll tells that this event has gone: what comes next is another time.
     pub fn has_gone(&self, event: &EventName) {
-        let mut state = self.state();
-        state.by_poll.remove(event);
-        state.by_trap.remove(event);
+        self.state().by_trap.remove(event);
+        self.was_cleared(event);
+    }
+
+    /// A trap tells that this event has gone. That it had come a poll may show later, from when the event was last
+    /// triggered.
+    pub fn was_cleared(&self, event: &EventName) {
+        self.state().by_poll.remove(event);
     }
 
     /// A poll that began then has been told: it has shown whatever traps had told before.
@@ -191,6 +196,11 @@ mod tests {
         link.poll_tells(&event(), begin);
         link.has_gone(&event());
         assert!(link.trap_tells(&event(), after(begin, 1)));
+        link.was_cleared(&event());
+        assert!(
+            !link.poll_tells(&event(), after(begin, 2)),
+            "that it had come is told"
+        );
         let (link, late) = (TrapLink::default(), after(begin, 61));
         link.poll_tells(&event(), begin);
         assert!(link.trap_tells(&event(), late), "too late to be the same");
