@@ -17,7 +17,7 @@ use crate::command::Dispatcher;
 use crate::config::{Broker, Config, Device, SnmpSink, SnmpSinkAccess};
 use crate::control;
 use crate::lantime::snmp::traps::{self, Traps};
-use crate::model::{CommandTopic, DeviceId, Update};
+use crate::model::{CommandTopic, DeviceId, Picture, Update};
 use crate::mqtt::commands::Commands;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::payload::BridgeInfo;
@@ -116,6 +116,10 @@ impl Bridge {
         devices::stand(&mut known, standing, config.dead_letter.repeat);
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
+        let (picture, pictured) = watch::channel(Picture::new(ids.iter().cloned()));
+        if config.http.listen.is_some() {
+            observers.push(Observer::picturing(picture));
+        }
         let engine = snmp_engine(&config)?;
         let mut agent_address = None;
         if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
@@ -207,11 +211,16 @@ impl Bridge {
         }));
         let mut http = None;
         if let Some(listen) = config.http.listen {
-            let server = web::Server::bind(listen, broker.clone(), commands_status, trap_counts)
-                .await
-                .with_context(|| {
-                    format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
-                })?;
+            let shown = web::Shown {
+                picture: pictured,
+                broker: broker.clone(),
+                commands: commands_status,
+                traps: trap_counts,
+                store: store.clone(),
+            };
+            let server = web::Server::bind(listen, shown).await.with_context(|| {
+                format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
+            })?;
             http = Some(server.local_addr()?);
             listeners.push(Task::spawn("HTTP server", async move |stop| {
                 server.run(stop).await;

@@ -48,13 +48,12 @@ impl Inbox {
         Ok(())
     }
 
-    /// Runs the command of a dead letter once more, because somebody on this machine asks for it; gives the JSON
-    /// of the reply, which is not published. `topic` is that of the command that does so over MQTT.
-    pub async fn replay(&self, topic: String, letter: Uuid) -> Bytes {
-        let payload = serde_json::json!({ "id": letter }).to_string();
+    /// Runs the command that `topic` and `payload` would be over MQTT, because somebody asks for it otherwise (command
+    /// line, page, Sparkplug); gives the JSON of the reply, which is not published.
+    pub async fn ask(&self, topic: String, payload: impl Into<Bytes>, operation: Operation) -> Bytes {
         let command = Received::local(topic, payload);
         let (local, answered) = oneshot::channel();
-        let failed = |report| reply::failure(None, Uuid::now_v7(), Operation::Replay, &report, None);
+        let failed = |report| reply::failure(None, Uuid::now_v7(), operation, &report, None);
         match self.store.receive(vec![command.clone()]).await.as_deref() {
             Ok([number, ..]) => self.hand_over(*number, command, Some(local)).await,
             Ok([]) => {}
@@ -68,6 +67,12 @@ impl Inbox {
             let message = "the bridge is stopping; the command stays in its inbox for the next run";
             failed(ErrorReport::new(ErrorKind::Internal, message, remedy))
         })
+    }
+
+    /// Runs the command of a dead letter once more. `topic` is that of the command that does so over MQTT.
+    pub async fn replay(&self, topic: String, letter: Uuid) -> Bytes {
+        let payload = serde_json::json!({ "id": letter }).to_string();
+        self.ask(topic, payload, Operation::Replay).await
     }
 
     async fn hand_over(&self, number: u64, command: Received, local: Option<oneshot::Sender<Bytes>>) {

@@ -31,7 +31,7 @@ use super::link::{Link, LinkStatus, until};
 use super::payload::{BridgeInfo, Message, Payloads};
 use super::topics::{DeviceTopic, StateTopic, Topics};
 use crate::config::Mqtt;
-use crate::model::{Change, DeviceId, Update};
+use crate::model::{Change, DeviceId, Picture, Update};
 use crate::records::store::{Store, StoreStatus};
 use crate::records::{change, dead_letter};
 
@@ -69,6 +69,13 @@ impl Observer {
     /// Calls `see` with each update.
     pub fn new(see: impl FnMut(&Update) + Send + 'static) -> Observer {
         Observer(Box::new(see))
+    }
+
+    /// Keeps a picture of all devices.
+    pub fn picturing(picture: watch::Sender<Picture>) -> Observer {
+        Observer::new(move |update| {
+            picture.send_if_modified(|picture| picture.apply(update));
+        })
     }
 
     /// Sends a copy of each update; full means that `copies` misses some.

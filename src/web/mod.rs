@@ -12,20 +12,35 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::lantime::snmp::traps::Counts as TrapCounts;
+use crate::model::Picture;
 use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
+use crate::records::store::Store;
 
 /// How long answers that are under way may take when the bridge stops. Who has sent half a request by then is
 /// not waited for.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
+/// What the server shows.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// All devices.
+    pub picture: watch::Receiver<Picture>,
+    /// The connection that publishes.
+    pub broker: watch::Receiver<BrokerStatus>,
+    /// The connection that takes commands.
+    pub commands: watch::Receiver<CommandsStatus>,
+    /// What is counted of traps, where they are taken.
+    pub traps: Option<watch::Receiver<TrapCounts>>,
+    /// The store: its state, and dead letters.
+    pub store: Store,
+}
+
 /// A server that listens already.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    broker: watch::Receiver<BrokerStatus>,
-    commands: watch::Receiver<CommandsStatus>,
-    traps: Option<watch::Receiver<TrapCounts>>,
+    shown: Shown,
 }
 
 impl Server {
@@ -33,18 +48,9 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn bind(
-        listen: SocketAddr,
-        broker: watch::Receiver<BrokerStatus>,
-        commands: watch::Receiver<CommandsStatus>,
-        traps: Option<watch::Receiver<TrapCounts>>,
-    ) -> std::io::Result<Server> {
-        Ok(Server {
-            listener: TcpListener::bind(listen).await?,
-            broker,
-            commands,
-            traps,
-        })
+    pub async fn bind(listen: SocketAddr, shown: Shown) -> std::io::Result<Server> {
+        let listener = TcpListener::bind(listen).await?;
+        Ok(Server { listener, shown })
     }
 
     /// Where it listens.
@@ -57,10 +63,9 @@ impl Server {
 
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let app =
-            Router::new()
-                .route("/healthz", get(health))
-                .with_state((self.broker, self.commands, self.traps));
+        let app = Router::new()
+            .route("/healthz", get(health))
+            .with_state(self.shown);
         let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
             stop.cancelled().await;
@@ -75,22 +80,16 @@ impl Server {
     }
 }
 
-type Watched = (
-    watch::Receiver<BrokerStatus>,
-    watch::Receiver<CommandsStatus>,
-    Option<watch::Receiver<TrapCounts>>,
-);
-
 /// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
-async fn health(State((broker, commands, traps)): State<Watched>) -> Json<Health> {
-    let connected = broker.borrow().link.connected;
-    let commands = commands.borrow();
+async fn health(State(shown): State<Shown>) -> Json<Health> {
+    let connected = shown.broker.borrow().link.connected;
+    let commands = shown.commands.borrow();
     let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
     Json(Health {
         status: "ok",
         broker: if connected { "connected" } else { "disconnected" },
         commands: if taken { "taken" } else { "waiting" },
-        traps: traps.map(|traps| *traps.borrow()),
+        traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
     })
 }
 

@@ -1,0 +1,182 @@
+//! All devices as they are published now, put together from what devices tell, for those who show them otherwise than
+//! topic by topic: the page, metrics, other people's conventions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{
+    Availability, Change, DeviceId, EventName, EventState, HttpSessions, HttpSummary, Identity, Problem,
+    Relay, RelayEventsState, RelayState, Signal, SignalState, SlotId, SlotInfo, SlotState, Update,
+};
+
+/// All devices. A copy is cheap: devices are shared until they change.
+#[derive(Debug, Clone, Default)]
+pub struct Picture {
+    /// Counts updates that changed anything.
+    pub version: u64,
+    /// The version in which a device last came or went.
+    pub roster: u64,
+    /// The devices, by id.
+    pub devices: BTreeMap<DeviceId, Arc<DevicePicture>>,
+}
+
+/// A device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DevicePicture {
+    /// The version of the [`Picture`] in which it last changed.
+    pub version: u64,
+    /// `None` until the first poll has ended.
+    pub availability: Option<Availability>,
+    /// `None` until the device was first seen.
+    pub identity: Option<Identity>,
+    /// The error that stands now.
+    pub problem: Option<Problem>,
+    /// Notification events.
+    pub events: BTreeMap<EventName, EventState>,
+    /// Slots.
+    pub slots: BTreeMap<SlotId, SlotPicture>,
+    /// How its polls went; at most 10 s old.
+    pub http: Option<HttpSummary>,
+    /// The log of its HTTP sessions; at most 10 s old.
+    pub sessions: Option<HttpSessions>,
+}
+
+/// A slot.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SlotPicture {
+    /// Whether a relay module is there.
+    pub state: Option<SlotState>,
+    /// Its module and wiring.
+    pub info: Option<SlotInfo>,
+    /// Relays A, B and C.
+    pub relays: BTreeMap<Relay, RelayState>,
+    /// What switches the relays that follow notification events.
+    pub relay_events: BTreeMap<Relay, RelayEventsState>,
+    /// Signals.
+    pub signals: BTreeMap<Signal, SignalState>,
+}
+
+impl Picture {
+    /// The configured devices, of which nothing is known yet.
+    pub fn new(devices: impl IntoIterator<Item = DeviceId>) -> Picture {
+        let devices = devices.into_iter();
+        Picture {
+            devices: devices.map(|device| (device, Arc::default())).collect(),
+            ..Picture::default()
+        }
+    }
+
+    /// Takes an update in; whether anything has changed.
+    pub fn apply(&mut self, update: &Update) -> bool {
+        match update {
+            Update::Device { device, changes } => {
+                let device = self.changed(device);
+                changes.iter().for_each(|change| device.apply(change));
+            }
+            Update::HttpStats { device, summary } => self.changed(device).http = Some(summary.clone()),
+            Update::HttpSessions { device, log } => self.changed(device).sessions = Some(log.clone()),
+            Update::Removed { device } => {
+                if self.devices.remove(device).is_none() {
+                    return false;
+                }
+                self.version += 1;
+                self.roster = self.version;
+            }
+            Update::DeadLetter(_) | Update::Settled { .. } | Update::DeviceCount(_) => return false,
+        }
+        true
+    }
+
+    /// A device that changes now; made where there is none.
+    fn changed(&mut self, id: &DeviceId) -> &mut DevicePicture {
+        self.version += 1;
+        if !self.devices.contains_key(id) {
+            self.roster = self.version;
+        }
+        let device = Arc::make_mut(self.devices.entry(id.clone()).or_default());
+        device.version = self.version;
+        device
+    }
+}
+
+impl DevicePicture {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Availability(availability) => self.availability = Some(*availability),
+            Change::Identity(identity) => self.identity = Some((**identity).clone()),
+            Change::Problem(problem) => self.problem = problem.as_deref().cloned(),
+            Change::Event { name, new, .. } => put(&mut self.events, name, new.as_deref()),
+            Change::SlotState(slot, state) => self.in_slot(slot, |slot| slot.state = *state),
+            Change::SlotInfo(slot, info) => self.in_slot(slot, |slot| slot.info = info.as_deref().cloned()),
+            Change::Relay { slot, relay, new, .. } => {
+                self.in_slot(slot, |slot| put(&mut slot.relays, relay, new.as_deref()));
+            }
+            Change::RelayEvents { slot, relay, new } => {
+                self.in_slot(slot, |slot| put(&mut slot.relay_events, relay, new.as_deref()));
+            }
+            Change::Signal {
+                slot, signal, new, ..
+            } => self.in_slot(slot, |slot| put(&mut slot.signals, signal, new.as_deref())),
+        }
+    }
+
+    /// A slot of which nothing is left is gone.
+    fn in_slot(&mut self, id: &SlotId, change: impl FnOnce(&mut SlotPicture)) {
+        let slot = self.slots.entry(id.clone()).or_default();
+        change(slot);
+        if *slot == SlotPicture::default() {
+            self.slots.remove(id);
+        }
+    }
+}
+
+fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: Option<&V>) {
+    match value {
+        Some(value) => drop(map.insert(key.clone(), value.clone())),
+        None => drop(map.remove(key)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(id: &str) -> DeviceId {
+        DeviceId::new(id).unwrap()
+    }
+
+    fn device(name: &str, changes: Vec<Change>) -> Update {
+        Update::Device {
+            device: id(name),
+            changes,
+        }
+    }
+
+    #[test]
+    fn a_slot_comes_with_its_first_part_and_goes_with_its_last() {
+        let slot = SlotId::new("io3").unwrap();
+        let mut picture = Picture::new([id("m1")]);
+        let state = |state| device("m1", vec![Change::SlotState(slot.clone(), state)]);
+        assert!(picture.apply(&state(Some(SlotState::Online))));
+        let shown = &picture.devices[&id("m1")];
+        assert_eq!(shown.slots[&slot].state, Some(SlotState::Online));
+        assert_eq!((shown.version, picture.version, picture.roster), (1, 1, 0));
+        picture.apply(&state(None));
+        assert!(picture.devices[&id("m1")].slots.is_empty());
+    }
+
+    #[test]
+    fn devices_that_come_and_go_are_told_by_the_roster() {
+        let mut picture = Picture::new([id("m1")]);
+        let online = || vec![Change::Availability(Availability::Online)];
+        picture.apply(&device("m1", online()));
+        let before = picture.clone();
+        picture.apply(&device("m2", online()));
+        assert_eq!(picture.roster, 2);
+        assert!(picture.apply(&Update::Removed { device: id("m1") }));
+        assert!(!picture.apply(&Update::Removed { device: id("m1") }));
+        assert_eq!((picture.roster, picture.devices.len()), (3, 1));
+        assert_eq!(before.devices.len(), 1, "a copy stays as it was");
+        assert!(!picture.apply(&Update::DeviceCount(7)));
+    }
+}
