@@ -255,21 +255,19 @@ impl Story {
                 ),
             ),
             Change::Problem(None) => ("error", "answers again".to_owned()),
-            // Somebody has done something: that it is over is no news.
-            Change::Event { new: Some(event), .. }
-                if event.kind == EventType::Action && event.triggered != Some(true) =>
-            {
-                return None;
-            }
             Change::Event {
                 name,
+                old,
                 new: Some(event),
                 ..
             } => {
-                let what = if event.triggered == Some(true) {
-                    "triggered"
-                } else {
-                    "cleared"
+                let before = old.as_ref().and_then(|old| old.triggered);
+                let what = match event.triggered {
+                    now if now == before => return None,
+                    Some(true) => "triggered",
+                    // Somebody has done something: that it is over is no news.
+                    Some(false) if before.is_some() && event.kind != EventType::Action => "cleared",
+                    Some(false) | None => return None,
                 };
                 ("event", format!("event {name} {what} ({})", event.kind.as_str()))
             }
@@ -394,18 +392,21 @@ mod tests {
     use super::*;
     use crate::model::{EventState, Via};
 
-    fn event(name: &str, kind: EventType, triggered: bool) -> Change {
+    fn event(name: &str, kind: EventType, old: Option<bool>, triggered: Option<bool>) -> Change {
         let name = EventName::canonical(name).expect("a name");
         let event = EventState {
             name: name.clone(),
             name_on_device: None,
-            triggered: Some(triggered),
+            triggered,
             kind,
             last_triggered: None,
         };
         Change::Event {
             name,
-            old: None,
+            old: Some(Box::new(EventState {
+                triggered: old,
+                ..event.clone()
+            })),
             new: Some(Box::new(event)),
             via: Via::Rest,
             told: false,
@@ -413,12 +414,19 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_an_action_is_no_news() {
+    fn what_is_no_news_is_not_told() {
         let mut story = Story::default();
+        let (yes, no, changed) = (Some(true), Some(false), "device-configuration-changed");
         let changes = [
-            event("device-configuration-changed", EventType::Action, true),
-            event("device-configuration-changed", EventType::Action, false),
-            event("ntp-not-sync", EventType::Error, false),
+            event(changed, EventType::Action, no, yes),
+            // The end of an action.
+            event(changed, EventType::Action, yes, no),
+            event("ntp-not-sync", EventType::Error, yes, no),
+            // Another time at which it was last triggered.
+            event("ntp-not-sync", EventType::Error, no, no),
+            // The device is away, and back.
+            event("ntp-not-sync", EventType::Error, no, None),
+            event("ntp-not-sync", EventType::Error, None, no),
         ];
         let lines: Vec<_> = changes.iter().filter_map(|change| story.line(change)).collect();
         assert_eq!(

@@ -28,7 +28,14 @@ pub(super) fn secrets(section: &mut Section<'_>, key: &'static str, file: &'stat
     let inline = section.texts(key);
     if section.has(key) {
         refuse_both(section, key, file);
-        return inline.unwrap_or_default().into_iter().map(Secret::new).collect();
+        let inline = inline.unwrap_or_default();
+        if inline.iter().any(String::is_empty) {
+            section.refuse(
+                key,
+                complaint("one of them is empty", "write a value, or leave it out"),
+            );
+        }
+        return inline.into_iter().map(Secret::new).collect();
     }
     let Some(text) = read_file(section, file) else {
         return Vec::new();

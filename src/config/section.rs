@@ -218,7 +218,8 @@ impl<'a> Section<'a> {
             None => return Vec::new(),
             Some(Value::Array(_, list)) => list.clone(),
             Some(_) => {
-                let remedy = format!("write [[{key}]], in double brackets, above the keys of each");
+                let key_path = self.key_path(key);
+                let remedy = format!("write [[{key_path}]], in double brackets, above the keys of each");
                 self.refuse_kind(key, A_LIST_OF_TABLES, &remedy);
                 return Vec::new();
             }

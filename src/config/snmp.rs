@@ -3,7 +3,7 @@
 
 mod agent;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -48,7 +48,9 @@ const AGENT_PORT: u16 = 161;
 /// `[snmp]`
 pub(super) fn read(mut section: Section<'_>) -> Snmp {
     let mut keys = section.section("traps");
-    let listen = keys.parsed("listen", parse::listen_or_off).flatten();
+    let listen = keys
+        .parsed("listen", |text| listen_or_off(text, "0.0.0.0:162"))
+        .flatten();
     keys.finish();
     let communities = access::secrets(&mut section, "communities", "communities_file");
     let users = read_users(&mut section);
@@ -83,6 +85,14 @@ pub(super) fn read(mut section: Section<'_>) -> Snmp {
         }),
         agent,
     }
+}
+
+/// As [`parse::listen_or_off`], with an example of a port for SNMP.
+fn listen_or_off(text: &str, example: &str) -> Result<Option<SocketAddr>, Complaint> {
+    parse::listen_or_off(text).map_err(|Complaint { what, .. }| {
+        let remedy = format!(r#"write an IP address and a port, such as "{example}", or "off""#);
+        complaint(what, remedy)
+    })
 }
 
 /// `[[snmp.users]]`
@@ -122,7 +132,8 @@ fn read_password(table: &mut Section<'_>, key: &'static str, file: &'static str)
     let password = access::secret(table, key, file);
     if !table.has(key) && !table.has(file) {
         let what = "missing: users without authentication and encryption are not taken";
-        table.refuse(file, complaint(what, "name a file with the user's password"));
+        let remedy = format!("name a file with the user's password, or write {key}");
+        table.refuse(file, complaint(what, remedy));
     }
     let password = password?;
     if password.expose().chars().count() < MIN_PASSWORD {

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,8 @@ pub struct DeviceTask {
     over_snmp: Option<OverSnmp>,
     /// Its status over SNMP.
     second_way: Option<SecondWay>,
+    /// When it was last read over SNMP alone.
+    seen_over_snmp: Option<Timestamp>,
     /// What its traps tell.
     traps: Traps,
     /// What is published of the device.
@@ -149,6 +152,7 @@ impl DeviceTask {
             chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
             over_snmp: OverSnmp::new(&device.snmp, known.applying),
             second_way: SecondWay::new(&device.snmp),
+            seen_over_snmp: None,
             traps: Traps::new(ends.traps),
             view: known.view,
             remembered: known.slots,

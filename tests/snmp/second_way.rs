@@ -180,6 +180,26 @@ async fn with_both_away_nothing_is_known() {
 }
 
 #[tokio::test]
+async fn what_was_last_known_over_snmp_is_not_dated_back_to_rest() {
+    let mut scene = Scene::start("fallback", false, None).await;
+    scene.until("REST", relay("NO", None)).await;
+    scene.device.set_fault(Some(Fault::Unavailable));
+    scene.until("SNMP", relay("NO", Some("snmp"))).await;
+    let lose = Action::LoseSync(Clock::Clk1);
+    scene.device.apply(&lose).expect("it has that clock");
+    let seen = scene.until("the loss", relay("NC", Some("snmp"))).await;
+    let since = json(&seen, "io3/relay/a")["since"].as_str().map(str::to_owned);
+    let down = Duration::from_secs(3600);
+    scene.device.set_fault(Some(Fault::Restart { down }));
+    let seen = scene.until("nothing is known", relay("unknown", None)).await;
+    let last = json(&seen, "io3/relay/a")["last"].clone();
+    assert_eq!(last["position"], "NC");
+    // Of one form, so that texts compare as times do.
+    let at = last["at"].as_str().map(str::to_owned);
+    assert!(at.is_some() && at >= since, "{at:?}, NC since {since:?}");
+}
+
+#[tokio::test]
 async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
     let mut scene = Scene::start("always", true, None).await;
     scene.until("both alike", relay("NO", None)).await;

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::super::problem::{Complaint, complaint};
 use super::super::section::Section;
-use super::super::{SnmpAgent, SnmpSink, SnmpSinkAccess, access, parse};
-use super::{read_user, read_users};
+use super::super::{SnmpAgent, SnmpSink, SnmpSinkAccess, access};
+use super::{listen_or_off, read_user, read_users};
 
 /// Where the MIB of the bridge stands: below net-snmp's playground, since nobody has registered a number for it.
 pub(in crate::config) const DEFAULT_ROOT: [u32; 10] = [1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 1883];
@@ -18,7 +18,9 @@ const TRAP_PORT: u16 = 162;
 
 /// `None` where nothing listens.
 pub(super) fn read(mut section: Section<'_>) -> Option<SnmpAgent> {
-    let listen = section.parsed("listen", parse::listen_or_off).flatten();
+    let listen = section
+        .parsed("listen", |text| listen_or_off(text, "0.0.0.0:161"))
+        .flatten();
     let communities = access::secrets(&mut section, "communities", "communities_file");
     let users = read_users(&mut section);
     let root = section.parsed("root", root);
@@ -133,6 +135,8 @@ fn is_in_reach(sink: IpAddr, listen: IpAddr) -> Result<(), Complaint> {
 }
 
 fn root(text: &str) -> Result<Vec<u32>, Complaint> {
+    // With a dot in front as net-snmp's tools print it.
+    let text = text.strip_prefix('.').unwrap_or(text);
     let arcs: Option<Vec<u32>> = text.split('.').map(arc).collect();
     let is_own = |arcs: &Vec<u32>| {
         arcs.starts_with(&ENTERPRISES) && arcs.len() > ENTERPRISES.len() && arcs.len() <= MAX_ROOT
@@ -197,12 +201,13 @@ mod tests {
             root("1.3.6.1.4.1.12345.7").ok(),
             Some(vec![1, 3, 6, 1, 4, 1, 12345, 7])
         );
+        assert_eq!(root(".1.3.6.1.4.1.5").ok(), Some(vec![1, 3, 6, 1, 4, 1, 5]));
         let too_long = format!("1.3.6.1.4.1{}", ".1".repeat(59));
         for text in [
             "",
             "1.3.6.1.4.1",
             "1.3.6.1.2.1.1",
-            ".1.3.6.1.4.1.5",
+            "..1.3.6.1.4.1.5",
             "1.3.6.1.4.1.",
             "1.3.6.1.4.1.+5",
             "1.3.6.1.4.1.4294967296",

@@ -202,7 +202,8 @@ impl DeviceTask {
         }
         if is_offline && view.availability != Some(Availability::Offline) {
             tracing::error!(device = %self.id, failures = self.failures, "device is offline");
-            view.go_offline(self.stats.last_success().unwrap_or(now), now);
+            let seen_at = self.stats.last_success().max(self.seen_over_snmp);
+            view.go_offline(seen_at.unwrap_or(now), now);
             self.chosen.doubt();
         }
         self.publish(view, Told::Poll(Via::Rest)).await

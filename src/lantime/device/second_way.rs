@@ -145,7 +145,11 @@ impl DeviceTask {
         now: Timestamp,
     ) -> Result<(), Gone> {
         let kept = self.traps.not_polled_yet();
-        let snapshot = status.snapshot(self.snapshot.as_ref(), &kept, &self.slots, self.client.url());
+        let mut snapshot = status.snapshot(self.snapshot.as_ref(), &kept, &self.slots, self.client.url());
+        if let Some(known) = &self.snapshot {
+            self.traps
+                .keep_moved(Instant::now(), &known.events, &mut snapshot.events);
+        }
         let was_rest = self
             .snapshot
             .as_ref()
@@ -159,6 +163,7 @@ impl DeviceTask {
             problem: view.problem,
             ..seen
         };
+        self.seen_over_snmp = Some(now);
         self.publish(view, Told::Poll(Via::Snmp)).await
     }
 }

@@ -48,7 +48,7 @@ impl Reason {
             ),
             Reason::Stranger => (
                 ErrorKind::Rejected,
-                "write the address into snmp.trap_sources of the device that it belongs to (and snmp.sys_name, where several share it), or let the sender stop",
+                "write the address into snmp.trap_sources of the device that it belongs to, or let the sender stop; where several devices share an address, a trap has to carry its sysName, as one of them has it in snmp.sys_name",
             ),
             Reason::Overrun => (
                 ErrorKind::Busy,
