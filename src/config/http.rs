@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::problem::{Complaint, complaint};
 use super::section::Section;
 use super::{Http, Secret, access, parse};
+use crate::wording::quoted;
 
 /// Where the bridge's own HTTP server listens.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
@@ -74,5 +75,5 @@ fn host_name(name: &str) -> Result<String, Complaint> {
         return Ok(name.to_ascii_lowercase());
     }
     let remedy = r#"write names alone, such as "bridge.example", without a scheme and a port"#;
-    Err(complaint("not a host name", remedy))
+    Err(complaint(format!("{} is not a host name", quoted(name)), remedy))
 }

@@ -1,16 +1,17 @@
 // Which notification events switch a relay: looked at by everybody, changed with the token.
 
-import { h } from "./dom.js";
+import { h, saidAt } from "./dom.js";
 import { locked, onToken, post, words } from "./token.js";
 
-/** The form of one relay. `names` are the events that the device knows. */
-export function chooser(device, slot, letter, chosen, names) {
+/** The form of one relay. `names` are the events that the device knows; `begun` is what was changed and not applied yet. */
+export function chooser(device, slot, letter, chosen, names, begun = { add: [], remove: [] }) {
   const isKnown = Array.isArray(chosen.events);
   const before = new Set(isKnown ? chosen.events : []);
-  const all = [...new Set([...before, ...names])].sort();
-  const said = h("p", { class: "said", role: "status" });
+  const all = [...new Set([...before, ...begun.add, ...names])].sort();
+  const ticked = new Set([...before, ...begun.add].filter((name) => !begun.remove.includes(name)));
+  const said = saidAt(`events ${device} ${slot} ${letter}`);
   const button = h("button", { type: "submit", class: "main" }, "Apply");
-  const boxes = all.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, checked: before.has(name) }), ` ${name}`));
+  const boxes = all.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, checked: ticked.has(name) }), ` ${name}`));
   const inputs = boxes.map((box) => box.firstElementChild);
   const hint = h("p", { class: "quiet" });
 
@@ -53,6 +54,7 @@ export function chooser(device, slot, letter, chosen, names) {
     ),
     said,
   );
+  form.edited = edited;
   onToken(() => form.isConnected && refresh());
   refresh();
   return form;

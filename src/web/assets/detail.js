@@ -32,7 +32,7 @@ export function showDetail(id, device) {
       [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
       ...Object.entries(data.relay_events).map(([letter, chosen]) => [
         `chooser-${slot}-${letter}`, [chosen.events, chosen.confirmed, names],
-        (old) => keepOpen(old, chooser(id, slot, letter, chosen, names)),
+        (old) => keepOpen(old, chooser(id, slot, letter, chosen, names, old?.edited())),
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
@@ -41,12 +41,10 @@ export function showDetail(id, device) {
   ]);
 }
 
-/** What was open or said stays so when a part is made anew. */
+/** What was open stays so when a part is made anew. */
 function keepOpen(old, made) {
   const [before, now] = [old?.querySelector("details"), made.querySelector("details")];
   if (before?.open && now) now.open = true;
-  const [told, said] = [old?.querySelector(".said"), made.querySelector(".said")];
-  if (told && said) said.textContent = told.textContent;
   return made;
 }
 
@@ -54,7 +52,7 @@ function head(device) {
   const info = device.info ?? {};
   const kind = kindOfDevice(device);
   const word = { fault: "Fault", offline: "Offline", unknown: "Not all is known", ok: "Normal" }[kind];
-  const refresh = lockedButton("Poll now", async () =>
+  const refresh = lockedButton(`refresh ${device.id}`, "Poll now", async () =>
     words(await post(`/api/devices/${encodeURIComponent(device.id)}/refresh`, {}), "Polled."));
   return h(
     "header",

@@ -69,6 +69,18 @@ export function facts(pairs) {
   return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+const saids = new Map();
+
+/** Where it is said what came of something: the same element each time, since what is around it may be made anew meanwhile. */
+export function saidAt(key) {
+  let element = saids.get(key);
+  if (!element) {
+    element = h("span", { class: "said", role: "status" });
+    saids.set(key, element);
+  }
+  return element;
+}
+
 /** Rebuilds parts of a place only where their data have changed, so that focus and what is open stay. */
 export class Parts {
   constructor(place) {

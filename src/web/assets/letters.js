@@ -50,7 +50,7 @@ function item(letter) {
 }
 
 function replay(letter) {
-  return h("p", {}, lockedButton("Run once more", async () =>
+  return h("p", {}, lockedButton(`replay ${letter.id}`, "Run once more", async () =>
     words(await post(`/api/dead-letters/${letter.id}/replay`, {}), "Done.")));
 }
 

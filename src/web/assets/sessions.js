@@ -11,7 +11,7 @@ const ROWS = 50;
 export function httpPart(device, http) {
   const { http_stats: stats, http_sessions: tracking } = http ?? {};
   const place = h("div", { class: "sessions" });
-  const button = lockedButton(tracking?.enabled ? "Stop keeping requests" : "Keep requests", async () =>
+  const button = lockedButton(`sessions ${device}`, tracking?.enabled ? "Stop keeping requests" : "Keep requests", async () =>
     words(await post(`/api/devices/${encodeURIComponent(device)}/http/sessions`, { enabled: !tracking?.enabled }), "Done."));
   if (tracking?.enabled) void showSessions(device, place);
   return h(

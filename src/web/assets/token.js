@@ -1,6 +1,6 @@
 // The token, kept in this tab only, and what is sent with it.
 
-import { h } from "./dom.js";
+import { h, saidAt } from "./dom.js";
 import { known } from "./live.js";
 
 const KEY = "lantime2mqtt-token";
@@ -22,9 +22,9 @@ export function showLock() {
   button.hidden = known.bridge?.changeable === false;
 }
 
-/** A button that is for those with the token, and says so to the others. `run` gives what is to be said. */
-export function lockedButton(label, run) {
-  const said = h("span", { class: "said", role: "status" });
+/** A button that is for those with the token, and says so to the others. `run` gives what is to be said; `key` names the button. */
+export function lockedButton(key, label, run) {
+  const said = saidAt(key);
   const why = h("span", { class: "quiet" });
   const button = h("button", { type: "button" }, label);
   const lock = () => {
