@@ -5,7 +5,6 @@ import { kindOfDevice } from "./devices.js";
 import { Parts, badge, facts, h, time } from "./dom.js";
 import { relayCard } from "./relay.js";
 import { httpPart } from "./sessions.js";
-import { lockedButton, post, words } from "./token.js";
 
 const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent", unknown: "unknown" };
 const parts = new Parts(document.getElementById("detail"));
@@ -26,7 +25,7 @@ export function showDetail(id, device) {
   const slots = Object.entries(device.slots);
   const names = Object.keys(device.events);
   parts.show([
-    ["head", [device.state, device.info, kindOfDevice(device)], () => head(device)],
+    ["head", [device.state, device.info, kindOfDevice(device)], (old) => keepOpen(old, head(device))],
     ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
     ...slots.flatMap(([slot, data]) => [
       [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
@@ -52,24 +51,27 @@ function head(device) {
   const info = device.info ?? {};
   const kind = kindOfDevice(device);
   const word = { fault: "Fault", offline: "Offline", unknown: "Not all is known", ok: "Normal" }[kind];
-  const refresh = lockedButton(`refresh ${device.id}`, "Poll now", async () =>
-    words(await post(`/api/devices/${encodeURIComponent(device.id)}/refresh`, {}), "Polled."));
+  const about = [info.model, info.hostname].filter(Boolean).join(", ");
   return h(
     "header",
     { class: "panel" },
     h("p", { class: "back" }, h("a", { href: "#/" }, "← All devices")),
-    h("h2", { tabindex: "-1", id: "detail-title" }, device.id, " ", badge(kind, word)),
-    facts([
-      ["state", device.state],
-      ["model", info.model],
-      ["host name", info.hostname],
-      ["serial number", info.serial_number],
-      ["firmware", info.firmware],
-      ["API", info.api_version],
-      ["profile", info.profile],
-      ["web interface", link(info.web_interface)],
-    ]),
-    h("p", {}, refresh),
+    h("div", { class: "title" }, h("h2", { tabindex: "-1", id: "detail-title" }, device.id), badge(kind, word), h("span", { class: "quiet" }, about)),
+    h(
+      "details",
+      {},
+      h("summary", {}, "About this device"),
+      facts([
+        ["state", device.state],
+        ["model", info.model],
+        ["host name", info.hostname],
+        ["serial number", info.serial_number],
+        ["firmware", info.firmware],
+        ["API", info.api_version],
+        ["profile", info.profile],
+        ["web interface", link(info.web_interface)],
+      ]),
+    ),
   );
 }
 

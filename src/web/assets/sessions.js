@@ -13,6 +13,8 @@ export function httpPart(device, http) {
   const place = h("div", { class: "sessions" });
   const button = lockedButton(`sessions ${device}`, tracking?.enabled ? "Stop keeping requests" : "Keep requests", async () =>
     words(await post(`/api/devices/${encodeURIComponent(device)}/http/sessions`, { enabled: !tracking?.enabled }), "Done."));
+  const refresh = lockedButton(`refresh ${device}`, "Poll now", async () =>
+    words(await post(`/api/devices/${encodeURIComponent(device)}/refresh`, {}), "Polled."));
   if (tracking?.enabled) void showSessions(device, place);
   return h(
     "section",
@@ -21,6 +23,7 @@ export function httpPart(device, http) {
     stats ? facts(numbers(stats)) : h("p", { class: "quiet" }, "Not told yet."),
     h("p", { class: "quiet" }, tracking?.enabled ? `The latest ${tracking.max_count} requests are kept; the table shows ${ROWS}.` : "Single requests are not kept."),
     h("p", {}, button),
+    h("p", {}, refresh),
     place,
   );
 }

@@ -14,11 +14,11 @@ export function locked() {
   if (known.bridge && !known.bridge.changeable) {
     return "Nothing can be changed here: the bridge has no token (http.token_file).";
   }
-  return sessionStorage.getItem(KEY) ? "" : "Unlock changes with the token first.";
+  return sessionStorage.getItem(KEY) ? "" : "Unlock with the token first.";
 }
 
 export function showLock() {
-  button.textContent = sessionStorage.getItem(KEY) ? "Lock changes" : "Unlock changes";
+  button.textContent = sessionStorage.getItem(KEY) ? "Lock" : "Unlock";
   button.hidden = known.bridge?.changeable === false;
 }
 
