@@ -1,14 +1,14 @@
 //! The page: files that are part of the program. What they show they ask the API for.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ring::digest::{SHA256, digest};
 
+use super::App;
 use super::answer::{Answer, nothing_here};
-use super::{App, Shown};
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -61,7 +61,7 @@ async fn index(headers: HeaderMap) -> Response {
     respond(&INDEX, &headers)
 }
 
-async fn asset(State(_): State<Shown>, Path(file): Path<String>, headers: HeaderMap) -> Answer {
+async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Answer {
     match ASSETS.iter().find(|asset| asset.name == file) {
         Some(asset) => Ok(respond(asset, &headers)),
         None => Err(nothing_here().await),

@@ -17,10 +17,13 @@ async fn everything_is_shown_as_it_is_retained() {
     let mut watcher = Watcher::connect(scene.broker.address()).await;
     let seen = watcher
         .until("the fault, and all that comes with it", |seen| {
-            seen.topics
-                .get("lantime/sim-1/io3/relay/a")
-                .is_some_and(|relay| relay.contains("NC"))
-                && seen.topics.contains_key("lantime/sim-1/io4/relay/a/events")
+            let has = |topic: &str, word: &str| {
+                let payload = seen.topics.get(&format!("lantime/sim-1/{topic}"));
+                payload.is_some_and(|payload| payload.contains(word))
+            };
+            has("io3/relay/a", "NC")
+                && has("io3/signal/clk1", "fail")
+                && has("io4/relay/a/events", "confirmed\":true")
         })
         .await;
     let retained = |topic: &str| -> Value {
