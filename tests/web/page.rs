@@ -56,6 +56,13 @@ async fn only_the_token_changes_something() {
 }
 
 #[tokio::test]
+async fn without_a_token_the_page_says_that_nothing_can_be_changed() {
+    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let mut script = Script::start("no_token.mjs", &scene.url());
+    script.says("done").await;
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_seen_and_comes_back() {
     let mut scene = Scene::start(1).await;
     let mut script = Script::start("lost.mjs", &scene.url());
