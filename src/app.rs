@@ -138,15 +138,16 @@ impl Bridge {
             }));
         }
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
+        let info = BridgeInfo {
+            started_at: Timestamp::now(),
+            devices: config.devices.len(),
+            mqtt_version: config.mqtt.version,
+            capabilities: capabilities(&config),
+        };
         let publisher = publisher::Setup {
             mqtt: mqtt.clone(),
             bridge: config.bridge.id.clone(),
-            info: BridgeInfo {
-                started_at: Timestamp::now(),
-                devices: config.devices.len(),
-                mqtt_version: config.mqtt.version,
-                capabilities: capabilities(&config),
-            },
+            info: info.clone(),
             configured: ids.clone(),
             remembered,
             store: store.clone(),
@@ -196,6 +197,10 @@ impl Bridge {
                 Ok(())
             }));
         }
+        let changed = web::Changed {
+            inbox: inbox.clone(),
+            topics: topics.clone(),
+        };
         let submit = move |commands| {
             let inbox = inbox.clone();
             async move { inbox.submit(commands).await }
@@ -212,13 +217,16 @@ impl Bridge {
         let mut http = None;
         if let Some(listen) = config.http.listen {
             let shown = web::Shown {
+                bridge: config.bridge.id.clone(),
+                info,
                 picture: pictured,
                 broker: broker.clone(),
                 commands: commands_status,
                 traps: trap_counts,
                 store: store.clone(),
             };
-            let server = web::Server::bind(listen, shown).await.with_context(|| {
+            let server = web::Server::bind(listen, &config.http, shown, changed).await;
+            let server = server.with_context(|| {
                 format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
             })?;
             http = Some(server.local_addr()?);

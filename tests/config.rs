@@ -340,7 +340,9 @@ fn defaults() {
     assert_eq!(
         config.http,
         Http {
-            listen: Some("127.0.0.1:8080".parse().unwrap())
+            listen: Some("127.0.0.1:8080".parse().unwrap()),
+            token: None,
+            hosts: Vec::new(),
         }
     );
     assert_eq!(config.state.directory, Path::new("/var/lib/lantime2mqtt"));

@@ -30,6 +30,8 @@ const USUAL_MQTT_PORT: u16 = 1883;
 const USUAL_HTTP_PORT: u16 = 8080;
 /// Where the bridge's own SNMP agent listens; taken when it is free.
 const USUAL_AGENT_PORT: u16 = 1161;
+/// Who has it may change something on the page. Everybody may know it: these devices are nobody's.
+const TOKEN: &str = "only-for-the-demo";
 /// Who may ask over SNMP, and send.
 const COMMUNITY: &str = "public";
 /// Updates that wait to be printed; more than that are not worth reading.
@@ -138,7 +140,7 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
     let agent = (Ipv4Addr::LOCALHOST, USUAL_AGENT_PORT);
     let agent_port = UdpSocket::bind(agent).map_or(0, |_| USUAL_AGENT_PORT);
     let text = format!(
-        "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\n\
+        "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\ntoken = \"{TOKEN}\"\n\
          [snmp]\ntraps.listen = \"{receiver}\"\ncommunities = [\"{COMMUNITY}\"]\n\
          agent = {{ listen = \"127.0.0.1:{agent_port}\", communities = [\"{COMMUNITY}\"] }}\n\n{}",
         fleet.bridge_config(Duration::from_secs(1))
@@ -190,6 +192,7 @@ fn introduce(fleet: &Fleet, bridge: &Bridge) {
     };
     println!("  broker  mqtt://127.0.0.1:{port}");
     if let Some(http) = bridge.http_address() {
+        println!("  page    http://{http}/  to change something there: unlock it with the token {TOKEN}");
         println!("  health  http://{http}/healthz");
     }
     if let Some(agent) = bridge.agent_address() {

@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse, snmp};
+use super::{Bridge, Config, DeadLetters, State, StoreConfig, device, http, mqtt, parse, snmp};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
 
@@ -126,7 +126,7 @@ fn directory_of(path: &Path) -> PathBuf {
 fn read(mut root: Section<'_>) -> Option<Config> {
     let bridge = read_bridge(root.section("bridge"));
     let mqtt = mqtt::read(root.section("mqtt"), bridge.as_ref().map(|bridge| &bridge.id));
-    let http = read_http(root.section("http"));
+    let http = http::read(root.section("http"));
     let snmp = snmp::read(root.section("snmp"));
     let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
@@ -158,14 +158,6 @@ fn read_bridge(mut section: Section<'_>) -> Option<Bridge> {
     }
     section.finish();
     Some(Bridge { id: id? })
-}
-
-fn read_http(mut section: Section<'_>) -> Http {
-    let listen = section.parsed("listen", parse::listen_or_off);
-    section.finish();
-    Http {
-        listen: listen.unwrap_or(Some(super::DEFAULT_HTTP_LISTEN)),
-    }
 }
 
 fn read_dead_letter(mut section: Section<'_>) -> DeadLetters {

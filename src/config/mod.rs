@@ -7,6 +7,7 @@
 mod access;
 mod device;
 mod environment;
+mod http;
 mod load;
 mod mqtt;
 mod parse;
@@ -19,7 +20,7 @@ mod snmp;
 mod url;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,9 +34,6 @@ use crate::tls::ClientTls;
 
 /// Names of the API profiles that the program brings along.
 pub const BUILT_IN_PROFILES: [&str; 3] = ["api-10", "api-16", "api-20"];
-
-/// Where the bridge's own HTTP server listens.
-const DEFAULT_HTTP_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// The whole configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +193,10 @@ pub enum Layout {
 pub struct Http {
     /// Where the bridge's own HTTP server listens; `None` for nowhere.
     pub listen: Option<SocketAddr>,
+    /// Who has it may change something; `None`: nobody may.
+    pub token: Option<Secret>,
+    /// Host names by which the server may be asked, in lower case, beside addresses, `localhost` and the machine's own.
+    pub hosts: Vec<String>,
 }
 
 /// `[snmp]`

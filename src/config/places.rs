@@ -49,7 +49,7 @@ const TABLES: [(&str, &[&str]); 21] = [
     ),
     ("[mqtt.tls]", &["fingerprint", "insecure"]),
     ("[mqtt.embedded]", &["listen", "websocket"]),
-    ("[http]", &["listen"]),
+    ("[http]", &["listen", "token", "token_file", "hosts"]),
     (
         "[snmp]",
         &["traps", "communities", "communities_file", "users", "agent"],

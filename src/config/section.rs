@@ -352,7 +352,7 @@ fn kind_complaint(value: &Value, wanted: &str, remedy: &str) -> Complaint {
 
 /// Whether what stands under that key must not be shown.
 fn is_secret(key: &str) -> bool {
-    ["password", "community", "communities"]
+    ["password", "community", "communities", "token"]
         .iter()
         .any(|end| key.ends_with(end))
 }

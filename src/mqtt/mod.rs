@@ -7,7 +7,7 @@
 pub mod commands;
 pub mod connection;
 pub mod embedded;
-mod fields;
+pub(crate) mod fields;
 mod link;
 pub mod payload;
 pub mod publisher;

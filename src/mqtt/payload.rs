@@ -82,50 +82,19 @@ impl Payloads {
 
     /// What the bridge says of itself.
     pub fn bridge_info(&self, info: &BridgeInfo) -> Vec<Message> {
-        let fields = vec![
-            ("version", Field::Text(env!("CARGO_PKG_VERSION").to_owned())),
-            ("started_at", Field::time(Some(info.started_at))),
-            ("devices", Field::Count(info.devices as u64)),
-            ("mqtt_version", Field::Text(info.mqtt_version.as_str().to_owned())),
-            ("capabilities", Field::List(info.capabilities.clone())),
-        ];
-        self.object(&StateTopic::BridgeInfo, true, fields)
+        self.object(&StateTopic::BridgeInfo, true, bridge_fields(info))
     }
 
     /// Statistics of a device's HTTP requests.
     pub fn http_stats(&self, device: &DeviceId, summary: &HttpSummary) -> Vec<Message> {
-        let trip = summary.round_trip;
-        let number = |value: Option<f64>| value.map_or(Field::Absent, Field::Number);
-        let rtt_ms = vec![
-            ("last", number(trip.map(|trip| trip.last))),
-            ("mean", number(trip.map(|trip| round(trip.mean)))),
-            ("p50", number(trip.map(|trip| trip.p50))),
-            ("p95", number(trip.map(|trip| trip.p95))),
-            ("p99", number(trip.map(|trip| trip.p99))),
-            ("max", number(trip.map(|trip| trip.max))),
-        ];
-        let fields = vec![
-            ("polls", Field::Count(summary.polls)),
-            ("failures", Field::Count(summary.failures)),
-            ("rtt_ms", Field::Object(rtt_ms)),
-            ("last_success", Field::time(summary.last_success)),
-        ];
-        self.object(
-            &StateTopic::Device(device.clone(), DeviceTopic::HttpStats),
-            true,
-            fields,
-        )
+        let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpStats);
+        self.object(&topic, true, http_stats_fields(summary))
     }
 
     /// The log of a device's HTTP sessions.
     pub fn http_sessions(&self, device: &DeviceId, log: &HttpSessions) -> Vec<Message> {
-        let fields = vec![
-            ("enabled", Field::Flag(log.is_enabled())),
-            ("max_count", Field::Count(log.max_count() as u64)),
-            ("sessions", Field::Rows(log.iter().map(session_fields).collect())),
-        ];
         let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpSessions);
-        self.object(&topic, true, fields)
+        self.object(&topic, true, http_sessions_fields(log))
     }
 
     /// One change of a device.
@@ -205,7 +174,48 @@ impl Payloads {
     }
 }
 
-fn identity_fields(identity: &Identity) -> Fields {
+/// What the bridge says of itself.
+pub(crate) fn bridge_fields(info: &BridgeInfo) -> Fields {
+    vec![
+        ("version", Field::Text(env!("CARGO_PKG_VERSION").to_owned())),
+        ("started_at", Field::time(Some(info.started_at))),
+        ("devices", Field::Count(info.devices as u64)),
+        ("mqtt_version", Field::Text(info.mqtt_version.as_str().to_owned())),
+        ("capabilities", Field::List(info.capabilities.clone())),
+    ]
+}
+
+/// Statistics of HTTP requests.
+pub(crate) fn http_stats_fields(summary: &HttpSummary) -> Fields {
+    let trip = summary.round_trip;
+    let number = |value: Option<f64>| value.map_or(Field::Absent, Field::Number);
+    let rtt_ms = vec![
+        ("last", number(trip.map(|trip| trip.last))),
+        ("mean", number(trip.map(|trip| round(trip.mean)))),
+        ("p50", number(trip.map(|trip| trip.p50))),
+        ("p95", number(trip.map(|trip| trip.p95))),
+        ("p99", number(trip.map(|trip| trip.p99))),
+        ("max", number(trip.map(|trip| trip.max))),
+    ];
+    vec![
+        ("polls", Field::Count(summary.polls)),
+        ("failures", Field::Count(summary.failures)),
+        ("rtt_ms", Field::Object(rtt_ms)),
+        ("last_success", Field::time(summary.last_success)),
+    ]
+}
+
+/// The log of HTTP sessions.
+pub(crate) fn http_sessions_fields(log: &HttpSessions) -> Fields {
+    vec![
+        ("enabled", Field::Flag(log.is_enabled())),
+        ("max_count", Field::Count(log.max_count() as u64)),
+        ("sessions", Field::Rows(log.iter().map(session_fields).collect())),
+    ]
+}
+
+/// What a device is.
+pub(crate) fn identity_fields(identity: &Identity) -> Fields {
     vec![
         ("model", Field::text(identity.model.as_deref())),
         ("serial_number", Field::text(identity.serial_number.as_deref())),
@@ -217,7 +227,8 @@ fn identity_fields(identity: &Identity) -> Fields {
     ]
 }
 
-fn problem_fields(problem: Option<&Problem>) -> Fields {
+/// The error that stands now.
+pub(crate) fn problem_fields(problem: Option<&Problem>) -> Fields {
     let error = problem.map(|problem| &problem.error);
     let status = error.and_then(|error| error.http_status);
     let error = vec![
@@ -242,7 +253,8 @@ fn problem_fields(problem: Option<&Problem>) -> Fields {
     ]
 }
 
-fn event_fields(clears: &[&str], event: Option<&EventState>) -> Fields {
+/// A notification event, and the ones that it ends.
+pub(crate) fn event_fields(clears: &[&str], event: Option<&EventState>) -> Fields {
     let clears = event.map_or(Vec::new(), |_| {
         clears.iter().map(|name| (*name).to_owned()).collect()
     });
@@ -264,7 +276,8 @@ fn event_fields(clears: &[&str], event: Option<&EventState>) -> Fields {
     ]
 }
 
-fn slot_fields(info: Option<&SlotInfo>) -> Fields {
+/// The module of a slot, and its wiring.
+pub(crate) fn slot_fields(info: Option<&SlotInfo>) -> Fields {
     let module = info.and_then(|info| info.module.as_ref());
     let wiring = info.and_then(|info| info.wiring);
     let text = |of: fn(&ModuleInfo) -> Option<&str>| Field::text(module.and_then(of));
@@ -297,7 +310,8 @@ fn other_way(via: Option<Via>) -> Field {
     Field::text(via.filter(|via| *via != Via::Rest).map(Via::as_str))
 }
 
-fn relay_fields(relay: Option<&RelayState>) -> Fields {
+/// A relay.
+pub(crate) fn relay_fields(relay: Option<&RelayState>) -> Fields {
     let last = relay.and_then(|relay| relay.last);
     let last = vec![
         (
@@ -333,7 +347,8 @@ fn relay_fields(relay: Option<&RelayState>) -> Fields {
     ]
 }
 
-fn relay_events_fields(chosen: Option<&RelayEventsState>) -> Fields {
+/// What switches a relay.
+pub(crate) fn relay_events_fields(chosen: Option<&RelayEventsState>) -> Fields {
     let events = match chosen.map(|chosen| &chosen.events) {
         None => Field::Absent,
         Some(None) => Field::Text("unknown".to_owned()),
@@ -373,8 +388,8 @@ fn session_fields(session: &HttpSession) -> Fields {
     ]
 }
 
-/// `old` tells which details were there before: their names depend on the device.
-fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>) -> Fields {
+/// A signal. `old` tells which details were there before: their names depend on the device.
+pub(crate) fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>) -> Fields {
     let last = new.and_then(|signal| signal.last);
     let last = vec![
         ("status", Field::text(last.map(|(status, _)| status.as_str()))),

@@ -1,29 +1,48 @@
-//! The bridge's own HTTP server: health for now.
+//! The bridge's own HTTP server: the page, the JSON API, server-sent events and health.
+//!
+//! Owns who may ask (`guard`, `token`), how long (`serve`), and how the picture of the devices is written (`shape`); what is
+//! shown comes from others by `watch`, and what is changed goes through the inbox of commands. Each area has a router
+//! of its own.
+
+mod answer;
+mod api;
+mod command;
+mod guard;
+mod health;
+mod live;
+mod page;
+mod serve;
+mod shape;
+mod token;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde::Serialize;
+use axum::extract::FromRef;
+use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::Inbox;
+use crate::config::Http;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::Picture;
+use crate::model::{DeviceId, Picture};
 use crate::mqtt::commands::CommandsStatus;
+use crate::mqtt::payload::BridgeInfo;
 use crate::mqtt::publisher::BrokerStatus;
+use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
-
-/// How long answers that are under way may take when the bridge stops. Who has sent half a request by then is
-/// not waited for.
-const END_WITHIN: Duration = Duration::from_secs(1);
+use guard::Guard;
+use live::Live;
+use token::Token;
 
 /// What the server shows.
 #[derive(Debug, Clone)]
 pub struct Shown {
+    /// This bridge.
+    pub bridge: DeviceId,
+    /// What it says of itself; how many devices there are is taken from the picture.
+    pub info: BridgeInfo,
     /// All devices.
     pub picture: watch::Receiver<Picture>,
     /// The connection that publishes.
@@ -36,21 +55,59 @@ pub struct Shown {
     pub store: Store,
 }
 
+/// Where commands go.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// Takes commands, by their topics.
+    pub inbox: Inbox,
+    /// The topics of this bridge.
+    pub topics: Topics,
+}
+
+/// What all handlers share.
+#[derive(Debug, Clone)]
+struct App {
+    shown: Shown,
+    changed: Changed,
+    /// Without one nothing is changed.
+    token: Option<Token>,
+    live: Live,
+}
+
+impl FromRef<App> for Shown {
+    fn from_ref(app: &App) -> Shown {
+        app.shown.clone()
+    }
+}
+
 /// A server that listens already.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    guard: Guard,
+    token: Option<Token>,
     shown: Shown,
+    changed: Changed,
 }
 
 impl Server {
-    /// Listens there.
+    /// Listens at `listen`; who may ask, and change, is as `config` says.
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn bind(listen: SocketAddr, shown: Shown) -> std::io::Result<Server> {
-        let listener = TcpListener::bind(listen).await?;
-        Ok(Server { listener, shown })
+    pub async fn bind(
+        listen: SocketAddr,
+        config: &Http,
+        shown: Shown,
+        changed: Changed,
+    ) -> std::io::Result<Server> {
+        Ok(Server {
+            listener: TcpListener::bind(listen).await?,
+            guard: Guard::new(&config.hosts),
+            token: config.token.as_ref().map(Token::new),
+            shown,
+            changed,
+        })
     }
 
     /// Where it listens.
@@ -63,41 +120,26 @@ impl Server {
 
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let app = Router::new()
-            .route("/healthz", get(health))
-            .with_state(self.shown);
-        let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
-        let too_late = async {
-            stop.cancelled().await;
-            tokio::time::sleep(END_WITHIN).await;
+        let (live, feed) = live::channel(self.shown.clone(), self.token.is_some(), stop.clone());
+        let app = App {
+            shown: self.shown,
+            changed: self.changed,
+            token: self.token,
+            live,
         };
+        let router = Router::new()
+            .merge(page::routes())
+            .merge(health::routes())
+            .merge(api::routes())
+            .merge(command::routes())
+            .merge(live::routes())
+            .fallback(answer::nothing_here)
+            .method_not_allowed_fallback(answer::wrong_method)
+            .with_state(app)
+            .layer(middleware::from_fn_with_state(self.guard, guard::guard));
         tokio::select! {
-            served = served => if let Err(error) = served {
-                tracing::error!("the HTTP server has ended: {error}");
-            },
-            () = too_late => {}
+            () = serve::serve(self.listener, router, stop) => {}
+            never = feed.run() => match never {},
         }
     }
-}
-
-/// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
-async fn health(State(shown): State<Shown>) -> Json<Health> {
-    let connected = shown.broker.borrow().link.connected;
-    let commands = shown.commands.borrow();
-    let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
-    Json(Health {
-        status: "ok",
-        broker: if connected { "connected" } else { "disconnected" },
-        commands: if taken { "taken" } else { "waiting" },
-        traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
-    })
-}
-
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
-    broker: &'static str,
-    commands: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    traps: Option<TrapCounts>,
 }

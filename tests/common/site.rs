@@ -43,6 +43,17 @@ impl Site {
         self
     }
 
+    /// Leaves out a key such as `http.token`.
+    pub fn without(mut self, key: &str) -> Site {
+        if let Some((section, key)) = key.split_once('.')
+            && let Some(section) = self.keys.get_mut(section).and_then(Value::as_table_mut)
+        {
+            section.remove(key);
+        }
+        self.write();
+        self
+    }
+
     /// Sets the devices.
     pub fn devices(mut self, devices: &[Entry]) -> Site {
         let list: Vec<_> = devices

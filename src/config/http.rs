@@ -1,0 +1,79 @@
+//! `[http]`: where the page and the API are, by which names, and who may change something there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::problem::{Complaint, complaint};
+use super::section::Section;
+use super::{Http, Secret, access, parse};
+use crate::wording::quoted;
+
+/// Where the bridge's own HTTP server listens.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// Shortest token: nobody guesses as many, however fast the answers come.
+const MIN_TOKEN: usize = 16;
+
+/// Longest name in the DNS.
+const MAX_NAME: usize = 253;
+
+/// `[http]`
+pub(super) fn read(mut section: Section<'_>) -> Http {
+    let listen = section.parsed("listen", parse::listen_or_off);
+    let listen = listen.unwrap_or(Some(DEFAULT_LISTEN));
+    let token = read_token(&mut section);
+    let hosts = read_hosts(&mut section);
+    if let (Some(listen), Some(_)) = (listen, &token)
+        && !listen.ip().is_loopback()
+    {
+        let what = "anybody in between can read the token: this server speaks plain HTTP";
+        let remedy =
+            "listen at 127.0.0.1 and put a proxy with TLS before it, or keep to a network of your own";
+        section.warn("listen", complaint(what, remedy));
+    }
+    section.finish();
+    Http { listen, token, hosts }
+}
+
+fn read_token(section: &mut Section<'_>) -> Option<Secret> {
+    let token = access::secret(section, "token", "token_file")?;
+    let refuse = |what: String, remedy: &str| {
+        let key = if section.has("token") {
+            "token"
+        } else {
+            "token_file"
+        };
+        section.refuse(key, complaint(what, remedy));
+        None
+    };
+    let text = token.expose();
+    if text.chars().count() < MIN_TOKEN {
+        let what = format!("a token of less than {MIN_TOKEN} characters");
+        return refuse(what, "take a longer one, such as openssl rand -hex 24 prints");
+    }
+    // It goes into a header, and by hand into a form.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let what = "a token with other characters than letters, digits and signs of ASCII".to_owned();
+        return refuse(what, "take another one, such as openssl rand -hex 24 prints");
+    }
+    Some(token)
+}
+
+fn read_hosts(section: &mut Section<'_>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for name in section.texts("hosts").unwrap_or_default() {
+        match host_name(&name) {
+            Ok(name) => hosts.push(name),
+            Err(complaint) => section.refuse("hosts", complaint),
+        }
+    }
+    hosts
+}
+
+fn host_name(name: &str) -> Result<String, Complaint> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain) && !name.ends_with('.') {
+        return Ok(name.to_ascii_lowercase());
+    }
+    let remedy = r#"write names alone, such as "bridge.example", without a scheme and a port"#;
+    Err(complaint(format!("{} is not a host name", quoted(name)), remedy))
+}

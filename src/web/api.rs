@@ -1,0 +1,139 @@
+//! What can be asked for: the bridge, devices, dead letters. Nothing is changed here.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use uuid::Uuid;
+
+use super::answer::{Answer, Refusal, written};
+use super::shape::{self, to_json};
+use super::{App, Shown};
+use crate::model::{DeviceId, DevicePicture, ErrorKind};
+use crate::records::store::StoreError;
+
+/// Dead letters that are listed where nobody says how many.
+const USUAL_LETTERS: usize = 100;
+/// The most that are listed at a time.
+const MAX_LETTERS: usize = 1000;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/bridge", get(bridge))
+        .route("/api/devices", get(devices))
+        .route("/api/devices/{device}", get(device))
+        .route("/api/devices/{device}/http/sessions", get(sessions))
+        .route("/api/dead-letters", get(dead_letters))
+        .route("/api/dead-letters/{letter}", get(dead_letter))
+}
+
+async fn bridge(State(app): State<App>) -> Response {
+    json(to_json(&shape::bridge(&app.shown, app.token.is_some())))
+}
+
+async fn devices(State(shown): State<Shown>) -> Response {
+    let picture = shown.picture.borrow();
+    let devices = picture.devices.iter();
+    let summaries: Vec<_> = devices.map(|(id, device)| shape::summary(id, device)).collect();
+    json(to_json(&summaries))
+}
+
+async fn device(State(shown): State<Shown>, Path(device): Path<String>) -> Answer {
+    let (id, device) = find(&shown, &device)?;
+    Ok(json(to_json(&shape::whole(&id, &device))))
+}
+
+async fn sessions(State(shown): State<Shown>, Path(device): Path<String>) -> Answer {
+    let (_, device) = find(&shown, &device)?;
+    Ok(json(to_json(&shape::sessions(device.sessions.as_ref()))))
+}
+
+async fn dead_letters(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Answer {
+    let limit = limit_of(query.as_deref().unwrap_or_default())?;
+    let letters = shown.store.dead_letters(limit).await.map_err(no_store)?;
+    Ok(json(to_json(&letters)))
+}
+
+async fn dead_letter(State(shown): State<Shown>, Path(letter): Path<String>) -> Answer {
+    let id = letter_id(&letter)?;
+    match shown.store.dead_letter(id).await.map_err(no_store)? {
+        Some(letter) => Ok(json(letter)),
+        None => Err(no_letter(&id.to_string())),
+    }
+}
+
+fn json(json: impl Into<axum::body::Body>) -> Response {
+    written(StatusCode::OK, json)
+}
+
+/// The configured device of that id.
+pub(super) fn find(shown: &Shown, id: &str) -> Result<(DeviceId, Arc<DevicePicture>), Refusal> {
+    let found = DeviceId::new(id).and_then(|id| {
+        let device = shown.picture.borrow().devices.get(&id).cloned();
+        device.map(|device| (id, device))
+    });
+    found.ok_or_else(|| {
+        let message = format!("no device {}", crate::wording::quoted(id));
+        let remedy = "GET /api/devices lists those that are configured";
+        Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
+    })
+}
+
+pub(super) fn letter_id(text: &str) -> Result<Uuid, Refusal> {
+    Uuid::try_parse(text).map_err(|_| no_letter(text))
+}
+
+fn no_letter(id: &str) -> Refusal {
+    let message = format!("no dead letter {} in the archive", crate::wording::quoted(id));
+    let remedy = "GET /api/dead-letters lists those that are there; the oldest go when there are more than dead_letter.keep";
+    Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
+}
+
+fn no_store(error: StoreError) -> Refusal {
+    let remedy = "ask again when the store works";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Refusal::new(status, ErrorKind::Storage, error.to_string(), remedy)
+}
+
+fn limit_of(query: &str) -> Result<usize, Refusal> {
+    if query.is_empty() {
+        return Ok(USUAL_LETTERS);
+    }
+    let limit = query.strip_prefix("limit=").and_then(|limit| limit.parse().ok());
+    limit
+        .filter(|limit| (1..=MAX_LETTERS).contains(limit))
+        .ok_or_else(|| {
+            let message = format!("{} is no limit", crate::wording::quoted(query));
+            let remedy = format!("write ?limit= and a number from 1 to {MAX_LETTERS}, and nothing else");
+            Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::Rejected, message, remedy)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_number_within_bounds() {
+        assert_eq!(limit_of("").ok(), Some(USUAL_LETTERS));
+        assert_eq!(limit_of("limit=7").ok(), Some(7));
+        for wrong in [
+            "limit=0",
+            "limit=1001",
+            "limit=-1",
+            "limit=",
+            "limit=7&x=1",
+            "x",
+            "limit=99999999999999999999",
+        ] {
+            assert_eq!(
+                limit_of(wrong).err().map(|refusal| refusal.status),
+                Some(StatusCode::BAD_REQUEST),
+                "{wrong}"
+            );
+        }
+    }
+}

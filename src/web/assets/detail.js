@@ -1,0 +1,160 @@
+// One device: relays, signals, events, HTTP communication. Only the chosen one is drawn.
+
+import { chooser } from "./chooser.js";
+import { kindOfDevice } from "./devices.js";
+import { Parts, badge, facts, h, time } from "./dom.js";
+import { relayCard } from "./relay.js";
+import { httpPart } from "./sessions.js";
+
+const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent", unknown: "unknown" };
+const parts = new Parts(document.getElementById("detail"));
+let shown;
+
+/** Draws the device, or says that there is none. */
+export function showDetail(id, device) {
+  if (shown !== id) parts.clear();
+  shown = id;
+  if (!id) {
+    parts.show([["hint", {}, () => h("p", { class: "hint quiet" }, "Choose a device to see its relays, signals and events.")]]);
+    return;
+  }
+  if (!device?.state) {
+    parts.show([["none", id, () => h("p", { class: "hint" }, `There is no device ${id}. `, h("a", { href: "#/" }, "All devices"))]]);
+    return;
+  }
+  const slots = Object.entries(device.slots);
+  const names = Object.keys(device.events);
+  parts.show([
+    ["head", [device.state, device.info, kindOfDevice(device)], (old) => keepOpen(old, head(device))],
+    ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
+    ...slots.flatMap(([slot, data]) => [
+      [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
+      ...Object.entries(data.relay_events).map(([letter, chosen]) => [
+        `chooser-${slot}-${letter}`, [chosen.events, chosen.confirmed, names],
+        (old) => keepOpen(old, chooser(id, slot, letter, chosen, names, old?.edited())),
+      ]),
+      [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
+    ]),
+    ["events", device.events, (old) => keepOpen(old, events(device.events))],
+    ["http", device.http, () => httpPart(id, device.http)],
+  ]);
+}
+
+/** What was open stays so when a part is made anew. */
+function keepOpen(old, made) {
+  const [before, now] = [old?.querySelector("details"), made.querySelector("details")];
+  if (before?.open && now) now.open = true;
+  return made;
+}
+
+function head(device) {
+  const info = device.info ?? {};
+  const kind = kindOfDevice(device);
+  const word = { fault: "Fault", offline: "Offline", unknown: "Not all is known", ok: "Normal" }[kind];
+  const about = [info.model, info.hostname].filter(Boolean).join(", ");
+  return h(
+    "header",
+    { class: "panel" },
+    h("p", { class: "back" }, h("a", { href: "#/" }, "← All devices")),
+    h("div", { class: "title" }, h("h2", { tabindex: "-1", id: "detail-title" }, device.id), badge(kind, word), h("span", { class: "quiet" }, about)),
+    h(
+      "details",
+      {},
+      h("summary", {}, "About this device"),
+      facts([
+        ["state", device.state],
+        ["model", info.model],
+        ["host name", info.hostname],
+        ["serial number", info.serial_number],
+        ["firmware", info.firmware],
+        ["API", info.api_version],
+        ["profile", info.profile],
+        ["web interface", link(info.web_interface)],
+      ]),
+    ),
+  );
+}
+
+/** Only what leads to a web server is made a link. */
+function link(url) {
+  if (!url || !URL.canParse(url) || !["http:", "https:"].includes(new URL(url).protocol)) return url;
+  return h("a", { href: url, rel: "noreferrer noopener", target: "_blank" }, url);
+}
+
+function error({ operation, error, first_at: first }) {
+  return h(
+    "section",
+    { class: "panel problem", role: "group", "aria-label": "Error" },
+    h("h3", {}, badge("fault", `${operation}: ${error.kind}`)),
+    h("p", {}, error.message),
+    h("p", {}, h("strong", {}, "What to do: "), error.remedy),
+    h("p", { class: "quiet" }, "since ", time(first)),
+  );
+}
+
+function slotPart(slot, { state, info = {}, relays }) {
+  const words = { online: "", offline: "device away", absent: "no module there", mismatch: "another module", unknown: "not seen yet" };
+  const wiring = info.wiring_source === "assumed" ? "wiring assumed: compare it with the jumpers" : undefined;
+  const about = [words[state] ?? state, info.model, info.serial_number, info.software_revision, wiring].filter(Boolean).join(" · ");
+  const cards = Object.entries(relays).map(([letter, relay]) => relayCard(letter, relay));
+  return h(
+    "section",
+    { class: "panel", "aria-label": `Relays of slot ${slot}` },
+    h("h3", {}, `Slot ${slot} `, h("span", { class: "quiet" }, about)),
+    cards.length ? h("div", { class: "relays" }, cards) : h("p", { class: "quiet" }, "No relays are known here."),
+  );
+}
+
+function signals(slot, all) {
+  const row = ([name, signal]) => h(
+    "tr",
+    {},
+    h("th", { scope: "row" }, name),
+    h("td", {}, badge(SIGNAL_KINDS[signal.status] ?? "unknown", signal.status)),
+    h("td", {}, signal.via ? `${signal.provenance}, ${signal.via}` : signal.provenance),
+    h("td", {}, time(signal.since)),
+    h("td", { class: "quiet wide" }, Object.entries(signal.detail ?? {}).map(([key, value]) => `${key.replaceAll("_", " ")} ${value}`).join(", ")),
+  );
+  return h(
+    "section",
+    { class: "panel", "aria-label": `Signals of slot ${slot}` },
+    h("h3", {}, `Signals of ${slot}`),
+    h("div", { class: "scroll" }, h(
+      "table",
+      { class: "stacked" },
+      h("thead", {}, h("tr", {}, ["signal", "status", "provenance", "since", "detail"].map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, Object.entries(all).map(row)),
+    )),
+  );
+}
+
+function events(all) {
+  const entries = Object.entries(all);
+  // An action tells that somebody has done something: it stands beside what is wrong, not among it.
+  const rank = ([, event]) => event.triggered !== true ? 3 : ["critical", "error", "warning"].includes(event.type) ? 0 : 1;
+  entries.sort((a, b) => rank(a) - rank(b) || a[0].localeCompare(b[0]));
+  const triggered = entries.filter(([, event]) => event.triggered === true);
+  const rest = entries.filter(([, event]) => event.triggered !== true);
+  const kind = (event) => event.triggered === "unknown" ? "unknown" : event.triggered ? (rank(["", event]) === 0 ? "fault" : "ok") : "absent";
+  const word = (event) => event.triggered === "unknown" ? "unknown" : event.triggered ? "triggered" : "not triggered";
+  const table = (entries) => h("div", { class: "scroll" }, h(
+    "table",
+    { class: "stacked" },
+    h("thead", {}, h("tr", {}, ["event", "state", "type", "last triggered"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, entries.map(([name, event]) => h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", {}, badge(kind(event), word(event))),
+      h("td", {}, event.type),
+      h("td", {}, event.last_triggered ? time(event.last_triggered) : "never"),
+    ))),
+  ));
+  return h(
+    "section",
+    { class: "panel", "aria-label": "Notification events" },
+    h("h3", {}, "Events ", h("span", { class: "quiet" }, `${triggered.length} of ${entries.length} triggered`)),
+    triggered.length ? table(triggered) : h("p", { class: "quiet" }, "None is triggered."),
+    rest.length > 0 && h("details", {}, h("summary", {}, `The other ${rest.length}`), table(rest)),
+  );
+}

@@ -1,0 +1,118 @@
+// Elements out of data. Whatever comes from a device becomes text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element with attributes, listeners (`onclick`) and children; texts become text. */
+export function h(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+/** The same for a drawing. */
+export function svg(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, String(value));
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== undefined && child !== null && child !== false));
+  return element;
+}
+
+/** What stands for a state: a shape and a class beside the word, so that nothing is said by colour alone. */
+const MARKS = {
+  ok: "●", fault: "▲", unknown: "◆", offline: "✕", absent: "○",
+};
+
+/** A word with its shape. */
+export function badge(kind, word) {
+  return h("span", { class: `badge ${kind}` }, h("span", { "aria-hidden": "true" }, `${MARKS[kind]} `), word);
+}
+
+/** A point in time: the clock, and how long ago. */
+export function time(iso) {
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return h("span", {}, "unknown");
+  const element = h("time", { datetime: iso, title: at.toLocaleString() });
+  showTime(element);
+  return element;
+}
+
+/** Times go on while the page is looked at. */
+export function refreshTimes() {
+  for (const element of document.querySelectorAll("time[datetime]")) showTime(element);
+}
+
+function showTime(element) {
+  const at = new Date(element.dateTime);
+  const isToday = at.toDateString() === new Date().toDateString();
+  const clock = isToday ? at.toLocaleTimeString() : at.toLocaleString();
+  const text = `${clock} (${ago(Date.now() - at.getTime())})`;
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function ago(millis) {
+  const seconds = Math.max(0, Math.round(millis / 1000));
+  if (seconds < 10) return "now";
+  if (seconds < 90) return `${Math.floor(seconds / 10) * 10} s ago`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 172800) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86400)} d ago`;
+}
+
+/** A list of names and values; those without a value are left out. */
+export function facts(pairs) {
+  const shown = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+}
+
+const saids = new Map();
+
+/** Where it is said what came of something: the same element each time, since what is around it may be made anew meanwhile. */
+export function saidAt(key) {
+  let element = saids.get(key);
+  if (!element) {
+    element = h("span", { class: "said", role: "status" });
+    saids.set(key, element);
+  }
+  return element;
+}
+
+/** Rebuilds parts of a place only where their data have changed, so that focus and what is open stay. */
+export class Parts {
+  constructor(place) {
+    this.place = place;
+    this.parts = new Map();
+  }
+
+  /** Shows these parts in this order: `[key, data, build]`, where `build` gives an element. */
+  show(wanted) {
+    const keys = new Set(wanted.map(([key]) => key));
+    for (const [key, part] of this.parts) {
+      if (!keys.has(key)) {
+        part.element.remove();
+        this.parts.delete(key);
+      }
+    }
+    wanted.forEach(([key, data, build], index) => {
+      const json = JSON.stringify(data);
+      let part = this.parts.get(key);
+      if (!part || part.json !== json) {
+        const element = build(part?.element);
+        if (part && part.element !== element) part.element.replaceWith(element);
+        part = { json, element };
+        this.parts.set(key, part);
+      }
+      const there = this.place.children[index];
+      if (there !== part.element) this.place.insertBefore(part.element, there ?? null);
+    });
+  }
+
+  clear() {
+    this.parts.clear();
+    this.place.replaceChildren();
+  }
+}

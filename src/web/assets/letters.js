@@ -1,0 +1,57 @@
+// Dead letters: what went wrong, and the command once more.
+
+import { badge, h, time } from "./dom.js";
+import { lockedButton, post, words } from "./token.js";
+
+const LIMIT = 200;
+const list = document.getElementById("letters");
+const said = document.getElementById("letters-said");
+const opened = new Set();
+
+/** Fetches and shows them. */
+export async function showLetters() {
+  let letters;
+  try {
+    const response = await fetch(`/api/dead-letters?limit=${LIMIT}`);
+    letters = await response.json();
+    if (!response.ok) throw new Error(letters.error?.message);
+  } catch (error) {
+    said.textContent = `They cannot be shown: ${error.message}`;
+    return;
+  }
+  said.textContent = letters.length === 0 ? "There are none." : letters.length === LIMIT ? `The newest ${LIMIT}.` : `${letters.length} in all.`;
+  list.replaceChildren(...letters.map(item));
+}
+
+function item(letter) {
+  const where = [letter.device ?? "bridge", letter.slot].filter(Boolean).join(" ");
+  const times = letter.repeats ? `, ${letter.repeats} times` : "";
+  const body = h("pre", { tabindex: "0" });
+  const details = h("details", { open: opened.has(letter.id) }, h("summary", {}, "The whole letter"), body);
+  const load = async () => {
+    if (!details.open) {
+      opened.delete(letter.id);
+      return;
+    }
+    opened.add(letter.id);
+    const response = await fetch(`/api/dead-letters/${letter.id}`);
+    body.textContent = JSON.stringify(await response.json(), null, 2);
+  };
+  details.addEventListener("toggle", () => void load().catch(() => { body.textContent = "The bridge does not answer."; }));
+  return h(
+    "li",
+    { class: "panel letter" },
+    h("p", {}, badge(letter.recovered ? "ok" : "fault", letter.recovered ? `${letter.kind}, over` : letter.kind), " ", h("strong", {}, where), ` ${letter.operation}${times} `, time(letter.at)),
+    h("p", {}, letter.message),
+    letter.topic && h("p", { class: "quiet path" }, letter.topic),
+    letter.topic && replay(letter),
+    details,
+  );
+}
+
+function replay(letter) {
+  return h("p", {}, lockedButton(`replay ${letter.id}`, "Run once more", async () =>
+    words(await post(`/api/dead-letters/${letter.id}/replay`, {}), "Done.")));
+}
+
+document.getElementById("letters-again").addEventListener("click", () => void showLetters());

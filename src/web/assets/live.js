@@ -1,0 +1,91 @@
+// What the bridge tells, as it tells it: by server-sent events.
+
+/** Nothing for so long, and the connection is taken for lost: the bridge says every 15 s that it is there. */
+const SILENCE = 40_000;
+/** Before another try where the bridge has refused, and the browser would not try again. */
+const AGAIN = 10_000;
+
+/** What is known now. `lostAt` is set while nothing comes. */
+export const known = { bridge: undefined, roster: undefined, devices: new Map(), lostAt: undefined, connected: false };
+
+const listeners = [];
+let changed = new Set();
+let isPlanned = false;
+let source;
+let lastHeard = Date.now();
+
+/** Calls `listener` with the ids of changed devices, at most once a frame. */
+export function onChange(listener) {
+  listeners.push(listener);
+}
+
+export function connect() {
+  source?.close();
+  source = new EventSource("/api/live");
+  source.addEventListener("open", () => {
+    known.connected = true;
+    known.lostAt = undefined;
+    heard();
+    plan();
+  });
+  source.addEventListener("error", lost);
+  source.addEventListener("alive", heard);
+  on("bridge", (bridge) => { known.bridge = bridge; });
+  on("roster", ({ devices }) => {
+    known.roster = new Set(devices);
+    for (const id of known.devices.keys()) {
+      if (!known.roster.has(id)) {
+        known.devices.delete(id);
+        changed.add(id);
+      }
+    }
+  });
+  on("device", (device) => put(device.id, { ...device, http: known.devices.get(device.id)?.http }));
+  on("http", ({ id, ...http }) => put(id, { ...known.devices.get(id), id, http }));
+}
+
+function on(name, take) {
+  source.addEventListener(name, (event) => {
+    heard();
+    take(JSON.parse(event.data));
+    plan();
+  });
+}
+
+function put(id, device) {
+  known.devices.set(id, device);
+  changed.add(id);
+}
+
+function heard() {
+  lastHeard = Date.now();
+}
+
+function lost() {
+  known.connected = false;
+  known.lostAt ??= new Date();
+  plan();
+  if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN);
+}
+
+function plan() {
+  if (isPlanned) return;
+  isPlanned = true;
+  // A page in the background gets no frames, but its title and its list are to be right when it is looked at.
+  const run = () => {
+    if (!isPlanned) return;
+    isPlanned = false;
+    const ids = changed;
+    changed = new Set();
+    for (const listener of listeners) listener(ids);
+  };
+  requestAnimationFrame(run);
+  setTimeout(run, 250);
+}
+
+setInterval(() => {
+  if (known.connected && Date.now() - lastHeard > SILENCE) {
+    lost();
+    connect();
+  }
+}, 5_000);

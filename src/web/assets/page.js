@@ -1,0 +1,115 @@
+// The page: which view is shown, and what is said aloud.
+
+import { isWell, showBridge } from "./bridge.js";
+import { showDetail } from "./detail.js";
+import { relays, select, showDevices } from "./devices.js";
+import { badge, refreshTimes } from "./dom.js";
+import { showLetters } from "./letters.js";
+import { connect, known, onChange } from "./live.js";
+import { onToken, showLock } from "./token.js";
+
+const byId = (id) => document.getElementById(id);
+const views = { devices: byId("view-devices"), letters: byId("view-letters"), bridge: byId("view-bridge") };
+let view = "devices";
+let chosen;
+let letters;
+
+function route() {
+  const hash = location.hash;
+  // Others are places within the page.
+  if (hash !== "" && !hash.startsWith("#/")) return;
+  const [, first = "", second = ""] = hash.split("/");
+  const before = `${view} ${chosen ?? ""}`;
+  view = { "dead-letters": "letters", bridge: "bridge" }[first] ?? "devices";
+  chosen = first === "device" ? decode(second) : undefined;
+  for (const [name, element] of Object.entries(views)) element.hidden = name !== view;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.dataset.view === view) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  views.devices.classList.toggle("chosen", chosen !== undefined);
+  if (view === "letters") void showLetters();
+  select(chosen);
+  drawDetail();
+  // On a phone the device takes the place of the list: the reader goes there too.
+  if (before !== `${view} ${chosen ?? ""}` && chosen) byId("detail-title")?.focus({ preventScroll: true });
+  if (chosen) window.scrollTo(0, 0);
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function drawDetail() {
+  // Until the first events are there nobody knows whether there is such a device.
+  if (chosen !== undefined && !known.roster) return;
+  showDetail(chosen, known.devices.get(chosen));
+}
+
+const positions = new Map();
+
+/** Says aloud what has become of relays; what was so at first sight is no news. */
+function announce(ids) {
+  const news = [];
+  for (const id of ids) {
+    const device = known.devices.get(id);
+    if (!device?.state) continue;
+    for (const { slot, letter, relay } of relays(device)) {
+      const key = `${id} ${slot} ${letter}`;
+      const before = positions.get(key);
+      positions.set(key, relay.position);
+      if (before === undefined || before === relay.position) continue;
+      const what = { NC: `fault, in NC${relay.cause ? `, ${relay.cause}` : ""}`, NO: "normal again, in NO", unknown: "position unknown" }[relay.position];
+      news.push(`${id}, slot ${slot}, relay ${letter.toUpperCase()}: ${what}`);
+    }
+  }
+  // Nobody listens to more than a few at a time.
+  if (news.length) byId("alarm").textContent = news.length > 5 ? `${news.slice(0, 5).join(". ")}. And ${news.length - 5} more.` : news.join(". ");
+}
+
+function showLink() {
+  const isLost = known.lostAt !== undefined;
+  document.body.classList.toggle("stale", isLost);
+  const [kind, word] = isLost ? ["offline", "connection lost"] : known.connected ? ["ok", "live"] : ["unknown", "connecting"];
+  if (byId("link").dataset.word !== word) {
+    byId("link").dataset.word = word;
+    byId("link").replaceChildren(badge(kind, word));
+  }
+  const lost = byId("lost");
+  lost.hidden = !isLost;
+  if (isLost) {
+    const text = `Connection to the bridge lost at ${known.lostAt.toLocaleTimeString()}. What stands here is as it was then.`;
+    if (lost.textContent !== text) lost.textContent = text;
+  }
+}
+
+function showGeneral() {
+  const { bridge } = known;
+  if (!bridge) return;
+  byId("bridge-id").textContent = bridge.id;
+  byId("letter-count").textContent = String(bridge.store.dead_letters);
+  byId("bridge-mark").replaceChildren(...(isWell(bridge) ? [] : [badge("fault", "trouble")]));
+  showLock();
+  showBridge(bridge);
+  if (view === "letters" && letters !== bridge.store.dead_letters) void showLetters();
+  letters = bridge.store.dead_letters;
+}
+
+onChange((ids) => {
+  showLink();
+  showGeneral();
+  showDevices(ids, chosen);
+  announce(ids);
+  if (ids.has(chosen) || ids.size === 0) drawDetail();
+  document.body.dataset.devices = String(known.devices.size);
+});
+onToken(drawDetail);
+addEventListener("hashchange", route);
+addEventListener("resize", drawDetail);
+setInterval(refreshTimes, 10_000);
+route();
+connect();

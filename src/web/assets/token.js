@@ -1,0 +1,107 @@
+// The token, kept in this tab only, and what is sent with it.
+
+import { h, saidAt } from "./dom.js";
+import { known } from "./live.js";
+
+const KEY = "lantime2mqtt-token";
+const dialog = document.getElementById("token-dialog");
+const button = document.getElementById("token-button");
+const field = document.getElementById("token");
+const listeners = [];
+
+/** Why nothing can be changed here now; empty where it can. */
+export function locked() {
+  if (known.bridge && !known.bridge.changeable) {
+    return "Nothing can be changed here: the bridge has no token (http.token_file).";
+  }
+  return sessionStorage.getItem(KEY) ? "" : "Unlock with the token first.";
+}
+
+export function showLock() {
+  button.textContent = sessionStorage.getItem(KEY) ? "Lock" : "Unlock";
+  button.hidden = known.bridge?.changeable === false;
+}
+
+/** A button that is for those with the token, and says so to the others. `run` gives what is to be said; `key` names the button. */
+export function lockedButton(key, label, run) {
+  const said = saidAt(key);
+  const why = h("span", { class: "quiet" });
+  const button = h("button", { type: "button" }, label);
+  const lock = () => {
+    button.disabled = Boolean(locked());
+    why.textContent = locked();
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    said.textContent = "Sent.";
+    said.textContent = await run();
+    lock();
+  });
+  onToken(() => button.isConnected && lock());
+  lock();
+  return [button, " ", why, said];
+}
+
+/** Sends a command; gives the reply, a refusal included. */
+export async function post(path, body) {
+  const token = sessionStorage.getItem(KEY) ?? "";
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  } catch {
+    return failure("The bridge does not answer.", "See whether it runs; whether the command has arrived is not known.");
+  }
+  if (response.status === 401) {
+    sessionStorage.removeItem(KEY);
+    tokenChanged();
+  }
+  try {
+    return await response.json();
+  } catch {
+    return failure(`The bridge answers ${response.status} without a reply.`, "Look at its log.");
+  }
+}
+
+function failure(message, remedy) {
+  return { ok: false, error: { kind: "connect", message, remedy } };
+}
+
+/** A reply in words. */
+export function words(reply, done) {
+  if (reply.ok) return done;
+  const { message = "refused", remedy = "" } = reply.error ?? {};
+  return `Not done: ${message}. ${remedy}`;
+}
+
+/** Calls `listener` when the token has come or gone. */
+export function onToken(listener) {
+  listeners.push(listener);
+}
+
+function tokenChanged() {
+  showLock();
+  for (const listener of listeners) listener();
+}
+
+button.addEventListener("click", () => {
+  if (sessionStorage.getItem(KEY)) {
+    sessionStorage.removeItem(KEY);
+    tokenChanged();
+    return;
+  }
+  document.getElementById("token-text").textContent =
+    "The token of the bridge's configuration (http.token or http.token_file). It is kept in this tab until the tab is closed.";
+  field.value = "";
+  dialog.showModal();
+});
+
+document.getElementById("token-close").addEventListener("click", () => dialog.close());
+document.getElementById("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const token = field.value.trim();
+  field.value = "";
+  if (token) sessionStorage.setItem(KEY, token);
+  dialog.close();
+  tokenChanged();
+});

@@ -1,0 +1,110 @@
+//! `/healthz` and `/readyz`, for service managers and load balancers.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+
+use super::{App, Shown};
+use crate::lantime::snmp::traps::Counts as TrapCounts;
+use crate::model::Picture;
+
+/// Devices that are named while they are waited for.
+const NAMED: usize = 10;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+}
+
+/// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
+async fn health(State(shown): State<Shown>) -> Json<Health> {
+    let connected = shown.broker.borrow().link.connected;
+    let commands = shown.commands.borrow();
+    let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
+    Json(Health {
+        status: "ok",
+        broker: if connected { "connected" } else { "disconnected" },
+        commands: if taken { "taken" } else { "waiting" },
+        traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
+    })
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    broker: &'static str,
+    commands: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traps: Option<TrapCounts>,
+}
+
+/// What is shown is whole: each device has been asked once, with or without success, and what comes can be kept. A
+/// broker that is away does not matter: the page works without one, and records wait on disk.
+async fn ready(State(shown): State<Shown>) -> (StatusCode, Json<Ready>) {
+    let waiting = waiting(&shown.picture.borrow());
+    let store = shown.store.status().borrow().failing.clone();
+    let is_ready = waiting.is_empty() && store.is_none();
+    let status = match is_ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let ready = Ready {
+        status: if is_ready { "ready" } else { "not-ready" },
+        devices_waiting: waiting.len(),
+        waiting: waiting.into_iter().take(NAMED).collect(),
+        store: store.unwrap_or_else(|| "ok".to_owned()),
+    };
+    (status, Json(ready))
+}
+
+/// The devices that have neither answered nor failed yet.
+fn waiting(picture: &Picture) -> Vec<String> {
+    let devices = picture.devices.iter();
+    devices
+        .filter(|(_, device)| device.availability.is_none() && device.problem.is_none())
+        .map(|(id, _)| id.to_string())
+        .collect()
+}
+
+#[derive(Serialize)]
+struct Ready {
+    status: &'static str,
+    devices_waiting: usize,
+    waiting: Vec<String>,
+    store: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{Availability, Change, DeviceId, ErrorKind, ErrorReport, Operation, Problem, Update};
+
+    #[test]
+    fn a_device_that_failed_once_is_not_waited_for() {
+        let id = |id: &str| DeviceId::new(id).unwrap();
+        let mut picture = Picture::new([id("a"), id("b"), id("c")]);
+        assert_eq!(waiting(&picture), ["a", "b", "c"]);
+        let problem = Problem {
+            id: Uuid::nil(),
+            operation: Operation::Poll,
+            error: ErrorReport::new(ErrorKind::Connect, "refused", "see"),
+            first_at: Timestamp::UNIX_EPOCH,
+        };
+        for (device, change) in [
+            ("a", Change::Availability(Availability::Online)),
+            ("b", Change::Problem(Some(Box::new(problem)))),
+        ] {
+            picture.apply(&Update::Device {
+                device: id(device),
+                changes: vec![change],
+            });
+        }
+        assert_eq!(waiting(&picture), ["c"]);
+    }
+}

@@ -1,0 +1,167 @@
+//! `/api/live`: server-sent events. First everything there is, then what has changed.
+//!
+//! A client that is slow misses what was so in between, and gets what is so now. It costs the same memory however much
+//! changes: what it was told last is a number, and the texts belong to all clients.
+
+mod feed;
+
+use std::ops::Bound;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Refusal;
+use super::{App, Shown};
+use crate::model::{DeviceId, ErrorKind};
+pub(super) use feed::Feed;
+use feed::Frames;
+
+/// Clients at a time; more are refused.
+pub(super) const MAX_CLIENTS: usize = 256;
+/// When a client is told that nothing has changed: proxies end connections that are silent for a minute.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// An event and no comment: a page sees it, and so knows when it is not told any more.
+const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
+/// When a client that was refused may come again.
+const RETRY_SECONDS: &str = "30";
+
+/// Where clients get what the feed gives.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    places: Arc<Semaphore>,
+    frames: watch::Sender<Frames>,
+    arrived: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+/// What clients share, and the feed that has to run for them.
+pub(super) fn channel(shown: Shown, changeable: bool, stop: CancellationToken) -> (Live, Feed) {
+    let live = Live {
+        places: Arc::new(Semaphore::new(MAX_CLIENTS)),
+        frames: watch::Sender::default(),
+        arrived: Arc::default(),
+        stop,
+    };
+    let (frames, arrived) = (live.frames.clone(), Arc::clone(&live.arrived));
+    (live, Feed::new(shown, changeable, frames, arrived))
+}
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/api/live", get(live))
+}
+
+async fn live(State(app): State<App>) -> Response {
+    let live = app.live;
+    let Ok(place) = Arc::clone(&live.places).try_acquire_owned() else {
+        return full();
+    };
+    // One waits while the one before it is written: then the client is as slow as its connection.
+    let (sender, events) = mpsc::channel(1);
+    let client = Client {
+        frames: live.frames.subscribe(),
+        events: sender,
+    };
+    live.arrived.notify_one();
+    tokio::spawn(async move {
+        live.stop.run_until_cancelled(client.run()).await;
+        drop(place);
+    });
+    let head = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        // nginx would hold events back until it has enough of them.
+        (header::HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (head, Body::new(Events(events))).into_response()
+}
+
+fn full() -> Response {
+    let message = format!("{MAX_CLIENTS} clients are being told of changes already");
+    let remedy = "close pages that nobody looks at, or ask for /api/devices now and then";
+    let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Busy, message, remedy);
+    let head = [
+        (header::RETRY_AFTER, RETRY_SECONDS),
+        (header::CONNECTION, "close"),
+    ];
+    (head, refusal).into_response()
+}
+
+/// One client.
+struct Client {
+    frames: watch::Receiver<Frames>,
+    events: mpsc::Sender<Bytes>,
+}
+
+impl Client {
+    /// Until the client leaves.
+    async fn run(mut self) {
+        let mut told = 0;
+        loop {
+            let Some(now) = self.tell(told).await else { return };
+            told = now;
+            tokio::select! {
+                changed = self.frames.changed() => if changed.is_err() { return },
+                () = sleep(KEEP_ALIVE) => {
+                    if self.events.send(Bytes::from_static(ALIVE)).await.is_err() {
+                        return;
+                    }
+                }
+                () = self.events.closed() => return,
+            }
+        }
+    }
+
+    /// Sends what is newer than `told`; gives up to where it has told now, or `None` when the client has left.
+    async fn tell(&mut self, told: u64) -> Option<u64> {
+        let (pass, general) = {
+            let frames = self.frames.borrow_and_update();
+            (frames.pass, frames.general(told))
+        };
+        // Nothing is there between the last client of before and the feed's first pass.
+        if pass == 0 {
+            return Some(told);
+        }
+        for event in general {
+            self.events.send(event).await.ok()?;
+        }
+        let mut at: Bound<DeviceId> = Bound::Unbounded;
+        loop {
+            let next = self.frames.borrow().device_after(at.as_ref(), told);
+            let Some((device, events)) = next else {
+                return Some(pass);
+            };
+            for event in events {
+                self.events.send(event).await.ok()?;
+            }
+            at = Bound::Excluded(device);
+        }
+    }
+}
+
+/// The events as a body.
+struct Events(mpsc::Receiver<Bytes>);
+
+impl HttpBody for Events {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let next = self.0.poll_recv(context);
+        next.map(|event| event.map(|event| Ok(Frame::data(event))))
+    }
+}

@@ -1,0 +1,267 @@
+//! What is told to clients, written once for all of them, and only while there are any.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+use crate::model::{DeviceId, DevicePicture, Picture};
+use crate::web::Shown;
+use crate::web::shape::{self, to_json};
+
+/// From one pass to the next, at least: five a second.
+const PACE: Duration = Duration::from_millis(200);
+/// When the bridge's own numbers are looked at, whose small changes wake nobody.
+const NUMBERS: Duration = Duration::from_secs(2);
+
+/// The events that tell how things are now.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    /// Counts the times that they were looked through; 0: nothing is there.
+    pub(super) pass: u64,
+    bridge: Piece,
+    roster: Piece,
+    devices: BTreeMap<DeviceId, DeviceFrames>,
+    /// The picture of which they were made.
+    picture: (u64, u64),
+}
+
+/// The events of one device.
+#[derive(Debug, Default)]
+struct DeviceFrames {
+    version: u64,
+    state: Piece,
+    http: Piece,
+}
+
+/// An event, and the pass in which it became what it is.
+#[derive(Debug, Default)]
+struct Piece {
+    pass: u64,
+    event: Bytes,
+}
+
+impl Piece {
+    /// Whether it is another event than before.
+    fn set(&mut self, pass: u64, event: Bytes) -> bool {
+        if self.event == event {
+            return false;
+        }
+        *self = Piece { pass, event };
+        true
+    }
+
+    fn newer_than(&self, told: u64) -> Option<Bytes> {
+        (self.pass > told).then(|| self.event.clone())
+    }
+}
+
+#[derive(Serialize)]
+struct Roster<'a> {
+    devices: Vec<&'a str>,
+}
+
+impl Frames {
+    /// The bridge, and which devices there are, where that is newer than `told`.
+    pub(super) fn general(&self, told: u64) -> Vec<Bytes> {
+        let pieces = [&self.bridge, &self.roster].into_iter();
+        pieces.filter_map(|piece| piece.newer_than(told)).collect()
+    }
+
+    /// The next device of which something is newer than `told`.
+    pub(super) fn device_after(&self, at: Bound<&DeviceId>, told: u64) -> Option<(DeviceId, Vec<Bytes>)> {
+        let devices = self.devices.range((at, Bound::Unbounded));
+        let mut newer = devices.filter_map(|(id, device)| {
+            let pieces = [&device.state, &device.http].into_iter();
+            let events: Vec<_> = pieces.filter_map(|piece| piece.newer_than(told)).collect();
+            (!events.is_empty()).then(|| (id.clone(), events))
+        });
+        newer.next()
+    }
+
+    /// Takes in how things are now; whether anything is otherwise.
+    fn refresh(&mut self, pass: u64, picture: &Picture, bridge: Bytes) -> bool {
+        let is_first = self.pass == 0;
+        let mut is_new = self.bridge.set(pass, bridge) | is_first;
+        if is_first || self.picture.1 != picture.roster {
+            let devices = picture.devices.keys().map(DeviceId::as_str).collect();
+            is_new |= self.roster.set(pass, event("roster", &Roster { devices }));
+            self.devices.retain(|id, _| picture.devices.contains_key(id));
+        }
+        if is_first || self.picture.0 != picture.version {
+            for (id, device) in &picture.devices {
+                is_new |= self.refresh_device(pass, id, device);
+            }
+        }
+        self.picture = (picture.version, picture.roster);
+        self.pass = pass;
+        is_new
+    }
+
+    fn refresh_device(&mut self, pass: u64, id: &DeviceId, device: &DevicePicture) -> bool {
+        let known = self.devices.get(id).map(|known| known.version);
+        if known == Some(device.version) {
+            return false;
+        }
+        let frames = self.devices.entry(id.clone()).or_default();
+        frames.version = device.version;
+        let is_new = frames
+            .state
+            .set(pass, event("device", &shape::device(id, device)));
+        frames.http.set(pass, event("http", &shape::http_of(id, device))) | is_new
+    }
+}
+
+fn event(name: &str, value: &impl Serialize) -> Bytes {
+    // JSON on one line has no end of line in it.
+    let json = to_json(value);
+    let mut event = format!("event: {name}\ndata: ").into_bytes();
+    event.extend_from_slice(&json);
+    event.extend_from_slice(b"\n\n");
+    Bytes::from(event.into_boxed_slice())
+}
+
+/// Keeps the frames up to date.
+#[derive(Debug)]
+pub(in crate::web) struct Feed {
+    shown: Shown,
+    changeable: bool,
+    frames: watch::Sender<Frames>,
+    arrived: Arc<Notify>,
+    pass: u64,
+}
+
+impl Feed {
+    pub(super) fn new(
+        shown: Shown,
+        changeable: bool,
+        frames: watch::Sender<Frames>,
+        arrived: Arc<Notify>,
+    ) -> Feed {
+        Feed {
+            shown,
+            changeable,
+            frames,
+            arrived,
+            pass: 0,
+        }
+    }
+
+    /// Works while there are clients.
+    pub(in crate::web) async fn run(mut self) -> Infallible {
+        loop {
+            if self.frames.receiver_count() == 0 {
+                self.frames.send_replace(Frames::default());
+                self.arrived.notified().await;
+            }
+            self.refresh();
+            sleep(PACE).await;
+            self.news().await;
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.pass += 1;
+        let bridge = event("bridge", &shape::bridge(&self.shown, self.changeable));
+        let picture = self.shown.picture.borrow_and_update();
+        self.frames
+            .send_if_modified(|frames| frames.refresh(self.pass, &picture, bridge));
+    }
+
+    /// Returns when something may have changed.
+    async fn news(&mut self) {
+        let shown = &mut self.shown;
+        let traps = async {
+            match &mut shown.traps {
+                Some(traps) => traps.changed().await.is_ok(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = shown.picture.changed() => {}
+            _ = shown.broker.changed() => {}
+            _ = shown.commands.changed() => {}
+            _ = traps => {}
+            () = self.frames.closed() => {}
+            () = sleep(NUMBERS) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Availability, Change, HttpStats, Update};
+
+    fn id(id: &str) -> DeviceId {
+        DeviceId::new(id).unwrap()
+    }
+
+    /// What a client that was told up to `told` gets.
+    fn newer(frames: &Frames, told: u64) -> Vec<String> {
+        let mut events = frames.general(told);
+        let mut at = Bound::Unbounded;
+        while let Some((device, pieces)) = frames.device_after(at.as_ref(), told) {
+            events.extend(pieces);
+            at = Bound::Excluded(device);
+        }
+        let texts = events
+            .iter()
+            .map(|event| String::from_utf8_lossy(event).into_owned());
+        let heads = texts.map(|text| {
+            let end = text.find([',', ']']).unwrap_or(text.len());
+            text[..end].replace("event: ", "").replace("\ndata: ", " ")
+        });
+        heads.collect()
+    }
+
+    #[test]
+    fn a_client_gets_everything_and_then_what_changes() {
+        let mut picture = Picture::new([id("a"), id("b")]);
+        let mut frames = Frames::default();
+        let bridge = || event("bridge", &["x"]);
+        assert!(frames.refresh(1, &picture, bridge()));
+        let all = [
+            "bridge [\"x\"",
+            "roster {\"devices\":[\"a\"",
+            "device {\"id\":\"a\"",
+            "http {\"id\":\"a\"}\n\n",
+            "device {\"id\":\"b\"",
+            "http {\"id\":\"b\"}\n\n",
+        ];
+        assert_eq!(newer(&frames, 0), all);
+        assert!(!frames.refresh(2, &picture, bridge()));
+        assert!(newer(&frames, 1).is_empty());
+
+        let changes = vec![Change::Availability(Availability::Online)];
+        picture.apply(&Update::Device {
+            device: id("b"),
+            changes,
+        });
+        assert!(frames.refresh(3, &picture, bridge()));
+        assert_eq!(newer(&frames, 2), ["device {\"id\":\"b\""]);
+
+        let summary = HttpStats::default().summary();
+        picture.apply(&Update::HttpStats {
+            device: id("a"),
+            summary,
+        });
+        assert!(frames.refresh(4, &picture, bridge()));
+        assert_eq!(
+            newer(&frames, 3),
+            ["http {\"id\":\"a\""],
+            "its state is as it was"
+        );
+        assert_eq!(newer(&frames, 2).len(), 2, "who was slow gets both at once");
+
+        picture.apply(&Update::Removed { device: id("a") });
+        assert!(frames.refresh(5, &picture, bridge()));
+        assert_eq!(newer(&frames, 4), ["roster {\"devices\":[\"b\""]);
+    }
+}

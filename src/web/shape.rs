@@ -1,0 +1,374 @@
+//! The JSON of the API: the objects are those that MQTT retains, by the same functions; here they stand together.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Shown;
+use crate::lantime::snmp::traps::Counts as TrapCounts;
+use crate::model::time::rfc3339;
+use crate::model::{DeviceId, DevicePicture, HttpSessions, Relay, SlotPicture};
+use crate::mqtt::LinkStatus;
+use crate::mqtt::fields::{Field, Fields};
+use crate::mqtt::payload::{
+    BridgeInfo, bridge_fields, event_fields, http_sessions_fields, http_stats_fields, identity_fields,
+    problem_fields, relay_events_fields, relay_fields, signal_fields, slot_fields,
+};
+
+/// Before the first poll has ended.
+const UNKNOWN: &str = "unknown";
+
+/// A device but for its HTTP requests, which change all the time.
+#[derive(Serialize)]
+pub(super) struct Device<'a> {
+    id: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Field>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Field>,
+    events: BTreeMap<&'a str, Field>,
+    slots: BTreeMap<&'a str, Slot>,
+}
+
+#[derive(Serialize)]
+struct Slot {
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    info: Option<Field>,
+    relays: BTreeMap<&'static str, Field>,
+    relay_events: BTreeMap<&'static str, Field>,
+    signals: BTreeMap<&'static str, Field>,
+}
+
+/// How a device is asked.
+#[derive(Serialize)]
+pub(super) struct DeviceHttp {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_stats: Option<Field>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http_sessions: Option<Tracking>,
+}
+
+/// Whether sessions are kept.
+#[derive(Serialize)]
+struct Tracking {
+    enabled: bool,
+    max_count: usize,
+}
+
+/// A device and what stands beside it, in one object.
+#[derive(Serialize)]
+pub(super) struct With<A, B> {
+    #[serde(flatten)]
+    first: A,
+    #[serde(flatten)]
+    second: B,
+}
+
+#[derive(Serialize)]
+struct Id<'a> {
+    id: &'a str,
+}
+
+/// A device in a few words.
+#[derive(Serialize)]
+pub(super) struct Summary<'a> {
+    id: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hostname: Option<&'a str>,
+    /// Kind of the error that stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    /// Position of each relay of each slot.
+    relays: BTreeMap<&'a str, BTreeMap<&'static str, &'static str>>,
+}
+
+pub(super) fn device<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Device<'a> {
+    let events = device.events.iter();
+    let slots = device.slots.iter();
+    Device {
+        id: id.as_str(),
+        state: device.availability.map_or(UNKNOWN, |state| state.as_str()),
+        info: device
+            .identity
+            .as_ref()
+            .map(|identity| Field::Object(identity_fields(identity))),
+        error: device
+            .problem
+            .as_ref()
+            .map(|problem| Field::Object(problem_fields(Some(problem)))),
+        events: events
+            .map(|(name, event)| {
+                (
+                    name.as_str(),
+                    Field::Object(event_fields(name.clears(), Some(event))),
+                )
+            })
+            .collect(),
+        slots: slots.map(|(id, shown)| (id.as_str(), slot(shown))).collect(),
+    }
+}
+
+fn slot(slot: &SlotPicture) -> Slot {
+    let of_relay = |relay: &Relay, fields: Fields| (relay.as_str(), Field::Object(fields));
+    Slot {
+        state: slot.state.map_or(UNKNOWN, |state| state.as_str()),
+        info: slot
+            .info
+            .as_ref()
+            .map(|info| Field::Object(slot_fields(Some(info)))),
+        relays: slot
+            .relays
+            .iter()
+            .map(|(relay, state)| of_relay(relay, relay_fields(Some(state))))
+            .collect(),
+        relay_events: slot
+            .relay_events
+            .iter()
+            .map(|(relay, chosen)| of_relay(relay, relay_events_fields(Some(chosen))))
+            .collect(),
+        signals: slot
+            .signals
+            .iter()
+            .map(|(signal, state)| (signal.as_str(), Field::Object(signal_fields(None, Some(state)))))
+            .collect(),
+    }
+}
+
+pub(super) fn device_http(device: &DevicePicture) -> DeviceHttp {
+    DeviceHttp {
+        http_stats: device
+            .http
+            .as_ref()
+            .map(|summary| Field::Object(http_stats_fields(summary))),
+        http_sessions: device.sessions.as_ref().map(|log| Tracking {
+            enabled: log.is_enabled(),
+            max_count: log.max_count(),
+        }),
+    }
+}
+
+/// How that device is asked, alone.
+pub(super) fn http_of<'a>(id: &'a DeviceId, device: &DevicePicture) -> impl Serialize + use<'a> {
+    With {
+        first: Id { id: id.as_str() },
+        second: device_http(device),
+    }
+}
+
+/// All of a device but the log of its sessions.
+pub(super) fn whole<'a>(id: &'a DeviceId, shown: &'a DevicePicture) -> With<Device<'a>, DeviceHttp> {
+    With {
+        first: device(id, shown),
+        second: device_http(shown),
+    }
+}
+
+pub(super) fn summary<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Summary<'a> {
+    let identity = device.identity.as_ref();
+    let slots = device.slots.iter();
+    let positions = |slot: &SlotPicture| {
+        let relays = slot.relays.iter();
+        relays
+            .map(|(relay, state)| (relay.as_str(), state.position.as_str()))
+            .collect()
+    };
+    Summary {
+        id: id.as_str(),
+        state: device.availability.map_or(UNKNOWN, |state| state.as_str()),
+        model: identity.and_then(|identity| identity.model.as_deref()),
+        hostname: identity.and_then(|identity| identity.hostname.as_deref()),
+        error: device.problem.as_ref().map(|problem| problem.error.kind.as_str()),
+        relays: slots.map(|(id, slot)| (id.as_str(), positions(slot))).collect(),
+    }
+}
+
+/// The log of a device's sessions; an empty one where none was told yet.
+pub(super) fn sessions(log: Option<&HttpSessions>) -> Field {
+    Field::Object(log.map_or_else(
+        || http_sessions_fields(&HttpSessions::new(false, 0)),
+        http_sessions_fields,
+    ))
+}
+
+/// The bridge itself.
+#[derive(Serialize, PartialEq)]
+pub(super) struct Bridge {
+    id: String,
+    #[serde(serialize_with = "as_object")]
+    info: Fields,
+    broker: Broker,
+    commands: Commands,
+    store: StoreJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traps: Option<TrapCounts>,
+    /// Whether there is a token by which something can be changed here.
+    changeable: bool,
+}
+
+#[derive(Serialize, PartialEq)]
+struct Link {
+    connected: bool,
+    since: String,
+    connections: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+}
+
+#[derive(Serialize, PartialEq)]
+struct Broker {
+    #[serde(flatten)]
+    link: Link,
+    topics: usize,
+    pending: usize,
+    records: usize,
+}
+
+#[derive(Serialize, PartialEq)]
+struct Commands {
+    #[serde(flatten)]
+    link: Link,
+    subscribed: bool,
+    waiting: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<Refused>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<String>,
+}
+
+#[derive(Serialize, PartialEq)]
+struct Refused {
+    filter: String,
+    reason: String,
+}
+
+#[derive(Serialize, PartialEq)]
+struct StoreJson {
+    records: usize,
+    record_bytes: usize,
+    commands: usize,
+    dead_letters: usize,
+    dropped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<String>,
+}
+
+pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
+    let info = BridgeInfo {
+        devices: shown.picture.borrow().devices.len(),
+        ..shown.info.clone()
+    };
+    let broker = shown.broker.borrow();
+    let commands = shown.commands.borrow();
+    let store = shown.store.status().borrow().clone();
+    let refused = commands.refused.iter();
+    Bridge {
+        id: shown.bridge.to_string(),
+        info: bridge_fields(&info),
+        broker: Broker {
+            link: link(&broker.link),
+            topics: broker.topics,
+            pending: broker.pending,
+            records: broker.records,
+        },
+        commands: Commands {
+            link: link(&commands.link),
+            subscribed: commands.subscribed,
+            waiting: commands.waiting,
+            refused: refused
+                .map(|refused| Refused {
+                    filter: refused.filter.clone(),
+                    reason: refused.reason.clone(),
+                })
+                .collect(),
+            failing: commands.failing.clone(),
+        },
+        store: StoreJson {
+            records: store.records,
+            record_bytes: store.record_bytes,
+            commands: store.commands,
+            dead_letters: store.dead_letters,
+            dropped: store.dropped,
+            failing: store.failing,
+        },
+        traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
+        changeable,
+    }
+}
+
+fn link(link: &LinkStatus) -> Link {
+    Link {
+        connected: link.connected,
+        since: rfc3339(link.since),
+        connections: link.connections,
+        last_error: link.last_error.clone(),
+    }
+}
+
+fn as_object<S: serde::Serializer>(fields: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
+    Field::Object(fields.clone()).serialize(serializer)
+}
+
+/// Anything of this file as JSON.
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts, numbers and flags can be written as JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Layout;
+    use crate::model::{
+        Availability, Change, Picture, Position, Provenance, RelayState, Signal, SlotId, SlotState, Update,
+        Via,
+    };
+    use crate::mqtt::payload::Payloads;
+    use crate::mqtt::topics::Topics;
+
+    #[test]
+    fn what_is_shown_of_a_relay_is_what_is_retained() {
+        let (id, slot) = (DeviceId::new("m1").unwrap(), SlotId::new("io3").unwrap());
+        let relay = RelayState {
+            position: Position::Nc,
+            driven_by: Some(Signal::Clk1),
+            cause: Some("clock-not-sync".into()),
+            provenance: Provenance::Derived,
+            via: Via::Rest,
+            since: "2026-11-22T10:15:30.120Z".parse().unwrap(),
+            last: None,
+        };
+        let change = Change::Relay {
+            slot: slot.clone(),
+            relay: Relay::A,
+            old: None,
+            new: Some(Box::new(relay)),
+        };
+        let topics = Topics::new("lantime", DeviceId::new("b").unwrap());
+        let retained = Payloads::new(topics, Layout::Json).change(&id, &change);
+        let retained = String::from_utf8(retained[0].payload.clone().unwrap().to_vec()).unwrap();
+        let mut picture = Picture::new([id.clone()]);
+        let changes = vec![
+            Change::Availability(Availability::Online),
+            Change::SlotState(slot, Some(SlotState::Online)),
+            change,
+        ];
+        picture.apply(&Update::Device {
+            device: id.clone(),
+            changes,
+        });
+        let shown = String::from_utf8(to_json(&whole(&id, &picture.devices[&id]))).unwrap();
+        let expected = format!(
+            r#"{{"id":"m1","state":"online","events":{{}},"slots":{{"io3":{{"state":"online","relays":{{"a":{retained}}},"relay_events":{{}},"signals":{{}}}}}}}}"#
+        );
+        assert_eq!(shown, expected);
+        let summary = String::from_utf8(to_json(&summary(&id, &picture.devices[&id]))).unwrap();
+        assert_eq!(
+            summary,
+            r#"{"id":"m1","state":"online","relays":{"io3":{"a":"NC"}}}"#
+        );
+    }
+}

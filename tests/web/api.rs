@@ -1,0 +1,194 @@
+//! What the API promises: the objects of MQTT, and the commands of MQTT.
+
+use serde_json::{Value, json};
+
+use lantime2mqtt::simulator::{Action, Clock};
+
+use crate::common::Watcher;
+use crate::scene::{Scene, TOKEN, eventually, get};
+
+#[tokio::test]
+async fn everything_is_shown_as_it_is_retained() {
+    let scene = Scene::start(1).await;
+    scene
+        .device()
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    let mut watcher = Watcher::connect(scene.broker.address()).await;
+    let seen = watcher
+        .until("the fault, and all that comes with it", |seen| {
+            let has = |topic: &str, word: &str| {
+                let payload = seen.topics.get(&format!("lantime/sim-1/{topic}"));
+                payload.is_some_and(|payload| payload.contains(word))
+            };
+            has("io3/relay/a", "NC")
+                && has("io3/signal/clk1", "fail")
+                && has("io4/relay/a/events", "confirmed\":true")
+        })
+        .await;
+    let retained = |topic: &str| -> Value {
+        let payload = seen.topics.get(&format!("lantime/{topic}"));
+        serde_json::from_str(payload.unwrap_or_else(|| panic!("nothing at {topic}"))).expect("JSON")
+    };
+    let device = scene.json("/api/devices/sim-1").await;
+    assert_eq!(device["state"], "online");
+    assert_eq!(device["info"], retained("sim-1/info"));
+    assert_eq!(device["slots"]["io3"]["info"], retained("sim-1/io3/info"));
+    for relay in ["a", "b", "c"] {
+        assert_eq!(
+            device["slots"]["io3"]["relays"][relay],
+            retained(&format!("sim-1/io3/relay/{relay}"))
+        );
+    }
+    assert_eq!(
+        device["slots"]["io4"]["relay_events"]["a"],
+        retained("sim-1/io4/relay/a/events")
+    );
+    assert_eq!(
+        device["slots"]["io3"]["signals"]["clk1"],
+        retained("sim-1/io3/signal/clk1")
+    );
+    assert_eq!(
+        device["events"]["ntp-not-sync"],
+        retained("sim-1/event/ntp-not-sync")
+    );
+    let bridge = scene.json("/api/bridge").await;
+    assert_eq!(bridge["info"], retained("bridge/test/info"));
+    assert_eq!(
+        (&bridge["id"], &bridge["changeable"]),
+        (&json!("test"), &json!(true))
+    );
+    assert_eq!(bridge["broker"]["connected"], true);
+    let summary = &scene.json("/api/devices").await[0];
+    assert_eq!(
+        (&summary["id"], &summary["relays"]["io3"]["a"]),
+        (&json!("sim-1"), &json!("NC"))
+    );
+    assert_eq!(scene.json("/healthz").await["status"], "ok");
+}
+
+#[tokio::test]
+async fn commands_are_those_of_mqtt() {
+    let scene = Scene::start(1).await;
+    let events = "/api/devices/sim-1/io4/relay/a/events";
+    let answer = scene
+        .post(events, r#"{"replace":["antenna-faulty"],"id":"7"}"#)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let reply = answer.json();
+    assert_eq!(
+        (&reply["id"], &reply["ok"], &reply["command"]),
+        (&json!("7"), &json!(true), &json!("relay-events"))
+    );
+    assert_eq!(reply["result"]["events"], json!(["antenna-faulty"]));
+    eventually("the choice is shown", async || {
+        scene.json("/api/devices/sim-1").await["slots"]["io4"]["relay_events"]["a"]["events"]
+            == json!(["antenna-faulty"])
+    })
+    .await;
+
+    let answer = scene.post("/api/devices/sim-1/refresh", "").await;
+    assert_eq!(
+        (answer.status, &answer.json()["command"]),
+        (200, &json!("refresh"))
+    );
+    let answer = scene
+        .post("/api/devices/sim-1/http/sessions", r#"{"enabled":true}"#)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    eventually("a session is shown", async || {
+        let log = scene.json("/api/devices/sim-1/http/sessions").await;
+        log["sessions"][0]["path"].is_string()
+    })
+    .await;
+
+    for (path, body, status, kind) in [
+        (
+            "/api/devices/sim-1/io4/relay/b/events",
+            r#"{"add":["ntp-not-sync"]}"#,
+            422,
+            "rejected",
+        ),
+        (
+            "/api/devices/sim-1/io3/relay/a/events",
+            r#"{"add":["ntp-not-sync"]}"#,
+            422,
+            "rejected",
+        ),
+        (events, r#"{"add":["no-such-event"]}"#, 422, "rejected"),
+        (events, "{", 400, "decode"),
+        ("/api/devices/nobody/refresh", "", 404, "not-found"),
+        (
+            "/api/dead-letters/0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59/replay",
+            "",
+            404,
+            "not-found",
+        ),
+        ("/api/dead-letters/x/replay", "", 404, "not-found"),
+    ] {
+        let answer = scene.post(path, body).await;
+        let (found, found_kind) = (answer.status, answer.kind());
+        assert_eq!((found, found_kind.as_str()), (status, kind), "{path}: {answer:?}");
+    }
+
+    let letters = scene.json("/api/dead-letters?limit=50").await;
+    let letters = letters.as_array().expect("a list");
+    let letter = letters
+        .iter()
+        .find(|letter| {
+            letter["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("no-such-event"))
+        })
+        .expect("a refused command is a dead letter");
+    let id = letter["id"].as_str().expect("an id");
+    let whole = scene.json(&format!("/api/dead-letters/{id}")).await;
+    assert_eq!(whole["origin"]["payload"], r#"{"add":["no-such-event"]}"#);
+    let again = scene.post(&format!("/api/dead-letters/{id}/replay"), "").await;
+    assert_eq!(
+        (again.status, again.json()["command"].clone()),
+        (422, json!("replay"))
+    );
+}
+
+#[tokio::test]
+async fn without_a_broker_the_page_works_and_is_ready() {
+    let scene = Scene::start_with(1, "100ms", |site| site.with("mqtt.url", "mqtt://127.0.0.1:1")).await;
+    assert_eq!(scene.json("/api/bridge").await["broker"]["connected"], false);
+    assert_eq!(scene.json("/readyz").await["status"], "ready");
+    assert_eq!(scene.json("/healthz").await["broker"], "disconnected");
+    let answer = scene.post("/api/devices/sim-1/refresh", "").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_device_that_never_answered_is_not_waited_for_and_the_token_is_nowhere() {
+    let scene = Scene::start_with(1, "100ms", |site| {
+        let away = crate::common::site::Entry::new("away", "http://127.0.0.1:1");
+        site.devices(&[away])
+    })
+    .await;
+    let device = scene.json("/api/devices/away").await;
+    assert_eq!(device["error"]["error"]["kind"], "connect");
+    let mut told = String::new();
+    for path in [
+        "/",
+        "/api/bridge",
+        "/api/devices",
+        "/api/dead-letters",
+        "/healthz",
+        "/readyz",
+    ] {
+        let answer = get(scene.http, path).await.expect("it answers");
+        told.push_str(&answer.head);
+        told.push_str(&answer.body);
+    }
+    let refused = scene
+        .post_with("/api/devices/away/refresh", "Authorization: Bearer wrong\r\n", "")
+        .await;
+    told.push_str(&refused.body);
+    let end = scene.bridge.stop("TERM").await;
+    told.push_str(&end.output.stderr);
+    assert!(!told.contains(TOKEN));
+    assert_eq!(end.code, Some(0));
+}

@@ -1,0 +1,256 @@
+//! Requests that are crooked, huge, slow or many: refused or bounded, while the bridge goes on polling.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::common::PATIENCE;
+use crate::http::ask;
+use crate::scene::{Scene, TOKEN, eventually, get};
+
+/// Live clients that the server takes.
+const CLIENTS: usize = 256;
+
+#[tokio::test]
+async fn no_path_leads_out() {
+    let scene = Scene::start(1).await;
+    for path in [
+        "/../../../../etc/passwd",
+        "/assets/../../../etc/passwd",
+        "/assets/..%2f..%2f..%2fetc%2fpasswd",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "/assets/..%5c..%5cetc%5cpasswd",
+        "/assets//etc/passwd",
+        "//etc/passwd",
+        "/assets/page.js%00.html",
+        "/assets/",
+        "/assets",
+        "/api/devices/..%2f..%2fetc%2fpasswd",
+        "/api/devices/sim-1%00",
+        "/api/devices/sim-1%2finfo",
+        "/api/devices/SIM-1",
+        "/api/devices/%ff",
+        "/api/devices/%",
+        "/api/dead-letters/../bridge",
+        "/api/dead-letters/%2e%2e",
+        "/API/bridge",
+        "/api/",
+        "*",
+    ] {
+        let answer = get(scene.http, path).await.expect("it answers");
+        assert!((400..=404).contains(&answer.status), "{path}: {answer:?}");
+        assert!(!answer.body.contains("root:"), "{path}: {answer:?}");
+    }
+    for path in [
+        "/api/devices/sim-1/io4%2frelay%2fa/relay/a/events",
+        "/api/devices/sim-1/+/relay/a/events",
+        "/api/devices/sim-1/%23/relay/a/events",
+        "/api/devices/sim-1/io4/relay/%2b/events",
+        "/api/devices/+/refresh",
+        "/api/devices/bridge/refresh",
+    ] {
+        let answer = scene.post(path, r#"{"add":["ntp-stopped"]}"#).await;
+        assert_eq!(answer.status, 404, "{path}: {answer:?}");
+    }
+    let long = format!("/{}", "a".repeat(20_000));
+    assert_eq!(get(scene.http, &long).await.expect("it answers").status, 404);
+    let query = get(scene.http, "/api/dead-letters?limit=99999999")
+        .await
+        .expect("it answers");
+    assert_eq!(query.status, 400);
+    for method in ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "POST"] {
+        let request =
+            format!("{method} /api/devices HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_eq!(
+            ask(scene.http, request).await.expect("it answers").status,
+            405,
+            "{method}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn huge_requests_are_refused_before_they_are_read() {
+    let scene = Scene::start(1).await;
+    let path = "/api/devices/sim-1/io4/relay/a/events";
+    let body = format!("{{\"add\":[\"{}\"]}}", "x".repeat(8 * 1024 * 1024));
+    assert_eq!(scene.post(path, &body).await.status, 413);
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let chunked = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n{}",
+        chunk.repeat(40)
+    );
+    assert_eq!(
+        ask(scene.http, chunked).await.map(|answer| answer.status),
+        Some(413)
+    );
+    let without_token = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\nConnection: close\r\n\r\n{{"
+    );
+    assert_eq!(
+        ask(scene.http, without_token).await.map(|answer| answer.status),
+        Some(401)
+    );
+    let heads = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(200_000)
+    );
+    let answer = ask(scene.http, heads).await;
+    assert!(answer.is_none_or(|answer| answer.status == 431));
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
+        "A: b\r\n".repeat(5_000)
+    );
+    let answer = ask(scene.http, many).await;
+    assert!(answer.is_none_or(|answer| answer.status == 431));
+    for garbage in [
+        "\0\0\0\0\r\n\r\n",
+        "GET\r\n\r\n",
+        "\x16\x03\x01\x02\0\x01\0",
+        "GET / HTTP/9.9\r\n\r\n",
+    ] {
+        let mut stream = TcpStream::connect(scene.http).await.expect("it listens");
+        stream.write_all(garbage.as_bytes()).await.expect("it reads");
+        stream.shutdown().await.expect("it is connected");
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
+            .await
+            .expect("it ends");
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{garbage:?}");
+    }
+    assert_eq!(scene.json("/healthz").await["status"], "ok");
+}
+
+/// Heads that never end, on more connections than the server has: they are ended, and others are answered.
+#[tokio::test]
+async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
+    let scene = Scene::start(1).await;
+    let usual = gaps(&scene, Duration::from_secs(5)).await;
+    let mut slow = JoinSet::new();
+    for _ in 0..600 {
+        let address = scene.http;
+        slow.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
+            let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX:";
+            stream.write_all(head).await.expect("it reads");
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+        });
+    }
+    let attacked = gaps(&scene, Duration::from_secs(5)).await;
+    println!("between polls, 95 %: usually {usual:?}, with 600 slow heads {attacked:?}");
+    assert!(
+        attacked < usual + Duration::from_millis(150),
+        "{usual:?}, then {attacked:?}"
+    );
+    let begin = Instant::now();
+    let answer = get(scene.http, "/healthz").await.expect("it answers");
+    println!(
+        "a good request behind them was answered after {:?}",
+        begin.elapsed()
+    );
+    assert_eq!(answer.status, 200);
+    let ended = timeout(PATIENCE, slow.join_all()).await;
+    assert_eq!(ended.expect("each of them is ended").len(), 600);
+
+    let head = format!(
+        "POST /api/devices/sim-1/refresh HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Type: application/json\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{{"
+    );
+    let answer = ask(scene.http, head).await.expect("it answers");
+    assert_eq!(answer.status, 408, "half a command: {answer:?}");
+}
+
+#[tokio::test]
+async fn a_thousand_idle_live_clients_are_bounded() {
+    let mut scene = Scene::start(20).await;
+    let usual = gaps(&scene, Duration::from_secs(5)).await;
+    let before = resident_kib(scene.bridge.pid());
+    let mut clients = JoinSet::new();
+    for _ in 0..1000 {
+        let address = scene.http;
+        clients.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.expect("it listens");
+            let request = "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.expect("it reads");
+            let mut head = vec![0; 1024];
+            let length = timeout(PATIENCE, stream.read(&mut head))
+                .await
+                .expect("an answer")
+                .unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..length]).into_owned();
+            (head, stream)
+        });
+    }
+    let mut live = Vec::new();
+    let mut refused = 0;
+    while let Some(client) = clients.join_next().await {
+        let (head, stream) = client.expect("it does not panic");
+        if head.starts_with("HTTP/1.1 200") {
+            // Kept, and read no further.
+            live.push(stream);
+        } else {
+            assert!(
+                head.starts_with("HTTP/1.1 503") && head.contains("retry-after: 30"),
+                "{head}"
+            );
+            refused += 1;
+        }
+    }
+    assert_eq!((live.len(), refused), (CLIENTS, 1000 - CLIENTS));
+    assert_eq!(
+        scene.json("/healthz").await["status"],
+        "ok",
+        "others are still answered"
+    );
+    let attacked = gaps(&scene, Duration::from_secs(10)).await;
+    let after = resident_kib(scene.bridge.pid());
+    println!("between polls, 95 %: usually {usual:?}, with {CLIENTS} live clients {attacked:?}");
+    println!("memory: {before} KiB, then {after} KiB");
+    assert!(
+        attacked < usual + Duration::from_millis(150),
+        "{usual:?}, then {attacked:?}"
+    );
+    assert!(after < before + 64 * 1024, "{before} KiB, then {after} KiB");
+
+    drop(live);
+    let http = scene.http;
+    eventually("a place is free again", async || {
+        let mut stream = TcpStream::connect(http).await.expect("it listens");
+        let request = "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.is_ok() && &head == b"HTTP/1.1 200"
+    })
+    .await;
+    scene.bridge.signal("TERM");
+    assert_eq!(
+        scene.bridge.ended(PATIENCE).await.code,
+        Some(0),
+        "live clients do not hold up a stop"
+    );
+}
+
+/// The time between polls of the first device that 95 of 100 keep below.
+async fn gaps(scene: &Scene, during: Duration) -> Duration {
+    scene.device().record_arrivals(10_000);
+    tokio::time::sleep(during).await;
+    let arrivals = scene.device().take_arrivals();
+    let mut gaps: Vec<_> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    gaps.sort();
+    assert!(gaps.len() > 10, "{} polls in {during:?}", gaps.len());
+    gaps[gaps.len() * 95 / 100]
+}
+
+fn resident_kib(pid: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("its memory is told")
+}

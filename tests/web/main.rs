@@ -1,0 +1,16 @@
+//! The page in a real browser, the API by plain HTTP, and both under attack; the bridge is the real program.
+//!
+//! The browser is Debian's Chromium, driven by `playwright-core`: what is done in it stands in the scripts beside
+//! this file.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod api;
+mod attacks;
+mod browser;
+mod http;
+mod many;
+mod page;
+mod refused;
+mod scene;

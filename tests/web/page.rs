@@ -1,0 +1,96 @@
+//! What users of the page are promised.
+
+use std::time::{Duration, Instant};
+
+use lantime2mqtt::simulator::{Action, Clock};
+use serde_json::json;
+
+use crate::browser::Script;
+use crate::scene::{Scene, eventually};
+
+#[tokio::test]
+async fn a_relay_that_falls_is_drawn_within_a_second() {
+    let scene = Scene::start(2).await;
+    let mut script = Script::start("falls.mjs", &scene.url());
+    script.says("ready").await;
+    let device = scene.device();
+    let fell = Instant::now();
+    device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    script.says("fell").await;
+    let took = fell.elapsed();
+    println!("from the clock's failure to the drawing: {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    device.apply(&Action::Recover).expect("it can");
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn only_the_token_changes_something() {
+    let scene = Scene::start(1).await;
+    let chosen = async || {
+        scene.json("/api/devices/sim-1").await["slots"]["io4"]["relay_events"]["a"]["events"].clone()
+    };
+    eventually("the choice is known", async || chosen().await.is_array()).await;
+    let before = chosen().await;
+    let mut script = Script::start("commands.mjs", &scene.url());
+    script.says("refused").await;
+    assert_eq!(chosen().await, before);
+    script.go_on();
+    script.says("changed").await;
+    assert!(
+        chosen()
+            .await
+            .as_array()
+            .is_some_and(|names| names.contains(&json!("antenna-faulty")))
+    );
+    script.go_on();
+    script.says("plotted").await;
+    let payload = r#"{"add":["<img src=x onerror=alert(1)>"]}"#;
+    let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", payload).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn without_a_token_the_page_says_that_nothing_can_be_changed() {
+    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let mut script = Script::start("no_token.mjs", &scene.url());
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_seen_and_comes_back() {
+    let mut scene = Scene::start(1).await;
+    let mut script = Script::start("lost.mjs", &scene.url());
+    script.says("live").await;
+    scene.bridge.signal("KILL");
+    script.says("lost").await;
+    scene.bridge = scene.site.start();
+    scene.ready().await;
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn it_is_readable_for_everybody() {
+    let scene = Scene::start(3).await;
+    let devices = scene.fleet.devices();
+    devices[0]
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    devices[1].set_fault(Some(lantime2mqtt::simulator::Fault::ServerError));
+    let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    eventually("a fault and a device that is away", async || {
+        let devices = scene.json("/api/devices").await;
+        devices[0]["relays"]["io3"]["a"] == "NC" && devices[1]["state"] == "offline"
+    })
+    .await;
+    let mut script = Script::start("readable.mjs", &scene.url());
+    script.says("readable").await;
+    script.says("done").await;
+}
