@@ -3,6 +3,8 @@
 //! A relay module is a device of its own below its LANTIME: it has a serial number and can be exchanged, and the
 //! switches for its relays, one for each event, would bury the few entities of the LANTIME itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::shape::{Shape, SlotShape};
@@ -153,8 +155,7 @@ impl Entities {
                     "state_class": "measurement",
                     "unit_of_measurement": "ms",
                 }))
-                .with(field(DeviceTopic::HttpStats, &["rtt_ms", "last"]).text("None"))
-                .with(sources.attributes(&of(id, DeviceTopic::HttpStats))),
+                .with(field(DeviceTopic::HttpStats, &["rtt_ms", "last"]).text("None")),
             sensor("firmware", "Firmware").with(field(DeviceTopic::Info, &["firmware"]).text("unknown")),
             sensor("error", "Error")
                 .with(field(DeviceTopic::Error, &["error", "kind"]).text("none"))
@@ -215,7 +216,7 @@ impl Entities {
         id: &'a DeviceId,
         slot: &'a SlotId,
         shape: &'a SlotShape,
-        events: &'a std::collections::BTreeSet<EventName>,
+        events: &'a BTreeSet<EventName>,
     ) -> impl Iterator<Item = Entity> + 'a {
         shape.following.iter().flat_map(move |relay| {
             let topic = of(
