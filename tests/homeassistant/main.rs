@@ -9,6 +9,7 @@ mod common;
 mod hass;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use lantime2mqtt::simulator::{
     Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions, SimulatedDevice,
@@ -22,25 +23,42 @@ use common::site::{Entry, Site};
 use hass::Hass;
 
 const RELAY: &str = "binary_sensor/sim_1_io3_relay_a";
-const SWITCH: &str = "switch/sim_1_io4_relay_a_follows_antenna_faulty";
+/// A switch at each bridge, with the topic that tells what was chosen.
+const SWITCHES: [(&str, &str); 2] = [
+    (
+        "switch/sim_1_io4_relay_a_follows_antenna_faulty",
+        "lantime/sim-1/io4/relay/a/events",
+    ),
+    (
+        "switch/sim_2_io4_relay_a_follows_antenna_faulty",
+        "plant/lantime/sim-2/io4/relay/a/events/events",
+    ),
+];
 
-/// The second device is asked when somebody wants it, and hardly ever else.
-fn entries(fleet: &Fleet) -> Vec<Entry> {
+/// Two bridges at one broker, with a device each: one as it comes, and one with another prefix and a topic for each
+/// field, whose device is asked when somebody wants it, and hardly ever else.
+fn sites(broker: SocketAddr, fleet: &Fleet) -> [Site; 2] {
+    let [first, second] = fleet.devices() else {
+        panic!("two devices");
+    };
     let entry = |device: &SimulatedDevice| {
         Entry::of(device)
             .listed(device)
             .with("allow_unverified_writes", true)
     };
-    let [first, second] = fleet.devices() else {
-        panic!("two devices");
-    };
-    vec![entry(first), entry(second).with("poll", "1h")]
+    let usual = Site::new(broker, &[entry(first)]).with("homeassistant.enabled", true);
+    let scalar = Site::new(broker, &[entry(second).with("poll", "1h")])
+        .with("homeassistant.enabled", true)
+        .with("bridge.id", "plant")
+        .with("mqtt.prefix", "plant/lantime")
+        .with("mqtt.layout", "scalar");
+    [usual, scalar]
 }
 
 struct Home {
     hass: Hass,
-    bridge: Program,
-    site: Site,
+    bridges: [Program; 2],
+    sites: [Site; 2],
     fleet: Fleet,
     clients: Clients,
     subscriber: Subscriber,
@@ -59,11 +77,11 @@ impl Home {
             ..FleetOptions::default()
         });
         let fleet = fleet.await.expect("free ports on the loopback");
-        let site = Site::new(broker.address(), &entries(&fleet)).with("homeassistant.enabled", true);
+        let sites = sites(broker.address(), &fleet);
         let mut home = Home {
             hass: Hass::new(broker.address()),
-            bridge: site.start(),
-            site,
+            bridges: sites.each_ref().map(Site::start),
+            sites,
             fleet,
             clients,
             subscriber: clients.subscribe(&["#"]).await,
@@ -102,13 +120,12 @@ impl Home {
         &self.fleet.devices()[number - 1]
     }
 
-    async fn follows(&mut self, is_followed: bool) {
-        self.until("the relay follows the event, or not", |seen| {
-            let chosen = seen.json("lantime/sim-1/io4/relay/a/events");
-            let events = chosen["events"].as_array().cloned().unwrap_or_default();
-            let is_chosen = events.contains(&json!("antenna-faulty"));
+    /// Waits until the relay at that topic follows the event or not, as the device says, and the switch shows it.
+    async fn follows(&mut self, (switch, topic): (&str, &str), is_followed: bool) {
+        self.until(&format!("{switch}: {is_followed}"), |seen| {
+            let chosen = seen.last(topic).map_or("", |message| &message.payload);
             let state = if is_followed { "on" } else { "off" };
-            chosen["confirmed"] == true && is_chosen == is_followed && seen.state(SWITCH) == state
+            chosen.contains("antenna-faulty") == is_followed && seen.state(switch) == state
         })
         .await;
     }
@@ -165,69 +182,94 @@ impl Seen<'_> {
 
 #[tokio::test]
 async fn home_assistant_shows_the_devices_and_reaches_them() {
+    // One after the other: starting Home Assistant takes longer than all else.
     let mut home = Home::start().await;
-    home.until("every entity appears", |seen| seen.is_all_there())
-        .await;
-    home.until("the relay stands well", |seen| {
-        seen.state(RELAY) == "off" && seen.attribute(RELAY, "driven_by") == "clk1"
+    home.until("every entity appears", |seen| {
+        seen.is_all_there() && seen.state(RELAY) == "off" && seen.attribute(RELAY, "driven_by") == "clk1"
     })
     .await;
+    a_fault_arrives_with_its_cause(&mut home).await;
+    a_button_has_a_device_polled(&mut home).await;
+    nothing_is_available_without_the_bridges(&mut home).await;
+    all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_device(&mut home).await;
+    let mut home = what_is_no_longer_to_be_discovered_goes(home).await;
+    home.hass.stop().await;
+    modules_are_below_lantimes_and_these_below_bridges(&home.hass.devices());
+}
 
-    let lose = Action::LoseSync(Clock::Clk1);
-    home.device(1).apply(&lose).unwrap();
-    home.until("the fault arrives, with its cause", |seen| {
+async fn a_fault_arrives_with_its_cause(home: &mut Home) {
+    home.device(1).apply(&Action::LoseSync(Clock::Clk1)).unwrap();
+    home.until("the fault", |seen| {
         seen.state(RELAY) == "on"
             && seen.attribute(RELAY, "cause") == "clock-not-sync"
             && seen.state("binary_sensor/sim_1_io3_clock_1") == "on"
     })
     .await;
+}
 
-    home.device(2).apply(&lose).unwrap();
+async fn a_button_has_a_device_polled(home: &mut Home) {
+    home.device(2).apply(&Action::LoseSync(Clock::Clk1)).unwrap();
     let before = home.device(2).counters().documents;
     home.call("button.press", "button/sim_2_refresh").await;
-    home.until("the button has the second device polled", |seen| {
+    home.until("the second device is polled", |seen| {
         seen.state("binary_sensor/sim_2_io3_relay_a") == "on"
     })
     .await;
     assert_eq!(home.device(2).counters().documents, before + 1);
+}
 
-    home.bridge.signal("KILL");
-    home.until("nothing is available without the bridge", |seen| {
-        let states = seen.states();
-        states.values().all(|state| *state == "unavailable")
-            && seen.state("binary_sensor/lantime2mqtt_test_connection") == "off"
+async fn nothing_is_available_without_the_bridges(home: &mut Home) {
+    home.bridges.iter().for_each(|bridge| bridge.signal("KILL"));
+    home.until("all are unavailable", |seen| {
+        let is_off =
+            |bridge: &&str| seen.state(&format!("binary_sensor/lantime2mqtt_{bridge}_connection")) == "off";
+        seen.states().values().all(|state| *state == "unavailable") && ["test", "plant"].iter().all(is_off)
     })
     .await;
-    home.bridge = home.site.start();
-    home.until("all is back with the bridge", |seen| seen.is_all_there())
+    home.bridges = home.sites.each_ref().map(Site::start);
+    home.until("all is back with the bridges", |seen| seen.is_all_there())
         .await;
+}
 
+async fn all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_device(home: &mut Home) {
     home.hass.stop().await;
-    home.hass.enable(&SWITCH.replace('/', "."));
+    for (switch, _) in SWITCHES {
+        home.hass.enable(&switch.replace('/', "."));
+    }
     home.start_hass().await;
-    home.until("all is back after a restart, and the switch too", |seen| {
-        seen.is_all_there() && seen.state(RELAY) == "on" && seen.state(SWITCH) == "off"
+    home.until("all is back, and the switches too", |seen| {
+        let are_off = SWITCHES.iter().all(|(switch, _)| seen.state(switch) == "off");
+        seen.is_all_there() && seen.state(RELAY) == "on" && are_off
     })
     .await;
-    home.call("switch.turn_on", SWITCH).await;
-    home.follows(true).await;
-    assert_eq!(home.device(1).counters().configuration_writes, 1);
-    home.call("switch.turn_off", SWITCH).await;
-    home.follows(false).await;
+    for (number, switch) in (1..).zip(SWITCHES) {
+        home.call("switch.turn_on", switch.0).await;
+        home.follows(switch, true).await;
+        assert_eq!(home.device(number).counters().configuration_writes, 1);
+        home.call("switch.turn_off", switch.0).await;
+        home.follows(switch, false).await;
+        assert_eq!(home.device(number).counters().configuration_writes, 2);
+    }
+}
 
-    home.site = home.site.devices(&entries(&home.fleet)[..1]);
-    home.bridge.signal("HUP");
-    home.until("the second device's entities are gone", |seen| {
+async fn what_is_no_longer_to_be_discovered_goes(mut home: Home) -> Home {
+    let [usual, scalar] = home.sites;
+    let [bridge, other] = home.bridges;
+    other.stop("TERM").await;
+    let scalar = scalar.with("homeassistant.enabled", false);
+    home.bridges = [bridge, scalar.start()];
+    home.sites = [usual, scalar];
+    home.until("its entities are taken away", |seen| {
         seen.is("test/removed/sensor.sim_2_firmware", "yes")
             && seen.is("test/removed/binary_sensor.sim_2_io3_relay_a", "yes")
+            && seen.is("test/removed/binary_sensor.lantime2mqtt_plant_connection", "yes")
     })
     .await;
-    home.hass.stop().await;
-    below_each_other(&home.hass.devices());
+    home
 }
 
 /// Module below LANTIME below bridge; the removed device is gone.
-fn below_each_other(devices: &[Value]) {
+fn modules_are_below_lantimes_and_these_below_bridges(devices: &[Value]) {
     let named = |name: &str| devices.iter().find(|device| device["name"] == name);
     let [bridge, lantime, module] = ["lantime2mqtt test", "sim-1", "sim-1 io3"].map(named);
     let [bridge, lantime, module] = [bridge, lantime, module].map(|device| device.expect("it is known"));

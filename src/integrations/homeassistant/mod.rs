@@ -67,7 +67,8 @@ impl Discovery {
         self.entities.of_bridge()
     }
 
-    /// What changes with that update. What an earlier run has published is not known here.
+    /// What changes with that update. A device that leaves is the caller's business, and so is what an earlier run has
+    /// published.
     pub fn take(&mut self, update: &Update) -> Vec<Message> {
         match update {
             Update::Device { device, changes } => {
@@ -80,18 +81,18 @@ impl Discovery {
                 let old = std::mem::replace(old, new);
                 self.difference(device, &old)
             }
-            Update::Removed { device } => match self.shapes.remove(device) {
-                Some(old) => self.difference(device, &old),
-                None => Vec::new(),
-            },
+            Update::Removed { device } => {
+                // All below [`Discovery::of_device`] goes, what an earlier run has published too.
+                self.shapes.remove(device);
+                Vec::new()
+            }
             _ => Vec::new(),
         }
     }
 
     /// All of a device as it is now, and a clearing for what it no longer has.
     fn difference(&self, device: &DeviceId, old: &Shape) -> Vec<Message> {
-        let new = self.shapes.get(device);
-        let mut messages = new.map_or_else(Vec::new, |shape| self.entities.of_device(device, shape));
+        let mut messages = self.entities.of_device(device, &self.shapes[device]);
         let kept: BTreeSet<_> = messages.iter().map(|message| message.topic.clone()).collect();
         let gone = self.entities.of_device(device, old).into_iter();
         let gone = gone.filter(|message| !kept.contains(&message.topic));
