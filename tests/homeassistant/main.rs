@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions, SimulatedDevice,
+    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
 };
 use serde_json::{Value, json};
 
@@ -190,6 +190,7 @@ async fn home_assistant_shows_the_devices_and_reaches_them() {
     .await;
     a_fault_arrives_with_its_cause(&mut home).await;
     a_button_has_a_device_polled(&mut home).await;
+    a_device_that_is_away_is_unavailable_but_for_why(&mut home).await;
     nothing_is_available_without_the_bridges(&mut home).await;
     all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_device(&mut home).await;
     let mut home = what_is_no_longer_to_be_discovered_goes(home).await;
@@ -216,6 +217,22 @@ async fn a_button_has_a_device_polled(home: &mut Home) {
     })
     .await;
     assert_eq!(home.device(2).counters().documents, before + 1);
+}
+
+async fn a_device_that_is_away_is_unavailable_but_for_why(home: &mut Home) {
+    home.device(1).set_fault(Some(Fault::Unavailable));
+    home.until("the relay is unavailable, and why is told", |seen| {
+        seen.state(RELAY) == "unavailable"
+            && seen.state("binary_sensor/sim_1_connection") == "off"
+            && seen.state("sensor/sim_1_error") == "http-status"
+            && seen.attribute("sensor/sim_1_error", "operation") == "poll"
+    })
+    .await;
+    home.device(1).set_fault(None);
+    home.until("the relay is back, and the error gone", |seen| {
+        seen.state(RELAY) == "on" && seen.state("sensor/sim_1_error") == "none"
+    })
+    .await;
 }
 
 async fn nothing_is_available_without_the_bridges(home: &mut Home) {

@@ -80,13 +80,14 @@ impl Entities {
         let bridge = state(&StateTopic::BridgeState);
         let both = [bridge.clone(), state(&of(id, DeviceTopic::State))];
         let lantime = self.lantime(id, identity);
-        let mut messages = vec![self.message(&owner, &lantime, &[bridge], self.connection(id))];
-        let of_lantime = self.diagnostics(id, shape);
-        messages.extend(
-            of_lantime
-                .into_iter()
-                .map(|entity| self.message(&owner, &lantime, &both, entity)),
-        );
+        // These two tell that the device is away, and why.
+        let absence = [self.connection(id), self.error(id)];
+        let mut messages: Vec<_> = absence
+            .into_iter()
+            .map(|entity| self.message(&owner, &lantime, std::slice::from_ref(&bridge), entity))
+            .collect();
+        let of_lantime = self.diagnostics(id, shape).into_iter();
+        messages.extend(of_lantime.map(|entity| self.message(&owner, &lantime, &both, entity)));
         for (slot, slot_shape) in &shape.slots {
             let module = self.module(id, slot, slot_shape);
             let entities = self.of_slot(id, slot, slot_shape);
@@ -141,6 +142,15 @@ impl Entities {
             .with(self.sources.attributes(&of(id, DeviceTopic::Info)))
     }
 
+    fn error(&self, id: &DeviceId) -> Entity {
+        let topic = of(id, DeviceTopic::Error);
+        let kind = self.sources.field(&topic, &["error", "kind"]);
+        Entity::new(Component::Sensor, "error", "Error")
+            .set(json!({ "entity_category": "diagnostic" }))
+            .with(kind.text("none"))
+            .with(self.sources.attributes(&topic))
+    }
+
     fn diagnostics(&self, id: &DeviceId, shape: &Shape) -> Vec<Entity> {
         let sources = &self.sources;
         let field = |topic, path: &[&str]| sources.field(&of(id, topic), path);
@@ -157,9 +167,6 @@ impl Entities {
                 }))
                 .with(field(DeviceTopic::HttpStats, &["rtt_ms", "last"]).text("None")),
             sensor("firmware", "Firmware").with(field(DeviceTopic::Info, &["firmware"]).text("unknown")),
-            sensor("error", "Error")
-                .with(field(DeviceTopic::Error, &["error", "kind"]).text("none"))
-                .with(sources.attributes(&of(id, DeviceTopic::Error))),
             Entity::new(Component::Button, "refresh", "Refresh").set(json!({
                 "entity_category": "diagnostic",
                 "command_topic": refresh,

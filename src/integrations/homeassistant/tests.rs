@@ -215,7 +215,7 @@ fn an_event_is_a_switch_that_is_off_until_somebody_wants_it() {
 }
 
 #[test]
-fn a_device_is_below_its_bridge_and_tells_itself_that_it_is_away() {
+fn a_device_is_below_its_bridge_and_says_that_it_is_away_and_why() {
     let connection = config(Layout::Json, "binary_sensor/lantime_device_m1/connection");
     let lantime = json!({
         "identifiers": ["lantime_device_m1"],
@@ -228,10 +228,13 @@ fn a_device_is_below_its_bridge_and_tells_itself_that_it_is_away() {
         "via_device": "lantime_bridge_b1",
     });
     assert_eq!(connection["device"], lantime);
-    assert_eq!(
-        connection["availability"],
-        json!([{ "topic": "lantime/bridge/b1/state" }])
-    );
+    let error = config(Layout::Json, "sensor/lantime_device_m1/error");
+    for entity in [&connection, &error] {
+        assert_eq!(
+            entity["availability"],
+            json!([{ "topic": "lantime/bridge/b1/state" }])
+        );
+    }
     let [bridge] = &discovery(Layout::Json).of_bridge()[..] else {
         panic!("one entity");
     };
