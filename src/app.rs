@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::command::Dispatcher;
 use crate::config::{Broker, Config, Device, SnmpSink, SnmpSinkAccess};
 use crate::control;
+use crate::integrations::homeassistant::Discovery;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Picture, Update};
 use crate::mqtt::commands::Commands;
@@ -42,9 +43,10 @@ fn capabilities(config: &Config) -> Vec<String> {
     let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");
     let asks = |device: &Device| device.snmp.access.is_some();
     let snmp = config.devices.iter().any(asks).then_some("snmp");
+    let homeassistant = config.homeassistant.as_ref().map(|_| "homeassistant");
     ["rest", "commands"]
         .into_iter()
-        .chain([snmp, traps, agent].into_iter().flatten())
+        .chain([snmp, traps, agent, homeassistant].into_iter().flatten())
         .map(str::to_owned)
         .collect()
 }
@@ -152,6 +154,7 @@ impl Bridge {
             remembered,
             store: store.clone(),
             observers,
+            discovery: discovery(&config, &topics),
             stop_within: FLUSH_DEADLINE,
         };
         let (publisher, broker) = Publisher::new(publisher, updates_of_devices);
@@ -339,6 +342,12 @@ impl Bridge {
             Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
         }
     }
+}
+
+fn discovery(config: &Config, topics: &Topics) -> Option<Discovery> {
+    let (layout, bridge) = (config.mqtt.layout, config.bridge.id.clone());
+    let settings = config.homeassistant.clone()?;
+    Some(Discovery::new(settings, topics.clone(), layout, bridge))
 }
 
 /// The engine of this process, where anything needs one. It is opened once: each time counts its boots up. Without a

@@ -14,6 +14,7 @@
 //! - [`model`]: the domain, pure. Imports nothing of ours.
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
 //! - [`mqtt`]: topics, payloads, the connection, and the publisher, the only sender of state.
+//! - [`integrations`]: other people's conventions on MQTT.
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
 //! - [`control`]: what the command line asks of a running bridge.
@@ -27,6 +28,7 @@ pub mod command;
 pub mod config;
 pub mod control;
 mod fault_point;
+pub mod integrations;
 pub mod lantime;
 pub mod model;
 pub mod mqtt;

@@ -8,6 +8,7 @@ mod access;
 mod device;
 mod environment;
 mod http;
+mod homeassistant;
 mod load;
 mod mqtt;
 mod parse;
@@ -46,6 +47,8 @@ pub struct Config {
     pub http: Http,
     /// SNMP.
     pub snmp: Snmp,
+    /// Discovery by Home Assistant, where it is wanted.
+    pub homeassistant: Option<HomeAssistant>,
     /// Dead letters.
     pub dead_letter: DeadLetters,
     /// The durable store.
@@ -62,6 +65,7 @@ impl Config {
             ("mqtt", self.mqtt != other.mqtt),
             ("http", self.http != other.http),
             ("snmp", self.snmp != other.snmp),
+            ("homeassistant", self.homeassistant != other.homeassistant),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
         ];
@@ -285,6 +289,15 @@ pub enum PrivProtocol {
     Aes128,
     /// AES with 256 bits; the keys are extended as net-snmp and most agents do it (Blumenthal).
     Aes256,
+}
+
+/// `[homeassistant]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// First levels of discovery topics, without a slash at either end.
+    pub discovery_prefix: String,
+    /// Where Home Assistant says that it has started.
+    pub status_topic: String,
 }
 
 /// `[dead_letter]`

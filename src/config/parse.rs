@@ -128,6 +128,17 @@ pub(super) fn prefix(text: &str) -> Parsed<String> {
     Err(complaint(what, remedy))
 }
 
+/// A topic, or the first levels of one.
+pub(super) fn topic(text: &str) -> Parsed<String> {
+    let is_level = |level: &str| !level.is_empty() && !level.chars().any(char::is_control);
+    if text.len() <= MAX_PREFIX && !text.contains(['+', '#']) && text.split('/').all(is_level) {
+        return Ok(text.to_owned());
+    }
+    let remedy =
+        format!("write at most {MAX_PREFIX} characters: levels with / between them, without + and #");
+    Err(complaint("not a topic", remedy))
+}
+
 /// An MQTT client id.
 pub(super) fn client_id(text: &str) -> Parsed<String> {
     let length = text.chars().count();

@@ -29,8 +29,9 @@ use supply::{Supplied, Supply};
 use super::connection::Purpose;
 use super::link::{Link, LinkStatus, until};
 use super::payload::{BridgeInfo, Message, Payloads};
-use super::topics::{DeviceTopic, StateTopic, Topics};
+use super::topics::{DeviceTopic, Owner, StateTopic, Topics};
 use crate::config::Mqtt;
+use crate::integrations::homeassistant::Discovery;
 use crate::model::{Change, DeviceId, Picture, Update};
 use crate::records::store::{Store, StoreStatus};
 use crate::records::{change, dead_letter};
@@ -58,6 +59,8 @@ pub struct Setup {
     pub store: Store,
     /// Who else sees each update.
     pub observers: Vec<Observer>,
+    /// What Home Assistant is to discover.
+    pub discovery: Option<Discovery>,
     /// How long [`Publisher::run`] may take to end once all senders of updates are gone.
     pub stop_within: Duration,
 }
@@ -123,6 +126,9 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 pub struct Publisher {
     updates: mpsc::Receiver<Update>,
     observers: Vec<Observer>,
+    discovery: Option<Discovery>,
+    /// When Home Assistant was last told everything because it has started.
+    reborn: Option<Instant>,
     bridge: DeviceId,
     payloads: Payloads,
     info: BridgeInfo,
@@ -187,6 +193,8 @@ impl Publisher {
         let publisher = Publisher {
             updates,
             observers: setup.observers,
+            discovery: setup.discovery,
+            reborn: None,
             bridge: setup.bridge,
             payloads,
             info: setup.info,
@@ -255,15 +263,7 @@ impl Publisher {
     /// Sorts out what earlier runs have published, and says what the bridge itself is.
     fn begin(&mut self) {
         for topic in std::mem::take(&mut self.remembered) {
-            let is_current = match self.payloads.topics().parse(&topic) {
-                None => false,
-                Some((state, field)) => {
-                    let owner_is_here = state
-                        .device()
-                        .is_none_or(|device| self.configured.contains(device));
-                    owner_is_here && self.payloads.publishes(&state, field.is_some())
-                }
-            };
+            let is_current = self.is_current(&topic);
             self.outbox.remember(topic.clone());
             if !is_current {
                 self.outbox.set(&topic, None);
@@ -274,6 +274,37 @@ impl Publisher {
         self.put_info();
         let own = self.payloads.topics().of_bridge();
         self.outbox.clear_remembered(&own);
+        if let Some(discovery) = &self.discovery {
+            for Message { topic, payload } in discovery.of_bridge() {
+                self.outbox.set(&topic, payload);
+            }
+            for own in discovery.topics().of_owner(&Owner::Bridge) {
+                self.outbox.clear_remembered(&own);
+            }
+        }
+    }
+
+    /// Whether a topic of an earlier run may be published in this one.
+    fn is_current(&self, topic: &str) -> bool {
+        let is_here =
+            |device: Option<&DeviceId>| device.is_none_or(|device| self.configured.contains(device));
+        if let Some((state, field)) = self.payloads.topics().parse(topic) {
+            return is_here(state.device()) && self.payloads.publishes(&state, field.is_some());
+        }
+        let discovery = self.discovery.as_ref().map(Discovery::topics);
+        match discovery.and_then(|topics| topics.owner(topic)) {
+            Some(Owner::Device(device)) => is_here(Some(&device)),
+            Some(Owner::Bridge) => true,
+            None => false,
+        }
+    }
+
+    /// What every topic of `device` begins with.
+    fn of_device(&self, device: &DeviceId) -> Vec<String> {
+        let discovered = self.discovery.iter().flat_map(|d| d.of_device(device));
+        std::iter::once(self.payloads.topics().of_device(device))
+            .chain(discovered)
+            .collect()
     }
 
     fn put(&mut self, message: Message) {
@@ -290,6 +321,10 @@ impl Publisher {
         for Observer(see) in &mut self.observers {
             see(&update);
         }
+        let discovered = self.discovery.as_mut().map(|discovery| discovery.take(&update));
+        for message in discovered.into_iter().flatten() {
+            self.put(message);
+        }
         match update {
             Update::Device { device, changes } => self.apply_changes(&device, &changes),
             Update::HttpStats { device, summary } => {
@@ -304,12 +339,14 @@ impl Publisher {
             }
             Update::DeadLetter(letter) => self.journal.append(dead_letter::record(&letter, &self.bridge)),
             Update::Settled { device } => {
-                let topics = self.payloads.topics().of_device(&device);
-                self.outbox.clear_remembered(&topics);
+                for topics in self.of_device(&device) {
+                    self.outbox.clear_remembered(&topics);
+                }
             }
             Update::Removed { device } => {
-                let topics = self.payloads.topics().of_device(&device);
-                self.outbox.clear_all(&topics);
+                for topics in self.of_device(&device) {
+                    self.outbox.clear_all(&topics);
+                }
             }
             Update::DeviceCount(devices) => {
                 self.info.devices = devices;

@@ -1,7 +1,7 @@
 //! Every topic of the bridge, built and parsed: no topic string stands anywhere else.
 //!
 //! Owns the shape of topics; what is published there belongs to [`super::payload`]. Topics of retained state
-//! are here, those of commands and of records in files of their own.
+//! are here, those of commands, of records and of other people's conventions in files of their own.
 //!
 //! ```
 //! use lantime2mqtt::model::{DeviceId, Relay, SlotId};
@@ -22,12 +22,14 @@
 //! ```
 
 mod command;
+mod discovery;
 mod record;
 
 use std::fmt::{self, Write as _};
 
 pub use crate::model::CommandTopic;
 pub use command::reply_topic;
+pub use discovery::{Component, DiscoveryTopics, Owner};
 
 use crate::model::id::is_valid_id;
 use crate::model::{DeviceId, EventName, Relay, Signal, SlotId};

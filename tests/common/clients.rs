@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -146,9 +147,19 @@ impl Subscriber {
     }
 
     /// Waits until what has come fulfils `condition`; panics with `what` when it never does.
-    pub async fn until(&mut self, what: &str, mut condition: impl FnMut(&[Message]) -> bool) -> Vec<Message> {
+    pub async fn until(&mut self, what: &str, condition: impl FnMut(&[Message]) -> bool) -> Vec<Message> {
+        self.within(PATIENCE, what, condition).await
+    }
+
+    /// The same, with another patience.
+    pub async fn within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        mut condition: impl FnMut(&[Message]) -> bool,
+    ) -> Vec<Message> {
         let seen = self.messages.wait_for(|messages| condition(messages));
-        if let Ok(Ok(messages)) = timeout(PATIENCE, seen).await {
+        if let Ok(Ok(messages)) = timeout(patience, seen).await {
             return messages.clone();
         }
         let messages = self.now();

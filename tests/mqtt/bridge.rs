@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lantime2mqtt::config::{Layout, Mqtt};
+use lantime2mqtt::config::{HomeAssistant, Layout, Mqtt};
+use lantime2mqtt::integrations::homeassistant::Discovery;
 use lantime2mqtt::model::{
     Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
     Update, Via,
 };
 use lantime2mqtt::mqtt::payload::BridgeInfo;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Observer, Publisher, Setup};
+use lantime2mqtt::mqtt::topics::Topics;
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -38,6 +40,29 @@ impl Bridge {
         store: &Store,
         observer: Option<mpsc::Sender<Update>>,
     ) -> Bridge {
+        let observers = observer.map(Observer::copying).into_iter().collect();
+        Bridge::start_with(mqtt, id, configured, store, |setup| Setup { observers, ..setup }).await
+    }
+
+    /// With discovery by Home Assistant.
+    pub(super) async fn start_discovered(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
+        let settings = HomeAssistant {
+            discovery_prefix: "homeassistant".to_owned(),
+            status_topic: "homeassistant/status".to_owned(),
+        };
+        let topics = Topics::new(mqtt.prefix.clone(), device(id));
+        let discovery = Discovery::new(settings, topics, mqtt.layout, device(id));
+        let discovery = Some(discovery);
+        Bridge::start_with(mqtt, id, configured, store, |setup| Setup { discovery, ..setup }).await
+    }
+
+    async fn start_with(
+        mqtt: Mqtt,
+        id: &str,
+        configured: &[&str],
+        store: &Store,
+        change: impl FnOnce(Setup) -> Setup,
+    ) -> Bridge {
         let info = BridgeInfo {
             started_at: Timestamp::UNIX_EPOCH,
             devices: configured.len(),
@@ -51,11 +76,12 @@ impl Bridge {
             configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().await.unwrap(),
             store: store.clone(),
-            observers: observer.map(Observer::copying).into_iter().collect(),
+            observers: Vec::new(),
+            discovery: None,
             stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);
-        let (publisher, status) = Publisher::new(setup, receiver);
+        let (publisher, status) = Publisher::new(change(setup), receiver);
         let task = tokio::spawn(publisher.run());
         Bridge {
             updates,

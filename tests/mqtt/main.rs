@@ -10,6 +10,7 @@ mod access;
 mod bridge;
 mod commands;
 mod commands_protocol;
+mod discovery;
 mod disk;
 mod earlier_runs;
 mod fake_broker;

@@ -11,7 +11,7 @@ use super::rejected::{PUBLISH_REMEDY, Rejected};
 use super::{Phase, Publisher, outbox, records};
 use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
 use crate::mqtt::connection::{ConnectionError, Event, Limits, Refusal};
-use crate::records::dead_letter;
+use crate::records::{Received, dead_letter};
 
 /// Refusals of single messages that are told at level error during one connection.
 const REFUSALS_TOLD: usize = 5;
@@ -21,6 +21,10 @@ const MAX_UNPUBLISHED: usize = 100;
 
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
+
+/// Everything is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
+/// broker.
+const BIRTH_PAUSE: Duration = Duration::from_secs(10);
 
 impl Publisher {
     /// That event, and all that are there already.
@@ -41,8 +45,9 @@ impl Publisher {
                     self.on_answer(flight, refused);
                 }
             }
-            // Nothing is subscribed here.
-            Event::Subscribed(_) | Event::Received(..) => {}
+            Event::Subscribed(answers) => self.on_subscribed(&answers),
+            // The client library acknowledges it.
+            Event::Received(message, _) => self.on_message(&message),
             Event::Closed(end) => self.on_closed(end.err()),
         }
     }
@@ -55,7 +60,41 @@ impl Publisher {
         let info = self.payloads.bridge_info(&self.info);
         first.extend(info.into_iter().map(|message| message.topic));
         self.flights.connected(limits);
-        self.outbox.connected(&self.flights, &first);
+        let discovery = self.discovery.as_ref();
+        let later = discovery.map(|discovery| discovery.topics().all());
+        self.outbox.connected(&self.flights, &first, later.as_deref());
+        if let (Some(discovery), Some(client)) = (discovery, self.link.client()) {
+            // Refused only by a connection that is ending.
+            client.subscribe(vec![discovery.status_topic().to_owned()]);
+        }
+    }
+
+    fn on_subscribed(&self, answers: &[Option<String>]) {
+        let (Some(discovery), Some(Some(reason))) = (&self.discovery, answers.first()) else {
+            return;
+        };
+        tracing::warn!(
+            topic = discovery.status_topic(),
+            reason,
+            "the broker refused the subscription: Home Assistant is not told everything again when it starts, and has \
+             what the broker retains; let the user of the bridge (mqtt.username) subscribe to it"
+        );
+    }
+
+    /// Home Assistant has started: it is told everything again, what there is before how it stands. A copy that the
+    /// broker has stored says nothing about now.
+    fn on_message(&mut self, message: &Received) {
+        let Some(discovery) = &self.discovery else { return };
+        if message.retained || !discovery.is_birth(&message.topic, &message.payload) {
+            return;
+        }
+        if self.reborn.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
+            tracing::debug!("Home Assistant has started again at once: it has what was just sent");
+            return;
+        }
+        self.reborn = Some(Instant::now());
+        tracing::info!("Home Assistant has started: everything is sent again");
+        self.outbox.send_again(&discovery.topics().all());
     }
 
     fn on_answer(&mut self, flight: Flight, refused: Option<Refusal>) {

@@ -140,20 +140,34 @@ impl Outbox {
             .collect()
     }
 
-    /// A new connection: everything goes out again, `first` before all else, and what the last connection may have
-    /// been lost for after all else.
-    pub(super) fn connected(&mut self, flights: &Flights, first: &[String]) {
+    /// A new connection: everything goes out again, `first` before all else, what the last connection may have
+    /// been lost for after all else, and what lies below `later` after the first round: nobody waits for it.
+    pub(super) fn connected(&mut self, flights: &Flights, first: &[String], later: Option<&str>) {
         self.is_connected = true;
         for topic in first {
             self.enqueue(topic);
         }
-        let all = self.entries.keys().cloned();
-        let (suspects, others): (Vec<_>, Vec<_>) =
-            all.partition(|topic| flights.is_suspect(&Cargo::State(topic.clone())));
+        let is_later = |topic: &Topic| later.is_some_and(|later| topic.starts_with(later));
+        let (later, all): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_later);
+        let is_suspect = |topic: &Topic| flights.is_suspect(&Cargo::State(topic.clone()));
+        let (suspects, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_suspect);
         for topic in others.iter().chain(&suspects) {
             self.enqueue(topic);
         }
         self.first_round = self.queue.len();
+        let (suspects, others): (Vec<_>, Vec<_>) = later.into_iter().partition(is_suspect);
+        for topic in others.iter().chain(&suspects) {
+            self.enqueue(topic);
+        }
+    }
+
+    /// Everything goes out once more, what lies below `first` before all else.
+    pub(super) fn send_again(&mut self, first: &str) {
+        let is_first = |topic: &Topic| topic.starts_with(first);
+        let (first, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_first);
+        for topic in first.iter().chain(&others) {
+            self.enqueue(topic);
+        }
     }
 
     /// The connection is gone, and with it what was on its way.

@@ -18,7 +18,7 @@ struct Way {
 impl Way {
     fn connected(&mut self, limits: Limits, first: &[String]) {
         self.flights.connected(limits);
-        self.outbox.connected(&self.flights, first);
+        self.outbox.connected(&self.flights, first, Some("later/"));
     }
 
     /// Gives the topic that is given up.
@@ -204,6 +204,23 @@ fn remembered_topics_are_kept_until_told_otherwise() {
         None,
         "all of them are in the list already"
     );
+}
+
+#[test]
+fn what_nobody_waits_for_goes_out_after_the_state_and_before_it_when_it_is_asked_for() {
+    let mut way = way(&["a", "later/1", "later/2", "z"]);
+    way.connected(limits(9, None), &[]);
+    assert!(!way.outbox.is_first_round_over());
+    way.next();
+    way.next();
+    assert!(way.outbox.is_first_round_over(), "the state is out");
+    way.disconnected(false);
+    way.connected(limits(9, None), &["z".to_owned()]);
+    assert_eq!(way.sent(0), ["z", "a", "later/1", "later/2"]);
+    (1..=4).for_each(|pkid| way.acked(pkid, false));
+    way.outbox.send_again("later/");
+    way.outbox.send_again("later/");
+    assert_eq!(way.sent(4), ["later/1", "later/2", "a", "z"], "each once");
 }
 
 #[test]

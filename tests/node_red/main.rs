@@ -1,0 +1,202 @@
+//! A real Node-RED runs the shipped flow: lamps, the alarm, the form that sets events, and dead letters.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod red;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions};
+use serde_json::{Value, json};
+
+use common::clients::{Clients, Message, Subscriber};
+use common::mosquitto::Mosquitto;
+use common::program::Program;
+use common::site::{Entry, Site};
+use red::Red;
+
+const ALARM: &str = "lantime-alarm/sim-1/io3/a";
+
+/// The nodes that come with Node-RED and that the flow may use, beside tabs and groups.
+const CORE: [&str; 12] = [
+    "comment",
+    "debug",
+    "function",
+    "http in",
+    "http response",
+    "mqtt in",
+    "mqtt out",
+    "mqtt-broker",
+    "rbe",
+    "switch",
+    "template",
+    "group",
+];
+
+struct Scene {
+    red: Red,
+    subscriber: Subscriber,
+    fleet: Fleet,
+    bridge: Program,
+    _site: Site,
+    _broker: Mosquitto,
+}
+
+impl Scene {
+    async fn start() -> Scene {
+        let broker = Mosquitto::start();
+        let fleet = Fleet::start(FleetOptions {
+            devices: 1,
+            kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
+            ..FleetOptions::default()
+        });
+        let fleet = fleet.await.expect("free ports on the loopback");
+        let device = &fleet.devices()[0];
+        let entry = Entry::of(device)
+            .listed(device)
+            .with("allow_unverified_writes", true);
+        let site = Site::new(broker.address(), &[entry]);
+        let mut scene = Scene {
+            red: Red::start(broker.address()),
+            subscriber: Clients::of(broker.address()).subscribe(&["#"]).await,
+            bridge: site.start(),
+            fleet,
+            _site: site,
+            _broker: broker,
+        };
+        scene
+            .shows("all relays", |state| {
+                let relays = state["relays"].as_object().unwrap();
+                let is_chosen = state["chosen"]["sim-1/io4/a"].is_array();
+                relays.len() == 6 && is_chosen && state["relays"]["sim-1/io3/a"]["position"] == "NO"
+            })
+            .await;
+        scene
+    }
+
+    /// Waits until what the page shows fulfils `condition`; the page asks again and again, too.
+    async fn shows(&mut self, what: &str, condition: impl Fn(&Value) -> bool) {
+        let seen = async {
+            while !condition(&self.red.state().await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(common::PATIENCE, seen).await.is_err() {
+            panic!("{what}: never shown; {:#}", self.red.state().await);
+        }
+    }
+
+    /// Waits for an alarm with that payload, but for the time.
+    async fn alarm(&mut self, expected: &Value) {
+        let is_so = |message: &Message| {
+            let mut payload = message.json();
+            let is_dated = payload.as_object_mut().and_then(|p| p.remove("since")).is_some();
+            message.topic == ALARM && message.retained && is_dated && payload == *expected
+        };
+        self.subscriber
+            .until("the alarm", |messages| messages.last_at(ALARM).is_some_and(is_so))
+            .await;
+    }
+
+    fn apply(&self, action: &Action) {
+        self.fleet.devices()[0].apply(action).unwrap();
+    }
+}
+
+trait LastAt {
+    fn last_at(&self, topic: &str) -> Option<&Message>;
+}
+
+impl LastAt for [Message] {
+    fn last_at(&self, topic: &str) -> Option<&Message> {
+        self.iter().rev().find(|message| message.topic == topic)
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_falls_raises_an_alarm_once_and_its_return_ends_it() {
+    let mut scene = Scene::start().await;
+    scene.alarm(&json!({ "alarm": false })).await;
+    scene.apply(&Action::LoseSync(Clock::Clk1));
+    scene
+        .alarm(&json!({ "alarm": true, "cause": "clock-not-sync" }))
+        .await;
+    scene
+        .shows("the lamp", |state| {
+            state["relays"]["sim-1/io3/a"]["position"] == "NC"
+        })
+        .await;
+    scene.apply(&Action::RegainSync(Clock::Clk1));
+    scene.alarm(&json!({ "alarm": false })).await;
+    scene.bridge.signal("KILL");
+    scene
+        .shows("that the bridge is gone", |state| {
+            state["bridges"]["test"] == "offline"
+        })
+        .await;
+    let messages = scene.subscriber.now();
+    let alarms: Vec<_> = messages
+        .iter()
+        .filter(|message| message.topic == ALARM)
+        .map(|message| message.json()["alarm"].clone())
+        .collect();
+    assert_eq!(alarms, [false, true, false]);
+    let page = scene.red.page().await;
+    assert!(page.contains("<title>LANTIME relays</title>"), "{page}");
+}
+
+#[tokio::test]
+async fn the_form_sets_the_events_of_a_relay_and_shows_what_is_refused() {
+    let mut scene = Scene::start().await;
+    let form =
+        |slot, events: &[&str]| json!({ "device": "sim-1", "slot": slot, "relay": "a", "events": events });
+    let chosen = ["antenna-faulty", "ntp-not-sync"];
+    let (status, reply) = scene.red.send_form(&form("io4", &chosen)).await;
+    assert_eq!((status, &reply["ok"]), (200, &json!(true)), "{reply}");
+    assert_eq!(reply["result"]["events"], json!(chosen));
+    assert_eq!(scene.fleet.devices()[0].counters().configuration_writes, 1);
+    scene
+        .shows("what was chosen", |state| {
+            state["chosen"]["sim-1/io4/a"] == json!(chosen)
+        })
+        .await;
+
+    let (status, reply) = scene.red.send_form(&form("io3", &chosen)).await;
+    assert_eq!((status, &reply["ok"]), (422, &json!(false)), "{reply}");
+    let refusal = reply["error"]["message"].as_str().unwrap();
+    assert!(refusal.contains("jumper"), "{refusal}");
+    scene
+        .shows("the dead letter", |state| {
+            state["letters"][0]["id"] == reply["dead_letter"]
+        })
+        .await;
+
+    let (status, _) = scene.red.send_form(&form("io4/relay/c", &chosen)).await;
+    assert_eq!(status, 400, "no level of a topic");
+    let simple = form("io4", &[]).to_string();
+    let (status, _) = scene.red.post("text/plain", simple).await;
+    assert_eq!(status, 400, "what any site may have a browser send");
+    assert_eq!(scene.fleet.devices()[0].counters().configuration_writes, 1);
+}
+
+#[test]
+fn the_flow_needs_nothing_but_node_red() {
+    let nodes: Vec<Value> = serde_json::from_str(include_str!("../../deploy/node-red/flows.json")).unwrap();
+    let used: BTreeSet<_> = nodes.iter().map(|node| node["type"].as_str().unwrap()).collect();
+    let core = BTreeSet::from_iter(CORE.into_iter().chain(["tab"]));
+    assert_eq!(used, core);
+    let ids: BTreeSet<_> = nodes.iter().map(|node| node["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), nodes.len(), "two nodes have one id");
+    for wire in nodes.iter().flat_map(|node| wires(&node["wires"])) {
+        assert!(ids.contains(wire), "a wire leads nowhere: {wire}");
+    }
+}
+
+fn wires(outputs: &Value) -> Vec<&str> {
+    let outputs = outputs.as_array().into_iter().flatten();
+    let targets = outputs.flat_map(|output| output.as_array().into_iter().flatten());
+    targets.map(|target| target.as_str().unwrap()).collect()
+}
