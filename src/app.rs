@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::command::Dispatcher;
 use crate::config::{Broker, Config, Device, SnmpSink, SnmpSinkAccess};
 use crate::control;
+use crate::integrations::sparkplug;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Picture, Update};
 use crate::mqtt::commands::Commands;
@@ -42,9 +43,10 @@ fn capabilities(config: &Config) -> Vec<String> {
     let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");
     let asks = |device: &Device| device.snmp.access.is_some();
     let snmp = config.devices.iter().any(asks).then_some("snmp");
+    let sparkplug = config.sparkplug.as_ref().map(|_| "sparkplug");
     ["rest", "commands"]
         .into_iter()
-        .chain([snmp, traps, agent].into_iter().flatten())
+        .chain([snmp, traps, agent, sparkplug].into_iter().flatten())
         .map(str::to_owned)
         .collect()
 }
@@ -117,9 +119,14 @@ impl Bridge {
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
         let (picture, pictured) = watch::channel(Picture::new(ids.iter().cloned()));
-        if config.http.listen.is_some() {
+        if config.http.listen.is_some() || config.sparkplug.is_some() {
             observers.push(Observer::picturing(picture));
         }
+        let sparkplug = config.sparkplug.as_ref().map(|settings| {
+            let (edge_node, observer) = sparkplug::prepare(pictured.clone());
+            observers.push(observer);
+            (settings, edge_node)
+        });
         let engine = snmp_engine(&config)?;
         let mut agent_address = None;
         if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
@@ -163,7 +170,7 @@ impl Bridge {
                 engine,
                 senders: devices.take_traps(),
                 store: store.clone(),
-                updates,
+                updates: updates.clone(),
                 repeat_letters: config.dead_letter.repeat,
             };
             let traps = Traps::start(setup).await?;
@@ -193,6 +200,25 @@ impl Bridge {
             };
             intake.push(Task::spawn("control socket", async move |stop| {
                 server.run(store, topics, replay, stop).await;
+                Ok(())
+            }));
+        }
+        if let Some((settings, edge_node)) = sparkplug {
+            let directory = &config.state.directory;
+            let (edge_node, commands) = edge_node.finish(
+                settings,
+                mqtt.clone(),
+                directory,
+                topics.clone(),
+                inbox.clone(),
+                updates,
+            );
+            intake.push(Task::spawn("Sparkplug commands", async move |stop| {
+                commands.run(stop).await;
+                Ok(())
+            }));
+            listeners.push(Task::spawn("Sparkplug edge node", async move |stop| {
+                edge_node.run(stop).await;
                 Ok(())
             }));
         }

@@ -17,6 +17,7 @@
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
 //! - [`control`]: what the command line asks of a running bridge.
+//! - [`integrations`]: what is published, in other people's conventions.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server.
@@ -27,6 +28,7 @@ pub mod command;
 pub mod config;
 pub mod control;
 mod fault_point;
+pub mod integrations;
 pub mod lantime;
 pub mod model;
 pub mod mqtt;

@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse, snmp};
+use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse, snmp, sparkplug};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
 
@@ -128,6 +128,8 @@ fn read(mut root: Section<'_>) -> Option<Config> {
     let mqtt = mqtt::read(root.section("mqtt"), bridge.as_ref().map(|bridge| &bridge.id));
     let http = read_http(root.section("http"));
     let snmp = snmp::read(root.section("snmp"));
+    let edge_node = bridge.as_ref().map(|bridge| &bridge.id);
+    let sparkplug = sparkplug::read(root.section("sparkplug"), edge_node);
     let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
     let devices = device::read_all(&mut root);
@@ -137,6 +139,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
         mqtt: mqtt?,
         http,
         snmp,
+        sparkplug,
         dead_letter,
         state,
         devices,

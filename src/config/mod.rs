@@ -16,6 +16,7 @@ pub mod secret;
 mod section;
 mod slots;
 mod snmp;
+mod sparkplug;
 mod url;
 
 use std::fmt;
@@ -48,6 +49,8 @@ pub struct Config {
     pub http: Http,
     /// SNMP.
     pub snmp: Snmp,
+    /// The bridge as an edge node of Sparkplug; `None` for none.
+    pub sparkplug: Option<Sparkplug>,
     /// Dead letters.
     pub dead_letter: DeadLetters,
     /// The durable store.
@@ -64,6 +67,7 @@ impl Config {
             ("mqtt", self.mqtt != other.mqtt),
             ("http", self.http != other.http),
             ("snmp", self.snmp != other.snmp),
+            ("sparkplug", self.sparkplug != other.sparkplug),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
         ];
@@ -283,6 +287,17 @@ pub enum PrivProtocol {
     Aes128,
     /// AES with 256 bits; the keys are extended as net-snmp and most agents do it (Blumenthal).
     Aes256,
+}
+
+/// `[sparkplug]`: ids are levels of topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sparkplug {
+    /// The group that the edge node belongs to.
+    pub group: String,
+    /// The edge node: one for each bridge of the group.
+    pub edge_node: String,
+    /// The host application without which nothing is published.
+    pub primary_host: Option<String>,
 }
 
 /// `[dead_letter]`

@@ -13,7 +13,7 @@ const USER: [&str; 7] = [
 ];
 
 /// Each table as a file opens it, and its keys.
-const TABLES: [(&str, &[&str]); 21] = [
+const TABLES: [(&str, &[&str]); 22] = [
     (
         "the top level",
         &[
@@ -21,6 +21,7 @@ const TABLES: [(&str, &[&str]); 21] = [
             "mqtt",
             "http",
             "snmp",
+            "sparkplug",
             "dead_letter",
             "state",
             "devices",
@@ -73,6 +74,7 @@ const TABLES: [(&str, &[&str]); 21] = [
         &["address", "community", "community_file", "user"],
     ),
     ("[snmp.agent.sinks.user]", &USER),
+    ("[sparkplug]", &["enabled", "group", "edge_node", "primary_host"]),
     ("[dead_letter]", &["repeat", "keep"]),
     ("[state]", &["directory"]),
     (
