@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::metrics::{REBIRTH, REFRESH, relay_event};
+use super::metrics::{REBIRTH, REFRESH, event_metric, relay_event};
 use super::topics::Place;
 use super::wire::Written;
 use crate::command::Inbox;
@@ -136,6 +136,26 @@ struct Asked {
     names: Vec<String>,
 }
 
+/// What a metric that can be written asks for.
+enum Wish<'m> {
+    /// Whether an event switches a relay.
+    Event { relay: &'m str, event: &'m str },
+    /// A poll.
+    Refresh,
+    /// Births, which the edge node gives by itself.
+    Rebirth,
+}
+
+fn wish<'m>(place: Option<&Place>, name: &'m str) -> Option<Wish<'m>> {
+    match place {
+        None => (name == REBIRTH).then_some(Wish::Rebirth),
+        Some(Place { slot: None, .. }) => (name == REFRESH).then_some(Wish::Refresh),
+        Some(Place { slot: Some(_), .. }) => {
+            relay_event(name).map(|(relay, event)| Wish::Event { relay, event })
+        }
+    }
+}
+
 /// The commands that one message is, and why some of its metrics are none. All events of one relay are one command.
 fn understood(topics: &Topics, place: Option<&Place>, metrics: &[Written]) -> (Vec<Asked>, Vec<String>) {
     let (mut events, mut is_refresh, mut refused) = (BTreeMap::new(), false, Vec::new());
@@ -144,49 +164,25 @@ fn understood(topics: &Topics, place: Option<&Place>, metrics: &[Written]) -> (V
             refused.push("a metric without a name".to_owned());
             continue;
         };
-        let slot = place.and_then(|place| place.slot.as_ref());
-        match (relay_event(name), flag) {
-            (Some((relay, event)), Some(flag)) if slot.is_some() => {
-                events
-                    .entry(relay)
-                    .or_insert_with(BTreeMap::new)
-                    .insert(event, *flag);
+        match (wish(place, name), flag) {
+            (None, _) => refused.push(quoted(name)),
+            (Some(_), None) => refused.push(format!("{}, which takes true and false only", quoted(name))),
+            (Some(Wish::Event { relay, event }), Some(flag)) => {
+                let of_relay: &mut BTreeMap<_, _> = events.entry(relay).or_default();
+                of_relay.insert(event, *flag);
             }
             // Written back to false by hosts that show it as a button.
-            (_, Some(flag)) if name == REFRESH && place.is_some() && slot.is_none() => is_refresh |= flag,
-            (_, Some(_)) if name == REBIRTH && place.is_none() => {}
-            (_, None) => refused.push(format!("{}, which takes true and false only", quoted(name))),
-            _ => refused.push(quoted(name)),
+            (Some(Wish::Refresh), Some(flag)) => is_refresh |= flag,
+            (Some(Wish::Rebirth), Some(_)) => {}
         }
     }
     let Some(place) = place else {
         return (Vec::new(), refused);
     };
-    let mut commands = Vec::new();
-    for (relay, events) in events {
-        let topic = CommandTopic::RelayEvents {
-            device: place.device.clone(),
-            slot: place.slot.as_ref().map(ToString::to_string).unwrap_or_default(),
-            relay: relay.to_owned(),
-        };
-        let chosen = |wanted: bool| {
-            events
-                .iter()
-                .filter(move |(_, flag)| **flag == wanted)
-                .map(|(event, _)| event)
-        };
-        let payload =
-            json!({ "add": chosen(true).collect::<Vec<_>>(), "remove": chosen(false).collect::<Vec<_>>() });
-        commands.push(Asked {
-            topic: topics.command(&topic),
-            payload: payload.to_string().into(),
-            operation: Operation::RelayEvents,
-            names: events
-                .keys()
-                .map(|event| format!("relay/{relay}/events/{event}"))
-                .collect(),
-        });
-    }
+    let events = events.into_iter();
+    let mut commands: Vec<_> = events
+        .map(|(relay, events)| choose(topics, place, relay, &events))
+        .collect();
     if is_refresh {
         commands.push(Asked {
             topic: topics.command(&CommandTopic::Refresh(place.device.clone())),
@@ -196,6 +192,25 @@ fn understood(topics: &Topics, place: Option<&Place>, metrics: &[Written]) -> (V
         });
     }
     (commands, refused)
+}
+
+fn choose(topics: &Topics, place: &Place, relay: &str, events: &BTreeMap<&str, bool>) -> Asked {
+    let topic = CommandTopic::RelayEvents {
+        device: place.device.clone(),
+        slot: place.slot.as_ref().map(ToString::to_string).unwrap_or_default(),
+        relay: relay.to_owned(),
+    };
+    let chosen = |wanted: bool| -> Vec<_> {
+        let chosen = events.iter().filter(|(_, flag)| **flag == wanted);
+        chosen.map(|(event, _)| *event).collect()
+    };
+    let payload = json!({ "add": chosen(true), "remove": chosen(false) });
+    Asked {
+        topic: topics.command(&topic),
+        payload: payload.to_string().into(),
+        operation: Operation::RelayEvents,
+        names: events.keys().map(|event| event_metric(relay, event)).collect(),
+    }
 }
 
 fn refusal(write: &Write, refused: &[String]) -> DeadLetter {

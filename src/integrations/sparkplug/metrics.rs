@@ -174,7 +174,7 @@ fn of_relay_events<'e>(
     events.sort_unstable();
     events.dedup();
     let is_chosen = |event: &EventName| chosen.events.as_ref().map(|events| events.contains(event));
-    let of_event = |event: &EventName| flag(event_metric(relay, event.as_str()), is_chosen(event));
+    let of_event = |event: &EventName| flag(event_metric(relay.as_str(), event.as_str()), is_chosen(event));
     let confirmed = plain(
         format!("relay/{relay}/events_confirmed"),
         Value::Flag(Some(chosen.confirmed)),
@@ -184,7 +184,8 @@ fn of_relay_events<'e>(
         .collect()
 }
 
-fn event_metric(relay: Relay, event: &str) -> String {
+/// The name of the metric that says whether that event switches that relay.
+pub(super) fn event_metric(relay: &str, event: &str) -> String {
     format!("relay/{relay}/events/{event}")
 }
 
@@ -275,7 +276,7 @@ mod tests {
     #[test]
     fn the_name_of_a_metric_tells_relay_and_event() {
         assert_eq!(
-            relay_event(&event_metric(Relay::A, "ntp-not-sync")),
+            relay_event(&event_metric("a", "ntp-not-sync")),
             Some(("a", "ntp-not-sync"))
         );
         for name in ["relay/a/position", "relay/a/b/events/x", "signal/clk1/status", ""] {

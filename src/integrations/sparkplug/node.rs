@@ -127,8 +127,11 @@ impl Node {
             return Vec::new();
         }
         if is_known != is_there {
-            // The birth of the edge node names the devices that there are.
-            let mut messages = self.tell(&news.device, false, news.at);
+            // The birth of the edge node names the devices that there are; one that has come follows it.
+            let mut messages = match is_there {
+                true => Vec::new(),
+                false => self.tell(&news.device, false, news.at),
+            };
             messages.extend(self.rebirth(news.at));
             return messages;
         }
@@ -294,3 +297,6 @@ fn difference(before: &[Metric], now: &[Metric]) -> Option<Vec<Metric>> {
     let changed = before.iter().zip(now).filter(|(before, now)| before != now);
     Some(changed.map(|(_, now)| now.clone()).collect())
 }
+
+#[cfg(test)]
+mod tests;
