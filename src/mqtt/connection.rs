@@ -91,8 +91,8 @@ impl Purpose {
             // An acknowledgement for every packet id, so that there is always room for one, and as many
             // subscriptions. Nothing is set aside for them in advance.
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
-            // A full window, two subscriptions, the last word, and DISCONNECT.
-            Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 4,
+            // A full window, two subscriptions, and the last word.
+            Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 3,
         }
     }
 }

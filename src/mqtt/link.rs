@@ -119,6 +119,13 @@ impl Link {
         self.note(event)
     }
 
+    /// Ends the connection without a goodbye, so that the broker publishes the will; nothing more comes of it.
+    pub(crate) fn abandon(&mut self) {
+        if self.connection.is_some() {
+            self.closed(None);
+        }
+    }
+
     /// The next event that is there already.
     pub(crate) fn try_next(&mut self) -> Option<Event> {
         let event = self.connection.as_mut()?.1.try_recv().ok()?;

@@ -9,6 +9,8 @@ const readline = require("node:readline");
 const mqtt = require("mqtt");
 const sparkplug = require("sparkplug-payload").get("spBv1.0");
 
+// One that comes late knows nothing of an edge node until its next birth.
+const isLate = process.argv[3] === "late";
 const client = mqtt.connect(process.argv[2], { protocolVersion: 5, clientId: "host", reconnectPeriod: 0 });
 const tell = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
@@ -77,6 +79,7 @@ client.on("message", (topic, bytes, packet) => {
   } catch (error) {
     return tell({ topic, wrong: [`cannot be decoded: ${error.message}`] });
   }
+  if (isLate && session === null && kind !== "NBIRTH") return;
   const metrics = byName(payload);
   const wrong = check(kind, device, payload, metrics, packet);
   if (namespace !== "spBv1.0") wrong.push("another namespace");

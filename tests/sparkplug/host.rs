@@ -101,9 +101,19 @@ pub(crate) struct Host {
 impl Host {
     /// Starts one at that broker; it is subscribed when this returns.
     pub(crate) async fn start(broker: SocketAddr) -> Host {
+        Host::start_with(broker, &[]).await
+    }
+
+    /// Starts one that may come in the midst of births.
+    pub(crate) async fn start_late(broker: SocketAddr) -> Host {
+        Host::start_with(broker, &["late"]).await
+    }
+
+    async fn start_with(broker: SocketAddr, arguments: &[&str]) -> Host {
         let mut child = Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sparkplug/host.js"))
             .arg(format!("mqtt://{broker}"))
+            .args(arguments)
             .env("NODE_PATH", node_modules())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

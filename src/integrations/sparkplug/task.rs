@@ -16,8 +16,8 @@ use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{Incoming, Place, Topics};
 use super::wire;
-use crate::mqtt::connection::{Client, Event, Limits, MAX_WINDOW, Purpose};
-use crate::mqtt::link::Link;
+use crate::mqtt::connection::{Event, Limits, MAX_WINDOW, Purpose};
+use crate::mqtt::link::{Link, until};
 use crate::mqtt::payload;
 use crate::records::Received;
 use crate::wording::quoted;
@@ -25,8 +25,8 @@ use crate::wording::quoted;
 /// How often it is told that messages were not understood, at most.
 const STRAYS_EVERY: Duration = Duration::from_secs(60);
 
-/// How long a stop waits for the goodbye.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the broker may take to acknowledge the last word.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// What a host application says of itself.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -44,8 +44,8 @@ enum Phase {
     /// The primary host is not there.
     Waiting,
     Publishing,
-    /// The last word was said.
-    Leaving,
+    /// The last word was said, and is to be acknowledged until then.
+    Leaving(Instant),
 }
 
 /// The edge node.
@@ -64,6 +64,8 @@ pub struct EdgeNode {
     on_way: usize,
     /// A host asks for all births again.
     is_rebirth_asked: bool,
+    /// Whether it was told that the broker refuses subscriptions.
+    refusal_told: bool,
     strays: Strays,
 }
 
@@ -120,6 +122,7 @@ impl EdgeNode {
             out: VecDeque::new(),
             on_way: 0,
             is_rebirth_asked: false,
+            refusal_told: false,
             strays: Strays::default(),
         }
     }
@@ -130,9 +133,11 @@ impl EdgeNode {
         loop {
             self.send();
             let takes_news = self.out.is_empty();
+            let leaves_at = self.leaves_at();
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = self.link.next() => self.on_events(event),
+                () = until(leaves_at) => self.end_session(),
                 Some(news) = self.feed.news.recv(), if takes_news => {
                     let messages = self.node.take(news);
                     self.out.extend(messages);
@@ -146,8 +151,23 @@ impl EdgeNode {
         self.leave().await;
     }
 
+    fn leaves_at(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Leaving(at) => Some(at),
+            Phase::Subscribing(_) | Phase::Waiting | Phase::Publishing => None,
+        }
+    }
+
+    /// Leaves without DISCONNECT. With MQTT 5 Sparkplug wants that to say that the will is to be published, which the
+    /// client library cannot; so hosts get the last word twice, which tells them nothing new.
+    fn end_session(&mut self) {
+        self.link.abandon();
+        self.begin_session();
+    }
+
     /// A number for the next connection, and with it its will.
     fn begin_session(&mut self) {
+        self.phase = Phase::Waiting;
         let bd_seq = self.sessions.next();
         self.node.reset(bd_seq);
         self.out.clear();
@@ -204,11 +224,9 @@ impl EdgeNode {
             Event::Subscribed(answers) => self.on_subscribed(&answers),
             Event::Received(message, _) => self.on_message(*message),
             Event::Sent(_) => self.on_way = self.on_way.saturating_sub(1),
-            Event::Acked { .. } => {}
-            Event::Closed(_) => {
-                self.phase = Phase::Waiting;
-                self.begin_session();
-            }
+            // Only the last word is.
+            Event::Acked { .. } => self.end_session(),
+            Event::Closed(_) => self.begin_session(),
         }
     }
 
@@ -224,11 +242,19 @@ impl EdgeNode {
     }
 
     fn on_subscribed(&mut self, answers: &[Option<String>]) {
-        for reason in answers.iter().flatten() {
+        if let Some(reason) = answers.iter().flatten().next()
+            && !std::mem::replace(&mut self.refusal_told, true)
+        {
+            let filters: Vec<_> = self
+                .topics
+                .commands()
+                .into_iter()
+                .chain(self.topics.host())
+                .collect();
+            let filters = filters.join(", ");
             tracing::error!(
                 reason,
-                "the broker does not deliver what Sparkplug hosts send; let mqtt.username read {} and STATE",
-                self.topics.commands().join(", ")
+                "the broker does not deliver what Sparkplug hosts send: let mqtt.username read {filters}"
             );
         }
         if let Phase::Subscribing(left) = self.phase {
@@ -319,34 +345,28 @@ impl EdgeNode {
 
     /// The next session waits for the host.
     fn say_goodbye(&mut self) {
-        self.phase = Phase::Leaving;
+        self.phase = Phase::Leaving(Instant::now() + LAST_WORD);
         self.out.clear();
+        let death = self.node.death(Timestamp::now());
         if let Some(client) = self.link.client() {
-            depart(client, self.node.death(Timestamp::now()));
+            client.publish_record(&death.topic, death.payload, None);
         }
     }
 
+    /// Says the last word, where there was a first one.
     async fn leave(mut self) {
-        let is_born = self.phase == Phase::Publishing;
-        self.phase = Phase::Leaving;
-        let Some(client) = self.link.client() else { return };
-        match is_born {
-            true => depart(client, self.node.death(Timestamp::now())),
-            false => drop(client.disconnect()),
+        if self.phase != Phase::Publishing {
+            return;
         }
-        let goodbye = async { while !matches!(self.link.next().await, Event::Closed(_)) {} };
-        if timeout(STOP_PATIENCE, goodbye).await.is_err() {
+        self.say_goodbye();
+        let is_last = |event: &Event| matches!(event, Event::Acked { .. } | Event::Closed(_));
+        let acknowledged = async { while !is_last(&self.link.next().await) {} };
+        if timeout(LAST_WORD, acknowledged).await.is_err() {
             tracing::warn!(
-                "the Sparkplug connection did not end in time; the broker tells that the edge node is gone"
+                "the broker did not take the edge node's last word in time; its will tells the same"
             );
         }
     }
-}
-
-/// Says that the edge node is gone, then goodbye: without that word the broker would say nothing, and hosts not know.
-fn depart(client: &Client, death: Message) {
-    client.publish_record(&death.topic, death.payload, None);
-    client.disconnect();
 }
 
 /// Makes the next messages that are due; `false` where none are.

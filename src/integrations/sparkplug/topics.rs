@@ -13,8 +13,8 @@ use crate::model::{DeviceId, SlotId};
 
 const NAMESPACE: &str = "spBv1.0";
 
-/// A device of Sparkplug: a LANTIME, or one of its slots. `m3000-a` and `m3000-a:io3`: no id of ours has a colon, Sparkplug
-/// and Ignition allow it.
+/// A device of Sparkplug: a LANTIME, or one of its slots. `m3000-a` and `m3000-a:io3`: no id of ours has a colon, and
+/// Sparkplug allows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) device: DeviceId,
