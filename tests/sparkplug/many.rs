@@ -6,6 +6,7 @@ use lantime2mqtt::app::{Bridge, Setup};
 use lantime2mqtt::config;
 use lantime2mqtt::records::store::{Options, Store};
 use lantime2mqtt::simulator::{Action, Clock, Fleet};
+use serde_json::json;
 
 use crate::common::mosquitto::Mosquitto;
 use crate::host::{Host, Seen};
@@ -70,17 +71,29 @@ async fn numbers_have_no_gap_over_many_changes_on_many_threads() {
         .await;
     let before = host.now();
 
-    let seen = tokio::select! {
-        seen = host.until_within(PATIENCE, "many messages", |seen| seen.count("DDATA") >= MESSAGES) => seen,
+    let followed = async {
+        let is_done = |seen: &Seen| seen.count("DDATA") >= MESSAGES;
+        let seen = host.until_within(PATIENCE, "many messages", is_done).await;
+        assert_eq!(seen.count("NBIRTH"), 1);
+        assert_eq!(
+            seen.count("DBIRTH"),
+            before.count("DBIRTH"),
+            "each change as data"
+        );
+        println!("messages: {:?}", seen.counts);
+        // And births in the midst of changes.
+        for births in 2..5 {
+            host.write("", &[("Node Control/Rebirth", json!(true))]);
+            let is_born = |seen: &Seen| {
+                seen.count("NBIRTH") == births && seen.count("DBIRTH") >= births * before.count("DBIRTH")
+            };
+            host.until("births among data", is_born).await;
+        }
+    };
+    tokio::select! {
+        () = followed => {}
         () = move_all(&fleet) => unreachable!("it never ends"),
     };
-    assert_eq!(seen.count("NBIRTH"), 1);
-    assert_eq!(
-        seen.count("DBIRTH"),
-        before.count("DBIRTH"),
-        "each change as data"
-    );
-    println!("messages: {:?}", seen.counts);
 
     for device in fleet.devices() {
         device.apply(&Action::Recover).unwrap();
