@@ -115,10 +115,12 @@ impl Commands {
                 continue;
             };
             // One after the other: each is on disk, and in the queue of its device, before the next one.
-            let reply = self.inbox.begin(topic, payload, operation).await;
+            let reply = self.inbox.begin(topic.clone(), payload, operation).await;
             let unchanged = self.unchanged.clone();
             self.running.spawn(async move {
-                if !has_changed(&reply.await) {
+                let reply = serde_json::from_slice(&reply.await).unwrap_or_default();
+                tell_lost(&topic, &reply);
+                if !has_changed(&reply) {
                     let _ = unchanged.send(Unchanged { place, names }).await;
                 }
             });
@@ -243,9 +245,17 @@ fn refusal(write: &Write, refused: &[String]) -> DeadLetter {
 }
 
 /// Whether a reply tells of a change: then hosts are told of it by what has changed.
-fn has_changed(reply: &[u8]) -> bool {
-    let reply: Value = serde_json::from_slice(reply).unwrap_or_default();
+fn has_changed(reply: &Value) -> bool {
     reply["ok"] == true && reply["result"]["changed"] == true
+}
+
+/// Tells of a command that could not even be stored: no dead letter does.
+fn tell_lost(topic: &str, reply: &Value) {
+    if reply["ok"] == false && reply["dead_letter"].is_null() {
+        let reason = &reply["error"]["message"];
+        let remedy = &reply["error"]["remedy"];
+        tracing::warn!(topic, %reason, %remedy, "what a Sparkplug host has written was not carried out");
+    }
 }
 
 #[cfg(test)]
