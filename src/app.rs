@@ -17,6 +17,7 @@ use crate::command::Dispatcher;
 use crate::config::{Broker, Config, Device, SnmpSink, SnmpSinkAccess};
 use crate::control;
 use crate::integrations::homeassistant::Discovery;
+use crate::integrations::sparkplug;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Picture, Update};
 use crate::mqtt::commands::Commands;
@@ -44,9 +45,14 @@ fn capabilities(config: &Config) -> Vec<String> {
     let asks = |device: &Device| device.snmp.access.is_some();
     let snmp = config.devices.iter().any(asks).then_some("snmp");
     let homeassistant = config.homeassistant.as_ref().map(|_| "homeassistant");
+    let sparkplug = config.sparkplug.as_ref().map(|_| "sparkplug");
     ["rest", "commands"]
         .into_iter()
-        .chain([snmp, traps, agent, homeassistant].into_iter().flatten())
+        .chain(
+            [snmp, traps, agent, homeassistant, sparkplug]
+                .into_iter()
+                .flatten(),
+        )
         .map(str::to_owned)
         .collect()
 }
@@ -119,9 +125,14 @@ impl Bridge {
         let ids: Vec<_> = config.devices.iter().map(|device| device.id.clone()).collect();
         let mut observers: Vec<_> = observer.map(Observer::copying).into_iter().collect();
         let (picture, pictured) = watch::channel(Picture::new(ids.iter().cloned()));
-        if config.http.listen.is_some() {
+        if config.http.listen.is_some() || config.sparkplug.is_some() {
             observers.push(Observer::picturing(picture));
         }
+        let sparkplug = config.sparkplug.as_ref().map(|settings| {
+            let (edge_node, observer) = sparkplug::prepare(pictured.clone());
+            observers.push(observer);
+            (settings, edge_node)
+        });
         let engine = snmp_engine(&config)?;
         let mut agent_address = None;
         if let (Some(settings), Some(engine)) = (&config.snmp.agent, &engine) {
@@ -167,7 +178,7 @@ impl Bridge {
                 engine,
                 senders: devices.take_traps(),
                 store: store.clone(),
-                updates,
+                updates: updates.clone(),
                 repeat_letters: config.dead_letter.repeat,
             };
             let traps = Traps::start(setup).await?;
@@ -204,6 +215,25 @@ impl Bridge {
             inbox: inbox.clone(),
             topics: topics.clone(),
         };
+        if let Some((settings, edge_node)) = sparkplug {
+            let directory = &config.state.directory;
+            let (edge_node, commands) = edge_node.finish(
+                settings,
+                mqtt.clone(),
+                directory,
+                topics.clone(),
+                inbox.clone(),
+                updates,
+            );
+            intake.push(Task::spawn("Sparkplug commands", async move |stop| {
+                commands.run(stop).await;
+                Ok(())
+            }));
+            listeners.push(Task::spawn("Sparkplug edge node", async move |stop| {
+                edge_node.run(stop).await;
+                Ok(())
+            }));
+        }
         let submit = move |commands| {
             let inbox = inbox.clone();
             async move { inbox.submit(commands).await }

@@ -173,6 +173,7 @@ fn known_keys() -> Vec<String> {
         http.zzzzzz = 1
         snmp = { zzzzzz = 1, traps.zzzzzz = 1, users = [{ zzzzzz = 1 }], agent = { zzzzzz = 1, users = [{ zzzzzz = 1 }], sinks = [{ zzzzzz = 1, user.zzzzzz = 1 }] } }
         homeassistant.zzzzzz = 1
+        sparkplug.zzzzzz = 1
         dead_letter.zzzzzz = 1
         state.zzzzzz = 1
         [[devices]]
@@ -289,6 +290,7 @@ fn every_key_is_in_the_example_and_in_the_reference() {
             "bridge",
             "mqtt",
             "http",
+            "sparkplug",
             "dead_letter",
             "state",
             "devices",

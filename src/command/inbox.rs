@@ -51,22 +51,42 @@ impl Inbox {
     /// Runs the command that `topic` and `payload` would be over MQTT, because somebody asks for it otherwise (command
     /// line, page, Sparkplug); gives the JSON of the reply, which is not published.
     pub async fn ask(&self, topic: String, payload: impl Into<Bytes>, operation: Operation) -> Bytes {
+        self.begin(topic, payload.into(), operation).await.await
+    }
+
+    /// The same in two steps, for one who has more to ask meanwhile: what was begun earlier comes to its device
+    /// earlier. The command is on disk when this returns; what it returns gives the reply.
+    pub async fn begin(
+        &self,
+        topic: String,
+        payload: Bytes,
+        operation: Operation,
+    ) -> impl Future<Output = Bytes> + Send + use<> {
         let command = Received::local(topic, payload);
         let (local, answered) = oneshot::channel();
-        let failed = |report| reply::failure(None, Uuid::now_v7(), operation, &report, None);
-        match self.store.receive(vec![command.clone()]).await.as_deref() {
-            Ok([number, ..]) => self.hand_over(*number, command, Some(local)).await,
-            Ok([]) => {}
+        let failed = move |report| reply::failure(None, Uuid::now_v7(), operation, &report, None);
+        let refused = match self.store.receive(vec![command.clone()]).await.as_deref() {
+            Ok([number, ..]) => {
+                self.hand_over(*number, command, Some(local)).await;
+                None
+            }
+            Ok([]) => None,
             Err(error) => {
                 let remedy = "ask again when the store works";
-                return failed(ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy));
+                let report = ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy);
+                Some(failed(report))
             }
+        };
+        async move {
+            if let Some(refused) = refused {
+                return refused;
+            }
+            answered.await.unwrap_or_else(|_| {
+                let remedy = "look for its end in the dead letters, and in the log of the bridge";
+                let message = "the bridge is stopping; the command stays in its inbox for the next run";
+                failed(ErrorReport::new(ErrorKind::Internal, message, remedy))
+            })
         }
-        answered.await.unwrap_or_else(|_| {
-            let remedy = "look for its end in the dead letters, and in the log of the bridge";
-            let message = "the bridge is stopping; the command stays in its inbox for the next run";
-            failed(ErrorReport::new(ErrorKind::Internal, message, remedy))
-        })
     }
 
     /// Runs the command of a dead letter once more. `topic` is that of the command that does so over MQTT.

@@ -12,7 +12,10 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, DeadLetters, State, StoreConfig, device, homeassistant, http, mqtt, parse, snmp};
+use super::{
+    Bridge, Config, DeadLetters, State, StoreConfig, device, homeassistant, http, mqtt, parse, snmp,
+    sparkplug,
+};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
 
@@ -130,6 +133,8 @@ fn read(mut root: Section<'_>) -> Option<Config> {
     let snmp = snmp::read(root.section("snmp"));
     let prefix = mqtt.as_ref().map(|mqtt| mqtt.prefix.as_str());
     let homeassistant = homeassistant::read(root.section("homeassistant"), prefix);
+    let edge_node = bridge.as_ref().map(|bridge| &bridge.id);
+    let sparkplug = sparkplug::read(root.section("sparkplug"), edge_node);
     let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
     let devices = device::read_all(&mut root);
@@ -140,6 +145,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
         http,
         snmp,
         homeassistant,
+        sparkplug,
         dead_letter,
         state,
         devices,

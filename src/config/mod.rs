@@ -7,8 +7,8 @@
 mod access;
 mod device;
 mod environment;
-mod http;
 mod homeassistant;
+mod http;
 mod load;
 mod mqtt;
 mod parse;
@@ -18,6 +18,7 @@ pub mod secret;
 mod section;
 mod slots;
 mod snmp;
+mod sparkplug;
 mod url;
 
 use std::fmt;
@@ -49,6 +50,8 @@ pub struct Config {
     pub snmp: Snmp,
     /// Discovery by Home Assistant, where it is wanted.
     pub homeassistant: Option<HomeAssistant>,
+    /// The bridge as an edge node of Sparkplug; `None` for none.
+    pub sparkplug: Option<Sparkplug>,
     /// Dead letters.
     pub dead_letter: DeadLetters,
     /// The durable store.
@@ -66,6 +69,7 @@ impl Config {
             ("http", self.http != other.http),
             ("snmp", self.snmp != other.snmp),
             ("homeassistant", self.homeassistant != other.homeassistant),
+            ("sparkplug", self.sparkplug != other.sparkplug),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
         ];
@@ -298,6 +302,17 @@ pub struct HomeAssistant {
     pub discovery_prefix: String,
     /// Where Home Assistant says that it has started.
     pub status_topic: String,
+}
+
+/// `[sparkplug]`: ids are levels of topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sparkplug {
+    /// The group that the edge node belongs to.
+    pub group: String,
+    /// The edge node: one for each bridge of the group.
+    pub edge_node: String,
+    /// The host application without which nothing is published.
+    pub primary_host: Option<String>,
 }
 
 /// `[dead_letter]`

@@ -13,7 +13,7 @@ const USER: [&str; 7] = [
 ];
 
 /// Each table as a file opens it, and its keys.
-const TABLES: [(&str, &[&str]); 22] = [
+const TABLES: [(&str, &[&str]); 23] = [
     (
         "the top level",
         &[
@@ -22,6 +22,7 @@ const TABLES: [(&str, &[&str]); 22] = [
             "http",
             "snmp",
             "homeassistant",
+            "sparkplug",
             "dead_letter",
             "state",
             "devices",
@@ -78,6 +79,7 @@ const TABLES: [(&str, &[&str]); 22] = [
         "[homeassistant]",
         &["enabled", "discovery_prefix", "status_topic"],
     ),
+    ("[sparkplug]", &["enabled", "group", "edge_node", "primary_host"]),
     ("[dead_letter]", &["repeat", "keep"]),
     ("[state]", &["directory"]),
     (

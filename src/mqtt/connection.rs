@@ -56,6 +56,11 @@ pub enum Purpose {
     /// Commands come in. The broker keeps the session: what arrives while we are away, and what was not
     /// acknowledged, comes with the next connection.
     Commands,
+    /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection begins anew, with a will of its own.
+    EdgeNode {
+        /// Published by the broker, not retained, when the connection ends without a goodbye.
+        will: Message,
+    },
 }
 
 impl Purpose {
@@ -64,6 +69,7 @@ impl Purpose {
         match self {
             Purpose::Publishing { .. } => settings.client_id.clone(),
             Purpose::Commands => format!("{}-commands", settings.client_id),
+            Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
         }
     }
 
@@ -72,7 +78,7 @@ impl Purpose {
     fn events(&self) -> usize {
         match self {
             // Two events a message, and the first and the last one.
-            Purpose::Publishing { .. } => 2 * usize::from(MAX_WINDOW) + 2,
+            Purpose::Publishing { .. } | Purpose::EdgeNode { .. } => 2 * usize::from(MAX_WINDOW) + 2,
             Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
         }
     }
@@ -85,6 +91,8 @@ impl Purpose {
             // An acknowledgement for every packet id, so that there is always room for one, and as many
             // subscriptions. Nothing is set aside for them in advance.
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
+            // A full window, two subscriptions, and the last word.
+            Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 3,
         }
     }
 }
@@ -94,7 +102,7 @@ impl Purpose {
 pub enum Event {
     /// The broker has accepted us.
     Connected(Limits),
-    /// The message that was given to the [`Client`] as the next one has this packet id.
+    /// The message that was given to the [`Client`] as the next one has this packet id; 0 with QoS 0, and is written.
     Sent(u16),
     /// The broker has acknowledged the message of that packet id (PUBACK).
     Acked {

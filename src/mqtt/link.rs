@@ -47,7 +47,7 @@ pub struct LinkStatus {
 
 type Delays = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
-pub(super) struct Link {
+pub(crate) struct Link {
     settings: Mqtt,
     purpose: Purpose,
     connection: Option<(Client, mpsc::Receiver<Event>)>,
@@ -65,7 +65,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(settings: Mqtt, purpose: Purpose) -> Link {
+    pub(crate) fn new(settings: Mqtt, purpose: Purpose) -> Link {
         let now = Instant::now();
         Link {
             settings,
@@ -87,22 +87,27 @@ impl Link {
         }
     }
 
-    pub(super) fn is_connected(&self) -> bool {
+    /// What the next connection is for; the one that there is goes on as it began.
+    pub(crate) fn set_purpose(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
         self.connected_at.is_some()
     }
 
-    pub(super) fn status(&self) -> &LinkStatus {
+    pub(crate) fn status(&self) -> &LinkStatus {
         &self.status
     }
 
     /// The connection's sending side, once the broker has accepted us.
-    pub(super) fn client(&self) -> Option<&Client> {
+    pub(crate) fn client(&self) -> Option<&Client> {
         let (client, _) = self.connection.as_ref()?;
         self.connected_at.map(|_| client)
     }
 
     /// The next event; connects when there is no connection. Safe to drop at any time.
-    pub(super) async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         if self.connection.is_none() {
             sleep_until(self.next_attempt).await;
             self.attempted_at = Instant::now();
@@ -114,8 +119,15 @@ impl Link {
         self.note(event)
     }
 
+    /// Ends the connection without a goodbye, so that the broker publishes the will; nothing more comes of it.
+    pub(crate) fn abandon(&mut self) {
+        if self.connection.is_some() {
+            self.closed(None);
+        }
+    }
+
     /// The next event that is there already.
-    pub(super) fn try_next(&mut self) -> Option<Event> {
+    pub(crate) fn try_next(&mut self) -> Option<Event> {
         let event = self.connection.as_mut()?.1.try_recv().ok()?;
         Some(self.note(event))
     }
@@ -187,7 +199,7 @@ impl Link {
 }
 
 /// That moment; never, for none.
-pub(super) async fn until(at: Option<Instant>) {
+pub(crate) async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

@@ -8,7 +8,7 @@ pub mod commands;
 pub mod connection;
 pub mod embedded;
 pub(crate) mod fields;
-mod link;
+pub(crate) mod link;
 pub mod payload;
 pub mod publisher;
 pub mod topics;

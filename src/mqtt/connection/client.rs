@@ -47,6 +47,18 @@ impl Client {
         self.publish(topic, payload, false, correlation)
     }
 
+    /// Hands over a QoS 0 message that the broker is not to retain: one that nobody acknowledges.
+    pub fn publish_data(&self, topic: &str, payload: Bytes) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client
+                .try_publish(topic, mqtt5::QoS::AtMostOnce, false, payload)
+                .is_ok(),
+            Inner::V311(client) => client
+                .try_publish(topic, rumqttc::QoS::AtMostOnce, false, payload)
+                .is_ok(),
+        }
+    }
+
     fn publish(&self, topic: &str, payload: Bytes, retain: bool, correlation: Option<Bytes>) -> bool {
         match &self.0 {
             Inner::V5(client) => {
@@ -88,6 +100,14 @@ impl Client {
                     qos: rumqttc::QoS::AtLeastOnce,
                 }))
                 .is_ok(),
+        }
+    }
+
+    /// Subscribes to `filter` with QoS 1; stored copies come first.
+    pub fn subscribe_with_stored(&self, filter: &str) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client.try_subscribe(filter, mqtt5::QoS::AtLeastOnce).is_ok(),
+            Inner::V311(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
         }
     }
 

@@ -32,6 +32,11 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
                 true,
             ))
         }
+        Purpose::EdgeNode { will } => {
+            let payload = will.payload.clone().unwrap_or_default();
+            let will = LastWill::new(&will.topic, payload, QoS::AtLeastOnce, false);
+            options.set_clean_session(true).set_last_will(will)
+        }
         Purpose::Commands => options.set_clean_session(false).set_manual_acks(true),
     };
     if let Some(login) = &settings.credentials {

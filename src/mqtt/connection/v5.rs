@@ -36,6 +36,11 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
                 None,
             ));
         }
+        Purpose::EdgeNode { will } => {
+            let payload = will.payload.clone().unwrap_or_default();
+            let will = LastWill::new(&will.topic, payload, QoS::AtLeastOnce, false, None);
+            options.set_clean_start(true).set_last_will(will);
+        }
         Purpose::Commands => {
             let seconds = settings.session_expiry.as_secs();
             properties.session_expiry_interval = Some(u32::try_from(seconds).unwrap_or(u32::MAX));

@@ -1,0 +1,286 @@
+//! What is published of the edge node, of a LANTIME and of a slot, as metrics. Pure; docs/sparkplug.md has the table.
+//!
+//! A name never is the beginning of another one (`relay/a/events` beside `relay/a/events/ntp-not-sync`): hosts make folders of
+//! what stands before a slash, and have no room for a value there.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Availability, DeviceId, DevicePicture, EventName, ModuleInfo, Position, Provenance, Relay,
+    RelayEventsState, RelayState, Signal, SignalState, SlotPicture, Status, Text, WiringSource,
+};
+
+/// Asks for all births again.
+pub(super) const REBIRTH: &str = "Node Control/Rebirth";
+/// Asks for a poll.
+pub(super) const REFRESH: &str = "Device Control/Refresh";
+
+/// A metric as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Metric {
+    pub(super) name: String,
+    pub(super) value: Value,
+    /// Whether the value is known; told only where it may not be.
+    pub(super) is_good: Option<bool>,
+}
+
+/// A value, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(Option<String>),
+    Flag(Option<bool>),
+    Time(Option<Timestamp>),
+    Number(i64),
+}
+
+fn plain(name: impl Into<String>, value: Value) -> Metric {
+    Metric {
+        name: name.into(),
+        value,
+        is_good: None,
+    }
+}
+
+fn text(name: impl Into<String>, value: Option<&str>) -> Metric {
+    plain(name, Value::Text(value.map(str::to_owned)))
+}
+
+/// A text that is `unknown` where nobody knows, or that was not always known.
+fn word(name: String, word: &str, is_known: bool) -> Metric {
+    Metric {
+        name,
+        value: Value::Text(Some(word.to_owned())),
+        is_good: Some(is_known),
+    }
+}
+
+/// Yes or no, or nobody knows.
+fn flag(name: String, value: Option<bool>) -> Metric {
+    Metric {
+        name,
+        value: Value::Flag(value),
+        is_good: Some(value.is_some()),
+    }
+}
+
+/// The edge node, without the number of its session.
+pub(super) fn of_node(devices: &BTreeMap<DeviceId, Arc<DevicePicture>>) -> Vec<Metric> {
+    let own = [
+        plain(REBIRTH, Value::Flag(Some(false))),
+        text("Properties/program", Some(env!("CARGO_PKG_NAME"))),
+        text("Properties/version", Some(env!("CARGO_PKG_VERSION"))),
+    ];
+    let of_devices = devices.iter().flat_map(|(id, device)| {
+        let problem = device.problem.as_ref();
+        let error = problem.map(|problem| format!("{}: {}", problem.error.kind, problem.error.message));
+        [
+            text(
+                format!("devices/{id}/state"),
+                device.availability.map(Availability::as_str),
+            ),
+            plain(format!("devices/{id}/error"), Value::Text(error)),
+        ]
+    });
+    own.into_iter().chain(of_devices).collect()
+}
+
+/// A LANTIME itself.
+pub(super) fn of_lantime(device: &DevicePicture) -> Vec<Metric> {
+    let identity = device.identity.as_ref();
+    let told = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
+    let mut metrics = vec![
+        plain(REFRESH, Value::Flag(Some(false))),
+        told("model", identity.and_then(|identity| identity.model.as_ref())),
+        told(
+            "serial_number",
+            identity.and_then(|identity| identity.serial_number.as_ref()),
+        ),
+        told(
+            "hostname",
+            identity.and_then(|identity| identity.hostname.as_ref()),
+        ),
+        told(
+            "firmware",
+            identity.and_then(|identity| identity.firmware.as_ref()),
+        ),
+        told(
+            "api_version",
+            identity.and_then(|identity| identity.api_version.as_ref()),
+        ),
+        told("web_interface", identity.map(|identity| &identity.web_interface)),
+    ];
+    let events = device.events.iter();
+    metrics.extend(events.map(|(name, event)| flag(format!("event/{name}"), event.triggered)));
+    metrics
+}
+
+/// A slot of that LANTIME.
+pub(super) fn of_slot(device: &DevicePicture, slot: &SlotPicture) -> Vec<Metric> {
+    let info = slot.info.as_ref();
+    let module = info.and_then(|info| info.module.as_ref());
+    let told = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
+    let source = info.and_then(|info| info.wiring).map(|(_, source)| match source {
+        WiringSource::Configured => "configured",
+        WiringSource::Assumed => "assumed",
+    });
+    let mut metrics = vec![
+        text("state", slot.state.map(|state| state.as_str())),
+        told("model", module.map(|module| &module.model)),
+        told(
+            "serial_number",
+            module.and_then(|module| module.serial_number.as_ref()),
+        ),
+        told(
+            "software_revision",
+            module.and_then(|module: &ModuleInfo| module.software_revision.as_ref()),
+        ),
+        text("info/wiring_source", source),
+    ];
+    for (relay, state) in &slot.relays {
+        metrics.extend(of_relay(*relay, state));
+    }
+    for (relay, chosen) in &slot.relay_events {
+        metrics.extend(of_relay_events(*relay, chosen, device.events.keys()));
+    }
+    for (signal, state) in &slot.signals {
+        metrics.extend(of_signal(*signal, state));
+    }
+    metrics
+}
+
+fn of_relay(relay: Relay, state: &RelayState) -> [Metric; 6] {
+    let name = |part: &str| format!("relay/{relay}/{part}");
+    let is_known = state.position != Position::Unknown;
+    [
+        word(name("position"), state.position.as_str(), is_known),
+        flag(name("fault"), state.position.fault()),
+        text(name("driven_by"), state.driven_by.map(Signal::as_str)),
+        text(name("cause"), state.cause.as_deref()),
+        text(name("provenance"), Some(provenance(state.provenance))),
+        plain(name("since"), Value::Time(Some(state.since))),
+    ]
+}
+
+/// For each event that the device has, or that is chosen, whether it switches this relay: writable.
+fn of_relay_events<'e>(
+    relay: Relay,
+    chosen: &'e RelayEventsState,
+    known: impl Iterator<Item = &'e EventName>,
+) -> Vec<Metric> {
+    let mut events: Vec<_> = known.chain(chosen.events.iter().flatten()).collect();
+    events.sort_unstable();
+    events.dedup();
+    let is_chosen = |event: &EventName| chosen.events.as_ref().map(|events| events.contains(event));
+    let of_event = |event: &EventName| flag(event_metric(relay.as_str(), event.as_str()), is_chosen(event));
+    let confirmed = plain(
+        format!("relay/{relay}/events_confirmed"),
+        Value::Flag(Some(chosen.confirmed)),
+    );
+    std::iter::once(confirmed)
+        .chain(events.into_iter().map(of_event))
+        .collect()
+}
+
+/// The name of the metric that says whether that event switches that relay.
+pub(super) fn event_metric(relay: &str, event: &str) -> String {
+    format!("relay/{relay}/events/{event}")
+}
+
+/// The levels that name relay and event in the name of a metric which says whether that event switches that relay,
+/// be they right or wrong.
+pub(super) fn relay_event(name: &str) -> Option<(&str, &str)> {
+    let (relay, event) = name.strip_prefix("relay/")?.split_once("/events/")?;
+    (!relay.contains('/')).then_some((relay, event))
+}
+
+fn of_signal(signal: Signal, state: &SignalState) -> [Metric; 3] {
+    let name = |part: &str| format!("signal/{signal}/{part}");
+    [
+        word(
+            name("status"),
+            state.status.as_str(),
+            state.status != Status::Unknown,
+        ),
+        text(name("provenance"), Some(provenance(state.provenance))),
+        plain(name("since"), Value::Time(Some(state.since))),
+    ]
+}
+
+fn provenance(provenance: Provenance) -> &'static str {
+    match provenance {
+        Provenance::Reported => "reported",
+        Provenance::Derived => "derived",
+        Provenance::Unknown | Provenance::Unseen => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Via;
+
+    fn named(names: &[&str]) -> Vec<EventName> {
+        names
+            .iter()
+            .filter_map(|name| EventName::canonical(name))
+            .collect()
+    }
+
+    #[test]
+    fn a_position_that_nobody_knows_is_no_good_and_its_fault_is_null() {
+        let state = RelayState {
+            position: Position::Unknown,
+            driven_by: Some(Signal::Clk1),
+            cause: None,
+            provenance: Provenance::Unseen,
+            via: Via::Rest,
+            since: Timestamp::UNIX_EPOCH,
+            last: None,
+        };
+        let [position, fault, driven_by, cause, provenance, _] = of_relay(Relay::A, &state);
+        assert_eq!(position, word("relay/a/position".to_owned(), "unknown", false));
+        assert_eq!((fault.value, fault.is_good), (Value::Flag(None), Some(false)));
+        assert_eq!((cause.value, cause.is_good), (Value::Text(None), None));
+        assert_eq!(driven_by, text("relay/a/driven_by", Some("clk1")));
+        assert_eq!(provenance, text("relay/a/provenance", Some("unknown")));
+    }
+
+    #[test]
+    fn each_event_that_is_known_or_chosen_is_one_metric() {
+        let known = named(&["ntp-not-sync", "antenna-faulty"]);
+        let mut chosen = RelayEventsState {
+            events: Some(named(&["ntp-not-sync", "gone-meanwhile"]).into_iter().collect()),
+            confirmed: true,
+            via: Some(Via::Rest),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let metrics = of_relay_events(Relay::C, &chosen, known.iter());
+        let expected = [
+            plain("relay/c/events_confirmed", Value::Flag(Some(true))),
+            flag("relay/c/events/antenna-faulty".to_owned(), Some(false)),
+            flag("relay/c/events/gone-meanwhile".to_owned(), Some(true)),
+            flag("relay/c/events/ntp-not-sync".to_owned(), Some(true)),
+        ];
+        assert_eq!(metrics, expected);
+        chosen.events = None;
+        let unknown = &of_relay_events(Relay::C, &chosen, known.iter())[1];
+        assert_eq!(
+            (&unknown.value, unknown.is_good),
+            (&Value::Flag(None), Some(false))
+        );
+    }
+
+    #[test]
+    fn the_name_of_a_metric_tells_relay_and_event() {
+        assert_eq!(
+            relay_event(&event_metric("a", "ntp-not-sync")),
+            Some(("a", "ntp-not-sync"))
+        );
+        for name in ["relay/a/position", "relay/a/b/events/x", "signal/clk1/status", ""] {
+            assert_eq!(relay_event(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The edge node: what hosts were told of each device, and the messages that tell the rest, numbered by `seq`. Pure.
+//!
+//! It is the only one that makes messages, and they go out in the order in which it made them: so `seq` has no gap.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::feed::News;
+use super::metrics::{Metric, Value, of_lantime, of_node, of_slot};
+use super::topics::{OfDevice, OfNode, Place, Topics};
+use super::wire::{BD_SEQ, encode};
+use crate::model::{Availability, DeviceId, DevicePicture, Picture, SlotId};
+use crate::mqtt::connection::packet_size;
+
+/// A message to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) topic: String,
+    pub(super) payload: Bytes,
+}
+
+/// What hosts know of the devices of one LANTIME: of itself (`None`), and of its slots.
+type Shown = BTreeMap<Option<SlotId>, Vec<Metric>>;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    topics: Topics,
+    /// As far as news were taken in.
+    devices: BTreeMap<DeviceId, Arc<DevicePicture>>,
+    /// The version of the whole picture that they are of.
+    version: u64,
+    bd_seq: u8,
+    /// The next one.
+    seq: u8,
+    /// What hosts know of the edge node itself; `None` before its birth.
+    born: Option<Vec<Metric>>,
+    shown: BTreeMap<DeviceId, Shown>,
+    /// LANTIMEs whose births are due.
+    due: BTreeSet<DeviceId>,
+    /// Bytes of a packet that the broker takes.
+    limit: Option<u32>,
+    /// Topics whose messages were too large, as far as that was told.
+    too_large: BTreeSet<String>,
+}
+
+impl Node {
+    pub(super) fn new(topics: Topics, picture: &Picture) -> Node {
+        Node {
+            topics,
+            devices: picture.devices.clone(),
+            version: picture.version,
+            bd_seq: 0,
+            seq: 0,
+            born: None,
+            shown: BTreeMap::new(),
+            due: BTreeSet::new(),
+            limit: None,
+            too_large: BTreeSet::new(),
+        }
+    }
+
+    /// A session begins or ends: nobody knows anything, and nothing is due until [`Node::rebirth`].
+    pub(super) fn reset(&mut self, bd_seq: u8) {
+        self.bd_seq = bd_seq;
+        self.born = None;
+        self.shown.clear();
+        self.due.clear();
+    }
+
+    /// Packets above that are not taken by the broker of this session.
+    pub(super) fn set_limit(&mut self, limit: Option<u32>) {
+        self.limit = limit;
+    }
+
+    /// Whether hosts were told of the edge node, in this session.
+    pub(super) fn is_born(&self) -> bool {
+        self.born.is_some()
+    }
+
+    /// The birth of the edge node; those of its devices are due then.
+    pub(super) fn rebirth(&mut self, at: Timestamp) -> Vec<Message> {
+        let metrics = of_node(&self.devices);
+        let mut told = vec![self.session()];
+        told.extend(metrics.iter().cloned());
+        self.seq = 0;
+        self.shown.clear();
+        self.due.clear();
+        let topic = self.topics.of_node(OfNode::Birth);
+        let birth = self.message(topic, &told, at);
+        if birth.is_some() {
+            self.due.extend(self.devices.keys().cloned());
+        }
+        self.born = birth.is_some().then_some(metrics);
+        birth.into_iter().collect()
+    }
+
+    /// The death of the edge node: the last will, and the last word of a clean stop.
+    pub(super) fn death(&self, at: Timestamp) -> Message {
+        Message {
+            topic: self.topics.of_node(OfNode::Death),
+            payload: encode(None, at, &[self.session()]),
+        }
+    }
+
+    /// The births of the next LANTIME for which they are due. `None`: there is none.
+    pub(super) fn next_births(&mut self, at: Timestamp) -> Option<Vec<Message>> {
+        let device = self.due.pop_first()?;
+        Some(self.tell(&device, true, at))
+    }
+
+    /// A device has changed, or is gone: what has to be said of that.
+    pub(super) fn take(&mut self, news: News) -> Vec<Message> {
+        if news.version <= self.version {
+            return Vec::new();
+        }
+        self.version = news.version;
+        let is_known = self.devices.contains_key(&news.device);
+        let is_there = news.picture.is_some();
+        match news.picture {
+            Some(picture) => drop(self.devices.insert(news.device.clone(), picture)),
+            None => drop(self.devices.remove(&news.device)),
+        }
+        if !self.is_born() {
+            return Vec::new();
+        }
+        if is_known != is_there {
+            // The birth of the edge node names the devices that there are; one that has come follows it.
+            let mut messages = match is_there {
+                true => Vec::new(),
+                false => self.tell(&news.device, false, news.at),
+            };
+            messages.extend(self.rebirth(news.at));
+            return messages;
+        }
+        let mut messages = self.tell_node(news.at);
+        if !self.due.contains(&news.device) {
+            messages.extend(self.tell(&news.device, false, news.at));
+        }
+        messages
+    }
+
+    /// News were missed: births are due for the devices that are not as they were when last told.
+    pub(super) fn renew(&mut self, picture: &Picture, at: Timestamp) -> Vec<Message> {
+        let is_same_roster = self.devices.keys().eq(picture.devices.keys());
+        let is_new = |(id, device): &(&DeviceId, &Arc<DevicePicture>)| {
+            self.devices
+                .get(*id)
+                .is_none_or(|old| old.version != device.version)
+        };
+        let changed: Vec<_> = picture
+            .devices
+            .iter()
+            .filter(is_new)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let gone = self.shown.keys().filter(|id| !picture.devices.contains_key(*id));
+        let gone: Vec<_> = gone.cloned().collect();
+        self.devices.clone_from(&picture.devices);
+        self.version = picture.version;
+        if !self.is_born() {
+            return Vec::new();
+        }
+        let mut messages: Vec<_> = gone
+            .iter()
+            .flat_map(|device| self.tell(device, false, at))
+            .collect();
+        if is_same_roster {
+            messages.extend(self.tell_node(at));
+            self.due.extend(changed);
+        } else {
+            messages.extend(self.rebirth(at));
+        }
+        messages
+    }
+
+    /// Some metrics once more, as they are: what somebody wrote has come to its end without changing anything.
+    pub(super) fn echo(&mut self, place: &Place, names: &[String], at: Timestamp) -> Option<Message> {
+        let shown = self.shown.get(&place.device)?.get(&place.slot)?;
+        let metrics: Vec<_> = shown
+            .iter()
+            .filter(|metric| names.contains(&metric.name))
+            .cloned()
+            .collect();
+        let topic = self.topics.of_device(OfDevice::Data, place);
+        (!metrics.is_empty()).then(|| self.message(topic, &metrics, at))?
+    }
+
+    /// Whether hosts know that device.
+    pub(super) fn is_there(&self, place: &Place) -> bool {
+        let shown = self.shown.get(&place.device);
+        shown.is_some_and(|shown| shown.contains_key(&place.slot))
+    }
+
+    /// What has changed about the edge node itself.
+    fn tell_node(&mut self, at: Timestamp) -> Vec<Message> {
+        let now = of_node(&self.devices);
+        let before = self.born.as_deref().unwrap_or_default();
+        let changed = difference(before, &now).unwrap_or_default();
+        self.born = Some(now);
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let topic = self.topics.of_node(OfNode::Data);
+        self.message(topic, &changed, at).into_iter().collect()
+    }
+
+    /// Births, data and deaths of one LANTIME and its slots; with `anew` births of all that is there.
+    fn tell(&mut self, device: &DeviceId, anew: bool, at: Timestamp) -> Vec<Message> {
+        let now = self
+            .devices
+            .get(device)
+            .map(|picture| alive(picture))
+            .unwrap_or_default();
+        let mut before = self.shown.remove(device).unwrap_or_default();
+        let mut messages = Vec::new();
+        let place = |slot: &Option<SlotId>| Place {
+            device: device.clone(),
+            slot: slot.clone(),
+        };
+        for slot in before.keys().filter(|slot| !now.contains_key(*slot)) {
+            let topic = self.topics.of_device(OfDevice::Death, &place(slot));
+            messages.extend(self.message(topic, &[], at));
+        }
+        let mut shown = Shown::new();
+        for (slot, metrics) in now {
+            let old = before.remove(&slot).filter(|_| !anew);
+            let message = match old.and_then(|old| difference(&old, &metrics)) {
+                Some(changed) if changed.is_empty() => None,
+                Some(changed) => {
+                    let topic = self.topics.of_device(OfDevice::Data, &place(&slot));
+                    self.message(topic, &changed, at)
+                }
+                None => {
+                    let topic = self.topics.of_device(OfDevice::Birth, &place(&slot));
+                    let birth = self.message(topic, &metrics, at);
+                    if birth.is_none() {
+                        continue;
+                    }
+                    birth
+                }
+            };
+            messages.extend(message);
+            shown.insert(slot, metrics);
+        }
+        if !shown.is_empty() {
+            self.shown.insert(device.clone(), shown);
+        }
+        messages
+    }
+
+    fn session(&self) -> Metric {
+        Metric {
+            name: BD_SEQ.to_owned(),
+            value: Value::Number(self.bd_seq.into()),
+            is_good: None,
+        }
+    }
+
+    /// The next message. `None`, and no number is used up, where the broker would not take it.
+    fn message(&mut self, topic: String, metrics: &[Metric], at: Timestamp) -> Option<Message> {
+        let payload = encode(Some(self.seq), at, metrics);
+        let bytes = packet_size(&topic, &payload, None);
+        if self.limit.is_some_and(|limit| bytes > limit as usize) {
+            if self.too_large.insert(topic.clone()) {
+                tracing::error!(
+                    topic,
+                    bytes,
+                    "a Sparkplug message is larger than the packets that the broker takes, and is not sent; raise the broker's limit"
+                );
+            }
+            return None;
+        }
+        self.seq = self.seq.wrapping_add(1);
+        Some(Message { topic, payload })
+    }
+}
+
+/// The devices of Sparkplug that a LANTIME is now: none while it is away.
+fn alive(device: &DevicePicture) -> Shown {
+    if device.availability != Some(Availability::Online) {
+        return Shown::new();
+    }
+    let slots = device.slots.iter();
+    let slots = slots.map(|(id, slot)| (Some(id.clone()), of_slot(device, slot)));
+    std::iter::once((None, of_lantime(device))).chain(slots).collect()
+}
+
+/// The metrics that have changed; `None` where others are there now, which only a birth can tell.
+fn difference(before: &[Metric], now: &[Metric]) -> Option<Vec<Metric>> {
+    let is_same = |(before, now): (&Metric, &Metric)| before.name == now.name;
+    if before.len() != now.len() || !before.iter().zip(now).all(is_same) {
+        return None;
+    }
+    let changed = before.iter().zip(now).filter(|(before, now)| before != now);
+    Some(changed.map(|(_, now)| now.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! What the edge node says of changes, and that its numbers have no gap, whatever comes.
+
+use proptest::prelude::*;
+use srad_types::payload::{Message as _, Payload, metric};
+
+use super::*;
+use crate::config::Sparkplug;
+use crate::model::{Change, SlotState, Update};
+
+fn node(picture: &Picture) -> Node {
+    let settings = Sparkplug {
+        group: "g".to_owned(),
+        edge_node: "n".to_owned(),
+        primary_host: None,
+    };
+    let mut node = Node::new(Topics::new(&settings), picture);
+    node.reset(7);
+    node
+}
+
+fn id(id: &str) -> DeviceId {
+    DeviceId::new(id).unwrap()
+}
+
+/// Devices, and what they tell.
+struct World(Picture);
+
+impl World {
+    fn of(devices: &[&str]) -> World {
+        World(Picture::new(devices.iter().map(|device| id(device))))
+    }
+
+    fn change(&mut self, device: &str, change: Change) -> News {
+        let device = id(device);
+        let changes = vec![change];
+        self.0.apply(&Update::Device {
+            device: device.clone(),
+            changes,
+        });
+        self.news(device)
+    }
+
+    fn remove(&mut self, device: &str) -> News {
+        let device = id(device);
+        self.0.apply(&Update::Removed {
+            device: device.clone(),
+        });
+        self.news(device)
+    }
+
+    fn news(&self, device: DeviceId) -> News {
+        News {
+            version: self.0.version,
+            picture: self.0.devices.get(&device).cloned(),
+            device,
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+}
+
+fn availability(availability: Availability) -> Change {
+    Change::Availability(availability)
+}
+
+fn slot(state: Option<SlotState>) -> Change {
+    Change::SlotState(SlotId::new("io3").unwrap(), state)
+}
+
+/// Everything that is due.
+fn births(node: &mut Node) -> Vec<Message> {
+    std::iter::from_fn(|| node.next_births(Timestamp::UNIX_EPOCH))
+        .flatten()
+        .collect()
+}
+
+/// The kind of a message, the device, and its `seq`.
+fn told(messages: &[Message]) -> Vec<(String, Option<u64>)> {
+    let told = |message: &Message| {
+        let levels: Vec<_> = message.topic.split('/').collect();
+        let (kind, device) = (levels[2], levels.get(4).copied().unwrap_or_default());
+        let payload = Payload::decode(&message.payload[..]).unwrap();
+        (format!("{kind} {device}").trim_end().to_owned(), payload.seq)
+    };
+    messages.iter().map(told).collect()
+}
+
+fn kinds(messages: &[Message]) -> Vec<String> {
+    told(messages).into_iter().map(|(kind, _)| kind).collect()
+}
+
+#[test]
+fn before_its_birth_it_says_nothing_and_then_everything() {
+    let mut world = World::of(&["m1", "m2"]);
+    let mut node = node(&world.0);
+    assert!(
+        node.take(world.change("m1", availability(Availability::Online)))
+            .is_empty()
+    );
+    assert!(
+        node.take(world.change("m1", slot(Some(SlotState::Online))))
+            .is_empty()
+    );
+    let mut messages = node.rebirth(Timestamp::UNIX_EPOCH);
+    messages.extend(births(&mut node));
+    let expected = [("NBIRTH", 0), ("DBIRTH m1", 1), ("DBIRTH m1:io3", 2)];
+    let expected = expected.map(|(kind, seq)| (kind.to_owned(), Some(seq)));
+    assert_eq!(told(&messages), expected, "m2 was not heard yet");
+}
+
+#[test]
+fn a_birth_and_a_death_of_the_edge_node_are_of_one_session() {
+    let mut node = node(&World::of(&[]).0);
+    let birth = node.rebirth(Timestamp::UNIX_EPOCH).remove(0);
+    let death = node.death(Timestamp::UNIX_EPOCH);
+    let session = |message: &Message| {
+        let payload = Payload::decode(&message.payload[..]).unwrap();
+        (payload.metrics[0].name.clone(), payload.metrics[0].value.clone())
+    };
+    let expected = (Some("bdSeq".to_owned()), Some(metric::Value::LongValue(7)));
+    assert_eq!((session(&birth), session(&death)), (expected.clone(), expected));
+    assert_eq!(told(&[death]), [("NDEATH".to_owned(), None)]);
+}
+
+#[test]
+fn what_changes_is_data_and_what_comes_is_a_birth() {
+    let mut world = World::of(&["m1"]);
+    let mut node = node(&world.0);
+    node.rebirth(Timestamp::UNIX_EPOCH);
+    births(&mut node);
+    let mut take = |news| kinds(&node.take(news));
+    let online = world.change("m1", availability(Availability::Online));
+    assert_eq!(take(online), ["NDATA", "DBIRTH m1"]);
+    let slot_comes = world.change("m1", slot(Some(SlotState::Online)));
+    assert_eq!(take(slot_comes), ["DBIRTH m1:io3"]);
+    let absent = world.change("m1", slot(Some(SlotState::Absent)));
+    assert_eq!(take(absent), ["DDATA m1:io3"]);
+    let again = world.change("m1", slot(Some(SlotState::Absent)));
+    assert!(take(again).is_empty(), "nothing has changed");
+    let slot_goes = world.change("m1", slot(None));
+    assert_eq!(take(slot_goes), ["DDEATH m1:io3"]);
+    let offline = world.change("m1", availability(Availability::Offline));
+    assert_eq!(take(offline), ["NDATA", "DDEATH m1"]);
+}
+
+#[test]
+fn devices_that_come_and_go_make_the_edge_node_tell_them_anew() {
+    let mut world = World::of(&["m1"]);
+    let mut node = node(&world.0);
+    node.rebirth(Timestamp::UNIX_EPOCH);
+    let comes = world.change("m2", availability(Availability::Online));
+    assert_eq!(kinds(&node.take(comes)), ["NBIRTH"]);
+    assert_eq!(kinds(&births(&mut node)), ["DBIRTH m2"]);
+    let goes = world.remove("m2");
+    assert_eq!(kinds(&node.take(goes)), ["DDEATH m2", "NBIRTH"]);
+}
+
+#[test]
+fn news_that_were_missed_are_told_by_births_of_what_has_changed() {
+    let mut world = World::of(&["m1", "m2"]);
+    let mut node = node(&world.0);
+    node.rebirth(Timestamp::UNIX_EPOCH);
+    births(&mut node);
+    for device in ["m1", "m2"] {
+        node.take(world.change(device, availability(Availability::Online)));
+    }
+    let missed = world.change("m1", slot(Some(SlotState::Online)));
+    node.renew(&world.0, Timestamp::UNIX_EPOCH);
+    assert_eq!(kinds(&births(&mut node)), ["DBIRTH m1", "DBIRTH m1:io3"]);
+    // It waited all the time, and is known already.
+    assert!(node.take(missed).is_empty());
+}
+
+#[test]
+fn what_the_broker_would_not_take_uses_up_no_number() {
+    let mut world = World::of(&["m1"]);
+    let mut node = node(&world.0);
+    node.take(world.change("m1", availability(Availability::Online)));
+    let birth = node.rebirth(Timestamp::UNIX_EPOCH);
+    assert_eq!(told(&birth), [("NBIRTH".to_owned(), Some(0))]);
+    node.set_limit(Some(100));
+    assert!(births(&mut node).is_empty());
+    let offline = world.change("m1", availability(Availability::Offline));
+    assert_eq!(
+        told(&node.take(offline)),
+        [("NDATA".to_owned(), Some(1))],
+        "and no death of what was not born"
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Availability(u8, bool),
+    Slot(u8, Option<bool>),
+    Remove(u8),
+    Rebirth,
+    Births,
+    Miss,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3_u8, any::<bool>()).prop_map(|(device, online)| Step::Availability(device, online)),
+        4 => (0..3_u8, any::<Option<bool>>()).prop_map(|(device, state)| Step::Slot(device, state)),
+        1 => (0..3_u8).prop_map(Step::Remove),
+        1 => Just(Step::Rebirth),
+        2 => Just(Step::Births),
+        1 => Just(Step::Miss),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn numbers_have_no_gap_and_only_what_is_born_has_data(steps in prop::collection::vec(any_step(), 0..400)) {
+        let mut world = World::of(&["m0", "m1"]);
+        let mut node = node(&world.0);
+        let mut messages = node.rebirth(Timestamp::UNIX_EPOCH);
+        for step in steps {
+            let name = |device: u8| format!("m{device}");
+            let made = match step {
+                Step::Availability(device, online) => {
+                    let now = if online { Availability::Online } else { Availability::Offline };
+                    node.take(world.change(&name(device), availability(now)))
+                }
+                Step::Slot(device, state) => {
+                    let state = state.map(|online| if online { SlotState::Online } else { SlotState::Absent });
+                    node.take(world.change(&name(device), slot(state)))
+                }
+                Step::Remove(device) => node.take(world.remove(&name(device))),
+                Step::Rebirth => node.rebirth(Timestamp::UNIX_EPOCH),
+                Step::Births => births(&mut node),
+                Step::Miss => {
+                    world.change("m0", slot(Some(SlotState::Mismatch)));
+                    node.renew(&world.0, Timestamp::UNIX_EPOCH)
+                }
+            };
+            messages.extend(made);
+        }
+        messages.extend(births(&mut node));
+        let mut next = 0;
+        let mut alive = BTreeSet::new();
+        for (what, seq) in told(&messages) {
+            let (kind, device) = what.split_once(' ').unwrap_or((&what, ""));
+            match kind {
+                "NBIRTH" => {
+                    next = 0;
+                    alive.clear();
+                }
+                "DBIRTH" => drop(alive.insert(device.to_owned())),
+                "DDATA" => prop_assert!(alive.contains(device)),
+                "DDEATH" => prop_assert!(alive.remove(device)),
+                _ => {}
+            }
+            prop_assert_eq!(seq, Some(next));
+            next = (next + 1) % 256;
+        }
+        // In the end hosts know just the devices that are there.
+        let there = world.0.devices.iter().flat_map(|(device, picture)| {
+            let slots = alive_slots(picture);
+            slots.into_iter().map(move |slot| Place { device: device.clone(), slot }.to_string())
+        });
+        prop_assert_eq!(alive, there.collect::<BTreeSet<_>>());
+    }
+}
+
+fn alive_slots(picture: &DevicePicture) -> Vec<Option<SlotId>> {
+    super::alive(picture).into_keys().collect()
+}

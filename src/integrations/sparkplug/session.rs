@@ -1,0 +1,94 @@
+//! The number of a session (`bdSeq`), by which a host knows to which birth a death belongs. Kept over restarts: a death that
+//! comes late, of the process before, must not be taken for one of this.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Name of the file in the state directory.
+pub const SESSION_FILE: &str = "sparkplug.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Of the last connection that was begun.
+    bd_seq: u8,
+}
+
+/// Gives the numbers.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    path: PathBuf,
+    last: Option<u8>,
+}
+
+impl Sessions {
+    /// Goes on after what an earlier run has left in `directory`. What cannot be read is told, and counts as nothing.
+    pub(super) fn open(directory: &Path) -> Sessions {
+        let path = directory.join(SESSION_FILE);
+        let last = read(&path).unwrap_or_else(|error| {
+            tracing::warn!(
+                "{} cannot be read, so sessions are numbered from 0 again: {error}",
+                path.display()
+            );
+            None
+        });
+        Sessions { path, last }
+    }
+
+    /// The number of the next connection: 0 to 255, and round again. Blocks for a moment.
+    pub(super) fn next(&mut self) -> u8 {
+        let next = self.last.map_or(0, |last| last.wrapping_add(1));
+        self.last = Some(next);
+        if let Err(error) = write(&self.path, next) {
+            tracing::warn!(
+                "{} cannot be written: {error}; let the user of this process write there, or the next run uses session numbers again",
+                self.path.display()
+            );
+        }
+        next
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<u8>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice::<Kept>(&bytes)?.bd_seq)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whole, or not at all. Not synced: each attempt to connect writes it, and after a power cut the broker has told of the
+/// deaths of long ago.
+fn write(path: &Path, bd_seq: u8) -> io::Result<()> {
+    let next = path.with_extension("json.next");
+    std::fs::write(&next, serde_json::to_vec(&Kept { bd_seq })?)?;
+    std::fs::rename(&next, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_over_restarts_and_come_round() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut first = Sessions::open(directory.path());
+        assert_eq!([first.next(), first.next()], [0, 1]);
+        let mut second = Sessions::open(directory.path());
+        assert_eq!(second.next(), 2);
+        for _ in 3..=255 {
+            second.next();
+        }
+        assert_eq!(Sessions::open(directory.path()).next(), 0);
+    }
+
+    #[test]
+    fn a_damaged_file_begins_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        for damaged in ["", "{}", r#"{"bd_seq":256}"#] {
+            std::fs::write(directory.path().join(SESSION_FILE), damaged).unwrap();
+            assert_eq!(Sessions::open(directory.path()).next(), 0, "{damaged}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Sessions of the edge node: their numbers over restarts, deaths, rebirths, and the primary host.
+
+use serde_json::json;
+
+use crate::common::PATIENCE;
+use crate::common::clients::Clients;
+use crate::scene::Scene;
+
+#[tokio::test]
+async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_run_counts_on() {
+    let mut scene = Scene::start(1).await;
+    for session in 0..2 {
+        scene.bridge.signal("KILL");
+        scene.bridge.ended(PATIENCE).await;
+        let seen = scene
+            .host
+            .until("its death", |seen| {
+                seen.deaths.len() > usize::try_from(session).unwrap()
+            })
+            .await;
+        assert_eq!(
+            (seen.births.last(), seen.deaths.last()),
+            (Some(&session), Some(&session))
+        );
+        assert!(seen.alive.is_empty());
+        scene.bridge = scene.site.start();
+        scene.until_born().await;
+    }
+    assert_eq!(scene.host.now().births, [0, 1, 2]);
+}
+
+#[tokio::test]
+async fn a_bridge_that_stops_says_that_it_is_gone() {
+    let mut scene = Scene::start(1).await;
+    scene.bridge.signal("TERM");
+    let end = scene.bridge.ended(PATIENCE).await;
+    assert_eq!(end.code, Some(0), "{}", end.output.stderr);
+    scene
+        .host
+        .until("its death", |seen| !seen.deaths.is_empty())
+        .await;
+    // Whatever belongs to the first session has come when the next one begins.
+    scene.bridge = scene.site.start();
+    scene.until_born().await;
+    let seen = scene.host.now();
+    assert_eq!(seen.births, [0, 1]);
+    // Its own word, and the will.
+    assert_eq!(seen.deaths, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_a_session_of_its_own() {
+    let mut scene = Scene::start(1).await;
+    scene.broker.restart();
+    // The host's own connection has ended with the broker.
+    scene.host = crate::host::Host::start_late(scene.broker.address()).await;
+    // It may have come too late for the birth, and asks for it.
+    scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+    let found = scene
+        .host
+        .until("the edge node is born", |seen| !seen.births.is_empty())
+        .await;
+    assert!(found.births[0] >= 1, "{:?}", found.births);
+}
+
+#[tokio::test]
+async fn a_host_asks_for_all_births_again() {
+    let mut scene = Scene::start(2).await;
+    let before = scene.host.now();
+    scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+    scene
+        .host
+        .until("all births again", |seen| {
+            seen.count("NBIRTH") == before.count("NBIRTH") + 1
+                && seen.count("DBIRTH") >= before.count("DBIRTH") + 6
+        })
+        .await;
+    // Of the same session: the connection is the same.
+    assert_eq!(scene.host.now().births, [0, 0]);
+}
+
+#[tokio::test]
+async fn nothing_is_published_without_the_primary_host() {
+    for version in ["5", "3.1.1"] {
+        let mut scene = Scene::with(1, |site| {
+            site.with("sparkplug.primary_host", "scada")
+                .with("mqtt.version", version)
+        })
+        .await;
+        let clients = Clients::of(scene.broker.address());
+        let mut state = clients.subscribe(&["lantime/sim-1/io4/state"]).await;
+        scene.host.tell_state(false, 1000);
+        scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+        state
+            .until("the slot is published otherwise", |messages| {
+                messages.iter().any(|message| message.payload == "online")
+            })
+            .await;
+        assert!(scene.host.now().counts.is_empty(), "{:#?}", scene.host.now());
+
+        scene.host.tell_state(true, 2000);
+        scene.until_born().await;
+        let session = *scene.host.now().births.last().unwrap();
+        // One that comes late is of an earlier life of the host: it is still taken to be there.
+        scene.host.tell_state(false, 1500);
+        scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+        scene
+            .host
+            .until("it lives on", |seen| seen.births == [session, session])
+            .await;
+        scene.host.tell_state(false, 2000);
+        let seen = scene
+            .host
+            .until("it is gone", |seen| !seen.deaths.is_empty())
+            .await;
+        assert_eq!(seen.deaths[0], session);
+        assert!(seen.alive.is_empty());
+
+        scene.host.tell_state(true, 3000);
+        scene.until_born().await;
+        let seen = scene.host.now();
+        assert_eq!(seen.births, [session, session, session + 1]);
+    }
+}
