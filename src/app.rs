@@ -91,6 +91,7 @@ impl Bridge {
             observer,
             control,
         } = setup;
+        let started_at = Timestamp::now();
         // What is configured stays as it is, to be compared at a reload; what is used may differ in the port.
         let mut mqtt = config.mqtt.clone();
         let mut listeners = Vec::new();
@@ -142,7 +143,7 @@ impl Bridge {
             mqtt: mqtt.clone(),
             bridge: config.bridge.id.clone(),
             info: BridgeInfo {
-                started_at: Timestamp::now(),
+                started_at,
                 devices: config.devices.len(),
                 mqtt_version: config.mqtt.version,
                 capabilities: capabilities(&config),
@@ -182,6 +183,7 @@ impl Bridge {
         let id = config.bridge.id.clone();
         let (dispatcher, inbox) =
             Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
+        let command_counts = dispatcher.counts();
         let (configured, watched) = watch::channel(ids);
         if let Some(path) = control {
             let server = control::server::Server::bind(&path)?;
@@ -215,8 +217,10 @@ impl Bridge {
                 picture: pictured,
                 broker: broker.clone(),
                 commands: commands_status,
+                command_counts,
                 traps: trap_counts,
                 store: store.clone(),
+                started_at,
             };
             let server = web::Server::bind(listen, shown).await.with_context(|| {
                 format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")

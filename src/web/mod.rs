@@ -1,4 +1,6 @@
-//! The bridge's own HTTP server: health for now.
+//! The bridge's own HTTP server: health and metrics.
+
+mod metrics;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,11 +8,13 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::command::Counts as CommandCounts;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::Picture;
 use crate::mqtt::commands::CommandsStatus;
@@ -30,10 +34,14 @@ pub struct Shown {
     pub broker: watch::Receiver<BrokerStatus>,
     /// The connection that takes commands.
     pub commands: watch::Receiver<CommandsStatus>,
+    /// How commands ended.
+    pub command_counts: watch::Receiver<CommandCounts>,
     /// What is counted of traps, where they are taken.
     pub traps: Option<watch::Receiver<TrapCounts>>,
     /// The store: its state, and dead letters.
     pub store: Store,
+    /// When the bridge started.
+    pub started_at: Timestamp,
 }
 
 /// A server that listens already.
@@ -65,6 +73,7 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) {
         let app = Router::new()
             .route("/healthz", get(health))
+            .route("/metrics", get(metrics::metrics))
             .with_state(self.shown);
         let served = axum::serve(self.listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let too_late = async {
