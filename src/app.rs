@@ -197,6 +197,7 @@ impl Bridge {
         let id = config.bridge.id.clone();
         let (dispatcher, inbox) =
             Dispatcher::new(store.clone(), topics.clone(), id, devices.routes()).await?;
+        let command_counts = dispatcher.counts();
         let (configured, watched) = watch::channel(ids);
         if let Some(path) = control {
             let server = control::server::Server::bind(&path)?;
@@ -255,6 +256,7 @@ impl Bridge {
                 picture: pictured,
                 broker: broker.clone(),
                 commands: commands_status,
+                command_counts,
                 traps: trap_counts,
                 store: store.clone(),
             };

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::counts::Counts;
 use super::execution::Context;
 use super::inbox::{Entry, Inbox};
 use super::work::{Refused, Work};
@@ -83,6 +84,7 @@ impl Dispatcher {
                 topics,
                 bridge,
                 routes,
+                counts: watch::Sender::default(),
             }),
             entries: receiver,
             queues: HashMap::new(),
@@ -91,6 +93,11 @@ impl Dispatcher {
             retained: HashSet::new(),
         };
         Ok((dispatcher, inbox))
+    }
+
+    /// How many commands there were.
+    pub fn counts(&self) -> watch::Receiver<Counts> {
+        self.context.counts.subscribe()
     }
 
     /// Carries commands out until `stop`; then lets those that have begun come to their end, if it is near.

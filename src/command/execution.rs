@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::counts::Counts;
 use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
 use super::reply::{self, Replayed};
@@ -31,6 +32,7 @@ pub(super) struct Context {
     pub(super) topics: Topics,
     pub(super) bridge: DeviceId,
     pub(super) routes: watch::Receiver<Routes>,
+    pub(super) counts: watch::Sender<Counts>,
 }
 
 impl Context {
@@ -111,6 +113,7 @@ impl Context {
 
     async fn succeed(&self, task: Task, outcome: Outcome) {
         tracing::info!(topic = task.received().topic, "command carried out");
+        self.counts.send_modify(|counts| counts.carried_out += 1);
         let record = Uuid::now_v7();
         let id = task.id.as_deref();
         let payload = match &task.replays {
@@ -148,6 +151,7 @@ impl Context {
         }
         let (kind, topic) = (report.kind, &received.topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
+        self.counts.send_modify(|counts| counts.refuse(kind));
         let record = Uuid::now_v7();
         let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
         let letter = DeadLetter {

@@ -4,6 +4,7 @@
 //! instead; [`reply`] writes the JSON of the answer. Both are pure. An [`Inbox`] takes commands, durably, and
 //! the [`Dispatcher`] gives them to the devices in order. How a device does it is known to its task only.
 
+mod counts;
 mod dispatcher;
 mod execution;
 mod http_sessions;
@@ -15,6 +16,7 @@ pub mod reply;
 pub mod request;
 mod work;
 
+pub use counts::Counts;
 pub use dispatcher::{Dispatcher, Route, Routes};
 pub use inbox::Inbox;
 pub use replay::{command_of, letter_of};

@@ -1,4 +1,4 @@
-//! The bridge's own HTTP server: the page, the JSON API, server-sent events and health.
+//! The bridge's own HTTP server: the page, the JSON API, server-sent events, health and metrics.
 //!
 //! Owns who may ask (`guard`, `token`), how long (`serve`), and how the picture of the devices is written (`shape`); what is
 //! shown comes from others by `watch`, and what is changed goes through the inbox of commands. Each area has a router
@@ -10,6 +10,7 @@ mod command;
 mod guard;
 mod health;
 mod live;
+mod metrics;
 mod page;
 mod serve;
 mod shape;
@@ -23,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::command::Inbox;
+use crate::command::{Counts as CommandCounts, Inbox};
 use crate::config::Http;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::{DeviceId, Picture};
@@ -49,6 +50,8 @@ pub struct Shown {
     pub broker: watch::Receiver<BrokerStatus>,
     /// The connection that takes commands.
     pub commands: watch::Receiver<CommandsStatus>,
+    /// How commands ended.
+    pub command_counts: watch::Receiver<CommandCounts>,
     /// What is counted of traps, where they are taken.
     pub traps: Option<watch::Receiver<TrapCounts>>,
     /// The store: its state, and dead letters.
@@ -130,6 +133,7 @@ impl Server {
         let router = Router::new()
             .merge(page::routes())
             .merge(health::routes())
+            .merge(metrics::routes())
             .merge(api::routes())
             .merge(command::routes())
             .merge(live::routes())

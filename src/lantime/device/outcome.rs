@@ -41,7 +41,7 @@ impl DeviceTask {
             Some(Err(error)) => {
                 let is_refusal = error.report.kind.is_refusal();
                 self.refused_until = is_refusal.then(|| Instant::now() + REFUSAL_PAUSE);
-                self.stats.failed();
+                self.stats.failed(error.report.kind);
                 let report = error.report.clone();
                 let view = self.failed(error, now).await?;
                 self.show_without_rest(view, second, is_refusal, now).await?;

@@ -386,6 +386,7 @@ fn http_stats() {
         failures: 2,
         last_success: Some(at()),
         round_trip: Some(round_trip),
+        ..HttpSummary::default()
     };
     let [message] = &payloads(Layout::Json).http_stats(&device(), &summary)[..] else {
         panic!("one topic")

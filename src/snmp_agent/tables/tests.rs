@@ -183,7 +183,7 @@ fn polls_are_counted_on_when_another_task_takes_over() {
     let mut tables = Tables::new(&[device("m1")]);
     let summary = |good: u32, bad: u32| {
         let mut stats = HttpStats::default();
-        (0..bad).for_each(|_| stats.failed());
+        (0..bad).for_each(|_| stats.failed(ErrorKind::Timeout));
         (0..good).for_each(|_| stats.succeeded(Duration::from_millis(7), at(60)));
         Update::HttpStats {
             device: device("m1"),

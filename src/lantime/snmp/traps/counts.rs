@@ -41,7 +41,7 @@ pub(super) fn socket_drops(port: u16) -> Option<u64> {
             .ok()
             .map(|table| drops_in(&table, port))
     };
-    let (v4, v6) = (read("/proc/net/udp"), read("/proc/net/udp6"));
+    let (v4, v6) = (read("/proc/self/net/udp"), read("/proc/self/net/udp6"));
     v4.or(v6).map(|_| v4.unwrap_or(0) + v6.unwrap_or(0))
 }
 

@@ -1,0 +1,182 @@
+//! `GET /metrics`, for Prometheus: what is known anyhow, written when it is asked for. Polls cost nothing for it.
+//!
+//! The names are an interface: docs/operations.md lists them, and dashboard and alert rules use them.
+
+mod devices;
+mod process;
+mod text;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::Semaphore;
+
+use super::{App, Shown};
+use crate::lantime::snmp::traps::Counts as TrapCounts;
+use text::Kind::{Counter, Gauge};
+use text::Text;
+
+/// Every version of Prometheus takes it.
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Of a thousand devices it is megabytes: one at a time, so that many who ask need no more memory than one.
+static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
+
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/metrics", get(metrics))
+}
+
+async fn metrics(State(shown): State<Shown>) -> Response {
+    let _turn = ONE_AT_A_TIME.acquire().await;
+    // Beside the one thread that polls.
+    match tokio::task::spawn_blocking(move || written(&shown)).await {
+        Ok(text) => ([(CONTENT_TYPE, FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!("the metrics cannot be written: {error}");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn written(shown: &Shown) -> String {
+    let mut text = Text::default();
+    let name = "lantime2mqtt_build_info";
+    text.family(name, Gauge, "The version of the bridge; always 1.");
+    text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    // A copy, so that nobody who has news waits meanwhile.
+    let picture = shown.picture.borrow().clone();
+    let name = "lantime2mqtt_devices";
+    text.single(name, Gauge, "Devices that are configured.", picture.devices.len());
+    devices::write(&mut text, &picture);
+    broker(&mut text, shown);
+    commands(&mut text, shown);
+    store(&mut text, shown);
+    if let Some(counts) = &shown.traps {
+        traps(&mut text, *counts.borrow());
+    }
+    process::write(&mut text, shown.info.started_at);
+    text.into_string()
+}
+
+fn broker(text: &mut Text, shown: &Shown) {
+    let state = shown.broker.borrow().clone();
+    let commands = shown.commands.borrow().link.clone();
+    let links = [("state", &state.link), ("commands", &commands)];
+    let name = "lantime2mqtt_broker_connected";
+    text.family(
+        name,
+        Gauge,
+        "Whether the broker has accepted the connection (1) or not (0).",
+    );
+    for (connection, link) in links {
+        text.sample(name, &[("connection", connection)], u8::from(link.connected));
+    }
+    let name = "lantime2mqtt_broker_connections_total";
+    text.family(name, Counter, "Connections to the broker that came about.");
+    for (connection, link) in links {
+        text.sample(name, &[("connection", connection)], link.connections);
+    }
+    let help = "Topics that are retained at the broker.";
+    text.single("lantime2mqtt_broker_topics", Gauge, help, state.topics);
+    let help = "Messages that wait to be sent to the broker or acknowledged by it.";
+    text.single("lantime2mqtt_broker_pending_messages", Gauge, help, state.pending);
+}
+
+fn commands(text: &mut Text, shown: &Shown) {
+    let status = shown.commands.borrow();
+    let is_subscribed = status.subscribed && status.refused.is_empty();
+    let help =
+        "Whether the broker gives us commands (1), or has not answered or has refused a subscription (0).";
+    let name = "lantime2mqtt_commands_subscribed";
+    text.single(name, Gauge, help, u8::from(is_subscribed));
+    drop(status);
+    let counts = shown.command_counts.borrow().clone();
+    let help = "Commands that were carried out and read back.";
+    text.single(
+        "lantime2mqtt_commands_carried_out_total",
+        Counter,
+        help,
+        counts.carried_out,
+    );
+    let name = "lantime2mqtt_commands_refused_total";
+    text.family(
+        name,
+        Counter,
+        "Commands that were refused or failed, by the kind of error.",
+    );
+    for (kind, count) in &counts.refused {
+        text.sample(name, &[("kind", kind.as_str())], count);
+    }
+}
+
+fn store(text: &mut Text, shown: &Shown) {
+    let status = shown.store.status().borrow().clone();
+    let gauges = [
+        (
+            "records",
+            "Records that the broker has not acknowledged.",
+            status.records,
+        ),
+        (
+            "record_bytes",
+            "Size of the records that the broker has not acknowledged.",
+            status.record_bytes,
+        ),
+        ("commands", "Commands that are not answered yet.", status.commands),
+        (
+            "dead_letters",
+            "Dead letters in the archive.",
+            status.dead_letters,
+        ),
+    ];
+    for (what, help, value) in gauges {
+        text.single(&format!("lantime2mqtt_store_{what}"), Gauge, help, value);
+    }
+    let help = "Records that were dropped for want of room.";
+    text.single(
+        "lantime2mqtt_store_dropped_records_total",
+        Counter,
+        help,
+        status.dropped,
+    );
+    let help = "Whether the disk of the store fails (1) or works (0).";
+    text.single(
+        "lantime2mqtt_store_failing",
+        Gauge,
+        help,
+        u8::from(status.failing.is_some()),
+    );
+}
+
+fn traps(text: &mut Text, counts: TrapCounts) {
+    let help = "Traps and informs that were taken.";
+    text.single("lantime2mqtt_traps_taken_total", Counter, help, counts.taken);
+    let name = "lantime2mqtt_traps_refused_total";
+    text.family(
+        name,
+        Counter,
+        "Traps and informs that were not taken, by the reason.",
+    );
+    let reasons = [
+        ("wrong-community", counts.wrong_community),
+        ("unprotected", counts.unprotected),
+        ("wrong-credentials", counts.wrong_credentials),
+        ("out-of-time", counts.out_of_time),
+        ("stranger", counts.strangers),
+        ("replay", counts.replays),
+    ];
+    for (reason, count) in reasons {
+        text.sample(name, &[("reason", reason)], count);
+    }
+    let name = "lantime2mqtt_traps_dropped_total";
+    text.family(
+        name,
+        Counter,
+        "Traps and informs that came faster than they could be taken.",
+    );
+    text.sample(name, &[("by", "bridge")], counts.overrun);
+    text.sample(name, &[("by", "socket")], counts.socket_drops);
+}
