@@ -49,9 +49,13 @@ impl Inbox {
     }
 
     /// Runs the command that `topic` and `payload` would be over MQTT, because somebody asks for it otherwise (command
-    /// line, page, Sparkplug); gives the JSON of the reply, which is not published.
+    /// line, page, Sparkplug); gives the JSON of the reply, which is not published. Who does not wait for that leaves a
+    /// command that goes on all the same.
     pub async fn ask(&self, topic: String, payload: impl Into<Bytes>, operation: Operation) -> Bytes {
-        self.begin(topic, payload.into(), operation).await.await
+        let (inbox, payload) = (self.clone(), payload.into());
+        // A task of its own: cut off between disk and dispatcher, the command would wait there for the next run.
+        let asked = tokio::spawn(async move { inbox.begin(topic, payload, operation).await.await });
+        asked.await.unwrap_or_else(|_| stopping(operation))
     }
 
     /// The same in two steps, for one who has more to ask meanwhile: what was begun earlier comes to its device
@@ -64,7 +68,6 @@ impl Inbox {
     ) -> impl Future<Output = Bytes> + Send + use<> {
         let command = Received::local(topic, payload);
         let (local, answered) = oneshot::channel();
-        let failed = move |report| reply::failure(None, Uuid::now_v7(), operation, &report, None);
         let refused = match self.store.receive(vec![command.clone()]).await.as_deref() {
             Ok([number, ..]) => {
                 self.hand_over(*number, command, Some(local)).await;
@@ -74,18 +77,14 @@ impl Inbox {
             Err(error) => {
                 let remedy = "ask again when the store works";
                 let report = ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy);
-                Some(failed(report))
+                Some(failed(operation, report))
             }
         };
         async move {
             if let Some(refused) = refused {
                 return refused;
             }
-            answered.await.unwrap_or_else(|_| {
-                let remedy = "look for its end in the dead letters, and in the log of the bridge";
-                let message = "the bridge is stopping; the command stays in its inbox for the next run";
-                failed(ErrorReport::new(ErrorKind::Internal, message, remedy))
-            })
+            answered.await.unwrap_or_else(|_| stopping(operation))
         }
     }
 
@@ -110,4 +109,14 @@ impl Inbox {
         // The dispatcher is gone only when the bridge stops: then the next run finds the command on disk.
         let _ = self.entries.send(entry).await;
     }
+}
+
+fn failed(operation: Operation, report: ErrorReport) -> Bytes {
+    reply::failure(None, Uuid::now_v7(), operation, &report, None)
+}
+
+fn stopping(operation: Operation) -> Bytes {
+    let remedy = "look for its end in the dead letters, and in the log of the bridge";
+    let message = "the bridge is stopping; the command stays in its inbox for the next run";
+    failed(operation, ErrorReport::new(ErrorKind::Internal, message, remedy))
 }

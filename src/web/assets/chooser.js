@@ -19,24 +19,23 @@ export function chooser(device, slot, letter, chosen, names, begun = { add: [], 
     const now = inputs.filter((input) => input.checked).map((input) => input.value);
     const add = now.filter((name) => !before.has(name));
     const remove = [...before].filter((name) => !now.includes(name));
-    return { now, add, remove };
+    return { add, remove };
   };
   const refresh = () => {
     const { add, remove } = edited();
     const why = locked();
     const changes = [...add.map((name) => `+ ${name}`), ...remove.map((name) => `− ${name}`)];
     for (const input of inputs) input.disabled = Boolean(why);
-    button.disabled = Boolean(why) || (isKnown && changes.length === 0);
+    button.disabled = Boolean(why) || changes.length === 0;
     hint.textContent = why || changes.join(", ") || "Nothing is changed yet.";
   };
   const submit = async (event) => {
     event.preventDefault();
-    const { now, add, remove } = edited();
+    const { add, remove } = edited();
     button.disabled = true;
     said.textContent = "Sent; the device is read back before it counts.";
     // Only the difference: what somebody else has chosen meanwhile stays.
-    const body = isKnown ? { add, remove } : { replace: now };
-    const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${letter}/events`, body);
+    const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${letter}/events`, { add, remove });
     const reached = (reply.result?.applies_to ?? []).map((place) => `${place.slot} relay ${place.relay.toUpperCase()}`);
     said.textContent = words(reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.`);
     said.className = reply.ok ? "said" : "said bad";
@@ -55,7 +54,7 @@ export function chooser(device, slot, letter, chosen, names, begun = { add: [], 
     said,
   );
   form.edited = edited;
-  onToken(() => form.isConnected && refresh());
+  onToken(form, refresh);
   refresh();
   return form;
 }

@@ -107,7 +107,7 @@ onChange((ids) => {
   if (ids.has(chosen) || ids.size === 0) drawDetail();
   document.body.dataset.devices = String(known.devices.size);
 });
-onToken(drawDetail);
+onToken(document.body, () => drawDetail());
 addEventListener("hashchange", route);
 addEventListener("resize", drawDetail);
 setInterval(refreshTimes, 10_000);

@@ -7,7 +7,6 @@ const KEY = "lantime2mqtt-token";
 const dialog = document.getElementById("token-dialog");
 const button = document.getElementById("token-button");
 const field = document.getElementById("token");
-const listeners = [];
 
 /** Why nothing can be changed here now; empty where it can. */
 export function locked() {
@@ -37,7 +36,7 @@ export function lockedButton(key, label, run) {
     said.textContent = await run();
     lock();
   });
-  onToken(() => button.isConnected && lock());
+  onToken(button, lock);
   lock();
   return [button, " ", why, said];
 }
@@ -74,14 +73,15 @@ export function words(reply, done) {
   return `Not done: ${message}. ${remedy}`;
 }
 
-/** Calls `listener` when the token has come or gone. */
-export function onToken(listener) {
-  listeners.push(listener);
+/** Calls `listener` when the token has come or gone, as long as `element` is on the page. The element owns it: it goes with it. */
+export function onToken(element, listener) {
+  element.dataset.locks = "";
+  element.addEventListener("token", listener);
 }
 
 function tokenChanged() {
   showLock();
-  for (const listener of listeners) listener();
+  for (const element of document.querySelectorAll("[data-locks]")) element.dispatchEvent(new Event("token"));
 }
 
 button.addEventListener("click", () => {
