@@ -155,8 +155,9 @@ async fn the_birth_of_home_assistant_brings_everything_again_what_there_is_first
             })
             .await;
         let before = watcher.now().log.len();
+        // Retained, as Home Assistant may be set to.
         clients
-            .publish("homeassistant/status", "online", &["-q", "1"])
+            .publish("homeassistant/status", "online", &["-r", "-q", "1"])
             .await;
         let last = "lantime/m1/state";
         let seen = watcher

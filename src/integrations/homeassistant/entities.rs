@@ -124,7 +124,7 @@ impl Entities {
             .map(|module| module.model.as_str())
             .filter(|model| !model.is_empty());
         without_nulls(json!({
-            "identifiers": [format!("{node}_{slot}")],
+            "identifiers": [format!("{node}:{slot}")],
             "name": format!("{id} {slot}"),
             "manufacturer": "Meinberg",
             "model": model.unwrap_or("relay module"),

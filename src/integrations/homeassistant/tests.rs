@@ -144,7 +144,7 @@ fn config(layout: Layout, topic: &str) -> Value {
 
 fn module() -> Value {
     json!({
-        "identifiers": ["lantime_device_m1_io3"],
+        "identifiers": ["lantime_device_m1:io3"],
         "name": "m1 io3",
         "manufacturer": "Meinberg",
         "model": "rel1000",
@@ -208,7 +208,7 @@ fn an_event_is_a_switch_that_is_off_until_somebody_wants_it() {
         "availability": availability(),
         "availability_mode": "all",
         "qos": 1,
-        "device": { "identifiers": ["lantime_device_m1_io3"], "name": "m1 io3" },
+        "device": { "identifiers": ["lantime_device_m1:io3"], "name": "m1 io3" },
         "origin": origin(),
     });
     assert_eq!(rest, expected);

@@ -20,7 +20,7 @@ use crate::records::dead_letter;
 use crate::wording::quoted;
 
 /// What hosts have written and nobody has looked at yet. Full: it is dropped, and that is told.
-const WRITES_WAITING: usize = 1024;
+const WRITES_WAITING: usize = 64;
 /// Ends that the edge node has not taken yet. Full: they wait.
 const ENDS_WAITING: usize = 64;
 /// Metrics that a dead letter names.

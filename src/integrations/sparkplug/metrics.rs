@@ -189,11 +189,14 @@ pub(super) fn event_metric(relay: &str, event: &str) -> String {
     format!("relay/{relay}/events/{event}")
 }
 
-/// The levels that name relay and event in the name of a metric which says whether that event switches that relay,
-/// be they right or wrong.
+/// What names relay and event in the name of a metric which says whether that event switches that relay; which events
+/// there are, and which relays have any, is for the command to say.
 pub(super) fn relay_event(name: &str) -> Option<(&str, &str)> {
     let (relay, event) = name.strip_prefix("relay/")?.split_once("/events/")?;
-    (!relay.contains('/')).then_some((relay, event))
+    Relay::ALL
+        .iter()
+        .any(|known| known.as_str() == relay)
+        .then_some((relay, event))
 }
 
 fn of_signal(signal: Signal, state: &SignalState) -> [Metric; 3] {

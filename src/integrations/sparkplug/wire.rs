@@ -79,9 +79,15 @@ pub(super) struct Written {
     pub(super) flag: Option<bool>,
 }
 
+/// Metrics that one command may write: more than there are of any device.
+const MAX_WRITTEN: usize = 1024;
+
 /// The metrics of a command, `None` where it cannot be understood.
 pub(super) fn decode(payload: &[u8]) -> Option<Vec<Written>> {
     let payload = Payload::decode(payload).ok()?;
+    if payload.metrics.len() > MAX_WRITTEN {
+        return None;
+    }
     let written = |metric: Wire| Written {
         name: metric.name,
         flag: match metric.value {

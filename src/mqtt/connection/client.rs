@@ -103,6 +103,21 @@ impl Client {
         }
     }
 
+    /// Subscribes to `filter` with QoS 1. Only stored copies have the retain flag, and with MQTT 5 they do not come.
+    pub fn subscribe_to_news(&self, filter: &str) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client
+                .try_subscribe_many([mqtt5::v5::Filter {
+                    path: filter.to_owned(),
+                    qos: mqtt5::QoS::AtLeastOnce,
+                    retain_forward_rule: mqtt5::v5::RetainForwardRule::Never,
+                    ..mqtt5::v5::Filter::default()
+                }])
+                .is_ok(),
+            Inner::V311(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
+        }
+    }
+
     /// Subscribes to `filter` with QoS 1; stored copies come first.
     pub fn subscribe_with_stored(&self, filter: &str) -> bool {
         match &self.0 {

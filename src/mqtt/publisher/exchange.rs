@@ -65,7 +65,7 @@ impl Publisher {
         self.outbox.connected(&self.flights, &first, later.as_deref());
         if let (Some(discovery), Some(client)) = (discovery, self.link.client()) {
             // Refused only by a connection that is ending.
-            client.subscribe(vec![discovery.status_topic().to_owned()]);
+            client.subscribe_to_news(discovery.status_topic());
         }
     }
 
