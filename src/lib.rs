@@ -18,6 +18,7 @@
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
 //! - [`control`]: what the command line asks of a running bridge.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
+//! - `logging`: lines on stderr, for people, machines and the journal.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server.
 
@@ -28,6 +29,7 @@ pub mod config;
 pub mod control;
 mod fault_point;
 pub mod lantime;
+mod logging;
 pub mod model;
 pub mod mqtt;
 pub mod records;

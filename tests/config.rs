@@ -174,6 +174,7 @@ fn known_keys() -> Vec<String> {
         snmp = { zzzzzz = 1, traps.zzzzzz = 1, users = [{ zzzzzz = 1 }], agent = { zzzzzz = 1, users = [{ zzzzzz = 1 }], sinks = [{ zzzzzz = 1, user.zzzzzz = 1 }] } }
         dead_letter.zzzzzz = 1
         state.zzzzzz = 1
+        log.zzzzzz = 1
         [[devices]]
         zzzzzz = 1
         snmp = { zzzzzz = 1, user.zzzzzz = 1 }
@@ -290,6 +291,7 @@ fn every_key_is_in_the_example_and_in_the_reference() {
             "http",
             "dead_letter",
             "state",
+            "log",
             "devices",
             "tls",
             "embedded",

@@ -12,7 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider, Source};
 use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
-use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, mqtt, parse, snmp};
+use super::{Bridge, Config, DeadLetters, Http, State, StoreConfig, device, log, mqtt, parse, snmp};
 use crate::model::DeviceId;
 use crate::model::id::to_id;
 
@@ -130,6 +130,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
     let snmp = snmp::read(root.section("snmp"));
     let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
+    let log = log::read(root.section("log"));
     let devices = device::read_all(&mut root);
     root.finish();
     Some(Config {
@@ -139,6 +140,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
         snmp,
         dead_letter,
         state,
+        log,
         devices,
     })
 }

@@ -8,6 +8,7 @@ mod access;
 mod device;
 mod environment;
 mod load;
+mod log;
 mod mqtt;
 mod parse;
 mod places;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use load::{Loaded, from_table, load, load_store};
+pub use log::{Log, LogFormat};
 pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub dead_letter: DeadLetters,
     /// The durable store.
     pub state: State,
+    /// Log lines.
+    pub log: Log,
     /// The devices.
     pub devices: Vec<Device>,
 }
@@ -66,6 +70,8 @@ impl Config {
             ("snmp", self.snmp != other.snmp),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
+            // A reload does change the level.
+            ("log", self.log.format != other.log.format),
         ];
         let changed = sections.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(name, _)| name).collect()

@@ -13,7 +13,7 @@ const USER: [&str; 7] = [
 ];
 
 /// Each table as a file opens it, and its keys.
-const TABLES: [(&str, &[&str]); 21] = [
+const TABLES: [(&str, &[&str]); 22] = [
     (
         "the top level",
         &[
@@ -23,6 +23,7 @@ const TABLES: [(&str, &[&str]); 21] = [
             "snmp",
             "dead_letter",
             "state",
+            "log",
             "devices",
         ],
     ),
@@ -75,6 +76,7 @@ const TABLES: [(&str, &[&str]); 21] = [
     ("[snmp.agent.sinks.user]", &USER),
     ("[dead_letter]", &["repeat", "keep"]),
     ("[state]", &["directory"]),
+    ("[log]", &["level", "format"]),
     (
         "[[devices]]",
         &[
