@@ -175,9 +175,9 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
             &[],
         )
         .await;
-    scene.fleet.devices()[0].set_fault(Some(Fault::Unauthorized));
+    scene.fleet.devices()[0].set_fault(Some(Fault::ServerError));
     let away = "lantime2mqtt_device_up{device=\"sim-1\"}";
-    let failures = "lantime2mqtt_device_poll_failures_total{device=\"sim-1\",kind=\"unauthorized\"}";
+    let failures = "lantime2mqtt_device_poll_failures_total{device=\"sim-1\",kind=\"http-status\"}";
     let text = until(http, "the device is away", |text| {
         value(text, away) == Some("0") && value(text, failures).is_some()
     })
@@ -190,7 +190,7 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
     assert_eq!(
         value(
             &text,
-            "lantime2mqtt_device_error{device=\"sim-1\",kind=\"unauthorized\"}"
+            "lantime2mqtt_device_error{device=\"sim-1\",kind=\"http-status\"}"
         ),
         Some("1")
     );
@@ -206,7 +206,12 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
 fn names(text: &str) -> BTreeSet<String> {
     let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
     let words = text.split(|char| !is_part(char));
-    let is_metric = |word: &&str| word.starts_with("lantime2mqtt_") || word.starts_with("process_");
+    // A package's file has a name that begins likewise, and then a version.
+    let is_metric = |word: &&str| {
+        let prefixes = ["lantime2mqtt_", "process_"];
+        let rest = prefixes.iter().find_map(|prefix| word.strip_prefix(prefix));
+        rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()))
+    };
     words.filter(is_metric).map(str::to_owned).collect()
 }
 
