@@ -7,16 +7,25 @@ mod common;
 mod broker_access;
 mod logs;
 mod metrics;
+mod package;
+mod prometheus;
 mod service;
 mod trust;
 
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A file of the project.
 fn project(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// An address on the loopback at which nobody listens.
+fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("it is bound").to_string()
 }
 
 /// Runs a tool to its end, in the project's directory.

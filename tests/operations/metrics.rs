@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::TcpListener;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions};
 
@@ -12,15 +11,10 @@ use crate::common::program::Program;
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer};
 use crate::common::{PATIENCE, Watcher};
-use crate::{project, tool, words};
+use crate::{free_address, project, tool, words};
 
 /// What a device of a hostile humour says of itself.
 const WEIRD: &str = "M\"30\\00\n{x=\"1\"} 7 é \u{202e}";
-
-fn free_address() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    free.local_addr().expect("it is bound").to_string()
-}
 
 async fn scraped(address: &str) -> Option<String> {
     let client = reqwest::Client::builder()
