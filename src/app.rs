@@ -299,6 +299,11 @@ impl Bridge {
         self.broker.clone()
     }
 
+    /// How many devices are configured.
+    pub fn devices(&self) -> usize {
+        self.config.devices.len()
+    }
+
     /// Where the bridge's own HTTP server listens.
     pub fn http_address(&self) -> Option<SocketAddr> {
         self.http

@@ -20,6 +20,7 @@
 //! - [`control`]: what the command line asks of a running bridge.
 //! - [`integrations`]: what is published, in other people's conventions.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
+//! - `logging`: lines on stderr, for people, machines and the journal.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server.
 
@@ -31,6 +32,7 @@ pub mod control;
 mod fault_point;
 pub mod integrations;
 pub mod lantime;
+mod logging;
 pub mod model;
 pub mod mqtt;
 pub mod records;

@@ -176,6 +176,7 @@ fn known_keys() -> Vec<String> {
         sparkplug.zzzzzz = 1
         dead_letter.zzzzzz = 1
         state.zzzzzz = 1
+        log.zzzzzz = 1
         [[devices]]
         zzzzzz = 1
         snmp = { zzzzzz = 1, user.zzzzzz = 1 }
@@ -293,6 +294,7 @@ fn every_key_is_in_the_example_and_in_the_reference() {
             "sparkplug",
             "dead_letter",
             "state",
+            "log",
             "devices",
             "tls",
             "embedded",

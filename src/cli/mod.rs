@@ -3,20 +3,22 @@
 mod check_config;
 mod dead_letters;
 mod demo;
+mod healthcheck;
 mod probe;
 mod run;
 mod simulate;
+mod systemd;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
-use crate::config::{self, ConfigError, Loaded, Problem, ProfileChoice};
+use crate::config::{self, ConfigError, Loaded, Log, Problem, ProfileChoice};
 use crate::control::{self, ControlError};
 use crate::lantime::rest::Profile;
+use crate::logging::{self, Logging};
 use crate::wording::quoted;
 
 /// Something failed.
@@ -32,12 +34,36 @@ const CONFIGURATION: u8 = 78;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// How log lines look; they go to stderr.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,lantime2mqtt::mqtt=debug`.
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+/// How the command line wants it, whatever the configuration says.
+#[derive(Debug, Args)]
+struct LogOptions {
+    /// How log lines look; they go to stderr. By default text, or as log.format says.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as `info,lantime2mqtt::mqtt=debug`. By
+    /// default info, or as log.level says.
     #[arg(long, global = true, env = "LANTIME2MQTT_LOG", value_name = "LEVEL")]
     log_level: Option<String>,
+}
+
+impl LogOptions {
+    /// Starts logging, as `settings` say where the command line says nothing.
+    fn start(&self, settings: &Log) -> Result<Logging, Failure> {
+        let format = self.log_format.map(|format| match format {
+            LogFormat::Text => config::LogFormat::Text,
+            LogFormat::Json => config::LogFormat::Json,
+        });
+        let settings = Log {
+            format: format.unwrap_or(settings.format),
+            ..settings.clone()
+        };
+        let level = self.log_level.as_deref();
+        logging::start(level, &settings).map_err(|error| Failure::Usage(format!("--log-level {error}")))
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,6 +74,8 @@ enum Command {
     Demo(demo::Options),
     /// Checks a configuration and shows every problem.
     CheckConfig(ConfigFile),
+    /// Asks the bridge that runs with this configuration whether it answers; for containers.
+    Healthcheck(ConfigFile),
     /// Asks a real device, and shows what the bridge would find there and a configuration to start from.
     Probe(probe::Options),
     /// Serves simulated devices, to try flows against.
@@ -112,59 +140,36 @@ pub fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    // The embedded broker tells of its own life at level info.
-    let default_level = if matches!(cli.command, Command::Demo(_)) {
-        "warn"
-    } else {
-        "info,mqtt5=warn,async_snmp=error"
+    let (log, usual) = (&cli.log, Log::default());
+    let start = |settings: &Log| log.start(settings).map(drop);
+    let result = match cli.command {
+        // It logs as its configuration says.
+        Command::Run(file) => run::run(&file.config, log),
+        Command::Demo(options) => {
+            let level = "warn".to_owned();
+            start(&Log { level, ..usual }).and_then(|()| demo::run(options))
+        }
+        Command::CheckConfig(file) => start(&usual).and_then(|()| check_config::run(&file.config)),
+        Command::Healthcheck(file) => start(&usual).and_then(|()| healthcheck::run(&file.config)),
+        Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
+        Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
+        Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
     };
-    let level = cli.log_level.as_deref().unwrap_or(default_level);
-    let result = start_logging(level, cli.log_format).and_then(|()| match cli.command {
-        Command::Run(file) => run::run(&file.config),
-        Command::Demo(options) => demo::run(options),
-        Command::CheckConfig(file) => check_config::run(&file.config),
-        Command::Probe(options) => probe::run(options),
-        Command::Simulate(options) => simulate::run(options),
-        Command::DeadLetters(options) => dead_letters::run(options),
-    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Configuration(error)) => {
-            eprintln!("{error}");
+            logging::complain(&error.to_string());
             ExitCode::from(CONFIGURATION)
         }
         Err(Failure::Usage(message)) => {
-            eprintln!("error: {message}");
+            logging::complain(&format!("error: {message}"));
             ExitCode::from(USAGE)
         }
         Err(Failure::Other(error)) => {
-            eprintln!("error: {error:#}");
+            logging::complain(&format!("error: {error:#}"));
             ExitCode::from(FAILURE)
         }
     }
-}
-
-/// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
-/// itself. Of each request that fails it makes an error of its own, and the bridge says what that means for whom. A
-/// filter that names the library, or its client, still shows them.
-const QUIET: &str = "async_snmp=error,async_snmp::client=off";
-
-fn start_logging(level: &str, format: LogFormat) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
-        Failure::Usage(format!(
-            "--log-level {level:?}: {error}; write for instance \"info\""
-        ))
-    })?;
-    let lines = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(filter);
-    match format {
-        LogFormat::Text => lines
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .init(),
-        LogFormat::Json => lines.json().init(),
-    }
-    Ok(())
 }
 
 /// One thread: what the bridge does is small and waits for the network, and moving it between threads costs
@@ -224,11 +229,9 @@ fn unfit_for_socket(directory: &Path) -> Option<Problem> {
     })
 }
 
-/// Reads the configuration and logs its warnings.
-fn load_config(file: &Path) -> Result<Loaded, ConfigError> {
-    let loaded = check_config(file)?;
+/// Logs what is doubtful about a configuration.
+fn log_warnings(loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!("configuration: {warning}");
     }
-    Ok(loaded)
 }

@@ -5,13 +5,17 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, block_on, load_config};
+use super::{Failure, LogOptions, block_on, check_config, log_warnings, systemd};
 use crate::app::{Bridge, Setup};
 use crate::control;
+use crate::logging::Logging;
 use crate::records::store::{Options, Store};
 
-pub(super) fn run(file: &Path) -> Result<(), Failure> {
-    let config = load_config(file)?.config;
+pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
+    let loaded = check_config(file)?;
+    let logging = log.start(&loaded.config.log)?;
+    log_warnings(&loaded);
+    let config = loaded.config;
     block_on(async {
         let mut signals = Signals::new()?;
         let options = Options {
@@ -28,32 +32,51 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
         };
         let bridge = Bridge::start(config, setup).await?;
         let http = bridge.http_address().map(tracing::field::display);
+        systemd::ready(devices).await;
         tracing::info!(version, config = %file.display(), devices, http, "running");
-        serve(bridge, file, &mut signals).await
+        serve(bridge, logging, file, &mut signals).await
     })
 }
 
-async fn serve(mut bridge: Bridge, file: &Path, signals: &mut Signals) -> anyhow::Result<()> {
+async fn serve(
+    mut bridge: Bridge,
+    mut logging: Logging,
+    file: &Path,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
+    let mut live = std::pin::pin!(systemd::live());
     let result = loop {
         tokio::select! {
             _ = signals.terminate.recv() => break Ok(()),
             _ = signals.interrupt.recv() => break Ok(()),
-            _ = signals.reload.recv() => match load_config(file) {
-                Ok(loaded) => {
-                    let devices = loaded.config.devices.len();
-                    bridge.reload(loaded.config).await;
-                    tracing::info!(devices, "reloaded");
-                }
-                // Nothing has changed: the bridge goes on as it was.
-                Err(error) => tracing::error!("reload refused, the running configuration stays in force: {error}"),
-            },
+            _ = signals.reload.recv() => {
+                systemd::reloading().await;
+                reload(&mut bridge, &mut logging, file).await;
+                systemd::ready(bridge.devices()).await;
+            }
+            never = &mut live => match never {},
             error = bridge.failed() => break Err(error),
         }
     };
+    systemd::stopping().await;
     tracing::info!("stopping");
     tokio::select! {
         stopped = bridge.stop() => result.and(stopped),
         () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),
+    }
+}
+
+async fn reload(bridge: &mut Bridge, logging: &mut Logging, file: &Path) {
+    match check_config(file) {
+        Ok(loaded) => {
+            logging.reload(&loaded.config.log);
+            log_warnings(&loaded);
+            let devices = loaded.config.devices.len();
+            bridge.reload(loaded.config).await;
+            tracing::info!(devices, "reloaded");
+        }
+        // Nothing has changed: the bridge goes on as it was.
+        Err(error) => tracing::error!("reload refused, the running configuration stays in force: {error}"),
     }
 }
 

@@ -13,7 +13,7 @@ use super::environment::{self, Variable};
 use super::problem::{Complaint, ConfigError, Problem, complaint};
 use super::section::{Context, Section};
 use super::{
-    Bridge, Config, DeadLetters, State, StoreConfig, device, homeassistant, http, mqtt, parse, snmp,
+    Bridge, Config, DeadLetters, State, StoreConfig, device, homeassistant, http, log, mqtt, parse, snmp,
     sparkplug,
 };
 use crate::model::DeviceId;
@@ -137,6 +137,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
     let sparkplug = sparkplug::read(root.section("sparkplug"), edge_node);
     let dead_letter = read_dead_letter(root.section("dead_letter"));
     let state = read_state(root.section("state"));
+    let log = log::read(root.section("log"));
     let devices = device::read_all(&mut root);
     root.finish();
     Some(Config {
@@ -148,6 +149,7 @@ fn read(mut root: Section<'_>) -> Option<Config> {
         sparkplug,
         dead_letter,
         state,
+        log,
         devices,
     })
 }

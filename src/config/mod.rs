@@ -10,6 +10,7 @@ mod environment;
 mod homeassistant;
 mod http;
 mod load;
+mod log;
 mod mqtt;
 mod parse;
 mod places;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use load::{Loaded, from_table, load, load_store};
+pub use log::{Log, LogFormat};
 pub use problem::{ConfigError, Problem};
 pub use secret::Secret;
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub dead_letter: DeadLetters,
     /// The durable store.
     pub state: State,
+    /// Log lines.
+    pub log: Log,
     /// The devices.
     pub devices: Vec<Device>,
 }
@@ -72,6 +76,8 @@ impl Config {
             ("sparkplug", self.sparkplug != other.sparkplug),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
+            // A reload does change the level.
+            ("log", self.log.format != other.log.format),
         ];
         let changed = sections.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(name, _)| name).collect()

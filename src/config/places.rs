@@ -13,7 +13,7 @@ const USER: [&str; 7] = [
 ];
 
 /// Each table as a file opens it, and its keys.
-const TABLES: [(&str, &[&str]); 23] = [
+const TABLES: [(&str, &[&str]); 24] = [
     (
         "the top level",
         &[
@@ -25,6 +25,7 @@ const TABLES: [(&str, &[&str]); 23] = [
             "sparkplug",
             "dead_letter",
             "state",
+            "log",
             "devices",
         ],
     ),
@@ -82,6 +83,7 @@ const TABLES: [(&str, &[&str]); 23] = [
     ("[sparkplug]", &["enabled", "group", "edge_node", "primary_host"]),
     ("[dead_letter]", &["repeat", "keep"]),
     ("[state]", &["directory"]),
+    ("[log]", &["level", "format"]),
     (
         "[[devices]]",
         &[

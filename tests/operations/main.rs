@@ -1,0 +1,58 @@
+//! What those who run the bridge rely on: metrics, logs, what systemd is told, and the files of `deploy/`, each looked
+//! at by the tool that it is for.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod broker_access;
+mod logs;
+mod metrics;
+mod package;
+mod prometheus;
+mod service;
+mod trust;
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+/// A file of the project.
+fn project(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// An address on the loopback at which nobody listens.
+fn free_address() -> String {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("it is bound").to_string()
+}
+
+/// Runs a tool to its end, in the project's directory.
+fn tool(package: &str, program: &str, arguments: &[&str], input: &str) -> Output {
+    let child = Command::new(program)
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap_or_else(|error| {
+        panic!(
+            "this test needs {program} (Debian: apt-get install --no-install-recommends {package}): {error}"
+        )
+    });
+    let mut stdin = child.stdin.take().expect("it is piped");
+    let input = input.to_owned();
+    // Beside, since it may answer before it has read all.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output().expect("it was started");
+    writer.join().expect("it does not panic");
+    output
+}
+
+/// What a tool has written, both ways.
+fn words(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}

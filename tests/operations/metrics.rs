@@ -1,0 +1,268 @@
+//! `/metrics` as Prometheus reads it, and the dashboard and rules that use it.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions};
+
+use crate::common::clients::Clients;
+use crate::common::mosquitto::Mosquitto;
+use crate::common::program::Program;
+use crate::common::site::{Entry, Site};
+use crate::common::web_server::{WebServer, answer};
+use crate::common::{PATIENCE, Watcher};
+use crate::{free_address, project, tool, words};
+
+/// What a device of a hostile humour says of itself.
+const WEIRD: &str = "M\"30\\00\n{x=\"1\"} 7 é \u{202e}";
+
+async fn scraped(address: &str) -> Option<String> {
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("no TLS needed");
+    let answer = client
+        .get(format!("http://{address}/metrics"))
+        .send()
+        .await
+        .ok()?;
+    let kind = answer.headers()["content-type"]
+        .to_str()
+        .expect("ASCII")
+        .to_owned();
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
+    answer.text().await.ok()
+}
+
+/// Asks until `condition` holds.
+async fn until(address: &str, what: &str, condition: impl Fn(&str) -> bool) -> String {
+    let mut last = String::new();
+    let asked = async {
+        loop {
+            last = scraped(address).await.unwrap_or_default();
+            if condition(&last) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, asked).await.is_err() {
+        panic!("{what}: never; {last}");
+    }
+    last
+}
+
+/// The value of a sample, as it is written.
+fn value<'t>(text: &'t str, sample: &str) -> Option<&'t str> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))
+}
+
+fn assert_clean(text: &str) {
+    let checked = tool("prometheus", "promtool", &["check", "metrics"], text);
+    assert!(
+        checked.status.success() && words(&checked).is_empty(),
+        "{}\n{text}",
+        words(&checked)
+    );
+}
+
+/// A bridge with a simulated device, and one that is it in other words.
+struct Scene {
+    fleet: Fleet,
+    _weird: WebServer,
+    _site: Site,
+    bridge: Program,
+    /// Where `/metrics` is.
+    http: String,
+}
+
+async fn scene(broker: &Mosquitto) -> Scene {
+    lantime2mqtt::tls::install_provider();
+    let options = FleetOptions {
+        devices: 1,
+        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V20)],
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::start(options).await.expect("free ports");
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("no TLS needed");
+    let url = format!("{}/api/status", fleet.devices()[0].url());
+    let request = client.get(url).basic_auth("bridge", Some("simulated"));
+    let document = request
+        .send()
+        .await
+        .expect("it answers")
+        .text()
+        .await
+        .expect("it is text");
+    let mut document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    document["system-information"]["model"] = WEIRD.into();
+    let weird = WebServer::start(move |_| answer(200, document.to_string())).await;
+
+    let http = free_address();
+    let devices = [Entry::of(&fleet.devices()[0]), Entry::new("weird", &weird.url())];
+    let site = Site::new(broker.address(), &devices)
+        .with("http.listen", http.clone())
+        .with("snmp.traps.listen", "127.0.0.1:0")
+        .with("snmp.communities", vec!["public".to_owned()]);
+    let bridge = site.start();
+    Watcher::connect(broker.address())
+        .await
+        .until("both devices", |seen| {
+            ["sim-1", "weird"]
+                .iter()
+                .all(|id| seen.is(&format!("lantime/{id}/state"), "online"))
+        })
+        .await;
+    Scene {
+        fleet,
+        _weird: weird,
+        _site: site,
+        bridge,
+        http,
+    }
+}
+
+#[tokio::test]
+async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_trouble() {
+    let broker = Mosquitto::start();
+    let scene = scene(&broker).await;
+    let http = &scene.http;
+    let in_order = "lantime2mqtt_relay_fault{device=\"sim-1\",slot=\"io1\",relay=\"a\"}";
+    let text = until(http, "a healthy relay", |text| value(text, in_order) == Some("0")).await;
+    assert_clean(&text);
+    assert_eq!(value(&text, "lantime2mqtt_devices"), Some("2"));
+    assert_eq!(
+        value(&text, "lantime2mqtt_broker_connected{connection=\"state\"}"),
+        Some("1")
+    );
+    assert!(text.contains("model=\"M\\\"30\\\\00"), "{text}");
+    let count = "lantime2mqtt_device_round_trip_seconds_count{device=\"sim-1\"}";
+    let all = "lantime2mqtt_device_round_trip_seconds_bucket{device=\"sim-1\",le=\"+Inf\"}";
+    assert!(
+        value(&text, count).is_some() && value(&text, count) == value(&text, all),
+        "{text}"
+    );
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+    ] {
+        assert!(
+            value(&text, name).is_some_and(|value| value.parse::<f64>().is_ok_and(|value| value > 0.0)),
+            "{name}"
+        );
+    }
+
+    let commands = Clients::of(broker.address());
+    commands
+        .request("lantime/sim-1/refresh", "answers", "{}", &[])
+        .await;
+    commands
+        .request(
+            "lantime/sim-1/io1/relay/b/events/set",
+            "answers",
+            r#"{"add":["ntp-not-sync"]}"#,
+            &[],
+        )
+        .await;
+    scene.fleet.devices()[0].set_fault(Some(Fault::ServerError));
+    let away = "lantime2mqtt_device_up{device=\"sim-1\"}";
+    let failures = "lantime2mqtt_device_poll_failures_total{device=\"sim-1\",kind=\"http-status\"}";
+    let text = until(http, "the device is away", |text| {
+        value(text, away) == Some("0") && value(text, failures).is_some()
+    })
+    .await;
+    assert_clean(&text);
+    assert_eq!(value(&text, in_order), None, "what is not known is not told");
+    let unknown =
+        "lantime2mqtt_relay_position{device=\"sim-1\",slot=\"io1\",relay=\"a\",position=\"unknown\"}";
+    assert_eq!(value(&text, unknown), Some("1"));
+    assert_eq!(
+        value(
+            &text,
+            "lantime2mqtt_device_error{device=\"sim-1\",kind=\"http-status\"}"
+        ),
+        Some("1")
+    );
+    assert_eq!(value(&text, "lantime2mqtt_commands_carried_out_total"), Some("1"));
+    assert_eq!(
+        value(&text, "lantime2mqtt_commands_refused_total{kind=\"rejected\"}"),
+        Some("1")
+    );
+    assert_eq!(scene.bridge.stop("TERM").await.code, Some(0));
+}
+
+/// The words of a text that are names of metrics.
+fn names(text: &str) -> BTreeSet<String> {
+    let is_part = |char: char| char.is_ascii_alphanumeric() || char == '_';
+    let words = text.split(|char| !is_part(char));
+    // A package's file has a name that begins likewise, and then a version.
+    let is_metric = |word: &&str| {
+        let prefixes = ["lantime2mqtt_", "process_"];
+        let rest = prefixes.iter().find_map(|prefix| word.strip_prefix(prefix));
+        rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_lowercase()))
+    };
+    words.filter(is_metric).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn dashboard_rules_and_manual_name_metrics_that_exist() {
+    let broker = Mosquitto::start();
+    let scene = scene(&broker).await;
+    let text = until(&scene.http, "an answer", |text| !text.is_empty()).await;
+    let families: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .map(str::to_owned)
+        .collect();
+    for file in [
+        "deploy/grafana/lantime2mqtt.json",
+        "deploy/prometheus/alerts.yml",
+        "docs/operations.md",
+    ] {
+        let used = names(&fs::read_to_string(project(file)).expect("it is part of the project"));
+        assert!(used.len() >= 8, "{file}: {used:?}");
+        let base = |name: &String| {
+            ["_bucket", "_sum", "_count"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end).map(str::to_owned))
+        };
+        let unknown: Vec<_> = used
+            .iter()
+            .filter(|name| {
+                !families.contains(*name) && !base(name).is_some_and(|base| families.contains(&base))
+            })
+            .collect();
+        assert!(unknown.is_empty(), "{file}: {unknown:?}");
+    }
+    let manual =
+        names(&fs::read_to_string(project("docs/operations.md")).expect("it is part of the project"));
+    let untold: Vec<_> = families.difference(&manual).collect();
+    assert!(untold.is_empty(), "not in the manual: {untold:?}");
+    let dashboard =
+        fs::read_to_string(project("deploy/grafana/lantime2mqtt.json")).expect("it is part of the project");
+    let dashboard: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");
+    assert!(
+        dashboard["panels"]
+            .as_array()
+            .is_some_and(|panels| panels.len() >= 8)
+    );
+    assert_eq!(scene.bridge.stop("TERM").await.code, Some(0));
+}
+
+#[test]
+fn promtool_takes_the_alert_rules_and_their_own_tests() {
+    let promtool = |arguments: &[&str]| {
+        let checked = tool("prometheus", "promtool", arguments, "");
+        assert!(checked.status.success(), "{}", words(&checked));
+        words(&checked)
+    };
+    let checked = promtool(&["check", "rules", "deploy/prometheus/alerts.yml"]);
+    assert!(checked.contains("SUCCESS"), "{checked}");
+    let tested = promtool(&["test", "rules", "tests/operations/alerts.test.yml"]);
+    assert!(tested.contains("SUCCESS"), "{tested}");
+}
