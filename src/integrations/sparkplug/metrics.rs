@@ -3,9 +3,6 @@
 //! A name never is the beginning of another one (`relay/a/events` beside `relay/a/events/ntp-not-sync`): hosts make folders of
 //! what stands before a slash, and have no room for a value there.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::model::{
@@ -66,25 +63,26 @@ fn flag(name: String, value: Option<bool>) -> Metric {
     }
 }
 
-/// The edge node, without the number of its session.
-pub(super) fn of_node(devices: &BTreeMap<DeviceId, Arc<DevicePicture>>) -> Vec<Metric> {
-    let own = [
+/// The edge node itself, without the number of its session.
+pub(super) fn of_node() -> [Metric; 3] {
+    [
         plain(REBIRTH, Value::Flag(Some(false))),
         text("Properties/program", Some(env!("CARGO_PKG_NAME"))),
         text("Properties/version", Some(env!("CARGO_PKG_VERSION"))),
-    ];
-    let of_devices = devices.iter().flat_map(|(id, device)| {
-        let problem = device.problem.as_ref();
-        let error = problem.map(|problem| format!("{}: {}", problem.error.kind, problem.error.message));
-        [
-            text(
-                format!("devices/{id}/state"),
-                device.availability.map(Availability::as_str),
-            ),
-            plain(format!("devices/{id}/error"), Value::Text(error)),
-        ]
-    });
-    own.into_iter().chain(of_devices).collect()
+    ]
+}
+
+/// How a LANTIME is, as the edge node tells it: one that is away is dead itself.
+pub(super) fn of_state(id: &DeviceId, device: &DevicePicture) -> [Metric; 2] {
+    let problem = device.problem.as_ref();
+    let error = problem.map(|problem| format!("{}: {}", problem.error.kind, problem.error.message));
+    [
+        text(
+            format!("devices/{id}/state"),
+            device.availability.map(Availability::as_str),
+        ),
+        plain(format!("devices/{id}/error"), Value::Text(error)),
+    ]
 }
 
 /// A LANTIME itself.

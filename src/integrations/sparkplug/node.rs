@@ -9,7 +9,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::feed::News;
-use super::metrics::{Metric, Value, of_lantime, of_node, of_slot};
+use super::metrics::{Metric, Value, of_lantime, of_node, of_slot, of_state};
 use super::topics::{OfDevice, OfNode, Place, Topics};
 use super::wire::{BD_SEQ, encode};
 use crate::model::{Availability, DeviceId, DevicePicture, Picture, SlotId};
@@ -35,8 +35,8 @@ pub(super) struct Node {
     bd_seq: u8,
     /// The next one.
     seq: u8,
-    /// What hosts know of the edge node itself; `None` before its birth.
-    born: Option<Vec<Metric>>,
+    /// What hosts know of the LANTIMEs by the edge node itself; `None` before its birth.
+    born: Option<BTreeMap<DeviceId, [Metric; 2]>>,
     shown: BTreeMap<DeviceId, Shown>,
     /// LANTIMEs whose births are due.
     due: BTreeSet<DeviceId>,
@@ -82,9 +82,13 @@ impl Node {
 
     /// The birth of the edge node; those of its devices are due then.
     pub(super) fn rebirth(&mut self, at: Timestamp) -> Vec<Message> {
-        let metrics = of_node(&self.devices);
+        let devices = self.devices.iter();
+        let states: BTreeMap<_, _> = devices
+            .map(|(id, device)| (id.clone(), of_state(id, device)))
+            .collect();
         let mut told = vec![self.session()];
-        told.extend(metrics.iter().cloned());
+        told.extend(of_node());
+        told.extend(states.values().flatten().cloned());
         self.seq = 0;
         self.shown.clear();
         self.due.clear();
@@ -93,7 +97,7 @@ impl Node {
         if birth.is_some() {
             self.due.extend(self.devices.keys().cloned());
         }
-        self.born = birth.is_some().then_some(metrics);
+        self.born = birth.is_some().then_some(states);
         birth.into_iter().collect()
     }
 
@@ -135,7 +139,7 @@ impl Node {
             messages.extend(self.rebirth(news.at));
             return messages;
         }
-        let mut messages = self.tell_node(news.at);
+        let mut messages = self.tell_states(std::slice::from_ref(&news.device), news.at);
         if !self.due.contains(&news.device) {
             messages.extend(self.tell(&news.device, false, news.at));
         }
@@ -168,7 +172,7 @@ impl Node {
             .flat_map(|device| self.tell(device, false, at))
             .collect();
         if is_same_roster {
-            messages.extend(self.tell_node(at));
+            messages.extend(self.tell_states(&changed, at));
             self.due.extend(changed);
         } else {
             messages.extend(self.rebirth(at));
@@ -194,12 +198,19 @@ impl Node {
         shown.is_some_and(|shown| shown.contains_key(&place.slot))
     }
 
-    /// What has changed about the edge node itself.
-    fn tell_node(&mut self, at: Timestamp) -> Vec<Message> {
-        let now = of_node(&self.devices);
-        let before = self.born.as_deref().unwrap_or_default();
-        let changed = difference(before, &now).unwrap_or_default();
-        self.born = Some(now);
+    /// What has changed of what the edge node itself tells of these LANTIMEs.
+    fn tell_states(&mut self, devices: &[DeviceId], at: Timestamp) -> Vec<Message> {
+        let Some(born) = &mut self.born else {
+            return Vec::new();
+        };
+        let mut changed = Vec::new();
+        for id in devices {
+            if let (Some(before), Some(device)) = (born.get_mut(id), self.devices.get(id)) {
+                let now = of_state(id, device);
+                changed.extend(difference(before, &now).unwrap_or_default());
+                *before = now;
+            }
+        }
         if changed.is_empty() {
             return Vec::new();
         }

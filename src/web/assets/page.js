@@ -109,7 +109,6 @@ onChange((ids) => {
 });
 onToken(document.body, () => drawDetail());
 addEventListener("hashchange", route);
-addEventListener("resize", drawDetail);
 setInterval(refreshTimes, 10_000);
 route();
 connect();
