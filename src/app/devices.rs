@@ -201,7 +201,8 @@ impl Devices {
         }
         self.tell_routes();
         self.tell_senders();
-        let _ = self.updates.send(Update::DeviceCount(devices.len())).await;
+        let configured = devices.iter().map(|device| device.id.clone()).collect();
+        let _ = self.updates.send(Update::Configured(configured)).await;
         Ok(())
     }
 
@@ -309,7 +310,7 @@ impl Devices {
         tracing::error!(device = %id, "the device's task has ended ({why}); it is started again");
         // What it has published is not known any more, so none of it may stay. Without room for that in the
         // channel it stays until the device answers: the lesser evil than to wait here.
-        let _ = self.updates.try_send(Update::Removed { device: id.clone() });
+        let _ = self.updates.try_send(Update::Forgotten { device: id.clone() });
         let place = Place {
             origin: Instant::now() + RESTART_PAUSE,
             ..running.place

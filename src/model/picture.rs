@@ -9,7 +9,7 @@ use super::{
     Relay, RelayEventsState, RelayState, Signal, SignalState, SlotId, SlotInfo, SlotState, Update,
 };
 
-/// All devices. A copy is cheap: devices are shared until they change.
+/// All configured devices. A copy is cheap: devices are shared until they change.
 #[derive(Debug, Clone, Default)]
 pub struct Picture {
     /// Counts updates that changed anything.
@@ -75,6 +75,14 @@ impl Picture {
             }
             Update::HttpStats { device, summary } => self.changed(device).http = Some(summary.clone()),
             Update::HttpSessions { device, log } => self.changed(device).sessions = Some(log.clone()),
+            Update::Forgotten { device } => {
+                let device = self.changed(device);
+                let version = device.version;
+                *device = DevicePicture {
+                    version,
+                    ..DevicePicture::default()
+                };
+            }
             Update::Removed { device } => {
                 if self.devices.remove(device).is_none() {
                     return false;
@@ -82,7 +90,16 @@ impl Picture {
                 self.version += 1;
                 self.roster = self.version;
             }
-            Update::DeadLetter(_) | Update::Settled { .. } | Update::DeviceCount(_) => return false,
+            Update::Configured(devices) => {
+                let before = self.version;
+                for device in devices {
+                    if !self.devices.contains_key(device) {
+                        self.changed(device);
+                    }
+                }
+                return self.version != before;
+            }
+            Update::DeadLetter(_) | Update::Settled { .. } => return false,
         }
         true
     }
@@ -177,6 +194,20 @@ mod tests {
         assert!(!picture.apply(&Update::Removed { device: id("m1") }));
         assert_eq!((picture.roster, picture.devices.len()), (3, 1));
         assert_eq!(before.devices.len(), 1, "a copy stays as it was");
-        assert!(!picture.apply(&Update::DeviceCount(7)));
+        let configured = Update::Configured(vec![id("m2"), id("m3")]);
+        assert!(picture.apply(&configured));
+        assert!(!picture.apply(&configured));
+        assert_eq!((picture.roster, picture.devices.len()), (4, 2));
+        assert_eq!(picture.devices[&id("m3")].availability, None, "not asked yet");
+    }
+
+    #[test]
+    fn a_device_that_is_forgotten_is_still_there() {
+        let mut picture = Picture::new([id("m1")]);
+        picture.apply(&device("m1", vec![Change::Availability(Availability::Online)]));
+        assert!(picture.apply(&Update::Forgotten { device: id("m1") }));
+        let shown = &picture.devices[&id("m1")];
+        assert_eq!((shown.availability, shown.version), (None, 2));
+        assert_eq!(picture.roster, 0, "it has neither come nor gone");
     }
 }

@@ -33,11 +33,16 @@ pub enum Update {
         /// Which device.
         device: DeviceId,
     },
+    /// What was told of it may not be so any more; it is configured still, and told anew from its beginning.
+    Forgotten {
+        /// Which device.
+        device: DeviceId,
+    },
     /// It has left the configuration.
     Removed {
         /// Which device.
         device: DeviceId,
     },
-    /// So many devices are configured from now on.
-    DeviceCount(usize),
+    /// These devices are configured from now on.
+    Configured(Vec<DeviceId>),
 }

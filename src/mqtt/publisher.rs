@@ -190,6 +190,7 @@ impl Publisher {
             pending: 0,
             records: 0,
         });
+        let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
         let publisher = Publisher {
             updates,
             observers: setup.observers,
@@ -200,7 +201,7 @@ impl Publisher {
             info: setup.info,
             configured: setup.configured.into_iter().collect(),
             remembered: setup.remembered,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(later),
             records: RecordQueue::default(),
             flights: Flights::default(),
             stored: setup.store.status(),
@@ -301,9 +302,15 @@ impl Publisher {
 
     /// What every topic of `device` begins with.
     fn of_device(&self, device: &DeviceId) -> Vec<String> {
-        let discovered = self.discovery.iter().flat_map(|d| d.of_device(device));
-        std::iter::once(self.payloads.topics().of_device(device))
-            .chain(discovered)
+        let own = self.payloads.topics().of_device(device);
+        std::iter::once(own).chain(self.discovered_of(device)).collect()
+    }
+
+    /// What every topic begins with at which `device` is discovered.
+    fn discovered_of(&self, device: &DeviceId) -> Vec<String> {
+        let discovery = self.discovery.iter();
+        discovery
+            .flat_map(|discovery| discovery.of_device(device))
             .collect()
     }
 
@@ -322,9 +329,13 @@ impl Publisher {
             see(&update);
         }
         let discovered = self.discovery.as_mut().map(|discovery| discovery.take(&update));
+        self.apply_to_state(update);
         for message in discovered.into_iter().flatten() {
             self.put(message);
         }
+    }
+
+    fn apply_to_state(&mut self, update: Update) {
         match update {
             Update::Device { device, changes } => self.apply_changes(&device, &changes),
             Update::HttpStats { device, summary } => {
@@ -343,13 +354,20 @@ impl Publisher {
                     self.outbox.clear_remembered(&topics);
                 }
             }
+            Update::Forgotten { device } => {
+                self.outbox.clear_all(&self.payloads.topics().of_device(&device));
+                // It is the same device in a moment: what users have made of its entities must not go with them.
+                for topics in self.discovered_of(&device) {
+                    self.outbox.doubt(&topics);
+                }
+            }
             Update::Removed { device } => {
                 for topics in self.of_device(&device) {
                     self.outbox.clear_all(&topics);
                 }
             }
-            Update::DeviceCount(devices) => {
-                self.info.devices = devices;
+            Update::Configured(devices) => {
+                self.info.devices = devices.len();
                 self.put_info();
             }
         }
@@ -397,7 +415,7 @@ impl Publisher {
         if !self.link.is_connected() {
             return false;
         }
-        let is_idle = self.outbox.pending() == 0 && self.flights.len() == 0 && !self.journal.is_writing();
+        let is_idle = self.outbox.is_state_sent() && self.flights.len() == 0 && !self.journal.is_writing();
         // What the broker has no room for, or the store cannot give, is for the next run.
         let are_records_sent =
             self.records_pause.is_some() || (self.records.len() == 0 && !self.supply.has_more(&self.records));

@@ -89,14 +89,22 @@ impl Tables {
                 self.count(device, summary);
                 Vec::new()
             }
+            Update::Forgotten { device } => {
+                self.remove(device);
+                self.device(device);
+                Vec::new()
+            }
             Update::Removed { device } => {
                 self.remove(device);
                 Vec::new()
             }
-            Update::HttpSessions { .. }
-            | Update::DeadLetter(_)
-            | Update::Settled { .. }
-            | Update::DeviceCount(_) => Vec::new(),
+            Update::Configured(devices) => {
+                for device in devices {
+                    self.device(device);
+                }
+                Vec::new()
+            }
+            Update::HttpSessions { .. } | Update::DeadLetter(_) | Update::Settled { .. } => Vec::new(),
         }
     }
 

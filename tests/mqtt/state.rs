@@ -87,7 +87,7 @@ async fn only_changes_are_sent() {
     let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge.send("m1", first_changes()).await;
     bridge.send("m1", first_changes()).await;
-    bridge.tell(Update::DeviceCount(1)).await;
+    bridge.tell(Update::Configured(vec![device("m1")])).await;
     bridge.send("m1", vec![named("end")]).await;
     let seen = watcher
         .until("the end", |seen| seen.topics.contains_key("lantime/m1/info"))

@@ -1,10 +1,13 @@
 //! What the API promises: the objects of MQTT, and the commands of MQTT.
 
+use std::net::TcpListener;
+
 use serde_json::{Value, json};
 
 use lantime2mqtt::simulator::{Action, Clock};
 
 use crate::common::Watcher;
+use crate::common::site::Entry;
 use crate::scene::{Scene, TOKEN, eventually, get};
 
 #[tokio::test]
@@ -191,4 +194,33 @@ async fn a_device_that_never_answered_is_not_waited_for_and_the_token_is_nowhere
     told.push_str(&end.output.stderr);
     assert!(!told.contains(TOKEN));
     assert_eq!(end.code, Some(0));
+}
+
+#[tokio::test]
+async fn a_device_that_a_reload_adds_is_there_before_it_has_answered() {
+    let Scene {
+        fleet,
+        broker: _broker,
+        site,
+        bridge,
+        http,
+    } = Scene::start(1).await;
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", silent.local_addr().expect("it listens"));
+    let silent = Entry::new("silent", &url).with("timeout", "60s");
+    let _site = site.devices(&[Entry::of(&fleet.devices()[0]), silent]);
+    bridge.signal("HUP");
+    eventually("the reload", async || {
+        let answer = get(http, "/api/devices/silent").await;
+        answer.is_some_and(|answer| answer.status == 200)
+    })
+    .await;
+    let ready = get(http, "/readyz").await.expect("it answers");
+    assert_eq!(
+        (ready.status, &ready.json()["waiting"]),
+        (503, &json!(["silent"]))
+    );
+    let bridge = get(http, "/api/bridge").await.expect("it answers").json();
+    assert_eq!(bridge["info"]["devices"], 2, "{bridge}");
 }

@@ -81,8 +81,8 @@ impl Discovery {
                 let old = std::mem::replace(old, new);
                 self.difference(device, &old)
             }
-            Update::Removed { device } => {
-                // All below [`Discovery::of_device`] goes, what an earlier run has published too.
+            Update::Forgotten { device } | Update::Removed { device } => {
+                // What becomes of all below [`Discovery::of_device`] is the caller's business, too.
                 self.shapes.remove(device);
                 Vec::new()
             }

@@ -40,8 +40,13 @@ pub(super) fn feed(pictured: watch::Receiver<Picture>) -> (Feed, Observer) {
     let missed = Arc::new(Notify::new());
     let (told, shown) = (Arc::clone(&missed), pictured.clone());
     let observer = Observer::new(move |update| {
-        let (Update::Device { device, .. } | Update::Removed { device }) = update else {
-            return;
+        let device = match update {
+            Update::Device { device, .. } | Update::Forgotten { device } | Update::Removed { device } => {
+                device
+            }
+            // Which have come, the picture tells.
+            Update::Configured(_) => return told.notify_one(),
+            _ => return,
         };
         let news = {
             let picture = shown.borrow();

@@ -22,7 +22,7 @@ const MAX_UNPUBLISHED: usize = 100;
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
 
-/// Everything is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
+/// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
 /// broker.
 const BIRTH_PAUSE: Duration = Duration::from_secs(10);
 
@@ -60,10 +60,8 @@ impl Publisher {
         let info = self.payloads.bridge_info(&self.info);
         first.extend(info.into_iter().map(|message| message.topic));
         self.flights.connected(limits);
-        let discovery = self.discovery.as_ref();
-        let later = discovery.map(|discovery| discovery.topics().all());
-        self.outbox.connected(&self.flights, &first, later.as_deref());
-        if let (Some(discovery), Some(client)) = (discovery, self.link.client()) {
+        self.outbox.connected(&self.flights, &first);
+        if let (Some(discovery), Some(client)) = (&self.discovery, self.link.client()) {
             // Refused only by a connection that is ending.
             client.subscribe_to_news(discovery.status_topic());
         }
@@ -76,16 +74,19 @@ impl Publisher {
         tracing::warn!(
             topic = discovery.status_topic(),
             reason,
-            "the broker refused the subscription: Home Assistant is not told everything again when it starts, and has \
-             what the broker retains; let the user of the bridge (mqtt.username) subscribe to it"
+            "the broker refused the subscription: Home Assistant is not told its entities again when it starts, and \
+             has what the broker retains; let the user of the bridge (mqtt.username) subscribe to it"
         );
     }
 
-    /// Home Assistant has started: it is told everything again, what there is before how it stands. A copy that the
-    /// broker has stored says nothing about now.
+    /// Home Assistant has started: its entities are told again. How they stand the broker gives it, as it subscribes to
+    /// their topics. A copy of its birth that the broker has stored says nothing about now.
     fn on_message(&mut self, message: &Received) {
         let Some(discovery) = &self.discovery else { return };
-        if message.retained || !discovery.is_birth(&message.topic, &message.payload) {
+        if self.phase != Phase::Running
+            || message.retained
+            || !discovery.is_birth(&message.topic, &message.payload)
+        {
             return;
         }
         if self.reborn.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
@@ -93,7 +94,7 @@ impl Publisher {
             return;
         }
         self.reborn = Some(Instant::now());
-        tracing::info!("Home Assistant has started: everything is sent again");
+        tracing::info!("Home Assistant has started: its entities are sent again");
         self.outbox.send_again(&discovery.topics().all());
     }
 
@@ -161,10 +162,14 @@ impl Publisher {
         self.journal.sent(rejected.number);
     }
 
-    /// State that the broker does not have: told once for each topic in this run, and not for ever more of them.
+    /// State that the broker does not have: told once for each topic in this run, and not for ever more of them. All
+    /// that is for Home Assistant counts as one: there may be thousands, and they are refused for one reason.
     fn tell_unpublished(&mut self, topic: &str, error: ErrorReport) {
         self.tell_refusal(&error.message, &error.remedy);
-        if self.unpublished.len() >= MAX_UNPUBLISHED || !self.unpublished.insert(topic.to_owned()) {
+        let discovery = self.discovery.iter().map(|discovery| discovery.topics().all());
+        let of_discovery = discovery.into_iter().find(|all| topic.starts_with(all));
+        let counted = of_discovery.unwrap_or_else(|| topic.to_owned());
+        if self.unpublished.len() >= MAX_UNPUBLISHED || !self.unpublished.insert(counted) {
             return;
         }
         let parsed = self.payloads.topics().parse(topic);
@@ -211,9 +216,11 @@ impl Publisher {
 
     fn send_state(&mut self, do_records_wait: bool) {
         let Some(client) = self.link.client() else { return };
+        // A stop does not wait for what nobody waits for: the next run sends it.
+        let is_running = self.phase == Phase::Running;
         let mut unsendable = Vec::new();
         while (!do_records_wait || self.flights.leaves_room_for_records())
-            && let Some(next) = self.outbox.next(&mut self.flights)
+            && let Some(next) = self.outbox.next(&mut self.flights, is_running)
         {
             match next {
                 outbox::Next::Send(topic, payload) => {

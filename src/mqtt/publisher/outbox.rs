@@ -69,6 +69,10 @@ pub(super) struct Outbox {
     queue: VecDeque<Topic>,
     /// How many of them were queued when the connection began.
     first_round: usize,
+    /// What topics begin with for which nobody waits.
+    later: Option<String>,
+    /// Those that are to be sent: when nothing else is.
+    queue_of_later: VecDeque<Topic>,
     /// Without a connection there is no queue: the next one begins with everything.
     is_connected: bool,
     /// Topics that wait for the durable list.
@@ -77,6 +81,14 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// Nothing yet. What lies below `later` gives way to all else.
+    pub(super) fn new(later: Option<String>) -> Outbox {
+        Outbox {
+            later,
+            ..Outbox::default()
+        }
+    }
+
     /// A topic that an earlier run published.
     pub(super) fn remember(&mut self, topic: String) {
         let entry = Entry {
@@ -124,6 +136,17 @@ impl Outbox {
         }
     }
 
+    /// What was published below `prefix` is from now on as if an earlier run had done it.
+    pub(super) fn doubt(&mut self, prefix: &str) {
+        for topic in self.below(prefix, |entry| matches!(entry.content, Content::Payload(_))) {
+            let Some(entry) = self.entries.get_mut(&topic) else {
+                continue;
+            };
+            entry.content = Content::Remembered;
+            entry.version += 1;
+        }
+    }
+
     /// Clears everything below `prefix`.
     pub(super) fn clear_all(&mut self, prefix: &str) {
         for topic in self.below(prefix, |_| true) {
@@ -140,40 +163,32 @@ impl Outbox {
             .collect()
     }
 
-    /// A new connection: everything goes out again, `first` before all else, what the last connection may have
-    /// been lost for after all else, and what lies below `later` after the first round: nobody waits for it.
-    pub(super) fn connected(&mut self, flights: &Flights, first: &[String], later: Option<&str>) {
+    /// A new connection: everything goes out again, `first` before all else, and what the last connection may have
+    /// been lost for after all else.
+    pub(super) fn connected(&mut self, flights: &Flights, first: &[String]) {
         self.is_connected = true;
         for topic in first {
             self.enqueue(topic);
         }
-        let is_later = |topic: &Topic| later.is_some_and(|later| topic.starts_with(later));
-        let (later, all): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_later);
         let is_suspect = |topic: &Topic| flights.is_suspect(&Cargo::State(topic.clone()));
-        let (suspects, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_suspect);
+        let (suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_suspect);
         for topic in others.iter().chain(&suspects) {
             self.enqueue(topic);
         }
         self.first_round = self.queue.len();
-        let (suspects, others): (Vec<_>, Vec<_>) = later.into_iter().partition(is_suspect);
-        for topic in others.iter().chain(&suspects) {
-            self.enqueue(topic);
-        }
     }
 
-    /// Everything goes out once more, what lies below `first` before all else.
-    pub(super) fn send_again(&mut self, first: &str) {
-        let is_first = |topic: &Topic| topic.starts_with(first);
-        let (first, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_first);
-        for topic in first.iter().chain(&others) {
-            self.enqueue(topic);
+    /// What is there below `prefix` goes out once more.
+    pub(super) fn send_again(&mut self, prefix: &str) {
+        for topic in self.below(prefix, |_| true) {
+            self.enqueue(&topic);
         }
     }
 
     /// The connection is gone, and with it what was on its way.
     pub(super) fn disconnected(&mut self) {
         self.is_connected = false;
-        for topic in std::mem::take(&mut self.queue) {
+        for topic in self.queue.drain(..).chain(self.queue_of_later.drain(..)) {
             if let Some(entry) = self.entries.get_mut(&topic) {
                 entry.queued = false;
             }
@@ -209,7 +224,10 @@ impl Outbox {
             return;
         }
         entry.queued = true;
-        self.queue.push_back(topic);
+        match self.later.as_deref() {
+            Some(later) if topic.starts_with(later) => self.queue_of_later.push_back(topic),
+            _ => self.queue.push_back(topic),
+        }
     }
 
     /// Whether all that there was when the connection began was handed over.
@@ -217,15 +235,19 @@ impl Outbox {
         self.first_round == 0
     }
 
-    /// The next message that there is room for.
-    pub(super) fn next(&mut self, flights: &mut Flights) -> Option<Next> {
+    /// The next message that there is room for; one that nobody waits for only `with_later`.
+    pub(super) fn next(&mut self, flights: &mut Flights, with_later: bool) -> Option<Next> {
         let limits = flights.limits()?;
         loop {
-            let cargo = Cargo::State(self.queue.front()?.clone());
+            let queue = match self.queue.is_empty() && with_later {
+                true => &mut self.queue_of_later,
+                false => &mut self.queue,
+            };
+            let cargo = Cargo::State(queue.front()?.clone());
             if !flights.may_send(&cargo) {
                 return None;
             }
-            let topic = self.queue.pop_front()?;
+            let topic = queue.pop_front()?;
             self.first_round = self.first_round.saturating_sub(1);
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;
@@ -320,10 +342,15 @@ impl Outbox {
     /// Messages that wait to be recorded or sent; without a connection, all of them.
     pub(super) fn pending(&self) -> usize {
         if self.is_connected {
-            self.unrecorded + self.queue.len()
+            self.unrecorded + self.queue.len() + self.queue_of_later.len()
         } else {
             self.entries.len()
         }
+    }
+
+    /// Whether all is sent but what nobody waits for.
+    pub(super) fn is_state_sent(&self) -> bool {
+        self.unrecorded == 0 && self.queue.is_empty()
     }
 
     /// Topics with a payload, or whose clearing is not acknowledged yet.

@@ -81,12 +81,19 @@ fn a_number_belongs_to_one_device() {
     assert_eq!((tables.relays.len(), tables.signals.len()), (1, 1));
     tables.apply(&update("c", &nothing, &good("io3")));
     tables.apply(&update("a", &nothing, &good("io3")));
-    let rows: Vec<_> = tables
-        .devices
-        .iter()
-        .map(|(index, row)| (index[0], row.id.as_str()))
-        .collect();
-    assert_eq!(rows, [(1, "a"), (2, "b"), (3, "c")]);
+    let rows = |tables: &Tables| -> Vec<_> {
+        let rows = tables.devices.iter();
+        rows.map(|(index, row)| (index[0], row.id.to_string())).collect()
+    };
+    let named = |names: &[(u32, &str)]| -> Vec<_> {
+        let names = names.iter();
+        names.map(|(number, name)| (*number, name.to_string())).collect()
+    };
+    assert_eq!(rows(&tables), named(&[(1, "a"), (2, "b"), (3, "c")]));
+    tables.apply(&Update::Forgotten { device: device("b") });
+    tables.apply(&Update::Configured(vec![device("a"), device("d")]));
+    assert_eq!(rows(&tables), named(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]));
+    assert_eq!(tables.relays.len(), 2, "what b's were is not known");
 }
 
 #[test]

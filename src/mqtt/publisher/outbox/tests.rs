@@ -9,16 +9,24 @@ use super::*;
 use crate::mqtt::connection::Limits;
 
 /// An outbox and what is on its way from it.
-#[derive(Default)]
 struct Way {
     outbox: Outbox,
     flights: Flights,
 }
 
+impl Default for Way {
+    fn default() -> Way {
+        Way {
+            outbox: Outbox::new(Some("later/".to_owned())),
+            flights: Flights::default(),
+        }
+    }
+}
+
 impl Way {
     fn connected(&mut self, limits: Limits, first: &[String]) {
         self.flights.connected(limits);
-        self.outbox.connected(&self.flights, first, Some("later/"));
+        self.outbox.connected(&self.flights, first);
     }
 
     /// Gives the topic that is given up.
@@ -37,7 +45,7 @@ impl Way {
     }
 
     fn next(&mut self) -> Option<Next> {
-        self.outbox.next(&mut self.flights)
+        self.outbox.next(&mut self.flights, true)
     }
 
     fn acked(&mut self, pkid: u16, refused: bool) {
@@ -207,20 +215,53 @@ fn remembered_topics_are_kept_until_told_otherwise() {
 }
 
 #[test]
-fn what_nobody_waits_for_goes_out_after_the_state_and_before_it_when_it_is_asked_for() {
-    let mut way = way(&["a", "later/1", "later/2", "z"]);
-    way.connected(limits(9, None), &[]);
+fn what_nobody_waits_for_gives_way_to_state_whenever_that_changes() {
+    let mut way = way(&["a", "later/1", "later/2", "later/3", "z"]);
+    way.connected(limits(1, None), &["z".to_owned()]);
+    assert_eq!(way.sent(0), ["z"]);
+    way.acked(1, false);
     assert!(!way.outbox.is_first_round_over());
-    way.next();
-    way.next();
+    assert_eq!(way.sent(1), ["a"]);
+    way.acked(2, false);
     assert!(way.outbox.is_first_round_over(), "the state is out");
-    way.disconnected(false);
-    way.connected(limits(9, None), &["z".to_owned()]);
-    assert_eq!(way.sent(0), ["z", "a", "later/1", "later/2"]);
-    (1..=4).for_each(|pkid| way.acked(pkid, false));
+    assert!(way.outbox.is_state_sent());
+    assert_eq!(
+        way.outbox.next(&mut way.flights, false),
+        None,
+        "the end does not wait"
+    );
+    assert_eq!(way.sent(2), ["later/1"]);
+    way.acked(3, false);
+    way.outbox.set("a", payload("2"));
+    assert_eq!(way.sent(3), ["a"], "two of later are still to come");
+    way.acked(4, false);
     way.outbox.send_again("later/");
     way.outbox.send_again("later/");
-    assert_eq!(way.sent(4), ["later/1", "later/2", "a", "z"], "each once");
+    let mut rest = Vec::new();
+    for pkid in 5..=7 {
+        rest.extend(way.sent(pkid - 1));
+        way.acked(pkid, false);
+    }
+    assert_eq!(rest, ["later/2", "later/3", "later/1"], "each once");
+    assert_eq!(way.pending(), 0);
+}
+
+#[test]
+fn what_is_doubted_stays_at_the_broker_until_it_is_told_anew_or_not() {
+    let mut way = way(&["later/1", "later/2"]);
+    way.connected(limits(9, None), &[]);
+    way.sent(0);
+    (1..=2).for_each(|pkid| way.acked(pkid, false));
+    way.outbox.doubt("later/");
+    assert_eq!(way.next(), None);
+    way.outbox.set("later/2", payload("1"));
+    way.outbox.clear_remembered("later/");
+    let sent: Vec<_> = std::iter::from_fn(|| way.next()).collect();
+    let expected = [("later/2", "1"), ("later/1", "")];
+    assert_eq!(
+        sent,
+        expected.map(|(topic, payload)| Next::Send(topic.into(), payload.into()))
+    );
 }
 
 #[test]
