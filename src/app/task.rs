@@ -21,6 +21,20 @@ impl Task {
     /// Starts a task that ends when its token is cancelled.
     pub(super) fn spawn<F>(name: &'static str, task: impl FnOnce(CancellationToken) -> F) -> Task
     where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Task::spawn_fallible(name, |stop| {
+            let task = task(stop);
+            async move {
+                task.await;
+                Ok(())
+            }
+        })
+    }
+
+    /// The same with one that may end by an error.
+    pub(super) fn spawn_fallible<F>(name: &'static str, task: impl FnOnce(CancellationToken) -> F) -> Task
+    where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let stop = CancellationToken::new();

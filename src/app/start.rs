@@ -1,0 +1,322 @@
+//! What of the configuration becomes which task, area by area; [`super::Bridge::start`] has the order.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use async_snmp::v3::AuthoritativeEngine;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+use super::devices::{self, Devices};
+use super::task::Task;
+use crate::command::Inbox;
+use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
+use crate::control;
+use crate::integrations::homeassistant::Discovery;
+use crate::integrations::sparkplug;
+use crate::lantime::device::Known;
+use crate::lantime::snmp::traps::{self, Traps};
+use crate::model::{CommandTopic, DeviceId, Picture, Update};
+use crate::mqtt::commands::{Commands, CommandsStatus};
+use crate::mqtt::embedded::EmbeddedBroker;
+use crate::mqtt::payload::BridgeInfo;
+use crate::mqtt::publisher::{self, BrokerStatus, Observer, Publisher};
+use crate::mqtt::topics::Topics;
+use crate::records::store::Store;
+use crate::{snmp, snmp_agent, web};
+
+/// How much of that the publisher may take to flush and say goodbye.
+const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
+
+/// A bridge that is being started.
+pub(super) struct Start<'c> {
+    config: &'c Config,
+    store: &'c Store,
+    /// Where it finds the broker: what is configured but for the port of an embedded one.
+    pub(super) mqtt: Mqtt,
+    pub(super) topics: Topics,
+    updates: mpsc::Sender<Update>,
+    pub(super) observers: Vec<Observer>,
+    /// What takes commands: to end first.
+    pub(super) intake: Vec<Task>,
+    /// What listens: to end last.
+    pub(super) listeners: Vec<Task>,
+}
+
+impl Start<'_> {
+    /// Begins with the embedded broker, where there is one.
+    pub(super) async fn new<'c>(
+        config: &'c Config,
+        store: &'c Store,
+        updates: mpsc::Sender<Update>,
+    ) -> anyhow::Result<Start<'c>> {
+        let mut mqtt = config.mqtt.clone();
+        let mut listeners = Vec::new();
+        if let Broker::Embedded { listen, websocket } = mqtt.broker {
+            let broker = EmbeddedBroker::bind(listen, websocket).await?;
+            mqtt.broker = broker.for_clients();
+            listeners.push(Task::spawn_fallible("embedded broker", async move |stop| {
+                Ok(broker.run(stop).await?)
+            }));
+        }
+        Ok(Start {
+            topics: Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone()),
+            config,
+            store,
+            mqtt,
+            updates,
+            observers: Vec::new(),
+            intake: Vec::new(),
+            listeners,
+        })
+    }
+
+    /// The configured devices.
+    fn ids(&self) -> Vec<DeviceId> {
+        let devices = self.config.devices.iter();
+        devices.map(|device| device.id.clone()).collect()
+    }
+
+    /// All devices as they are published; kept where somebody looks.
+    pub(super) fn picture(&mut self) -> watch::Receiver<Picture> {
+        let (picture, pictured) = watch::channel(Picture::new(self.ids()));
+        if self.config.http.listen.is_some() || self.config.sparkplug.is_some() {
+            self.observers.push(Observer::picturing(picture));
+        }
+        pictured
+    }
+
+    /// The edge node of Sparkplug, which sees each change after the picture has.
+    pub(super) fn edge_node(&mut self, pictured: &watch::Receiver<Picture>) -> Option<sparkplug::Prepared> {
+        self.config.sparkplug.as_ref()?;
+        let (edge_node, observer) = sparkplug::prepare(pictured.clone());
+        self.observers.push(observer);
+        Some(edge_node)
+    }
+
+    /// The SNMP agent, and where it listens.
+    pub(super) async fn snmp_agent(
+        &mut self,
+        engine: Option<&AuthoritativeEngine>,
+    ) -> anyhow::Result<Option<SocketAddr>> {
+        let (Some(settings), Some(engine)) = (&self.config.snmp.agent, engine) else {
+            return Ok(None);
+        };
+        let setup = snmp_agent::Setup {
+            config: settings.clone(),
+            bridge: self.config.bridge.id.clone(),
+            devices: self.ids(),
+            engine: engine.clone(),
+            store: self.store.status(),
+        };
+        let (agent, observer) = snmp_agent::Agent::bind(setup).await?;
+        let address = agent.address();
+        self.observers.push(observer);
+        self.listeners
+            .push(Task::spawn_fallible("SNMP agent", async move |stop| {
+                Ok(agent.run(stop).await?)
+            }));
+        Ok(Some(address))
+    }
+
+    /// What earlier runs have published, and of each device what they knew and told.
+    pub(super) async fn past(&self) -> (Vec<String>, HashMap<DeviceId, Known>) {
+        let remembered = self.store.published_topics().await.unwrap_or_else(|error| {
+            tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
+            Vec::new()
+        });
+        let standing = self.store.standing_failures().await.unwrap_or_else(|error| {
+            tracing::error!(
+                "dead letters of earlier runs cannot be read; a failure that lasts is told anew: {error}"
+            );
+            Vec::new()
+        });
+        let mut known = devices::published_slots(&self.topics, &remembered);
+        devices::stand(&mut known, standing, self.config.dead_letter.repeat);
+        (remembered, known)
+    }
+
+    /// The publisher with all observers that there are.
+    pub(super) fn publisher(
+        &mut self,
+        info: BridgeInfo,
+        remembered: Vec<String>,
+        updates: mpsc::Receiver<Update>,
+    ) -> (Publisher, watch::Receiver<BrokerStatus>) {
+        let setup = publisher::Setup {
+            mqtt: self.mqtt.clone(),
+            bridge: self.config.bridge.id.clone(),
+            info,
+            configured: self.ids(),
+            remembered,
+            store: self.store.clone(),
+            observers: std::mem::take(&mut self.observers),
+            discovery: self.discovery(),
+            stop_within: FLUSH_DEADLINE,
+        };
+        Publisher::new(setup, updates)
+    }
+
+    fn discovery(&self) -> Option<Discovery> {
+        let (layout, bridge) = (self.config.mqtt.layout, self.config.bridge.id.clone());
+        let settings = self.config.homeassistant.clone()?;
+        Some(Discovery::new(settings, self.topics.clone(), layout, bridge))
+    }
+
+    /// The trap receiver, which listens already. To be made before the first device is started.
+    pub(super) async fn trap_receiver(
+        &self,
+        engine: Option<AuthoritativeEngine>,
+        devices: &mut Devices,
+    ) -> anyhow::Result<Option<Traps>> {
+        let (Some(traps), Some(engine)) = (&self.config.snmp.traps, engine) else {
+            return Ok(None);
+        };
+        let setup = traps::Setup {
+            traps: traps.clone(),
+            engine,
+            senders: devices.take_traps(),
+            store: self.store.clone(),
+            updates: self.updates.clone(),
+            repeat_letters: self.config.dead_letter.repeat,
+        };
+        Ok(Some(Traps::start(setup).await?))
+    }
+
+    /// Lets the trap receiver take what has come; where it listens, and what it counts.
+    pub(super) fn take_traps(
+        &mut self,
+        traps: Option<Traps>,
+    ) -> Option<(SocketAddr, watch::Receiver<traps::Counts>)> {
+        let traps = traps?;
+        let told = (traps.address(), traps.counts());
+        self.intake
+            .push(Task::spawn("trap receiver", |stop| traps.run(stop)));
+        Some(told)
+    }
+
+    /// Where the command line finds this bridge.
+    pub(super) fn control_socket(&mut self, path: Option<PathBuf>, inbox: &Inbox) -> anyhow::Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        let server = control::server::Server::bind(&path)?;
+        let (store, topics, inbox) = (self.store.clone(), self.topics.clone(), inbox.clone());
+        let topic = topics.command(&CommandTopic::Replay);
+        let replay = move |letter| {
+            let (inbox, topic) = (inbox.clone(), topic.clone());
+            async move { inbox.replay(topic, letter).await }
+        };
+        self.intake.push(Task::spawn("control socket", |stop| {
+            server.run(store, topics, replay, stop)
+        }));
+        Ok(())
+    }
+
+    /// The edge node's connection, and what carries out its commands.
+    pub(super) fn sparkplug(&mut self, edge_node: Option<sparkplug::Prepared>, inbox: &Inbox) {
+        let (Some(settings), Some(edge_node)) = (&self.config.sparkplug, edge_node) else {
+            return;
+        };
+        let (edge_node, commands) = edge_node.finish(
+            settings,
+            self.mqtt.clone(),
+            &self.config.state.directory,
+            self.topics.clone(),
+            inbox.clone(),
+            self.updates.clone(),
+        );
+        self.intake
+            .push(Task::spawn("Sparkplug commands", |stop| commands.run(stop)));
+        self.listeners
+            .push(Task::spawn("Sparkplug edge node", |stop| edge_node.run(stop)));
+    }
+
+    /// The connection that takes commands: whose are taken, and how it is.
+    pub(super) fn commands(
+        &mut self,
+        inbox: &Inbox,
+    ) -> (watch::Sender<Vec<DeviceId>>, watch::Receiver<CommandsStatus>) {
+        let (configured, watched) = watch::channel(self.ids());
+        let inbox = inbox.clone();
+        let submit = move |commands| {
+            let inbox = inbox.clone();
+            async move { inbox.submit(commands).await }
+        };
+        let (commands, status) = Commands::new(self.mqtt.clone(), self.topics.clone(), watched, submit);
+        self.intake
+            .push(Task::spawn("commands connection", |stop| commands.run(stop)));
+        (configured, status)
+    }
+
+    /// The page, its API, metrics and health, and where they are.
+    pub(super) async fn http_server(
+        &mut self,
+        shown: web::Shown,
+        inbox: Inbox,
+    ) -> anyhow::Result<Option<SocketAddr>> {
+        let Some(listen) = self.config.http.listen else {
+            return Ok(None);
+        };
+        let changed = web::Changed {
+            inbox,
+            topics: self.topics.clone(),
+        };
+        let server = web::Server::bind(listen, &self.config.http, shown, changed).await;
+        let server = server.with_context(|| {
+            format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
+        })?;
+        let address = server.local_addr()?;
+        self.listeners
+            .push(Task::spawn("HTTP server", |stop| server.run(stop)));
+        Ok(Some(address))
+    }
+}
+
+/// What the bridge says of itself.
+pub(super) fn bridge_info(config: &Config) -> BridgeInfo {
+    BridgeInfo {
+        started_at: Timestamp::now(),
+        devices: config.devices.len(),
+        mqtt_version: config.mqtt.version,
+        capabilities: capabilities(config),
+    }
+}
+
+/// What this bridge does, as its `info` tells.
+fn capabilities(config: &Config) -> Vec<String> {
+    let traps = config.snmp.traps.as_ref().map(|_| "traps");
+    let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");
+    let asks = |device: &Device| device.snmp.access.is_some();
+    let snmp = config.devices.iter().any(asks).then_some("snmp");
+    let homeassistant = config.homeassistant.as_ref().map(|_| "homeassistant");
+    let sparkplug = config.sparkplug.as_ref().map(|_| "sparkplug");
+    ["rest", "commands"]
+        .into_iter()
+        .chain(
+            [snmp, traps, agent, homeassistant, sparkplug]
+                .into_iter()
+                .flatten(),
+        )
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The engine of this process, where anything needs one. It is opened once: each time counts its boots up. Without a
+/// user of SNMP v3 nobody sees it, so it is not kept.
+pub(super) fn snmp_engine(config: &Config) -> anyhow::Result<Option<AuthoritativeEngine>> {
+    let (agent, traps) = (&config.snmp.agent, &config.snmp.traps);
+    if agent.is_none() && traps.is_none() {
+        return Ok(None);
+    }
+    let is_user = |sink: &SnmpSink| matches!(sink.access, SnmpSinkAccess::User(_));
+    let has_users = traps.as_ref().is_some_and(|traps| !traps.users.is_empty())
+        || agent
+            .as_ref()
+            .is_some_and(|agent| !agent.users.is_empty() || agent.sinks.iter().any(is_user));
+    Ok(Some(match has_users {
+        true => snmp::engine(&config.state.directory)?,
+        false => snmp::passing_engine()?,
+    }))
+}
