@@ -1,0 +1,154 @@
+//! The publisher's side towards those who tell it something: what is to be at the broker, and which records are to go
+//! there.
+
+use jiff::Timestamp;
+
+use super::supply::Supplied;
+use super::{Observer, Publisher};
+use crate::integrations::homeassistant::Discovery;
+use crate::model::{Change, DeviceId, Update};
+use crate::mqtt::payload::Message;
+use crate::mqtt::topics::Owner;
+use crate::records::{change, dead_letter};
+
+impl Publisher {
+    /// Sorts out what earlier runs have published, and says what the bridge itself is.
+    pub(super) fn begin(&mut self) {
+        let mut cleared = 0;
+        for topic in std::mem::take(&mut self.remembered) {
+            let is_current = self.is_current(&topic);
+            self.outbox.remember(topic.clone());
+            if !is_current {
+                self.outbox.set(&topic, None);
+                cleared += 1;
+            }
+        }
+        if cleared > 0 {
+            tracing::info!(
+                topics = cleared,
+                "what earlier runs have published and this one does not is cleared at the broker"
+            );
+        }
+        let online = self.payloads.bridge_online();
+        self.put(online);
+        self.put_info();
+        let own = self.payloads.topics().of_bridge();
+        self.outbox.clear_remembered(&own);
+        if let Some(discovery) = &self.discovery {
+            for Message { topic, payload } in discovery.of_bridge() {
+                self.outbox.set(&topic, payload);
+            }
+            for own in discovery.topics().of_owner(&Owner::Bridge) {
+                self.outbox.clear_remembered(&own);
+            }
+        }
+    }
+
+    /// Whether a topic of an earlier run may be published in this one.
+    fn is_current(&self, topic: &str) -> bool {
+        let is_here =
+            |device: Option<&DeviceId>| device.is_none_or(|device| self.configured.contains(device));
+        if let Some((state, field)) = self.payloads.topics().parse(topic) {
+            return is_here(state.device()) && self.payloads.publishes(&state, field.is_some());
+        }
+        let discovery = self.discovery.as_ref().map(Discovery::topics);
+        match discovery.and_then(|topics| topics.owner(topic)) {
+            Some(Owner::Device(device)) => is_here(Some(&device)),
+            Some(Owner::Bridge) => true,
+            None => false,
+        }
+    }
+
+    /// What every topic of `device` begins with.
+    fn of_device(&self, device: &DeviceId) -> Vec<String> {
+        let own = self.payloads.topics().of_device(device);
+        std::iter::once(own).chain(self.discovered_of(device)).collect()
+    }
+
+    /// What every topic begins with at which `device` is discovered.
+    fn discovered_of(&self, device: &DeviceId) -> Vec<String> {
+        let discovery = self.discovery.iter();
+        discovery
+            .flat_map(|discovery| discovery.of_device(device))
+            .collect()
+    }
+
+    pub(super) fn put(&mut self, message: Message) {
+        self.outbox.set(&message.topic, message.payload);
+    }
+
+    fn put_info(&mut self) {
+        for message in self.payloads.bridge_info(&self.info) {
+            self.put(message);
+        }
+    }
+
+    pub(super) fn apply(&mut self, update: Update) {
+        for Observer(see) in &mut self.observers {
+            see(&update);
+        }
+        let discovered = self.discovery.as_mut().map(|discovery| discovery.take(&update));
+        self.apply_to_state(update);
+        for message in discovered.into_iter().flatten() {
+            self.put(message);
+        }
+    }
+
+    fn apply_to_state(&mut self, update: Update) {
+        match update {
+            Update::Device { device, changes } => self.apply_changes(&device, &changes),
+            Update::HttpStats { device, summary } => {
+                for message in self.payloads.http_stats(&device, &summary) {
+                    self.put(message);
+                }
+            }
+            Update::HttpSessions { device, log } => {
+                for message in self.payloads.http_sessions(&device, &log) {
+                    self.put(message);
+                }
+            }
+            Update::DeadLetter(letter) => self.journal.append(dead_letter::record(&letter, &self.bridge)),
+            Update::Settled { device } => {
+                for topics in self.of_device(&device) {
+                    self.outbox.clear_remembered(&topics);
+                }
+            }
+            Update::Forgotten { device } => {
+                self.outbox.clear_all(&self.payloads.topics().of_device(&device));
+                // It is the same device in a moment: what users have made of its entities must not go with them.
+                for topics in self.discovered_of(&device) {
+                    self.outbox.doubt(&topics);
+                }
+            }
+            Update::Removed { device } => {
+                for topics in self.of_device(&device) {
+                    self.outbox.clear_all(&topics);
+                }
+            }
+            Update::Configured(devices) => {
+                self.info.devices = devices.len();
+                self.put_info();
+            }
+        }
+    }
+
+    fn apply_changes(&mut self, device: &DeviceId, changes: &[Change]) {
+        let now = Timestamp::now();
+        for change in changes {
+            for message in self.payloads.change(device, change) {
+                self.put(message);
+            }
+            for record in change::records(device, change, now) {
+                self.journal.append(record);
+            }
+        }
+    }
+
+    pub(super) fn take_in(&mut self, supplied: Supplied) {
+        match supplied {
+            Supplied::Records(records) => self.records.take_in(records, self.payloads.topics()),
+            Supplied::NoneUpTo(number) => self.records.skip_to(number),
+            Supplied::News => {}
+        }
+    }
+}
