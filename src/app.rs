@@ -216,6 +216,7 @@ impl Bridge {
             inbox: inbox.clone(),
             topics: topics.clone(),
         };
+        let mut edge_node_status = None;
         if let Some((settings, edge_node)) = sparkplug {
             let directory = &config.state.directory;
             let (edge_node, commands) = edge_node.finish(
@@ -226,6 +227,7 @@ impl Bridge {
                 inbox.clone(),
                 updates,
             );
+            edge_node_status = Some(edge_node.status());
             intake.push(Task::spawn("Sparkplug commands", async move |stop| {
                 commands.run(stop).await;
                 Ok(())
@@ -256,6 +258,7 @@ impl Bridge {
                 picture: pictured,
                 broker: broker.clone(),
                 commands: commands_status,
+                sparkplug: edge_node_status,
                 command_counts,
                 traps: trap_counts,
                 store: store.clone(),

@@ -4,7 +4,7 @@ use srad_types::payload::{Message as _, Payload, metric};
 
 use super::*;
 use crate::config::Sparkplug;
-use crate::model::{Change, SlotState, Update};
+use crate::model::{Change, HttpSessions, SlotState, Update};
 
 fn node(picture: &Picture) -> Node {
     let settings = Sparkplug {
@@ -65,9 +65,9 @@ fn slot(state: Option<SlotState>) -> Change {
     Change::SlotState(SlotId::new("io3").unwrap(), state)
 }
 
-/// Everything that is due.
+/// What is told of everything that is due.
 fn births(node: &mut Node) -> Vec<Message> {
-    std::iter::from_fn(|| node.next_births(Timestamp::UNIX_EPOCH))
+    std::iter::from_fn(|| node.next_due(Timestamp::UNIX_EPOCH))
         .flatten()
         .collect()
 }
@@ -154,7 +154,7 @@ fn devices_that_come_and_go_make_the_edge_node_tell_them_anew() {
 }
 
 #[test]
-fn news_that_were_missed_are_told_by_births_of_what_has_changed() {
+fn of_news_that_were_missed_only_what_has_changed_is_told() {
     let mut world = World::of(&["m1", "m2"]);
     let mut node = node(&world.0);
     node.rebirth(Timestamp::UNIX_EPOCH);
@@ -162,9 +162,17 @@ fn news_that_were_missed_are_told_by_births_of_what_has_changed() {
     for device in ["m1", "m2"] {
         node.take(world.change(device, availability(Availability::Online)));
     }
-    let missed = world.change("m1", slot(Some(SlotState::Online)));
+    node.take(world.change("m1", slot(Some(SlotState::Online))));
+    let missed = world.change("m1", slot(Some(SlotState::Absent)));
+    // Nothing that hosts are told.
+    for device in ["m1", "m2"] {
+        world.0.apply(&Update::HttpSessions {
+            device: id(device),
+            log: HttpSessions::new(true, 10),
+        });
+    }
     node.renew(&world.0, Timestamp::UNIX_EPOCH);
-    assert_eq!(kinds(&births(&mut node)), ["DBIRTH m1", "DBIRTH m1:io3"]);
+    assert_eq!(kinds(&births(&mut node)), ["DDATA m1:io3"]);
     // It waited all the time, and is known already.
     assert!(node.take(missed).is_empty());
 }
