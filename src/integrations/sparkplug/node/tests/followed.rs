@@ -45,8 +45,10 @@ impl Host {
             _ => {
                 for (name, value) in metrics {
                     let metric = self.alive.get_mut(device).and_then(|known| known.get_mut(&name));
-                    prop_assert!(metric.is_some(), "{what} {name}: not born");
-                    metric.map(|metric| *metric = value);
+                    let Some(metric) = metric else {
+                        return Err(TestCaseError::fail(format!("{what} {name}: not born")));
+                    };
+                    *metric = value;
                 }
             }
         }
