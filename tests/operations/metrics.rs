@@ -5,7 +5,6 @@ use std::fs;
 
 use lantime2mqtt::simulator::{Fault, Fleet};
 
-use crate::common::Watcher;
 use crate::common::clients::Clients;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::program::Program;
@@ -87,14 +86,13 @@ impl Scene {
             .with("snmp.communities", vec!["public".to_owned()])
             .with("sparkplug.enabled", true);
         let bridge = site.start();
-        Watcher::connect(broker.address())
-            .await
-            .until("both devices", |seen| {
-                ["sim-1", "weird"]
-                    .iter()
-                    .all(|id| seen.is(&format!("lantime/{id}/state"), "online"))
-            })
-            .await;
+        until(&http, "both devices, and the edge node", |text| {
+            let up = |id: &str| value(text, &format!("lantime2mqtt_device_up{{device=\"{id}\"}}"));
+            up("sim-1") == Some("1")
+                && up("weird") == Some("1")
+                && value(text, "lantime2mqtt_sparkplug_born") == Some("1")
+        })
+        .await;
         Scene {
             fleet,
             _weird: weird,
@@ -118,7 +116,6 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
         let connected = format!("lantime2mqtt_broker_connected{{connection=\"{connection}\"}}");
         assert_eq!(value(&text, &connected), Some("1"), "{connection}");
     }
-    assert_eq!(value(&text, "lantime2mqtt_sparkplug_born"), Some("1"));
     assert!(text.contains("model=\"M\\\"30\\\\00"), "{text}");
     let count = "lantime2mqtt_device_round_trip_seconds_count{device=\"sim-1\"}";
     let all = "lantime2mqtt_device_round_trip_seconds_bucket{device=\"sim-1\",le=\"+Inf\"}";
