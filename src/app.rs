@@ -96,7 +96,7 @@ impl Bridge {
         .await?;
         let command_counts = dispatcher.counts();
         start.control_socket(control, &inbox)?;
-        start.sparkplug(edge_node, &inbox);
+        let edge_node = start.sparkplug(edge_node, &inbox);
         let (configured, commands) = start.commands(&inbox);
         start
             .intake
@@ -107,6 +107,7 @@ impl Bridge {
             picture: pictured,
             broker: broker.clone(),
             commands,
+            sparkplug: edge_node,
             command_counts,
             traps: trap_counts,
             store: store.clone(),

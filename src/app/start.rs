@@ -16,7 +16,7 @@ use crate::command::Inbox;
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
 use crate::control;
 use crate::integrations::homeassistant::Discovery;
-use crate::integrations::sparkplug;
+use crate::integrations::sparkplug::{self, EdgeNodeStatus};
 use crate::lantime::device::Known;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Picture, Update};
@@ -215,10 +215,12 @@ impl Start<'_> {
     }
 
     /// The edge node's connection, and what carries out its commands.
-    pub(super) fn sparkplug(&mut self, edge_node: Option<sparkplug::Prepared>, inbox: &Inbox) {
-        let (Some(settings), Some(edge_node)) = (&self.config.sparkplug, edge_node) else {
-            return;
-        };
+    pub(super) fn sparkplug(
+        &mut self,
+        edge_node: Option<sparkplug::Prepared>,
+        inbox: &Inbox,
+    ) -> Option<watch::Receiver<EdgeNodeStatus>> {
+        let (settings, edge_node) = (self.config.sparkplug.as_ref()?, edge_node?);
         let (edge_node, commands) = edge_node.finish(
             settings,
             self.mqtt.clone(),
@@ -227,10 +229,12 @@ impl Start<'_> {
             inbox.clone(),
             self.updates.clone(),
         );
+        let status = edge_node.status();
         self.intake
             .push(Task::spawn("Sparkplug commands", |stop| commands.run(stop)));
         self.listeners
             .push(Task::spawn("Sparkplug edge node", |stop| edge_node.run(stop)));
+        Some(status)
     }
 
     /// The connection that takes commands: whose are taken, and how it is.

@@ -28,6 +28,10 @@ async fn health(State(shown): State<Shown>) -> Json<Health> {
         status: "ok",
         broker: if connected { "connected" } else { "disconnected" },
         commands: if taken { "taken" } else { "waiting" },
+        sparkplug: shown.sparkplug.as_ref().map(|status| match status.borrow().born {
+            true => "born",
+            false => "waiting",
+        }),
         traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
     })
 }
@@ -37,6 +41,8 @@ struct Health {
     status: &'static str,
     broker: &'static str,
     commands: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sparkplug: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     traps: Option<TrapCounts>,
 }

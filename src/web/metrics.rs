@@ -86,20 +86,27 @@ fn written(shown: &Shown) -> String {
 fn broker(text: &mut Text, shown: &Shown) {
     let state = shown.broker.borrow().clone();
     let commands = shown.commands.borrow().link.clone();
-    let links = [("state", &state.link), ("commands", &commands)];
+    let edge_node = shown.sparkplug.as_ref().map(|status| status.borrow().clone());
+    let mut links = vec![("state", &state.link), ("commands", &commands)];
+    links.extend(edge_node.iter().map(|status| ("sparkplug", &status.link)));
     let name = "lantime2mqtt_broker_connected";
     text.family(
         name,
         Gauge,
         "Whether the broker has accepted the connection (1) or not (0).",
     );
-    for (connection, link) in links {
+    for (connection, link) in &links {
         text.sample(name, &[("connection", connection)], u8::from(link.connected));
     }
     let name = "lantime2mqtt_broker_connections_total";
     text.family(name, Counter, "Connections to the broker that came about.");
-    for (connection, link) in links {
+    for (connection, link) in &links {
         text.sample(name, &[("connection", connection)], link.connections);
+    }
+    if let Some(status) = &edge_node {
+        let help =
+            "Whether hosts of Sparkplug are told (1), or not, since broker or primary host are away (0).";
+        text.single("lantime2mqtt_sparkplug_born", Gauge, help, u8::from(status.born));
     }
     let help = "Topics that are retained at the broker.";
     text.single("lantime2mqtt_broker_topics", Gauge, help, state.topics);

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Counts as CommandCounts, Inbox};
 use crate::config::Http;
+use crate::integrations::sparkplug::EdgeNodeStatus;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::{DeviceId, Picture};
 use crate::mqtt::commands::CommandsStatus;
@@ -50,6 +51,8 @@ pub struct Shown {
     pub broker: watch::Receiver<BrokerStatus>,
     /// The connection that takes commands.
     pub commands: watch::Receiver<CommandsStatus>,
+    /// The connection of the edge node, where the bridge is one.
+    pub sparkplug: Option<watch::Receiver<EdgeNodeStatus>>,
     /// How commands ended.
     pub command_counts: watch::Receiver<CommandCounts>,
     /// What is counted of traps, where they are taken.

@@ -203,6 +203,8 @@ pub(super) struct Bridge {
     info: Fields,
     broker: Broker,
     commands: Commands,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sparkplug: Option<EdgeNode>,
     store: StoreJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     traps: Option<TrapCounts>,
@@ -238,6 +240,13 @@ struct Commands {
     refused: Vec<Refused>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failing: Option<String>,
+}
+
+#[derive(Serialize, PartialEq)]
+struct EdgeNode {
+    #[serde(flatten)]
+    link: Link,
+    born: bool,
 }
 
 #[derive(Serialize, PartialEq)]
@@ -287,6 +296,13 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
                 .collect(),
             failing: commands.failing.clone(),
         },
+        sparkplug: shown.sparkplug.as_ref().map(|status| {
+            let status = status.borrow();
+            EdgeNode {
+                link: link(&status.link),
+                born: status.born,
+            }
+        }),
         store: StoreJson {
             records: store.records,
             record_bytes: store.record_bytes,

@@ -3,7 +3,6 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use lantime2mqtt::simulator::{Fleet, FleetOptions};
 use tempfile::TempDir;
 
 use crate::common::Watcher;
@@ -11,6 +10,7 @@ use crate::common::clients::Clients;
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::site::{Entry, Site};
 use crate::project;
+use crate::scene::fleet;
 
 /// Each is its own password.
 const USERS: [&str; 3] = ["lantime2mqtt", "operator", "viewer"];
@@ -44,11 +44,7 @@ fn broker(directory: &TempDir) -> Mosquitto {
 async fn the_bridge_tells_operators_command_and_all_others_only_read() {
     let directory = TempDir::new().expect("a temporary directory");
     let broker = broker(&directory);
-    let fleet = Fleet::start(FleetOptions {
-        devices: 1,
-        ..FleetOptions::default()
-    });
-    let fleet = fleet.await.expect("free ports");
+    let fleet = fleet().await;
     let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])])
         .with("mqtt.username", "lantime2mqtt")
         .with("mqtt.password", "lantime2mqtt");

@@ -9,6 +9,7 @@ mod logs;
 mod metrics;
 mod package;
 mod prometheus;
+mod scene;
 mod service;
 mod trust;
 

@@ -3,29 +3,22 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{Fault, Fleet};
 
 use crate::common::clients::Clients;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::program::Program;
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer};
-use crate::common::{PATIENCE, Watcher};
+use crate::scene::{self, client};
 use crate::{free_address, project, tool, words};
 
 /// What a device of a hostile humour says of itself.
 const WEIRD: &str = "M\"30\\00\n{x=\"1\"} 7 é \u{202e}";
 
 async fn scraped(address: &str) -> Option<String> {
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("no TLS needed");
-    let answer = client
-        .get(format!("http://{address}/metrics"))
-        .send()
-        .await
-        .ok()?;
+    let asked = client().get(format!("http://{address}/metrics")).send();
+    let answer = asked.await.ok()?;
     let kind = answer.headers()["content-type"]
         .to_str()
         .expect("ASCII")
@@ -36,20 +29,12 @@ async fn scraped(address: &str) -> Option<String> {
 
 /// Asks until `condition` holds.
 async fn until(address: &str, what: &str, condition: impl Fn(&str) -> bool) -> String {
-    let mut last = String::new();
-    let asked = async {
-        loop {
-            last = scraped(address).await.unwrap_or_default();
-            if condition(&last) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    if tokio::time::timeout(PATIENCE, asked).await.is_err() {
-        panic!("{what}: never; {last}");
-    }
-    last
+    scene::until(
+        what,
+        async || scraped(address).await,
+        |text: &String| condition(text),
+    )
+    .await
 }
 
 /// The value of a sample, as it is written.
@@ -77,68 +62,60 @@ struct Scene {
     http: String,
 }
 
-async fn scene(broker: &Mosquitto) -> Scene {
-    lantime2mqtt::tls::install_provider();
-    let options = FleetOptions {
-        devices: 1,
-        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V20)],
-        ..FleetOptions::default()
-    };
-    let fleet = Fleet::start(options).await.expect("free ports");
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .build()
-        .expect("no TLS needed");
-    let url = format!("{}/api/status", fleet.devices()[0].url());
-    let request = client.get(url).basic_auth("bridge", Some("simulated"));
-    let document = request
-        .send()
-        .await
-        .expect("it answers")
-        .text()
-        .await
-        .expect("it is text");
-    let mut document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
-    document["system-information"]["model"] = WEIRD.into();
-    let weird = WebServer::start(move |_| answer(200, document.to_string())).await;
+impl Scene {
+    async fn start(broker: &Mosquitto) -> Scene {
+        let fleet = scene::fleet().await;
+        let url = format!("{}/api/status", fleet.devices()[0].url());
+        let request = client().get(url).basic_auth("bridge", Some("simulated"));
+        let document = request
+            .send()
+            .await
+            .expect("it answers")
+            .text()
+            .await
+            .expect("it is text");
+        let mut document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+        document["system-information"]["model"] = WEIRD.into();
+        let weird = WebServer::start(move |_| answer(200, document.to_string())).await;
 
-    let http = free_address();
-    let devices = [Entry::of(&fleet.devices()[0]), Entry::new("weird", &weird.url())];
-    let site = Site::new(broker.address(), &devices)
-        .with("http.listen", http.clone())
-        .with("snmp.traps.listen", "127.0.0.1:0")
-        .with("snmp.communities", vec!["public".to_owned()]);
-    let bridge = site.start();
-    Watcher::connect(broker.address())
-        .await
-        .until("both devices", |seen| {
-            ["sim-1", "weird"]
-                .iter()
-                .all(|id| seen.is(&format!("lantime/{id}/state"), "online"))
+        let http = free_address();
+        let devices = [Entry::of(&fleet.devices()[0]), Entry::new("weird", &weird.url())];
+        let site = Site::new(broker.address(), &devices)
+            .with("http.listen", http.clone())
+            .with("snmp.traps.listen", "127.0.0.1:0")
+            .with("snmp.communities", vec!["public".to_owned()])
+            .with("sparkplug.enabled", true);
+        let bridge = site.start();
+        until(&http, "both devices, and the edge node", |text| {
+            let up = |id: &str| value(text, &format!("lantime2mqtt_device_up{{device=\"{id}\"}}"));
+            up("sim-1") == Some("1")
+                && up("weird") == Some("1")
+                && value(text, "lantime2mqtt_sparkplug_born") == Some("1")
         })
         .await;
-    Scene {
-        fleet,
-        _weird: weird,
-        _site: site,
-        bridge,
-        http,
+        Scene {
+            fleet,
+            _weird: weird,
+            _site: site,
+            bridge,
+            http,
+        }
     }
 }
 
 #[tokio::test]
 async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_trouble() {
     let broker = Mosquitto::start();
-    let scene = scene(&broker).await;
+    let scene = Scene::start(&broker).await;
     let http = &scene.http;
     let in_order = "lantime2mqtt_relay_fault{device=\"sim-1\",slot=\"io1\",relay=\"a\"}";
     let text = until(http, "a healthy relay", |text| value(text, in_order) == Some("0")).await;
     assert_clean(&text);
     assert_eq!(value(&text, "lantime2mqtt_devices"), Some("2"));
-    assert_eq!(
-        value(&text, "lantime2mqtt_broker_connected{connection=\"state\"}"),
-        Some("1")
-    );
+    for connection in ["state", "commands", "sparkplug"] {
+        let connected = format!("lantime2mqtt_broker_connected{{connection=\"{connection}\"}}");
+        assert_eq!(value(&text, &connected), Some("1"), "{connection}");
+    }
     assert!(text.contains("model=\"M\\\"30\\\\00"), "{text}");
     let count = "lantime2mqtt_device_round_trip_seconds_count{device=\"sim-1\"}";
     let all = "lantime2mqtt_device_round_trip_seconds_bucket{device=\"sim-1\",le=\"+Inf\"}";
@@ -212,7 +189,7 @@ fn names(text: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn dashboard_rules_and_manual_name_metrics_that_exist() {
     let broker = Mosquitto::start();
-    let scene = scene(&broker).await;
+    let scene = Scene::start(&broker).await;
     let text = until(&scene.http, "an answer", |text| !text.is_empty()).await;
     let families: BTreeSet<_> = text
         .lines()

@@ -2,13 +2,13 @@
 
 use std::process::{Child, Command, Stdio};
 
-use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{Action, Clock};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::PATIENCE;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
+use crate::scene::{self, client};
 use crate::{free_address, project};
 
 /// The server; killed on drop.
@@ -53,28 +53,15 @@ impl Prometheus {
     }
 
     async fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("no TLS needed");
         let mut url = reqwest::Url::parse(&format!("http://{}{path}", self.address)).expect("a URL");
         url.query_pairs_mut().extend_pairs(query);
-        let text = client.get(url).send().await.ok()?.text().await.ok()?;
+        let text = client().get(url).send().await.ok()?.text().await.ok()?;
         serde_json::from_str(&text).ok()
     }
 
     /// Asks until the answer is as it should be.
     async fn until(&self, what: &str, path: &str, query: &[(&str, &str)], is: impl Fn(&Value) -> bool) {
-        let mut last = Value::Null;
-        let asked = async {
-            while !is(&last) {
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                last = self.get(path, query).await.unwrap_or_default();
-            }
-        };
-        if tokio::time::timeout(PATIENCE, asked).await.is_err() {
-            panic!("{what}: never; {last}");
-        }
+        scene::until(what, async || self.get(path, query).await, is).await;
     }
 }
 
@@ -87,13 +74,7 @@ impl Drop for Prometheus {
 
 #[tokio::test]
 async fn prometheus_sees_a_relay_fall_and_raises_the_alert() {
-    lantime2mqtt::tls::install_provider();
-    let options = FleetOptions {
-        devices: 1,
-        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V20)],
-        ..FleetOptions::default()
-    };
-    let fleet = Fleet::start(options).await.expect("free ports");
+    let fleet = scene::fleet().await;
     let broker = Mosquitto::start();
     let http = free_address();
     let site =
@@ -104,23 +85,15 @@ async fn prometheus_sees_a_relay_fall_and_raises_the_alert() {
         "query",
         r#"lantime2mqtt_relay_fault{device="sim-1",slot="io1",relay="a"}"#,
     )];
-    let value = |answer: &Value| {
-        answer["data"]["result"][0]["value"][1]
-            .as_str()
-            .map(str::to_owned)
-    };
+    let is = |value: &'static str| move |answer: &Value| answer["data"]["result"][0]["value"][1] == value;
     prometheus
-        .until("a relay in order", "/api/v1/query", &fault, |answer| {
-            value(answer).as_deref() == Some("0")
-        })
+        .until("a relay in order", "/api/v1/query", &fault, is("0"))
         .await;
     fleet.devices()[0]
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has a clock");
     prometheus
-        .until("its fall", "/api/v1/query", &fault, |answer| {
-            value(answer).as_deref() == Some("1")
-        })
+        .until("its fall", "/api/v1/query", &fault, is("1"))
         .await;
     prometheus
         .until("the alert", "/api/v1/alerts", &[], |answer| {

@@ -6,6 +6,7 @@ use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::program::{Program, run};
 use crate::common::site::{Entry, Site};
 use crate::common::{PATIENCE, Watcher};
+use crate::scene::fleet;
 
 /// Where the libraries would look.
 const NO_CAS: [(&str, &str); 2] = [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere")];
@@ -52,11 +53,7 @@ async fn without_ca_files_what_is_pinned_or_configured_works_and_all_else_is_ref
 
 #[tokio::test]
 async fn without_ca_files_plain_http_needs_none() {
-    let fleet = Fleet::start(FleetOptions {
-        devices: 1,
-        ..FleetOptions::default()
-    });
-    let fleet = fleet.await.expect("free ports");
+    let fleet = fleet().await;
     let broker = Mosquitto::start();
     let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
     let bridge = site.start_with(&[], &NO_CAS);

@@ -140,6 +140,29 @@ impl Host {
         self.until_within(PATIENCE, what, condition).await
     }
 
+    /// Waits until a metric has that value.
+    pub(crate) async fn until_is(&mut self, device: &str, metric: &str, value: impl Into<Value>) -> Seen {
+        let (what, value) = (format!("{metric} of {device:?}"), value.into());
+        self.until(&what, |seen| seen.value(device, metric) == value)
+            .await
+    }
+
+    /// Waits until a metric has come as data so many times more than in `before`.
+    pub(crate) async fn until_told(
+        &mut self,
+        before: &Seen,
+        more: usize,
+        device: &str,
+        metric: &str,
+    ) -> Seen {
+        let (what, told) = (
+            format!("{metric} of {device:?} again"),
+            before.told(device, metric),
+        );
+        self.until(&what, |seen| seen.told(device, metric) >= told + more)
+            .await
+    }
+
     pub(crate) async fn until_within(
         &mut self,
         patience: Duration,
@@ -169,6 +192,11 @@ impl Host {
         };
         let metrics: Vec<_> = metrics.iter().map(metric).collect();
         self.publish(&json!({ "topic": command(device), "metrics": metrics }));
+    }
+
+    /// Asks for all births again.
+    pub(crate) fn ask_births(&mut self) {
+        self.write("", &[("Node Control/Rebirth", Value::Bool(true))]);
     }
 
     /// Sends bytes to a device as a command.

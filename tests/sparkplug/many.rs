@@ -6,7 +6,6 @@ use lantime2mqtt::app::{Bridge, Setup};
 use lantime2mqtt::config;
 use lantime2mqtt::records::store::{Options, Store};
 use lantime2mqtt::simulator::{Action, Clock, Fleet};
-use serde_json::json;
 
 use crate::common::mosquitto::Mosquitto;
 use crate::host::{Host, Seen};
@@ -83,7 +82,7 @@ async fn numbers_have_no_gap_over_many_changes_on_many_threads() {
         println!("messages: {:?}", seen.counts);
         // And births in the midst of changes.
         for births in 2..5 {
-            host.write("", &[("Node Control/Rebirth", json!(true))]);
+            host.ask_births();
             let is_born = |seen: &Seen| {
                 seen.count("NBIRTH") == births && seen.count("DBIRTH") >= births * before.count("DBIRTH")
             };

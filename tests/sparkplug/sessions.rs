@@ -1,6 +1,6 @@
 //! Sessions of the edge node: their numbers over restarts, deaths, rebirths, and the primary host.
 
-use serde_json::json;
+use std::time::Duration;
 
 use crate::common::PATIENCE;
 use crate::common::clients::Clients;
@@ -55,7 +55,7 @@ async fn a_broken_connection_is_a_session_of_its_own() {
     // The host's own connection has ended with the broker.
     scene.host = crate::host::Host::start_late(scene.broker.address()).await;
     // It may have come too late for the birth, and asks for it.
-    scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+    scene.host.ask_births();
     let found = scene
         .host
         .until("the edge node is born", |seen| !seen.births.is_empty())
@@ -67,7 +67,7 @@ async fn a_broken_connection_is_a_session_of_its_own() {
 async fn a_host_asks_for_all_births_again() {
     let mut scene = Scene::start(2).await;
     let before = scene.host.now();
-    scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+    scene.host.ask_births();
     scene
         .host
         .until("all births again", |seen| {
@@ -77,6 +77,26 @@ async fn a_host_asks_for_all_births_again() {
         .await;
     // Of the same session: the connection is the same.
     assert_eq!(scene.host.now().births, [0, 0]);
+}
+
+#[tokio::test]
+async fn births_that_are_asked_for_again_and_again_come_whole_and_seldom() {
+    let mut scene = Scene::start(10).await;
+    let before = scene.host.now();
+    // Some while the births for the first ones go out.
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    for _ in 0..100 {
+        tick.tick().await;
+        scene.host.ask_births();
+    }
+    let whole = before.count("DBIRTH");
+    let seen = scene
+        .host
+        .until("births at once, and after a pause", |seen| {
+            seen.count("NBIRTH") > 2 && seen.count("DBIRTH") >= whole + 2 * 30
+        })
+        .await;
+    assert!(seen.count("NBIRTH") < 10, "{:?}", seen.counts);
 }
 
 #[tokio::test]
@@ -90,7 +110,7 @@ async fn nothing_is_published_without_the_primary_host() {
         let clients = Clients::of(scene.broker.address());
         let mut state = clients.subscribe(&["lantime/sim-1/io4/state"]).await;
         scene.host.tell_state(false, 1000);
-        scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+        scene.host.ask_births();
         state
             .until("the slot is published otherwise", |messages| {
                 messages.iter().any(|message| message.payload == "online")
@@ -103,7 +123,7 @@ async fn nothing_is_published_without_the_primary_host() {
         let session = *scene.host.now().births.last().unwrap();
         // One that comes late is of an earlier life of the host: it is still taken to be there.
         scene.host.tell_state(false, 1500);
-        scene.host.write("", &[("Node Control/Rebirth", json!(true))]);
+        scene.host.ask_births();
         scene
             .host
             .until("it lives on", |seen| seen.births == [session, session])

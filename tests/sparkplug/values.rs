@@ -10,9 +10,7 @@ async fn births_tell_everything_and_data_what_changes() {
     let mut scene = Scene::start(1).await;
     let seen = scene
         .host
-        .until("the events of relay A", |seen| {
-            seen.value("sim-1:io4", "relay/a/events_confirmed") == true
-        })
+        .until_is("sim-1:io4", "relay/a/events_confirmed", true)
         .await;
     for (device, metric, value) in [
         ("", "Node Control/Rebirth", json!(false)),
@@ -78,12 +76,7 @@ async fn a_device_that_is_away_is_dead_and_is_born_again() {
     assert!(seen.alive.contains_key("sim-2:io3"), "the other one lives");
     scene.device().set_fault(None);
     scene.until_born().await;
-    let seen = scene
-        .host
-        .until("the error has gone", |seen| {
-            seen.value("", "devices/sim-1/error").is_null()
-        })
-        .await;
+    let seen = scene.host.until_is("", "devices/sim-1/error", Value::Null).await;
     assert_eq!(seen.count("NBIRTH"), 1);
 }
 
@@ -91,12 +84,7 @@ async fn a_device_that_is_away_is_dead_and_is_born_again() {
 async fn a_module_that_vanishes_is_absent_and_its_relays_are_no_good() {
     let mut scene = Scene::start(1).await;
     scene.device().apply(&Action::PowerOff("io3".to_owned())).unwrap();
-    let seen = scene
-        .host
-        .until("it is absent", |seen| {
-            seen.value("sim-1:io3", "state") == "absent"
-        })
-        .await;
+    let seen = scene.host.until_is("sim-1:io3", "state", "absent").await;
     assert_eq!(seen.value("sim-1:io3", "relay/a/position"), "unknown");
     let fault = seen.metric("sim-1:io3", "relay/a/fault");
     assert_eq!((&fault["value"], &fault["quality"]), (&Value::Null, &json!(0)));

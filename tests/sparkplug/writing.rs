@@ -1,33 +1,73 @@
 //! What a host writes: the events that switch relays A and C, and what cannot be written.
 
-use lantime2mqtt::simulator::Relay;
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+use lantime2mqtt::simulator::{Fault, Relay};
+use serde_json::json;
 
 use crate::common::clients::{Clients, Subscriber};
+use crate::host::Seen;
 use crate::scene::Scene;
 
+/// A slot whose relays A and C follow notification.
+const SLOT: &str = "sim-1:io4";
 const NTP: &str = "relay/a/events/ntp-not-sync";
 const ANTENNA: &str = "relay/a/events/antenna-faulty";
+const REFRESH: &str = "Device Control/Refresh";
+
+/// A host that knows what switches relay A, and the dead letters that come.
+struct Writing {
+    scene: Scene,
+    letters: Subscriber,
+    /// What the host knew at first.
+    before: Seen,
+}
+
+impl Writing {
+    async fn start() -> Writing {
+        let mut scene = Scene::start(1).await;
+        let before = scene.host.until_is(SLOT, NTP, true).await;
+        let clients = Clients::of(scene.broker.address());
+        let letters = clients.subscribe(&["lantime/dead-letter/#"]).await;
+        Writing {
+            scene,
+            letters,
+            before,
+        }
+    }
+
+    fn write(&mut self, device: &str, metrics: &[(&str, bool)]) {
+        let metrics: Vec<_> = metrics.iter().map(|(name, flag)| (*name, json!(flag))).collect();
+        self.scene.host.write(device, &metrics);
+    }
+
+    /// The events that switch relay A, as the device has them.
+    fn chosen(&self) -> BTreeSet<String> {
+        let chosen = self.scene.device().world().relay_events("io4", Relay::A);
+        chosen.iter().map(ToString::to_string).collect()
+    }
+
+    /// Waits for a dead letter of that device, or of the bridge, whose message has these words.
+    async fn until_letter(&mut self, of: &str, words: &str) {
+        let topic = format!("lantime/dead-letter/{of}");
+        self.letters
+            .until(&format!("{words} at {topic}"), |letters| {
+                letters.iter().any(|letter| {
+                    let message = letter.json()["error"]["message"].clone();
+                    letter.topic == topic && message.as_str().is_some_and(|message| message.contains(words))
+                })
+            })
+            .await;
+    }
+}
 
 #[tokio::test]
 async fn a_host_chooses_the_events_of_a_relay() {
-    let mut scene = Scene::start(1).await;
-    scene
-        .host
-        .until("the events of relay A", |seen| {
-            seen.value("sim-1:io4", NTP) == true
-        })
-        .await;
-    scene
-        .host
-        .write("sim-1:io4", &[(ANTENNA, json!(true)), (NTP, json!(false))]);
-    scene
-        .host
-        .until("they are told as data", |seen| {
-            seen.value("sim-1:io4", ANTENNA) == true && seen.value("sim-1:io4", NTP) == false
-        })
-        .await;
-    let chosen = scene.device().world().relay_events("io4", Relay::A);
+    let mut writing = Writing::start().await;
+    writing.write(SLOT, &[(ANTENNA, true), (NTP, false)]);
+    let told = |seen: &Seen| seen.value(SLOT, ANTENNA) == true && seen.value(SLOT, NTP) == false;
+    writing.scene.host.until("they are told as data", told).await;
+    let chosen = writing.chosen();
     assert!(
         chosen.contains("antenna-faulty") && !chosen.contains("ntp-not-sync"),
         "{chosen:?}"
@@ -35,139 +75,91 @@ async fn a_host_chooses_the_events_of_a_relay() {
 
     // In order, one after the other.
     for flag in [false, true, false] {
-        scene.host.write("sim-1:io4", &[(ANTENNA, json!(flag))]);
+        writing.write(SLOT, &[(ANTENNA, flag)]);
     }
-    scene
-        .host
-        .until("the last word counts", |seen| {
-            seen.value("sim-1:io4", ANTENNA) == false && seen.told("sim-1:io4", ANTENNA) >= 4
-        })
-        .await;
-    assert!(
-        !scene
-            .device()
-            .world()
-            .relay_events("io4", Relay::A)
-            .contains("antenna-faulty")
-    );
+    let last = |seen: &Seen| seen.value(SLOT, ANTENNA) == false && seen.told(SLOT, ANTENNA) >= 4;
+    writing.scene.host.until("the last word counts", last).await;
+    assert!(!writing.chosen().contains("antenna-faulty"));
 }
 
 #[tokio::test]
 async fn what_is_written_without_a_change_is_told_again() {
-    let mut scene = Scene::start(1).await;
-    scene
-        .host
-        .until("the events of relay A", |seen| {
-            seen.value("sim-1:io4", NTP) == true
-        })
-        .await;
-    let before = scene.host.now().told("sim-1:io4", NTP);
-    scene.host.write("sim-1:io4", &[(NTP, json!(true))]);
-    let seen = scene
-        .host
-        .until("it is so already", |seen| seen.told("sim-1:io4", NTP) > before)
-        .await;
-    assert_eq!(seen.value("sim-1:io4", NTP), true);
+    let mut writing = Writing::start().await;
+    writing.write(SLOT, &[(NTP, true)]);
+    let host = &mut writing.scene.host;
+    let before = host.until_told(&writing.before, 1, SLOT, NTP).await;
+    assert_eq!(before.value(SLOT, NTP), true, "it was so already");
     // An event that no device has is refused, and its dead letter tells so.
-    let mut letters = letters(&scene).await;
-    scene.host.write(
-        "sim-1:io4",
-        &[(NTP, json!(false)), ("relay/a/events/coffee-empty", json!(true))],
-    );
-    let seen = scene
-        .host
-        .until("it was refused", |seen| seen.told("sim-1:io4", NTP) > before + 1)
-        .await;
-    assert_eq!(seen.value("sim-1:io4", NTP), true, "all or nothing");
-    letters
-        .until("the dead letter", |letters| {
-            letters
-                .iter()
-                .any(|letter| letter.payload.contains("coffee-empty"))
-        })
-        .await;
+    writing.write(SLOT, &[(NTP, false), ("relay/a/events/coffee-empty", true)]);
+    let seen = writing.scene.host.until_told(&before, 1, SLOT, NTP).await;
+    assert_eq!(seen.value(SLOT, NTP), true, "all or nothing");
+    writing.until_letter("sim-1", "coffee-empty").await;
+}
+
+#[tokio::test]
+async fn each_of_many_writes_at_once_is_answered_by_data() {
+    const WRITES: usize = 500;
+    let mut writing = Writing::start().await;
+    // More than may wait: those are not carried out, but the host gets to know how it is.
+    for _ in 0..WRITES {
+        writing.write(SLOT, &[(NTP, true)]);
+    }
+    let host = &mut writing.scene.host;
+    let seen = host.until_told(&writing.before, WRITES, SLOT, NTP).await;
+    assert_eq!(seen.value(SLOT, NTP), true);
 }
 
 #[tokio::test]
 async fn what_cannot_be_written_is_a_dead_letter_and_garbage_does_no_harm() {
-    let mut scene = Scene::start(1).await;
-    let mut letters = letters(&scene).await;
+    let mut writing = Writing::start().await;
     for hex in ["", "ff", "0a", "12ff01", "1a05"] {
-        scene.host.write_raw("sim-1:io4", hex);
-        scene.host.write_raw("", hex);
+        writing.scene.host.write_raw(SLOT, hex);
+        writing.scene.host.write_raw("", hex);
     }
-    for (device, metric, value, topic, words) in [
-        (
-            "sim-1:io3",
-            "relay/a/position",
-            json!("NC"),
-            "sim-1",
-            "relay/a/position",
-        ),
-        (
-            "sim-1",
-            "event/ntp-not-sync",
-            json!(true),
-            "sim-1",
-            "event/ntp-not-sync",
-        ),
-        (
-            "",
-            "Properties/version",
-            json!(true),
-            "bridge",
-            "Properties/version",
-        ),
-        (
-            "sim-1:io4",
-            "relay/b/events/ntp-not-sync",
-            json!(true),
-            "sim-1",
-            "relay b",
-        ),
-        ("sim-1:io3", NTP, json!(true), "sim-1", "a jumper wires relay A"),
+    writing
+        .scene
+        .host
+        .write("sim-1:io3", &[("relay/a/position", json!("NC"))]);
+    writing.until_letter("sim-1", "relay/a/position").await;
+    for (device, metric, letter, words) in [
+        ("sim-1", "event/ntp-not-sync", "sim-1", "event/ntp-not-sync"),
+        ("", "Properties/version", "bridge", "Properties/version"),
+        (SLOT, "relay/b/events/ntp-not-sync", "sim-1", "relay b"),
+        ("sim-1:io3", NTP, "sim-1", "a jumper wires relay A"),
+        // Another bridge's, or none at all: a command for it would be understood.
+        ("stranger", REFRESH, "bridge", "no device stranger"),
+        ("stranger:io4", NTP, "bridge", "no device stranger"),
     ] {
-        scene.host.write(device, &[(metric, value)]);
-        let topic = format!("lantime/dead-letter/{topic}");
-        letters
-            .until(words, |letters| {
-                let message =
-                    |letter: &Value| letter["error"]["message"].as_str().unwrap_or_default().to_owned();
-                let mut there = letters.iter().filter(|letter| letter.topic == topic);
-                there.any(|letter| message(&letter.json()).contains(words))
-            })
-            .await;
+        writing.write(device, &[(metric, true)]);
+        writing.until_letter(letter, words).await;
     }
     // It lives.
-    scene.host.write("sim-1:io4", &[(ANTENNA, json!(true))]);
-    scene
-        .host
-        .until("a command after all that", |seen| {
-            seen.value("sim-1:io4", ANTENNA) == true
-        })
-        .await;
+    writing.write(SLOT, &[(ANTENNA, true)]);
+    writing.scene.host.until_is(SLOT, ANTENNA, true).await;
+    let letters = writing.letters.now();
+    assert!(
+        letters.iter().all(|letter| !letter.topic.ends_with("/stranger")),
+        "{letters:#?}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_written_to_a_device_that_is_away_is_a_dead_letter_of_that_device() {
+    let mut writing = Writing::start().await;
+    writing.scene.device().set_fault(Some(Fault::Unavailable));
+    let host = &mut writing.scene.host;
+    host.until_is("", "devices/sim-1/state", "offline").await;
+    writing.write("sim-1", &[("event/antenna-faulty", true)]);
+    writing.until_letter("sim-1", "event/antenna-faulty").await;
 }
 
 #[tokio::test]
 async fn a_host_asks_for_a_poll() {
-    let mut scene = Scene::with(1, |site| site).await;
-    scene.until_born().await;
-    let before = scene.host.now().told("sim-1", "Device Control/Refresh");
-    let polls = scene.device().counters().documents;
-    scene
-        .host
-        .write("sim-1", &[("Device Control/Refresh", json!(true))]);
-    let seen = scene
-        .host
-        .until("it has come to its end", |seen| {
-            seen.told("sim-1", "Device Control/Refresh") > before
-        })
-        .await;
-    assert_eq!(seen.value("sim-1", "Device Control/Refresh"), false);
-    assert!(scene.device().counters().documents > polls);
-}
-
-async fn letters(scene: &Scene) -> Subscriber {
-    let clients = Clients::of(scene.broker.address());
-    clients.subscribe(&["lantime/dead-letter/#"]).await
+    let mut writing = Writing::start().await;
+    let polls = writing.scene.device().counters().documents;
+    writing.write("sim-1", &[(REFRESH, true)]);
+    let host = &mut writing.scene.host;
+    let seen = host.until_told(&writing.before, 1, "sim-1", REFRESH).await;
+    assert_eq!(seen.value("sim-1", REFRESH), false);
+    assert!(writing.scene.device().counters().documents > polls);
 }

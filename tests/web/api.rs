@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use lantime2mqtt::simulator::{Action, Clock};
 
 use crate::common::Watcher;
+use crate::common::clients::Clients;
 use crate::common::site::Entry;
 use crate::scene::{Scene, TOKEN, eventually, get};
 
@@ -162,6 +163,27 @@ async fn without_a_broker_the_page_works_and_is_ready() {
     assert_eq!(scene.json("/healthz").await["broker"], "disconnected");
     let answer = scene.post("/api/devices/sim-1/refresh", "").await;
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_edge_node_that_waits_for_its_host_is_not_born() {
+    let scene = Scene::start_with(1, "100ms", |site| {
+        site.with("sparkplug.enabled", true)
+            .with("sparkplug.primary_host", "scada")
+    })
+    .await;
+    let is_born = async |born: bool| {
+        let told = scene.json("/api/bridge").await["sparkplug"].clone();
+        told["connected"] == true && told["born"] == born
+    };
+    eventually("the edge node is connected", async || is_born(false).await).await;
+    assert_eq!(scene.json("/healthz").await["sparkplug"], "waiting");
+    let online = r#"{"online":true,"timestamp":1000}"#;
+    Clients::of(scene.broker.address())
+        .publish("spBv1.0/STATE/scada", online, &["-r"])
+        .await;
+    eventually("its birth", async || is_born(true).await).await;
+    assert_eq!(scene.json("/healthz").await["sparkplug"], "born");
 }
 
 #[tokio::test]

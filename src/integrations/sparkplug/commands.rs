@@ -31,8 +31,8 @@ const NAMED: usize = 5;
 pub(super) struct Write {
     /// The device; `None` for the edge node.
     pub(super) place: Option<Place>,
-    /// Whether there is such a device.
-    pub(super) is_there: bool,
+    /// Whether the LANTIME of that device is one of this bridge, though it may be away.
+    pub(super) is_ours: bool,
     pub(super) metrics: Vec<Written>,
     /// The message by which it came.
     pub(super) topic: String,
@@ -98,11 +98,12 @@ impl Commands {
     }
 
     async fn take(&mut self, write: Write) {
+        if let Some(place) = write.place.as_ref().filter(|_| !write.is_ours) {
+            return self.refuse(&write, stranger(place)).await;
+        }
         let (commands, refused) = understood(&self.topics, write.place.as_ref(), &write.metrics);
         if !refused.is_empty() {
-            let letter = refusal(&write, &refused);
-            // Its end is gone only when the bridge stops.
-            let _ = self.updates.send(Update::DeadLetter(Box::new(letter))).await;
+            self.refuse(&write, refusal(write.place.as_ref(), &refused)).await;
         }
         for Asked {
             topic,
@@ -125,6 +126,12 @@ impl Commands {
                 }
             });
         }
+    }
+
+    async fn refuse(&self, write: &Write, report: ErrorReport) {
+        let letter = letter(write, report);
+        // Its end is gone only when the bridge stops.
+        let _ = self.updates.send(Update::DeadLetter(Box::new(letter))).await;
     }
 }
 
@@ -215,7 +222,15 @@ fn choose(topics: &Topics, place: &Place, relay: &str, events: &BTreeMap<&str, b
     }
 }
 
-fn refusal(write: &Write, refused: &[String]) -> DeadLetter {
+fn stranger(place: &Place) -> ErrorReport {
+    let message = format!(
+        "a Sparkplug command writes to device {place}: this bridge has no device {}",
+        place.device
+    );
+    ErrorReport::new(ErrorKind::NotFound, message, "take a device of its configuration")
+}
+
+fn refusal(place: Option<&Place>, refused: &[String]) -> ErrorReport {
     let named = refused.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
     let more = refused.len().saturating_sub(NAMED);
     let more = if more > 0 {
@@ -223,13 +238,16 @@ fn refusal(write: &Write, refused: &[String]) -> DeadLetter {
     } else {
         String::new()
     };
-    let place = write.place.as_ref();
     let of = place.map_or_else(|| "the edge node".to_owned(), |place| format!("device {place}"));
     let message = format!("a Sparkplug command writes what cannot be written of {of}: {named}{more}");
     let remedy = "write relay/a/events/EVENT or relay/c/events/EVENT of a slot, Device Control/Refresh of a LANTIME, or \
                   Node Control/Rebirth of the edge node: docs/sparkplug.md";
-    let report = ErrorReport::new(ErrorKind::Rejected, message, remedy);
-    let place = place.filter(|_| write.is_there);
+    ErrorReport::new(ErrorKind::Rejected, message, remedy)
+}
+
+/// Of the bridge, where no LANTIME of it was written to.
+fn letter(write: &Write, report: ErrorReport) -> DeadLetter {
+    let place = write.place.as_ref().filter(|_| write.is_ours);
     DeadLetter {
         device: place.map(|place| place.device.clone()),
         slot: place.and_then(|place| place.slot.clone()),

@@ -1,7 +1,7 @@
 //! From the publisher to the edge node: each change of a device, in order, as the picture of the device after it.
 //!
-//! Bounded. What does not fit is not lost: the edge node is told, looks at the picture of all devices, and bears those
-//! anew that have changed.
+//! Bounded. What does not fit is not lost: the edge node is told, looks at the picture of all devices, and tells how those
+//! are that have changed.
 
 use std::sync::Arc;
 

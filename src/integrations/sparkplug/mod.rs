@@ -7,7 +7,7 @@
 //!
 //! - `topics`, `metrics`, `wire`: names, what is told, and the protobuf. Pure.
 //! - `node`: what is to be said, numbered. Pure, and the only one that makes messages.
-//! - `task`: the connection, with a will of its own. `session`: its number, on disk.
+//! - `task`: the connection, with a will of its own, and what hosts send. `session`: its number, on disk.
 //! - `commands`: what hosts write, as commands of the contract.
 
 mod commands;
@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 pub use commands::Commands;
 use feed::Feed;
 pub use session::SESSION_FILE;
-pub use task::EdgeNode;
+pub use task::{EdgeNode, EdgeNodeStatus};
 
 use crate::command::Inbox;
 use crate::config::{Mqtt, Sparkplug};

@@ -38,7 +38,7 @@ pub(super) struct Node {
     /// What hosts know of the LANTIMEs by the edge node itself; `None` before its birth.
     born: Option<BTreeMap<DeviceId, [Metric; 2]>>,
     shown: BTreeMap<DeviceId, Shown>,
-    /// LANTIMEs whose births are due.
+    /// LANTIMEs of which hosts have to be told: births, or what was missed.
     due: BTreeSet<DeviceId>,
     /// Bytes of a packet that the broker takes.
     limit: Option<u32>,
@@ -109,10 +109,10 @@ impl Node {
         }
     }
 
-    /// The births of the next LANTIME for which they are due. `None`: there is none.
-    pub(super) fn next_births(&mut self, at: Timestamp) -> Option<Vec<Message>> {
+    /// What has to be said of the next LANTIME that is due. `None`: there is none.
+    pub(super) fn next_due(&mut self, at: Timestamp) -> Option<Vec<Message>> {
         let device = self.due.pop_first()?;
-        Some(self.tell(&device, true, at))
+        Some(self.tell(&device, at))
     }
 
     /// A device has changed, or is gone: what has to be said of that.
@@ -134,19 +134,19 @@ impl Node {
             // The birth of the edge node names the devices that there are; one that has come follows it.
             let mut messages = match is_there {
                 true => Vec::new(),
-                false => self.tell(&news.device, false, news.at),
+                false => self.tell(&news.device, news.at),
             };
             messages.extend(self.rebirth(news.at));
             return messages;
         }
         let mut messages = self.tell_states(std::slice::from_ref(&news.device), news.at);
         if !self.due.contains(&news.device) {
-            messages.extend(self.tell(&news.device, false, news.at));
+            messages.extend(self.tell(&news.device, news.at));
         }
         messages
     }
 
-    /// News were missed: births are due for the devices that are not as they were when last told.
+    /// News were missed: what has changed meanwhile is due.
     pub(super) fn renew(&mut self, picture: &Picture, at: Timestamp) -> Vec<Message> {
         let is_same_roster = self.devices.keys().eq(picture.devices.keys());
         let is_new = |(id, device): &(&DeviceId, &Arc<DevicePicture>)| {
@@ -167,10 +167,7 @@ impl Node {
         if !self.is_born() {
             return Vec::new();
         }
-        let mut messages: Vec<_> = gone
-            .iter()
-            .flat_map(|device| self.tell(device, false, at))
-            .collect();
+        let mut messages: Vec<_> = gone.iter().flat_map(|device| self.tell(device, at)).collect();
         if is_same_roster {
             messages.extend(self.tell_states(&changed, at));
             self.due.extend(changed);
@@ -192,10 +189,9 @@ impl Node {
         (!metrics.is_empty()).then(|| self.message(topic, &metrics, at))?
     }
 
-    /// Whether hosts know that device.
-    pub(super) fn is_there(&self, place: &Place) -> bool {
-        let shown = self.shown.get(&place.device);
-        shown.is_some_and(|shown| shown.contains_key(&place.slot))
+    /// Whether that LANTIME is one of this bridge, though it may be away now.
+    pub(super) fn has(&self, device: &DeviceId) -> bool {
+        self.devices.contains_key(device)
     }
 
     /// What has changed of what the edge node itself tells of these LANTIMEs.
@@ -218,8 +214,8 @@ impl Node {
         self.message(topic, &changed, at).into_iter().collect()
     }
 
-    /// Births, data and deaths of one LANTIME and its slots; with `anew` births of all that is there.
-    fn tell(&mut self, device: &DeviceId, anew: bool, at: Timestamp) -> Vec<Message> {
+    /// Births, data and deaths of one LANTIME and its slots: all that hosts do not know.
+    fn tell(&mut self, device: &DeviceId, at: Timestamp) -> Vec<Message> {
         let now = self
             .devices
             .get(device)
@@ -237,7 +233,7 @@ impl Node {
         }
         let mut shown = Shown::new();
         for (slot, metrics) in now {
-            let old = before.remove(&slot).filter(|_| !anew);
+            let old = before.remove(&slot);
             let message = match old.and_then(|old| difference(&old, &metrics)) {
                 Some(changed) if changed.is_empty() => None,
                 Some(changed) => {

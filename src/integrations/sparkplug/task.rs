@@ -1,39 +1,43 @@
-//! The edge node's connection: subscribes, waits for the primary host, says what the [`Node`] has to say, in order, and takes
-//! what hosts write.
+//! The edge node's connection: subscribes, waits for the primary host, and says what the [`Node`] has to say, in order.
+//! What hosts send is for `incoming`.
+
+mod host;
+mod incoming;
+mod rebirths;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{Write, Writes};
+use super::commands::Writes;
 use super::feed::Feed;
-use super::metrics::REBIRTH;
 use super::node::{Message, Node};
 use super::session::Sessions;
-use super::topics::{Incoming, Place, Topics};
-use super::wire;
-use crate::mqtt::connection::{Event, Limits, MAX_WINDOW, Purpose};
-use crate::mqtt::link::{Link, until};
+use super::topics::{OfNode, Topics};
+use crate::mqtt::connection::{ConnectionError, Event, Limits, MAX_WINDOW, Purpose, packet_size};
+use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
-use crate::records::Received;
-use crate::wording::quoted;
-
-/// How often it is told that messages were not understood, at most.
-const STRAYS_EVERY: Duration = Duration::from_secs(60);
+use host::PrimaryHost;
+use incoming::Strays;
+use rebirths::Rebirths;
 
 /// How long the broker may take to acknowledge the last word.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// What a host application says of itself.
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct HostState {
-    online: bool,
-    /// When its connection was made.
-    timestamp: i64,
+/// A broker that ends a connection so soon after the birth of the edge node may have done so for its size.
+const AT_BIRTH: Duration = Duration::from_secs(1);
+
+/// What is known of the edge node's way to hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeNodeStatus {
+    /// The connection.
+    pub link: LinkStatus,
+    /// Whether hosts are told. Without it the connection or the primary host is not there, or the birth is too large.
+    pub born: bool,
 }
 
 /// How far a session has come.
@@ -57,16 +61,20 @@ pub struct EdgeNode {
     feed: Feed,
     writes: Writes,
     phase: Phase,
-    host: Option<HostState>,
+    host: PrimaryHost,
     /// Made, and not handed over yet.
     out: VecDeque<Message>,
     /// Handed over, and not written to the network yet.
     on_way: usize,
-    /// A host asks for all births again.
-    is_rebirth_asked: bool,
+    rebirths: Rebirths,
+    /// When the edge node was born in this session, and the size of that message.
+    birth: Option<(Instant, usize)>,
+    /// Whether it was told that the birth may be too large.
+    birth_told: bool,
     /// Whether it was told that the broker refuses subscriptions.
     refusal_told: bool,
     strays: Strays,
+    status: watch::Sender<EdgeNodeStatus>,
 }
 
 impl std::fmt::Debug for EdgeNode {
@@ -74,30 +82,6 @@ impl std::fmt::Debug for EdgeNode {
         f.debug_struct("EdgeNode")
             .field("phase", &self.phase)
             .finish_non_exhaustive()
-    }
-}
-
-/// Messages that were not understood, since that was told.
-#[derive(Debug, Default)]
-struct Strays {
-    count: u64,
-    told_at: Option<Instant>,
-}
-
-impl Strays {
-    fn note(&mut self, topic: &str, why: &str) {
-        self.count += 1;
-        if self.told_at.is_some_and(|at| at.elapsed() < STRAYS_EVERY) {
-            return;
-        }
-        self.told_at = Some(Instant::now());
-        let messages = std::mem::take(&mut self.count);
-        let topic = quoted(topic);
-        tracing::warn!(
-            messages,
-            topic,
-            "a Sparkplug message is not taken: {why}; more are told after a minute"
-        );
     }
 }
 
@@ -110,6 +94,10 @@ impl EdgeNode {
         writes: Writes,
     ) -> EdgeNode {
         let node = Node::new(topics.clone(), &feed.pictured.borrow());
+        let (status, _) = watch::channel(EdgeNodeStatus {
+            link: link.status().clone(),
+            born: false,
+        });
         EdgeNode {
             link,
             topics,
@@ -118,26 +106,36 @@ impl EdgeNode {
             feed,
             writes,
             phase: Phase::Waiting,
-            host: None,
+            host: PrimaryHost::default(),
             out: VecDeque::new(),
             on_way: 0,
-            is_rebirth_asked: false,
+            rebirths: Rebirths::default(),
+            birth: None,
+            birth_told: false,
             refusal_told: false,
             strays: Strays::default(),
+            status,
         }
+    }
+
+    /// What is known of its way to hosts.
+    pub fn status(&self) -> watch::Receiver<EdgeNodeStatus> {
+        self.status.subscribe()
     }
 
     /// Publishes until `stop`; then says that the edge node is gone.
     pub async fn run(mut self, stop: CancellationToken) {
         self.begin_session();
         loop {
-            self.send();
+            let is_all_out = self.send();
+            self.report();
             let takes_news = self.out.is_empty();
-            let leaves_at = self.leaves_at();
+            let (leaves_at, reborn_at) = (self.leaves_at(), self.rebirths.at());
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = self.link.next() => self.on_events(event),
                 () = until(leaves_at) => self.end_session(),
+                () = until(reborn_at), if is_all_out => {}
                 Some(news) = self.feed.news.recv(), if takes_news => {
                     let messages = self.node.take(news);
                     self.out.extend(messages);
@@ -172,8 +170,9 @@ impl EdgeNode {
         self.node.reset(bd_seq);
         self.out.clear();
         self.on_way = 0;
-        self.host = None;
-        self.is_rebirth_asked = false;
+        self.host = PrimaryHost::default();
+        self.rebirths = Rebirths::default();
+        self.birth = None;
         let Message { topic, payload } = self.node.death(Timestamp::now());
         let will = payload::Message {
             topic,
@@ -182,30 +181,50 @@ impl EdgeNode {
         self.link.set_purpose(Purpose::EdgeNode { will });
     }
 
-    /// Hands over as much as there is room for.
-    fn send(&mut self) {
+    /// Hands over as much as there is room for; whether nothing more is to be said now.
+    fn send(&mut self) -> bool {
         if self.phase != Phase::Publishing {
-            return;
+            return false;
         }
-        let Some(client) = self.link.client() else { return };
+        let Some(client) = self.link.client() else {
+            return false;
+        };
         while self.on_way < usize::from(MAX_WINDOW) {
             let Some(Message { topic, payload }) = self.out.pop_front() else {
-                if !fill(&mut self.node, &mut self.out, &mut self.is_rebirth_asked) {
-                    return;
+                if !fill(&mut self.node, &mut self.rebirths, &mut self.out) {
+                    return true;
                 }
                 continue;
             };
             if !client.publish_data(&topic, payload) {
                 // The connection is ending: the next one begins with births.
-                return;
+                return false;
             }
             self.on_way += 1;
         }
+        false
+    }
+
+    fn report(&self) {
+        let (link, born) = (
+            self.link.status(),
+            self.phase == Phase::Publishing && self.node.is_born(),
+        );
+        self.status.send_if_modified(|status| {
+            let is_news = status.link != *link || status.born != born;
+            if is_news {
+                *status = EdgeNodeStatus {
+                    link: link.clone(),
+                    born,
+                };
+            }
+            is_news
+        });
     }
 
     fn renew(&mut self) {
         let picture = self.feed.pictured.borrow().clone();
-        tracing::debug!("changes came faster than the broker takes them: some were told by births");
+        tracing::debug!("changes came faster than the broker takes them: what is so now is told");
         let messages = self.node.renew(&picture, Timestamp::now());
         self.out.extend(messages);
     }
@@ -226,7 +245,7 @@ impl EdgeNode {
             Event::Sent(_) => self.on_way = self.on_way.saturating_sub(1),
             // Only the last word is.
             Event::Acked { .. } => self.end_session(),
-            Event::Closed(_) => self.begin_session(),
+            Event::Closed(end) => self.on_closed(end.err()),
         }
     }
 
@@ -268,79 +287,32 @@ impl EdgeNode {
 
     /// Births, once the primary host is there, or none is configured.
     fn begin_publishing(&mut self) {
-        let is_host_there = self.topics.host().is_none() || self.host.is_some_and(|host| host.online);
+        let is_host_there = self.topics.host().is_none() || self.host.is_online();
         if self.phase != Phase::Waiting || !is_host_there || !self.link.is_connected() {
             return;
         }
         self.phase = Phase::Publishing;
-        self.is_rebirth_asked = true;
+        self.out.extend(self.node.rebirth(Timestamp::now()));
+        let birth = self.out.front();
+        self.birth = birth.map(|birth| (Instant::now(), packet_size(&birth.topic, &birth.payload, None)));
         tracing::debug!("Sparkplug: the edge node is born");
     }
 
-    fn on_message(&mut self, message: Received) {
-        let incoming = self.topics.parse(&message.topic);
-        // The state of a host is kept by the broker; a command that is would be carried out again and again.
-        if message.retained && incoming != Some(Incoming::Host) {
-            return self.strays.note(&message.topic, "it is retained");
-        }
-        match incoming {
-            Some(Incoming::Host) => self.on_host(&message),
-            Some(Incoming::Node) => self.on_command(None, &message),
-            Some(Incoming::Device(name)) => match Place::parse(name) {
-                Some(place) => self.on_command(Some(place), &message),
-                None => self.strays.note(&message.topic, "no device has such a name"),
-            },
-            None => self.strays.note(&message.topic, "nobody has asked for it"),
-        }
-    }
-
-    fn on_command(&mut self, place: Option<Place>, message: &Received) {
-        let decoded = wire::decode(&message.payload).filter(|_| message.payload_length.is_none());
-        let Some(metrics) = decoded else {
-            return self.strays.note(
-                &message.topic,
-                "it is not a payload of Sparkplug B of at most 64 KiB",
+    /// With MQTT 3.1.1 no broker says how large a message may be: some end the connection at one that is larger.
+    fn on_closed(&mut self, error: Option<ConnectionError>) {
+        let is_by_peer = error.is_some_and(|error| error.is_by_peer());
+        if let Some((_, bytes)) = self.birth.filter(|(at, _)| is_by_peer && at.elapsed() < AT_BIRTH)
+            && !std::mem::replace(&mut self.birth_told, true)
+        {
+            let topic = self.topics.of_node(OfNode::Birth);
+            tracing::error!(
+                topic,
+                bytes,
+                "the broker has ended the connection at the birth of the edge node; if that goes on, the message is too \
+                 large for it: raise the broker's limit"
             );
-        };
-        if place.is_none() {
-            let is_rebirth = |metric: &wire::Written| metric.name.as_deref() == Some(REBIRTH);
-            let mut asked = metrics.iter().filter(|metric| is_rebirth(metric));
-            self.is_rebirth_asked |= asked.any(|metric| metric.flag == Some(true));
         }
-        let write = Write {
-            is_there: place.as_ref().is_some_and(|place| self.node.is_there(place)),
-            place,
-            metrics,
-            topic: message.topic.clone(),
-            payload: message.payload.clone(),
-        };
-        if self.writes.writes.try_send(write).is_err() {
-            self.strays
-                .note(&message.topic, "too many wait, or the bridge stops");
-        }
-    }
-
-    fn on_host(&mut self, message: &Received) {
-        let Ok(state) = serde_json::from_slice::<HostState>(&message.payload) else {
-            return self.strays.note(
-                &message.topic,
-                "it does not tell whether the host is online, and since when",
-            );
-        };
-        // A death that comes late, of a connection that the host has renewed meanwhile.
-        if self.host.is_some_and(|known| state.timestamp < known.timestamp) {
-            return;
-        }
-        let was_online = self.host.replace(state).is_some_and(|host| host.online);
-        if was_online != state.online {
-            let online = state.online;
-            tracing::info!(online, "the primary host of Sparkplug has told its state");
-        }
-        match state.online {
-            true => self.begin_publishing(),
-            false if self.phase == Phase::Publishing => self.say_goodbye(),
-            false => {}
-        }
+        self.begin_session();
     }
 
     /// The next session waits for the host.
@@ -369,18 +341,15 @@ impl EdgeNode {
     }
 }
 
-/// Makes the next messages that are due; `false` where none are.
-fn fill(node: &mut Node, out: &mut VecDeque<Message>, is_rebirth_asked: &mut bool) -> bool {
+/// Makes the next messages; `false` where nothing is to be said. Births that a host asks for come after those that are
+/// due already, or the last devices would never have their turn.
+fn fill(node: &mut Node, rebirths: &mut Rebirths, out: &mut VecDeque<Message>) -> bool {
     let now = Timestamp::now();
-    if std::mem::take(is_rebirth_asked) {
-        out.extend(node.rebirth(now));
-        return true;
-    }
-    match node.next_births(now) {
-        Some(messages) => {
-            out.extend(messages);
-            true
-        }
-        None => false,
-    }
+    let messages = match node.next_due(now) {
+        Some(messages) => messages,
+        None if rebirths.take() => node.rebirth(now),
+        None => return false,
+    };
+    out.extend(messages);
+    true
 }

@@ -44,6 +44,7 @@ fn wire(metric: &Metric, at: Timestamp) -> Wire {
             Some(metric::Value::LongValue(number.cast_unsigned())),
         ),
     };
+    // In data, too, though Sparkplug would rather have it in births only: Tahu's decoder for JavaScript reads no value without.
     wire.set_datatype(datatype);
     match value {
         Some(value) => wire.set_value(value),

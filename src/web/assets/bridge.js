@@ -1,16 +1,16 @@
-// The bridge itself: broker, commands, store, traps.
+// The bridge itself: broker, commands, Sparkplug, store, traps.
 
 import { Parts, badge, facts, h, time } from "./dom.js";
 
 const parts = new Parts(document.getElementById("bridge"));
 
 /** Whether all is well with the bridge itself. */
-export function isWell({ broker, commands, store }) {
-  return broker.connected && commands.subscribed && !commands.refused && !commands.failing && !store.failing;
+export function isWell({ broker, commands, sparkplug, store }) {
+  return broker.connected && commands.subscribed && !commands.refused && !commands.failing && (!sparkplug || sparkplug.born) && !store.failing;
 }
 
 export function showBridge(bridge) {
-  const { info, broker, commands, store, traps } = bridge;
+  const { info, broker, commands, sparkplug, store, traps } = bridge;
   const card = (key, data, title, mark, pairs) => [key, data, () => h("section", { class: "panel" }, h("h3", {}, title, " ", mark), facts(pairs))];
   const connection = (link) => link.connected ? badge("ok", "connected") : badge("fault", "not connected");
   const taken = commands.subscribed && !commands.refused && !commands.failing;
@@ -32,6 +32,12 @@ export function showBridge(bridge) {
       ["cannot be stored", commands.failing],
       ["last error", commands.last_error],
     ]),
+    ...(sparkplug ? [card("sparkplug", sparkplug, "Sparkplug B", sparkplug.born ? badge("ok", "born") : badge("fault", "not born"), [
+      ["connected", sparkplug.connected ? "yes" : "no"],
+      ["since", time(sparkplug.since)],
+      ["connections so far", count(sparkplug.connections)],
+      ["last error", sparkplug.last_error],
+    ])] : []),
     card("store", store, "Store", store.failing ? badge("fault", "cannot be written") : badge("ok", "works"), [
       ["why", store.failing],
       ["records for the broker", `${store.records} (${Math.ceil(store.record_bytes / 1024)} KiB)`],

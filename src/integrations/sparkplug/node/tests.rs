@@ -1,11 +1,10 @@
-//! What the edge node says of changes, and that its numbers have no gap, whatever comes.
+//! What the edge node says of changes.
 
-use proptest::prelude::*;
 use srad_types::payload::{Message as _, Payload, metric};
 
 use super::*;
 use crate::config::Sparkplug;
-use crate::model::{Change, SlotState, Update};
+use crate::model::{Change, HttpSessions, SlotState, Update};
 
 fn node(picture: &Picture) -> Node {
     let settings = Sparkplug {
@@ -66,9 +65,9 @@ fn slot(state: Option<SlotState>) -> Change {
     Change::SlotState(SlotId::new("io3").unwrap(), state)
 }
 
-/// Everything that is due.
+/// What is told of everything that is due.
 fn births(node: &mut Node) -> Vec<Message> {
-    std::iter::from_fn(|| node.next_births(Timestamp::UNIX_EPOCH))
+    std::iter::from_fn(|| node.next_due(Timestamp::UNIX_EPOCH))
         .flatten()
         .collect()
 }
@@ -155,7 +154,7 @@ fn devices_that_come_and_go_make_the_edge_node_tell_them_anew() {
 }
 
 #[test]
-fn news_that_were_missed_are_told_by_births_of_what_has_changed() {
+fn of_news_that_were_missed_only_what_has_changed_is_told() {
     let mut world = World::of(&["m1", "m2"]);
     let mut node = node(&world.0);
     node.rebirth(Timestamp::UNIX_EPOCH);
@@ -163,9 +162,17 @@ fn news_that_were_missed_are_told_by_births_of_what_has_changed() {
     for device in ["m1", "m2"] {
         node.take(world.change(device, availability(Availability::Online)));
     }
-    let missed = world.change("m1", slot(Some(SlotState::Online)));
+    node.take(world.change("m1", slot(Some(SlotState::Online))));
+    let missed = world.change("m1", slot(Some(SlotState::Absent)));
+    // Nothing that hosts are told.
+    for device in ["m1", "m2"] {
+        world.0.apply(&Update::HttpSessions {
+            device: id(device),
+            log: HttpSessions::new(true, 10),
+        });
+    }
     node.renew(&world.0, Timestamp::UNIX_EPOCH);
-    assert_eq!(kinds(&births(&mut node)), ["DBIRTH m1", "DBIRTH m1:io3"]);
+    assert_eq!(kinds(&births(&mut node)), ["DDATA m1:io3"]);
     // It waited all the time, and is known already.
     assert!(node.take(missed).is_empty());
 }
@@ -187,81 +194,4 @@ fn what_the_broker_would_not_take_uses_up_no_number() {
     );
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    Availability(u8, bool),
-    Slot(u8, Option<bool>),
-    Remove(u8),
-    Rebirth,
-    Births,
-    Miss,
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (0..3_u8, any::<bool>()).prop_map(|(device, online)| Step::Availability(device, online)),
-        4 => (0..3_u8, any::<Option<bool>>()).prop_map(|(device, state)| Step::Slot(device, state)),
-        1 => (0..3_u8).prop_map(Step::Remove),
-        1 => Just(Step::Rebirth),
-        2 => Just(Step::Births),
-        1 => Just(Step::Miss),
-    ]
-}
-
-proptest! {
-    #[test]
-    fn numbers_have_no_gap_and_only_what_is_born_has_data(steps in prop::collection::vec(any_step(), 0..400)) {
-        let mut world = World::of(&["m0", "m1"]);
-        let mut node = node(&world.0);
-        let mut messages = node.rebirth(Timestamp::UNIX_EPOCH);
-        for step in steps {
-            let name = |device: u8| format!("m{device}");
-            let made = match step {
-                Step::Availability(device, online) => {
-                    let now = if online { Availability::Online } else { Availability::Offline };
-                    node.take(world.change(&name(device), availability(now)))
-                }
-                Step::Slot(device, state) => {
-                    let state = state.map(|online| if online { SlotState::Online } else { SlotState::Absent });
-                    node.take(world.change(&name(device), slot(state)))
-                }
-                Step::Remove(device) => node.take(world.remove(&name(device))),
-                Step::Rebirth => node.rebirth(Timestamp::UNIX_EPOCH),
-                Step::Births => births(&mut node),
-                Step::Miss => {
-                    world.change("m0", slot(Some(SlotState::Mismatch)));
-                    node.renew(&world.0, Timestamp::UNIX_EPOCH)
-                }
-            };
-            messages.extend(made);
-        }
-        messages.extend(births(&mut node));
-        let mut next = 0;
-        let mut alive = BTreeSet::new();
-        for (what, seq) in told(&messages) {
-            let (kind, device) = what.split_once(' ').unwrap_or((&what, ""));
-            match kind {
-                "NBIRTH" => {
-                    next = 0;
-                    alive.clear();
-                }
-                "DBIRTH" => drop(alive.insert(device.to_owned())),
-                "DDATA" => prop_assert!(alive.contains(device)),
-                "DDEATH" => prop_assert!(alive.remove(device)),
-                _ => {}
-            }
-            prop_assert_eq!(seq, Some(next));
-            next = (next + 1) % 256;
-        }
-        // In the end hosts know just the devices that are there.
-        let there = world.0.devices.iter().flat_map(|(device, picture)| {
-            let slots = alive_slots(picture);
-            slots.into_iter().map(move |slot| Place { device: device.clone(), slot }.to_string())
-        });
-        prop_assert_eq!(alive, there.collect::<BTreeSet<_>>());
-    }
-}
-
-fn alive_slots(picture: &DevicePicture) -> Vec<Option<SlotId>> {
-    super::alive(picture).into_keys().collect()
-}
+mod followed;

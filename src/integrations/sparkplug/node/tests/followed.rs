@@ -1,0 +1,176 @@
+//! Whatever happens: a host that follows the edge node finds no gap in its numbers, and knows in the end what is so.
+
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+use srad_types::payload::{Message as _, Payload, PropertySet, metric};
+use uuid::Uuid;
+
+use super::*;
+use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventType, Operation, Problem, Via};
+
+/// Metrics by name: value and quality. Data does not name the type again.
+type Known = BTreeMap<String, (Option<metric::Value>, Option<PropertySet>)>;
+
+/// A host that takes what it is told, and nothing that it should not be told.
+#[derive(Debug, Default, PartialEq)]
+struct Host {
+    next: u64,
+    /// By device; the edge node is `""`.
+    alive: BTreeMap<String, Known>,
+}
+
+fn known(payload: &[u8]) -> Known {
+    let metrics = Payload::decode(payload).unwrap().metrics.into_iter();
+    metrics
+        .filter(|metric| metric.name() != BD_SEQ)
+        .map(|metric| (metric.name().to_owned(), (metric.value, metric.properties)))
+        .collect()
+}
+
+impl Host {
+    fn hear(&mut self, message: &Message) -> Result<(), TestCaseError> {
+        let (what, seq) = told(std::slice::from_ref(message)).remove(0);
+        let (kind, device) = what.split_once(' ').unwrap_or((&what, ""));
+        let metrics = known(&message.payload);
+        match kind {
+            "NBIRTH" => {
+                *self = Host {
+                    next: 0,
+                    alive: BTreeMap::from([(String::new(), metrics)]),
+                }
+            }
+            "DBIRTH" => drop(self.alive.insert(device.to_owned(), metrics)),
+            "DDEATH" => prop_assert!(self.alive.remove(device).is_some(), "{what}"),
+            _ => {
+                for (name, value) in metrics {
+                    let metric = self.alive.get_mut(device).and_then(|known| known.get_mut(&name));
+                    let Some(metric) = metric else {
+                        return Err(TestCaseError::fail(format!("{what} {name}: not born")));
+                    };
+                    *metric = value;
+                }
+            }
+        }
+        prop_assert_eq!(seq, Some(self.next), "{}", what);
+        self.next = (self.next + 1) % 256;
+        Ok(())
+    }
+}
+
+/// What a host has to know in the end.
+fn truth(picture: &Picture) -> BTreeMap<String, Known> {
+    let of = |metrics: &[Metric]| known(&encode(None, Timestamp::UNIX_EPOCH, metrics));
+    let states = picture.devices.iter();
+    let states = states.flat_map(|(id, device)| of_state(id, device));
+    let of_edge_node: Vec<_> = of_node().into_iter().chain(states).collect();
+    let mut truth = BTreeMap::from([(String::new(), of(&of_edge_node))]);
+    for (id, device) in &picture.devices {
+        for (slot, metrics) in alive(device) {
+            let device = id.clone();
+            truth.insert(Place { device, slot }.to_string(), of(&metrics));
+        }
+    }
+    truth
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Change(u8, Change),
+    Remove(u8),
+    Take,
+    Renew,
+    Rebirth,
+    Births,
+}
+
+/// What is known of an event, or that it is gone.
+fn event(triggered: Option<Option<bool>>) -> Change {
+    let name = EventName::canonical("ntp-not-sync").unwrap();
+    let state = |triggered| EventState {
+        name: name.clone(),
+        name_on_device: None,
+        triggered,
+        kind: EventType::Error,
+        last_triggered: None,
+    };
+    Change::Event {
+        name: name.clone(),
+        old: None,
+        new: triggered.map(state).map(Box::new),
+        via: Via::Rest,
+        told: false,
+    }
+}
+
+fn problem() -> Box<Problem> {
+    Box::new(Problem {
+        id: Uuid::nil(),
+        operation: Operation::Poll,
+        error: ErrorReport::new(ErrorKind::Connect, "refused", "see"),
+        first_at: Timestamp::UNIX_EPOCH,
+    })
+}
+
+/// News that wait, at most.
+const ROOM: usize = 3;
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let states = [SlotState::Online, SlotState::Absent, SlotState::Mismatch];
+    let any_event = prop::option::of(prop::option::of(any::<bool>()));
+    prop_oneof![
+        2 => any::<bool>().prop_map(|online| {
+            availability(if online { Availability::Online } else { Availability::Offline })
+        }),
+        2 => prop::option::of(prop::sample::select(states.to_vec())).prop_map(slot),
+        2 => any_event.prop_map(event),
+        1 => any::<bool>().prop_map(|stands| Change::Problem(stands.then(problem))),
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..3_u8, any_change()).prop_map(|(device, change)| Step::Change(device, change)),
+        1 => (0..3_u8).prop_map(Step::Remove),
+        6 => Just(Step::Take),
+        3 => Just(Step::Renew),
+        1 => Just(Step::Rebirth),
+        2 => Just(Step::Births),
+    ]
+}
+
+proptest! {
+    /// As in the task: news wait, those for which there is no room are missed, and births go out whenever they may.
+    #[test]
+    fn numbers_have_no_gap_and_what_hosts_know_in_the_end_is_so(steps in prop::collection::vec(any_step(), 0..400)) {
+        let (mut world, mut host) = (World::of(&["m0", "m1"]), Host::default());
+        let (mut waiting, mut is_missed) = (VecDeque::new(), false);
+        let mut node = node(&world.0);
+        let ends = std::iter::repeat_n(Step::Take, ROOM).chain([Step::Renew, Step::Births]);
+        for step in std::iter::once(Step::Rebirth).chain(steps).chain(ends) {
+            let mut come = |news| match waiting.len() < ROOM {
+                true => waiting.push_back(news),
+                false => is_missed = true,
+            };
+            let made = match step {
+                Step::Change(device, change) => {
+                    come(world.change(&format!("m{device}"), change));
+                    Vec::new()
+                }
+                Step::Remove(device) => {
+                    come(world.remove(&format!("m{device}")));
+                    Vec::new()
+                }
+                Step::Take => waiting.pop_front().map(|news| node.take(news)).unwrap_or_default(),
+                Step::Renew if std::mem::take(&mut is_missed) => node.renew(&world.0, Timestamp::UNIX_EPOCH),
+                Step::Renew => Vec::new(),
+                Step::Rebirth => node.rebirth(Timestamp::UNIX_EPOCH),
+                Step::Births => births(&mut node),
+            };
+            for message in &made {
+                host.hear(message)?;
+            }
+        }
+        prop_assert_eq!(host.alive, truth(&world.0));
+    }
+}
