@@ -238,6 +238,7 @@ struct Commands {
     refused: Vec<Refused>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failing: Option<String>,
+    last_dead_letter: u64,
 }
 
 #[derive(Serialize, PartialEq)]
@@ -278,6 +279,7 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
         commands: Commands {
             link: link(&commands.link),
             subscribed: commands.subscribed,
+            last_dead_letter: store.last_dead_letter,
             waiting: commands.waiting,
             refused: refused
                 .map(|refused| Refused {

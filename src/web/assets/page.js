@@ -95,8 +95,10 @@ function showGeneral() {
   byId("bridge-mark").replaceChildren(...(isWell(bridge) ? [] : [badge("fault", "trouble")]));
   showLock();
   showBridge(bridge);
-  if (view === "letters" && letters !== bridge.store.dead_letters) void showLetters();
-  letters = bridge.store.dead_letters;
+  // In a full archive each new letter takes the place of an old one: their number stays.
+  const now = `${bridge.store.dead_letters} ${bridge.store.last_dead_letter}`;
+  if (view === "letters" && letters !== now) void showLetters();
+  letters = now;
 }
 
 onChange((ids) => {
