@@ -24,7 +24,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Refusal;
-use super::{App, Shown};
+use super::{Shared, Shown};
 use crate::model::{DeviceId, ErrorKind};
 pub(super) use feed::Feed;
 use feed::Frames;
@@ -59,12 +59,12 @@ pub(super) fn channel(shown: Shown, changeable: bool, stop: CancellationToken) -
     (live, Feed::new(shown, changeable, frames, arrived))
 }
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/api/live", get(live))
 }
 
-async fn live(State(app): State<App>) -> Response {
-    let live = app.live;
+async fn live(State(app): State<Shared>) -> Response {
+    let live = app.live.clone();
     let Ok(place) = Arc::clone(&live.places).try_acquire_owned() else {
         return full();
     };
