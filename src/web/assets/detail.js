@@ -50,7 +50,7 @@ function keepOpen(old, made) {
 function head(device) {
   const info = device.info ?? {};
   const kind = kindOfDevice(device);
-  const word = { fault: "Fault", offline: "Offline", unknown: "Not all is known", ok: "Normal" }[kind];
+  const word = { fault: "Fault", offline: "Offline", warning: "Not normal", unknown: "Not all is known", ok: "Normal" }[kind];
   const about = [info.model, info.hostname].filter(Boolean).join(", ");
   return h(
     "header",
