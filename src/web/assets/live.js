@@ -40,8 +40,10 @@ export function connect() {
       }
     }
   });
-  on("device", (device) => put(device.id, { ...device, http: known.devices.get(device.id)?.http }));
-  on("http", ({ id, ...http }) => put(id, { ...known.devices.get(id), id, http }));
+  on("device", (device) => {
+    known.devices.set(device.id, device);
+    changed.add(device.id);
+  });
 }
 
 function on(name, take) {
@@ -50,11 +52,6 @@ function on(name, take) {
     take(JSON.parse(event.data));
     plan();
   });
-}
-
-function put(id, device) {
-  known.devices.set(id, device);
-  changed.add(id);
 }
 
 function heard() {

@@ -1,6 +1,6 @@
 // The token, kept in this tab only, and what is sent with it.
 
-import { h, saidAt } from "./dom.js";
+import { h, saidPlace } from "./dom.js";
 import { known } from "./live.js";
 
 const KEY = "lantime2mqtt-token";
@@ -21,9 +21,9 @@ export function showLock() {
   button.hidden = known.bridge?.changeable === false;
 }
 
-/** A button that is for those with the token, and says so to the others. `run` gives what is to be said; `key` names the button. */
-export function lockedButton(key, label, run) {
-  const said = saidAt(key);
+/** A button that is for those with the token, and says so to the others. `run` gives what is to be said. */
+export function lockedButton(label, run) {
+  const said = saidPlace();
   const why = h("span", { class: "quiet" });
   const button = h("button", { type: "button" }, label);
   const lock = () => {
@@ -31,14 +31,24 @@ export function lockedButton(key, label, run) {
     why.textContent = locked();
   };
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    if (isBusy(button)) return;
+    setBusy(button, true);
     said.textContent = "Sent.";
     said.textContent = await run();
-    lock();
+    setBusy(button, false);
   });
   onToken(button, lock);
   lock();
   return [button, " ", why, said];
+}
+
+/** Whether what the button did last is under way. One that is disabled meanwhile would lose the focus. */
+export function isBusy(button) {
+  return button.ariaDisabled === "true";
+}
+
+export function setBusy(button, isBusy) {
+  button.ariaDisabled = isBusy ? "true" : null;
 }
 
 /** Sends a command; gives the reply, a refusal included. */
