@@ -130,6 +130,10 @@ async fn it_is_readable_for_everybody() {
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     devices[1].set_fault(Some(lantime2mqtt::simulator::Fault::ServerError));
+    let certificate = "https-certificate-expired".to_owned();
+    devices[2]
+        .apply(&Action::FireEvent(certificate))
+        .expect("it knows it");
     let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
     assert_eq!(refused.status, 400, "{refused:?}");
     eventually("a fault and a device that is away", async || {

@@ -126,7 +126,7 @@ function sort(moved) {
 }
 
 function count() {
-  const counts = { fault: 0, offline: 0, unknown: 0, ok: 0 };
+  const counts = Object.fromEntries(Object.keys(RANKS).map((kind) => [kind, 0]));
   for (const { kind } of rows.values()) counts[kind] += 1;
   const shown = Object.keys(RANKS).filter((kind) => counts[kind] > 0);
   overview.replaceChildren(...shown.map((kind) => badge(kind, `${counts[kind]} ${NAMES[kind].toLowerCase()}`)));
