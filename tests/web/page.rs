@@ -100,12 +100,11 @@ async fn the_keyboard_stays_where_it_is() {
         assert!(refused.status >= 400, "{refused:?}");
     };
     let mut script = Script::start("focus.mjs", &scene.url());
-    script.says("at the button").await;
-    let device = scene.device();
+    script.says("at the events").await;
+    let device = &scene.fleet.devices()[2];
     device
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
-    script.go_on();
     script.says("at the row").await;
     refuse("{").await;
     refuse("[").await;
