@@ -47,8 +47,8 @@ export function isBusy(button) {
   return button.ariaDisabled === "true";
 }
 
-export function setBusy(button, isBusy) {
-  button.ariaDisabled = isBusy ? "true" : null;
+export function setBusy(button, busy) {
+  button.ariaDisabled = busy ? "true" : null;
 }
 
 /** Sends a command; gives the reply, a refusal included. */
