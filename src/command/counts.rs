@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::ErrorKind;
 
-/// Since the bridge started. A command that gets the answer of an earlier one does not count.
+/// Since the bridge started. A command that gets the answer of an earlier one does not count, nor one that the broker
+/// keeps and was refused before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Carried out, and read back.

@@ -151,7 +151,10 @@ impl Context {
         }
         let (kind, topic) = (report.kind, &received.topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
-        self.counts.send_modify(|counts| counts.refuse(kind));
+        // A stored copy comes at each connect: it counts once, as it is told once.
+        if !task.entry.is_told {
+            self.counts.send_modify(|counts| counts.refuse(kind));
+        }
         let record = Uuid::now_v7();
         let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
         let letter = DeadLetter {

@@ -92,7 +92,7 @@ pub struct Summary {
     /// Whether the failure has ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recovered: bool,
-    /// Topic of the message that it began with: such a letter can be replayed.
+    /// Topic of the message that it began with. If that was a command, and all of it was kept, it can be replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
 }

@@ -59,6 +59,8 @@ pub struct StoreStatus {
     pub commands: usize,
     /// Dead letters in the archive.
     pub dead_letters: usize,
+    /// Number of the dead letter that came last: in a full archive it alone tells of a new one.
+    pub last_dead_letter: u64,
     /// Records that were dropped for want of room, since the store was opened.
     pub dropped: u64,
     /// Why the disk cannot be used now.

@@ -50,9 +50,12 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// The content type of JSON.
+pub(super) const JSON: &str = "application/json";
+
 /// JSON that is written already.
 pub(super) fn written(status: StatusCode, json: impl Into<Body>) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
+    let kind = [(header::CONTENT_TYPE, JSON)];
     (status, kind, json.into()).into_response()
 }
 

@@ -9,9 +9,10 @@ use axum::response::Response;
 use axum::routing::get;
 use uuid::Uuid;
 
-use super::answer::{Answer, Refusal, written};
+use super::answer::{Answer, JSON, Refusal, written};
+use super::large::large;
 use super::shape::{self, to_json};
-use super::{App, Shown};
+use super::{Shared, Shown};
 use crate::model::{DeviceId, DevicePicture, ErrorKind};
 use crate::records::store::StoreError;
 
@@ -20,7 +21,7 @@ const USUAL_LETTERS: usize = 100;
 /// The most that are listed at a time.
 const MAX_LETTERS: usize = 1000;
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/api/bridge", get(bridge))
         .route("/api/devices", get(devices))
@@ -30,36 +31,40 @@ pub(super) fn routes() -> Router<App> {
         .route("/api/dead-letters/{letter}", get(dead_letter))
 }
 
-async fn bridge(State(app): State<App>) -> Response {
+async fn bridge(State(app): State<Shared>) -> Response {
     json(to_json(&shape::bridge(&app.shown, app.token.is_some())))
 }
 
-async fn devices(State(shown): State<Shown>) -> Response {
-    let picture = shown.picture.borrow();
-    let devices = picture.devices.iter();
-    let summaries: Vec<_> = devices.map(|(id, device)| shape::summary(id, device)).collect();
-    json(to_json(&summaries))
+async fn devices(State(app): State<Shared>) -> Response {
+    let write = move || {
+        // A copy, so that nobody who has news waits meanwhile.
+        let picture = app.shown.picture.borrow().clone();
+        let devices = picture.devices.iter();
+        let summaries: Vec<_> = devices.map(|(id, device)| shape::summary(id, device)).collect();
+        to_json(&summaries)
+    };
+    large(JSON, write).await
 }
 
-async fn device(State(shown): State<Shown>, Path(device): Path<String>) -> Answer {
-    let (id, device) = find(&shown, &device)?;
+async fn device(State(app): State<Shared>, Path(device): Path<String>) -> Answer {
+    let (id, device) = find(&app.shown, &device)?;
     Ok(json(to_json(&shape::whole(&id, &device))))
 }
 
-async fn sessions(State(shown): State<Shown>, Path(device): Path<String>) -> Answer {
-    let (_, device) = find(&shown, &device)?;
+async fn sessions(State(app): State<Shared>, Path(device): Path<String>) -> Answer {
+    let (_, device) = find(&app.shown, &device)?;
     Ok(json(to_json(&shape::sessions(device.sessions.as_ref()))))
 }
 
-async fn dead_letters(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Answer {
+async fn dead_letters(State(app): State<Shared>, RawQuery(query): RawQuery) -> Answer {
     let limit = limit_of(query.as_deref().unwrap_or_default())?;
-    let letters = shown.store.dead_letters(limit).await.map_err(no_store)?;
+    let letters = app.shown.store.dead_letters(limit).await.map_err(no_store)?;
     Ok(json(to_json(&letters)))
 }
 
-async fn dead_letter(State(shown): State<Shown>, Path(letter): Path<String>) -> Answer {
+async fn dead_letter(State(app): State<Shared>, Path(letter): Path<String>) -> Answer {
     let id = letter_id(&letter)?;
-    match shown.store.dead_letter(id).await.map_err(no_store)? {
+    match app.shown.store.dead_letter(id).await.map_err(no_store)? {
         Some(letter) => Ok(json(letter)),
         None => Err(no_letter(&id.to_string())),
     }

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, written};
 use super::api::{find, letter_id};
-use super::{App, token};
+use super::{App, Shared, token};
 use crate::model::{CommandTopic, ErrorKind, Operation};
 use crate::mqtt::connection::MAX_PAYLOAD;
 use crate::wording::quoted;
@@ -22,7 +22,7 @@ use crate::wording::quoted;
 /// How long the body of a command may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route(
             "/api/devices/{device}/{slot}/relay/{relay}/events",
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn relay_events(
-    State(app): State<App>,
+    State(app): State<Shared>,
     Path((device, slot, relay)): Path<(String, String, String)>,
     request: Request,
 ) -> Answer {
@@ -48,20 +48,20 @@ async fn relay_events(
     run(&app, &topic, payload, Operation::RelayEvents).await
 }
 
-async fn refresh(State(app): State<App>, Path(device): Path<String>, request: Request) -> Answer {
+async fn refresh(State(app): State<Shared>, Path(device): Path<String>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let (device, _) = find(&app.shown, &device)?;
     run(&app, &CommandTopic::Refresh(device), payload, Operation::Refresh).await
 }
 
-async fn http_sessions(State(app): State<App>, Path(device): Path<String>, request: Request) -> Answer {
+async fn http_sessions(State(app): State<Shared>, Path(device): Path<String>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let (device, _) = find(&app.shown, &device)?;
     let topic = CommandTopic::HttpSessions(device);
     run(&app, &topic, payload, Operation::HttpSessions).await
 }
 
-async fn replay(State(app): State<App>, Path(letter): Path<String>, request: Request) -> Answer {
+async fn replay(State(app): State<Shared>, Path(letter): Path<String>, request: Request) -> Answer {
     admit(&app, request).await?;
     let id = letter_id(&letter)?;
     let payload = serde_json::json!({ "id": id }).to_string();

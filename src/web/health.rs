@@ -6,21 +6,22 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::{App, Shown};
+use super::Shared;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::Picture;
 
 /// Devices that are named while they are waited for.
 const NAMED: usize = 10;
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
 }
 
 /// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
-async fn health(State(shown): State<Shown>) -> Json<Health> {
+async fn health(State(app): State<Shared>) -> Json<Health> {
+    let shown = &app.shown;
     let connected = shown.broker.borrow().link.connected;
     let commands = shown.commands.borrow();
     let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
@@ -49,7 +50,8 @@ struct Health {
 
 /// What is shown is whole: each device has been asked once, with or without success, and what comes can be kept. A
 /// broker that is away does not matter: the page works without one, and records wait on disk.
-async fn ready(State(shown): State<Shown>) -> (StatusCode, Json<Ready>) {
+async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
+    let shown = &app.shown;
     let waiting = waiting(&shown.picture.borrow());
     let store = shown.store.status().borrow().failing.clone();
     let is_ready = waiting.is_empty() && store.is_none();

@@ -24,15 +24,17 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Refusal;
-use super::{App, Shown};
+use super::{Shared, Shown};
 use crate::model::{DeviceId, ErrorKind};
 pub(super) use feed::Feed;
 use feed::Frames;
 
 /// Clients at a time; more are refused.
 pub(super) const MAX_CLIENTS: usize = 256;
-/// When a client is told that nothing has changed: proxies end connections that are silent for a minute.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// When a client is told that nothing has changed: so a page soon sees that it is cut off.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Events of a client that go out in one write.
+const AT_ONCE: usize = 16;
 /// An event and no comment: a page sees it, and so knows when it is not told any more.
 const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
 /// When a client that was refused may come again.
@@ -59,17 +61,17 @@ pub(super) fn channel(shown: Shown, changeable: bool, stop: CancellationToken) -
     (live, Feed::new(shown, changeable, frames, arrived))
 }
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/api/live", get(live))
 }
 
-async fn live(State(app): State<App>) -> Response {
-    let live = app.live;
+async fn live(State(app): State<Shared>) -> Response {
+    let live = app.live.clone();
     let Ok(place) = Arc::clone(&live.places).try_acquire_owned() else {
         return full();
     };
-    // One waits while the one before it is written: then the client is as slow as its connection.
-    let (sender, events) = mpsc::channel(1);
+    // When it is full the client waits: it is as slow as its connection. The texts are those of all clients.
+    let (sender, events) = mpsc::channel(AT_ONCE);
     let client = Client {
         frames: live.frames.subscribe(),
         events: sender,
@@ -139,12 +141,10 @@ impl Client {
         let mut at: Bound<DeviceId> = Bound::Unbounded;
         loop {
             let next = self.frames.borrow().device_after(at.as_ref(), told);
-            let Some((device, events)) = next else {
+            let Some((device, event)) = next else {
                 return Some(pass);
             };
-            for event in events {
-                self.events.send(event).await.ok()?;
-            }
+            self.events.send(event).await.ok()?;
             at = Bound::Excluded(device);
         }
     }

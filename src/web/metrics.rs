@@ -6,18 +6,13 @@ mod devices;
 mod process;
 mod text;
 
-use std::sync::{Arc, LazyLock};
-
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
-use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{App, Shown};
+use super::large::large;
+use super::{Shared, Shown};
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use text::Kind::{Counter, Gauge};
 use text::Text;
@@ -25,42 +20,12 @@ use text::Text;
 /// Every version of Prometheus takes it.
 const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Of a thousand devices it is megabytes: so many answers at a time, until they have been read.
-const AT_A_TIME: usize = 4;
-static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
-
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/metrics", get(metrics))
 }
 
-async fn metrics(State(shown): State<Shown>) -> Response {
-    let Ok(place) = PLACES.clone().try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response();
-    };
-    let write = move || Held {
-        text: written(&shown),
-        _place: place,
-    };
-    // Beside the one thread that polls.
-    match tokio::task::spawn_blocking(write).await {
-        Ok(held) => ([(CONTENT_TYPE, FORMAT)], Bytes::from_owner(held)).into_response(),
-        Err(error) => {
-            tracing::error!("the metrics cannot be written: {error}");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-/// An answer, with its place until it has been read.
-struct Held {
-    text: String,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        self.text.as_bytes()
-    }
+async fn metrics(State(app): State<Shared>) -> Response {
+    large(FORMAT, move || written(&app.shown)).await
 }
 
 fn written(shown: &Shown) -> String {

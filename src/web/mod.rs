@@ -9,6 +9,7 @@ mod api;
 mod command;
 mod guard;
 mod health;
+mod large;
 mod live;
 mod metrics;
 mod page;
@@ -17,8 +18,8 @@ mod shape;
 mod token;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::FromRef;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -71,7 +72,7 @@ pub struct Changed {
 }
 
 /// What all handlers share.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct App {
     shown: Shown,
     changed: Changed,
@@ -80,11 +81,8 @@ struct App {
     live: Live,
 }
 
-impl FromRef<App> for Shown {
-    fn from_ref(app: &App) -> Shown {
-        app.shown.clone()
-    }
-}
+/// The state of the routers.
+type Shared = Arc<App>;
 
 /// A server that listens already.
 #[derive(Debug)]
@@ -127,12 +125,12 @@ impl Server {
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let (live, feed) = live::channel(self.shown.clone(), self.token.is_some(), stop.clone());
-        let app = App {
+        let app = Arc::new(App {
             shown: self.shown,
             changed: self.changed,
             token: self.token,
             live,
-        };
+        });
         let router = Router::new()
             .merge(page::routes())
             .merge(health::routes())

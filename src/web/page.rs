@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use ring::digest::{SHA256, digest};
 
-use super::App;
+use super::Shared;
 use super::answer::{Answer, nothing_here};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -51,7 +51,7 @@ const ASSETS: &[Asset] = &assets![
     "token.js": SCRIPT,
 ];
 
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/", get(index))
         .route("/assets/{file}", get(asset))
@@ -68,7 +68,8 @@ async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Answer {
     }
 }
 
-/// A browser asks each time whether its copy is still right: after an update no old script meets a new API.
+/// A browser asks each time whether its copy is still right: no old script meets a new API. A page that is open during an
+/// update sees the new version, and loads itself anew.
 fn respond(asset: &Asset, headers: &HeaderMap) -> Response {
     let tag = tag(asset.content);
     let cache = [

@@ -1,18 +1,24 @@
 //! Connections: how many, and how long one may take. What is asked and answered on them is not known here.
 
+use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::live;
@@ -20,10 +26,14 @@ use super::live;
 /// Connections at a time, for live ones and some more; others wait in the backlog. Each is a file descriptor that the polls
 /// cannot have.
 const MAX_CONNECTIONS: usize = live::MAX_CLIENTS + 64;
+/// Connections of one address; further ones are ended. This machine's own may have all: a proxy has those of everybody.
+const MAX_OF_ONE: usize = 64;
 /// How long the head of a request may take; also how long a connection may lie idle.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take none of what is sent to it.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
+/// How long a client may take over an answer that has an end.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// Bytes that are kept of a connection, either way; a head that is longer is refused.
 const BUFFER_BYTES: usize = 32 * 1024;
 /// How long answers that are under way may take when the bridge stops. Who has sent half a request by then is
@@ -50,18 +60,23 @@ async fn accept(
     connections: &mut JoinSet<()>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut peers = Peers::default();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
+                let Some(one) = peers.admit(peer.ip()) else {
+                    tracing::debug!(%peer, "too many connections of one address to the HTTP server");
+                    continue;
+                };
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
                     if let Err(error) = connection(stream, router, stop).await {
                         tracing::debug!(%error, "a connection of the HTTP server has ended early");
                     }
-                    drop(place);
+                    drop((place, one));
                 });
             }
             Err(error) => {
@@ -73,6 +88,24 @@ async fn accept(
     }
 }
 
+/// The connections of each address: each holds the handle of its address.
+#[derive(Debug, Default)]
+struct Peers(HashMap<IpAddr, Arc<()>>);
+
+impl Peers {
+    /// The handle for one more connection of that address; `None` where it has enough.
+    fn admit(&mut self, peer: IpAddr) -> Option<Arc<()>> {
+        // Over a socket for both, IPv4 has addresses of IPv6.
+        let peer = peer.to_canonical();
+        if peer.is_loopback() {
+            return Some(Arc::default());
+        }
+        self.0.retain(|_, handle| Arc::strong_count(handle) > 1);
+        let handle = self.0.entry(peer).or_default();
+        (Arc::strong_count(handle) <= MAX_OF_ONE).then(|| Arc::clone(handle))
+    }
+}
+
 async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN_WITHIN))?;
@@ -80,11 +113,123 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(BUFFER_BYTES);
-    let service = TowerToHyperService::new(router);
+    let (deadline, taken_by) = watch::channel(None);
+    let router = TowerToHyperService::new(router);
+    let deadline = &deadline;
+    let service = service_fn(|request: Request<Incoming>| {
+        deadline.send_replace(None);
+        let answering = router.call(request);
+        async move {
+            let answer = answering.await?;
+            // What has no end has no length either.
+            if answer.body().size_hint().exact().is_some() {
+                deadline.send_replace(Some(Instant::now() + ANSWER_WITHIN));
+            }
+            Ok::<_, Infallible>(answer)
+        }
+    });
     let mut served = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service));
     tokio::select! {
         ended = served.as_mut() => return ended.map_err(io::Error::other),
+        () = passed(taken_by) => return Err(io::ErrorKind::TimedOut.into()),
         () = stop.cancelled() => served.as_mut().graceful_shutdown(),
     }
     served.await.map_err(io::Error::other)
+}
+
+/// Returns when a deadline has passed without another one. A connection that is only idle has ended before.
+async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
+    loop {
+        let until = *deadline.borrow_and_update();
+        let changed = deadline.changed();
+        let is_over = match until {
+            Some(until) => timeout_at(until, changed).await.is_err(),
+            None => changed.await.is_err(),
+        };
+        if is_over {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use axum::body::{Body, Bytes, HttpBody};
+    use axum::routing::get;
+    use hyper::body::Frame;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[test]
+    fn one_address_has_so_many_connections_and_this_machine_any() {
+        let mut peers = Peers::default();
+        let address = Ipv4Addr::new(192, 0, 2, 1);
+        let mut held: Vec<_> = (0..MAX_OF_ONE)
+            .map(|_| peers.admit(address.into()).unwrap())
+            .collect();
+        assert!(peers.admit(address.into()).is_none());
+        assert!(
+            peers.admit(address.to_ipv6_mapped().into()).is_none(),
+            "it is the same"
+        );
+        assert!(peers.admit(Ipv4Addr::new(192, 0, 2, 2).into()).is_some());
+        held.pop();
+        assert!(peers.admit(address.into()).is_some(), "one has ended");
+        for own in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+            let many: Vec<_> = (0..=MAX_OF_ONE).map(|_| peers.admit(own)).collect();
+            assert!(many.iter().all(Option::is_some), "{own}");
+        }
+    }
+
+    /// More than the system keeps of a connection.
+    const LARGE: usize = 32 << 20;
+
+    /// A client that reads the beginning of an answer, and the rest long after.
+    async fn slow(body: impl Fn() -> Body + Clone + Send + Sync + 'static) -> TcpStream {
+        let router = Router::new().route("/", get(async move || body()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, router, CancellationToken::new()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        stream.read_exact(&mut [0; 100]).await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(ANSWER_WITHIN + Duration::from_secs(1)).await;
+        tokio::time::resume();
+        stream
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_in_time_ends() {
+        let mut stream = slow(|| Body::from(vec![b'x'; LARGE])).await;
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        assert!(rest.len() < LARGE / 2, "{} bytes have come", rest.len());
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_goes_on() {
+        let mut stream = slow(|| Body::new(Endless)).await;
+        stream.read_exact(&mut vec![0; LARGE]).await.unwrap();
+    }
+
+    struct Endless;
+
+    impl HttpBody for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 4096])))))
+        }
+    }
 }

@@ -43,7 +43,7 @@ struct Slot {
 
 /// How a device is asked.
 #[derive(Serialize)]
-pub(super) struct DeviceHttp {
+struct DeviceHttp {
     #[serde(skip_serializing_if = "Option::is_none")]
     http_stats: Option<Field>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,18 +57,13 @@ struct Tracking {
     max_count: usize,
 }
 
-/// A device and what stands beside it, in one object.
+/// All of a device but the log of its sessions.
 #[derive(Serialize)]
-pub(super) struct With<A, B> {
+pub(super) struct Whole<'a> {
     #[serde(flatten)]
-    first: A,
+    device: Device<'a>,
     #[serde(flatten)]
-    second: B,
-}
-
-#[derive(Serialize)]
-struct Id<'a> {
-    id: &'a str,
+    http: DeviceHttp,
 }
 
 /// A device in a few words.
@@ -139,7 +134,7 @@ fn slot(slot: &SlotPicture) -> Slot {
     }
 }
 
-pub(super) fn device_http(device: &DevicePicture) -> DeviceHttp {
+fn device_http(device: &DevicePicture) -> DeviceHttp {
     DeviceHttp {
         http_stats: device
             .http
@@ -152,19 +147,10 @@ pub(super) fn device_http(device: &DevicePicture) -> DeviceHttp {
     }
 }
 
-/// How that device is asked, alone.
-pub(super) fn http_of<'a>(id: &'a DeviceId, device: &DevicePicture) -> impl Serialize + use<'a> {
-    With {
-        first: Id { id: id.as_str() },
-        second: device_http(device),
-    }
-}
-
-/// All of a device but the log of its sessions.
-pub(super) fn whole<'a>(id: &'a DeviceId, shown: &'a DevicePicture) -> With<Device<'a>, DeviceHttp> {
-    With {
-        first: device(id, shown),
-        second: device_http(shown),
+pub(super) fn whole<'a>(id: &'a DeviceId, shown: &'a DevicePicture) -> Whole<'a> {
+    Whole {
+        device: device(id, shown),
+        http: device_http(shown),
     }
 }
 
@@ -261,6 +247,7 @@ struct StoreJson {
     record_bytes: usize,
     commands: usize,
     dead_letters: usize,
+    last_dead_letter: u64,
     dropped: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     failing: Option<String>,
@@ -308,6 +295,7 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
             record_bytes: store.record_bytes,
             commands: store.commands,
             dead_letters: store.dead_letters,
+            last_dead_letter: store.last_dead_letter,
             dropped: store.dropped,
             failing: store.failing,
         },

@@ -388,8 +388,10 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
     for (device, kind, operation, status) in refused {
         let seen = watcher
             .until(device.id(), |seen| {
+                // The statistics too: for minutes there is no later poll that could tell them.
                 word(seen, &format!("{}/state", device.id())) == "offline"
                     && error_kind(seen, device.id()) == kind
+                    && json(seen, &format!("{}/http/stats", device.id()))["failures"] == 1
             })
             .await;
         let error = json(&seen, &format!("{}/error", device.id()));

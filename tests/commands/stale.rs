@@ -1,5 +1,6 @@
 //! Commands that must not run again, or not any more: retained and expired ones.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use lantime2mqtt::simulator::ApiGeneration::V20;
@@ -41,8 +42,11 @@ async fn with_mqtt_5_a_retained_command_is_refused_and_its_stored_copy_never_com
 
 #[tokio::test]
 async fn with_mqtt_3_a_stored_copy_is_refused_once() {
+    let http = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let http = http.expect("a free port").to_string();
     let mut scene = Scene::with(fleet(&[V20]).await, writable, |site| {
         site.with("mqtt.version", "3.1.1")
+            .with("http.listen", http.clone())
     })
     .await;
     // Who is connected cannot see that it is retained.
@@ -64,6 +68,13 @@ async fn with_mqtt_3_a_stored_copy_is_refused_once() {
         let seen = scene.look(|seen| (seen.refusals("sim-1").len(), seen.replies(A).len()));
         assert_eq!(seen, (1, 2), "after {cut} reconnects");
     }
+    lantime2mqtt::tls::install_provider();
+    let client = reqwest::Client::builder().no_proxy().build();
+    let client = client.expect("no TLS needed");
+    let metrics = client.get(format!("http://{http}/metrics")).send().await;
+    let metrics = metrics.expect("it answers").text().await.expect("it is text");
+    let count = "lantime2mqtt_commands_refused_total{kind=\"rejected\"} 1\n";
+    assert!(metrics.contains(count), "it counts once: {metrics}");
     let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
     assert_says(
         &letter,

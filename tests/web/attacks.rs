@@ -235,6 +235,44 @@ async fn a_thousand_idle_live_clients_are_bounded() {
     );
 }
 
+/// Who asks for all devices again and again costs the polls nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_who_ask_for_everything_do_not_hold_up_the_polls() {
+    let scene = Scene::start_with(500, "5s", |site| site).await;
+    let usual = waits(&scene).await;
+    let mut busy = JoinSet::new();
+    for _ in 0..50 {
+        let address = scene.http;
+        busy.spawn(async move {
+            loop {
+                let answer = get(address, "/api/devices").await.expect("it answers");
+                let is_whole = answer.body.contains("sim-500");
+                assert!(is_whole || answer.status == 503, "{answer:?}");
+            }
+        });
+    }
+    let attacked = waits(&scene).await;
+    println!("an answer, 95 %: usually {usual:?}, beside 50 that ask for 500 devices {attacked:?}");
+    assert!(
+        attacked < usual + Duration::from_millis(250),
+        "{usual:?}, then {attacked:?}"
+    );
+    assert!(busy.try_join_next().is_none(), "all of them go on");
+}
+
+/// How long the thread that polls takes to answer, in 95 of 100 cases.
+async fn waits(scene: &Scene) -> Duration {
+    let mut waits = Vec::new();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(8) {
+        let asked = Instant::now();
+        assert_eq!(scene.json("/healthz").await["status"], "ok");
+        waits.push(asked.elapsed());
+    }
+    waits.sort();
+    waits[waits.len() * 95 / 100]
+}
+
 /// The time between polls of the first device that 95 of 100 keep below.
 async fn gaps(scene: &Scene, during: Duration) -> Duration {
     scene.device().record_arrivals(10_000);

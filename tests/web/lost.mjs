@@ -1,6 +1,6 @@
 // The bridge goes away and comes back.
 
-import { at, goOn, say, withPage } from "./script.mjs";
+import { at, check, goOn, say, withPage } from "./script.mjs";
 
 await withPage(async (page) => {
   await page.goto(at("#/device/sim-1"));
@@ -13,4 +13,14 @@ await withPage(async (page) => {
   await page.waitForSelector("#link:has-text('live')", { timeout: 60_000 });
   await page.waitForSelector("#lost", { state: "hidden" });
   await goOn();
+  // Now it says nothing any more, and does not hang up.
+  await say("waits");
+  await goOn();
+  const begin = Date.now();
+  await page.waitForSelector("#lost:has-text('Connection to the bridge lost')");
+  const noticed = Date.now();
+  check(noticed - begin < 20_000, "it is noticed late");
+  const clock = (await page.textContent("#lost")).match(/lost at (.*?)\. What/)[1];
+  const said = Date.parse(`${new Date(noticed).toDateString()} ${clock}`);
+  check(Math.abs(said - begin) < 7_000, `it says ${clock}, and has heard nothing since ${new Date(begin).toLocaleTimeString()}`);
 });

@@ -72,6 +72,52 @@ async fn a_lost_connection_is_seen_and_comes_back() {
     scene.bridge = scene.site.start();
     scene.ready().await;
     script.go_on();
+    script.says("waits").await;
+    scene.bridge.signal("STOP");
+    script.go_on();
+    script.says("done").await;
+    scene.bridge.signal("CONT");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_not_normal_though_no_relay_hears_of_it() {
+    let scene = Scene::start(2).await;
+    let certificate = "https-certificate-expired".to_owned();
+    let device = scene.device();
+    device
+        .apply(&Action::FireEvent(certificate))
+        .expect("it knows it");
+    let mut script = Script::start("wrong.mjs", &scene.url());
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn the_keyboard_stays_where_it_is() {
+    let scene = Scene::start_with(3, "100ms", |site| site.with("dead_letter.keep", 2)).await;
+    let refuse = async |payload: &str| {
+        let path = "/api/devices/sim-1/io4/relay/a/events";
+        let refused = scene.post(path, payload).await;
+        assert!(refused.status >= 400, "{refused:?}");
+    };
+    let mut script = Script::start("focus.mjs", &scene.url());
+    script.says("at the events").await;
+    let device = &scene.fleet.devices()[2];
+    device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    script.says("at the row").await;
+    refuse("{").await;
+    refuse("[").await;
+    device.apply(&Action::Recover).expect("it can");
+    script.says("at the letter").await;
+    refuse("]").await;
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn it_says_what_the_bridge_says() {
+    let scene = Scene::start(1).await;
+    let mut script = Script::start("told.mjs", &scene.url());
     script.says("done").await;
 }
 
@@ -83,6 +129,10 @@ async fn it_is_readable_for_everybody() {
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     devices[1].set_fault(Some(lantime2mqtt::simulator::Fault::ServerError));
+    let certificate = "https-certificate-expired".to_owned();
+    devices[2]
+        .apply(&Action::FireEvent(certificate))
+        .expect("it knows it");
     let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
     assert_eq!(refused.status, 400, "{refused:?}");
     eventually("a fault and a device that is away", async || {

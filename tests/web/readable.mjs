@@ -37,10 +37,11 @@ function nameless() {
 await withPage(async (page) => {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    for (const hash of ["#/device/sim-1", "#/device/sim-2", "#/dead-letters", "#/bridge", "#/"]) {
+    for (const hash of ["#/device/sim-1", "#/device/sim-2", "#/device/sim-3", "#/dead-letters", "#/bridge", "#/"]) {
       await page.goto(at(hash));
       await page.waitForSelector("#devices li", { state: "attached" });
       await page.waitForSelector("#link:has-text('live')");
+      await page.waitForSelector("#devices li.warning", { state: "attached" });
       const faint = await page.evaluate(tooFaint);
       check(faint.length === 0, `too faint in ${colorScheme} at ${hash}: ${faint.join("; ")}`);
       const unnamed = await page.evaluate(nameless);

@@ -112,6 +112,9 @@ async fn a_name_that_is_not_ours_gets_nothing() {
         assert_eq!(answer.status, status, "{request}: {answer:?}");
         assert!(!answer.body.contains("broker"), "{answer:?}");
     }
+    // A probe of a load balancer knows no name.
+    let probe = ask(scene.http, "GET /healthz HTTP/1.0\r\n\r\n").await;
+    assert_eq!(probe.expect("it answers").status, 200);
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ impl DeviceTask {
     ) -> Result<Option<ErrorReport>, Gone> {
         let now = Timestamp::now();
         let second = self.settle_second(looked, now).await?;
+        let is_refused = matches!(&polled, Some(Err(error)) if error.report.kind.is_refusal());
         let failure = match polled {
             Some(Ok((mut snapshot, round_trip))) => {
                 self.refused_until = None;
@@ -39,12 +40,11 @@ impl DeviceTask {
                 None
             }
             Some(Err(error)) => {
-                let is_refusal = error.report.kind.is_refusal();
-                self.refused_until = is_refusal.then(|| Instant::now() + REFUSAL_PAUSE);
+                self.refused_until = is_refused.then(|| Instant::now() + REFUSAL_PAUSE);
                 self.stats.failed(error.report.kind);
                 let report = error.report.clone();
                 let view = self.failed(error, now).await?;
-                self.show_without_rest(view, second, is_refusal, now).await?;
+                self.show_without_rest(view, second, is_refused, now).await?;
                 Some(report)
             }
             None => {
@@ -53,7 +53,8 @@ impl DeviceTask {
                 self.view.problem.as_ref().map(|problem| problem.error.clone())
             }
         };
-        if self.http_sent.is_none_or(|sent| sent.elapsed() >= HTTP_EVERY) {
+        // After a refusal nothing is asked, and nothing could be told, for minutes.
+        if is_refused || self.http_sent.is_none_or(|sent| sent.elapsed() >= HTTP_EVERY) {
             self.http_sent = Some(Instant::now());
             let (device, summary) = (self.id.clone(), self.stats.summary());
             self.send(Update::HttpStats { device, summary }).await?;

@@ -50,6 +50,7 @@ impl Writing<'_, '_> {
             .insert(number, (id, letter.payload.as_ref()))?;
         self.tables.archive_ids.insert(id, number)?;
         self.levels.archive.add(letter.payload.len());
+        self.levels.last_letter = number;
         let limit = Limit::of(self.options.keep, self.options.limits.archive_bytes);
         while self.levels.archive.is_above(limit) {
             let Some((_, oldest)) = self.tables.archive.pop_first()? else {

@@ -66,6 +66,8 @@ pub(super) struct Levels {
     pub(super) last_record: u64,
     /// Number of the newest record on disk, or above it.
     pub(super) newest_on_disk: u64,
+    /// Number of the record that came into the archive last.
+    pub(super) last_letter: u64,
     /// Number of the newest command that there ever was.
     pub(super) last_command: u64,
     pub(super) dropping: Option<Dropping>,
@@ -152,7 +154,9 @@ fn load(database: &Database) -> Result<Levels, Unusable> {
         levels.inbox.add(head.len() + payload.len());
     }
     for entry in transaction.open_table(ARCHIVE)?.iter()? {
-        levels.archive.add(entry?.1.value().1.len());
+        let (number, value) = entry?;
+        levels.archive.add(value.value().1.len());
+        levels.last_letter = number.value();
     }
     for entry in transaction.open_table(ANSWERS)?.iter()? {
         levels.answers.add(entry?.1.value().1.len());

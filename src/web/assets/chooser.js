@@ -1,15 +1,16 @@
 // Which notification events switch a relay: looked at by everybody, changed with the token.
 
-import { h, saidAt } from "./dom.js";
-import { locked, onToken, post, words } from "./token.js";
+import { h, saidPlace } from "./dom.js";
+import { isBusy, locked, onToken, post, setBusy, words } from "./token.js";
 
-/** The form of one relay. `names` are the events that the device knows; `begun` is what was changed and not applied yet. */
-export function chooser(device, slot, letter, chosen, names, begun = { add: [], remove: [] }) {
+/** The form of one relay. `names` are the events that the device knows; it goes on with what was begun in the `old` one. */
+export function chooser(device, slot, letter, chosen, names, old) {
+  const begun = old?.edited() ?? { add: [], remove: [] };
   const isKnown = Array.isArray(chosen.events);
   const before = new Set(isKnown ? chosen.events : []);
   const all = [...new Set([...before, ...begun.add, ...names])].sort();
   const ticked = new Set([...before, ...begun.add].filter((name) => !begun.remove.includes(name)));
-  const said = saidAt(`events ${device} ${slot} ${letter}`);
+  const said = old?.said ?? saidPlace();
   const button = h("button", { type: "submit", class: "main" }, "Apply");
   const boxes = all.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, checked: ticked.has(name) }), ` ${name}`));
   const inputs = boxes.map((box) => box.firstElementChild);
@@ -31,14 +32,16 @@ export function chooser(device, slot, letter, chosen, names, begun = { add: [], 
   };
   const submit = async (event) => {
     event.preventDefault();
+    if (isBusy(button)) return;
     const { add, remove } = edited();
-    button.disabled = true;
+    setBusy(button, true);
     said.textContent = "Sent; the device is read back before it counts.";
     // Only the difference: what somebody else has chosen meanwhile stays.
     const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${letter}/events`, { add, remove });
     const reached = (reply.result?.applies_to ?? []).map((place) => `${place.slot} relay ${place.relay.toUpperCase()}`);
     said.textContent = words(reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.`);
     said.className = reply.ok ? "said" : "said bad";
+    setBusy(button, false);
     refresh();
   };
   const form = h(
@@ -54,6 +57,7 @@ export function chooser(device, slot, letter, chosen, names, begun = { add: [], 
     said,
   );
   form.edited = edited;
+  form.said = said;
   onToken(form, refresh);
   refresh();
   return form;

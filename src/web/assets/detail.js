@@ -25,32 +25,25 @@ export function showDetail(id, device) {
   const slots = Object.entries(device.slots);
   const names = Object.keys(device.events);
   parts.show([
-    ["head", [device.state, device.info, kindOfDevice(device)], (old) => keepOpen(old, head(device))],
+    ["head", [device.state, device.info, kindOfDevice(device)], () => head(device)],
     ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
     ...slots.flatMap(([slot, data]) => [
       [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
       ...Object.entries(data.relay_events).map(([letter, chosen]) => [
         `chooser-${slot}-${letter}`, [chosen.events, chosen.confirmed, names],
-        (old) => keepOpen(old, chooser(id, slot, letter, chosen, names, old?.edited())),
+        (old) => chooser(id, slot, letter, chosen, names, old),
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
-    ["events", device.events, (old) => keepOpen(old, events(device.events))],
-    ["http", device.http, () => httpPart(id, device.http)],
+    ["events", device.events, () => events(device.events)],
+    ["http", id, () => httpPart(id)],
   ]);
-}
-
-/** What was open stays so when a part is made anew. */
-function keepOpen(old, made) {
-  const [before, now] = [old?.querySelector("details"), made.querySelector("details")];
-  if (before?.open && now) now.open = true;
-  return made;
 }
 
 function head(device) {
   const info = device.info ?? {};
   const kind = kindOfDevice(device);
-  const word = { fault: "Fault", offline: "Offline", unknown: "Not all is known", ok: "Normal" }[kind];
+  const word = { fault: "Fault", offline: "Offline", warning: "Not normal", unknown: "Not all is known", ok: "Normal" }[kind];
   const about = [info.model, info.hostname].filter(Boolean).join(", ");
   return h(
     "header",

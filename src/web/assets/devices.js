@@ -9,8 +9,8 @@ const filter = document.getElementById("filter");
 const overview = document.getElementById("overview");
 const filtered = document.getElementById("filtered");
 
-const RANKS = { fault: 0, offline: 1, unknown: 2, ok: 3 };
-const NAMES = { fault: "Fault", offline: "Offline", unknown: "Unknown", ok: "Normal" };
+const RANKS = { fault: 0, offline: 1, warning: 2, unknown: 3, ok: 4 };
+const NAMES = { fault: "Fault", offline: "Offline", warning: "Not normal", unknown: "Unknown", ok: "Normal" };
 const collator = new Intl.Collator("en", { numeric: true });
 
 /** Rows by id: element, kind, the text that the filter looks at. */
@@ -22,8 +22,17 @@ export function kindOfDevice(device) {
   if (positions.includes("NC")) return "fault";
   if (device.state === "offline") return "offline";
   const slots = Object.values(device.slots ?? {});
+  if (troubles(device).length) return "warning";
   const isWhole = device.state === "online" && slots.every((slot) => slot.state === "online") && !device.error;
   return isWhole && !positions.includes("unknown") ? "ok" : "unknown";
+}
+
+/** What is wrong and perhaps wired to no relay, so that nobody hears of it otherwise. */
+function troubles(device) {
+  const failing = Object.entries(device.slots ?? {}).flatMap(([slot, { signals }]) =>
+    Object.entries(signals).filter(([, { status }]) => status === "fail").map(([name]) => `${slot} ${name} fail`));
+  const isBad = ([, { triggered, type }]) => triggered === true && ["error", "critical"].includes(type);
+  return [...failing, ...Object.entries(device.events ?? {}).filter(isBad).map(([name]) => name)];
 }
 
 /** All relays of a device. */
@@ -34,31 +43,32 @@ export function relays(device) {
 
 /** Brings the rows of these devices up to date. */
 export function showDevices(ids, chosen) {
-  let isMoved = false;
+  const moved = [];
   for (const id of ids) {
     const device = known.devices.get(id);
     if (!device?.state) {
       rows.get(id)?.element.remove();
-      isMoved ||= rows.delete(id);
+      rows.delete(id);
       continue;
     }
     const row = rows.get(id);
-    // Round trips are not shown here, and change all the time.
-    const { http, events, ...shown } = device;
-    const json = JSON.stringify(shown);
+    const { events, ...shown } = device;
+    const json = JSON.stringify([shown, troubles(device)]);
     if (row?.json === json) continue;
     const next = build(device, json);
-    isMoved ||= !row || row.kind !== next.kind;
+    if (row?.kind !== next.kind) moved.push(next.element);
     if (row) {
       const hadFocus = row.element.contains(document.activeElement);
       row.element.replaceWith(next.element);
-      if (hadFocus) next.element.querySelector("a").focus();
+      if (hadFocus) next.element.querySelector("a").focus({ preventScroll: true });
     }
     rows.set(id, next);
   }
-  if (isMoved) sort();
-  if (ids.size) count();
-  select(chosen);
+  if (moved.length) sort(moved);
+  if (ids.size) {
+    count();
+    select(chosen);
+  }
   applyFilter();
 }
 
@@ -95,6 +105,7 @@ function build(device, json) {
           `${letter.toUpperCase()} ${position === "unknown" ? "?" : position}`,
         )),
       )),
+      kind === "warning" && h("span", { class: "why" }, troubles(device).join(", ")),
       device.error && h("span", { class: "why" }, `${device.error.error.kind}: ${device.error.error.message}`),
     ),
   );
@@ -102,17 +113,20 @@ function build(device, json) {
   return { element, kind, json, text };
 }
 
-function sort() {
+/** Puts these rows to their places. The others stand right already. */
+function sort(moved) {
+  const focused = document.activeElement;
+  for (const element of moved) element.remove();
   const order = [...rows].sort(([a, one], [b, other]) => RANKS[one.kind] - RANKS[other.kind] || collator.compare(a, b));
-  // Only what stands wrong is moved: the rest keeps focus and place.
   order.forEach(([, { element }], index) => {
     const there = list.children[index];
     if (there !== element) list.insertBefore(element, there ?? null);
   });
+  if (list.contains(focused)) focused.focus({ preventScroll: true });
 }
 
 function count() {
-  const counts = { fault: 0, offline: 0, unknown: 0, ok: 0 };
+  const counts = Object.fromEntries(Object.keys(RANKS).map((kind) => [kind, 0]));
   for (const { kind } of rows.values()) counts[kind] += 1;
   const shown = Object.keys(RANKS).filter((kind) => counts[kind] > 0);
   overview.replaceChildren(...shown.map((kind) => badge(kind, `${counts[kind]} ${NAMES[kind].toLowerCase()}`)));

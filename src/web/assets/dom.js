@@ -24,7 +24,7 @@ function fill(element, attributes, children) {
 
 /** What stands for a state: a shape and a class beside the word, so that nothing is said by colour alone. */
 const MARKS = {
-  ok: "●", fault: "▲", unknown: "◆", offline: "✕", absent: "○",
+  ok: "●", fault: "▲", warning: "■", unknown: "◆", offline: "✕", absent: "○",
 };
 
 /** A word with its shape. */
@@ -69,19 +69,12 @@ export function facts(pairs) {
   return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
-const saids = new Map();
-
-/** Where it is said what came of something: the same element each time, since what is around it may be made anew meanwhile. */
-export function saidAt(key) {
-  let element = saids.get(key);
-  if (!element) {
-    element = h("span", { class: "said", role: "status" });
-    saids.set(key, element);
-  }
-  return element;
+/** Where it is said what came of something. */
+export function saidPlace() {
+  return h("span", { class: "said", role: "status" });
 }
 
-/** Rebuilds parts of a place only where their data have changed, so that focus and what is open stay. */
+/** Rebuilds parts of a place only where their data have changed; what the user does in them goes on. */
 export class Parts {
   constructor(place) {
     this.place = place;
@@ -102,7 +95,7 @@ export class Parts {
       let part = this.parts.get(key);
       if (!part || part.json !== json) {
         const element = build(part?.element);
-        if (part && part.element !== element) part.element.replaceWith(element);
+        if (part) replace(part.element, element);
         part = { json, element };
         this.parts.set(key, part);
       }
@@ -115,4 +108,20 @@ export class Parts {
     this.parts.clear();
     this.place.replaceChildren();
   }
+}
+
+const FOCUSABLE = "a[href], button, input, summary, [tabindex]";
+
+/** Puts an element in the place of another one, with its focus, with what is open in it, and scrolled as far. */
+function replace(old, made) {
+  const within = (element, selector) => [...element.querySelectorAll(selector)];
+  const focus = within(old, FOCUSABLE).indexOf(document.activeElement);
+  const open = within(old, "details").map((details) => details.open);
+  const scrolled = within(old, ".scroll").map((scroll) => scroll.scrollTop);
+  old.replaceWith(made);
+  within(made, "details").forEach((details, index) => { details.open = open[index] ?? details.open; });
+  within(made, ".scroll").forEach((scroll, index) => { scroll.scrollTop = scrolled[index] ?? 0; });
+  // A button that cannot be used any more leaves the focus to what stands before it.
+  const usable = within(made, FOCUSABLE).slice(0, focus + 1).filter((element) => !element.disabled);
+  usable.at(-1)?.focus({ preventScroll: true });
 }

@@ -1,39 +1,38 @@
 // Dead letters: what went wrong, and the command once more.
 
-import { badge, h, time } from "./dom.js";
+import { Parts, badge, h, time } from "./dom.js";
 import { lockedButton, post, words } from "./token.js";
 
 const LIMIT = 200;
-const list = document.getElementById("letters");
+const parts = new Parts(document.getElementById("letters"));
 const said = document.getElementById("letters-said");
-const opened = new Set();
+let asked = 0;
 
 /** Fetches and shows them. */
 export async function showLetters() {
+  asked += 1;
+  const mine = asked;
   let letters;
   try {
     const response = await fetch(`/api/dead-letters?limit=${LIMIT}`);
     letters = await response.json();
     if (!response.ok) throw new Error(letters.error?.message);
+    if (mine !== asked) return;
   } catch (error) {
     said.textContent = `They cannot be shown: ${error.message}`;
     return;
   }
   said.textContent = letters.length === 0 ? "There are none." : letters.length === LIMIT ? `The newest ${LIMIT}.` : `${letters.length} in all.`;
-  list.replaceChildren(...letters.map(item));
+  parts.show(letters.map((letter) => [letter.id, letter, () => item(letter)]));
 }
 
 function item(letter) {
   const where = [letter.device ?? "bridge", letter.slot].filter(Boolean).join(" ");
   const times = letter.repeats ? `, ${letter.repeats} times` : "";
   const body = h("pre", { tabindex: "0" });
-  const details = h("details", { open: opened.has(letter.id) }, h("summary", {}, "The whole letter"), body);
+  const details = h("details", {}, h("summary", {}, "The whole letter"), body);
   const load = async () => {
-    if (!details.open) {
-      opened.delete(letter.id);
-      return;
-    }
-    opened.add(letter.id);
+    if (!details.open) return;
     const response = await fetch(`/api/dead-letters/${letter.id}`);
     body.textContent = JSON.stringify(await response.json(), null, 2);
   };
@@ -50,7 +49,7 @@ function item(letter) {
 }
 
 function replay(letter) {
-  return h("p", {}, lockedButton(`replay ${letter.id}`, "Run once more", async () =>
+  return h("p", {}, lockedButton("Run once more", async () =>
     words(await post(`/api/dead-letters/${letter.id}/replay`, {}), "Done.")));
 }
 

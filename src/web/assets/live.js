@@ -1,18 +1,21 @@
 // What the bridge tells, as it tells it: by server-sent events.
 
-/** Nothing for so long, and the connection is taken for lost: the bridge says every 15 s that it is there. */
-const SILENCE = 40_000;
+/** Nothing for so long, and the connection is taken for lost: the bridge says every 5 s that it is there. */
+const SILENCE = 12_000;
 /** Before another try where the bridge has refused, and the browser would not try again. */
 const AGAIN = 10_000;
 
-/** What is known now. `lostAt` is set while nothing comes. */
-export const known = { bridge: undefined, roster: undefined, devices: new Map(), lostAt: undefined, connected: false };
+/**
+ * What is known now. While nothing comes `isLost` holds: `lostAt` is then when something came last, if ever, and `refusal` is what the
+ * bridge says to that, if anything.
+ */
+export const known = { bridge: undefined, roster: undefined, devices: new Map(), connected: false, isLost: false, lostAt: undefined, refusal: "" };
 
 const listeners = [];
 let changed = new Set();
 let isPlanned = false;
 let source;
-let lastHeard = Date.now();
+let lastHeard;
 
 /** Calls `listener` with the ids of changed devices, at most once a frame. */
 export function onChange(listener) {
@@ -24,13 +27,18 @@ export function connect() {
   source = new EventSource("/api/live");
   source.addEventListener("open", () => {
     known.connected = true;
-    known.lostAt = undefined;
+    known.isLost = false;
+    known.refusal = "";
     heard();
     plan();
   });
   source.addEventListener("error", lost);
   source.addEventListener("alive", heard);
-  on("bridge", (bridge) => { known.bridge = bridge; });
+  on("bridge", (bridge) => {
+    // Another version: these scripts are of the one before.
+    if (known.bridge && known.bridge.info.version !== bridge.info.version) location.reload();
+    known.bridge = bridge;
+  });
   on("roster", ({ devices }) => {
     known.roster = new Set(devices);
     for (const id of known.devices.keys()) {
@@ -40,8 +48,10 @@ export function connect() {
       }
     }
   });
-  on("device", (device) => put(device.id, { ...device, http: known.devices.get(device.id)?.http }));
-  on("http", ({ id, ...http }) => put(id, { ...known.devices.get(id), id, http }));
+  on("device", (device) => {
+    known.devices.set(device.id, device);
+    changed.add(device.id);
+  });
 }
 
 function on(name, take) {
@@ -52,20 +62,32 @@ function on(name, take) {
   });
 }
 
-function put(id, device) {
-  known.devices.set(id, device);
-  changed.add(id);
-}
-
 function heard() {
   lastHeard = Date.now();
 }
 
 function lost() {
   known.connected = false;
-  known.lostAt ??= new Date();
+  known.isLost = true;
+  known.lostAt = lastHeard && new Date(lastHeard);
   plan();
-  if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN);
+  if (source.readyState !== EventSource.CLOSED) return;
+  setTimeout(connect, AGAIN);
+  void askWhy();
+}
+
+/** A source of events does not tell what a refusal says. */
+async function askWhy() {
+  const end = new AbortController();
+  try {
+    const response = await fetch("/api/live", { signal: end.signal });
+    const { message, remedy } = response.ok ? {} : (await response.json()).error;
+    known.refusal = message ? `It says: ${message}; ${remedy}.` : "";
+  } catch {
+    known.refusal = "";
+  }
+  end.abort();
+  plan();
 }
 
 function plan() {

@@ -45,9 +45,10 @@ function decode(text) {
 }
 
 function drawDetail() {
-  // Until the first events are there nobody knows whether there is such a device.
-  if (chosen !== undefined && !known.roster) return;
-  showDetail(chosen, known.devices.get(chosen));
+  const device = known.devices.get(chosen);
+  // Until its first event is there, or a roster without it, nobody knows whether there is such a device.
+  if (chosen !== undefined && !device && (!known.roster || known.roster.has(chosen))) return;
+  showDetail(chosen, device);
 }
 
 const positions = new Map();
@@ -72,7 +73,7 @@ function announce(ids) {
 }
 
 function showLink() {
-  const isLost = known.lostAt !== undefined;
+  const { isLost, lostAt, refusal } = known;
   document.body.classList.toggle("stale", isLost);
   const [kind, word] = isLost ? ["offline", "connection lost"] : known.connected ? ["ok", "live"] : ["unknown", "connecting"];
   if (byId("link").dataset.word !== word) {
@@ -82,9 +83,14 @@ function showLink() {
   const lost = byId("lost");
   lost.hidden = !isLost;
   if (isLost) {
-    const text = `Connection to the bridge lost at ${known.lostAt.toLocaleTimeString()}. What stands here is as it was then.`;
+    const since = lostAt ? `Connection to the bridge lost at ${clock(lostAt)}. What stands here is as it was then.` : "The bridge does not tell this page anything.";
+    const text = `${since} ${refusal}`.trim();
     if (lost.textContent !== text) lost.textContent = text;
   }
+}
+
+function clock(at) {
+  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
 }
 
 function showGeneral() {
@@ -95,8 +101,10 @@ function showGeneral() {
   byId("bridge-mark").replaceChildren(...(isWell(bridge) ? [] : [badge("fault", "trouble")]));
   showLock();
   showBridge(bridge);
-  if (view === "letters" && letters !== bridge.store.dead_letters) void showLetters();
-  letters = bridge.store.dead_letters;
+  // In a full archive each new letter takes the place of an old one: their number stays.
+  const now = `${bridge.store.dead_letters} ${bridge.store.last_dead_letter}`;
+  if (view === "letters" && letters !== now) void showLetters();
+  letters = now;
 }
 
 onChange((ids) => {
@@ -104,7 +112,7 @@ onChange((ids) => {
   showGeneral();
   showDevices(ids, chosen);
   announce(ids);
-  if (ids.has(chosen) || ids.size === 0) drawDetail();
+  drawDetail();
   document.body.dataset.devices = String(known.devices.size);
 });
 onToken(document.body, () => drawDetail());

@@ -1,34 +1,77 @@
-// HTTP communication of a device: how its polls go, and the latest requests one by one.
+// HTTP communication of a device: how its polls go, and the latest requests one by one. It changes all the time, so it is
+// asked for while it is looked at, and not told to every page.
 
 import { badge, facts, h, time } from "./dom.js";
 import { plot } from "./plot.js";
 import { lockedButton, post, words } from "./token.js";
 
+/** From one look to the next; the bridge's own numbers are up to 10 s old. */
+const EVERY = 5_000;
 /** Rows of the table; the plot shows all. */
 const ROWS = 50;
 
-/** The part of the page; it fetches the sessions itself. */
-export function httpPart(device, http) {
-  const { http_stats: stats, http_sessions: tracking } = http ?? {};
-  const place = h("div", { class: "sessions" });
-  const button = lockedButton(`sessions ${device}`, tracking?.enabled ? "Stop keeping requests" : "Keep requests", async () =>
-    words(await post(`/api/devices/${encodeURIComponent(device)}/http/sessions`, { enabled: !tracking?.enabled }), "Done."));
-  const refresh = lockedButton(`refresh ${device}`, "Poll now", async () =>
-    words(await post(`/api/devices/${encodeURIComponent(device)}/refresh`, {}), "Polled."));
-  if (tracking?.enabled) void showSessions(device, place);
-  return h(
+/** The part of the page. The elements stay the same, so focus and place do. */
+export function httpPart(device) {
+  const path = `/api/devices/${encodeURIComponent(device)}`;
+  const numbers = h("div", {}, h("p", { class: "quiet" }, "Not told yet."));
+  const kept = h("p", { class: "quiet" });
+  const requests = requestsPart();
+  let isKept = false;
+  let asked = 0;
+  const look = async () => {
+    asked += 1;
+    const mine = asked;
+    try {
+      const { http_stats: stats, http_sessions: tracking } = await json(path);
+      const log = tracking?.enabled ? await json(`${path}/http/sessions`) : undefined;
+      if (mine !== asked) return;
+      isKept = Boolean(tracking?.enabled);
+      if (stats) numbers.replaceChildren(facts(pairs(stats)));
+      kept.textContent = isKept ? `The latest ${tracking.max_count} requests are kept; the table shows ${ROWS}.` : "Single requests are not kept.";
+      keep[0].textContent = isKept ? "Stop keeping requests" : "Keep requests";
+      requests.show(log?.sessions);
+    } catch (error) {
+      if (mine === asked) kept.textContent = `What stands here is of before: ${error.message}.`;
+    }
+  };
+  const command = (name, body, done) => async () => {
+    const said = words(await post(`${path}/${name}`, body()), done);
+    await look();
+    return said;
+  };
+  const keep = lockedButton("Keep requests", command("http/sessions", () => ({ enabled: !isKept }), "Done."));
+  const refresh = lockedButton("Poll now", command("refresh", () => ({}), "Polled."));
+  const part = h(
     "section",
     { class: "panel", "aria-label": "HTTP communication" },
     h("h3", {}, "HTTP Communication"),
-    stats ? facts(numbers(stats)) : h("p", { class: "quiet" }, "Not told yet."),
-    h("p", { class: "quiet" }, tracking?.enabled ? `The latest ${tracking.max_count} requests are kept; the table shows ${ROWS}.` : "Single requests are not kept."),
-    h("p", {}, button),
+    numbers,
+    kept,
+    h("p", {}, keep),
     h("p", {}, refresh),
-    place,
+    requests.element,
   );
+  const timer = setInterval(() => {
+    if (!part.isConnected) clearInterval(timer);
+    else if (!document.hidden && part.checkVisibility()) void look();
+  }, EVERY);
+  void look();
+  return part;
 }
 
-function numbers({ polls, failures, rtt_ms: rtt = {}, last_success: last }) {
+async function json(path) {
+  let response;
+  try {
+    response = await fetch(path);
+  } catch {
+    throw new Error("the bridge does not answer");
+  }
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error?.message ?? `the bridge answers ${response.status}`);
+  return answer;
+}
+
+function pairs({ polls, failures, rtt_ms: rtt = {}, last_success: last }) {
   const ms = (value) => value === undefined ? undefined : `${value.toFixed(1)} ms`;
   return [
     ["polls", String(polls)],
@@ -42,24 +85,23 @@ function numbers({ polls, failures, rtt_ms: rtt = {}, last_success: last }) {
   ];
 }
 
-async function showSessions(device, place) {
-  let log;
-  try {
-    log = await (await fetch(`/api/devices/${encodeURIComponent(device)}/http/sessions`)).json();
-  } catch {
-    place.replaceChildren(h("p", { class: "quiet" }, "The bridge does not answer."));
-    return;
-  }
-  const sessions = log.sessions ?? [];
-  if (sessions.length === 0) {
-    place.replaceChildren(h("p", { class: "quiet" }, "No request yet; they are told every 10 s."));
-    return;
-  }
-  const width = Math.max(260, Math.min(900, place.clientWidth || 600));
-  place.replaceChildren(
-    h("figure", {}, plot(sessions, width), h("figcaption", { class: "quiet" }, `Round trips of the latest ${sessions.length} requests; × failed`)),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Requests" }, table(sessions)),
-  );
+/** Plot and table of the sessions; nothing where none are kept. */
+function requestsPart() {
+  const none = h("p", { class: "quiet", hidden: true }, "No request yet; they are told every 10 s.");
+  const figure = h("figure", { hidden: true });
+  const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Requests", hidden: true });
+  const element = h("div", { class: "sessions" }, none, figure, scroll);
+  const show = (sessions) => {
+    const count = sessions?.length ?? 0;
+    none.hidden = !sessions || count > 0;
+    figure.hidden = count === 0;
+    scroll.hidden = count === 0;
+    if (count === 0) return;
+    const width = Math.max(260, Math.min(900, element.clientWidth || 600));
+    figure.replaceChildren(plot(sessions, width), h("figcaption", { class: "quiet" }, `Round trips of the latest ${count} requests; × failed`));
+    scroll.replaceChildren(table(sessions));
+  };
+  return { element, show };
 }
 
 function table(sessions) {

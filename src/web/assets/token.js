@@ -1,6 +1,6 @@
 // The token, kept in this tab only, and what is sent with it.
 
-import { h, saidAt } from "./dom.js";
+import { h, saidPlace } from "./dom.js";
 import { known } from "./live.js";
 
 const KEY = "lantime2mqtt-token";
@@ -21,9 +21,9 @@ export function showLock() {
   button.hidden = known.bridge?.changeable === false;
 }
 
-/** A button that is for those with the token, and says so to the others. `run` gives what is to be said; `key` names the button. */
-export function lockedButton(key, label, run) {
-  const said = saidAt(key);
+/** A button that is for those with the token, and says so to the others. `run` gives what is to be said. */
+export function lockedButton(label, run) {
+  const said = saidPlace();
   const why = h("span", { class: "quiet" });
   const button = h("button", { type: "button" }, label);
   const lock = () => {
@@ -31,14 +31,24 @@ export function lockedButton(key, label, run) {
     why.textContent = locked();
   };
   button.addEventListener("click", async () => {
-    button.disabled = true;
+    if (isBusy(button)) return;
+    setBusy(button, true);
     said.textContent = "Sent.";
     said.textContent = await run();
-    lock();
+    setBusy(button, false);
   });
   onToken(button, lock);
   lock();
   return [button, " ", why, said];
+}
+
+/** Whether what the button did last is under way. One that is disabled meanwhile would lose the focus. */
+export function isBusy(button) {
+  return button.ariaDisabled === "true";
+}
+
+export function setBusy(button, busy) {
+  button.ariaDisabled = busy ? "true" : null;
 }
 
 /** Sends a command; gives the reply, a refusal included. */
@@ -49,7 +59,7 @@ export async function post(path, body) {
   try {
     response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   } catch {
-    return failure("The bridge does not answer.", "See whether it runs; whether the command has arrived is not known.");
+    return failure("the bridge does not answer", "See whether it runs, and what stands here then.");
   }
   if (response.status === 401) {
     sessionStorage.removeItem(KEY);
@@ -58,19 +68,22 @@ export async function post(path, body) {
   try {
     return await response.json();
   } catch {
-    return failure(`The bridge answers ${response.status} without a reply.`, "Look at its log.");
+    return failure(`the bridge answers ${response.status} without a reply`, "Look at its log.");
   }
 }
 
 function failure(message, remedy) {
-  return { ok: false, error: { kind: "connect", message, remedy } };
+  return { ok: false, error: { kind: "no-answer", message, remedy } };
 }
+
+/** Kinds of errors after which the command may have been carried out, or may yet be. */
+const OPEN = ["no-answer", "timeout", "internal"];
 
 /** A reply in words. */
 export function words(reply, done) {
   if (reply.ok) return done;
-  const { message = "refused", remedy = "" } = reply.error ?? {};
-  return `Not done: ${message}. ${remedy}`;
+  const { kind, message = "refused", remedy = "" } = reply.error ?? {};
+  return `${OPEN.includes(kind) ? "Not known whether it is done" : "Not done"}: ${message}. ${remedy}`;
 }
 
 /** Calls `listener` when the token has come or gone, as long as `element` is on the page. The element owns it: it goes with it. */
@@ -101,6 +114,11 @@ document.getElementById("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const token = field.value.trim();
   field.value = "";
+  // As the configuration has it; nothing else can be sent in a header.
+  if (!/^[!-~]*$/.test(token)) {
+    document.getElementById("token-text").textContent = "This is not the token: it has letters, digits and signs of ASCII alone.";
+    return;
+  }
   if (token) sessionStorage.setItem(KEY, token);
   dialog.close();
   tokenChanged();

@@ -27,17 +27,16 @@ pub(super) struct Frames {
     pub(super) pass: u64,
     bridge: Piece,
     roster: Piece,
-    devices: BTreeMap<DeviceId, DeviceFrames>,
+    devices: BTreeMap<DeviceId, DeviceFrame>,
     /// The picture of which they were made.
     picture: (u64, u64),
 }
 
-/// The events of one device.
+/// The event of one device.
 #[derive(Debug, Default)]
-struct DeviceFrames {
+struct DeviceFrame {
     version: u64,
     state: Piece,
-    http: Piece,
 }
 
 /// An event, and the pass in which it became what it is.
@@ -74,15 +73,10 @@ impl Frames {
         pieces.filter_map(|piece| piece.newer_than(told)).collect()
     }
 
-    /// The next device of which something is newer than `told`.
-    pub(super) fn device_after(&self, at: Bound<&DeviceId>, told: u64) -> Option<(DeviceId, Vec<Bytes>)> {
-        let devices = self.devices.range((at, Bound::Unbounded));
-        let mut newer = devices.filter_map(|(id, device)| {
-            let pieces = [&device.state, &device.http].into_iter();
-            let events: Vec<_> = pieces.filter_map(|piece| piece.newer_than(told)).collect();
-            (!events.is_empty()).then(|| (id.clone(), events))
-        });
-        newer.next()
+    /// The next device whose event is newer than `told`.
+    pub(super) fn device_after(&self, at: Bound<&DeviceId>, told: u64) -> Option<(DeviceId, Bytes)> {
+        let mut devices = self.devices.range((at, Bound::Unbounded));
+        devices.find_map(|(id, device)| Some((id.clone(), device.state.newer_than(told)?)))
     }
 
     /// Takes in how things are now; whether anything is otherwise.
@@ -109,12 +103,10 @@ impl Frames {
         if known == Some(device.version) {
             return false;
         }
-        let frames = self.devices.entry(id.clone()).or_default();
-        frames.version = device.version;
-        let is_new = frames
-            .state
-            .set(pass, event("device", &shape::device(id, device)));
-        frames.http.set(pass, event("http", &shape::http_of(id, device))) | is_new
+        let frame = self.devices.entry(id.clone()).or_default();
+        frame.version = device.version;
+        // How it is asked is not in it: that changes all the time, and pages ask for it.
+        frame.state.set(pass, event("device", &shape::device(id, device)))
     }
 }
 
@@ -207,8 +199,8 @@ mod tests {
     fn newer(frames: &Frames, told: u64) -> Vec<String> {
         let mut events = frames.general(told);
         let mut at = Bound::Unbounded;
-        while let Some((device, pieces)) = frames.device_after(at.as_ref(), told) {
-            events.extend(pieces);
+        while let Some((device, event)) = frames.device_after(at.as_ref(), told) {
+            events.push(event);
             at = Bound::Excluded(device);
         }
         let texts = events
@@ -231,9 +223,7 @@ mod tests {
             "bridge [\"x\"",
             "roster {\"devices\":[\"a\"",
             "device {\"id\":\"a\"",
-            "http {\"id\":\"a\"}\n\n",
             "device {\"id\":\"b\"",
-            "http {\"id\":\"b\"}\n\n",
         ];
         assert_eq!(newer(&frames, 0), all);
         assert!(!frames.refresh(2, &picture, bridge()));
@@ -252,13 +242,10 @@ mod tests {
             device: id("a"),
             summary,
         });
-        assert!(frames.refresh(4, &picture, bridge()));
-        assert_eq!(
-            newer(&frames, 3),
-            ["http {\"id\":\"a\""],
-            "its state is as it was"
+        assert!(
+            !frames.refresh(4, &picture, bridge()),
+            "pages ask for that of the device they show"
         );
-        assert_eq!(newer(&frames, 2).len(), 2, "who was slow gets both at once");
 
         picture.apply(&Update::Removed { device: id("a") });
         assert!(frames.refresh(5, &picture, bridge()));

@@ -185,6 +185,11 @@ async fn dead_letters_stay_in_the_archive_the_newest_of_them() {
     drop(store);
     let store = on_with(&disk, kept);
     assert_eq!(outbox(&store).await, []);
+    assert_eq!(
+        store.status().borrow().last_dead_letter,
+        5,
+        "over a restart as well"
+    );
     let messages = async |limit| {
         let letters = store.dead_letters(limit).await.unwrap();
         letters

@@ -1,0 +1,63 @@
+//! Answers that are large where there are many devices: written beside the one thread that polls, and so many at a
+//! time, until they have been read.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::answer::Refusal;
+use crate::model::ErrorKind;
+
+/// Of a thousand devices the metrics are megabytes: so many answers at a time, whoever asks.
+const AT_A_TIME: usize = 4;
+static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
+/// How long the others wait for their turn.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+
+/// The answer of that content type that `write` gives.
+pub(super) async fn large<T>(kind: &'static str, write: impl FnOnce() -> T + Send + 'static) -> Response
+where
+    T: AsRef<[u8]> + Send + 'static,
+{
+    let Ok(Ok(place)) = timeout(TURN_WITHIN, PLACES.clone().acquire_owned()).await else {
+        return busy();
+    };
+    let write = move || Held {
+        content: write(),
+        _place: place,
+    };
+    match tokio::task::spawn_blocking(write).await {
+        Ok(held) => ([(CONTENT_TYPE, kind)], Bytes::from_owner(held)).into_response(),
+        Err(error) => {
+            tracing::error!("an answer cannot be written: {error}");
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let (message, remedy) = ("the answer cannot be written", "look at the log of the bridge");
+            Refusal::new(status, ErrorKind::Internal, message, remedy).into_response()
+        }
+    }
+}
+
+fn busy() -> Response {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let message = format!("{AT_A_TIME} large answers are being read, and none was taken in time");
+    let refusal = Refusal::new(status, ErrorKind::Busy, message, "ask again, and less often");
+    ([(RETRY_AFTER, HeaderValue::from_static("1"))], refusal).into_response()
+}
+
+/// An answer, with its place until it has been read.
+struct Held<T> {
+    content: T,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.content.as_ref()
+    }
+}
