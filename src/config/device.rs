@@ -1,20 +1,24 @@
-//! `[[devices]]`: the keys of a device, their defaults, and which of them go together.
+//! `[[devices]]`: the keys of a device, their defaults, and which of them go together. Its slots and its SNMP have files
+//! of their own.
+
+pub(super) mod profile;
+pub(super) mod proxy;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::Duration;
 
 use reqwest::Url;
 
-use super::problem::{Complaint, complaint};
+use super::problem::complaint;
 use super::section::Section;
-use super::{
-    Auth, BUILT_IN_PROFILES, Device, HttpSessionsConfig, ProfileChoice, Proxy, Secret, access, parse, slots,
-    snmp, url,
-};
+use super::snmp::device::DeviceSnmp;
+use super::{Secret, access, parse, slots, snmp, url};
 use crate::model::DeviceId;
+use crate::model::derive::Slots;
 use crate::model::http_session::MAX_SESSIONS;
 use crate::tls::ClientTls;
+use profile::ProfileChoice;
+use proxy::Proxy;
 
 const AUTH: [(&str, Auth); 3] = [
     ("auto", Auth::Auto),
@@ -34,6 +38,67 @@ const MIN_COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
 const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_SESSIONS: u32 = 100;
+
+/// One of `[[devices]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// One topic level.
+    pub id: DeviceId,
+    /// `http` or `https`, host and port (where it is not the default); no path, no slash at the end, no user.
+    pub url: String,
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+    /// The way through or around a proxy.
+    pub proxy: Proxy,
+    /// How to log in.
+    pub auth: Auth,
+    /// Time from one poll to the next.
+    pub poll: Duration,
+    /// Random delay added to each poll, at most.
+    pub jitter: Duration,
+    /// Time for a whole request.
+    pub timeout: Duration,
+    /// Time for a connection to come about.
+    pub connect_timeout: Duration,
+    /// Failures in a row after which the device is offline.
+    pub offline_after: u32,
+    /// Which API profile.
+    pub profile: ProfileChoice,
+    /// Whom to trust.
+    pub tls: ClientTls,
+    /// Which slots are watched.
+    pub slots: Slots,
+    /// The log of HTTP sessions, as it is at the start.
+    pub http_sessions: HttpSessionsConfig,
+    /// Whether profile entries that nobody has seen on a device may be written by.
+    pub allow_unverified_writes: bool,
+    /// How long a command may wait for the device and be carried out.
+    pub command_timeout: Duration,
+    /// SNMP: whose traps are this device's, and the second way to it.
+    pub snmp: DeviceSnmp,
+}
+
+/// `http_sessions` of a device
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpSessionsConfig {
+    /// Whether sessions are kept.
+    pub enabled: bool,
+    /// How many of them, at most.
+    pub max_count: usize,
+}
+
+/// How to log in at a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Basic, and Bearer where the firmware has it (7.08 and later).
+    Auto,
+    /// HTTP Basic.
+    Basic,
+    /// A token.
+    Bearer,
+}
 
 /// All devices that are right; the others have left problems.
 pub(super) fn read_all(root: &mut Section<'_>) -> Vec<Device> {
@@ -95,13 +160,13 @@ fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, 
     let auth = section.parsed("auth", parse::word(&AUTH));
     let times = read_times(&mut section);
     let offline_after = section.number("offline_after", 1..=1000);
-    let profile = read_profile(&mut section);
+    let profile = profile::read(&mut section);
     let tls = read_tls(&mut section, url.as_ref());
     let slots = slots::read(&mut section);
     let http_sessions = read_http_sessions(section.section("http_sessions"));
     let allow_unverified_writes = read_unverified(&mut section);
     let command_timeout = section.duration("command_timeout", MIN_COMMAND_TIMEOUT..=MAX_COMMAND_TIMEOUT);
-    let snmp = snmp::read_device(section.section("snmp"), url.as_ref());
+    let snmp = snmp::device::read(section.section("snmp"), url.as_ref());
     section.finish();
     Some(Device {
         id: id?,
@@ -200,44 +265,6 @@ fn read_times(section: &mut Section<'_>) -> Times {
         );
     }
     times
-}
-
-fn read_profile(section: &mut Section<'_>) -> ProfileChoice {
-    let Some(text) = section.text("profile").filter(|text| text != "auto") else {
-        return ProfileChoice::Auto;
-    };
-    if BUILT_IN_PROFILES.contains(&text.as_str()) {
-        return ProfileChoice::BuiltIn(text);
-    }
-    let path = section
-        .path("profile")
-        .filter(|path| path.extension().is_some_and(|end| end == "toml"));
-    let checked = path
-        .ok_or_else(not_a_profile)
-        .and_then(|path| readable(&path).map(|()| path));
-    checked.map(ProfileChoice::File).unwrap_or_else(|complaint| {
-        section.refuse("profile", complaint);
-        ProfileChoice::Auto
-    })
-}
-
-fn not_a_profile() -> Complaint {
-    let names: Vec<_> = BUILT_IN_PROFILES.iter().map(|name| format!("{name:?}")).collect();
-    let remedy = format!(
-        r#"write "auto", {}, or the path of a .toml file"#,
-        names.join(", ")
-    );
-    complaint("not a profile", remedy)
-}
-
-fn readable(path: &Path) -> Result<(), Complaint> {
-    match std::fs::File::open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let what = format!("cannot read {}: {error}", path.display());
-            Err(complaint(what, "let the user of this process read it"))
-        }
-    }
 }
 
 fn read_http_sessions(mut section: Section<'_>) -> HttpSessionsConfig {

@@ -1,12 +1,21 @@
 //! `[homeassistant]`: whether, and where, Home Assistant discovers devices.
 
+use super::parse;
 use super::problem::complaint;
 use super::section::Section;
-use super::{HomeAssistant, parse};
 
 /// As Home Assistant has them unless it is configured otherwise.
 const DEFAULT_DISCOVERY_PREFIX: &str = "homeassistant";
 const DEFAULT_STATUS_TOPIC: &str = "homeassistant/status";
+
+/// `[homeassistant]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeAssistant {
+    /// First levels of discovery topics, without a slash at either end.
+    pub discovery_prefix: String,
+    /// Where Home Assistant says that it has started.
+    pub status_topic: String,
+}
 
 /// `None` where it is not enabled. `prefix` is that of all our other topics.
 pub(super) fn read(mut section: Section<'_>, prefix: Option<&str>) -> Option<HomeAssistant> {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::problem::{Complaint, complaint};
 use super::section::Section;
-use super::{Http, Secret, access, parse};
+use super::{Secret, access, parse};
 use crate::wording::quoted;
 
 /// Where the bridge's own HTTP server listens.
@@ -15,6 +15,17 @@ const MIN_TOKEN: usize = 16;
 
 /// Longest name in the DNS.
 const MAX_NAME: usize = 253;
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where the bridge's own HTTP server listens; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Who has it may change something; `None`: nobody may.
+    pub token: Option<Secret>,
+    /// Host names by which the server may be asked, in lower case, beside addresses, `localhost` and the machine's own.
+    pub hosts: Vec<String>,
+}
 
 /// `[http]`
 pub(super) fn read(mut section: Section<'_>) -> Http {

@@ -1,13 +1,15 @@
-//! `[mqtt]`: its keys, their defaults, and which of them go together.
+//! `[mqtt]`: its keys, their defaults, and which of them go together. Which broker it is has a file of its own.
 
-use std::net::SocketAddr;
+pub(super) mod broker;
+
 use std::time::Duration;
 
 use super::problem::complaint;
 use super::section::Section;
-use super::{Broker, Credentials, Layout, Mqtt, MqttVersion, Transport, access, parse, url};
+use super::{Secret, access, parse, url};
 use crate::model::DeviceId;
 use crate::tls::ClientTls;
+use broker::{Broker, Transport};
 
 /// Topics begin with it.
 const DEFAULT_PREFIX: &str = "lantime";
@@ -34,6 +36,68 @@ const LAYOUTS: [(&str, Layout); 3] = [
     ("both", Layout::Both),
 ];
 
+/// `[mqtt]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mqtt {
+    /// Which broker.
+    pub broker: Broker,
+    /// Protocol version.
+    pub version: MqttVersion,
+    /// First levels of every topic, without a slash at either end.
+    pub prefix: String,
+    /// How state is laid out in topics.
+    pub layout: Layout,
+    /// Client id of the state connection; other connections append to it.
+    pub client_id: String,
+    /// User name and password.
+    pub credentials: Option<Credentials>,
+    /// Trust and client certificate, for `mqtts` and `wss`.
+    pub tls: ClientTls,
+    /// Keep-alive.
+    pub keep_alive: Duration,
+    /// How long the broker keeps commands for a bridge that is away (MQTT 5).
+    pub session_expiry: Duration,
+}
+
+/// User name and password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: Option<Secret>,
+}
+
+/// MQTT protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MqttVersion {
+    /// MQTT 5.
+    V5,
+    /// MQTT 3.1.1.
+    V311,
+}
+
+impl MqttVersion {
+    /// As in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MqttVersion::V5 => "5",
+            MqttVersion::V311 => "3.1.1",
+        }
+    }
+}
+
+/// How state is laid out in topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One JSON object per topic.
+    Json,
+    /// One topic per field.
+    Scalar,
+    /// Both.
+    Both,
+}
+
 /// `None` only together with a problem. `bridge` is missing where its id is wrong.
 pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Option<Mqtt> {
     let broker = section.parsed("url", url::broker);
@@ -56,7 +120,7 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
     }
     let credentials = read_credentials(&mut section, broker.as_ref());
     let tls = read_tls(&mut section, broker.as_ref());
-    let broker = read_embedded(&mut section, broker);
+    let broker = broker::read_embedded(&mut section, broker);
     section.finish();
     Some(Mqtt {
         broker: broker?,
@@ -75,48 +139,6 @@ pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Optio
 pub(super) fn read_prefix(section: &mut Section<'_>) -> String {
     let prefix = section.parsed("prefix", parse::prefix);
     prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned())
-}
-
-/// Fills in `embedded.*`; refuses them for another broker.
-fn read_embedded(section: &mut Section<'_>, broker: Option<Broker>) -> Option<Broker> {
-    let mut keys = section.section("embedded");
-    let listen_key = keys.parsed("listen", parse::listen);
-    let websocket_key = keys.parsed("websocket", parse::listen_or_off).flatten();
-    let broker = match broker {
-        Some(Broker::Embedded { listen, .. }) => {
-            let listen = listen_key.unwrap_or(listen);
-            check_embedded(&keys, listen, websocket_key);
-            Some(Broker::Embedded {
-                listen,
-                websocket: websocket_key,
-            })
-        }
-        Some(Broker::Remote { .. }) => {
-            for key in ["listen", "websocket"].into_iter().filter(|key| keys.has(key)) {
-                let what = "only for the broker in this process, and mqtt.url names another";
-                keys.refuse(key, complaint(what, r#"leave it out, or write url = "embedded""#));
-            }
-            broker
-        }
-        None => None,
-    };
-    keys.finish();
-    broker
-}
-
-fn check_embedded(keys: &Section<'_>, listen: SocketAddr, websocket: Option<SocketAddr>) {
-    if listen.port() != 0 && websocket == Some(listen) {
-        let what = "the address of embedded.listen";
-        keys.refuse("websocket", complaint(what, "write another port"));
-    }
-    let addresses = [("listen", Some(listen)), ("websocket", websocket)];
-    for (key, address) in addresses {
-        if address.is_some_and(|address| !address.ip().is_loopback()) {
-            let what = "whoever reaches this address can read and change all state";
-            let remedy = "listen at 127.0.0.1, or use a broker that asks for a password";
-            keys.warn(key, complaint(what, remedy));
-        }
-    }
 }
 
 fn read_credentials(section: &mut Section<'_>, broker: Option<&Broker>) -> Option<Credentials> {

@@ -1,6 +1,8 @@
 //! Where each key belongs, for those who have written it into another table. Which keys a table takes is decided
 //! where it is read; a test compares the two.
 
+use crate::wording::nearest;
+
 /// A user of SNMP v3.
 const USER: [&str; 7] = [
     "name",
@@ -135,19 +137,61 @@ const TABLES: [(&str, &[&str]); 24] = [
 /// Words by which one could mean anything.
 const ANYTHING: [&str; 3] = ["name", "user", "version"];
 
+/// A key for one value, and its like for several: a table takes one of the two.
+const ONE_AND_SEVERAL: [(&str, &str); 2] = [
+    ("community", "communities"),
+    ("community_file", "communities_file"),
+];
+
+/// What to do about a key that the table at `path` does not take; it takes those that are `known`.
+pub(super) fn remedy(key: &str, path: &str, known: &[&'static str]) -> String {
+    if let Some(remedy) = one_or_several(key, path, known) {
+        return remedy;
+    }
+    match (of(key, path), nearest(key, known)) {
+        (Some(places), _) => format!("it belongs into {places}"),
+        (None, Some(near)) => format!("did you mean {near}?"),
+        (None, None) => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// Where a table within the section of `path` takes the like of the key.
+fn one_or_several(key: &str, path: &str, known: &[&str]) -> Option<String> {
+    let like = ONE_AND_SEVERAL.iter().find_map(|&(one, several)| match key {
+        _ if key == one => Some(several),
+        _ if key == several => Some(one),
+        _ => None,
+    })?;
+    let place = match within(&tables(like), path) {
+        _ if known.contains(&like) => "here".to_owned(),
+        near if near.is_empty() => return None,
+        near => format!("in {}", near.join(" or ")),
+    };
+    let places = tables(key).join(" or ");
+    Some(format!("write {like} {place}, or {key} in {places}"))
+}
+
 /// The tables that take this key: only those within the section of `path` where there are any.
-pub(super) fn of(key: &str, path: &str) -> Option<String> {
+fn of(key: &str, path: &str) -> Option<String> {
     if ANYTHING.contains(&key) {
         return None;
     }
+    let tables = tables(key);
+    let places = match within(&tables, path) {
+        near if near.is_empty() => tables,
+        near => near,
+    };
+    (!places.is_empty()).then(|| places.join(" or "))
+}
+
+fn tables(key: &str) -> Vec<&'static str> {
     let tables = TABLES.iter().filter(|(_, keys)| keys.contains(&key));
-    let tables: Vec<_> = tables.map(|(table, _)| *table).collect();
+    tables.map(|(table, _)| *table).collect()
+}
+
+/// Those of the tables that are within the section of `path`.
+fn within(tables: &[&'static str], path: &str) -> Vec<&'static str> {
     let section = path.split(['.', '[']).next().unwrap_or_default();
     let is_near = |table: &&&str| !section.is_empty() && table.contains(&format!("[{section}"));
-    let near: Vec<_> = tables.iter().filter(is_near).copied().collect();
-    match (near.as_slice(), tables.as_slice()) {
-        ([], []) => None,
-        ([], tables) => Some(tables.join(" or ")),
-        (near, _) => Some(near.join(" or ")),
-    }
+    tables.iter().filter(is_near).copied().collect()
 }

@@ -17,7 +17,7 @@ use super::parse;
 use super::places;
 use super::problem::{Complaint, Problem, complaint, shown};
 use crate::tls::ClientTls;
-use crate::wording::{nearest, quoted};
+use crate::wording::quoted;
 
 const A_TABLE: &str = "a table";
 const A_LIST_OF_TABLES: &str = "a list of tables";
@@ -322,11 +322,7 @@ impl<'a> Section<'a> {
             .iter()
             .filter(|(key, _)| !self.known.contains(&key.as_str()));
         for (key, value) in unknown {
-            let remedy = match (places::of(key, &self.path), nearest(key, &self.known)) {
-                (Some(places), _) => format!("it belongs into {places}"),
-                (None, Some(near)) => format!("did you mean {near}?"),
-                (None, None) => format!("known here: {}", self.known.join(", ")),
-            };
+            let remedy = places::remedy(key, &self.path, &self.known);
             let path = self.key_path(&bare_or_quoted(key));
             self.refuse_hidden(path, value, complaint("unknown key", remedy));
         }

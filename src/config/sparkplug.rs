@@ -1,6 +1,5 @@
 //! `[sparkplug]`: the bridge as an edge node of Sparkplug.
 
-use super::Sparkplug;
 use super::problem::{Complaint, complaint};
 use super::section::Section;
 use crate::model::DeviceId;
@@ -12,6 +11,17 @@ const MAX_ID: usize = 128;
 
 /// The level at which hosts tell whether they are there: no group.
 const STATE: &str = "STATE";
+
+/// `[sparkplug]`: ids are levels of topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sparkplug {
+    /// The group that the edge node belongs to.
+    pub group: String,
+    /// The edge node: one for each bridge of the group.
+    pub edge_node: String,
+    /// The host application without which nothing is published.
+    pub primary_host: Option<String>,
+}
 
 /// `None` where it is not wanted, else only together with a problem.
 pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Option<Sparkplug> {

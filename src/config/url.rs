@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use reqwest::Url;
 
+use super::device::proxy::Proxy;
+use super::mqtt::broker::{Broker, Transport};
 use super::problem::{Complaint, complaint};
-use super::{Broker, Proxy, Transport};
 
 /// Where the embedded broker listens.
 const DEFAULT_EMBEDDED_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);

@@ -1,6 +1,6 @@
 //! Everything MQTT: topics, payloads, the connection, the publisher, and a broker in this process.
 //!
-//! [`topics`] and [`payload`] are plain functions. [`publisher`] is the only sender: it owns what is retained
+//! [`topics`] and [`payload`], with the fields that `objects` gives it, are plain functions. [`publisher`] is the only sender: it owns what is retained
 //! and sends it, and the records, through a [`connection`], a new one after each failure. [`commands`] takes
 //! commands in, through a connection of their own. [`embedded`] is a broker for those who have none.
 
@@ -9,6 +9,7 @@ pub mod connection;
 pub mod embedded;
 pub(crate) mod fields;
 pub(crate) mod link;
+pub(crate) mod objects;
 pub mod payload;
 pub mod publisher;
 pub mod topics;

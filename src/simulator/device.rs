@@ -1,20 +1,19 @@
-//! One simulated device: its world, its standing fault, and what it has seen of its clients. It answers
-//! questions and takes orders; sockets are the server's, answers are the responder's.
+//! One simulated device: its world, its standing fault, and what it has seen of its clients, as those who play with it
+//! see it. What its own web server and its SNMP side ask of it have files of their own.
 
 mod snmp;
+pub(super) mod web;
 
 use super::action::{Action, ActionError};
-use super::auth::{Presented, Tokens, User};
-use super::configuration::WriteData;
-use super::document::{self, Identity};
-use super::fault::{Fault, Route};
+use super::auth::{Tokens, User};
+use super::document::Identity;
+use super::fault::Fault;
 use super::kind::DeviceKind;
 use super::observe::{Counters, LastAnswer, Observations};
 use super::snmp::Side;
 use super::status::StatusCache;
 use super::world::World;
 use bytes::Bytes;
-use hyper::header::HeaderMap;
 use jiff::Timestamp;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,15 +51,6 @@ struct Restart {
     down: Duration,
     /// The boots of the SNMP engine after it.
     boots: u32,
-}
-
-/// What a request's credentials are worth.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// They are good; whether they are user and password, as a token request needs.
-    Granted { basic: bool },
-    /// There are none, or they are refused.
-    Refused,
 }
 
 impl SimulatedDevice {
@@ -223,41 +213,6 @@ impl SimulatedDevice {
             .expect("the device owns the sender");
     }
 
-    /// Whether its web server listens; its SNMP agent does not answer either while it does not.
-    pub(super) fn set_listening(&self, listening: bool) {
-        self.listening.send_replace(listening);
-        if let Some(side) = self.snmp.as_ref().filter(|_| !listening) {
-            side.answering().send_replace(false);
-        }
-    }
-
-    /// Waits for an order to restart, and carries out what the device itself has to do: how long it stays
-    /// down is for the server.
-    pub(super) async fn restart_ordered(&self) -> Duration {
-        loop {
-            self.restart_asked.notified().await;
-            let mut state = self.state();
-            if let Some(restart) = state.restart.take() {
-                state.tokens.expire();
-                state.boots = restart.boots;
-                return restart.down;
-            }
-        }
-    }
-
-    /// Begins a new life after a restart.
-    pub(super) fn start_anew(&self) {
-        let mut state = self.state();
-        state.world.restart(Timestamp::now());
-        state.status.invalidate();
-    }
-
-    /// Waits until no fault keeps the answer back.
-    pub(super) async fn wait_while_hanging(&self, route: Route) {
-        self.wait_fault(|fault| !fault.is_some_and(|fault| fault.hangs(route)))
-            .await;
-    }
-
     /// Waits until the fault that stands, or none, is as asked for.
     pub(super) async fn wait_fault(&self, is_it: impl Fn(Option<&Fault>) -> bool) {
         let mut changes = self.standing.subscribe();
@@ -265,94 +220,6 @@ impl SimulatedDevice {
             .wait_for(|fault| is_it(fault.as_ref()))
             .await
             .expect("the device owns the sender");
-    }
-
-    /// Counts a request and tells the fault that stands.
-    pub(super) fn begin(&self, route: Route) -> Option<Fault> {
-        let mut state = self.state();
-        state.seen.request(route == Route::Status);
-        state.fault.clone()
-    }
-
-    pub(super) fn connected(&self) {
-        self.state().seen.counters.connections += 1;
-    }
-
-    /// Judges the credentials of a request, and counts refused ones.
-    pub(super) fn authorize(&self, headers: &HeaderMap) -> Access {
-        match self.user.check(headers) {
-            Presented::Basic(true) => Access::Granted { basic: true },
-            Presented::Basic(false) => {
-                self.state().seen.counters.failed_logins += 1;
-                Access::Refused
-            }
-            Presented::Bearer(token) => {
-                let mut state = self.state();
-                if self.kind.api.has_tokens() && state.tokens.accepts(token) {
-                    return Access::Granted { basic: false };
-                }
-                state.seen.counters.refused_tokens += 1;
-                Access::Refused
-            }
-            Presented::Nothing => Access::Refused,
-        }
-    }
-
-    /// Whether the user may change the configuration.
-    pub(super) fn may_write(&self) -> bool {
-        self.user.may_write
-    }
-
-    /// Counts a login that the fault 401 refuses whatever it shows.
-    pub(super) fn refuse(&self, headers: &HeaderMap) {
-        let mut state = self.state();
-        match self.user.check(headers) {
-            Presented::Basic(_) => state.seen.counters.failed_logins += 1,
-            Presented::Bearer(_) => state.seen.counters.refused_tokens += 1,
-            Presented::Nothing => (),
-        }
-    }
-
-    pub(super) fn issue_token(&self) -> String {
-        let mut state = self.state();
-        state.seen.counters.tokens_issued += 1;
-        state.tokens.issue()
-    }
-
-    /// The status document for an answer that leaves whole, noted as such.
-    pub(super) fn answer_whole(&self) -> Bytes {
-        let mut state = self.state();
-        let generation = state.world.generation();
-        state.seen.answered_whole(generation);
-        state.document(&self.identity)
-    }
-
-    /// The configuration, for an answer.
-    pub(super) fn configuration(&self) -> Bytes {
-        let mut state = self.state();
-        state.seen.counters.configuration_reads += 1;
-        document::configuration(&self.identity, &state.world).into()
-    }
-
-    /// Takes a change of the configuration in; what comes back in a refusal is its status and reason.
-    pub(super) fn write(&self, write: &WriteData) -> Result<(), (u16, String)> {
-        let mut state = self.state();
-        let revision = state.world.configuration.revision();
-        if write.revision != revision {
-            let reason = format!("revision {} is stale: it is {revision} now", write.revision);
-            return Err((409, reason));
-        }
-        let written = self.change_state(&mut state, |world| world.write(&write.events));
-        written.map_err(|refusal| (422, refusal.to_string()))?;
-        state.seen.counters.configuration_writes += 1;
-        Ok(())
-    }
-
-    /// Lets the configuration take effect as it is.
-    pub(super) fn apply_configuration(&self) {
-        let mut state = self.state();
-        self.change_state(&mut state, |world| world.apply_changes(Timestamp::now()));
-        state.seen.counters.applies += 1;
     }
 
     /// Moves its world now; those who are notified over SNMP are told what happened.
@@ -368,16 +235,6 @@ impl SimulatedDevice {
             side.tell_changes(&before, &state.world, Timestamp::now());
         }
         changed
-    }
-
-    pub(super) fn answered(&self, status: u16) {
-        let mut state = self.state();
-        let generation = state.world.generation();
-        state.seen.last_answer = Some(LastAnswer {
-            status,
-            generation,
-            at: Instant::now(),
-        });
     }
 
     /// A panic elsewhere leaves the state whole: every change to it is made in one go.

@@ -2,7 +2,8 @@
 
 use super::body::Body;
 use super::configuration::Write;
-use super::device::{Access, SimulatedDevice};
+use super::device::SimulatedDevice;
+use super::device::web::Access;
 use super::fault::{Fault, Route};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Incoming};

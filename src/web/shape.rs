@@ -10,10 +10,11 @@ use crate::model::time::rfc3339;
 use crate::model::{DeviceId, DevicePicture, HttpSessions, Relay, SlotPicture};
 use crate::mqtt::LinkStatus;
 use crate::mqtt::fields::{Field, Fields};
-use crate::mqtt::payload::{
-    BridgeInfo, bridge_fields, event_fields, http_sessions_fields, http_stats_fields, identity_fields,
-    problem_fields, relay_events_fields, relay_fields, signal_fields, slot_fields,
+use crate::mqtt::objects::{
+    bridge_fields, event_fields, http_sessions_fields, http_stats_fields, identity_fields, problem_fields,
+    relay_events_fields, relay_fields, signal_fields, slot_fields,
 };
+use crate::mqtt::payload::BridgeInfo;
 
 /// Before the first poll has ended.
 const UNKNOWN: &str = "unknown";

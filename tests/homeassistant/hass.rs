@@ -40,7 +40,8 @@ impl Hass {
     /// Starts it.
     pub(crate) fn start(&mut self) {
         let program = program();
-        let log = File::create(self.directory.path().join("log")).unwrap();
+        let log = self.directory.path().join("log");
+        let log = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(&program)
             .arg("-c")
             .arg(self.directory.path())
@@ -82,11 +83,21 @@ impl Hass {
         registry["data"]["devices"].as_array().unwrap().clone()
     }
 
-    /// What it has written of errors, for people who look for the cause of a failure.
-    pub(crate) fn errors(&self) -> Vec<String> {
+    /// What its MQTT integration has complained of, in all its runs: topics and configurations that it does not take.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let of_mqtt = |line: &String| line.contains("[homeassistant.components.mqtt");
+        self.log_lines(&[" WARNING ", " ERROR "])
+            .into_iter()
+            .filter(of_mqtt)
+            .collect()
+    }
+
+    fn log_lines(&self, levels: &[&str]) -> Vec<String> {
         let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
-        let errors = log.lines().filter(|line| line.contains(" ERROR "));
-        errors.map(str::to_owned).collect()
+        let lines = log
+            .lines()
+            .filter(|line| levels.iter().any(|level| line.contains(level)));
+        lines.map(str::to_owned).collect()
     }
 
     fn stored(&self, name: &str) -> Value {
@@ -107,7 +118,8 @@ impl Drop for Hass {
         if let Some(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
-            eprintln!("errors of Home Assistant: {:#?}", self.errors());
+            // For people who look for the cause of a failure.
+            eprintln!("errors of Home Assistant: {:#?}", self.log_lines(&[" ERROR "]));
         }
     }
 }

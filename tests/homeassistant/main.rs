@@ -193,8 +193,10 @@ async fn home_assistant_shows_the_devices_and_reaches_them() {
     a_device_that_is_away_is_unavailable_but_for_why(&mut home).await;
     nothing_is_available_without_the_bridges(&mut home).await;
     all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_device(&mut home).await;
+    switches_that_were_enabled_stay_so_when_the_bridges_start_again(&mut home).await;
     let mut home = what_is_no_longer_to_be_discovered_goes(home).await;
     home.hass.stop().await;
+    assert_eq!(home.hass.complaints(), [""; 0]);
     modules_are_below_lantimes_and_these_below_bridges(&home.hass.devices());
 }
 
@@ -267,6 +269,31 @@ async fn all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_de
         home.follows(switch, false).await;
         assert_eq!(home.device(number).counters().configuration_writes, 2);
     }
+}
+
+/// What an earlier run of the bridge has published stays until the device is seen, and then is as it was: an entity that
+/// was taken away for a moment would be a new one, and disabled.
+async fn switches_that_were_enabled_stay_so_when_the_bridges_start_again(home: &mut Home) {
+    for bridge in &mut home.bridges {
+        bridge.signal("TERM");
+        bridge.ended(hass::PATIENCE).await;
+    }
+    let are = |seen: &Seen, state| SWITCHES.iter().all(|(switch, _)| seen.state(switch) == state);
+    home.until("the switches are unavailable", |seen| are(seen, "unavailable"))
+        .await;
+    home.bridges = home.sites.each_ref().map(Site::start);
+    home.until("the switches are back", |seen| are(seen, "off")).await;
+    for switch in SWITCHES {
+        home.call("switch.turn_on", switch.0).await;
+        home.follows(switch, true).await;
+    }
+    let messages = home.subscriber.now();
+    let since_its_start = messages[home.from..].iter();
+    let removed: Vec<_> = since_its_start
+        .map(|message| message.topic.as_str())
+        .filter(|topic| topic.starts_with("test/removed/"))
+        .collect();
+    assert_eq!(removed, [""; 0]);
 }
 
 async fn what_is_no_longer_to_be_discovered_goes(mut home: Home) -> Home {

@@ -1,8 +1,17 @@
 //! What Home Assistant discovers is at the broker as long as it is so, and is sent again when Home Assistant starts.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change, Position, Relay, Update};
+use lantime2mqtt::model::{
+    Availability, Change, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpStats, Identity,
+    Operation, Position, Problem, Provenance, Relay, RelayEventsState, Signal, SignalState, SlotInfo,
+    SlotState, Status, Update, Via,
+};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::bridge::{Bridge, named, relay, slot};
 use crate::common::clients::Clients;
@@ -39,12 +48,87 @@ fn discovered(seen: &Seen) -> Vec<&str> {
 }
 
 /// Every topic that an entity reads, in all that is discovered.
-fn state_topics(seen: &Seen) -> Vec<String> {
-    let configs = discovered(seen).into_iter().map(|topic| {
-        let config: Value = serde_json::from_str(&seen.topics[topic]).unwrap();
-        config["state_topic"].as_str().map(str::to_owned)
+fn topics_read(seen: &Seen) -> BTreeSet<String> {
+    let configs = discovered(seen).into_iter();
+    let configs = configs.map(|topic| serde_json::from_str::<Value>(&seen.topics[topic]).unwrap());
+    let topics = configs.flat_map(|config| {
+        let availability = config["availability"].as_array().cloned().unwrap_or_default();
+        let of_itself = [&config["state_topic"], &config["json_attributes_topic"]].map(Value::clone);
+        let of_others = availability.into_iter().map(|entry| entry["topic"].clone());
+        of_itself.into_iter().chain(of_others).collect::<Vec<_>>()
     });
-    configs.flatten().collect()
+    topics
+        .filter_map(|topic| topic.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// A device of which something is known wherever an entity may look.
+fn everything() -> Vec<Change> {
+    let since = Timestamp::UNIX_EPOCH;
+    let event = EventName::canonical("ntp-not-sync").unwrap();
+    let standing = EventState {
+        name: event.clone(),
+        name_on_device: None,
+        triggered: Some(false),
+        kind: EventType::Error,
+        last_triggered: None,
+    };
+    let problem = Problem {
+        id: Uuid::nil(),
+        operation: Operation::Poll,
+        error: ErrorReport::new(ErrorKind::Timeout, "no answer", "look there"),
+        first_at: since,
+    };
+    let identity = Identity {
+        firmware: Some("fw_7.06".into()),
+        ..Identity::default()
+    };
+    let chosen = RelayEventsState {
+        events: Some(BTreeSet::from([event.clone()])),
+        confirmed: true,
+        via: None,
+        since,
+    };
+    let signal = SignalState {
+        status: Status::Ok,
+        provenance: Provenance::Reported,
+        via: Via::Rest,
+        since,
+        detail: Vec::new(),
+        last: None,
+    };
+    vec![
+        Change::Availability(Availability::Online),
+        Change::Identity(Box::new(identity)),
+        Change::Problem(Some(Box::new(problem))),
+        Change::Event {
+            name: event,
+            old: None,
+            new: Some(Box::new(standing)),
+            via: Via::Rest,
+            told: false,
+        },
+        Change::SlotState(slot(), Some(SlotState::Online)),
+        Change::SlotInfo(
+            slot(),
+            Some(Box::new(SlotInfo {
+                module: None,
+                wiring: None,
+            })),
+        ),
+        relay(Position::No),
+        Change::RelayEvents {
+            slot: slot(),
+            relay: Relay::A,
+            new: Some(Box::new(chosen)),
+        },
+        Change::Signal {
+            slot: slot(),
+            signal: Signal::Clk1,
+            old: None,
+            new: Some(Box::new(signal)),
+        },
+    ]
 }
 
 #[tokio::test]
@@ -251,20 +335,27 @@ async fn entities_read_topics_that_there_are_in_every_layout() {
             ..settings(broker.address())
         };
         let bridge = Bridge::start_discovered(mqtt, "b1", &["m1"], &memory_store()).await;
-        bridge.send("m1", first_changes()).await;
+        bridge.send("m1", everything()).await;
+        let mut stats = HttpStats::default();
+        stats.succeeded(Duration::from_millis(20), Timestamp::UNIX_EPOCH);
+        bridge
+            .tell(Update::HttpStats {
+                device: device("m1"),
+                summary: stats.summary(),
+            })
+            .await;
         let seen = watcher
-            .until("the relay is there", |seen| {
-                seen.topics.contains_key(RELAY)
-                    && (seen.topics.contains_key("lantime/m1/io3/relay/a")
-                        || seen.topics.contains_key("lantime/m1/io3/relay/a/fault"))
+            .until("all entities, and all that they read", |seen| {
+                // Those of these_are_the_entities, with one switch, and the bridge.
+                discovered(seen).len() == 11
+                    && topics_read(seen)
+                        .iter()
+                        .all(|topic| seen.topics.contains_key(topic))
             })
             .await;
         let config: Value = serde_json::from_str(&seen.topics[RELAY]).unwrap();
-        let topic = config["state_topic"].as_str().unwrap();
-        assert!(seen.topics.contains_key(topic), "{layout:?}: {topic}");
-        assert_eq!(topic.ends_with("/fault"), layout == Layout::Scalar);
-        let is_elsewhere = |topic: &&String| !topic.starts_with("lantime/");
-        assert_eq!(state_topics(&seen).iter().find(is_elsewhere), None);
+        let is_of_a_field = config["state_topic"].as_str().unwrap().ends_with("/fault");
+        assert_eq!(is_of_a_field, layout == Layout::Scalar);
         bridge.stop().await;
     }
 }

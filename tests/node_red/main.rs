@@ -1,7 +1,10 @@
 //! A real Node-RED runs the shipped flow: lamps, the alarm, the form that sets events, and dead letters.
+//! What its page does in a browser is in `form.mjs`.
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../web/browser.rs"]
+mod browser;
 #[path = "../common/mod.rs"]
 mod common;
 mod red;
@@ -12,6 +15,7 @@ use std::time::Duration;
 use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions};
 use serde_json::{Value, json};
 
+use browser::Script;
 use common::clients::{Clients, Message, Subscriber};
 use common::mosquitto::Mosquitto;
 use common::program::Program;
@@ -21,7 +25,7 @@ use red::Red;
 const ALARM: &str = "lantime-alarm/sim-1/io3/a";
 
 /// The nodes that come with Node-RED and that the flow may use, beside tabs and groups.
-const CORE: [&str; 12] = [
+const CORE: [&str; 13] = [
     "comment",
     "debug",
     "function",
@@ -31,6 +35,7 @@ const CORE: [&str; 12] = [
     "mqtt out",
     "mqtt-broker",
     "rbe",
+    "status",
     "switch",
     "template",
     "group",
@@ -41,8 +46,8 @@ struct Scene {
     subscriber: Subscriber,
     fleet: Fleet,
     bridge: Program,
-    _site: Site,
-    _broker: Mosquitto,
+    site: Site,
+    broker: Mosquitto,
 }
 
 impl Scene {
@@ -54,18 +59,14 @@ impl Scene {
             ..FleetOptions::default()
         });
         let fleet = fleet.await.expect("free ports on the loopback");
-        let device = &fleet.devices()[0];
-        let entry = Entry::of(device)
-            .listed(device)
-            .with("allow_unverified_writes", true);
-        let site = Site::new(broker.address(), &[entry]);
+        let site = Site::new(broker.address(), &[entry(&fleet)]);
         let mut scene = Scene {
             red: Red::start(broker.address()),
             subscriber: Clients::of(broker.address()).subscribe(&["#"]).await,
             bridge: site.start(),
             fleet,
-            _site: site,
-            _broker: broker,
+            site,
+            broker,
         };
         scene
             .shows("all relays", |state| {
@@ -104,6 +105,27 @@ impl Scene {
     fn apply(&self, action: &Action) {
         self.fleet.devices()[0].apply(action).unwrap();
     }
+
+    /// Lets the bridge have its device as this entry describes it.
+    fn reload(mut self, entry: Entry) -> Scene {
+        self.site = self.site.devices(&[entry]);
+        self.bridge.signal("HUP");
+        self
+    }
+
+    /// Publishes retained what a bridge could have.
+    async fn retain(&self, topic: &str, payload: &Value) {
+        let clients = Clients::of(self.broker.address());
+        clients.publish(topic, payload.to_string(), &["-r"]).await;
+    }
+}
+
+/// The device with the slots that it has, as its modules are wired.
+fn entry(fleet: &Fleet) -> Entry {
+    let device = &fleet.devices()[0];
+    Entry::of(device)
+        .listed(device)
+        .with("allow_unverified_writes", true)
 }
 
 trait LastAt {
@@ -146,6 +168,77 @@ async fn a_relay_that_falls_raises_an_alarm_once_and_its_return_ends_it() {
     assert_eq!(alarms, [false, true, false]);
     let page = scene.red.page().await;
     assert!(page.contains("<title>LANTIME relays</title>"), "{page}");
+}
+
+#[tokio::test]
+async fn the_alarm_of_a_relay_that_goes_is_taken_away_and_raised_again_when_it_is_back() {
+    let mut scene = Scene::start().await;
+    let raised = json!({ "alarm": true, "cause": "clock-not-sync" });
+    scene.apply(&Action::LoseSync(Clock::Clk1));
+    scene.alarm(&raised).await;
+    let device = &scene.fleet.devices()[0];
+    let without_it = Entry::of(device).slot("io4", ["notification", "pps", "10mhz"]);
+    let mut scene = scene.reload(without_it);
+    scene
+        .subscriber
+        .until("no alarm", |messages| {
+            let last = messages.last_at(ALARM);
+            last.is_some_and(|message| message.payload.is_empty() && message.retained)
+        })
+        .await;
+    let with_it = entry(&scene.fleet);
+    let mut scene = scene.reload(with_it);
+    scene.alarm(&raised).await;
+}
+
+#[tokio::test]
+async fn what_was_cleared_while_there_was_no_connection_is_not_shown_any_more() {
+    let mut scene = Scene::start().await;
+    let relay = json!({ "position": "NO", "fault": false });
+    scene.retain("lantime/gone-1/io3/relay/a", &relay).await;
+    scene
+        .retain(
+            "lantime/gone-1/event/ntp-not-sync",
+            &json!({ "triggered": false }),
+        )
+        .await;
+    scene
+        .shows("the other device", |state| {
+            state["relays"]["gone-1/io3/a"] == relay && state["events"]["gone-1"].is_object()
+        })
+        .await;
+    // It keeps nothing: afterwards there is only what somebody publishes again.
+    scene.broker.restart();
+    scene
+        .shows("what there is now", |state| {
+            let relays = state["relays"].as_object().unwrap();
+            state["isConnected"] == true
+                && relays.len() == 6
+                && relays.keys().all(|name| name.starts_with("sim-1/"))
+                && state["events"].as_object().unwrap().len() == 1
+                && state["chosen"].as_object().unwrap().len() == 2
+                && state["bridges"] == json!({ "test": "online" })
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
+    let scene = Scene::start().await;
+    let topic = "lantime/other-1/io3/relay/a/events";
+    let chosen =
+        |events: Value| json!({ "events": events, "confirmed": false, "since": "2026-02-10T09:45:48.000Z" });
+    let event = "lantime/other-1/event/ntp-not-sync";
+    scene.retain(event, &json!({ "triggered": false })).await;
+    scene.retain(topic, &chosen(json!("unknown"))).await;
+    let mut script = Script::start("../node_red/form.mjs", scene.red.url());
+    script.says("not known").await;
+    scene.retain(topic, &chosen(json!(["ntp-not-sync"]))).await;
+    script.go_on();
+    script.says("chosen").await;
+    scene.retain(topic, &chosen(json!("unknown"))).await;
+    script.go_on();
+    script.says("done").await;
 }
 
 #[tokio::test]

@@ -71,6 +71,11 @@ impl Red {
         red
     }
 
+    /// Where its page is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The page.
     pub(crate) async fn page(&self) -> String {
         self.get("").await.text().await.unwrap()

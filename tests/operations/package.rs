@@ -1,6 +1,7 @@
 //! What goes into the Debian package and the image. `deploy/debian/check` makes the package itself.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::common::program::run;
 use crate::project;
@@ -17,23 +18,96 @@ async fn the_manual_page_names_every_command() {
         .filter(|command| *command != "help")
         .collect();
     assert!(commands.len() >= 6, "{help}");
-    let page =
-        fs::read_to_string(project("deploy/debian/lantime2mqtt.1")).expect("it is part of the project");
+    let page = read("deploy/debian/lantime2mqtt.1");
     for command in commands {
         let entry = format!(".B {}\n", command.replace('-', "\\-"));
         assert!(page.contains(&entry), "{command} is not in the manual page");
     }
 }
 
+/// What packages are made by, and what systemd has of its own in the package.
+const NOT_FOR_USERS: [&str; 3] = ["container", "debian", "systemd"];
+
+#[test]
+fn the_debian_package_has_all_that_is_for_its_users() {
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).expect("cargo reads it too");
+    let assets = manifest["package"]["metadata"]["deb"]["assets"].as_array();
+    let assets = assets.expect("a list").iter();
+    let sources: Vec<_> = assets.map(|asset| asset[0].as_str().expect("a path")).collect();
+    for entry in fs::read_dir(project("deploy")).expect("it is part of the project") {
+        let folder = entry.expect("it can be read").file_name();
+        let folder = folder.to_str().expect("it is a word");
+        let path = format!("deploy/{folder}/");
+        let is_there = sources.iter().any(|source| source.starts_with(&path));
+        assert!(
+            is_there || NOT_FOR_USERS.contains(&folder),
+            "{path} is not among the assets of the package"
+        );
+    }
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(project(path)).expect("it is part of the project")
+}
+
+/// What the image's first stage copies of the project.
+fn copied(containerfile: &str) -> Vec<&str> {
+    let copied = containerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY "));
+    let sources = copied.filter(|rest| !rest.starts_with("--from"));
+    sources
+        .flat_map(|rest| rest.rsplit_once(' ').expect("a source and a target").0.split(' '))
+        .collect()
+}
+
+/// The files below `directory` that Rust is written in, but for those of tests.
+fn sources(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("it is part of the project");
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    paths
+        .flat_map(|path| match path.to_str() {
+            _ if path.is_dir() => sources(&path),
+            Some(name) if name.ends_with(".rs") && !name.ends_with("tests.rs") => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// The files, or the folders of files, that the program of that source has in it.
+fn embedded(source: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(source).expect("it is part of the project");
+    let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let places = ["include_str!(", "include_bytes!("].map(|name| program.split(name).skip(1));
+    let names = places.into_iter().flatten();
+    let names = names.map(|rest| rest.split('"').nth(1).expect("a path in quotes"));
+    let folder = source.parent().expect("it is in a folder");
+    let paths = names.map(|name| folder.join(name).canonicalize().expect("it is there"));
+    paths.collect()
+}
+
+#[test]
+fn the_image_is_made_of_all_that_the_program_has_in_it() {
+    let containerfile = read("deploy/container/Containerfile");
+    let real = |path: &str| project(path).canonicalize().expect("it is there");
+    let copied: Vec<_> = copied(&containerfile).into_iter().map(real).collect();
+    let embedded: Vec<_> = sources(&project("src"))
+        .iter()
+        .flat_map(|source| embedded(source))
+        .collect();
+    for known in ["src/web/assets", "config/profiles/api-10.toml"] {
+        assert!(embedded.contains(&real(known)), "{known}: {embedded:?}");
+    }
+    for path in embedded {
+        let is_copied = copied.iter().any(|source| path.starts_with(source));
+        assert!(is_copied, "{} is not copied into the image", path.display());
+    }
+}
+
 #[test]
 fn the_image_is_made_of_what_is_there() {
-    let text =
-        fs::read_to_string(project("deploy/container/Containerfile")).expect("it is part of the project");
-    let copied = text.lines().filter_map(|line| line.strip_prefix("COPY "));
-    let sources = copied.filter(|rest| !rest.starts_with("--from"));
-    let sources: Vec<_> = sources
-        .flat_map(|rest| rest.rsplit_once(' ').expect("a source and a target").0.split(' '))
-        .collect();
+    let text = read("deploy/container/Containerfile");
+    let sources = copied(&text);
     assert!(
         sources.contains(&"src") && sources.contains(&"Cargo.lock"),
         "{sources:?}"
@@ -41,10 +115,8 @@ fn the_image_is_made_of_what_is_there() {
     for source in &sources {
         assert!(project(source).exists(), "{source} is copied, and not there");
     }
-    // What the manifest names, and what the program has in it, is copied too.
-    for named in ["config", "benches"] {
-        assert!(sources.contains(&named), "{named}");
-    }
+    // The manifest names them, and cargo looks for them.
+    assert!(sources.contains(&"benches"), "{sources:?}");
     let toolchain = format!("rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
     assert!(text.contains(&toolchain), "it is built with {toolchain}");
 }

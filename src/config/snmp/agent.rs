@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::super::problem::{Complaint, complaint};
 use super::super::section::Section;
-use super::super::{SnmpAgent, SnmpSink, SnmpSinkAccess, access};
-use super::{listen_or_off, read_user, read_users};
+use super::super::{Secret, access};
+use super::listen_or_off;
+use super::user::{self, SnmpUser};
 
 /// Where the MIB of the bridge stands: below net-snmp's playground, since nobody has registered a number for it.
 pub(in crate::config) const DEFAULT_ROOT: [u32; 10] = [1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 1883];
@@ -16,13 +17,46 @@ const MAX_ROOT: usize = 64;
 
 const TRAP_PORT: u16 = 162;
 
+/// `[snmp.agent]`: the bridge as an agent. Nothing is writable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpAgent {
+    /// Where it listens, by UDP; notifications are sent from there too.
+    pub listen: SocketAddr,
+    /// Who may read with SNMP v2c.
+    pub communities: Vec<Secret>,
+    /// Who may read with SNMP v3.
+    pub users: Vec<SnmpUser>,
+    /// Where its MIB stands: an OID below the enterprises.
+    pub root: Vec<u32>,
+    /// Who is told of changes.
+    pub sinks: Vec<SnmpSink>,
+}
+
+/// Who is told of changes by notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnmpSink {
+    /// Where it is, by UDP.
+    pub address: SocketAddr,
+    /// As whom the bridge sends.
+    pub access: SnmpSinkAccess,
+}
+
+/// As whom the bridge sends notifications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnmpSinkAccess {
+    /// SNMP v2c.
+    Community(Secret),
+    /// SNMP v3.
+    User(SnmpUser),
+}
+
 /// `None` where nothing listens.
 pub(super) fn read(mut section: Section<'_>) -> Option<SnmpAgent> {
     let listen = section
         .parsed("listen", |text| listen_or_off(text, "0.0.0.0:161"))
         .flatten();
     let communities = access::secrets(&mut section, "communities", "communities_file");
-    let users = read_users(&mut section);
+    let users = user::read_all(&mut section);
     let root = section.parsed("root", root);
     let sinks = read_sinks(&mut section, listen);
     let is_wanted = ["communities", "communities_file", "users", "sinks"]
@@ -82,7 +116,7 @@ fn read_access(table: &mut Section<'_>) -> Option<SnmpSinkAccess> {
     let has_community = table.has("community") || table.has("community_file");
     let has_user = table.has("user");
     let mut keys = table.section("user");
-    let user = if has_user { read_user(&mut keys) } else { None };
+    let user = if has_user { user::read(&mut keys) } else { None };
     if has_user {
         keys.finish();
     }

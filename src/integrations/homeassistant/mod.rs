@@ -19,7 +19,8 @@ use entities::Entities;
 use shape::Shape;
 use source::Sources;
 
-/// What Home Assistant says at its status topic when it has started.
+/// What Home Assistant says at its status topic when it has started, unless its user has written another payload:
+/// the manual asks for this one.
 const BIRTH: &[u8] = b"online";
 
 /// What is discovered of a bridge and its devices.

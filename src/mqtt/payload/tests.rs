@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::model::{
-    Availability, ErrorKind, ErrorReport, EventName, EventType, Operation, Position, Provenance, SlotId,
-    SlotState, Status, Wiring, WiringSource, http_stats::RoundTrip,
+    Availability, Detail, ErrorKind, ErrorReport, EventName, EventState, EventType, Identity, ModuleInfo,
+    Operation, Position, Problem, Provenance, Relay, RelayEventsState, RelayState, Signal, SignalState,
+    SlotId, SlotInfo, SlotState, Status, Via, Wiring, WiringSource, http_stats::RoundTrip,
 };
 
 const AT: &str = "2026-02-10T09:45:48.000Z";
