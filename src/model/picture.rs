@@ -12,7 +12,7 @@ use super::{
 /// All configured devices. A copy is cheap: devices are shared until they change.
 #[derive(Debug, Clone, Default)]
 pub struct Picture {
-    /// Counts updates that changed anything.
+    /// Counts updates that changed anything but how polls went.
     pub version: u64,
     /// The version in which a device last came or went.
     pub roster: u64,
@@ -23,7 +23,7 @@ pub struct Picture {
 /// A device.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DevicePicture {
-    /// The version of the [`Picture`] in which it last changed.
+    /// The version of the [`Picture`] in which it last changed; `http` and `sessions` do not count.
     pub version: u64,
     /// `None` until the first poll has ended.
     pub availability: Option<Availability>,
@@ -66,15 +66,22 @@ impl Picture {
         }
     }
 
-    /// Takes an update in; whether anything has changed.
+    /// Takes an update in; whether anything has changed that is told as it changes. How polls went is not: it changes
+    /// with each of them, and who shows it looks.
     pub fn apply(&mut self, update: &Update) -> bool {
         match update {
             Update::Device { device, changes } => {
                 let device = self.changed(device);
                 changes.iter().for_each(|change| device.apply(change));
             }
-            Update::HttpStats { device, summary } => self.changed(device).http = Some(summary.clone()),
-            Update::HttpSessions { device, log } => self.changed(device).sessions = Some(log.clone()),
+            Update::HttpStats { device, summary } => {
+                self.asked_for(device, |device| device.http = Some(summary.clone()));
+                return false;
+            }
+            Update::HttpSessions { device, log } => {
+                self.asked_for(device, |device| device.sessions = Some(log.clone()));
+                return false;
+            }
             Update::Forgotten { device } => {
                 let device = self.changed(device);
                 let version = device.version;
@@ -102,6 +109,12 @@ impl Picture {
             Update::DeadLetter(_) | Update::Settled { .. } => return false,
         }
         true
+    }
+
+    fn asked_for(&mut self, id: &DeviceId, change: impl FnOnce(&mut DevicePicture)) {
+        if let Some(device) = self.devices.get_mut(id) {
+            change(Arc::make_mut(device));
+        }
     }
 
     /// A device that changes now; made where there is none.
@@ -157,6 +170,7 @@ fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: Optio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::HttpStats;
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -199,6 +213,19 @@ mod tests {
         assert!(!picture.apply(&configured));
         assert_eq!((picture.roster, picture.devices.len()), (4, 2));
         assert_eq!(picture.devices[&id("m3")].availability, None, "not asked yet");
+    }
+
+    #[test]
+    fn how_polls_went_is_there_for_those_who_look() {
+        let mut picture = Picture::new([id("m1")]);
+        let summary = HttpStats::default().summary();
+        let update = Update::HttpStats {
+            device: id("m1"),
+            summary: summary.clone(),
+        };
+        assert!(!picture.apply(&update));
+        assert_eq!(picture.version, 0);
+        assert_eq!(picture.devices[&id("m1")].http, Some(summary));
     }
 
     #[test]
