@@ -1,6 +1,7 @@
 //! The composition root: every task and channel of the bridge is made here, and stopped here.
 
 mod devices;
+mod past;
 mod start;
 mod task;
 

@@ -1,6 +1,6 @@
 //! The device tasks: started, replaced and stopped as the configuration says, and started again after a fault.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,11 @@ use crate::lantime::letters::PollLetters;
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
 use crate::lantime::snmp::traps::{Sender, TrapLink};
-use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView, Update};
-use crate::mqtt::publisher::remembered;
-use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
+use crate::model::{
+    Availability, DeadLetter, DeviceId, DeviceView, ErrorKind, ErrorReport, Operation, Problem, SlotId,
+    SlotView, Update, diff,
+};
+use crate::records::dead_letter;
 use crate::tls::Trust;
 
 /// Pause before a device task that has ended by a fault is started again.
@@ -48,6 +50,10 @@ pub(super) struct Devices {
     epoch: Instant,
     clients: HttpClients,
     built_in: Profiles,
+    /// Those that were to run last, whether they do or not.
+    configured: Vec<DeviceId>,
+    /// When it was last told that a device's task has failed, and how.
+    faults: HashMap<DeviceId, (Instant, DeadLetter)>,
     running: HashMap<DeviceId, Running>,
     tasks: JoinSet<Known>,
     /// What was published of devices that do not run (any more).
@@ -59,6 +65,8 @@ struct Running {
     device: Device,
     files: Files,
     place: Place,
+    /// The slots that it began with.
+    slots: BTreeMap<SlotId, SlotView>,
     route: Route,
     traps: Option<Arc<TrapLink>>,
     task: Id,
@@ -121,6 +129,8 @@ impl Devices {
             epoch: Instant::now(),
             clients: HttpClients::default(),
             built_in: Profiles::built_in(),
+            configured: Vec::new(),
+            faults: HashMap::new(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
             known,
@@ -172,8 +182,9 @@ impl Devices {
                 to_start.push((device, parts, Place { origin, index, count }));
             }
         }
-        let is_listed = |id: &DeviceId| devices.iter().any(|device| device.id == *id);
-        let removed: Vec<_> = self.running.keys().filter(|id| !is_listed(id)).cloned().collect();
+        let listed: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
+        let before = std::mem::replace(&mut self.configured, listed.clone());
+        let removed: Vec<_> = before.into_iter().filter(|id| !listed.contains(id)).collect();
         for id in &removed {
             self.stop_one(id).await;
         }
@@ -193,6 +204,7 @@ impl Devices {
             tracing::info!(%device, "device removed");
             self.known.remove(&device);
             self.links.remove(&device);
+            self.faults.remove(&device);
             // Nobody listens only when the bridge is stopping.
             let _ = self.updates.send(Update::Removed { device }).await;
         }
@@ -201,8 +213,7 @@ impl Devices {
         }
         self.tell_routes();
         self.tell_senders();
-        let configured = devices.iter().map(|device| device.id.clone()).collect();
-        let _ = self.updates.send(Update::Configured(configured)).await;
+        let _ = self.updates.send(Update::Configured(listed)).await;
         Ok(())
     }
 
@@ -242,6 +253,7 @@ impl Devices {
             repeat_letters: self.repeat_letters,
         };
         let profiles = files.profiles.clone();
+        let slots = known.slots.clone();
         let task = Box::new(DeviceTask::new(device, client, profiles, schedule, known, ends));
         let route = Route {
             jobs,
@@ -256,6 +268,7 @@ impl Devices {
                 device: device.clone(),
                 files,
                 place,
+                slots,
                 route,
                 traps,
                 task,
@@ -308,9 +321,11 @@ impl Devices {
             return;
         };
         tracing::error!(device = %id, "the device's task has ended ({why}); it is started again");
-        // What it has published is not known any more, so none of it may stay. Without room for that in the
-        // channel it stays until the device answers: the lesser evil than to wait here.
-        let _ = self.updates.try_send(Update::Forgotten { device: id.clone() });
+        let known = Known {
+            slots: running.slots,
+            ..self.tell_fault(&id)
+        };
+        self.known.insert(id.clone(), known);
         let place = Place {
             origin: Instant::now() + RESTART_PAUSE,
             ..running.place
@@ -325,6 +340,52 @@ impl Devices {
         }
     }
 
+    /// Tells that a device's task has failed, and gives what is known of the device from now on.
+    fn tell_fault(&mut self, id: &DeviceId) -> Known {
+        // What it has published is not known any more, so none of it may stay. Without room for that in the
+        // channel it stays until the device answers: the lesser evil than to wait here.
+        let Ok(room) = self.updates.try_reserve_many(3) else {
+            return Known::default();
+        };
+        let (now, told_at) = (Timestamp::now(), Instant::now());
+        let is_told = |(at, _): &&(Instant, DeadLetter)| at.elapsed() < self.repeat_letters;
+        let told = self
+            .faults
+            .get(id)
+            .filter(is_told)
+            .map(|(_, letter)| letter.clone());
+        let is_new = told.is_none();
+        let letter = told.unwrap_or_else(|| fault(id, now));
+        if is_new {
+            self.faults.insert(id.clone(), (told_at, letter.clone()));
+        }
+        let problem = Problem {
+            id: letter.id,
+            operation: letter.operation,
+            error: letter.error.clone(),
+            first_at: letter.first_at,
+        };
+        let view = DeviceView {
+            availability: Some(Availability::Offline),
+            problem: Some(problem),
+            ..DeviceView::default()
+        };
+        let device = id.clone();
+        let changes = diff(&DeviceView::default(), &view);
+        let told = is_new.then(|| Update::DeadLetter(Box::new(letter.clone())));
+        let updates = [
+            Update::Forgotten { device: id.clone() },
+            Update::Device { device, changes },
+        ];
+        room.zip(updates.into_iter().chain(told))
+            .for_each(|(room, update)| room.send(update));
+        Known {
+            view,
+            letters: PollLetters::standing(letter, self.repeat_letters, now, told_at),
+            ..Known::default()
+        }
+    }
+
     /// Ends all tasks and waits for them.
     pub(super) async fn stop(mut self) {
         self.running.values().for_each(|running| running.stop.cancel());
@@ -332,48 +393,18 @@ impl Devices {
     }
 }
 
-/// The slots of each device, as far as the topics tell that an earlier run published: which relays and
-/// signals there were, but not how they stood.
-pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, Known> {
-    let now = Timestamp::now();
-    let slots_of = |below: HashSet<DeviceTopic>| {
-        let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
-        for topic in below {
-            match topic {
-                DeviceTopic::Slot(slot, SlotTopic::Relay(relay)) => {
-                    slots.entry(slot).or_default().0.push(relay)
-                }
-                DeviceTopic::Slot(slot, SlotTopic::Signal(signal)) => {
-                    slots.entry(slot).or_default().1.push(signal)
-                }
-                _ => {}
-            }
-        }
-        let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
-        let slots = slots.into_iter().map(|(slot, shape)| (slot, unseen(shape)));
-        Known {
-            slots: slots.collect(),
-            ..Known::default()
-        }
-    };
-    remembered(topics, published)
-        .into_iter()
-        .map(|(device, below)| (device, slots_of(below)))
-        .collect()
-}
-
-/// The failures that an earlier run has told and not seen the end of stand on: they are not told as new ones, and
-/// their end is told.
-pub(super) fn stand(
-    known: &mut HashMap<DeviceId, Known>,
-    failures: Vec<DeadLetter>,
-    repeat_letters: Duration,
-) {
-    let (at, now) = (Timestamp::now(), Instant::now());
-    for failure in failures {
-        if let Some(device) = failure.device.clone() {
-            let letters = PollLetters::standing(failure, repeat_letters, at, now);
-            known.entry(device).or_default().letters = letters;
-        }
+/// A device's task has failed.
+fn fault(device: &DeviceId, at: Timestamp) -> DeadLetter {
+    let error = ErrorReport::new(
+        ErrorKind::Internal,
+        "the bridge's own task for this device has failed",
+        "it is started again after some seconds; please report what the bridge's log says of it",
+    );
+    DeadLetter {
+        device: Some(device.clone()),
+        ..dead_letter::new(Operation::Poll, error, at)
     }
 }
+
+#[cfg(test)]
+mod tests;

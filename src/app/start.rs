@@ -10,7 +10,8 @@ use async_snmp::v3::AuthoritativeEngine;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::devices::{self, Devices};
+use super::devices::Devices;
+use super::past;
 use super::task::Task;
 use crate::command::Inbox;
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
@@ -134,8 +135,8 @@ impl Start<'_> {
             );
             Vec::new()
         });
-        let mut known = devices::published_slots(&self.topics, &remembered);
-        devices::stand(&mut known, standing, self.config.dead_letter.repeat);
+        let mut known = past::published_slots(&self.topics, &remembered);
+        past::stand(&mut known, standing, self.config.dead_letter.repeat);
         (remembered, known)
     }
 

@@ -10,7 +10,6 @@ use axum::routing::get;
 use uuid::Uuid;
 
 use super::answer::{Answer, JSON, Refusal, written};
-use super::large::large;
 use super::shape::{self, to_json};
 use super::{Shared, Shown};
 use crate::model::{DeviceId, DevicePicture, ErrorKind};
@@ -36,14 +35,15 @@ async fn bridge(State(app): State<Shared>) -> Response {
 }
 
 async fn devices(State(app): State<Shared>) -> Response {
+    let asked = Arc::clone(&app);
     let write = move || {
         // A copy, so that nobody who has news waits meanwhile.
-        let picture = app.shown.picture.borrow().clone();
+        let picture = asked.shown.picture.borrow().clone();
         let devices = picture.devices.iter();
         let summaries: Vec<_> = devices.map(|(id, device)| shape::summary(id, device)).collect();
         to_json(&summaries)
     };
-    large(JSON, write).await
+    app.large.answer(JSON, write).await
 }
 
 async fn device(State(app): State<Shared>, Path(device): Path<String>) -> Answer {

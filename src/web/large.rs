@@ -1,7 +1,7 @@
 //! Answers that are large where there are many devices: written beside the one thread that polls, and so many at a
 //! time, until they have been read.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -16,29 +16,45 @@ use crate::model::ErrorKind;
 
 /// Of a thousand devices the metrics are megabytes: so many answers at a time, whoever asks.
 const AT_A_TIME: usize = 4;
-static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
 /// How long the others wait for their turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 
-/// The answer of that content type that `write` gives.
-pub(super) async fn large<T>(kind: &'static str, write: impl FnOnce() -> T + Send + 'static) -> Response
-where
-    T: AsRef<[u8]> + Send + 'static,
-{
-    let Ok(Ok(place)) = timeout(TURN_WITHIN, PLACES.clone().acquire_owned()).await else {
-        return busy();
-    };
-    let write = move || Held {
-        content: write(),
-        _place: place,
-    };
-    match tokio::task::spawn_blocking(write).await {
-        Ok(held) => ([(CONTENT_TYPE, kind)], Bytes::from_owner(held)).into_response(),
-        Err(error) => {
-            tracing::error!("an answer cannot be written: {error}");
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            let (message, remedy) = ("the answer cannot be written", "look at the log of the bridge");
-            Refusal::new(status, ErrorKind::Internal, message, remedy).into_response()
+/// Places for large answers.
+#[derive(Debug)]
+pub(super) struct Large(Arc<Semaphore>);
+
+impl Default for Large {
+    fn default() -> Large {
+        Large(Arc::new(Semaphore::new(AT_A_TIME)))
+    }
+}
+
+impl Large {
+    /// The answer of that content type that `write` gives.
+    pub(super) async fn answer<T>(
+        &self,
+        kind: &'static str,
+        write: impl FnOnce() -> T + Send + 'static,
+    ) -> Response
+    where
+        T: AsRef<[u8]> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.0).acquire_owned();
+        let Ok(Ok(place)) = timeout(TURN_WITHIN, turn).await else {
+            return busy();
+        };
+        let write = move || Held {
+            content: write(),
+            _place: place,
+        };
+        match tokio::task::spawn_blocking(write).await {
+            Ok(held) => ([(CONTENT_TYPE, kind)], Bytes::from_owner(held)).into_response(),
+            Err(error) => {
+                tracing::error!("an answer cannot be written: {error}");
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                let (message, remedy) = ("the answer cannot be written", "look at the log of the bridge");
+                Refusal::new(status, ErrorKind::Internal, message, remedy).into_response()
+            }
         }
     }
 }
@@ -59,5 +75,27 @@ struct Held<T> {
 impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
     fn as_ref(&self) -> &[u8] {
         self.content.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_has_its_place_until_it_has_been_read() {
+        let large = Large::default();
+        let answer = async || large.answer("text/plain", || "x").await;
+        let mut unread = Vec::new();
+        for _ in 0..AT_A_TIME {
+            unread.push(answer().await);
+        }
+        tokio::time::pause();
+        let refused = answer().await;
+        tokio::time::resume();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()[RETRY_AFTER], "1");
+        unread.pop();
+        assert_eq!(answer().await.status(), StatusCode::OK);
     }
 }

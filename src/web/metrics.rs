@@ -6,12 +6,13 @@ mod devices;
 mod process;
 mod text;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::large::large;
 use super::{Shared, Shown};
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use text::Kind::{Counter, Gauge};
@@ -25,7 +26,8 @@ pub(super) fn routes() -> Router<Shared> {
 }
 
 async fn metrics(State(app): State<Shared>) -> Response {
-    large(FORMAT, move || written(&app.shown)).await
+    let asked = Arc::clone(&app);
+    app.large.answer(FORMAT, move || written(&asked.shown)).await
 }
 
 fn written(shown: &Shown) -> String {
@@ -129,6 +131,14 @@ fn store(text: &mut Text, shown: &Shown) {
     for (what, help, value) in gauges {
         text.single(&format!("lantime2mqtt_store_{what}"), Gauge, help, value);
     }
+    let help =
+        "Number of the dead letter that came last: another one for each, also where the archive is full.";
+    text.single(
+        "lantime2mqtt_store_newest_dead_letter",
+        Gauge,
+        help,
+        status.last_dead_letter,
+    );
     let help = "Records that were dropped for want of room.";
     text.single(
         "lantime2mqtt_store_dropped_records_total",

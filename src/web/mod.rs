@@ -36,6 +36,7 @@ use crate::mqtt::publisher::BrokerStatus;
 use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
 use guard::Guard;
+use large::Large;
 use live::Live;
 use token::Token;
 
@@ -79,6 +80,7 @@ struct App {
     /// Without one nothing is changed.
     token: Option<Token>,
     live: Live,
+    large: Large,
 }
 
 /// The state of the routers.
@@ -130,6 +132,7 @@ impl Server {
             changed: self.changed,
             token: self.token,
             live,
+            large: Large::default(),
         });
         let router = Router::new()
             .merge(page::routes())

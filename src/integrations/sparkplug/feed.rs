@@ -29,16 +29,16 @@ pub(super) struct News {
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) news: mpsc::Receiver<News>,
-    /// Told when news did not fit.
-    pub(super) missed: Arc<Notify>,
+    /// Told when news did not fit, and when devices may have come: the picture has what is so.
+    pub(super) look_again: Arc<Notify>,
     pub(super) pictured: watch::Receiver<Picture>,
 }
 
 /// A feed, and what fills it. That must see each update after the picture has taken it in.
 pub(super) fn feed(pictured: watch::Receiver<Picture>) -> (Feed, Observer) {
     let (sender, news) = mpsc::channel(WAITING);
-    let missed = Arc::new(Notify::new());
-    let (told, shown) = (Arc::clone(&missed), pictured.clone());
+    let look_again = Arc::new(Notify::new());
+    let (told, shown) = (Arc::clone(&look_again), pictured.clone());
     let observer = Observer::new(move |update| {
         let device = match update {
             Update::Device { device, .. } | Update::Forgotten { device } | Update::Removed { device } => {
@@ -63,7 +63,7 @@ pub(super) fn feed(pictured: watch::Receiver<Picture>) -> (Feed, Observer) {
     });
     let feed = Feed {
         news,
-        missed,
+        look_again,
         pictured,
     };
     (feed, observer)

@@ -140,7 +140,7 @@ impl EdgeNode {
                     let messages = self.node.take(news);
                     self.out.extend(messages);
                 }
-                () = self.feed.missed.notified(), if takes_news => self.renew(),
+                () = self.feed.look_again.notified(), if takes_news => self.renew(),
                 Some(end) = self.writes.unchanged.recv(), if takes_news => {
                     self.out.extend(self.node.echo(&end.place, &end.names, Timestamp::now()));
                 }
@@ -224,7 +224,7 @@ impl EdgeNode {
 
     fn renew(&mut self) {
         let picture = self.feed.pictured.borrow().clone();
-        tracing::debug!("changes came faster than the broker takes them: what is so now is told");
+        tracing::debug!("Sparkplug: hosts are told how the picture differs from what they know");
         let messages = self.node.renew(&picture, Timestamp::now());
         self.out.extend(messages);
     }

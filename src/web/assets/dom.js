@@ -115,12 +115,16 @@ const FOCUSABLE = "a[href], button, input, summary, [tabindex]";
 /** Puts an element in the place of another one, with its focus, with what is open in it, and scrolled as far. */
 function replace(old, made) {
   const within = (element, selector) => [...element.querySelectorAll(selector)];
-  const focus = within(old, FOCUSABLE).indexOf(document.activeElement);
+  const focused = old.contains(document.activeElement) ? document.activeElement : undefined;
+  const focus = within(old, FOCUSABLE).indexOf(focused);
   const open = within(old, "details").map((details) => details.open);
   const scrolled = within(old, ".scroll").map((scroll) => scroll.scrollTop);
   old.replaceWith(made);
   within(made, "details").forEach((details, index) => { details.open = open[index] ?? details.open; });
   within(made, ".scroll").forEach((scroll, index) => { scroll.scrollTop = scrolled[index] ?? 0; });
+  // Of many alike the same one, wherever it stands now.
+  const same = focused?.value && within(made, "input").find((input) => input.value === focused.value);
+  if (same) return same.focus({ preventScroll: true });
   // A button that cannot be used any more leaves the focus to what stands before it.
   const usable = within(made, FOCUSABLE).slice(0, focus + 1).filter((element) => !element.disabled);
   usable.at(-1)?.focus({ preventScroll: true });

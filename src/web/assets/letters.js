@@ -19,6 +19,7 @@ export async function showLetters() {
     if (!response.ok) throw new Error(letters.error?.message);
     if (mine !== asked) return;
   } catch (error) {
+    if (mine !== asked) return;
     said.textContent = `They cannot be shown: ${error.message}`;
     return;
   }

@@ -6,7 +6,7 @@ import { relays, select, showDevices } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
 import { showLetters } from "./letters.js";
 import { connect, known, onChange } from "./live.js";
-import { onToken, showLock } from "./token.js";
+import { showLock } from "./token.js";
 
 const byId = (id) => document.getElementById(id);
 const views = { devices: byId("view-devices"), letters: byId("view-letters"), bridge: byId("view-bridge") };
@@ -115,7 +115,6 @@ onChange((ids) => {
   drawDetail();
   document.body.dataset.devices = String(known.devices.size);
 });
-onToken(document.body, () => drawDetail());
 addEventListener("hashchange", route);
 setInterval(refreshTimes, 10_000);
 route();

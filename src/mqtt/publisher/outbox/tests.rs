@@ -303,6 +303,8 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
 #[derive(Debug, Clone)]
 enum Step {
     Set(usize, Option<u8>),
+    /// What is discovered is as if an earlier run had published it, and then told anew.
+    DoubtAndTell,
     Connect(u16),
     /// Acknowledgements that had not come yet are lost.
     Disconnect,
@@ -315,6 +317,7 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..12_usize, prop::option::of(0..3_u8)).prop_map(|(n, value)| Step::Set(n, value)),
+        1 => Just(Step::DoubtAndTell),
         1 => (1..5_u16).prop_map(Step::Connect),
         1 => Just(Step::Disconnect),
         4 => (1..6_usize).prop_map(Step::Broker),
@@ -333,19 +336,31 @@ struct World {
     pkid: u16,
     connected: bool,
     store_failed: bool,
+    doubted: bool,
 }
 
 impl World {
     fn step(&mut self, step: Step) {
         match step {
             Step::Set(n, value) => {
-                let topic = format!("t{n}");
+                let topic = match n % 2 {
+                    0 => format!("t{n}"),
+                    _ => format!("later/{n}"),
+                };
                 let payload = value.map(|value| Bytes::from(vec![b'0' + value]));
                 match payload.clone() {
                     Some(payload) => self.wanted.insert(topic.clone(), payload),
                     None => self.wanted.remove(&topic),
                 };
                 self.way.outbox.set(&topic, payload);
+            }
+            Step::DoubtAndTell => {
+                self.way.outbox.doubt("later/");
+                self.doubted = true;
+                // As soon as the device is seen again, some of it or all.
+                for (topic, payload) in self.wanted.iter().take(self.wanted.len() / 2) {
+                    self.way.outbox.set(topic, Some(payload.clone()));
+                }
             }
             Step::Connect(window) if !self.connected => {
                 self.connected = true;
@@ -411,6 +426,12 @@ proptest! {
             if !world.store_failed {
                 prop_assert!(world.retained.keys().all(|topic| world.list.contains(topic)), "unknown to the list");
             }
+        }
+        if world.doubted {
+            for (topic, payload) in &world.wanted {
+                world.way.outbox.set(topic, Some(payload.clone()));
+            }
+            world.way.outbox.clear_remembered("later/");
         }
         world.step(Step::Connect(3));
         for _ in 0..200 {

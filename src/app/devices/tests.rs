@@ -1,0 +1,78 @@
+//! A device whose task fails.
+
+use std::path::Path;
+
+use super::*;
+use crate::model::Picture;
+
+const PROFILE: &str = include_str!("../../../config/profiles/api-20.toml");
+
+/// A device of which nothing answers.
+fn configured(profile: &Path) -> Vec<Device> {
+    let text = format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n[[devices]]\nid = \"m1\"\nurl = \"http://127.0.0.1:1\"\n\
+         username = \"u\"\npassword = \"p\"\nprofile = \"{}\"\n",
+        profile.display()
+    );
+    let file = profile.with_file_name("config.toml");
+    std::fs::write(&file, text).unwrap();
+    let loaded = crate::config::load(&file, std::iter::empty()).unwrap();
+    loaded.config.devices
+}
+
+/// All tasks fail, and that is seen.
+async fn fail(devices: &mut Devices, updates: &mut mpsc::Receiver<Update>) -> Vec<Update> {
+    while updates.try_recv().is_ok() {}
+    devices.tasks.abort_all();
+    tokio::select! {
+        never = devices.supervise() => match never {},
+        first = updates.recv() => {
+            let mut told = vec![first.expect("they are senders still")];
+            told.extend(std::iter::from_fn(|| updates.try_recv().ok()));
+            told
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let profile = directory.path().join("profile.toml");
+    std::fs::write(&profile, PROFILE).unwrap();
+    let device = configured(&profile);
+    let (sender, mut updates) = mpsc::channel(64);
+    let mut devices = Devices::new(sender, Duration::from_secs(900), HashMap::new());
+    let mut picture = Picture::default();
+    devices.apply(&device).await.unwrap();
+
+    let told = fail(&mut devices, &mut updates).await;
+    let [
+        Update::Forgotten { .. },
+        Update::Device { .. },
+        Update::DeadLetter(letter),
+        ..,
+    ] = &told[..]
+    else {
+        panic!("{told:?}");
+    };
+    for update in &told {
+        picture.apply(update);
+    }
+    let shown = &picture.devices[&device[0].id];
+    assert_eq!(shown.availability, Some(Availability::Offline));
+    let problem = shown.problem.as_ref().unwrap();
+    assert_eq!((problem.id, problem.error.kind), (letter.id, ErrorKind::Internal));
+
+    // It fails for good: the letter has been told, and the task cannot be made again.
+    std::fs::remove_file(&profile).unwrap();
+    let told = fail(&mut devices, &mut updates).await;
+    assert!(
+        !told.iter().any(|update| matches!(update, Update::DeadLetter(_))),
+        "{told:?}"
+    );
+    devices.apply(&[]).await.unwrap();
+    while let Ok(update) = updates.try_recv() {
+        picture.apply(&update);
+    }
+    assert!(picture.devices.is_empty());
+}

@@ -1,0 +1,59 @@
+//! What earlier runs have left at the broker and in the store, as devices begin with it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::lantime::device::Known;
+use crate::lantime::letters::PollLetters;
+use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView};
+use crate::mqtt::publisher::remembered;
+use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
+
+/// The slots of each device, as far as the topics tell that an earlier run published: which relays and
+/// signals there were, but not how they stood.
+pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, Known> {
+    let now = Timestamp::now();
+    let slots_of = |below: HashSet<DeviceTopic>| {
+        let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
+        for topic in below {
+            match topic {
+                DeviceTopic::Slot(slot, SlotTopic::Relay(relay)) => {
+                    slots.entry(slot).or_default().0.push(relay)
+                }
+                DeviceTopic::Slot(slot, SlotTopic::Signal(signal)) => {
+                    slots.entry(slot).or_default().1.push(signal)
+                }
+                _ => {}
+            }
+        }
+        let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
+        let slots = slots.into_iter().map(|(slot, shape)| (slot, unseen(shape)));
+        Known {
+            slots: slots.collect(),
+            ..Known::default()
+        }
+    };
+    remembered(topics, published)
+        .into_iter()
+        .map(|(device, below)| (device, slots_of(below)))
+        .collect()
+}
+
+/// The failures that an earlier run has told and not seen the end of stand on: they are not told as new ones, and
+/// their end is told.
+pub(super) fn stand(
+    known: &mut HashMap<DeviceId, Known>,
+    failures: Vec<DeadLetter>,
+    repeat_letters: Duration,
+) {
+    let (at, now) = (Timestamp::now(), Instant::now());
+    for failure in failures {
+        if let Some(device) = failure.device.clone() {
+            let letters = PollLetters::standing(failure, repeat_letters, at, now);
+            known.entry(device).or_default().letters = letters;
+        }
+    }
+}
