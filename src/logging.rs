@@ -19,8 +19,9 @@ use journal::{Prefixed, is_journal};
 
 /// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
 /// itself. Of each request that fails it makes an error of its own, and the bridge says what that means for whom. The
-/// embedded broker tells of its own life at level info. A filter that names one of them still shows them.
-const QUIET: &str = "async_snmp=error,async_snmp::client=off,mqtt5=warn";
+/// embedded broker tells of its own life at level info, and the HTTP client of each connection that it takes from its pool,
+/// at level debug. A filter that names one of them still shows them.
+const QUIET: &str = "async_snmp=error,async_snmp::client=off,mqtt5=warn,hyper_util=info";
 
 /// Words for a level, as a filter begins with one.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

@@ -289,7 +289,9 @@ fn describe(reading: &Reading, profile: &Profile, relay_events: &str, show_seria
         ),
     );
     line("events", snapshot.events.len().to_string());
-    for (id, module) in &snapshot.slots {
+    let mut slots: Vec<_> = snapshot.slots.iter().collect();
+    slots.sort_by_key(|(id, _)| id);
+    for (id, module) in slots {
         let module = match module {
             Module::Empty => "-".to_owned(),
             Module::Fitted(model) => known(model),

@@ -8,6 +8,9 @@ use super::problem::{Complaint, complaint};
 use super::section::Section;
 use crate::tls::{ClientTls, Identity, Trust};
 
+/// Where systemd shows a service what only root can read, and to nobody else.
+const CREDENTIALS: &str = "/run/credentials";
+
 /// `password` or `password_file`.
 pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
     secret(section, "password", "password_file")
@@ -67,7 +70,13 @@ fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<Secret> {
 fn secret_of(path: &Path) -> Result<Secret, Complaint> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| {
-        let remedy = "create it, and let the user of this process read it";
+        let remedy = match path.starts_with(CREDENTIALS) {
+            true => {
+                "systemd makes it for the service alone (LoadCredential=): what the check says that runs before each \
+                 start is in the journal"
+            }
+            false => "create it, and let the user of this process read it",
+        };
         complaint(format!("cannot read {name}: {error}"), remedy)
     })?;
     // Its error would show the bytes.

@@ -207,6 +207,7 @@ impl Commands {
     }
 
     fn on_message(&mut self, message: Received, ack: Option<Ack>) {
+        tracing::debug!(topic = message.topic, bytes = message.payload.len(), "received");
         let command = self.topics.parse_command(&message.topic);
         let device = command.as_ref().and_then(|command| command.device());
         if command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device)) {
@@ -223,8 +224,6 @@ impl Commands {
                 topic,
                 "a message that is no command for a device of this bridge is ignored; more are told at level debug"
             );
-        } else {
-            tracing::debug!(topic = message.topic, "a message that is no command is ignored");
         }
         // The broker still has a subscription of an earlier configuration.
         if let Some(device) = device {

@@ -83,9 +83,12 @@ impl Hass {
         registry["data"]["devices"].as_array().unwrap().clone()
     }
 
-    /// What its MQTT integration has complained of, in all its runs: topics and configurations that it does not take.
+    /// What its MQTT integration has complained of, in all its runs: topics and configurations that it does not take. That
+    /// it comes late to an acknowledgement tells of the machine and not of what is discovered.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let of_mqtt = |line: &String| line.contains("[homeassistant.components.mqtt");
+        let of_mqtt = |line: &String| {
+            line.contains("[homeassistant.components.mqtt") && !line.contains("No ACK from MQTT server")
+        };
         self.log_lines(&[" WARNING ", " ERROR "])
             .into_iter()
             .filter(of_mqtt)

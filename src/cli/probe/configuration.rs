@@ -65,7 +65,8 @@ pub(super) fn configuration(device: &Device, snapshot: &Snapshot) -> String {
     }
     out.push_str(
         "# No interface tells how the jumpers on a module stand. What is commented out is the usual wiring of this kind\n\
-         # of chassis: compare it with the module, mend it where it differs, and take it in.\nslots = [\n",
+         # of chassis: compare it with the module, mend it where it differs, and put it in the place of the line above it.\n\
+         slots = [\n",
     );
     for (slot, SlotView { wiring, .. }) in &found {
         let Some((wiring, _)) = wiring else { continue };

@@ -31,6 +31,7 @@ impl DeviceTask {
             Some(Ok((mut snapshot, round_trip))) => {
                 self.refused_until = None;
                 self.is_over_snmp = false;
+                tracing::debug!(device = %self.id, ms = round_trip.as_millis(), "polled");
                 self.stats.succeeded(round_trip, now);
                 self.letters.succeeded(Instant::now());
                 if let Some(status) = second {

@@ -60,6 +60,7 @@ impl Client {
     }
 
     fn publish(&self, topic: &str, payload: Bytes, retain: bool, correlation: Option<Bytes>) -> bool {
+        tracing::debug!(topic, bytes = payload.len(), retain, "published");
         match &self.0 {
             Inner::V5(client) => {
                 let qos = mqtt5::QoS::AtLeastOnce;
