@@ -76,11 +76,13 @@ pub struct SlotInfo {
     pub wiring: Option<(Wiring, WiringSource)>,
 }
 
-/// Everything that has to be published to get from `old` to `new`.
+/// Everything that has to be published to get from `old` to `new`. That the device is there comes last, that it is away
+/// first: whoever reads `online` may trust what stands beside it.
 pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<Change> {
     let mut changes = Vec::new();
-    if let Some(availability) = new.availability.filter(|_| old.availability != new.availability) {
-        changes.push(Change::Availability(availability));
+    let availability = new.availability.filter(|_| old.availability != new.availability);
+    if availability == Some(Availability::Offline) {
+        changes.push(Change::Availability(Availability::Offline));
     }
     if let Some(identity) = new.identity.as_ref().filter(|_| old.identity != new.identity) {
         changes.push(Change::Identity(Box::new(identity.clone())));
@@ -94,6 +96,9 @@ pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<Change> {
     diff_maps(&old.slots, &new.slots, |id, old, new| {
         diff_slot(id, old, new, &mut changes)
     });
+    if availability == Some(Availability::Online) {
+        changes.push(Change::Availability(Availability::Online));
+    }
     changes
 }
 

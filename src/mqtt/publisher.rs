@@ -2,8 +2,8 @@
 //! that the broker has it, and that it gets every record.
 //!
 //! Updates are always taken, broker or not: the outbox keeps one payload a topic, records go into the store,
-//! so an outage costs no memory. On every connect it says `online`, then sends everything that is retained,
-//! then the records, in order; in between only what changed.
+//! so an outage costs no memory. On every connect it sends everything that is retained, then says `online`,
+//! then sends the records, in order; in between only what changed.
 
 mod exchange;
 mod flights;

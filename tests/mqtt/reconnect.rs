@@ -7,9 +7,9 @@ use lantime2mqtt::config::{Layout, Mqtt, MqttVersion};
 use lantime2mqtt::model::{Availability, Change, Position};
 
 use crate::bridge::{Bridge, expected, first_changes, named, named_json, relay, without_info};
-use crate::common::Watcher;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::proxy::Proxy;
+use crate::common::{Seen, Watcher};
 use crate::{memory_store, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -236,5 +236,59 @@ async fn after_any_number_of_crashes_the_broker_has_what_the_bridge_has() {
                 && ids.iter().all(|id| seen.is(&format!("lantime/{id}/info"), &last))
         })
         .await;
+    bridge.stop().await;
+}
+
+#[tokio::test]
+async fn online_is_said_when_what_stands_beside_it_is_so() {
+    const DEVICE: &str = "lantime/m1/state";
+    const RELAY: &str = "lantime/m1/io3/relay/a";
+    const BRIDGE: &str = "lantime/bridge/b1/state";
+    let broker = Mosquitto::start();
+    let proxy = Proxy::start(broker.address()).await;
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let store = memory_store();
+    let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
+    bridge.send("m1", first_changes()).await;
+    watcher
+        .until("all is there", |seen| {
+            seen.is(BRIDGE, "online") && seen.topics.contains_key(RELAY)
+        })
+        .await;
+    bridge.crash().await;
+    watcher
+        .until("the crash", |seen| seen.is(BRIDGE, "offline"))
+        .await;
+
+    // The next run has not heard of the device when it is online itself.
+    let before = watcher.now().log.len();
+    let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store).await;
+    let seen = watcher
+        .until("it is back", |seen| seen.is(BRIDGE, "online"))
+        .await;
+    let place = |seen: &Seen, from: usize, topic: &str, payload: &str| {
+        let log = seen.log[from..].iter();
+        let mut log = log.map(|(at, what)| at == topic && what.contains(payload));
+        log.position(|is_it| is_it).expect("it has come")
+    };
+    assert!(place(&seen, before, DEVICE, "offline") < place(&seen, before, BRIDGE, "online"));
+    bridge.send("m1", first_changes()).await;
+    bridge
+        .until("all is out", |status| {
+            status.link.connected && status.pending == 0
+        })
+        .await;
+
+    // What changes while there is no connection is out before it is online again.
+    proxy.refuse(true);
+    bridge.until("cut", |status| !status.link.connected).await;
+    watcher.until("the cut", |seen| seen.is(BRIDGE, "offline")).await;
+    bridge.send("m1", vec![relay(Position::Nc)]).await;
+    let before = watcher.now().log.len();
+    proxy.refuse(false);
+    let seen = watcher
+        .until("it is back", |seen| seen.is(BRIDGE, "online"))
+        .await;
+    assert!(place(&seen, before, RELAY, "NC") < place(&seen, before, BRIDGE, "online"));
     bridge.stop().await;
 }

@@ -94,8 +94,6 @@ async fn only_changes_are_sent() {
         .await;
     // Bridge state and info, the three changes, and the end.
     assert_eq!(seen.log.len(), 6, "{:#?}", seen.log);
-    assert_eq!(seen.log[0].1, "online", "the bridge's state comes first");
-    assert!(seen.log[1].0.ends_with("bridge/b1/info"), "then its info");
     bridge.stop().await;
 }
 

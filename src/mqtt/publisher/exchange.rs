@@ -56,11 +56,10 @@ impl Publisher {
         self.refusals = 0;
         self.records_pause = None;
         self.is_state_out = false;
-        let mut first = vec![self.payloads.bridge_online().topic];
-        let info = self.payloads.bridge_info(&self.info);
-        first.extend(info.into_iter().map(|message| message.topic));
         self.flights.connected(limits);
-        self.outbox.connected(&self.flights, &first);
+        // Whoever reads `online` may trust what stands beside it.
+        self.outbox
+            .connected(&self.flights, &self.payloads.bridge_online().topic);
         if let (Some(discovery), Some(client)) = (&self.discovery, self.link.client()) {
             // Refused only by a connection that is ending.
             client.subscribe_to_news(discovery.status_topic());

@@ -69,7 +69,7 @@ pub(super) struct Outbox {
     queue: VecDeque<Topic>,
     /// How many of them were queued when the connection began.
     first_round: usize,
-    /// What topics begin with for which nobody waits.
+    /// What topics begin with for which nobody waits; for their clearing one does.
     later: Option<String>,
     /// Those that are to be sent: when nothing else is.
     queue_of_later: VecDeque<Topic>,
@@ -163,16 +163,17 @@ impl Outbox {
             .collect()
     }
 
-    /// A new connection: everything goes out again, `first` before all else, and what the last connection may have
-    /// been lost for after all else.
-    pub(super) fn connected(&mut self, flights: &Flights, first: &[String]) {
+    /// A new connection: everything goes out again, then `last`, which tells that it has, and after all else what the
+    /// last connection may have been lost for.
+    pub(super) fn connected(&mut self, flights: &Flights, last: &str) {
         self.is_connected = true;
-        for topic in first {
-            self.enqueue(topic);
-        }
         let is_suspect = |topic: &Topic| flights.is_suspect(&Cargo::State(topic.clone()));
         let (suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_suspect);
-        for topic in others.iter().chain(&suspects) {
+        for topic in others.iter().filter(|topic| ***topic != *last) {
+            self.enqueue(topic);
+        }
+        self.enqueue(last);
+        for topic in &suspects {
             self.enqueue(topic);
         }
         self.first_round = self.queue.len();
@@ -224,8 +225,9 @@ impl Outbox {
             return;
         }
         entry.queued = true;
+        let can_wait = entry.content != Content::Cleared;
         match self.later.as_deref() {
-            Some(later) if topic.starts_with(later) => self.queue_of_later.push_back(topic),
+            Some(later) if can_wait && topic.starts_with(later) => self.queue_of_later.push_back(topic),
             _ => self.queue.push_back(topic),
         }
     }

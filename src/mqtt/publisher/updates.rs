@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::supply::Supplied;
 use super::{Observer, Publisher};
 use crate::integrations::homeassistant::Discovery;
-use crate::model::{Change, DeviceId, Update};
+use crate::model::{Availability, Change, DeviceId, Update};
 use crate::mqtt::payload::Message;
 use crate::mqtt::topics::Owner;
 use crate::records::{change, dead_letter};
@@ -29,6 +29,7 @@ impl Publisher {
                 "what earlier runs have published and this one does not is cleared at the broker"
             );
         }
+        self.doubt_devices();
         let online = self.payloads.bridge_online();
         self.put(online);
         self.put_info();
@@ -40,6 +41,21 @@ impl Publisher {
             }
             for own in discovery.topics().of_owner(&Owner::Bridge) {
                 self.outbox.clear_remembered(&own);
+            }
+        }
+    }
+
+    /// In this run nobody has heard from any device: those that an earlier run has left as `online` are not, until the
+    /// first poll has told how they are.
+    fn doubt_devices(&mut self) {
+        for device in self.configured.clone() {
+            for message in self
+                .payloads
+                .change(&device, &Change::Availability(Availability::Offline))
+            {
+                if self.outbox.is_released(&message.topic) {
+                    self.put(message);
+                }
             }
         }
     }
@@ -59,10 +75,11 @@ impl Publisher {
         }
     }
 
-    /// What every topic of `device` begins with.
+    /// What every topic of `device` begins with, its discovery first: what reads a topic goes before the topic does.
     fn of_device(&self, device: &DeviceId) -> Vec<String> {
-        let own = self.payloads.topics().of_device(device);
-        std::iter::once(own).chain(self.discovered_of(device)).collect()
+        let mut topics = self.discovered_of(device);
+        topics.push(self.payloads.topics().of_device(device));
+        topics
     }
 
     /// What every topic begins with at which `device` is discovered.
@@ -88,10 +105,14 @@ impl Publisher {
             see(&update);
         }
         let discovered = self.discovery.as_mut().map(|discovery| discovery.take(&update));
+        let (come, gone): (Vec<_>, Vec<_>) = discovered
+            .into_iter()
+            .flatten()
+            .partition(|message| message.payload.is_some());
+        // What reads a topic goes before the topic does.
+        gone.into_iter().for_each(|message| self.put(message));
         self.apply_to_state(update);
-        for message in discovered.into_iter().flatten() {
-            self.put(message);
-        }
+        come.into_iter().for_each(|message| self.put(message));
     }
 
     fn apply_to_state(&mut self, update: Update) {

@@ -24,9 +24,9 @@ impl Default for Way {
 }
 
 impl Way {
-    fn connected(&mut self, limits: Limits, first: &[String]) {
+    fn connected(&mut self, limits: Limits, last: &str) {
         self.flights.connected(limits);
-        self.outbox.connected(&self.flights, first);
+        self.outbox.connected(&self.flights, last);
     }
 
     /// Gives the topic that is given up.
@@ -99,16 +99,18 @@ fn way(topics: &[&str]) -> Way {
 #[test]
 fn the_window_is_never_above_the_brokers() {
     let mut way = way(&["a", "b", "c", "d"]);
-    way.connected(limits(2, None), &["c".to_owned()]);
-    assert_eq!(way.sent(0), ["c", "a"]);
+    way.connected(limits(2, None), "c");
+    assert_eq!(way.sent(0), ["a", "b"]);
     way.acked(1, false);
-    assert_eq!(way.sent(2), ["b"]);
+    assert_eq!(way.sent(2), ["d"]);
+    way.acked(2, false);
+    assert_eq!(way.sent(3), ["c"], "it tells that all else is out");
 }
 
 #[test]
 fn a_topic_waits_for_the_list_and_is_queued_once() {
     let mut way = Way::default();
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     way.outbox.set("a", payload("1"));
     assert_eq!(way.sent(0), Vec::<String>::new());
     assert_eq!((way.pending(), way.outbox.is_released("a")), (1, false));
@@ -126,7 +128,7 @@ fn a_topic_waits_for_the_list_and_is_queued_once() {
 #[test]
 fn a_store_that_fails_holds_nothing_up() {
     let mut way = Way::default();
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     way.outbox.set("a", payload("1"));
     let batch = way.outbox.take_batch().unwrap();
     way.outbox.recorded(batch, false);
@@ -141,7 +143,7 @@ fn a_store_that_fails_holds_nothing_up() {
 #[test]
 fn what_was_never_published_needs_no_clearing() {
     let mut way = way(&[]);
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     assert!(!way.outbox.set("a", None));
     assert_eq!((way.outbox.len(), way.pending()), (0, 0));
 }
@@ -149,18 +151,18 @@ fn what_was_never_published_needs_no_clearing() {
 #[test]
 fn a_clearing_is_forgotten_only_once_acknowledged() {
     let mut way = way(&["a"]);
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     way.sent(0);
     way.acked(1, false);
     way.outbox.set("a", None);
     assert_eq!(way.sent(1), ["a"]);
     way.disconnected(true);
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["a"], "cleared again");
     way.acked(1, true);
     assert_eq!(way.outbox.len(), 1, "refused: not cleared");
     way.disconnected(true);
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     way.sent(0);
     way.acked(1, false);
     assert_eq!(way.outbox.len(), 0);
@@ -173,7 +175,7 @@ fn a_clearing_is_forgotten_only_once_acknowledged() {
 #[test]
 fn an_acknowledgement_of_the_past_forgets_nothing() {
     let mut way = way(&["a"]);
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     way.sent(0);
     way.outbox.set("a", None);
     way.sent(1);
@@ -188,11 +190,11 @@ fn an_acknowledgement_of_the_past_forgets_nothing() {
 fn what_is_too_large_is_said_and_not_sent() {
     let mut way = way(&["aa"]);
     let size = packet_size("aa", &payload("1").unwrap(), None);
-    way.connected(limits(9, Some(size as u32 - 1)), &[]);
+    way.connected(limits(9, Some(size as u32 - 1)), "");
     assert!(matches!(way.next(), Some(Next::TooLarge { bytes, .. }) if bytes == size));
     assert_eq!(way.next(), None);
     way.disconnected(true);
-    way.connected(limits(9, Some(size as u32)), &[]);
+    way.connected(limits(9, Some(size as u32)), "");
     assert_eq!(way.sent(0), ["aa"]);
 }
 
@@ -202,7 +204,7 @@ fn remembered_topics_are_kept_until_told_otherwise() {
     for topic in ["p/d/a", "p/d/b", "p/dd/a"] {
         way.outbox.remember(topic.to_owned());
     }
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     assert_eq!(way.next(), None);
     way.outbox.set("p/d/a", payload("1"));
     way.outbox.clear_remembered("p/d/");
@@ -217,7 +219,7 @@ fn remembered_topics_are_kept_until_told_otherwise() {
 #[test]
 fn what_nobody_waits_for_gives_way_to_state_whenever_that_changes() {
     let mut way = way(&["a", "later/1", "later/2", "later/3", "z"]);
-    way.connected(limits(1, None), &["z".to_owned()]);
+    way.connected(limits(1, None), "a");
     assert_eq!(way.sent(0), ["z"]);
     way.acked(1, false);
     assert!(!way.outbox.is_first_round_over());
@@ -249,7 +251,7 @@ fn what_nobody_waits_for_gives_way_to_state_whenever_that_changes() {
 #[test]
 fn what_is_doubted_stays_at_the_broker_until_it_is_told_anew_or_not() {
     let mut way = way(&["later/1", "later/2"]);
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     way.sent(0);
     (1..=2).for_each(|pkid| way.acked(pkid, false));
     way.outbox.doubt("later/");
@@ -257,7 +259,7 @@ fn what_is_doubted_stays_at_the_broker_until_it_is_told_anew_or_not() {
     way.outbox.set("later/2", payload("1"));
     way.outbox.clear_remembered("later/");
     let sent: Vec<_> = std::iter::from_fn(|| way.next()).collect();
-    let expected = [("later/2", "1"), ("later/1", "")];
+    let expected = [("later/1", ""), ("later/2", "1")];
     assert_eq!(
         sent,
         expected.map(|(topic, payload)| Next::Send(topic.into(), payload.into()))
@@ -272,7 +274,7 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
     while given_up.is_none() {
         connections += 1;
         assert!(connections < 10, "it would go on for ever");
-        way.connected(limits(9, None), &["a".to_owned()]);
+        way.connected(limits(9, None), "a");
         let mut pkid = 0;
         // The broker acknowledges all but the bad one, and its end takes late acknowledgements along.
         'connection: loop {
@@ -293,7 +295,7 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
         given_up = way.disconnected(true);
     }
     assert_eq!((given_up.as_deref(), connections), (Some("bad"), 5));
-    way.connected(limits(9, None), &[]);
+    way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["a", "c", "d"]);
     way.outbox.set("bad", payload("good"));
     assert_eq!(way.sent(3), ["bad"], "a change is another chance");
@@ -364,7 +366,7 @@ impl World {
             }
             Step::Connect(window) if !self.connected => {
                 self.connected = true;
-                self.way.connected(limits(window, None), &[]);
+                self.way.connected(limits(window, None), "");
             }
             Step::Disconnect if self.connected => {
                 self.connected = false;
