@@ -129,7 +129,7 @@ async fn huge_requests_are_refused_before_they_are_read() {
 #[tokio::test]
 async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
     let scene = Scene::start(1).await;
-    let usual = gaps(&scene, Duration::from_secs(5)).await;
+    let usual = Polls::watch(&scene, Duration::from_secs(5)).await;
     let mut slow = JoinSet::new();
     for _ in 0..600 {
         let address = scene.http;
@@ -141,12 +141,9 @@ async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
             let _ = stream.read_to_end(&mut rest).await;
         });
     }
-    let attacked = gaps(&scene, Duration::from_secs(5)).await;
-    println!("between polls, 95 %: usually {usual:?}, with 600 slow heads {attacked:?}");
-    assert!(
-        attacked < usual + Duration::from_millis(150),
-        "{usual:?}, then {attacked:?}"
-    );
+    let attacked = Polls::watch(&scene, Duration::from_secs(5)).await;
+    println!("usually {usual:?}, with 600 slow heads {attacked:?}");
+    attacked.hold_against(&usual);
     let begin = Instant::now();
     let answer = get(scene.http, "/healthz").await.expect("it answers");
     println!(
@@ -168,7 +165,7 @@ async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
 #[tokio::test]
 async fn a_thousand_idle_live_clients_are_bounded() {
     let mut scene = Scene::start(20).await;
-    let usual = gaps(&scene, Duration::from_secs(5)).await;
+    let usual = Polls::watch(&scene, Duration::from_secs(5)).await;
     let before = resident_kib(scene.bridge.pid());
     let mut clients = JoinSet::new();
     for _ in 0..1000 {
@@ -207,14 +204,11 @@ async fn a_thousand_idle_live_clients_are_bounded() {
         "ok",
         "others are still answered"
     );
-    let attacked = gaps(&scene, Duration::from_secs(10)).await;
+    let attacked = Polls::watch(&scene, Duration::from_secs(10)).await;
     let after = resident_kib(scene.bridge.pid());
-    println!("between polls, 95 %: usually {usual:?}, with {CLIENTS} live clients {attacked:?}");
+    println!("usually {usual:?}, with {CLIENTS} live clients {attacked:?}");
     println!("memory: {before} KiB, then {after} KiB");
-    assert!(
-        attacked < usual + Duration::from_millis(150),
-        "{usual:?}, then {attacked:?}"
-    );
+    attacked.hold_against(&usual);
     assert!(after < before + 64 * 1024, "{before} KiB, then {after} KiB");
 
     drop(live);
@@ -273,15 +267,48 @@ async fn waits(scene: &Scene) -> Duration {
     waits[waits.len() * 95 / 100]
 }
 
-/// The time between polls of the first device that 95 of 100 keep below.
-async fn gaps(scene: &Scene, during: Duration) -> Duration {
-    scene.device().record_arrivals(10_000);
-    tokio::time::sleep(during).await;
-    let arrivals = scene.device().take_arrivals();
-    let mut gaps: Vec<_> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    gaps.sort();
-    assert!(gaps.len() > 10, "{} polls in {during:?}", gaps.len());
-    gaps[gaps.len() * 95 / 100]
+/// How the bridge polls.
+#[derive(Debug)]
+struct Polls {
+    /// The time between polls of the first device that 95 of 100 keep below.
+    gap: Duration,
+    /// CPU time of the bridge in a second.
+    cpu: Duration,
+}
+
+impl Polls {
+    async fn watch(scene: &Scene, during: Duration) -> Polls {
+        scene.device().record_arrivals(10_000);
+        let before = cpu_time(scene.bridge.pid());
+        tokio::time::sleep(during).await;
+        let cpu = cpu_time(scene.bridge.pid()) - before;
+        let arrivals = scene.device().take_arrivals();
+        let mut gaps: Vec<_> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        gaps.sort();
+        assert!(gaps.len() > 10, "{} polls in {during:?}", gaps.len());
+        Polls {
+            gap: gaps[gaps.len() * 95 / 100],
+            cpu: cpu.div_f64(during.as_secs_f64()),
+        }
+    }
+
+    /// The thread that polls has as little to do as usual, and nothing holds it up. What else the machine does may make it
+    /// late by some hundred milliseconds.
+    fn hold_against(&self, usual: &Polls) {
+        let is_busy = self.cpu > usual.cpu + Duration::from_millis(250);
+        let is_late = self.gap > usual.gap + Duration::from_secs(1);
+        assert!(!is_busy && !is_late, "{usual:?}, then {self:?}");
+    }
+}
+
+/// User and system time of a process.
+fn cpu_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    // The name in brackets may hold blanks; a tick of this interface is 10 ms.
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    let ticks = [11, 12].map(|field: usize| fields[field].parse::<u64>().expect("a number"));
+    Duration::from_millis(10 * ticks.iter().sum::<u64>())
 }
 
 fn resident_kib(pid: u32) -> usize {
