@@ -41,6 +41,7 @@ await withPage(async (page, browser) => {
   // What a message carries is shown as text, whatever it says.
   await page.goto(at("#/dead-letters"));
   await page.waitForSelector(".letter:has-text('<img')");
+  check(/What to do: \w+/.test(await page.textContent(".letter:has-text('<img')")), "what to do stands in the whole letter alone");
   await page.click(".letter summary");
   await page.waitForSelector(".letter pre:has-text('onerror')");
   check(await page.locator(".letter img").count() === 0, "text became markup");
