@@ -62,7 +62,7 @@ mod tests {
     fn only_a_letter_with_its_whole_command_can_be_replayed() {
         let letter = |origin: &str| {
             format!(
-                r#"{{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","at":"x","operation":"refresh","error":{{"kind":"busy","message":""}}{origin}}}"#
+                r#"{{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","at":"x","operation":"refresh","error":{{"kind":"busy","message":"","remedy":""}}{origin}}}"#
             )
         };
         let whole = r#","origin":{"topic":"lantime/a/refresh","payload":"now"}"#;

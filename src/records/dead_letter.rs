@@ -86,6 +86,8 @@ pub struct Summary {
     pub kind: String,
     /// What happened, in words.
     pub message: String,
+    /// What a person can do about it.
+    pub remedy: String,
     /// Failures so far, in a letter that tells of a failure that lasts, or has lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<u64>,
@@ -110,6 +112,7 @@ impl Summary {
             operation: letter.operation.into_owned(),
             kind: letter.error.kind.into_owned(),
             message: letter.error.message.into_owned(),
+            remedy: letter.error.remedy.into_owned(),
             repeats: letter.repeats,
             recovered: letter.recovered,
             topic: letter.origin.map(|origin| origin.topic.into_owned()),
@@ -166,6 +169,8 @@ struct ArchivedError<'a> {
     kind: Cow<'a, str>,
     #[serde(borrow)]
     message: Cow<'a, str>,
+    #[serde(borrow)]
+    remedy: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -332,8 +337,8 @@ mod tests {
         let json = json(&letter(Some(origin_of(b"{}", b""))));
         let summary = Summary::read(json.as_bytes()).unwrap();
         assert_eq!(
-            (summary.id, summary.kind.as_str()),
-            (Uuid::from_u128(7), "rejected")
+            (summary.id, summary.kind.as_str(), summary.remedy.as_str()),
+            (Uuid::from_u128(7), "rejected", "choose A or C")
         );
         assert_eq!(
             summary.topic.as_deref(),

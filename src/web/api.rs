@@ -1,17 +1,17 @@
-//! What can be asked for: the bridge, devices, dead letters. Nothing is changed here.
+//! What can be asked for: the bridge, devices, dead letters, and whether a token is the right one. Nothing is changed here.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use uuid::Uuid;
 
 use super::answer::{Answer, JSON, Refusal, written};
 use super::shape::{self, to_json};
-use super::{Shared, Shown};
+use super::{Shared, Shown, token};
 use crate::model::{DeviceId, DevicePicture, ErrorKind};
 use crate::records::store::StoreError;
 
@@ -23,6 +23,7 @@ const MAX_LETTERS: usize = 1000;
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/api/bridge", get(bridge))
+        .route("/api/token", get(is_token))
         .route("/api/devices", get(devices))
         .route("/api/devices/{device}", get(device))
         .route("/api/devices/{device}/http/sessions", get(sessions))
@@ -32,6 +33,11 @@ pub(super) fn routes() -> Router<Shared> {
 
 async fn bridge(State(app): State<Shared>) -> Response {
     json(to_json(&shape::bridge(&app.shown, app.token.is_some())))
+}
+
+async fn is_token(State(app): State<Shared>, headers: HeaderMap) -> Result<StatusCode, Refusal> {
+    token::check(app.token.as_ref(), &headers)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn devices(State(app): State<Shared>) -> Response {

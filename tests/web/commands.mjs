@@ -1,15 +1,9 @@
 // Somebody changes the events of relay A: without the token, with a wrong one, and with the right one.
 
-import { at, check, goOn, say, withPage } from "./script.mjs";
+import { at, check, goOn, say, unlock, withPage } from "./script.mjs";
 
 const form = "form.chooser[data-relay=a]";
 const box = `${form} input[value=antenna-faulty]`;
-
-async function unlock(page, token) {
-  await page.click("#token-button");
-  await page.fill("#token", token);
-  await page.press("#token", "Enter");
-}
 
 await withPage(async (page, browser) => {
   await page.goto(at("#/device/sim-1"));
@@ -17,18 +11,26 @@ await withPage(async (page, browser) => {
   check(await page.isDisabled(box), "a box can be changed without the token");
   check(await page.isDisabled(`${form} button`), "it can be applied without the token");
   await unlock(page, "this-is-not-the-token");
-  await page.check(box);
-  await page.click(`${form} button`);
-  await page.waitForSelector(`${form} .said:has-text("this is not the token")`);
-  await page.waitForSelector("#token-button:has-text('Unlock')");
+  await page.waitForSelector("#token-said:has-text('This is not the token of the bridge')");
+  check(await page.isVisible("#token-dialog"), "the dialog takes a wrong token");
+  check((await page.textContent("#token-button")) === "Unlock", "it looks unlocked");
+  check(await page.isDisabled(box), "a wrong token unlocks");
   await say("refused");
   await goOn();
-  await unlock(page, "a-token-for-these-tests");
+  await page.fill("#token", "a-token-for-these-tests");
+  await page.press("#token", "Enter");
+  await page.waitForSelector("#token-dialog", { state: "hidden" });
   await page.waitForSelector(`${box}:enabled`);
   await page.check(box);
-  await page.click(`${form} button`);
+  await page.focus(`${form} button`);
+  await page.keyboard.press("Enter");
   await page.waitForSelector(`${form} .said:has-text("Done: changed, for io4 relay A")`);
-  await page.waitForSelector(`${form} p:has-text("antenna-faulty")`);
+  await page.waitForSelector(`${form} fieldset > p:has-text("antenna-faulty")`);
+  check((await page.textContent(`${form} details p`)) === "", "beside what is done stands that nothing is changed");
+  check(await page.evaluate(() => document.activeElement.textContent === "Apply"), "the focus has left the button");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Enter");
+  check((await page.textContent(`${form} .said`)).startsWith("Done"), "with nothing to apply the button does something");
   await say("changed");
   await goOn();
   await page.click("text=Keep requests");
@@ -39,6 +41,7 @@ await withPage(async (page, browser) => {
   // What a message carries is shown as text, whatever it says.
   await page.goto(at("#/dead-letters"));
   await page.waitForSelector(".letter:has-text('<img')");
+  check(/What to do: \w+/.test(await page.textContent(".letter:has-text('<img')")), "what to do stands in the whole letter alone");
   await page.click(".letter summary");
   await page.waitForSelector(".letter pre:has-text('onerror')");
   check(await page.locator(".letter img").count() === 0, "text became markup");

@@ -1,6 +1,6 @@
 // Somebody works with the keyboard while relays fall, polls are counted, and dead letters come.
 
-import { at, check, say, withPage } from "./script.mjs";
+import { at, check, say, unlock, withPage } from "./script.mjs";
 
 const panel = "section[aria-label='HTTP communication']";
 const polls = `${panel} dd`;
@@ -22,21 +22,19 @@ async function counted(page) {
 
 await withPage(async (page) => {
   await page.goto(at("#/device/sim-3"));
-  await page.click("#token-button");
-  await page.fill("#token", "a-token-for-these-tests");
-  await page.press("#token", "Enter");
+  await unlock(page, "a-token-for-these-tests");
   await page.click("text=Keep requests");
   await page.waitForSelector(`${panel} td.path`);
-  await focus(page, `${panel} button:has-text('Poll now')`);
+  await focus(page, "#detail button:has-text('Poll now')");
   await page.keyboard.press("Enter");
-  await page.waitForSelector(`${panel} .said:has-text('Polled.')`);
+  await page.waitForSelector("#detail .said:has-text('Polled.')");
   await isFocused(page, "Poll now", "after it was pressed");
   await page.evaluate((selector) => { document.querySelector(selector).scrollTop = 40; }, `${panel} .scroll`);
   const summary = "section[aria-label='Notification events'] summary";
   await page.click(summary);
-  await focus(page, `${panel} button:has-text('Poll now')`);
+  await focus(page, `${panel} button:has-text('Stop keeping requests')`);
   await counted(page);
-  await isFocused(page, "Poll now", "after the polls were counted anew");
+  await isFocused(page, "Stop keeping requests", "after the polls were counted anew");
   const scrolled = await page.evaluate((selector) => document.querySelector(selector).scrollTop, `${panel} .scroll`);
   check(scrolled === 40, `the table is scrolled to ${scrolled}`);
 

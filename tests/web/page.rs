@@ -56,6 +56,27 @@ async fn only_the_token_changes_something() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_changed_meanwhile_is_asked_for_again() {
+    let mut scene = Scene::start(1).await;
+    let mut script = Script::start("changed_token.mjs", &scene.url());
+    script.says("unlocked").await;
+    scene.bridge.stop("TERM").await;
+    scene.site = scene.site.with("http.token", "another-token-for-tests");
+    scene.bridge = scene.site.start();
+    scene.ready().await;
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn on_a_phone_words_stay_whole() {
+    let scene = Scene::start(1).await;
+    let mut script = Script::start("narrow.mjs", &scene.url());
+    script.says("fits").await;
+    script.says("done").await;
+}
+
+#[tokio::test]
 async fn without_a_token_the_page_says_that_nothing_can_be_changed() {
     let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
     let mut script = Script::start("no_token.mjs", &scene.url());

@@ -5,9 +5,14 @@ use crate::scene::{Scene, TOKEN, get};
 
 const REFRESH: &str = "/api/devices/sim-1/refresh";
 
+/// Lines of a head that show a token.
+fn bearer(token: &str, more: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n{more}")
+}
+
 /// Lines of a head that would be enough, but for what a case adds or leaves out.
 fn head(token: &str, kind: &str, more: &str) -> String {
-    format!("Authorization: Bearer {token}\r\nContent-Type: {kind}\r\n{more}")
+    bearer(token, &format!("Content-Type: {kind}\r\n{more}"))
 }
 
 #[tokio::test]
@@ -53,6 +58,29 @@ async fn other_sites_and_those_without_the_token_change_nothing() {
     );
     let answer = scene.post_with(REFRESH, &head(TOKEN, json, &own), "").await;
     assert_eq!(answer.status, 200, "the page itself: {answer:?}");
+}
+
+#[tokio::test]
+async fn a_token_can_be_tried_without_changing_anything() {
+    let scene = Scene::start(1).await;
+    let own = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", scene.http);
+    for (head, status) in [
+        (bearer(TOKEN, ""), 204),
+        (bearer(TOKEN, &own), 204),
+        (String::new(), 401),
+        (bearer("", ""), 401),
+        (bearer("wrong", ""), 401),
+        (bearer(&TOKEN[..TOKEN.len() - 1], ""), 401),
+        (bearer(TOKEN, "Origin: http://evil.example\r\n"), 403),
+        (bearer(TOKEN, "Sec-Fetch-Site: cross-site\r\n"), 403),
+    ] {
+        let answer = scene.get_with("/api/token", &head).await;
+        assert_eq!(answer.status, status, "{head}: {answer:?}");
+        assert!(!answer.body.contains(TOKEN) && !answer.head.contains(TOKEN));
+    }
+    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let answer = scene.get_with("/api/token", &bearer(TOKEN, "")).await;
+    assert_eq!((answer.status, answer.kind().as_str()), (403, "forbidden"));
 }
 
 #[tokio::test]

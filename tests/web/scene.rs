@@ -86,6 +86,13 @@ impl Scene {
         answer.json()
     }
 
+    /// Asks at `path` with these lines in the head.
+    pub(crate) async fn get_with(&self, path: &str, head: &str) -> Answer {
+        let host = self.http;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{head}\r\n");
+        ask(host, request).await.expect("it answers")
+    }
+
     /// Sends a command with the token.
     pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
         let token = format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");

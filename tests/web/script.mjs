@@ -35,6 +35,13 @@ export async function withPage(steps, options = {}) {
   process.exit(0);
 }
 
+/** Types a token into the dialog. */
+export async function unlock(page, token) {
+  await page.click("#token-button");
+  await page.fill("#token", token);
+  await page.press("#token", "Enter");
+}
+
 /** The address of a view. */
 export const at = (hash) => `${process.env.PAGE}/${hash}`;
 

@@ -1,6 +1,6 @@
 // What the page says when the bridge refuses it, or is another one than before.
 
-import { at, check, withPage } from "./script.mjs";
+import { at, check, unlock, withPage } from "./script.mjs";
 
 const event = (name, data) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 
@@ -46,10 +46,15 @@ await withPage(async (page) => {
     const { words } = await import("/assets/token.js");
     return ["rejected", "timeout", "internal", "no-answer"].map((kind) => words({ ok: false, error: { kind, message: "m", remedy: "r" } }));
   });
-  const open = "Not known whether it is done: m. r";
-  check(words.join() === ["Not done: m. r", open, open, open].join(), words.join());
-  await page.click("#token-button");
-  await page.fill("#token", "0123456789abcdef\u2026");
-  await page.press("#token", "Enter");
+  const open = "Not known whether it is done: m. What to do: r.";
+  check(words.join() === ["Not done: m. What to do: r.", open, open, open].join(), words.join());
+  await unlock(page, "0123456789abcdef\u2026");
   await page.waitForSelector("#token-dialog[open] :text('This is not the token')");
+  await page.route("**/api/token", (route) => route.abort());
+  await page.fill("#token", "a-token-for-these-tests");
+  await page.press("#token", "Enter");
+  await page.waitForSelector("#token-dialog[open] :text('The bridge cannot be reached')");
+  await page.unroute("**/api/token");
+  await page.press("#token", "Enter");
+  await page.waitForSelector("#token-dialog", { state: "hidden" });
 });

@@ -152,6 +152,7 @@ mod tests {
             operation: "relay-events".to_owned(),
             kind: "busy".to_owned(),
             message: message.to_owned(),
+            remedy: "wait".to_owned(),
             repeats: None,
             recovered: false,
             topic: None,

@@ -49,7 +49,7 @@ fn record(payload: &str) -> Record {
 fn dead_letter(message: &str) -> Record {
     let id = Uuid::now_v7();
     let json = format!(
-        r#"{{"id":"{id}","at":"2026-02-10T09:45:48.000Z","operation":"poll","error":{{"kind":"timeout","message":"{message}"}}}}"#
+        r#"{{"id":"{id}","at":"2026-02-10T09:45:48.000Z","operation":"poll","error":{{"kind":"timeout","message":"{message}","remedy":""}}}}"#
     );
     Record {
         id,

@@ -1,7 +1,7 @@
 // Which notification events switch a relay: looked at by everybody, changed with the token.
 
 import { h, saidPlace } from "./dom.js";
-import { isBusy, locked, onToken, post, setBusy, words } from "./token.js";
+import { isBusy, locked, onToken, post, say, setBusy } from "./token.js";
 
 /** The form of one relay. `names` are the events that the device knows; it goes on with what was begun in the `old` one. */
 export function chooser(device, slot, letter, chosen, names, old) {
@@ -15,6 +15,7 @@ export function chooser(device, slot, letter, chosen, names, old) {
   const boxes = all.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, checked: ticked.has(name) }), ` ${name}`));
   const inputs = boxes.map((box) => box.firstElementChild);
   const hint = h("p", { class: "quiet" });
+  let isSending = false;
 
   const edited = () => {
     const now = inputs.filter((input) => input.checked).map((input) => input.value);
@@ -27,26 +28,34 @@ export function chooser(device, slot, letter, chosen, names, old) {
     const why = locked();
     const changes = [...add.map((name) => `+ ${name}`), ...remove.map((name) => `− ${name}`)];
     for (const input of inputs) input.disabled = Boolean(why);
-    button.disabled = Boolean(why) || changes.length === 0;
-    hint.textContent = why || changes.join(", ") || "Nothing is changed yet.";
+    button.disabled = Boolean(why);
+    // One that is disabled loses the focus; and beside what came of the last change, nothing is to be said.
+    setBusy(button, isSending || changes.length === 0);
+    hint.textContent = why || changes.join(", ") || (said.textContent ? "" : "Tick what is to switch it, then apply.");
+  };
+  const change = () => {
+    // What was refused stays, with its remedy.
+    if (!said.classList.contains("bad")) said.textContent = "";
+    refresh();
   };
   const submit = async (event) => {
     event.preventDefault();
     if (isBusy(button)) return;
     const { add, remove } = edited();
-    setBusy(button, true);
+    isSending = true;
+    refresh();
+    said.classList.remove("bad");
     said.textContent = "Sent; the device is read back before it counts.";
     // Only the difference: what somebody else has chosen meanwhile stays.
     const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${letter}/events`, { add, remove });
     const reached = (reply.result?.applies_to ?? []).map((place) => `${place.slot} relay ${place.relay.toUpperCase()}`);
-    said.textContent = words(reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.`);
-    said.className = reply.ok ? "said" : "said bad";
-    setBusy(button, false);
+    say(said, reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.`);
+    isSending = false;
     refresh();
   };
   const form = h(
     "form",
-    { class: "chooser", onsubmit: submit, onchange: refresh, "data-relay": letter },
+    { class: "chooser", onsubmit: submit, onchange: change, "data-relay": letter },
     h(
       "fieldset",
       {},

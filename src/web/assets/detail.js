@@ -2,9 +2,10 @@
 
 import { chooser } from "./chooser.js";
 import { kindOfDevice } from "./devices.js";
-import { Parts, badge, facts, h, time } from "./dom.js";
+import { Parts, badge, facts, h, sentence, time } from "./dom.js";
 import { relayCard } from "./relay.js";
 import { httpPart } from "./sessions.js";
+import { lockedButton, post } from "./token.js";
 
 const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent", unknown: "unknown" };
 const parts = new Parts(document.getElementById("detail"));
@@ -26,6 +27,7 @@ export function showDetail(id, device) {
   const names = Object.keys(device.events);
   parts.show([
     ["head", [device.state, device.info, kindOfDevice(device)], () => head(device)],
+    ["poll", id, () => pollPart(id)],
     ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
     ...slots.flatMap(([slot, data]) => [
       [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
@@ -68,6 +70,11 @@ function head(device) {
   );
 }
 
+/** Never made anew, so what came of it stays. */
+function pollPart(id) {
+  return h("p", {}, lockedButton("Poll now", "Polled.", () => post(`/api/devices/${encodeURIComponent(id)}/refresh`, {})));
+}
+
 /** Only what leads to a web server is made a link. */
 function link(url) {
   if (!url || !URL.canParse(url) || !["http:", "https:"].includes(new URL(url).protocol)) return url;
@@ -79,8 +86,8 @@ function error({ operation, error, first_at: first }) {
     "section",
     { class: "panel problem", role: "group", "aria-label": "Error" },
     h("h3", {}, badge("fault", `${operation}: ${error.kind}`)),
-    h("p", {}, error.message),
-    h("p", {}, h("strong", {}, "What to do: "), error.remedy),
+    h("p", {}, sentence(error.message)),
+    h("p", {}, h("strong", {}, "What to do: "), sentence(error.remedy)),
     h("p", { class: "quiet" }, "since ", time(first)),
   );
 }

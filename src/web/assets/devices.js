@@ -8,6 +8,7 @@ const list = document.getElementById("devices");
 const filter = document.getElementById("filter");
 const overview = document.getElementById("overview");
 const filtered = document.getElementById("filtered");
+const all = document.getElementById("filter-all");
 
 const RANKS = { fault: 0, offline: 1, warning: 2, unknown: 3, ok: 4 };
 const NAMES = { fault: "Fault", offline: "Offline", warning: "Not normal", unknown: "Unknown", ok: "Normal" };
@@ -144,9 +145,16 @@ function applyFilter() {
   }
   const isFiltered = words.length > 0 || isBadOnly;
   const total = `${rows.size} ${rows.size === 1 ? "device" : "devices"}`;
-  const text = isFiltered ? `${shown} of ${total}` : total;
+  const text = !isFiltered ? total : shown === 0 ? `None of ${total} fits the filter.` : `${shown} of ${total}`;
+  all.hidden = !isFiltered;
   if (filtered.textContent !== text) filtered.textContent = text;
 }
 
 filter.addEventListener("input", applyFilter);
+all.addEventListener("click", () => {
+  filter.value = "";
+  document.querySelector("input[name=which][value=all]").checked = true;
+  applyFilter();
+  filter.focus();
+});
 for (const choice of document.querySelectorAll("input[name=which]")) choice.addEventListener("change", applyFilter);

@@ -69,6 +69,11 @@ export function facts(pairs) {
   return h("dl", { class: "facts" }, shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
+/** What the bridge says begins in lower case, perhaps with a name, and ends without a stop. */
+export function sentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 /** Where it is said what came of something. */
 export function saidPlace() {
   return h("span", { class: "said", role: "status" });
@@ -122,10 +127,12 @@ function replace(old, made) {
   old.replaceWith(made);
   within(made, "details").forEach((details, index) => { details.open = open[index] ?? details.open; });
   within(made, ".scroll").forEach((scroll, index) => { scroll.scrollTop = scrolled[index] ?? 0; });
+  if (!focused) return;
   // Of many alike the same one, wherever it stands now.
-  const same = focused?.value && within(made, "input").find((input) => input.value === focused.value);
-  if (same) return same.focus({ preventScroll: true });
+  const name = (element) => element.value || element.textContent;
+  const isUsable = (element) => !element.disabled;
+  const now = within(made, FOCUSABLE);
+  const same = now.filter(isUsable).find((element) => element.tagName === focused.tagName && name(element) === name(focused));
   // A button that cannot be used any more leaves the focus to what stands before it.
-  const usable = within(made, FOCUSABLE).slice(0, focus + 1).filter((element) => !element.disabled);
-  usable.at(-1)?.focus({ preventScroll: true });
+  (same ?? now.slice(0, focus + 1).filter(isUsable).at(-1))?.focus({ preventScroll: true });
 }

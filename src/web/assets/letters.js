@@ -1,7 +1,7 @@
 // Dead letters: what went wrong, and the command once more.
 
-import { Parts, badge, h, time } from "./dom.js";
-import { lockedButton, post, words } from "./token.js";
+import { Parts, badge, h, sentence, time } from "./dom.js";
+import { lockedButton, post } from "./token.js";
 
 const LIMIT = 200;
 const parts = new Parts(document.getElementById("letters"));
@@ -42,7 +42,8 @@ function item(letter) {
     "li",
     { class: "panel letter" },
     h("p", {}, badge(letter.recovered ? "ok" : "fault", letter.recovered ? `${letter.kind}, over` : letter.kind), " ", h("strong", {}, where), ` ${letter.operation}${times} `, time(letter.at)),
-    h("p", {}, letter.message),
+    h("p", {}, sentence(letter.message)),
+    h("p", {}, h("strong", {}, "What to do: "), sentence(letter.remedy)),
     letter.topic && h("p", { class: "quiet path" }, letter.topic),
     letter.topic && replay(letter),
     details,
@@ -50,8 +51,7 @@ function item(letter) {
 }
 
 function replay(letter) {
-  return h("p", {}, lockedButton("Run once more", async () =>
-    words(await post(`/api/dead-letters/${letter.id}/replay`, {}), "Done.")));
+  return h("p", {}, lockedButton("Run once more", "Done.", () => post(`/api/dead-letters/${letter.id}/replay`, {})));
 }
 
 document.getElementById("letters-again").addEventListener("click", () => void showLetters());

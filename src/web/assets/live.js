@@ -1,5 +1,7 @@
 // What the bridge tells, as it tells it: by server-sent events.
 
+import { sentence } from "./dom.js";
+
 /** Nothing for so long, and the connection is taken for lost: the bridge says every 5 s that it is there. */
 const SILENCE = 12_000;
 /** Before another try where the bridge has refused, and the browser would not try again. */
@@ -82,7 +84,7 @@ async function askWhy() {
   try {
     const response = await fetch("/api/live", { signal: end.signal });
     const { message, remedy } = response.ok ? {} : (await response.json()).error;
-    known.refusal = message ? `It says: ${message}; ${remedy}.` : "";
+    known.refusal = message ? `It says: ${sentence(message)} What to do: ${sentence(remedy)}` : "";
   } catch {
     known.refusal = "";
   }

@@ -3,12 +3,13 @@
 
 import { badge, facts, h, time } from "./dom.js";
 import { plot } from "./plot.js";
-import { lockedButton, post, words } from "./token.js";
+import { lockedButton, post } from "./token.js";
 
 /** From one look to the next; the bridge's own numbers are up to 10 s old. */
 const EVERY = 5_000;
 /** Rows of the table; the plot shows all. */
 const ROWS = 50;
+const COLUMNS = ["id", "started", "request", "status", "until answer", "reading it", "round trip", "bytes"];
 
 /** The part of the page. The elements stay the same, so focus and place do. */
 export function httpPart(device) {
@@ -34,13 +35,11 @@ export function httpPart(device) {
       if (mine === asked) kept.textContent = `What stands here is of before: ${error.message}.`;
     }
   };
-  const command = (name, body, done) => async () => {
-    const said = words(await post(`${path}/${name}`, body()), done);
+  const keep = lockedButton("Keep requests", "Done.", async () => {
+    const reply = await post(`${path}/http/sessions`, { enabled: !isKept });
     await look();
-    return said;
-  };
-  const keep = lockedButton("Keep requests", command("http/sessions", () => ({ enabled: !isKept }), "Done."));
-  const refresh = lockedButton("Poll now", command("refresh", () => ({}), "Polled."));
+    return reply;
+  });
   const part = h(
     "section",
     { class: "panel", "aria-label": "HTTP communication" },
@@ -48,7 +47,6 @@ export function httpPart(device) {
     numbers,
     kept,
     h("p", {}, keep),
-    h("p", {}, refresh),
     requests.element,
   );
   const timer = setInterval(() => {
@@ -105,23 +103,26 @@ function requestsPart() {
 }
 
 function table(sessions) {
-  const head = ["id", "started", "request", "answer", "request", "response", "round trip", "bytes"];
+  const number = (name, text) => h("td", { class: "number", "data-name": name }, text);
+  const ms = (name, value) => number(name, `${value.toFixed(1)} ms`);
   const row = (session) => h(
     "tr",
     {},
-    h("td", {}, String(session.id)),
+    number("id", String(session.id)),
     h("td", {}, new Date(session.started_at).toLocaleTimeString()),
     h("td", { class: "path" }, `${session.method} ${session.path}`),
     h("td", {}, session.error ? badge("fault", session.error) : String(session.status)),
-    [session.request_ms, session.response_ms, session.rtt_ms].map((ms) => h("td", { class: "number" }, `${ms.toFixed(1)} ms`)),
-    h("td", { class: "number" }, String(session.bytes)),
+    ms("until answer", session.request_ms),
+    ms("reading it", session.response_ms),
+    ms("round trip", session.rtt_ms),
+    number("bytes", String(session.bytes)),
   );
   const rows = sessions.slice(-ROWS).reverse().map(row);
   return h(
     "table",
-    {},
+    { class: "stacked" },
     h("caption", { class: "unseen" }, `The latest ${rows.length} requests`),
-    h("thead", {}, h("tr", {}, head.map((name) => h("th", { scope: "col" }, name)))),
+    h("thead", {}, h("tr", {}, COLUMNS.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, rows),
   );
 }

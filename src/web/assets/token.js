@@ -1,12 +1,16 @@
 // The token, kept in this tab only, and what is sent with it.
 
-import { h, saidPlace } from "./dom.js";
+import { h, saidPlace, sentence } from "./dom.js";
 import { known } from "./live.js";
 
 const KEY = "lantime2mqtt-token";
 const dialog = document.getElementById("token-dialog");
 const button = document.getElementById("token-button");
 const field = document.getElementById("token");
+const keep = document.getElementById("token-keep");
+const tokenSaid = document.getElementById("token-said");
+/** Before the bridge is taken for silent when a token is tried. */
+const TRY_WITHIN = 10_000;
 
 /** Why nothing can be changed here now; empty where it can. */
 export function locked() {
@@ -21,8 +25,8 @@ export function showLock() {
   button.hidden = known.bridge?.changeable === false;
 }
 
-/** A button that is for those with the token, and says so to the others. `run` gives what is to be said. */
-export function lockedButton(label, run) {
+/** A button that is for those with the token, and says so to the others. `run` gives a reply, which is said, or `done`. */
+export function lockedButton(label, done, run) {
   const said = saidPlace();
   const why = h("span", { class: "quiet" });
   const button = h("button", { type: "button" }, label);
@@ -33,13 +37,14 @@ export function lockedButton(label, run) {
   button.addEventListener("click", async () => {
     if (isBusy(button)) return;
     setBusy(button, true);
+    said.classList.remove("bad");
     said.textContent = "Sent.";
-    said.textContent = await run();
+    say(said, await run(), done);
     setBusy(button, false);
   });
   onToken(button, lock);
   lock();
-  return [button, " ", why, said];
+  return [button, " ", why, " ", said];
 }
 
 /** Whether what the button did last is under way. One that is disabled meanwhile would lose the focus. */
@@ -59,21 +64,22 @@ export async function post(path, body) {
   try {
     response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
   } catch {
-    return failure("the bridge does not answer", "See whether it runs, and what stands here then.");
+    return failure("no-answer", "the bridge does not answer", "see whether it runs, and what stands here then");
   }
   if (response.status === 401) {
-    sessionStorage.removeItem(KEY);
-    tokenChanged();
+    // Another one may have been unlocked meanwhile.
+    if (sessionStorage.getItem(KEY) === token) lockAgain();
+    return failure("unauthorized", "the bridge does not take the token of this tab any more");
   }
   try {
     return await response.json();
   } catch {
-    return failure(`the bridge answers ${response.status} without a reply`, "Look at its log.");
+    return failure("no-answer", `the bridge answers ${response.status} without a reply`, "look at its log");
   }
 }
 
-function failure(message, remedy) {
-  return { ok: false, error: { kind: "no-answer", message, remedy } };
+function failure(kind, message, remedy = "") {
+  return { ok: false, error: { kind, message, remedy } };
 }
 
 /** Kinds of errors after which the command may have been carried out, or may yet be. */
@@ -83,7 +89,14 @@ const OPEN = ["no-answer", "timeout", "internal"];
 export function words(reply, done) {
   if (reply.ok) return done;
   const { kind, message = "refused", remedy = "" } = reply.error ?? {};
-  return `${OPEN.includes(kind) ? "Not known whether it is done" : "Not done"}: ${message}. ${remedy}`;
+  const advice = remedy && ` What to do: ${sentence(remedy)}`;
+  return `${OPEN.includes(kind) ? "Not known whether it is done" : "Not done"}: ${sentence(message)}${advice}`;
+}
+
+/** Says what came of a command. */
+export function say(said, reply, done) {
+  said.textContent = words(reply, done);
+  said.classList.toggle("bad", !reply.ok);
 }
 
 /** Calls `listener` when the token has come or gone, as long as `element` is on the page. The element owns it: it goes with it. */
@@ -97,29 +110,65 @@ function tokenChanged() {
   for (const element of document.querySelectorAll("[data-locks]")) element.dispatchEvent(new Event("token"));
 }
 
+/** Asks for the token, and says why. */
+function ask(why) {
+  tokenSaid.textContent = why;
+  tokenSaid.className = why ? "said bad" : "said";
+  if (!dialog.open) dialog.showModal();
+}
+
+/** The bridge has another token than this tab. */
+function lockAgain() {
+  sessionStorage.removeItem(KEY);
+  tokenChanged();
+  ask("The bridge does not take the token of this tab any more: it has another one now.");
+}
+
+/** Why this is not the token, in words; nothing where it is. */
+async function whyNot(token) {
+  // As the configuration has it; nothing else can be sent in a header.
+  if (!/^[!-~]*$/.test(token)) return "This is not the token: it has letters, digits and signs of ASCII alone.";
+  try {
+    const response = await fetch("/api/token", { headers: { Authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(TRY_WITHIN) });
+    if (response.ok) return "";
+    if (response.status === 401) return "This is not the token of the bridge.";
+    const { message, remedy } = (await response.json()).error;
+    return `It cannot be tried: ${sentence(message)} What to do: ${sentence(remedy)}`;
+  } catch {
+    return "The bridge cannot be reached. See whether it runs, and try again.";
+  }
+}
+
 button.addEventListener("click", () => {
   if (sessionStorage.getItem(KEY)) {
     sessionStorage.removeItem(KEY);
     tokenChanged();
     return;
   }
-  document.getElementById("token-text").textContent =
-    "The token of the bridge's configuration (http.token or http.token_file). It is kept in this tab until the tab is closed.";
-  field.value = "";
-  dialog.showModal();
+  ask("");
 });
 
 document.getElementById("token-close").addEventListener("click", () => dialog.close());
-document.getElementById("token-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const token = field.value.trim();
+dialog.addEventListener("close", () => {
   field.value = "";
-  // As the configuration has it; nothing else can be sent in a header.
-  if (!/^[!-~]*$/.test(token)) {
-    document.getElementById("token-text").textContent = "This is not the token: it has letters, digits and signs of ASCII alone.";
+  // The focus goes back to what had it, unless that is locked meanwhile.
+  if (dialog.contains(document.activeElement)) button.focus();
+});
+document.getElementById("token-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (isBusy(keep)) return;
+  const token = field.value.trim();
+  setBusy(keep, true);
+  ask("");
+  const why = await whyNot(token);
+  setBusy(keep, false);
+  if (!dialog.open) return;
+  if (why) {
+    ask(why);
+    field.select();
     return;
   }
-  if (token) sessionStorage.setItem(KEY, token);
-  dialog.close();
+  sessionStorage.setItem(KEY, token);
   tokenChanged();
+  dialog.close();
 });
