@@ -176,7 +176,8 @@ async fn eight_commands_wait_and_more_are_refused() {
     let topic = format!("lantime/{A}");
     for number in 0..12 {
         let payload = json!({ "replace": [], "id": number.to_string() }).to_string();
-        scene.clients.publish(&topic, payload, &[]).await;
+        // Acknowledged one by one, so that they come in this order.
+        scene.clients.publish(&topic, payload, &["-q", "1"]).await;
     }
     scene.until("refusals", |seen| seen.replies(A).len() == 3).await;
     scene.device(1).set_fault(None);

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 
 use super::PATIENCE;
 
-/// How `mosquitto_sub` writes a message: topic, retain flag, correlation data, payload in hexadecimal.
-const FORMAT: &str = "%t\\t%r\\t%D\\t%x";
+/// How `mosquitto_sub` writes a message: topic, retain flag, correlation data, expiry, payload in hexadecimal.
+const FORMAT: &str = "%t\\t%r\\t%D\\t%E\\t%x";
 /// A retained topic of the tests' own. It comes last to a new subscriber: then the others are in force.
 const READY: &str = "ready-to-see";
 
@@ -30,6 +30,8 @@ pub struct Message {
     pub retained: bool,
     /// Its correlation data; empty for none.
     pub correlation: String,
+    /// Its expiry in seconds; empty for none.
+    pub expiry: String,
     /// Its payload; what is no text is replaced.
     pub payload: String,
 }
@@ -111,13 +113,15 @@ impl Message {
     fn read(line: &str) -> Option<Message> {
         let mut parts = line.split('\t');
         let mut next = || parts.next();
-        let (topic, retained, correlation, payload) = (next()?, next()?, next()?, next()?);
+        let (topic, retained, correlation) = (next()?, next()?, next()?);
+        let (expiry, payload) = (next()?, next()?);
         let byte = |at: usize| u8::from_str_radix(payload.get(at..at + 2)?, 16).ok();
         let bytes: Option<Vec<u8>> = (0..payload.len()).step_by(2).map(byte).collect();
         Some(Message {
             topic: topic.to_owned(),
             retained: retained == "1",
             correlation: correlation.to_owned(),
+            expiry: expiry.to_owned(),
             payload: String::from_utf8_lossy(&bytes?).into_owned(),
         })
     }

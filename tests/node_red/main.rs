@@ -1,5 +1,5 @@
 //! A real Node-RED runs the shipped flow: lamps, the alarm, the form that sets events, and dead letters.
-//! What its page does in a browser is in `form.mjs`.
+//! What its page does in a browser is in the scripts beside this file.
 
 #![allow(clippy::unwrap_used)]
 
@@ -12,7 +12,9 @@ mod red;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{
+    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions,
+};
 use serde_json::{Value, json};
 
 use browser::Script;
@@ -52,10 +54,14 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Scene {
+        Scene::of(ApiGeneration::V20).await
+    }
+
+    async fn of(api: ApiGeneration) -> Scene {
         let broker = Mosquitto::start();
         let fleet = Fleet::start(FleetOptions {
             devices: 1,
-            kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
+            kinds: vec![DeviceKind::new(Chassis::M3000, api)],
             ..FleetOptions::default()
         });
         let fleet = fleet.await.expect("free ports on the loopback");
@@ -207,6 +213,17 @@ async fn what_was_cleared_while_there_was_no_connection_is_not_shown_any_more() 
             state["relays"]["gone-1/io3/a"] == relay && state["events"]["gone-1"].is_object()
         })
         .await;
+    scene
+        .retain("lantime/gone-2/event/x", &json!({ "triggered": true }))
+        .await;
+    scene
+        .shows("its event", |state| state["events"]["gone-2"].is_object())
+        .await;
+    let clients = Clients::of(scene.broker.address());
+    clients.publish("lantime/gone-2/event/x", "", &["-r"]).await;
+    scene
+        .shows("that it is gone", |state| state["events"].get("gone-2").is_none())
+        .await;
     // It keeps nothing: afterwards there is only what somebody publishes again.
     scene.broker.restart();
     scene
@@ -239,6 +256,70 @@ async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
     scene.retain(topic, &chosen(json!("unknown"))).await;
     script.go_on();
     script.says("done").await;
+}
+
+#[tokio::test]
+async fn what_nobody_knows_now_is_shown_as_it_was_and_cannot_be_set() {
+    let mut scene = Scene::start().await;
+    let mut script = Script::start("../node_red/away.mjs", scene.red.url());
+    script.says("runs").await;
+    scene.bridge.signal("KILL");
+    script.go_on();
+    script.says("does not run").await;
+    scene.bridge = scene.site.start();
+    script.go_on();
+    script.says("runs again").await;
+    scene.fleet.devices()[0].set_fault(Some(Fault::Unavailable));
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn the_form_says_whom_a_choice_reached_where_relays_cannot_be_told_apart() {
+    let scene = Scene::of(ApiGeneration::V10).await;
+    let mut script = Script::start("../node_red/together.mjs", scene.red.url());
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn the_end_of_a_failure_is_not_shown_as_a_failure() {
+    let scene = Scene::start().await;
+    let mut script = Script::start("../node_red/letters.mjs", scene.red.url());
+    script.says("there").await;
+    for (id, more) in [
+        ("1", json!({})),
+        ("2", json!({ "repeats": 41 })),
+        ("3", json!({ "repeats": 1, "recovered": true })),
+    ] {
+        let mut letter = json!({
+            "id": id,
+            "at": "2026-02-10T09:45:48.000Z",
+            "device": "sim-1",
+            "operation": "poll",
+            "error": { "kind": "timeout", "message": "too slow", "remedy": "look" },
+        });
+        let more = more.as_object().unwrap().clone();
+        letter.as_object_mut().unwrap().extend(more);
+        let clients = Clients::of(scene.broker.address());
+        clients
+            .publish("lantime/dead-letter/sim-1", letter.to_string(), &[])
+            .await;
+    }
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn a_command_is_kept_no_longer_than_somebody_waits_for_it() {
+    let mut scene = Scene::start().await;
+    let form = json!({ "device": "sim-1", "slot": "io4", "relay": "a", "events": [] });
+    scene.red.send_form(&form).await;
+    let topic = "lantime/sim-1/io4/relay/a/events/set";
+    let is_command = |message: &Message| message.topic == topic && message.expiry == "45";
+    scene
+        .subscriber
+        .until("the command", |messages| messages.iter().any(is_command))
+        .await;
 }
 
 #[tokio::test]

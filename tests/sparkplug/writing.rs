@@ -144,6 +144,29 @@ async fn what_cannot_be_written_is_a_dead_letter_and_garbage_does_no_harm() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_told_as_it_is() {
+    let mut writing = Writing::start().await;
+    let before = writing.before.clone();
+    let no_flag = "relay/c/events/ntp-not-sync";
+    for (device, name, value, is) in [
+        ("sim-1:io3", "relay/a/position", json!("NC"), json!("NO")),
+        (SLOT, no_flag, json!("yes"), before.value(SLOT, no_flag)),
+        ("", "devices/sim-1/state", json!("offline"), json!("online")),
+    ] {
+        let host = &mut writing.scene.host;
+        host.write(device, &[(name, value)]);
+        let seen = host.until_told(&before, 1, device, name).await;
+        assert_eq!(seen.value(device, name), is, "{name}");
+    }
+    // What can be carried out beside it is.
+    let metrics = [(ANTENNA, json!(true)), (no_flag, json!("yes"))];
+    let host = &mut writing.scene.host;
+    host.write(SLOT, &metrics);
+    host.until_is(SLOT, ANTENNA, true).await;
+    host.until_told(&before, 2, SLOT, no_flag).await;
+}
+
+#[tokio::test]
 async fn what_is_written_to_a_device_that_is_away_is_a_dead_letter_of_that_device() {
     let mut writing = Writing::start().await;
     writing.scene.device().set_fault(Some(Fault::Unavailable));

@@ -39,10 +39,11 @@ pub(super) struct Write {
     pub(super) payload: Bytes,
 }
 
-/// A command has come to its end, and has changed nothing: hosts do not know that yet.
+/// What was written has changed nothing, or was refused: hosts do not know that yet.
 #[derive(Debug)]
 pub(super) struct Unchanged {
-    pub(super) place: Place,
+    /// The device; `None` for the edge node.
+    pub(super) place: Option<Place>,
     /// The metrics that were written.
     pub(super) names: Vec<String>,
 }
@@ -104,6 +105,13 @@ impl Commands {
         let (commands, refused) = understood(&self.topics, write.place.as_ref(), &write.metrics);
         if !refused.is_empty() {
             self.refuse(&write, refusal(write.place.as_ref(), &refused)).await;
+            let names = refused.iter().filter_map(|written| written.name.clone());
+            let unchanged = Unchanged {
+                place: write.place.clone(),
+                names: names.collect(),
+            };
+            // Its other end is gone only when the bridge stops.
+            let _ = self.unchanged.send(unchanged).await;
         }
         for Asked {
             topic,
@@ -112,9 +120,7 @@ impl Commands {
             names,
         } in commands
         {
-            let Some(place) = write.place.clone() else {
-                continue;
-            };
+            let place = write.place.clone();
             // One after the other: each is on disk, and in the queue of its device, before the next one.
             let reply = self.inbox.begin(topic.clone(), payload, operation).await;
             let unchanged = self.unchanged.clone();
@@ -165,20 +171,20 @@ fn wish<'m>(place: Option<&Place>, name: &'m str) -> Option<Wish<'m>> {
     }
 }
 
-/// The commands that one message is, and why some of its metrics are none. All events of one relay are one command.
-fn understood(topics: &Topics, place: Option<&Place>, metrics: &[Written]) -> (Vec<Asked>, Vec<String>) {
+/// The commands that one message is, and its metrics that are none. All events of one relay are one command.
+fn understood<'m>(
+    topics: &Topics,
+    place: Option<&Place>,
+    metrics: &'m [Written],
+) -> (Vec<Asked>, Vec<&'m Written>) {
     let (mut events, mut is_refresh, mut refused) = (BTreeMap::new(), false, Vec::new());
-    for Written { name, flag } in metrics {
-        let Some(name) = name.as_deref() else {
-            refused.push("a metric without a name".to_owned());
-            continue;
-        };
-        match (wish(place, name), flag) {
-            (None, _) => refused.push(quoted(name)),
-            (Some(_), None) => refused.push(format!("{}, which takes true and false only", quoted(name))),
+    for written in metrics {
+        let wish = written.name.as_deref().and_then(|name| wish(place, name));
+        match (wish, written.flag) {
+            (None, _) | (_, None) => refused.push(written),
             (Some(Wish::Event { relay, event }), Some(flag)) => {
                 let of_relay: &mut BTreeMap<_, _> = events.entry(relay).or_default();
-                of_relay.insert(event, *flag);
+                of_relay.insert(event, flag);
             }
             // Written back to false by hosts that show it as a button.
             (Some(Wish::Refresh), Some(flag)) => is_refresh |= flag,
@@ -230,8 +236,10 @@ fn stranger(place: &Place) -> ErrorReport {
     ErrorReport::new(ErrorKind::NotFound, message, "take a device of its configuration")
 }
 
-fn refusal(place: Option<&Place>, refused: &[String]) -> ErrorReport {
-    let named = refused.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+fn refusal(place: Option<&Place>, refused: &[&Written]) -> ErrorReport {
+    let named = refused.iter().take(NAMED);
+    let named = named.map(|written| why_not(place, written));
+    let named = named.collect::<Vec<_>>().join(", ");
     let more = refused.len().saturating_sub(NAMED);
     let more = if more > 0 {
         format!(" and {more} more")
@@ -243,6 +251,16 @@ fn refusal(place: Option<&Place>, refused: &[String]) -> ErrorReport {
     let remedy = "write relay/a/events/EVENT or relay/c/events/EVENT of a slot, Device Control/Refresh of a LANTIME, or \
                   Node Control/Rebirth of the edge node: docs/sparkplug.md";
     ErrorReport::new(ErrorKind::Rejected, message, remedy)
+}
+
+fn why_not(place: Option<&Place>, written: &Written) -> String {
+    match written.name.as_deref() {
+        None => "a metric without a name".to_owned(),
+        Some(name) if wish(place, name).is_some() => {
+            format!("{}, which takes true and false only", quoted(name))
+        }
+        Some(name) => quoted(name),
+    }
 }
 
 /// Of the bridge, where no LANTIME of it was written to.
@@ -323,9 +341,11 @@ mod tests {
     #[test]
     fn refresh_is_of_a_lantime_and_false_asks_for_nothing() {
         let lantime = Place::parse("m1").unwrap();
-        let asked = |flag| understood(&topics(), Some(&lantime), &written(&[(REFRESH, Some(flag))]));
-        assert_eq!(asked(true).0[0].topic, "lantime/m1/refresh");
-        assert_eq!(asked(false), (Vec::new(), Vec::new()));
+        let [asked, idle] = [true, false].map(|flag| written(&[(REFRESH, Some(flag))]));
+        let (commands, _) = understood(&topics(), Some(&lantime), &asked);
+        assert_eq!(commands[0].topic, "lantime/m1/refresh");
+        let nothing = (Vec::new(), Vec::new());
+        assert_eq!(understood(&topics(), Some(&lantime), &idle), nothing);
     }
 
     #[test]
@@ -339,9 +359,13 @@ mod tests {
             (Some(&lantime), REBIRTH, Some(true)),
             (None, REFRESH, Some(true)),
         ] {
-            let (commands, refused) = understood(&topics(), place, &written(&[(name, flag)]));
+            let metrics = written(&[(name, flag)]);
+            let (commands, refused) = understood(&topics(), place, &metrics);
             assert_eq!((commands.len(), refused.len()), (0, 1), "{name}");
-            assert!(refused[0].contains(name), "{refused:?}");
+            let message = refusal(place, &refused).message.to_string();
+            assert!(message.contains(name), "{message}");
+            let is_of_type = message.contains("true and false only");
+            assert_eq!(is_of_type, flag.is_none(), "{message}");
         }
     }
 }

@@ -177,15 +177,21 @@ impl Node {
         messages
     }
 
-    /// Some metrics once more, as they are: what somebody wrote has come to its end without changing anything.
-    pub(super) fn echo(&mut self, place: &Place, names: &[String], at: Timestamp) -> Option<Message> {
-        let shown = self.shown.get(&place.device)?.get(&place.slot)?;
-        let metrics: Vec<_> = shown
-            .iter()
-            .filter(|metric| names.contains(&metric.name))
-            .cloned()
-            .collect();
-        let topic = self.topics.of_device(OfDevice::Data, place);
+    /// Some metrics once more, as they are, of a device or of the edge node itself (`None`): what somebody wrote has come to
+    /// its end without changing anything.
+    pub(super) fn echo(&mut self, place: Option<&Place>, names: &[String], at: Timestamp) -> Option<Message> {
+        let (topic, mut metrics) = match place {
+            Some(place) => {
+                let shown = self.shown.get(&place.device)?.get(&place.slot)?;
+                (self.topics.of_device(OfDevice::Data, place), shown.clone())
+            }
+            None => {
+                let states = self.born.as_ref()?.values().flatten();
+                let metrics = of_node().into_iter().chain(states.cloned());
+                (self.topics.of_node(OfNode::Data), metrics.collect())
+            }
+        };
+        metrics.retain(|metric| names.contains(&metric.name));
         (!metrics.is_empty()).then(|| self.message(topic, &metrics, at))?
     }
 

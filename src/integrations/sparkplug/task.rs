@@ -142,7 +142,7 @@ impl EdgeNode {
                 }
                 () = self.feed.look_again.notified(), if takes_news => self.renew(),
                 Some(end) = self.writes.unchanged.recv(), if takes_news => {
-                    self.out.extend(self.node.echo(&end.place, &end.names, Timestamp::now()));
+                    self.out.extend(self.node.echo(end.place.as_ref(), &end.names, Timestamp::now()));
                 }
             }
         }

@@ -93,12 +93,11 @@ impl EdgeNode {
         self.strays
             .note(&write.topic, "too many wait, or the bridge stops");
         // A broker that gives more than it takes must not fill the memory.
-        if let Some(place) = write.place
-            && self.out.len() < usize::from(MAX_WINDOW)
-        {
+        if self.out.len() < usize::from(MAX_WINDOW) {
             let names = write.metrics.into_iter().filter_map(|metric| metric.name);
             let names: Vec<_> = names.collect();
-            self.out.extend(self.node.echo(&place, &names, Timestamp::now()));
+            self.out
+                .extend(self.node.echo(write.place.as_ref(), &names, Timestamp::now()));
         }
     }
 
