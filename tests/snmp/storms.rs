@@ -132,7 +132,9 @@ async fn filth_has_no_effect() {
     let record = scene.sends("snmpinform", &inform).await;
     assert_eq!(record["event"], "ntp-not-sync");
     let seen = scene.watcher.now();
-    assert_eq!(records(&seen).len(), 1, "nothing else came of it");
+    // What is mangled are traps. The inform may come twice, when its acknowledgement was late.
+    let of_it = records(&seen).iter().all(|record| record["confirmed"] == true);
+    assert!(of_it, "nothing else came of it: {:#?}", records(&seen));
     assert!(
         letters(&seen).len() <= 5,
         "one letter for each reason: {:?}",
