@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::model::Picture;
+use crate::model::{Availability, ErrorKind, Picture};
 
 const PROFILE: &str = include_str!("../../../config/profiles/api-20.toml");
 
