@@ -6,6 +6,7 @@ mod common;
 mod broker;
 mod command_line;
 mod faults;
+mod login;
 mod probe;
 mod secrets;
 mod state;
@@ -70,4 +71,10 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 async fn polls(device: &SimulatedDevice, more: u64) {
     let enough = device.counters().documents + more;
     eventually("polls", || device.counters().documents >= enough).await;
+}
+
+/// Kind of the error that stands on a device.
+fn error_kind(seen: &Seen, device: &str) -> String {
+    let error = json(seen, &format!("{device}/error"));
+    error["error"]["kind"].as_str().unwrap_or_default().to_owned()
 }

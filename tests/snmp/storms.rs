@@ -122,6 +122,10 @@ async fn filth_has_no_effect() {
             }
         }
         bytes.truncate(random.usize(..=bytes.len()));
+        // Now and then chance leaves a message as it was: then it is a genuine trap.
+        if seeds.contains(&bytes) {
+            continue;
+        }
         // A full buffer is the receiver's business.
         let _ = socket.send_to(&bytes, address);
     }
@@ -132,9 +136,7 @@ async fn filth_has_no_effect() {
     let record = scene.sends("snmpinform", &inform).await;
     assert_eq!(record["event"], "ntp-not-sync");
     let seen = scene.watcher.now();
-    // What is mangled are traps. The inform may come twice, when its acknowledgement was late.
-    let of_it = records(&seen).iter().all(|record| record["confirmed"] == true);
-    assert!(of_it, "nothing else came of it: {:#?}", records(&seen));
+    assert_eq!(records(&seen).len(), 1, "nothing else came of it");
     assert!(
         letters(&seen).len() <= 5,
         "one letter for each reason: {:?}",

@@ -295,7 +295,10 @@ impl EdgeNode {
         self.out.extend(self.node.rebirth(Timestamp::now()));
         let birth = self.out.front();
         self.birth = birth.map(|birth| (Instant::now(), packet_size(&birth.topic, &birth.payload, None)));
-        tracing::debug!("Sparkplug: the edge node is born");
+        tracing::debug!(
+            born = self.node.is_born(),
+            "Sparkplug: the birth of the edge node"
+        );
     }
 
     /// With MQTT 3.1.1 no broker says how large a message may be: some end the connection at one that is larger.
