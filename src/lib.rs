@@ -21,6 +21,7 @@
 //! - [`integrations`]: what is published, in other people's conventions.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - `logging`: lines on stderr, for people, machines and the journal.
+//! - `net`: connecting to a host with several addresses.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server.
 
@@ -35,6 +36,7 @@ pub mod lantime;
 mod logging;
 pub mod model;
 pub mod mqtt;
+mod net;
 pub mod records;
 pub mod simulator;
 pub mod snmp;

@@ -1,14 +1,19 @@
 //! TLS towards devices and brokers: one rustls configuration per trust setting, ring as the only provider.
 
+mod certificate;
+mod error;
+mod verifier;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+pub use error::{Explanation, Server};
+use verifier::{Accepted, Verifier};
 
 /// Whom to trust, and who we are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -133,7 +138,8 @@ pub async fn peer_fingerprint(url: &str, timeout: std::time::Duration) -> std::i
     .client_config()
     .map_err(|error| invalid(&error.to_string()))?;
     let handshake = async {
-        let tcp = tokio::net::TcpStream::connect((host, port)).await?;
+        let addresses = crate::net::addresses(host, port, 0, timeout).await?;
+        let tcp = crate::net::connect(&addresses, timeout).await?;
         tokio_rustls::TlsConnector::from(Arc::new(config))
             .connect(name, tcp)
             .await
@@ -156,21 +162,22 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .expect("ring supports TLS 1.2 and 1.3");
-        let builder = match &self.trust {
-            Trust::System => builder.with_root_certificates(system_roots()?),
-            Trust::None => builder.with_root_certificates(RootCertStore::empty()),
-            Trust::Ca(path) => builder.with_root_certificates(roots_of(path)?),
-            Trust::Fingerprint(pin) => {
+        let accepted = match &self.trust {
+            Trust::None => None,
+            Trust::System => Some(Accepted::by(system_roots()?, &provider)),
+            Trust::Ca(path) => Some(Accepted::by(roots_of(path)?, &provider)),
+            Trust::Fingerprint(pin) => Some(Accepted::Pinned(*pin)),
+            Trust::Insecure => Some(Accepted::Any),
+        };
+        let builder = match accepted {
+            None => builder.with_root_certificates(RootCertStore::empty()),
+            Some(accepted) => {
+                let algorithms = provider.signature_verification_algorithms;
+                let verifier = Verifier::new(accepted, self.trust.clone(), algorithms);
                 builder
                     .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(Pinned {
-                        pin: Some(*pin),
-                        provider,
-                    }))
+                    .with_custom_certificate_verifier(Arc::new(verifier))
             }
-            Trust::Insecure => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Pinned { pin: None, provider })),
         };
         match &self.identity {
             None => Ok(builder.with_no_client_auth()),
@@ -228,67 +235,6 @@ fn system_roots() -> Result<RootCertStore, TlsError> {
         Err(TlsError::NoSystemCa)
     } else {
         Ok(roots)
-    }
-}
-
-/// Accepts the certificate of that fingerprint, or any where none is given. Whoever presents it must
-/// still prove to hold its key.
-#[derive(Debug)]
-struct Pinned {
-    pin: Option<Fingerprint>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = Fingerprint::of(end_entity);
-        match self.pin {
-            Some(pin) if pin != found => Err(rustls::Error::General(format!(
-                "the certificate's fingerprint is {found}, the configured one is {pin}"
-            ))),
-            _ => Ok(ServerCertVerified::assertion()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
     }
 }
 

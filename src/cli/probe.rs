@@ -17,7 +17,7 @@ use crate::lantime::rest::status::{self, Reading};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RelayConfig, RestClient, RestError};
 use crate::model::snapshot::Module;
 use crate::model::{ErrorKind, Relay, Signal, Snapshot, Text};
-use crate::tls::{self, Fingerprint};
+use crate::tls::{self, Explanation, Fingerprint, Server};
 
 /// The environment variable that the password is taken from.
 const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
@@ -145,7 +145,7 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     let mut certificate = None;
     if device.url.starts_with("https:") {
         let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
-        let seen = seen.with_context(|| format!("no TLS connection to {}", device.url))?;
+        let seen = seen.map_err(|error| no_tls(&device.url, &error))?;
         println!("certificate   {seen}");
         certificate = Some(seen);
         if device.proxy != Proxy::Bypass {
@@ -178,6 +178,15 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
         configuration(device, &reading.snapshot)
     );
     Ok(())
+}
+
+fn no_tls(url: &str, error: &std::io::Error) -> anyhow::Error {
+    match Explanation::of_io(error, Server::Device) {
+        Some(Explanation { cause, remedy }) => {
+            anyhow!("no TLS connection to {url}: {cause}\nremedy: {remedy}")
+        }
+        None => anyhow!("no TLS connection to {url}: {error}"),
+    }
 }
 
 fn explain(error: RestError, certificate: Option<Fingerprint>) -> anyhow::Error {

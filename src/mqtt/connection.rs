@@ -25,6 +25,7 @@ pub use received::MAX_PAYLOAD;
 use crate::config::{Mqtt, MqttVersion};
 use crate::mqtt::payload::Message;
 use crate::records::Received;
+use crate::tls::Server;
 
 /// How long CONNECT may take, name lookup, TCP and TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -176,10 +177,10 @@ enum Step {
 }
 
 impl EventLoop {
-    async fn poll(&mut self) -> Result<Step, Cause> {
+    async fn poll(&mut self, server: Server) -> Result<Step, Cause> {
         match self {
-            EventLoop::V5(eventloop) => v5::poll(eventloop).await,
-            EventLoop::V311(eventloop) => v311::poll(eventloop).await,
+            EventLoop::V5(eventloop) => v5::poll(eventloop, server).await,
+            EventLoop::V311(eventloop) => v311::poll(eventloop, server).await,
         }
     }
 
@@ -214,18 +215,21 @@ async fn poll_until_end(
     events: &mpsc::Sender<Event>,
 ) -> Result<(), Cause> {
     eventloop.set_transport(options::transport(settings).await?);
+    let server = Server::Broker {
+        is_shown_certificate: settings.tls.identity.is_some(),
+    };
     let mut patience = 2 * CONNECT_TIMEOUT;
     let mut last_heard = Instant::now();
     let mut connected = false;
     loop {
-        let step = match timeout_at(last_heard + patience, eventloop.poll()).await {
+        let step = match timeout_at(last_heard + patience, eventloop.poll(server)).await {
             Err(_) => return Err(Cause::Silent(last_heard.elapsed())),
             Ok(Err(cause)) if !connected => return Err(cause.before_connack()),
             Ok(step) => step?,
         };
         let event = match step {
             Step::SaidGoodbye => {
-                until_closed(eventloop).await;
+                until_closed(eventloop, server).await;
                 return Ok(());
             }
             Step::Wrote(event) => event,
@@ -248,8 +252,8 @@ async fn poll_until_end(
 
 /// Waits until the broker closes the connection: then it has read all that we said, acknowledgements before all. A
 /// socket that is closed too early, or another connection with the same id, may make it throw that away.
-async fn until_closed(eventloop: &mut EventLoop) {
+async fn until_closed(eventloop: &mut EventLoop, server: Server) {
     // What comes now is not taken any more: the broker keeps it.
-    let closed = async { while eventloop.poll().await.is_ok() {} };
+    let closed = async { while eventloop.poll(server).await.is_ok() {} };
     let _ = timeout(GOODBYE_TIMEOUT, closed).await;
 }

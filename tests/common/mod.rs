@@ -6,6 +6,7 @@ pub mod clients;
 pub mod forward_proxy;
 pub mod mosquitto;
 pub mod net_snmp;
+pub mod openssl;
 pub mod program;
 pub mod proxy;
 pub mod requester;

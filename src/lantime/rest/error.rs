@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use crate::model::{ErrorKind, ErrorReport, Operation};
+use crate::tls::{Explanation, Server};
 
 /// Most bytes of an answer that an error carries.
 const MAX_BODY: usize = 512;
@@ -70,14 +71,19 @@ impl RestError {
     pub fn request(operation: Operation, url: &str, error: reqwest::Error) -> RestError {
         // reqwest's own text names the URL, which the report carries already.
         let error = error.without_url();
-        let kind = if error.is_timeout() {
-            ErrorKind::Timeout
-        } else if causes(&error).any(|cause| cause.downcast_ref::<rustls::Error>().is_some()) {
-            ErrorKind::Tls
-        } else {
-            ErrorKind::Connect
-        };
-        RestError::new(operation, kind, url, describe(&error))
+        if error.is_timeout() {
+            return RestError::new(operation, ErrorKind::Timeout, url, describe(&error));
+        }
+        match tls_failure(&error, url) {
+            Some(explanation) => RestError::tls(operation, url, explanation),
+            None => RestError::new(operation, ErrorKind::Connect, url, describe(&error)),
+        }
+    }
+
+    fn tls(operation: Operation, url: &str, explanation: Explanation) -> RestError {
+        let mut error = RestError::new(operation, ErrorKind::Tls, url, explanation.cause);
+        error.report.remedy = explanation.remedy;
+        error
     }
 
     /// An answer that cannot be understood.
@@ -197,12 +203,9 @@ fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) ->
             "check address and port, that the scheme (http or https) is the one spoken there, that the device is up, and that \
              no firewall is in between"
         }
-        (ErrorKind::Tls, _) => {
-            "check that https is spoken there; for a self-signed certificate set tls.fingerprint (the command probe prints it), for an own CA tls.ca; if the \
-             certificate was replaced on purpose, take its new fingerprint"
-        }
         (
-            ErrorKind::Profile
+            ErrorKind::Tls
+            | ErrorKind::Profile
             | ErrorKind::Snmp
             | ErrorKind::Rejected
             | ErrorKind::Busy
@@ -217,6 +220,24 @@ fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) ->
             "check that the address is a LANTIME's; if it is, report the answer and the firmware version"
         }
     }
+}
+
+/// What TLS has to do with it, if anything.
+fn tls_failure(error: &reqwest::Error, url: &str) -> Option<Explanation> {
+    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+        return Some(Explanation::of(tls, Server::Device));
+    }
+    let is_in_handshake = error.is_connect() && url.starts_with("https:");
+    let mut io = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.find_map(|io| Explanation::of_io(io, Server::Device))
+        .filter(|_| is_in_handshake)
+}
+
+/// Whether a connection ended without the goodbye of TLS. Where a body goes on to the end of the connection, that is
+/// its end.
+pub(super) fn is_sudden_end(error: &reqwest::Error) -> bool {
+    let mut io = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.any(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
 /// The error and everything below it, in one line.

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use crate::tls::{Explanation, Server};
+
 /// A connection that failed or ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("broker {broker}: {cause}")]
@@ -27,8 +29,8 @@ pub enum Cause {
     #[error("{0}")]
     TlsSettings(String),
     /// The TLS handshake failed.
-    #[error("TLS: {0}; if this is the right broker, set mqtt.ca or mqtt.tls.fingerprint to what it presents")]
-    Tls(String),
+    #[error("TLS: {}; {}", .0.cause, .0.remedy)]
+    Tls(Explanation),
     /// CONNACK with a refusal of who we are.
     #[error(
         "it refused the login ({0}); check mqtt.username, mqtt.password and the broker's list of users and rights"
@@ -89,9 +91,9 @@ impl ConnectionError {
 
 impl Cause {
     /// An error of the library that is none of MQTT's own: of the socket, TLS, the websocket.
-    pub(super) fn of(error: &(dyn Error + 'static)) -> Cause {
+    pub(super) fn of(error: &(dyn Error + 'static), server: Server) -> Cause {
         if let Some(tls) = find::<rustls::Error>(error) {
-            return Cause::Tls(tls.to_string());
+            return Cause::Tls(Explanation::of(tls, server));
         }
         match find::<io::Error>(error) {
             Some(io) => Cause::Lost(io.to_string()),
@@ -109,8 +111,8 @@ impl Cause {
     }
 
     /// An I/O error of the library's connect.
-    pub(super) fn of_io(error: &io::Error) -> Cause {
-        match Cause::of(error) {
+    pub(super) fn of_io(error: &io::Error, server: Server) -> Cause {
+        match Cause::of(error, server) {
             // EOF comes from a peer that is there, but did not like what we said.
             Cause::Lost(reason) if error.kind() != io::ErrorKind::UnexpectedEof => Cause::Connect(reason),
             cause => cause,
@@ -142,10 +144,10 @@ mod tests {
     fn a_tls_error_is_found_inside_an_io_error() {
         let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let error = io::Error::other(untrusted);
-        let Cause::Tls(text) = Cause::of(&error) else {
-            panic!("{:?}", Cause::of(&error));
+        let server = Server::Broker {
+            is_shown_certificate: false,
         };
-        assert!(text.contains("UnknownIssuer"), "{text}");
+        assert!(matches!(Cause::of(&error, server), Cause::Tls(_)));
     }
 
     #[test]

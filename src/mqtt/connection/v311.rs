@@ -10,6 +10,7 @@ use super::received::received;
 use super::{Ack, Cause, Event, Limits, MAX_WINDOW, Purpose, Step, options};
 use crate::config::Mqtt;
 use crate::fault_point;
+use crate::tls::Server;
 
 /// The largest packet that MQTT knows. 3.1.1 has no way to tell a smaller limit, neither the broker's nor ours:
 /// a message that we would not take would come again with each connection.
@@ -46,8 +47,8 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     options
 }
 
-pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
-    let event = eventloop.poll().await.map_err(|error| cause(&error))?;
+pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<Step, Cause> {
+    let event = eventloop.poll().await.map_err(|error| cause(&error, server))?;
     Ok(match event {
         Raw::Incoming(Packet::ConnAck(_)) => Step::Heard(Some(Event::Connected(Limits {
             receive_maximum: u16::MAX,
@@ -89,12 +90,12 @@ fn subscribed(ack: &SubAck) -> Event {
     Event::Subscribed(codes.collect())
 }
 
-fn cause(error: &ConnectionError) -> Cause {
+fn cause(error: &ConnectionError, server: Server) -> Cause {
     match error {
         ConnectionError::NetworkTimeout => Cause::Connect("no answer".to_owned()),
         ConnectionError::ConnectionRefused(code) => refused(*code),
-        ConnectionError::Io(error) => Cause::of_io(error),
-        other => Cause::of(other),
+        ConnectionError::Io(error) => Cause::of_io(error, server),
+        other => Cause::of(other, server),
     }
 }
 

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::config::Mqtt;
 use crate::fault_point;
+use crate::tls::Server;
 
 /// Largest packet that we take, told to the broker. Well above a command (64 KiB) and its properties.
 const MAX_INCOMING_PACKET: u32 = 1024 * 1024;
@@ -61,8 +62,8 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     options
 }
 
-pub(super) async fn poll(eventloop: &mut EventLoop) -> Result<Step, Cause> {
-    let event = eventloop.poll().await.map_err(|error| cause(&error))?;
+pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<Step, Cause> {
+    let event = eventloop.poll().await.map_err(|error| cause(&error, server))?;
     Ok(match event {
         Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(connected(eventloop, &connack)?)),
         Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(acked(&ack))),
@@ -138,16 +139,16 @@ fn subscribed(ack: &SubAck) -> Event {
     Event::Subscribed(codes.collect())
 }
 
-fn cause(error: &ConnectionError) -> Cause {
+fn cause(error: &ConnectionError, server: Server) -> Cause {
     match error {
         ConnectionError::Timeout(_) => Cause::Connect("no answer".to_owned()),
         ConnectionError::ConnectionRefused(code) => refused(*code),
-        ConnectionError::Io(error) => Cause::of_io(error),
+        ConnectionError::Io(error) => Cause::of_io(error, server),
         ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code,
             reason_string,
         }) => ended(*reason_code, reason_string.as_deref()),
-        other => Cause::of(other),
+        other => Cause::of(other, server),
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION, TRANSFER_ENCODING};
 use reqwest::{Method, Request, Response};
 
-use crate::lantime::rest::error::RestError;
+use crate::lantime::rest::error::{RestError, is_sudden_end};
 use crate::model::{ErrorKind, HttpSession, Operation};
 
 /// Largest answer that is read; real ones have 20 to 31 KB.
@@ -88,12 +88,16 @@ impl Exchange {
         if announced > MAX_BODY as u64 {
             return Err(too_large());
         }
-        let mut next = async || {
-            let chunk = response.chunk().await;
-            if let Ok(Some(chunk)) = &chunk {
-                self.bytes += chunk.len() as u64;
+        let is_until_end =
+            response.content_length().is_none() && !response.headers().contains_key(TRANSFER_ENCODING);
+        let mut next = async || match response.chunk().await {
+            Ok(chunk) => {
+                self.bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+                Ok(chunk)
             }
-            chunk.map_err(|error| RestError::request(operation, url, error))
+            // A document that was cut off is noticed all the same: JSON says itself where it ends.
+            Err(error) if is_until_end && is_sudden_end(&error) => Ok(None),
+            Err(error) => Err(RestError::request(operation, url, error)),
         };
         let Some(first) = next().await? else {
             return Ok(Bytes::new());

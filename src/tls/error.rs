@@ -1,0 +1,438 @@
+//! Why a TLS connection failed, and what to do about it: one place for devices and brokers.
+
+use std::io;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::pki_types::UnixTime;
+use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
+
+use super::certificate::Certificate;
+use super::{Fingerprint, Trust};
+
+/// Keys of certificates that work, for remedies.
+const KEYS: &str = "RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519";
+
+/// Most names of a certificate, and characters of all of them, that an error quotes.
+const MAX_NAMES: usize = 5;
+const MAX_QUOTED: usize = 200;
+
+/// What failed, and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// What failed.
+    pub cause: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// Whose certificate it is: settings have other names for each, and remedies name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    /// A device.
+    Device,
+    /// The broker.
+    Broker {
+        /// Whether it is shown a certificate of ours.
+        is_shown_certificate: bool,
+    },
+}
+
+impl Server {
+    fn name(self) -> &'static str {
+        match self {
+            Server::Device => "device",
+            Server::Broker { .. } => "broker",
+        }
+    }
+
+    fn url(self) -> &'static str {
+        match self {
+            Server::Device => "the device's url",
+            Server::Broker { .. } => "mqtt.url",
+        }
+    }
+
+    fn ca(self) -> &'static str {
+        match self {
+            Server::Device => "tls.ca",
+            Server::Broker { .. } => "mqtt.ca",
+        }
+    }
+
+    fn fingerprint(self) -> &'static str {
+        match self {
+            Server::Device => "tls.fingerprint",
+            Server::Broker { .. } => "mqtt.tls.fingerprint",
+        }
+    }
+}
+
+/// A server's certificate that is refused. It travels inside an error of rustls.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the certificate {found} is refused: {reason:?}")]
+pub(super) struct Refused {
+    trust: Trust,
+    found: Fingerprint,
+    reason: Reason,
+}
+
+/// Why a certificate is refused.
+#[derive(Debug, Clone)]
+pub(super) enum Reason {
+    /// It is not the one with this fingerprint.
+    Fingerprint(Fingerprint),
+    /// Its X.509 version, which is not 3.
+    Version(u8),
+    /// It has signed itself, and is not among the trusted ones.
+    SelfSigned,
+    /// None of the trusted CAs has signed it.
+    UnknownIssuer,
+    /// A trusted CA has the issuer's name, but not its key.
+    OtherIssuer,
+    /// It is a CA's own certificate.
+    CaAsOwn,
+    /// It has these names, and not the one that was expected.
+    Name { expected: String, names: Vec<String> },
+    /// It was good until then.
+    Expired(Option<UnixTime>),
+    /// It is good from then on.
+    NotYet(Option<UnixTime>),
+    /// It is not meant for servers.
+    Purpose,
+    /// It, or a CA's above it, was signed in a way that cannot be checked.
+    SignedWith,
+    /// Its key, of that kind, cannot be used.
+    Key(String),
+    /// It cannot be read.
+    Malformed,
+    /// Something else.
+    Other(String),
+}
+
+impl Refused {
+    pub(super) fn new(trust: Trust, found: Fingerprint, reason: Reason) -> Refused {
+        Refused { trust, found, reason }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        CertificateError::Other(OtherError(Arc::new(refused))).into()
+    }
+}
+
+impl Reason {
+    /// Why the check against CAs has failed.
+    pub(super) fn of(error: &CertificateError, certificate: Option<&Certificate>) -> Reason {
+        use CertificateError as E;
+        let Some(certificate) = certificate else {
+            return Reason::Malformed;
+        };
+        if certificate.version != 3 {
+            return Reason::Version(certificate.version);
+        }
+        match error {
+            E::UnknownIssuer if certificate.is_self_issued => Reason::SelfSigned,
+            E::UnknownIssuer => Reason::UnknownIssuer,
+            E::BadSignature => Reason::OtherIssuer,
+            E::NotValidForNameContext { expected, presented } => Reason::Name {
+                expected: expected.to_str().into_owned(),
+                names: presented.clone(),
+            },
+            E::Expired => Reason::Expired(None),
+            E::ExpiredContext { not_after, .. } => Reason::Expired(Some(*not_after)),
+            E::NotValidYet => Reason::NotYet(None),
+            E::NotValidYetContext { not_before, .. } => Reason::NotYet(Some(*not_before)),
+            E::InvalidPurpose | E::InvalidPurposeContext { .. } => Reason::Purpose,
+            E::UnsupportedSignatureAlgorithmContext { .. }
+            | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Reason::SignedWith,
+            E::BadEncoding => Reason::Malformed,
+            E::Other(other) if is_ca(other) => Reason::CaAsOwn,
+            other => Reason::Other(other.to_string()),
+        }
+    }
+}
+
+fn is_ca(error: &OtherError) -> bool {
+    error.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+}
+
+impl Explanation {
+    fn new(cause: impl Into<String>, remedy: impl Into<String>) -> Explanation {
+        Explanation {
+            cause: cause.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Of a connection to that server which ended, or broke, in the handshake.
+    fn of_end(server: Server) -> Explanation {
+        Explanation::new(
+            "the connection ended during the TLS handshake",
+            not_tls_remedy(server),
+        )
+    }
+
+    /// Of an error of a socket to that server, during the handshake; `None` where it has nothing to do with TLS.
+    pub fn of_io(error: &io::Error, server: Server) -> Option<Explanation> {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+        match (inner, error.kind()) {
+            (Some(tls), _) => Some(Explanation::of(tls, server)),
+            (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+                Some(Explanation::of_end(server))
+            }
+            _ => None,
+        }
+    }
+
+    /// Of an error of the TLS stack towards that server.
+    pub fn of(error: &Error, server: Server) -> Explanation {
+        match error {
+            Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
+                match inner.downcast_ref::<Refused>() {
+                    Some(refused) => refused.explain(server),
+                    None => other(error, server),
+                }
+            }
+            Error::InvalidCertificate(CertificateError::BadSignature) => Explanation::new(
+                "the server does not hold the private key of the certificate that it shows",
+                format!(
+                    "check the certificate and key of the {}, and what is between here and there",
+                    server.name()
+                ),
+            ),
+            Error::InvalidMessage(_) => {
+                Explanation::new("what answers there is not TLS", not_tls_remedy(server))
+            }
+            Error::PeerIncompatible(reason) => explain_incompatible(reason, server),
+            Error::AlertReceived(alert) => explain_alert(*alert, server),
+            _ => other(error, server),
+        }
+    }
+}
+
+fn other(error: &Error, server: Server) -> Explanation {
+    let remedy = format!(
+        "check the TLS settings of the {}; its log may say more",
+        server.name()
+    );
+    Explanation::new(error.to_string(), remedy)
+}
+
+fn not_tls_remedy(server: Server) -> String {
+    let schemes = match server {
+        Server::Device => "http or https",
+        Server::Broker { .. } => "mqtt or mqtts, ws or wss",
+    };
+    format!(
+        "check that {} has the port at which TLS is spoken, and the right scheme ({schemes})",
+        server.url()
+    )
+}
+
+fn explain_incompatible(reason: &PeerIncompatible, server: Server) -> Explanation {
+    match reason {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled => old_version(server),
+        reason => nothing_in_common(&format!("{reason:?}"), server),
+    }
+}
+
+fn explain_alert(alert: AlertDescription, server: Server) -> Explanation {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::ProtocolVersion => old_version(server),
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => {
+            nothing_in_common(&format!("alert {alert:?}"), server)
+        }
+        Alert::UnrecognisedName => Explanation::new(
+            "the server has no certificate for the host name that it is asked for",
+            format!("write the host name that the server knows into {}", server.url()),
+        ),
+        Alert::CertificateRequired
+        | Alert::NoCertificate
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::DecryptError => explain_own_certificate(alert, server),
+        alert => Explanation::new(
+            format!("the server ended the handshake with the alert {alert:?}"),
+            format!("see the log of the {} for its reason", server.name()),
+        ),
+    }
+}
+
+fn old_version(server: Server) -> Explanation {
+    let remedy = match server {
+        Server::Device => {
+            "switch TLS 1.2 or 1.3 on in the device's settings for HTTPS, or update its firmware; without either, \
+             use http in its url, in a network where nobody can listen"
+        }
+        Server::Broker { .. } => "switch TLS 1.2 or 1.3 on in the broker",
+    };
+    Explanation::new("the server speaks only TLS older than 1.2", remedy)
+}
+
+fn nothing_in_common(reason: &str, server: Server) -> Explanation {
+    Explanation::new(
+        format!("the server has no TLS version, cipher suite or key in common with the bridge ({reason})"),
+        format!(
+            "switch TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20, on in the {}, and give it a certificate with a key that is \
+             {KEYS}{}",
+            server.name(),
+            match server {
+                Server::Broker {
+                    is_shown_certificate: false,
+                } => "; if it asks clients for a certificate, set mqtt.certificate and mqtt.key",
+                _ => "",
+            }
+        ),
+    )
+}
+
+/// The server says something about the certificate that it was shown, or not shown.
+fn explain_own_certificate(alert: AlertDescription, server: Server) -> Explanation {
+    match server {
+        Server::Device => Explanation::new(
+            format!(
+                "the device asks for a certificate of the bridge, which has none for devices (alert {alert:?})"
+            ),
+            "switch the check of client certificates off in the device",
+        ),
+        Server::Broker {
+            is_shown_certificate: true,
+        } => Explanation::new(
+            format!("the broker does not take the certificate of the bridge (alert {alert:?})"),
+            "have the certificate in mqtt.certificate issued by a CA that the broker trusts, for clients, and check its dates",
+        ),
+        Server::Broker {
+            is_shown_certificate: false,
+        } => Explanation::new(
+            format!("the broker asks for a certificate of the bridge (alert {alert:?})"),
+            "set mqtt.certificate and mqtt.key to one that the broker's CA has issued",
+        ),
+    }
+}
+
+impl Refused {
+    fn explain(&self, server: Server) -> Explanation {
+        let name = server.name();
+        let (cause, remedy) = match &self.reason {
+            Reason::Fingerprint(pin) => (
+                format!("the certificate's fingerprint is {}, the configured one is {pin}", self.found),
+                format!(
+                    "if the certificate was replaced on purpose, change {} to the new fingerprint; if not, somebody may be in \
+                     between",
+                    server.fingerprint()
+                ),
+            ),
+            Reason::Version(version) => (
+                format!("the certificate is of X.509 version {version}, which no CA can vouch for here"),
+                self.renew_or_pin("one of version 3 (openssl x509 -req with -extfile, or openssl req -x509)", server),
+            ),
+            Reason::SelfSigned => self.explain_unknown("the certificate is self-signed", server),
+            Reason::UnknownIssuer => self.explain_unknown("the certificate is signed by a CA that is not trusted", server),
+            Reason::OtherIssuer => self.explain_unknown(
+                "the certificate's signature is not that of the trusted CA with its issuer's name (a CA that was made again \
+                 has another key)",
+                server,
+            ),
+            Reason::CaAsOwn => (
+                format!("the {name} shows a CA's certificate (CA:TRUE) as its own"),
+                self.renew_or_pin("one of its own, which is not a CA's", server),
+            ),
+            Reason::Name { expected, names } => (
+                format!("the certificate is not for {expected:?}, but for {}", listed(names)),
+                format!("use a name that the certificate has in {}, or {}", server.url(), self.pin(server)),
+            ),
+            Reason::Expired(until) => (
+                format!("the certificate has expired{}", moment(*until)),
+                format!("renew it, or check this machine's clock, or {}", self.pin(server)),
+            ),
+            Reason::NotYet(from) => (
+                format!("the certificate is not valid yet{}", moment(*from)),
+                format!("check the clocks of this machine and of the {name}, or {}", self.pin(server)),
+            ),
+            Reason::Purpose => (
+                "the certificate is not meant for servers".to_owned(),
+                self.renew_or_pin("one whose extendedKeyUsage has serverAuth, or that has none", server),
+            ),
+            Reason::SignedWith => (
+                "the certificate, or a CA's above it, is signed with an algorithm that cannot be checked (such as SHA-1, or a \
+                 key of P-521)"
+                    .to_owned(),
+                self.renew_or_pin(&format!("one whose CA signs with SHA-256 or longer and a key that is {KEYS}"), server),
+            ),
+            Reason::Key(kind) => (
+                format!("the certificate's key cannot be used: it is {kind}"),
+                format!("give the {name} a certificate with a key that is {KEYS}"),
+            ),
+            Reason::Malformed => (
+                "the certificate is malformed".to_owned(),
+                format!("give the {name} another certificate"),
+            ),
+            Reason::Other(reason) => (
+                format!("the certificate is refused: {reason}"),
+                self.renew_or_pin("another certificate", server),
+            ),
+        };
+        Explanation::new(cause, remedy)
+    }
+
+    fn explain_unknown(&self, cause: &str, server: Server) -> (String, String) {
+        let ca = match &self.trust {
+            Trust::Ca(path) => format!(
+                "put the certificate of the CA that has signed it into {} ({})",
+                server.ca(),
+                path.display()
+            ),
+            _ => format!(
+                "set {} to the certificate of the CA that has signed it",
+                server.ca()
+            ),
+        };
+        (cause.to_owned(), format!("{ca}, or {}", self.pin(server)))
+    }
+
+    fn renew_or_pin(&self, wanted: &str, server: Server) -> String {
+        format!("give the {} {wanted}, or {}", server.name(), self.pin(server))
+    }
+
+    /// Where CAs are trusted, which is where this is asked for, one certificate can be trusted instead.
+    fn pin(&self, server: Server) -> String {
+        let instead = match &self.trust {
+            Trust::Ca(_) => format!(" instead of {}", server.ca()),
+            _ => String::new(),
+        };
+        format!(
+            "set {}{instead} to {} if that is the {}'s own certificate",
+            server.fingerprint(),
+            self.found,
+            server.name()
+        )
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names {
+        [] => "no name at all (subjectAltName is missing)".to_owned(),
+        names => {
+            let names = names.iter().take(MAX_NAMES).map(String::as_str);
+            let names = names.collect::<Vec<_>>().join(", ");
+            format!("{:?}", names.chars().take(MAX_QUOTED).collect::<String>())
+        }
+    }
+}
+
+fn moment(time: Option<UnixTime>) -> String {
+    let seconds = time.and_then(|time| i64::try_from(time.as_secs()).ok());
+    let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or(String::new(), |time| format!(" ({time})"))
+}

@@ -1,0 +1,70 @@
+//! Servers that end a connection without the goodbye of TLS (close_notify).
+
+use std::sync::Arc;
+
+use rcgen::generate_simple_self_signed;
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::common::Watcher;
+use crate::common::mosquitto::Mosquitto;
+use crate::common::site::{Entry, Site};
+use crate::{document, error, is_online};
+
+/// A server that answers each request with this head and body, and ends without a goodbye. Gives its URL.
+async fn serve(head: &'static str, body: Vec<u8>) -> String {
+    let made = generate_simple_self_signed(["device".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(mut tls) = acceptor.accept(tcp).await else {
+                continue;
+            };
+            let _ = tls.read(&mut [0; 4096]).await;
+            let _ = tls.write_all(&[head.as_bytes(), &body].concat()).await;
+            let _ = tls.flush().await;
+            // The TCP connection ends in order, so that what was sent arrives; TLS is told nothing.
+            let _ = tls.get_mut().0.shutdown().await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_body_that_ends_with_the_connection_counts_if_the_document_is_whole() {
+    let document = document().await;
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+    let whole = serve(head, document.clone()).await;
+    let cut = serve(head, document[..document.len() / 2].to_vec()).await;
+    let of_known_length = serve("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", document).await;
+    let devices = [
+        ("whole", whole),
+        ("cut", cut),
+        ("of-known-length", of_known_length),
+    ];
+    let entries = devices.map(|(id, url)| Entry::new(id, &url).with("tls.insecure", true));
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &entries);
+    let _bridge = site.start();
+    watcher
+        .until("the whole one alone", |seen| {
+            is_online(seen, "whole")
+                && error(seen, "cut")["kind"] == "decode"
+                && error(seen, "of-known-length")["kind"] == "connect"
+        })
+        .await;
+}
