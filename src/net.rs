@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-/// The host's addresses, beginning with that at place `first`, counted round and round: who tries again begins with the
+/// The host's addresses, one at least, beginning with that at place `first`, counted round and round: who tries again begins with the
 /// next one.
 ///
 /// # Errors

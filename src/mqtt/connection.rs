@@ -8,6 +8,7 @@ mod client;
 mod error;
 mod options;
 mod received;
+mod route;
 mod v311;
 mod v5;
 
@@ -21,6 +22,7 @@ pub use client::{Ack, Client, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
 pub use received::MAX_PAYLOAD;
+use route::Route;
 
 use crate::config::{Mqtt, MqttVersion};
 use crate::mqtt::payload::Message;
@@ -141,8 +143,9 @@ pub struct Limits {
     pub keep_alive: Duration,
 }
 
-/// Begins a connection; its task ends with [`Event::Closed`], or once the receiver is dropped.
-pub fn connect(settings: &Mqtt, purpose: &Purpose) -> (Client, mpsc::Receiver<Event>) {
+/// Begins a connection; its task ends with [`Event::Closed`], or once the receiver is dropped. `attempt` counts those that
+/// have failed: where the broker's name has several addresses, each begins with the next one.
+pub fn connect(settings: &Mqtt, purpose: &Purpose, attempt: usize) -> (Client, mpsc::Receiver<Event>) {
     let (events, receiver) = mpsc::channel(purpose.events());
     let (client, eventloop) = match settings.version {
         MqttVersion::V5 => {
@@ -157,7 +160,8 @@ pub fn connect(settings: &Mqtt, purpose: &Purpose) -> (Client, mpsc::Receiver<Ev
             (Inner::V311(client), EventLoop::V311(Box::new(eventloop)))
         }
     };
-    tokio::spawn(drive(settings.clone(), eventloop, events));
+    let (settings, purpose) = (settings.clone(), purpose.clone());
+    tokio::spawn(drive(settings, purpose, attempt, eventloop, events));
     (Client(client), receiver)
 }
 
@@ -194,13 +198,35 @@ impl EventLoop {
             }
         }
     }
+
+    /// Leads the connection elsewhere than to the broker of `settings`, which a websocket still asks for by its name.
+    fn lead(&mut self, route: &Route, settings: &Mqtt, purpose: &Purpose) {
+        let by_name = options::request_for(&settings.broker);
+        match self {
+            EventLoop::V5(eventloop) => {
+                eventloop.options = v5::options(&route.settings, purpose);
+                eventloop.options.set_request_modifier(by_name);
+            }
+            EventLoop::V311(eventloop) => {
+                eventloop.mqtt_options = v311::options(&route.settings, purpose);
+                eventloop.mqtt_options.set_request_modifier(by_name);
+            }
+        }
+        self.set_transport(route.wire.clone());
+    }
 }
 
-async fn drive(settings: Mqtt, mut eventloop: EventLoop, events: mpsc::Sender<Event>) {
+async fn drive(
+    settings: Mqtt,
+    purpose: Purpose,
+    attempt: usize,
+    mut eventloop: EventLoop,
+    events: mpsc::Sender<Event>,
+) {
     let end = tokio::select! {
         // Nobody listens any more: drop the socket.
         () = events.closed() => return,
-        end = poll_until_end(&settings, &mut eventloop, &events) => end,
+        end = connect_and_poll(&settings, &purpose, attempt, &mut eventloop, &events) => end,
     };
     let end = end.map_err(|cause| ConnectionError::new(address(&settings.broker), cause));
     // Closed first: the socket must be gone when the owner hears of it.
@@ -208,16 +234,32 @@ async fn drive(settings: Mqtt, mut eventloop: EventLoop, events: mpsc::Sender<Ev
     let _ = events.send(Event::Closed(end)).await;
 }
 
-/// Only polls. The watchdog may drop a poll, since the connection ends with it.
-async fn poll_until_end(
+async fn connect_and_poll(
     settings: &Mqtt,
+    purpose: &Purpose,
+    attempt: usize,
     eventloop: &mut EventLoop,
     events: &mpsc::Sender<Event>,
 ) -> Result<(), Cause> {
-    eventloop.set_transport(options::transport(settings).await?);
     let server = Server::Broker {
         is_shown_certificate: settings.tls.identity.is_some(),
     };
+    let wire = options::transport(settings).await?;
+    let Some(address) = route::address_of(&settings.broker, attempt).await else {
+        eventloop.set_transport(wire);
+        return poll_until_end(eventloop, events, server).await;
+    };
+    let route = Route::to(address, settings, wire, server).await?;
+    eventloop.lead(&route, settings, purpose);
+    poll_until_end(eventloop, events, server).await
+}
+
+/// Only polls. The watchdog may drop a poll, since the connection ends with it.
+async fn poll_until_end(
+    eventloop: &mut EventLoop,
+    events: &mpsc::Sender<Event>,
+    server: Server,
+) -> Result<(), Cause> {
     let mut patience = 2 * CONNECT_TIMEOUT;
     let mut last_heard = Instant::now();
     let mut connected = false;

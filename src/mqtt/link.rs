@@ -52,6 +52,8 @@ pub(crate) struct Link {
     purpose: Purpose,
     connection: Option<(Client, mpsc::Receiver<Event>)>,
     connected_at: Option<Instant>,
+    /// Attempts that have failed: each begins with the next of the broker's addresses. One that comes about stays there.
+    failed_attempts: usize,
     /// When the attempt under way, or the last one, began.
     attempted_at: Instant,
     next_attempt: Instant,
@@ -72,6 +74,7 @@ impl Link {
             purpose,
             connection: None,
             connected_at: None,
+            failed_attempts: 0,
             attempted_at: now,
             next_attempt: now,
             away: AWAY.build(),
@@ -114,7 +117,7 @@ impl Link {
         }
         let connection = self
             .connection
-            .get_or_insert_with(|| connect(&self.settings, &self.purpose));
+            .get_or_insert_with(|| connect(&self.settings, &self.purpose, self.failed_attempts));
         let event = connection.1.recv().await.unwrap_or(Event::Closed(Ok(())));
         self.note(event)
     }
@@ -165,6 +168,9 @@ impl Link {
             self.away = AWAY.build();
             self.refused = REFUSED.build();
             self.told.clear();
+        }
+        if was_connected.is_none() && error.is_some() {
+            self.failed_attempts = self.failed_attempts.wrapping_add(1);
         }
         let is_refused = error.is_some_and(ConnectionError::is_refused_login);
         let delays = if is_refused {

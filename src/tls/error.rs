@@ -179,9 +179,10 @@ impl Explanation {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
         match (inner, error.kind()) {
             (Some(tls), _) => Some(Explanation::of(tls, server)),
-            (None, io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-                Some(Explanation::of_end(server))
-            }
+            (
+                None,
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe,
+            ) => Some(Explanation::of_end(server)),
             _ => None,
         }
     }
@@ -435,4 +436,70 @@ fn moment(time: Option<UnixTime>) -> String {
     let seconds = time.and_then(|time| i64::try_from(time.as_secs()).ok());
     let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
     time.map_or(String::new(), |time| format!(" ({time})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons() -> Vec<Reason> {
+        let found = Fingerprint::of(&vec![1].into());
+        vec![
+            Reason::Fingerprint(found),
+            Reason::Version(1),
+            Reason::SelfSigned,
+            Reason::UnknownIssuer,
+            Reason::OtherIssuer,
+            Reason::CaAsOwn,
+            Reason::Name {
+                expected: "10.0.0.7".to_owned(),
+                names: vec!["lantime.example".to_owned()],
+            },
+            Reason::Expired(Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+                1,
+            )))),
+            Reason::NotYet(None),
+            Reason::Purpose,
+            Reason::SignedWith,
+            Reason::Key("ECDSA P-521".to_owned()),
+            Reason::Malformed,
+            Reason::Other("whatever".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn a_remedy_names_no_setting_that_is_there_already() {
+        let broker = Server::Broker {
+            is_shown_certificate: true,
+        };
+        for server in [Server::Device, broker] {
+            for reason in reasons() {
+                let explain = |trust| {
+                    let refused = Refused::new(trust, Fingerprint::of(&vec![2].into()), reason.clone());
+                    Explanation::of(&refused.into(), server)
+                };
+                let by_file = explain(Trust::Ca("/etc/ca.pem".into()));
+                let names_it = format!("set {} to", server.ca());
+                assert!(!by_file.remedy.contains(&names_it), "{by_file:?}");
+                let by_machine = explain(Trust::System);
+                assert!(!by_machine.remedy.contains("instead of"), "{by_machine:?}");
+                assert_eq!(by_file.cause, by_machine.cause);
+                let elsewhere = match server {
+                    Server::Device => "mqtt.",
+                    Server::Broker { .. } => " tls.",
+                };
+                assert!(!by_machine.remedy.contains(elsewhere), "{by_machine:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_has_a_cause_of_its_own() {
+        let explain = |reason| {
+            let refused = Refused::new(Trust::System, Fingerprint::of(&vec![2].into()), reason);
+            Explanation::of(&refused.into(), Server::Device).cause
+        };
+        let causes: std::collections::BTreeSet<_> = reasons().into_iter().map(explain).collect();
+        assert_eq!(causes.len(), reasons().len(), "{causes:#?}");
+    }
 }

@@ -29,7 +29,7 @@ impl Certificates {
     /// With a new CA.
     pub fn new() -> Certificates {
         let certificates = Certificates(TempDir::new().expect("a temporary directory"));
-        certificates.self_sign("ca", RSA, "CA of a test");
+        certificates.self_sign("ca", RSA, "CA of a test", &[]);
         certificates
     }
 
@@ -84,8 +84,8 @@ impl Certificates {
         issued
     }
 
-    /// A certificate for 127.0.0.1 that `openssl req -x509` makes, with CA:TRUE as it comes.
-    pub fn self_sign(&self, name: &str, key: NewKey, subject: &str) -> Issued {
+    /// A certificate for 127.0.0.1 that `openssl req -x509` makes: a CA's (CA:TRUE) by default.
+    pub fn self_sign(&self, name: &str, key: NewKey, subject: &str, more: &[&str]) -> Issued {
         let issued = self.issued(name);
         let [certificate, private_key] = issued.paths();
         let subject = format!("/CN={subject}");
@@ -94,6 +94,7 @@ impl Certificates {
             &["-addext", "subjectAltName = IP:127.0.0.1"],
             &["-keyout", &private_key, "-out", &certificate],
             key,
+            more,
         ]);
         issued
     }

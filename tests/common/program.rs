@@ -22,6 +22,9 @@ const NOT_INHERITED: [&str; 8] = [
     "NO_PROXY",
 ];
 
+/// The program, which was built with the tests.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lantime2mqtt");
+
 /// What a program has written so far.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
@@ -55,7 +58,11 @@ impl Program {
 
     /// Starts it with variables in its environment as well.
     pub fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Program {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lantime2mqtt"));
+        Program::start_by(Command::new(PROGRAM), arguments, variables)
+    }
+
+    /// Starts it by another command, which ends in becoming the program, as `exec` does.
+    pub fn start_by(mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
         NOT_INHERITED.iter().for_each(|name| {
             command.env_remove(name);
         });

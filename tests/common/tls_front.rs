@@ -73,6 +73,11 @@ impl TlsFront {
         TlsFront { address, task }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("https://{}", self.address)

@@ -30,6 +30,8 @@ const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
 #[derive(Debug, Clone)]
 pub struct Manager {
     address: (String, u16),
+    /// Which of the host's addresses comes next: the one after that which has failed.
+    next_address: usize,
     access: SnmpAccess,
     timeout: Duration,
     retries: u32,
@@ -43,6 +45,7 @@ impl Manager {
     pub fn new(device: &DeviceSnmp) -> Option<Manager> {
         Some(Manager {
             address: device.address.clone(),
+            next_address: 0,
             access: device.access.clone()?,
             timeout: device.timeout,
             retries: device.retries,
@@ -51,9 +54,10 @@ impl Manager {
         })
     }
 
-    /// Has the next request begin anew: the last one was given up.
+    /// Has the next request begin anew, and with the host's next address: the last one was given up.
     pub fn begin_anew(&mut self) {
         self.session = None;
+        self.next_address = self.next_address.wrapping_add(1);
     }
 
     /// Where the agent is, for messages.
@@ -144,8 +148,14 @@ impl Manager {
                 .logins()
                 .await
                 .map_err(|reason| SnmpFailure::local(ErrorKind::Internal, operation, &place, &reason))?;
-            let (host, port) = (self.address.0.as_str(), self.address.1);
-            let opened = Session::open(host, port, [reader, writer], self.timeout, self.retries);
+            let address = (self.address.0.as_str(), self.address.1);
+            let opened = Session::open(
+                address,
+                self.next_address,
+                [reader, writer],
+                self.timeout,
+                self.retries,
+            );
             let opened = opened
                 .await
                 .map_err(|reason| SnmpFailure::local(ErrorKind::Connect, operation, &place, &reason))?;
@@ -191,6 +201,7 @@ impl Manager {
         if !is_fresh {
             return Ok(());
         }
+        self.next_address = self.next_address.wrapping_add(1);
         // Whoever has the wrong keys gets no answer; but anybody is told the engine.
         if let (Some(session), SnmpAccess::User(_)) = (session, &self.access)
             && error.kind() == async_snmp::ErrorKind::Timeout

@@ -1,12 +1,17 @@
 //! Settings of the configuration -> options of the client library, as far as both protocol versions agree.
 
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::Uri;
 use rumqttc::{NetworkOptions, TlsConfiguration, Transport as Wire};
 
 use super::{CONNECT_TIMEOUT, Cause};
 use crate::config::{Broker, Mqtt, Transport};
+
+/// The request that a websocket begins with.
+type WebSocketRequest = axum::http::Request<()>;
 
 /// What is wrong with a subscription that the broker grants with QoS 0.
 pub(super) const ONLY_QOS_0: &str = "granted with QoS 0 only: commands may get lost";
@@ -80,6 +85,23 @@ pub(super) fn network() -> NetworkOptions {
     // Small packets that are waited for.
     network.set_tcp_nodelay(true);
     network
+}
+
+/// Has a websocket's request ask for the broker by its name, wherever the connection goes.
+pub(super) fn request_for(
+    broker: &Broker,
+) -> impl Fn(WebSocketRequest) -> Ready<WebSocketRequest> + Send + Sync + 'static {
+    let url = address(broker);
+    move |mut request| {
+        if let Ok(uri) = url.parse::<Uri>() {
+            let host = uri.authority().and_then(|host| host.as_str().parse().ok());
+            if let Some(host) = host {
+                request.headers_mut().insert("Host", host);
+            }
+            *request.uri_mut() = uri;
+        }
+        ready(request)
+    }
 }
 
 pub(super) fn keep_alive(settings: &Mqtt) -> Duration {

@@ -148,6 +148,8 @@ fn cause(error: &ConnectionError, server: Server) -> Cause {
             reason_code,
             reason_string,
         }) => ended(*reason_code, reason_string.as_deref()),
+        // It names no source.
+        ConnectionError::MqttState(StateError::Deserialization(error)) => Cause::of(error, server),
         other => Cause::of(other, server),
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_snmp::client::ResponseShapePolicy;
 use async_snmp::transport::{UdpHandle, UdpTransport};
 use async_snmp::{Auth, Client, ClientBuilder, EngineCache, Retry};
-use tokio::time::timeout;
 
 use super::APPLY_TIMEOUT;
 
@@ -34,21 +33,19 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    /// Opens a socket; nothing is sent yet.
+    /// Opens a socket towards the host's address at place `first`, counted round and round; nothing is sent yet.
     ///
     /// # Errors
     /// Why it cannot be, in words.
     pub(super) async fn open(
-        host: &str,
-        port: u16,
+        (host, port): (&str, u16),
+        first: usize,
         [read, write]: [Auth; 2],
         patience: Duration,
         retries: u32,
     ) -> Result<Session, String> {
-        let resolved = timeout(patience, tokio::net::lookup_host((host, port))).await;
-        let resolved = resolved.map_err(|_| format!("no name server answers for {host}"))?;
-        let mut addresses = resolved.map_err(|error| format!("cannot find {host}: {error}"))?;
-        let address = addresses.next().ok_or_else(|| format!("{host} has no address"))?;
+        let addresses = crate::net::addresses(host, port, first, patience).await;
+        let address = addresses.map_err(|error| error.to_string())?[0];
         let any = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
         let transport = UdpTransport::builder().bind(any).receive_capacity(MAX_DATAGRAM);
         let transport = transport.build().await.map_err(|error| error.to_string())?;

@@ -1,4 +1,5 @@
-//! TLS towards devices and brokers that have OpenSSL's certificates and OpenSSL's server: one file per promise.
+//! The way to devices and brokers: OpenSSL's certificates and its server, and names with several addresses. One file per
+//! promise.
 
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
@@ -6,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod addresses;
 mod broker;
 mod device;
 mod sudden_end;

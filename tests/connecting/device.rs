@@ -81,7 +81,9 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
     let good = certificates.issue("good", RSA, true);
     let p521 = certificates.issue("p521", P521, true);
     let short = certificates.issue("short", RSA_1024, true);
-    let as_ca = certificates.self_sign("as-ca", P256, "device");
+    let as_ca = certificates.self_sign("as-ca", P256, "device", &[]);
+    let no_ca = ["-addext", "basicConstraints = critical, CA:FALSE"];
+    let self_signed = certificates.self_sign("self-signed", P256, "device", &no_ca);
     let legacy = |version: &'static str| [&[version][..], &LEGACY].concat();
     let serve = |issued: &Issued, options: &[&str]| Server::start(issued, options, &document);
     let servers = [
@@ -93,6 +95,7 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
         serve(&as_ca, &[]),
         serve(&good, &[]),
         serve(&good, &["-tls1_3", "-Verify", "1"]),
+        serve(&self_signed, &[]),
     ];
     let plain =
         crate::common::web_server::WebServer::start(|_| crate::common::web_server::answer(200, "{}")).await;
@@ -149,7 +152,7 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
         ),
         case(
             "self-signed",
-            5,
+            8,
             None,
             ["self-signed", "tls.fingerprint", "instead of"],
         ),

@@ -48,7 +48,7 @@ fn settings(address: SocketAddr, version: MqttVersion, trust: Trust) -> Mqtt {
 
 /// What comes of one connection: nothing where the broker has accepted us.
 async fn failure(settings: &Mqtt) -> Option<Cause> {
-    let (_client, mut events) = connect(settings, &Purpose::Commands);
+    let (_client, mut events) = connect(settings, &Purpose::Commands, 0);
     match timeout(PATIENCE, events.recv()).await.unwrap().unwrap() {
         Event::Connected(_) => None,
         Event::Closed(Err(error)) => Some(error.cause().clone()),
