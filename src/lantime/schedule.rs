@@ -16,6 +16,9 @@ pub const LONGEST_SPREAD: Duration = Duration::from_secs(5);
 /// Longest pause after failures, unless the poll interval itself is longer.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(15);
 
+/// Pause before a first failure is retried, unless the poll interval itself is shorter.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
 /// The polls of one device.
 #[derive(Debug)]
 pub struct Schedule {
@@ -75,6 +78,18 @@ impl Schedule {
             return (place, missed);
         }
         (self.at_tick(place + self.jitter.mul_f64(fastrand::f64())), missed)
+    }
+
+    /// When to retry a poll that has failed for the `failures`-th time in a row, while the device is not offline yet:
+    /// after 1 s, 2 s, 4 s and so on, or at its next place where that is sooner.
+    pub fn retry(&mut self, now: Instant, failures: u32) -> Instant {
+        let pause = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
+        let (place, _) = self.next(now);
+        if now + pause < place {
+            self.planned = self.at_tick(now + pause);
+            return self.planned;
+        }
+        place
     }
 
     /// When to try again after a failure: first after the interval, then ever later up to 15 s.
@@ -163,6 +178,31 @@ mod tests {
         let later = origin + 2 * 366 * 24 * 3600 * SECOND + SECOND / 2;
         assert_eq!(schedule.next(later).0, later + SECOND / 2);
         assert!(schedule.after_failure(later) >= later + SECOND);
+    }
+
+    #[test]
+    fn a_first_failure_is_retried_within_a_long_interval_and_not_sooner_in_a_short_one() {
+        let origin = Instant::now();
+        let mut long = Schedule::new(origin, 60 * SECOND, Duration::ZERO, 0, 1);
+        let mut now = origin;
+        let mut pauses = Vec::new();
+        for failures in 1..=7 {
+            let next = long.retry(now, failures);
+            pauses.push((next - now).as_secs());
+            now = next;
+        }
+        // The seventh is the next place on its own grid.
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 29, 60]);
+        assert_eq!(
+            long.next(now + SECOND).0,
+            origin + 180 * SECOND,
+            "an answer ends it"
+        );
+        let mut short = schedule(origin, 0, 1);
+        for failures in 1..=1000 {
+            let end = origin + failures * SECOND + SECOND / 100;
+            assert_eq!(short.retry(end, failures), origin + (failures + 1) * SECOND);
+        }
     }
 
     #[test]
