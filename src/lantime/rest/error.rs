@@ -1,9 +1,17 @@
 //! What can go wrong between the bridge and a device's REST API, and what a person can do about it.
 
+mod answer;
+mod failure;
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
+use std::time::Duration;
 
 use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::tls::{Explanation, Server};
+use answer::Oddity;
+use failure::{Failure, all, describe, find};
 
 /// Most bytes of an answer that an error carries.
 const MAX_BODY: usize = 512;
@@ -19,6 +27,10 @@ pub struct RestError {
     pub operation: Operation,
     /// What went wrong, as users see it.
     pub report: ErrorReport,
+    /// Whether the connection ended before any answer.
+    pub(super) is_closed: bool,
+    /// How long the device asks to be left alone.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl RestError {
@@ -33,7 +45,17 @@ impl RestError {
             url: Some(url.to_owned()),
             body: None,
         };
-        RestError { operation, report }
+        RestError::from_report(operation, report)
+    }
+
+    /// An error that has been reported so.
+    pub(super) fn from_report(operation: Operation, report: ErrorReport) -> RestError {
+        RestError {
+            operation,
+            report,
+            is_closed: false,
+            retry_after: None,
+        }
     }
 
     /// An answer whose status is no success. `location` is where a redirect points.
@@ -45,39 +67,54 @@ impl RestError {
         body: &[u8],
     ) -> RestError {
         let kind = kind(operation, status);
-        let message = match location {
-            Some(location) => format!(
-                "the device answered {status}, a redirect to {:?}",
-                cut(location.as_bytes(), MAX_BODY)
-            ),
+        let remedy = remedy(kind, operation, Some(status));
+        let oddity = match location {
+            Some(location) => answer::redirect(status, url, location),
             None if kind == ErrorKind::Rejected && !body.is_empty() => {
                 let reason = cut(body, MAX_QUOTED);
-                format!("the device refused it with {status}: {:?}", reason.trim())
+                let message = format!("the device refused it with {status}: {:?}", reason.trim());
+                Oddity::new(message, remedy)
             }
-            None => format!("the device answered {status}"),
+            None => Oddity::new(format!("the device answered {status}"), remedy),
         };
-        let report = ErrorReport {
-            kind,
-            message,
-            remedy: remedy(kind, operation, Some(status)).to_owned(),
-            http_status: Some(status),
-            url: Some(url.to_owned()),
-            body: (!body.is_empty()).then(|| cut(body, MAX_BODY)),
-        };
-        RestError { operation, report }
+        // The page beside a redirect repeats its address, which may hold a session.
+        let shown = if location.is_some() { &[] } else { body };
+        let mut error = RestError::odd(operation, kind, url, oddity, shown);
+        error.report.http_status = Some(status);
+        error
+    }
+
+    /// As the device asks for: nothing more is sent to it for that long.
+    pub(super) fn with_retry_after(mut self, pause: Option<Duration>) -> RestError {
+        if let Some(pause) = pause {
+            let seconds = pause.as_secs();
+            self.report.message += &format!(", and asks to be left alone for {seconds} s");
+        }
+        self.retry_after = pause;
+        self
     }
 
     /// A request that `reqwest` could not bring to an end.
     pub fn request(operation: Operation, url: &str, error: reqwest::Error) -> RestError {
         // reqwest's own text names the URL, which the report carries already.
         let error = error.without_url();
-        if error.is_timeout() {
-            return RestError::new(operation, ErrorKind::Timeout, url, describe(&error));
+        let failure = Failure::of(&error);
+        if let Some(explanation) = tls_failure(failure, &error, url) {
+            return RestError::tls(operation, url, explanation);
         }
-        match tls_failure(&error, url) {
-            Some(explanation) => RestError::tls(operation, url, explanation),
-            None => RestError::new(operation, ErrorKind::Connect, url, describe(&error)),
+        let message = match failure.subject() {
+            Some(subject) => format!("{subject}: {}", describe(&error)),
+            None => describe(&error),
+        };
+        let mut result = RestError::new(operation, failure.kind(), url, message);
+        // A change that was sent may have been carried out: that matters more than how its answer was lost.
+        let may_have_changed =
+            operation == Operation::RelayEvents && matches!(failure, Failure::SlowBody | Failure::CutBody);
+        if let Some(remedy) = failure.remedy().filter(|_| !may_have_changed) {
+            result.report.remedy = remedy.to_owned();
         }
+        result.is_closed = failure == Failure::Closed;
+        result
     }
 
     fn tls(operation: Operation, url: &str, explanation: Explanation) -> RestError {
@@ -86,9 +123,26 @@ impl RestError {
         error
     }
 
+    /// An answer in an encoding that was not asked for.
+    pub(super) fn encoded(operation: Operation, url: &str, encoding: &str) -> RestError {
+        RestError::odd(operation, ErrorKind::Decode, url, answer::encoded(encoding), &[])
+    }
+
     /// An answer that cannot be understood.
-    pub fn decode(operation: Operation, url: &str, reason: &dyn Error, body: &[u8]) -> RestError {
-        let mut error = RestError::new(operation, ErrorKind::Decode, url, reason.to_string());
+    pub fn decode(operation: Operation, url: &str, reason: &(dyn Error + 'static), body: &[u8]) -> RestError {
+        let kind = ErrorKind::Decode;
+        // Of a configuration nothing is shown, and nothing of it is here.
+        let oddity = match operation {
+            Operation::Poll => answer::not_json(reason, body),
+            _ => None,
+        };
+        let oddity = oddity.unwrap_or_else(|| Oddity::new(reason.to_string(), remedy(kind, operation, None)));
+        RestError::odd(operation, kind, url, oddity, body)
+    }
+
+    fn odd(operation: Operation, kind: ErrorKind, url: &str, oddity: Oddity, body: &[u8]) -> RestError {
+        let mut error = RestError::new(operation, kind, url, oddity.message);
+        error.report.remedy = oddity.remedy;
         error.report.body = (!body.is_empty()).then(|| cut(body, MAX_BODY));
         error
     }
@@ -187,9 +241,7 @@ fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) ->
         (ErrorKind::NotFound, _) => {
             "this firmware has no API tokens (they came with 7.08): set auth = \"basic\" for the device"
         }
-        (ErrorKind::HttpStatus, Some(300..=399)) => {
-            "redirects are not followed: set the device's url to the address that it redirects to"
-        }
+        (ErrorKind::HttpStatus, Some(300..=399)) => "check that the device's url is a LANTIME's",
         (ErrorKind::HttpStatus, Some(503 | 429)) => {
             "the device is busy; a longer poll interval helps if this goes on"
         }
@@ -223,45 +275,26 @@ fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) ->
 }
 
 /// What TLS has to do with it, if anything.
-fn tls_failure(error: &reqwest::Error, url: &str) -> Option<Explanation> {
-    if let Some(tls) = causes(error).find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
+fn tls_failure(failure: Failure, error: &reqwest::Error, url: &str) -> Option<Explanation> {
+    if matches!(
+        failure,
+        Failure::Timeout | Failure::SlowBody | Failure::NoMoreFiles
+    ) {
+        return None;
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
         return Some(Explanation::of(tls, Server::Device));
     }
     let is_in_handshake = error.is_connect() && url.starts_with("https:");
-    let mut io = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    io.find_map(|io| Explanation::of_io(io, Server::Device))
+    all::<std::io::Error>(error)
+        .find_map(|io| Explanation::of_io(io, Server::Device))
         .filter(|_| is_in_handshake)
 }
 
 /// Whether a connection ended without the goodbye of TLS. Where a body goes on to the end of the connection, that is
 /// its end.
 pub(super) fn is_sudden_end(error: &reqwest::Error) -> bool {
-    let mut io = causes(error).filter_map(|cause| cause.downcast_ref::<std::io::Error>());
-    io.any(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)
-}
-
-/// The error and everything below it, in one line.
-fn describe(error: &reqwest::Error) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        // Many layers only repeat what the layer below says.
-        if !words.iter().any(|word| word.contains(&text)) {
-            words.push(text);
-        }
-    }
-    words.join(": ")
-}
-
-fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
-    // An I/O error hides what it wraps from `source`.
-    std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| {
-        let error: &'e (dyn Error + 'static) = *error;
-        match error.downcast_ref::<std::io::Error>() {
-            Some(io) => io.get_ref().map(|inner| inner as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    })
+    all::<std::io::Error>(error).any(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
 /// The first bytes, as text.
