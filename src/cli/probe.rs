@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
 use self::configuration::configuration;
@@ -16,7 +16,7 @@ use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::{self, Reading};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RelayConfig, RestClient, RestError};
 use crate::model::snapshot::Module;
-use crate::model::{ErrorKind, Relay, Signal, Snapshot, Text};
+use crate::model::{ErrorKind, Operation, Relay, Signal, Snapshot, Text};
 use crate::tls::{self, Explanation, Fingerprint, Server};
 
 /// The environment variable that the password is taken from.
@@ -164,8 +164,13 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
         answer.round_trip.as_secs_f64() * 1e3,
         answer.body.len()
     );
-    let reading = status::read(&answer.body, profiles, &device.url)
-        .context("the device answers, but with something else; check the address")?;
+    let reading = status::read(&answer.body, profiles, &device.url).map_err(|error| {
+        let url = format!("{}{}", device.url, paths.status);
+        explain(
+            RestError::decode(Operation::Poll, &url, &error, &answer.body),
+            None,
+        )
+    })?;
     let profile = profiles.for_version(reading.snapshot.api_major());
     let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
     print!("{}", describe(&reading, profile, &relay_events, show_serials));
@@ -173,6 +178,13 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
         "login         {}",
         try_tokens(&mut client, device, &reading.snapshot, profile, paths).await
     );
+    let cookies: Vec<_> = client.cookie_names().collect();
+    if !cookies.is_empty() {
+        println!(
+            "cookie        {}: kept, so that all polls share a session",
+            cookies.join(", ")
+        );
+    }
     println!(
         "\n# A configuration to start from:\n\n{}",
         configuration(device, &reading.snapshot)

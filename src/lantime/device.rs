@@ -260,7 +260,7 @@ impl DeviceTask {
                         }
                     }
                     if self.waiting.as_ref().is_some_and(|waiting| !waiting.awaits_apply()) {
-                        next = next.min(Instant::now() + TRY_AGAIN);
+                        next = next.min(self.earliest(Instant::now() + TRY_AGAIN));
                     }
                 }
             }
@@ -271,7 +271,7 @@ impl DeviceTask {
     /// SNMP. A login that was refused is left alone: then there is no poll.
     async fn ask(&mut self) -> (Option<Polled>, Option<Result<SnmpStatus, ErrorReport>>) {
         let mut polled = None;
-        if !self.is_left_alone() {
+        if !self.is_refused() {
             let result = self.poll().await;
             if let Ok((snapshot, _)) = &result
                 && self.snapshot.is_none()
@@ -298,13 +298,18 @@ impl DeviceTask {
     }
 
     /// Whether REST is not asked now, since the login was refused.
-    fn is_left_alone(&self) -> bool {
+    fn is_refused(&self) -> bool {
         self.refused_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether REST is not asked now, for that or since the device has asked for a pause.
+    fn is_left_alone(&self) -> bool {
+        self.is_refused() || self.client.busy_until().is_some()
     }
 
     /// That moment, or the first one at which there is somebody to ask.
     fn earliest(&self, at: Instant) -> Instant {
-        match self.refused_until {
+        match self.refused_until.max(self.client.busy_until()) {
             Some(until) if self.second_way.is_none() => at.max(until),
             _ => at,
         }
@@ -318,11 +323,19 @@ impl DeviceTask {
             Some(refused_until) => return self.schedule.next(now).0.min(refused_until),
             None => {}
         }
-        if self.failures >= self.offline_after && !self.is_over_snmp {
-            return self.schedule.after_failure(now);
+        let has_failed = self.failures > 0 && !self.is_over_snmp;
+        if has_failed && self.failures >= self.offline_after {
+            let next = self.schedule.after_failure(now);
+            return self.client.busy_until().map_or(next, |until| next.min(until));
         }
-        // Also after the first failures: until it is known that the device is away, what is published of it
-        // may be stale.
+        if let Some(busy_until) = self.client.busy_until() {
+            // Polls that are due meanwhile are not sent, but count as failed: what is published of it is stale.
+            return self.schedule.next(now).0.min(busy_until);
+        }
+        if has_failed {
+            // Until it is known that the device is away, what is published of it may be stale.
+            return self.schedule.retry(now, self.failures);
+        }
         let (next, missed) = self.schedule.next(now);
         if missed > 0 {
             tracing::debug!(device = %self.id, missed, "polls skipped: the last one took too long");

@@ -1,7 +1,9 @@
 //! Asks one device: login, tokens, and which requests there are. Knows nothing of what the answers mean.
 
 mod clients;
+mod cookies;
 mod exchange;
+mod retry_after;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -10,18 +12,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderValue};
 use reqwest::{Method, Request};
 
 pub use clients::{ClientError, HttpClients};
 pub use exchange::MAX_BODY;
 
+use self::cookies::Cookies;
 use self::exchange::Exchange;
-use self::token::{bearer, token};
+use self::retry_after::Busy;
+use self::token::{bearer, is_no_token, token};
 use super::error::RestError;
 use super::profile::{Profile, WriteLocation, WriteMethod};
 use crate::config::{Auth, Device, Secret};
-use crate::model::{ErrorKind, HttpSessions, Operation};
+use crate::model::{HttpSessions, Operation};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -48,6 +52,10 @@ pub struct RestClient {
     has_taken_token: bool,
     /// The request for the status as it was last sent, and its path: the next one is a copy.
     status_request: Option<(Arc<str>, Request)>,
+    /// Whether the request before was answered: then this one may go out on its connection.
+    is_connected: bool,
+    cookies: Cookies,
+    busy: Busy,
     sessions: HttpSessions,
 }
 
@@ -108,6 +116,9 @@ impl RestClient {
             },
             has_taken_token: false,
             status_request: None,
+            is_connected: false,
+            cookies: Cookies::default(),
+            busy: Busy::default(),
             sessions: HttpSessions::new(device.http_sessions.enabled, device.http_sessions.max_count),
         }
     }
@@ -130,6 +141,16 @@ impl RestClient {
     /// Whether the last request carried an API token.
     pub fn has_token(&self) -> bool {
         matches!(self.login, Login::Bearer(_))
+    }
+
+    /// The names of the cookies that the device has set.
+    pub fn cookie_names(&self) -> impl Iterator<Item = &str> {
+        self.cookies.names()
+    }
+
+    /// Until when the device has asked not to be asked anything: its `Retry-After`, at most 15 minutes.
+    pub fn busy_until(&self) -> Option<tokio::time::Instant> {
+        self.busy.until()
     }
 
     /// With `auth = "auto"`: from now on logs in with a token, since this firmware has them.
@@ -219,13 +240,22 @@ impl RestClient {
         self.ask(&ask, profile.into()).await.map(drop)
     }
 
-    /// Logs in as the device wants it, and asks; a token that is refused is renewed once.
+    /// Logs in as the device wants it, and asks; a token that is refused is renewed once. Nothing is sent to a device
+    /// that has asked to be left alone.
     async fn ask(&mut self, ask: &Ask<'_>, paths: Paths<'_>) -> Result<Answer, RestError> {
+        if let Some(error) = self.busy.refusal(ask.operation) {
+            return Err(error);
+        }
         let was_fresh = matches!(self.login, Login::Token);
         if was_fresh {
             self.renew_token(paths, !self.has_taken_token).await?;
         }
-        let result = self.send(ask).await;
+        let mut result = self.send(ask).await;
+        if matches!(&result, Err(error) if error.is_login_refused()) && self.cookies.clear() {
+            // Perhaps it is only the session that has ended.
+            self.status_request = None;
+            result = self.send(ask).await;
+        }
         self.has_taken_token |= result.is_ok() && self.has_token();
         let refused = matches!(&result, Err(error) if error.is_login_refused());
         if !refused || !self.has_token() {
@@ -248,12 +278,25 @@ impl RestClient {
         result
     }
 
+    /// Sends a request. One that only reads goes once more, on a new connection, where the device has closed the one
+    /// of the request before just when this one was sent: it has no part in that.
     async fn send(&mut self, ask: &Ask<'_>) -> Result<Answer, RestError> {
+        let (started, was_connected) = (Instant::now(), self.is_connected);
+        let result = self.send_once(ask, ask.timeout).await;
+        let is_closed = matches!(&result, Err(error) if error.is_closed);
+        if !is_closed || !was_connected || ask.method != Method::GET {
+            return result;
+        }
+        let left = ask.timeout.saturating_sub(started.elapsed());
+        self.send_once(ask, left).await
+    }
+
+    async fn send_once(&mut self, ask: &Ask<'_>, timeout: Duration) -> Result<Answer, RestError> {
         let is_status = ask.operation == Operation::Poll;
         let prepared = self
             .status_request
             .take_if(|(path, _)| is_status && **path == *ask.path);
-        let (path, request) = match prepared {
+        let (path, mut request) = match prepared {
             Some(prepared) => prepared,
             None => (Arc::from(ask.path), self.build(ask)?),
         };
@@ -261,6 +304,7 @@ impl RestClient {
             let next = request.try_clone();
             self.status_request = next.map(|request| (Arc::clone(&path), request));
         }
+        *request.timeout_mut() = Some(timeout);
         self.exchange(path, request, ask.operation).await
     }
 
@@ -274,6 +318,13 @@ impl RestClient {
         let mut exchange = Exchange::new(request.method(), operation);
         let result = exchange.send(&self.http, request).await;
         let ended = Instant::now();
+        self.is_connected = exchange.is_answered();
+        if self.cookies.take(&exchange.cookies) {
+            self.status_request = None;
+        }
+        if let Err(error) = &result {
+            self.busy.note(error);
+        }
         let error = result.as_ref().err().map(|error| error.report.kind);
         self.sessions.push(exchange.session(path, ended, error));
         let round_trip = exchange.lasted(ended);
@@ -289,6 +340,10 @@ impl RestClient {
                 request.header(AUTHORIZATION, bearer(token))
             }
             _ => request.basic_auth(&self.username, Some(self.password.expose())),
+        };
+        let request = match self.cookies.header() {
+            Some(cookies) => request.header(COOKIE, cookies),
+            None => request,
         };
         let request = match &ask.body {
             Some(body) => request.header(CONTENT_TYPE, JSON).body(body.clone()),
@@ -318,7 +373,12 @@ impl RestClient {
                 self.set_login(Login::Bearer(token));
                 Ok(())
             }
-            Err(error) if self.auth == Auth::Auto && (first || is_no_token(error.report.kind)) => {
+            // One that has asked for a pause is to be asked nothing else now.
+            Err(error)
+                if self.auth == Auth::Auto
+                    && error.retry_after_s.is_none()
+                    && (first || is_no_token(error.report.kind)) =>
+            {
                 tracing::info!(url, kind = %error.report.kind, "this device gives no API token: it is polled with user name and password (Basic), as before");
                 self.give_up_tokens();
                 Ok(())
@@ -338,12 +398,4 @@ impl RestClient {
             self.set_login(Login::Token);
         }
     }
-}
-
-/// Answers to the question for a token that say: there are none.
-fn is_no_token(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::NotFound | ErrorKind::HttpStatus | ErrorKind::Decode
-    )
 }

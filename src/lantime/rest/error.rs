@@ -6,7 +6,6 @@ mod failure;
 mod tests;
 
 use std::error::Error;
-use std::time::Duration;
 
 use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::tls::{Explanation, Server};
@@ -29,8 +28,8 @@ pub struct RestError {
     pub report: ErrorReport,
     /// Whether the connection ended before any answer.
     pub(super) is_closed: bool,
-    /// How long the device asks to be left alone.
-    pub(super) retry_after: Option<Duration>,
+    /// For how many seconds the device asks to be left alone.
+    pub(super) retry_after_s: Option<u16>,
 }
 
 impl RestError {
@@ -54,7 +53,7 @@ impl RestError {
             operation,
             report,
             is_closed: false,
-            retry_after: None,
+            retry_after_s: None,
         }
     }
 
@@ -85,12 +84,11 @@ impl RestError {
     }
 
     /// As the device asks for: nothing more is sent to it for that long.
-    pub(super) fn with_retry_after(mut self, pause: Option<Duration>) -> RestError {
-        if let Some(pause) = pause {
-            let seconds = pause.as_secs();
+    pub(super) fn with_retry_after(mut self, seconds: Option<u16>) -> RestError {
+        if let Some(seconds) = seconds {
             self.report.message += &format!(", and asks to be left alone for {seconds} s");
         }
-        self.retry_after = pause;
+        self.retry_after_s = seconds;
         self
     }
 

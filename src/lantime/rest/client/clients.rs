@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use reqwest::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
+
 use crate::config::{Device, Proxy};
 use crate::tls::{ClientTls, TlsError, Trust};
 
@@ -58,6 +60,17 @@ fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<re
         // A write must not be sent twice. What remains is the connection pool's: it takes another connection for a
         // request of which not a byte has been sent.
         .retry(reqwest::retry::never())
+        // What embedded web servers answer, and every browser takes.
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+        // As browsers and curl write them: some servers compare names by the letter.
+        .http1_title_case_headers()
+        // Without it a server may compress as it likes.
+        .default_headers(HeaderMap::from_iter([(
+            ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        )]))
         .connect_timeout(connect_timeout)
         .pool_max_idle_per_host(1)
         .user_agent(concat!("lantime2mqtt/", env!("CARGO_PKG_VERSION")));

@@ -5,14 +5,30 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use reqwest::header::{AUTHORIZATION, HeaderValue, LOCATION, TRANSFER_ENCODING};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE, TRANSFER_ENCODING,
+};
 use reqwest::{Method, Request, Response};
 
+use super::cookies;
+use super::retry_after::retry_after;
 use crate::lantime::rest::error::{RestError, is_sudden_end};
 use crate::model::{ErrorKind, HttpSession, Operation};
 
 /// Largest answer that is read; real ones have 20 to 31 KB.
 pub const MAX_BODY: usize = 1024 * 1024;
+/// Encodings of a body that are none of its text. Anything else under that name, such as a character set, is a slip
+/// that costs nothing.
+const COMPRESSIONS: [&str; 8] = [
+    "gzip",
+    "x-gzip",
+    "deflate",
+    "compress",
+    "x-compress",
+    "br",
+    "zstd",
+    "bzip2",
+];
 
 /// What is noted of a request while it runs: no header, no body.
 #[derive(Debug)]
@@ -24,6 +40,8 @@ pub(super) struct Exchange {
     /// When the head of the answer was there, and its status.
     head: Option<(Instant, u16)>,
     bytes: u64,
+    /// The cookies that an answer of success has set, as they came.
+    pub(super) cookies: Vec<HeaderValue>,
 }
 
 impl Exchange {
@@ -35,7 +53,13 @@ impl Exchange {
             started: Instant::now(),
             head: None,
             bytes: 0,
+            cookies: Vec::new(),
         }
+    }
+
+    /// Whether there was an answer, at least its head.
+    pub(super) fn is_answered(&self) -> bool {
+        self.head.is_some()
     }
 
     /// Sends the request and reads the answer.
@@ -46,7 +70,7 @@ impl Exchange {
     ) -> Result<Bytes, RestError> {
         let url = request.url().clone();
         let url = url.as_str();
-        let login = request.headers().get(AUTHORIZATION).cloned();
+        let secrets = [AUTHORIZATION, COOKIE].map(|name| request.headers().get(name).cloned());
         let response = http
             .execute(request)
             .await
@@ -54,27 +78,29 @@ impl Exchange {
         let status = response.status();
         self.head = Some((Instant::now(), status.as_u16()));
         if status.is_success() {
+            if let Some(encoding) = compression(response.headers()) {
+                return Err(RestError::encoded(self.operation, url, encoding));
+            }
+            self.cookies
+                .extend(response.headers().get_all(SET_COOKIE).iter().cloned());
             return self.read(response, url).await;
         }
+        let status = status.as_u16();
+        let seconds = retry_after(status, response.headers(), Timestamp::now());
         let location = response
             .headers()
             .get(LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+            .filter(|_| (300..400).contains(&status))
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         // Whatever cannot be read of an error's body does not matter.
         let body = self.read(response, url).await.unwrap_or_default();
-        let body = if repeats(&body, login.as_ref()) {
+        let body = if repeats(&body, &secrets) {
             &b"(left out: it repeats our login)"[..]
         } else {
             &body
         };
-        Err(RestError::status(
-            self.operation,
-            status.as_u16(),
-            url,
-            location.as_deref(),
-            body,
-        ))
+        let error = RestError::status(self.operation, status, url, location.as_deref(), body);
+        Err(error.with_retry_after(seconds))
     }
 
     /// Reads a body and refuses it, while it streams, beyond [`MAX_BODY`].
@@ -140,10 +166,24 @@ impl Exchange {
     }
 }
 
+/// The compression of an answer's body.
+fn compression(headers: &HeaderMap) -> Option<&str> {
+    let encoding = headers.get(CONTENT_ENCODING)?.to_str().ok()?;
+    let is_known = |name: &str| {
+        COMPRESSIONS
+            .iter()
+            .any(|known| name.trim().eq_ignore_ascii_case(known))
+    };
+    encoding.split(',').any(is_known).then_some(encoding)
+}
+
 /// Some error pages repeat the request: nothing of such a one is shown.
-fn repeats(body: &[u8], login: Option<&HeaderValue>) -> bool {
-    let login = login.map(|value| value.as_bytes().rsplit(|b| *b == b' ').next().unwrap_or_default());
-    login.is_some_and(|login| !login.is_empty() && body.windows(login.len()).any(|w| w == login))
+fn repeats(body: &[u8], [login, cookies]: &[Option<HeaderValue>; 2]) -> bool {
+    let holds = |secret: &[u8]| !secret.is_empty() && body.windows(secret.len()).any(|w| w == secret);
+    let login = login
+        .iter()
+        .filter_map(|value| value.as_bytes().rsplit(|b| *b == b' ').next());
+    login.chain(cookies.iter().flat_map(cookies::secrets)).any(holds)
 }
 
 /// The methods that profiles may name.

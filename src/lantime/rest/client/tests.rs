@@ -1,5 +1,7 @@
 //! Requests to simulated devices, and to servers that do what no device should.
 
+mod answers;
+
 use std::sync::Mutex;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -7,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::lantime::rest::{Profiles, RelayConfig};
+use crate::model::ErrorKind;
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice};
 
 /// A client of that device, with the login of the simulated ones.

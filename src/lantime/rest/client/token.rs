@@ -39,3 +39,11 @@ pub(super) fn token(body: &[u8], url: &str, paths: Paths<'_>) -> Result<Secret, 
     }
     Ok(Secret::new(token))
 }
+
+/// Answers to the question for a token that say: there are none.
+pub(super) fn is_no_token(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound | ErrorKind::HttpStatus | ErrorKind::Decode
+    )
+}

@@ -1,0 +1,312 @@
+//! Servers that answer oddly, or not at all, and what becomes of a request to them.
+
+use std::collections::VecDeque;
+
+use socket2::SockRef;
+
+use super::*;
+
+/// What a server does with a request.
+#[derive(Clone)]
+enum Step {
+    /// Answers so, byte for byte.
+    Answer(String),
+    /// Answers so, and closes the connection.
+    Last(String),
+    /// Closes the connection (FIN).
+    Close,
+    /// Resets the connection (RST).
+    Reset,
+}
+
+/// Takes one step for each request, on whatever connection it comes; closes when there are none left.
+struct Script {
+    url: String,
+    steps: Arc<Mutex<VecDeque<Step>>>,
+    /// The number of the connection and the head of each request.
+    seen: Arc<Mutex<Vec<(usize, String)>>>,
+}
+
+impl Script {
+    async fn start(steps: impl IntoIterator<Item = Step>) -> Script {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let script = Script {
+            url: format!("http://{}", listener.local_addr().unwrap()),
+            steps: Arc::new(Mutex::new(steps.into_iter().collect())),
+            seen: Arc::default(),
+        };
+        let (steps, seen) = (Arc::clone(&script.steps), Arc::clone(&script.seen));
+        tokio::spawn(async move {
+            let mut connection = 0;
+            while let Ok((stream, _)) = listener.accept().await {
+                connection += 1;
+                tokio::spawn(play(stream, connection, Arc::clone(&steps), Arc::clone(&seen)));
+            }
+        });
+        script
+    }
+
+    fn client(&self) -> RestClient {
+        client(&self.url, "")
+    }
+
+    fn connections(&self) -> Vec<usize> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|(connection, _)| *connection).collect()
+    }
+
+    fn heads(&self) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|(_, head)| head.clone()).collect()
+    }
+}
+
+async fn play(
+    stream: TcpStream,
+    connection: usize,
+    steps: Arc<Mutex<VecDeque<Step>>>,
+    seen: Arc<Mutex<Vec<(usize, String)>>>,
+) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if stream.read_line(&mut head).await.ok()? == 0 {
+                return None;
+            }
+        }
+        seen.lock().unwrap().push((connection, head));
+        let step = steps.lock().unwrap().pop_front();
+        match step? {
+            Step::Answer(answer) => stream.write_all(answer.as_bytes()).await.ok()?,
+            Step::Last(answer) => return stream.write_all(answer.as_bytes()).await.ok(),
+            Step::Close => return None,
+            Step::Reset => {
+                // Nothing lingers: that is a reset on close.
+                SockRef::from(stream.get_ref())
+                    .set_linger(Some(Duration::ZERO))
+                    .unwrap();
+                return None;
+            }
+        }
+    }
+}
+
+fn ok() -> Step {
+    Step::Answer(OK.to_owned())
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Step {
+    let length = body.len();
+    Step::Answer(format!(
+        "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    ))
+}
+
+async fn status(client: &mut RestClient) -> Result<Answer, RestError> {
+    client.status(Paths::from(&profile(10))).await
+}
+
+#[tokio::test]
+async fn a_poll_whose_kept_connection_is_just_being_closed_goes_once_more() {
+    for end in [Step::Close, Step::Reset] {
+        let server = Script::start([ok(), end.clone(), ok(), end, ok()]).await;
+        let mut client = server.client();
+        status(&mut client).await.unwrap();
+        status(&mut client).await.unwrap();
+        client.relay_events(&profile(10)).await.unwrap();
+        assert_eq!(server.connections(), [1, 1, 2, 2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_poll_goes_once_more_only_once_and_never_on_its_first_connection() {
+    let server = Script::start([Step::Close, ok(), Step::Close, Step::Reset, Step::Close]).await;
+    let mut client = server.client();
+    let report = status(&mut client).await.unwrap_err().report;
+    assert_eq!((report.kind, server.connections().len()), (ErrorKind::Connect, 1));
+    status(&mut client).await.unwrap();
+    let report = status(&mut client).await.unwrap_err().report;
+    assert_eq!((report.kind, server.connections().len()), (ErrorKind::Connect, 4));
+    status(&mut client).await.unwrap_err();
+    assert_eq!(server.connections(), [1, 2, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_begun_is_not_asked_for_again() {
+    let half = Step::Last("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_owned());
+    let server = Script::start([ok(), half]).await;
+    let mut client = server.client();
+    status(&mut client).await.unwrap();
+    let report = status(&mut client).await.unwrap_err().report;
+    assert_eq!((report.kind, server.connections().len()), (ErrorKind::Connect, 2));
+    assert!(report.message.contains("within the answer"), "{report:?}");
+    assert!(report.remedy.contains("Content-Length"), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_answer_shorter_than_announced_on_a_kept_connection_says_so() {
+    let short = Step::Answer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}".to_owned());
+    let server = Script::start([short]).await;
+    let mut client = client(&server.url, "timeout = \"100ms\"");
+    let report = status(&mut client).await.unwrap_err().report;
+    assert_eq!(report.kind, ErrorKind::Timeout);
+    assert!(report.remedy.contains("Content-Length"), "{report:?}");
+}
+
+#[tokio::test]
+async fn odd_heads_are_taken() {
+    let heads = [
+        "HTTP/1.1 200 OK\r\nContent-Length : 2\r\n",
+        "HTTP/1.1 200 OK\r\nX-Long: one\r\n two\r\n\tthree\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200 OK\r\ncOnTeNt-LeNgTh:2\r\n",
+        "HTTP/1.1 200 OK\r\nno colon in this line\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200 OK\r\nSet Cookie: blank=in-name\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: utf-8\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: 2\r\n",
+        "HTTP/1.1 200\r\nContent-Length: 2\r\n",
+        "HTTP/1.0 200 OK\nContent-Length: 2\n",
+    ];
+    for head in heads {
+        let server = Script::start([Step::Last(format!("{head}\r\n{{}}"))]).await;
+        let answer = status(&mut server.client()).await;
+        assert_eq!(answer.expect(head).body, "{}", "{head:?}");
+    }
+    // What comes behind an answer belongs to none.
+    let more = Step::Answer(format!("{OK}\n"));
+    let server = Script::start(vec![more; 3]).await;
+    let mut client = server.client();
+    for _ in 0..3 {
+        assert_eq!(status(&mut client).await.unwrap().body, "{}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_refused_for_its_head_says_what_is_odd() {
+    let many = "X-Filler: x\r\n".repeat(200);
+    let cases = [
+        ("RTSP/1.0 200 OK\r\n\r\n", "version", "scheme"),
+        ("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}F", "version", "scheme"),
+        ("HTTP/1.1 twenty OK\r\n\r\n", "status", "scheme"),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+            "content-length",
+            "curl -v",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: some\r\n\r\n{}",
+            "content-length",
+            "curl -v",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n{}",
+            "chunk",
+            "curl -v",
+        ),
+        (
+            &format!("HTTP/1.1 200 OK\r\n{many}\r\n{{}}"),
+            "too large",
+            "proxy",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            "gzip",
+            "switch off compression",
+        ),
+    ];
+    for (answer, message, remedy) in cases {
+        let server = Script::start([Step::Last(answer.to_owned())]).await;
+        let report = status(&mut server.client()).await.expect_err(answer).report;
+        assert_eq!(report.kind, ErrorKind::Decode, "{report:?}");
+        assert!(
+            report.message.contains(message) && report.remedy.contains(remedy),
+            "{report:?}"
+        );
+        assert_eq!(server.connections().len(), 1, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_written_as_old_servers_expect_them() {
+    let server = Script::start([ok()]).await;
+    status(&mut server.client()).await.unwrap();
+    let head = &server.heads()[0];
+    for line in [
+        "\r\nAccept-Encoding: identity\r\n",
+        "\r\nAuthorization: Basic ",
+        "\r\nHost: ",
+    ] {
+        assert!(head.contains(line), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_goes_back_to_its_device_alone_and_a_session_that_has_ended_is_no_refusal() {
+    let cookie = "Set-Cookie: sid=sentinel-0815; Path=/; HttpOnly\r\n";
+    let repeated = answer("500 X", "", "your cookie is sid=sentinel-0815");
+    let server = Script::start([
+        answer("200 OK", cookie, "{}"),
+        repeated,
+        answer("401 X", "Set-Cookie: sid=of-a-refusal\r\n", ""),
+        answer("200 OK", "Set-Cookie: sid=second\r\n", "{}"),
+        ok(),
+    ])
+    .await;
+    let other = Script::start([ok()]).await;
+    let mut client = server.client();
+    client.sessions_mut().set_enabled(true);
+    status(&mut client).await.unwrap();
+    assert_eq!(client.cookie_names().collect::<Vec<_>>(), ["sid"]);
+    let error = status(&mut client).await.unwrap_err();
+    for shown in [format!("{error:?}"), format!("{client:?}")] {
+        assert!(!shown.contains("sentinel"), "{shown}");
+    }
+    status(&mut client).await.unwrap();
+    status(&mut client).await.unwrap();
+    status(&mut other.client()).await.unwrap();
+    let sent = |head: &String| {
+        let line = head.lines().find_map(|line| line.strip_prefix("Cookie: "));
+        line.map(str::to_owned)
+    };
+    let sent: Vec<_> = server.heads().iter().chain(&other.heads()).map(sent).collect();
+    let (first, second) = (Some("sid=sentinel-0815"), Some("sid=second"));
+    let expected = [None, first, first, None, second, None];
+    assert_eq!(sent, expected.map(|cookie| cookie.map(str::to_owned)));
+}
+
+#[tokio::test]
+async fn a_device_that_asks_for_a_pause_has_it() {
+    let busy = |status: &str| answer(status, "Retry-After: 60\r\n", "");
+    let server = Script::start([busy("503 X"), ok(), busy("503 X"), ok(), busy("429 X"), ok()]).await;
+    let mut client = server.client();
+    let profile = profile(10);
+    let pass = async |seconds| {
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::time::resume();
+    };
+    // A poll: nothing is asked meanwhile, not even by a command.
+    let report = status(&mut client).await.unwrap_err().report;
+    assert!(report.message.contains("60 s"), "{report:?}");
+    assert!(client.busy_until().is_some());
+    pass(50).await;
+    assert_eq!(status(&mut client).await.unwrap_err().report, report);
+    assert_eq!(
+        client.apply(&profile, LONG).await.unwrap_err().report.http_status,
+        Some(503)
+    );
+    assert_eq!(server.heads().len(), 1);
+    pass(11).await;
+    status(&mut client).await.unwrap();
+    // The configuration: it is left alone, and the device is watched all the same.
+    let error = client.write_relay_events(&profile, nothing()).await.unwrap_err();
+    assert_eq!(error.report.kind, ErrorKind::Busy);
+    client.relay_events(&profile).await.unwrap_err();
+    assert_eq!(client.busy_until(), None);
+    status(&mut client).await.unwrap();
+    // Too many requests: all of them are.
+    pass(61).await;
+    client.relay_events(&profile).await.unwrap_err();
+    status(&mut client).await.unwrap_err();
+    assert_eq!(server.heads().len(), 5);
+}
