@@ -5,6 +5,7 @@ mod common;
 
 mod broker;
 mod command_line;
+mod documents;
 mod faults;
 mod login;
 mod probe;

@@ -99,6 +99,6 @@ fn the_fuzzers_corpus_can_be_read() {
     let bodies: Vec<_> = named
         .map(|path| std::fs::read(path).expect("a seed can be read"))
         .collect();
-    assert!(bodies.len() >= 8, "{} seeds", bodies.len());
+    assert!(bodies.len() >= 12, "{} seeds", bodies.len());
     bodies.iter().for_each(|body| poll(body, &Profiles::built_in()));
 }

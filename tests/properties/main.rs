@@ -1,9 +1,10 @@
-//! Whatever a device or a user writes, reading it does not panic, one odd value costs one field, and a change
-//! changes what it says and no more.
+//! Whatever a device or a user writes, reading it does not panic, one odd value or a piece of malformed text costs one
+//! field, and a change changes what it says and no more.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::FileFailurePersistence;
 
+mod altered_text;
 mod any;
 mod command;
 mod input;

@@ -12,7 +12,7 @@ use super::poll::snapshot;
 
 /// A field of the document, and the place that it has in a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Field {
+pub(crate) enum Field {
     System(&'static str),
     Event(usize, &'static str),
     Clock(Signal, &'static str),
@@ -31,7 +31,7 @@ const CLOCK_FIELDS: [&str; 5] = [
 
 impl Field {
     /// Where it is: the JSON pointer of the object, and the key in it.
-    fn parent_and_key(self, document: &Value) -> (String, &'static str) {
+    pub(crate) fn parent_and_key(self, document: &Value) -> (String, &'static str) {
         match self {
             Field::System(key) => ("/system-information".to_owned(), key),
             Field::Event(index, key) => (format!("/data/notification/events/{index}"), key),
@@ -49,12 +49,12 @@ impl Field {
     }
 
     /// Whether its absence is worth a note.
-    fn is_expected(self) -> bool {
+    pub(crate) fn is_expected(self) -> bool {
         !matches!(self, Field::Clock(_, pointer) if pointer != CLOCK_FIELDS[0])
     }
 
     /// Takes what the field gave out of a snapshot.
-    fn forget(self, snapshot: &mut Snapshot, base: &Snapshot) {
+    pub(crate) fn forget(self, snapshot: &mut Snapshot, base: &Snapshot) {
         snapshot.notes.clear();
         match self {
             Field::System("version") => snapshot.identity.firmware = None,
@@ -96,7 +96,7 @@ impl Field {
     }
 }
 
-fn document_and_field() -> impl Strategy<Value = (Value, Field)> {
+pub(crate) fn document_and_field() -> impl Strategy<Value = (Value, Field)> {
     document().prop_flat_map(|document| {
         let events = document["data"]["notification"]["events"]
             .as_array()

@@ -16,8 +16,12 @@ pub(crate) fn poll(body: &[u8], profiles: &Profiles) {
 
 /// What a status document tells.
 pub(crate) fn snapshot(document: &Value) -> Snapshot {
-    let body = document.to_string();
-    let reading = status::read(body.as_bytes(), &Profiles::built_in(), "http://lantime.example");
+    snapshot_of(document.to_string().as_bytes())
+}
+
+/// What the text of one tells.
+pub(crate) fn snapshot_of(body: &[u8]) -> Snapshot {
+    let reading = status::read(body, &Profiles::built_in(), "http://lantime.example");
     reading.expect("it is a status document").snapshot
 }
 

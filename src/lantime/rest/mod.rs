@@ -1,9 +1,10 @@
 //! The LANTIME REST API: [`client`] asks, [`wire`] is the answer as sent, [`profile`] says where the parts
-//! are that the vendor has not published, [`status`] makes a snapshot of it all, [`relay_events`] works on the
+//! are that the vendor has not published, [`json`] takes an answer apart that is malformed, [`status`] makes a snapshot of it all, [`relay_events`] works on the
 //! configuration that chooses which events switch a relay.
 
 pub mod client;
 pub mod error;
+pub mod json;
 pub mod profile;
 pub mod relay_events;
 pub mod status;

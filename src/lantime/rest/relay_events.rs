@@ -11,6 +11,7 @@ use bytes::Bytes;
 pub use read::ReadError;
 use serde_json::Value;
 
+use super::json::JsonBody;
 use super::profile::{Profile, RelayEventsEntries, keys};
 use crate::lantime::choice::{self, list, refusal};
 use crate::model::{ErrorReport, EventName, EventState, EventsChange};
@@ -45,11 +46,13 @@ impl RelayConfig {
     /// Reads the answer to `relay_events.read`.
     ///
     /// # Errors
-    /// When it is not JSON, or not what the profile describes. An event without a name or without actions is
-    /// passed over, unless all are: then the profile is wrong.
+    /// When it is not JSON, or not what the profile describes. An event without a name or without actions, or of
+    /// which either is malformed, is passed over, unless all are: then the profile is wrong.
     pub fn read(body: &[u8], profile: &Profile) -> Result<RelayConfig, ReadError> {
-        let document: Value = serde_json::from_slice(body)?;
-        read::Reader { profile }.document(&document)
+        let body = JsonBody::new(body);
+        let document: Value = body.parse()?;
+        let is_repaired = body.is_repaired();
+        read::Reader { profile, is_repaired }.document(&document)
     }
 
     /// Whether there are changes that the device has not applied yet; `false` where it does not say.

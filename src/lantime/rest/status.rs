@@ -1,16 +1,18 @@
 //! The answer as sent, read with a profile -> a [`Snapshot`]. Pure.
 //!
 //! `events` and `modules` read the two parts that matter, this file who the device is, and takes notes.
-//! What is missing or of another type costs its field and leaves a note; only an answer that is no status
+//! What is missing, malformed or of another type costs its field and leaves a note; only an answer that is no status
 //! document at all is an error.
 
 mod events;
 mod modules;
+mod time;
 
 use std::time::Duration;
 
+use super::json::JsonBody;
 use super::profile::Profiles;
-use super::wire::{self, Data, Document, List, Node, Scalar};
+use super::wire::{Data, Document, List, Node, Scalar};
 use crate::model::snapshot::major_version;
 use crate::model::{Identity, SlotId, Snapshot, Text};
 
@@ -22,7 +24,7 @@ const MAX_TEXT: usize = 256;
 /// Why an answer is no status document.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// Not JSON.
+    /// Not JSON, and beyond repair.
     #[error("the answer is not JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// JSON, but not what a LANTIME answers.
@@ -96,23 +98,18 @@ fn read_into(
     profiles: &Profiles,
     web_interface: &str,
 ) -> Result<Snapshot, StatusError> {
-    match wire::parse(body) {
-        Ok(document) => read_document(reader, &document, profiles, web_interface),
-        // Somebody's location in Latin-1 must not cost the relays.
-        Err(error) => match std::str::from_utf8(body) {
-            Ok(_) => Err(error.into()),
-            Err(_) => {
-                reader.note(|| "the document is not UTF-8; what is not was replaced".to_owned());
-                let repaired = String::from_utf8_lossy(body);
-                read_document(
-                    reader,
-                    &wire::parse(repaired.as_bytes())?,
-                    profiles,
-                    web_interface,
-                )
-            }
-        },
-    }
+    let body = JsonBody::new(body);
+    let snapshot = read_document(reader, &body.parse()?, profiles, web_interface);
+    let mut snapshot = if reader.is_malformed && !body.is_repaired() {
+        *reader = reader.begin_again();
+        read_document(reader, &body.parse_repaired()?, profiles, web_interface)
+    } else {
+        snapshot
+    }?;
+    // First: they say why a field is not as expected.
+    snapshot.notes.splice(..0, body.notes().iter().cloned());
+    snapshot.notes.truncate(MAX_NOTES);
+    Ok(snapshot)
 }
 
 fn read_document(
@@ -171,11 +168,21 @@ struct Reader {
     notes: Vec<String>,
     /// Not part of the snapshot: it is another in each document.
     uptime: Option<Duration>,
+    /// Whether a part of a module, which is kept as sent, is no JSON.
+    is_malformed: bool,
     /// Only where a person wants to know: gathering them costs more than reading the rest of a module.
     entries: Option<Vec<Entry>>,
 }
 
 impl Reader {
+    /// One that has read nothing, for the same person.
+    fn begin_again(&self) -> Reader {
+        Reader {
+            entries: self.entries.as_ref().map(|_| Vec::new()),
+            ..Reader::default()
+        }
+    }
+
     fn note(&mut self, note: impl FnOnce() -> String) {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(note());

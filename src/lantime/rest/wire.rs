@@ -1,210 +1,225 @@
 //! The status document as a device sends it: borrowed, only the keys that are needed, everything optional.
 //!
-//! A value of another type than expected is noted by its type and does not cost the document; only broken
-//! JSON does. What a field means is for [`super::status`].
+//! A value of another type than expected is noted by its type and does not cost the document. What a field means is
+//! for [`super::status`].
 
 mod lenient;
 mod members;
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
 pub use lenient::{List, MAX_LIST, Node, Scalar};
 pub use members::Members;
 
-/// The whole answer.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Document<'a> {
-    /// What the device says of itself.
-    #[serde(borrow)]
-    pub system_information: Node<SystemInformation<'a>>,
-    /// Everything else.
-    #[serde(borrow)]
-    pub data: Node<Data<'a>>,
+/// Declares an object of the document by its keys. A key that comes twice is no error, as it would be with a derived
+/// `Deserialize`: the last one counts, as in most parsers. A key that is not listed is skipped.
+macro_rules! object {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $key:literal => $field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub struct $name<'a> {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(Deserialize)]
+                #[serde(field_identifier)]
+                #[expect(non_camel_case_types, reason = "named after the fields")]
+                enum Key {
+                    $(#[serde(rename = $key)] $field,)*
+                    #[serde(other)]
+                    Other,
+                }
+
+                struct ObjectVisitor<'a>(PhantomData<&'a ()>);
+
+                impl<'de: 'a, 'a> Visitor<'de> for ObjectVisitor<'a> {
+                    type Value = $name<'a>;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                        let mut object = $name::default();
+                        while let Some(key) = map.next_key()? {
+                            match key {
+                                $(Key::$field => object.$field = map.next_value()?,)*
+                                Key::Other => drop(map.next_value::<IgnoredAny>()?),
+                            }
+                        }
+                        Ok(object)
+                    }
+                }
+
+                deserializer.deserialize_map(ObjectVisitor(PhantomData))
+            }
+        }
+    };
 }
 
-/// `system-information`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct SystemInformation<'a> {
-    /// "LANTIME REST API V10.21.016"
-    #[serde(borrow, rename = "API Version")]
-    pub api_version: Scalar<'a>,
-    /// "fw_7.06.014-light"
-    #[serde(borrow)]
-    pub version: Scalar<'a>,
-    /// Of the chassis.
-    #[serde(borrow)]
-    pub serial_number: Scalar<'a>,
-    /// Host name.
-    #[serde(borrow)]
-    pub hostname: Scalar<'a>,
-    /// "M300"
-    #[serde(borrow)]
-    pub model: Scalar<'a>,
+object! {
+    /// The whole answer.
+    Document {
+        /// What the device says of itself.
+        "system-information" => system_information: Node<SystemInformation<'a>>,
+        /// Everything else.
+        "data" => data: Node<Data<'a>>,
+    }
 }
 
-/// `data`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Data<'a> {
-    /// The REST API itself.
-    #[serde(borrow)]
-    pub rest_api: Node<RestApi<'a>>,
-    /// The system.
-    #[serde(borrow)]
-    pub system: Node<System<'a>>,
-    /// Notification events.
-    #[serde(borrow)]
-    pub notification: Node<Notification<'a>>,
-    /// The chassis.
-    #[serde(borrow)]
-    pub chassis0: Node<Chassis<'a>>,
+object! {
+    /// `system-information`
+    SystemInformation {
+        /// "LANTIME REST API V10.21.016"
+        "API Version" => api_version: Scalar<'a>,
+        /// "fw_7.06.014-light"
+        "version" => version: Scalar<'a>,
+        /// Of the chassis.
+        "serial-number" => serial_number: Scalar<'a>,
+        /// Host name.
+        "hostname" => hostname: Scalar<'a>,
+        /// "M300"
+        "model" => model: Scalar<'a>,
+    }
 }
 
-/// `data.rest-api`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct RestApi<'a> {
-    /// "10.21.016"
-    #[serde(borrow)]
-    pub api_version: Scalar<'a>,
+object! {
+    /// `data`
+    Data {
+        /// The REST API itself.
+        "rest-api" => rest_api: Node<RestApi<'a>>,
+        /// The system.
+        "system" => system: Node<System<'a>>,
+        /// Notification events.
+        "notification" => notification: Node<Notification<'a>>,
+        /// The chassis.
+        "chassis0" => chassis0: Node<Chassis<'a>>,
+    }
 }
 
-/// `data.system`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct System<'a> {
-    /// Seconds.
-    #[serde(borrow)]
-    pub uptime: Scalar<'a>,
+object! {
+    /// `data.rest-api`
+    RestApi {
+        /// "10.21.016"
+        "api-version" => api_version: Scalar<'a>,
+    }
 }
 
-/// `data.notification`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Notification<'a> {
-    /// Every notification event that this firmware knows.
-    #[serde(borrow)]
-    pub events: List<Event<'a>>,
+object! {
+    /// `data.system`
+    System {
+        /// Seconds.
+        "uptime" => uptime: Scalar<'a>,
+    }
 }
 
-/// One of `data.notification.events`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Event<'a> {
-    /// Name.
-    #[serde(borrow)]
-    pub object_id: Scalar<'a>,
-    /// Classification.
-    #[serde(borrow, rename = "type")]
-    pub kind: Scalar<'a>,
-    /// 0 or 1.
-    #[serde(borrow)]
-    pub triggered: Scalar<'a>,
-    /// "2026-02-10T09:45:48" in UTC, or "never".
-    #[serde(borrow)]
-    pub last_triggered: Scalar<'a>,
+object! {
+    /// `data.notification`
+    Notification {
+        /// Every notification event that this firmware knows.
+        "events" => events: List<Event<'a>>,
+    }
 }
 
-/// `data.chassis0`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Chassis<'a> {
-    /// Slots, in no fixed order.
-    #[serde(borrow)]
-    pub slots: List<Slot<'a>>,
+object! {
+    /// One of `data.notification.events`
+    Event {
+        /// Name.
+        "object-id" => object_id: Scalar<'a>,
+        /// Classification.
+        "type" => kind: Scalar<'a>,
+        /// 0 or 1.
+        "triggered" => triggered: Scalar<'a>,
+        /// "2026-02-10T09:45:48" in UTC, or "never".
+        "last-triggered" => last_triggered: Scalar<'a>,
+    }
 }
 
-/// One of `data.chassis0.slots`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Slot<'a> {
-    /// "clk1", "io3"
-    #[serde(borrow)]
-    pub slot_id: Scalar<'a>,
-    /// The module; missing where none is fitted.
-    #[serde(borrow)]
-    pub module: Node<Members<'a>>,
+object! {
+    /// `data.chassis0`
+    Chassis {
+        /// Slots, in no fixed order.
+        "slots" => slots: List<Slot<'a>>,
+    }
 }
 
-/// `module.info`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct ModuleInfo<'a> {
-    /// Type name.
-    #[serde(borrow)]
-    pub model: Scalar<'a>,
-    /// May carry trailing blanks, or be "N/A".
-    #[serde(borrow)]
-    pub serial_number: Scalar<'a>,
-    /// "v2.08"
-    #[serde(borrow)]
-    pub software_revision: Scalar<'a>,
+object! {
+    /// One of `data.chassis0.slots`
+    Slot {
+        /// "clk1", "io3"
+        "slot-id" => slot_id: Scalar<'a>,
+        /// The module; missing where none is fitted.
+        "module" => module: Node<Members<'a>>,
+    }
 }
 
-/// `module.sync-status`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct SyncStatus<'a> {
-    /// "selected"
-    #[serde(borrow)]
-    pub clock_idx: Scalar<'a>,
-    /// "tcxo"
-    #[serde(borrow)]
-    pub osc_type: Scalar<'a>,
-    /// "less-than-100ns"
-    #[serde(borrow)]
-    pub est_time_quality: Scalar<'a>,
-    /// Clock and oscillator.
-    #[serde(borrow)]
-    pub clock_status: Node<ClockStatus<'a>>,
+object! {
+    /// `module.info`
+    ModuleInfo {
+        /// Type name.
+        "model" => model: Scalar<'a>,
+        /// May carry trailing blanks, or be "N/A".
+        "serial-number" => serial_number: Scalar<'a>,
+        /// "v2.08"
+        "software-revision" => software_revision: Scalar<'a>,
+    }
 }
 
-/// `module.sync-status.clock-status`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ClockStatus<'a> {
-    /// "synchronized"
-    #[serde(borrow)]
-    pub clock: Scalar<'a>,
-    /// "warmed-up"
-    #[serde(borrow)]
-    pub oscillator: Scalar<'a>,
+object! {
+    /// `module.sync-status`
+    SyncStatus {
+        /// "selected"
+        "clock-idx" => clock_idx: Scalar<'a>,
+        /// "tcxo"
+        "osc-type" => osc_type: Scalar<'a>,
+        /// "less-than-100ns"
+        "est-time-quality" => est_time_quality: Scalar<'a>,
+        /// Clock and oscillator.
+        "clock-status" => clock_status: Node<ClockStatus<'a>>,
+    }
 }
 
-/// `module.grc`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Receiver<'a> {
-    /// The antenna.
-    #[serde(borrow)]
-    pub antenna: Node<Antenna<'a>>,
+object! {
+    /// `module.sync-status.clock-status`
+    ClockStatus {
+        /// "synchronized"
+        "clock" => clock: Scalar<'a>,
+        /// "warmed-up"
+        "oscillator" => oscillator: Scalar<'a>,
+    }
 }
 
-/// `module.grc.antenna`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Antenna<'a> {
-    /// Whether one is there.
-    #[serde(borrow)]
-    pub connected: Scalar<'a>,
-    /// Whether its cable is shorted.
-    #[serde(borrow)]
-    pub short_circuit: Scalar<'a>,
+object! {
+    /// The receiver of a clock module, such as `module.grc`; the profile has the keys.
+    Receiver {
+        /// The antenna.
+        "antenna" => antenna: Node<Antenna<'a>>,
+    }
 }
 
-/// Reads an answer.
-///
-/// # Errors
-/// Broken JSON; the error tells line and column.
-pub fn parse(body: &[u8]) -> Result<Node<Document<'_>>, serde_json::Error> {
-    serde_json::from_slice(body)
+object! {
+    /// Its antenna.
+    Antenna {
+        /// Whether one is there.
+        "connected" => connected: Scalar<'a>,
+        /// Whether its cable is shorted.
+        "short-circuit" => short_circuit: Scalar<'a>,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(body: &[u8]) -> Result<Node<Document<'_>>, serde_json::Error> {
+        serde_json::from_slice(body)
+    }
 
     #[test]
     fn a_value_of_another_type_costs_its_field_only() {
@@ -229,6 +244,18 @@ mod tests {
             Node::Other("null")
         ));
         assert!(matches!(data.rest_api, Node::Missing));
+    }
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_one_counts() {
+        let body =
+            br#"{"data":7,"data":{"rest-api":{"api-version":"1","api-version":[],"api\u002dversion":"2"}},
+            "system-information":{},"system-information":null}"#;
+        let document = parse(body).unwrap();
+        let document = document.found().unwrap();
+        assert!(matches!(document.system_information, Node::Other("null")));
+        let api = document.data.found().unwrap().rest_api.found().unwrap();
+        assert_eq!(api.api_version, Scalar::Text("2".into()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use reqwest::header::HeaderValue;
 use super::Paths;
 use crate::config::Secret;
 use crate::lantime::rest::error::RestError;
+use crate::lantime::rest::json::JsonBody;
 use crate::model::{ErrorKind, Operation};
 
 /// Longest API token that is taken; seen are some 64 hexadecimal digits.
@@ -29,7 +30,7 @@ pub(super) fn token(body: &[u8], url: &str, paths: Paths<'_>) -> Result<Secret, 
             format!("no token in the answer: {reason}"),
         )
     };
-    let answer: serde_json::Value = serde_json::from_slice(body).map_err(|_| fail("it is not JSON"))?;
+    let answer: serde_json::Value = JsonBody::new(body).parse().map_err(|_| fail("it is not JSON"))?;
     let token = answer
         .pointer(paths.token_pointer)
         .and_then(serde_json::Value::as_str);

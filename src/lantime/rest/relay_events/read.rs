@@ -28,6 +28,8 @@ pub enum ReadError {
 /// Takes a document apart.
 pub(super) struct Reader<'p> {
     pub(super) profile: &'p Profile,
+    /// Whether anything in the document was replaced: what is not as the device wrote it must not go back to it.
+    pub(super) is_repaired: bool,
 }
 
 impl Reader<'_> {
@@ -37,6 +39,9 @@ impl Reader<'_> {
         let revision = revision
             .map(|pointer| self.at(document, "revision", pointer))
             .transpose()?;
+        if let Some(revision) = revision.filter(|revision| self.is_damaged(revision)) {
+            return Err(self.other("revision", "a revision as the device wrote it", revision));
+        }
         let pending = entries.pending.as_deref();
         let pending = pending
             .map(|pointer| self.at(document, "pending", pointer))
@@ -84,13 +89,26 @@ impl Reader<'_> {
         }
     }
 
-    /// `None` for an event that has no name or no actions.
+    /// Whether a value is not as the device wrote it.
+    fn is_damaged(&self, value: &Value) -> bool {
+        match value {
+            Value::Null => self.is_repaired,
+            Value::String(text) => self.is_repaired && text.contains(char::REPLACEMENT_CHARACTER),
+            Value::Array(list) => list.iter().any(|item| self.is_damaged(item)),
+            _ => false,
+        }
+    }
+
+    /// `None` for an event that has no name or no actions, or not as the device wrote them.
     fn event(&self, event: &Value) -> Result<Option<EventActions>, ReadError> {
         let entries = &self.profile.relay_events;
         let (Some(name), Some(actions)) = (event.pointer(&entries.name), event.pointer(&entries.actions))
         else {
             return Ok(None);
         };
+        if self.is_damaged(name) || self.is_damaged(actions) {
+            return Ok(None);
+        }
         let text = name.as_str().ok_or_else(|| self.other("name", "a text", name))?;
         let Some(canonical) = EventName::canonical(text) else {
             return Ok(None);

@@ -294,3 +294,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_malformed_is_never_written_back() {
+    let text = |events: &str, revision: &str| {
+        format!(
+            r#"{{"data":{{"revision":{revision},"events":[{events}]}},"changes":{{"pending-changes":0}}}}"#
+        )
+    };
+    let read = |text: String| {
+        let body: Vec<u8> = text
+            .bytes()
+            .map(|byte| if byte == b'~' { 0xfc } else { byte })
+            .collect();
+        RelayConfig::read(&body, &profile())
+    };
+    let whole = r#"{"object-id":"ntp-not-sync","actions":["relais"],"delay":nan}"#;
+    for damaged in [
+        r#"{"object-id":"antenna-faulty","actions":["e~mail"]}"#,
+        r#"{"object-id":"antenna-faulty","actions":["e\x6dail"]}"#,
+        r#"{"object-id":"antenna-faulty","actions":[nan]}"#,
+        r#"{"object-id":"antenna-faul~ty","actions":[]}"#,
+    ] {
+        let config = read(text(&format!("{whole},{damaged}"), "7")).unwrap();
+        assert_eq!(config.events_of(RELAIS), names(&["ntp-not-sync"]));
+        let change = edit(&["antenna-faulty"], &[]);
+        let known = known(&["ntp-not-sync", "antenna-faulty"]);
+        config.desired(RELAIS, &change, &known).unwrap_err();
+    }
+    let error = read(text(whole, "0x1F")).unwrap_err().to_string();
+    assert!(error.contains("relay_events.revision"), "{error}");
+    let twice = r#""events":[],"events""#;
+    let twice = text(whole, "7").replace(r#""events""#, twice);
+    assert_eq!(read(twice).unwrap().events_of(RELAIS), names(&["ntp-not-sync"]));
+}

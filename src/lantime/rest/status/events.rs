@@ -2,11 +2,8 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-
 use super::Reader;
+use super::time::instant;
 use crate::lantime::rest::wire::{self, Data, Node, Scalar};
 use crate::model::{EventName, EventState, EventType};
 
@@ -34,7 +31,9 @@ impl Reader {
         let place = |key: &str| format!("data.notification.events[{index}]{key}");
         let event = self.object(event, || place(""))?;
         let spelling = self.text(&event.object_id, || place(".object-id"))?;
-        let Some(name) = EventName::canonical(spelling) else {
+        // A name of which a character is not known would be that of another event.
+        let known = Some(spelling).filter(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+        let Some(name) = known.and_then(EventName::canonical) else {
             self.note(|| format!("{} is no usable name", place(".object-id")));
             return None;
         };
@@ -55,9 +54,14 @@ impl Reader {
         let last_triggered = match last {
             None | Some("never") => None,
             Some(text) => {
-                let time = time_in_utc(text);
+                let time = instant(text);
                 if time.is_none() {
-                    self.note(|| format!("{} is no time", place(".last-triggered")));
+                    self.note(|| {
+                        format!(
+                            "{} is no time that is known for certain",
+                            place(".last-triggered")
+                        )
+                    });
                 }
                 time
             }
@@ -70,10 +74,4 @@ impl Reader {
             last_triggered,
         })
     }
-}
-
-/// A device writes times in UTC and without a zone.
-fn time_in_utc(text: &str) -> Option<Timestamp> {
-    let time: DateTime = text.parse().ok()?;
-    time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }

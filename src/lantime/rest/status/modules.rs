@@ -100,6 +100,7 @@ impl Reader {
         name: &str,
     ) -> Node<T> {
         module.object(name).unwrap_or_else(|error| {
+            self.is_malformed = true;
             self.note(|| format!("{name} of the module in slot {id} cannot be read: {error}"));
             Node::Missing
         })
@@ -213,7 +214,10 @@ impl Reader {
         understand: impl FnOnce(&str) -> Option<T>,
         snapshot: &mut Snapshot,
     ) -> Option<Option<T>> {
-        let scalar = module.scalar_at(pointer);
+        let scalar = module.scalar_at(pointer).unwrap_or_else(|_| {
+            self.is_malformed = true;
+            None
+        });
         let text = scalar.as_ref().map(Scalar::to_text);
         let text = text
             .as_deref()

@@ -15,11 +15,11 @@ use super::lenient::{Node, Scalar};
 pub struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// The member of that name.
+    /// The member of that name; of several, the last.
     pub fn get(&self, name: &str) -> Option<&'a RawValue> {
         self.0
             .iter()
-            .find(|(key, _)| key == name)
+            .rfind(|(key, _)| key == name)
             .map(|(_, value)| *value)
     }
 
@@ -30,27 +30,32 @@ impl<'a> Members<'a> {
     }
 
     /// The scalar at a JSON pointer (RFC 6901) that starts at this object.
-    pub fn scalar_at(&self, pointer: &str) -> Option<Scalar<'a>> {
-        serde_json::from_str(self.pointer(pointer)?.get()).ok()
+    pub fn scalar_at(&self, pointer: &str) -> Result<Option<Scalar<'a>>, serde_json::Error> {
+        let found = self.pointer(pointer)?;
+        found.map(|value| serde_json::from_str(value.get())).transpose()
     }
 
-    fn pointer(&self, pointer: &str) -> Option<&'a RawValue> {
+    fn pointer(&self, pointer: &str) -> Result<Option<&'a RawValue>, serde_json::Error> {
         let mut tokens = pointer.split('/').skip(1);
-        let mut value = self.get(&unescaped(tokens.next()?))?;
+        let mut found = tokens.next().and_then(|token| self.get(&unescaped(token)));
         for token in tokens {
-            value = match value.get().as_bytes().first() {
+            let Some(value) = found else { break };
+            found = match value.get().as_bytes().first() {
                 Some(b'[') => {
-                    let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-                    *items.get(token.parse::<usize>().ok()?)?
+                    let items: Vec<&RawValue> = serde_json::from_str(value.get())?;
+                    token
+                        .parse()
+                        .ok()
+                        .and_then(|index: usize| items.get(index).copied())
                 }
                 Some(b'{') => {
-                    let members: Members<'_> = serde_json::from_str(value.get()).ok()?;
-                    members.get(&unescaped(token))?
+                    let members: Members<'_> = serde_json::from_str(value.get())?;
+                    members.get(&unescaped(token))
                 }
-                _ => return None,
+                _ => None,
             };
         }
-        Some(value)
+        Ok(found)
     }
 }
 
@@ -96,8 +101,9 @@ mod tests {
     #[test]
     fn a_pointer_finds_what_stands_there() {
         let module: Members<'_> =
-            serde_json::from_str(r#"{"a":{"b/c":[1,{"d":"x"}],"e~":null},"n":7,"k\u0065y":true}"#).unwrap();
-        let at = |pointer| module.pointer(pointer).map(RawValue::get);
+            serde_json::from_str(r#"{"a":{"b/c":[1,{"d":"x"}],"e~":null},"n":6,"k\u0065y":true,"n":7}"#)
+                .unwrap();
+        let at = |pointer| module.pointer(pointer).unwrap().map(RawValue::get);
         assert_eq!(at("/a/b~1c/1/d"), Some("\"x\""));
         assert_eq!(at("/a/e~0"), Some("null"));
         assert_eq!(at("/n"), Some("7"));
