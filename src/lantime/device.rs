@@ -8,6 +8,7 @@ mod log;
 mod outcome;
 mod relay_events;
 mod second_way;
+mod serial_number;
 mod traps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ use job::Waiting;
 use relay_events::Chosen;
 use relay_events::over_snmp::{self, Applying, OverSnmp};
 use second_way::SecondWay;
+use serial_number::SerialNumber;
 use traps::Traps;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
@@ -57,6 +59,8 @@ pub struct Known {
     pub relay_events: RelayEvents,
     /// What the task before has told of failed polls.
     pub letters: PollLetters,
+    /// Its serial number, as the task before has read it.
+    pub(crate) serial_number: SerialNumber,
     /// A command to apply, over SNMP, that the device has not answered yet: it must not be sent again.
     pub(crate) applying: Option<Applying>,
 }
@@ -85,6 +89,7 @@ pub struct DeviceTask {
     seen_over_snmp: Option<Timestamp>,
     /// What its traps tell.
     traps: Traps,
+    serial_number: SerialNumber,
     /// What is published of the device.
     view: DeviceView,
     /// What an earlier run or task published, before the first answer.
@@ -138,6 +143,13 @@ impl DeviceTask {
         known: Known,
         ends: Ends,
     ) -> DeviceTask {
+        // At another address another device is none that was exchanged.
+        let is_same_address = |view: &DeviceView| {
+            view.identity
+                .as_ref()
+                .is_some_and(|identity| identity.web_interface == device.url.as_str())
+        };
+        let serial_number = Some(known.serial_number).filter(|_| is_same_address(&known.view));
         DeviceTask {
             id: device.id.clone(),
             client,
@@ -154,6 +166,7 @@ impl DeviceTask {
             second_way: SecondWay::new(&device.snmp),
             seen_over_snmp: None,
             traps: Traps::new(ends.traps),
+            serial_number: serial_number.unwrap_or_default(),
             view: known.view,
             remembered: known.slots,
             snapshot: None,
@@ -188,6 +201,7 @@ impl DeviceTask {
             slots,
             relay_events: self.chosen.into_known(),
             letters: self.letters,
+            serial_number: self.serial_number,
             applying: self.over_snmp.and_then(OverSnmp::into_applying),
         }
     }

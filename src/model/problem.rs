@@ -36,7 +36,7 @@ pub enum ErrorKind {
     Rejected,
     /// Too much is waiting already, here or at the device.
     Busy,
-    /// Somebody else has changed the same thing meanwhile.
+    /// Somebody else has changed the same thing meanwhile, or the device itself was exchanged.
     Conflict,
     /// Its time was over before it could be carried out.
     Expired,
@@ -104,6 +104,8 @@ pub enum Operation {
     HttpSessions,
     /// Running the command of a dead letter once more.
     Replay,
+    /// Comparing the device at an address with the one that was there before.
+    Identity,
     /// Reading by SNMP.
     SnmpGet,
     /// Writing by SNMP.
@@ -128,6 +130,7 @@ impl Operation {
             Operation::Refresh => "refresh",
             Operation::HttpSessions => "http-sessions",
             Operation::Replay => "replay",
+            Operation::Identity => "identity",
             Operation::SnmpGet => "snmp-get",
             Operation::SnmpSet => "snmp-set",
             Operation::Trap => "trap",

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::Watcher;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer};
+use crate::common::{Seen, Watcher};
 use crate::{json, word};
 
 /// Of firmware 7.04, which has API 8, with a byte order mark, `nan`, a key twice, a control character, Latin-1 and NUL.
@@ -54,4 +54,58 @@ async fn malformed_text_costs_its_field_and_not_the_device() {
     let event = json(&seen, "m500/event/antenna-faulty");
     assert_eq!(event["triggered"], "unknown", "{event}");
     assert_eq!(event.get("last_triggered"), None, "{event}");
+}
+
+#[tokio::test]
+async fn an_exchanged_device_is_reported_once() {
+    let with = |serial_number: &str| {
+        let text = format!(
+            r#"{{"system-information":{{"serial-number":{serial_number}}},"data":{{"chassis0":{{"slots":[]}}}}}}"#
+        );
+        text.into_bytes()
+    };
+    let body = Arc::new(Mutex::new(with("\"1   \"")));
+    let server = serve(&body).await;
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[Entry::new("m500", &server.url())]);
+    let _bridge = site.start();
+    // Nothing but blanks, and a device that does not say it for a while.
+    for (sent, shown) in [
+        ("\"1   \"", "1"),
+        ("\"N/A\"", ""),
+        ("\"1\"", "1"),
+        ("null", ""),
+        ("\"2\"", "2"),
+        ("\"3\"", "3"),
+    ] {
+        *body.lock().unwrap() = with(sent);
+        let is_shown = |seen: &Seen| {
+            let info = json(seen, "m500/info");
+            info.is_object() && info["serial_number"].as_str().unwrap_or_default() == shown
+        };
+        watcher.until(sent, is_shown).await;
+    }
+    let letters = |seen: &Seen| -> Vec<serde_json::Value> {
+        let letters = seen
+            .log
+            .iter()
+            .filter(|(topic, _)| topic == "lantime/dead-letter/m500");
+        letters
+            .map(|(_, payload)| serde_json::from_str(payload).expect("it is JSON"))
+            .collect()
+    };
+    let seen = watcher
+        .until("both letters", |seen| letters(seen).len() >= 2)
+        .await;
+    let letters = letters(&seen);
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    for (letter, (before, now)) in letters.iter().zip([("\"1\"", "\"2\""), ("\"2\"", "\"3\"")]) {
+        assert_eq!(letter["operation"], "identity", "{letter}");
+        assert_eq!(letter["error"]["kind"], "conflict", "{letter}");
+        assert_eq!(letter["error"]["url"], server.url(), "{letter}");
+        let message = letter["error"]["message"].as_str().unwrap();
+        assert!(message.contains(before) && message.contains(now), "{message}");
+    }
+    assert_eq!(word(&seen, "m500/error"), "", "the device is well");
 }

@@ -97,6 +97,7 @@ impl DeviceTask {
 
     pub(super) async fn succeeded(&mut self, snapshot: Snapshot, now: Timestamp) -> Result<(), Gone> {
         self.failures = 0;
+        self.check_serial_number(&snapshot, now).await?;
         let is_online = self.view.availability == Some(Availability::Online) && self.view.problem.is_none();
         if is_online && self.snapshot.as_ref() == Some(&snapshot) && !self.has_old_causes {
             return Ok(());

@@ -205,7 +205,7 @@ impl Reader {
 
     fn owned(&mut self, scalar: &Scalar<'_>, place: impl FnOnce() -> String) -> Option<Text> {
         self.text(scalar, place)
-            .filter(|text| !text.is_empty() && *text != "N/A")
+            .filter(|text| !text.is_empty() && !text.eq_ignore_ascii_case("N/A"))
             .map(Text::from)
     }
 

@@ -1,0 +1,111 @@
+//! The serial number of the device at an address: another one means that the device was exchanged. It is known for one
+//! run of the bridge only, since nothing keeps it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{DeviceTask, Gone};
+use crate::model::{ErrorKind, ErrorReport, Operation, Snapshot, Text};
+
+/// Most exchanges that are reported within the time in which one is not repeated: two devices that answer in turns must
+/// not flood anybody.
+const MAX_REPORTED: usize = 8;
+
+/// The serial number that REST gave last, and what was reported of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SerialNumber {
+    last: Option<Text>,
+    /// The serial numbers that came anew, and when that was reported.
+    reported: Vec<(Text, Instant)>,
+}
+
+impl SerialNumber {
+    /// Takes what an answer says. Gives the one before, where this is another and that is to be reported: one that comes
+    /// again within `repeat` is not.
+    fn take(&mut self, found: &Text, repeat: Duration, now: Instant) -> Option<Text> {
+        let before = self
+            .last
+            .replace(found.clone())
+            .filter(|before| before != found)?;
+        self.reported.retain(|(_, at)| now.duration_since(*at) < repeat);
+        if self.reported.len() >= MAX_REPORTED || self.reported.iter().any(|(known, _)| known == found) {
+            return None;
+        }
+        self.reported.push((found.clone(), now));
+        Some(before)
+    }
+}
+
+impl DeviceTask {
+    /// Reports, in the log and as a dead letter, that another device answers at this address. `snapshot` is of REST: what
+    /// SNMP says may be written otherwise.
+    pub(super) async fn check_serial_number(
+        &mut self,
+        snapshot: &Snapshot,
+        at: Timestamp,
+    ) -> Result<(), Gone> {
+        let found = snapshot.identity.serial_number.as_ref();
+        // Of one that is damaged nobody knows whether it is another.
+        let Some(found) = found.filter(|text| !text.contains(char::REPLACEMENT_CHARACTER)) else {
+            return Ok(());
+        };
+        let before = self
+            .serial_number
+            .take(found, self.repeat_letters, Instant::now());
+        let Some(before) = before else { return Ok(()) };
+        let report = exchanged(&before, found, self.client.url());
+        tracing::warn!(device = %self.id, before = %before, now = %found, "the device at this address was exchanged");
+        let letter = self.letter(Operation::Identity, report, at);
+        self.send_letter(Some(letter)).await
+    }
+}
+
+fn exchanged(before: &str, now: &str, url: &str) -> ErrorReport {
+    let message =
+        format!("the device at this address was exchanged: its serial number was {before:?} and is {now:?}");
+    let remedy = "compare the wiring of the relays in the configuration with the jumpers of the new device, and its \
+                  SNMP users and engine id; where the device was not exchanged, look for another one with its address";
+    ErrorReport {
+        url: Some(url.to_owned()),
+        ..ErrorReport::new(ErrorKind::Conflict, message, remedy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPEAT: Duration = Duration::from_secs(900);
+
+    /// After which of these, a second apart, an exchange is reported.
+    fn reported(serial_numbers: &[&str]) -> Vec<usize> {
+        let (mut known, begin) = (SerialNumber::default(), Instant::now());
+        let mut take = |(second, text): &(usize, &&str)| {
+            let now = begin + Duration::from_secs(*second as u64);
+            known.take(&Text::from(**text), REPEAT, now).is_some()
+        };
+        let polls = serial_numbers.iter().enumerate();
+        polls
+            .filter(|poll| take(poll))
+            .map(|(second, _)| second)
+            .collect()
+    }
+
+    #[test]
+    fn each_exchange_is_reported_once() {
+        assert_eq!(reported(&["1", "1", "1"]), [0; 0]);
+        assert_eq!(reported(&["1", "2", "2", "2"]), [1]);
+        assert_eq!(reported(&["1", "2", "3", "3"]), [1, 2]);
+    }
+
+    #[test]
+    fn devices_that_answer_in_turns_do_not_flood() {
+        let turns: Vec<_> = ["1", "2"].into_iter().cycle().take(1000).collect();
+        assert_eq!(reported(&turns), [1, 2, 901, 902]);
+        let texts: Vec<String> = (0..800).map(|number| number.to_string()).collect();
+        let others: Vec<_> = texts.iter().map(String::as_str).collect();
+        assert_eq!(reported(&others).len(), MAX_REPORTED);
+    }
+}
