@@ -48,6 +48,7 @@ async fn malformed_text_costs_its_field_and_not_the_device() {
     );
     assert_eq!(json(&seen, "m500/io1/relay/a")["position"], "NO");
     let detail = &json(&seen, "m500/io1/signal/clk1")["detail"];
+    assert_eq!(detail["antenna"], "connected", "{detail}");
     assert_eq!(detail.get("time_quality"), None, "{detail}");
     let known = json(&seen, "m500/event/ntp-not-sync");
     assert_eq!(known["last_triggered"], "2026-02-10T09:45:48.000Z", "{known}");

@@ -93,6 +93,27 @@ pub struct ClockStrings {
     pub synchronized: Texts,
     /// Texts for one that is not.
     pub not_synchronized: Texts,
+    /// Keys of a clock module's object that may hold its receiver; a profile without them has the usual ones.
+    #[serde(default = "usual_receivers")]
+    pub receivers: Vec<Receiver>,
+}
+
+/// A key of a clock module's object that may hold its receiver.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receiver {
+    /// The key.
+    pub key: String,
+    /// Whether it was seen on a device.
+    pub seen: bool,
+}
+
+fn usual_receivers() -> Vec<Receiver> {
+    let receiver = |key: &str| Receiver {
+        key: key.to_owned(),
+        seen: false,
+    };
+    ["grc", "dcf77", "gns"].map(receiver).into()
 }
 
 /// What a relay module tells, with pointers that start at the module's own object.

@@ -104,8 +104,15 @@ impl SnmpStatus {
         };
         snapshot.via = Via::Snmp;
         let identity = &mut snapshot.identity;
-        identity.firmware = self.firmware.clone().or(identity.firmware.take());
-        identity.serial_number = self.serial_number.clone().or(identity.serial_number.take());
+        // What REST has said of itself stands: over SNMP the same is written otherwise ("7.08.012").
+        let is_from_rest = !identity.profile.is_empty();
+        let settle = |rest: &mut Option<Text>, snmp: &Option<Text>| {
+            if !is_from_rest || rest.is_none() {
+                *rest = snmp.clone().or(rest.take());
+            }
+        };
+        settle(&mut identity.firmware, &self.firmware);
+        settle(&mut identity.serial_number, &self.serial_number);
         // A chassis that REST shows with one clock only has no second one.
         let has = |clock: &&Clock| match last {
             Some(last) if last.clock(clock.signal).is_some() => true,
@@ -312,6 +319,49 @@ mod tests {
         assert_eq!(told(Relay::B), (Position::Nc, Provenance::Derived, Via::Snmp));
         let unwired = &slots[&SlotId::new("io4").unwrap()];
         assert!(unwired.relays.is_empty(), "nobody says that there is a module");
+    }
+
+    #[test]
+    fn what_rest_has_said_of_firmware_stands() {
+        let status = |firmware: &str| SnmpStatus {
+            firmware: Some(firmware.into()),
+            serial_number: Some("1".into()),
+            ..SnmpStatus::default()
+        };
+        let told = |last: &Snapshot, firmware| {
+            let snapshot = status(firmware).snapshot(Some(last), &[], &listed(), "");
+            let Identity {
+                firmware,
+                serial_number,
+                ..
+            } = snapshot.identity.clone();
+            (snapshot, firmware.unwrap(), serial_number.unwrap())
+        };
+        let mut rest = Snapshot::default();
+        rest.identity.profile = "api-10".into();
+        let (over_snmp, firmware, serial_number) = told(&rest, "7.06.014");
+        assert_eq!(
+            (&*firmware, &*serial_number),
+            ("7.06.014", "1"),
+            "REST did not say"
+        );
+        assert_eq!(told(&over_snmp, "7.06.014").1, "7.06.014");
+        rest.identity.firmware = Some("fw_7.06.014-light".into());
+        rest.identity.serial_number = Some("0001".into());
+        let (over_snmp, firmware, serial_number) = told(&rest, "7.06.014");
+        assert_eq!((&*firmware, &*serial_number), ("fw_7.06.014-light", "0001"));
+        assert_eq!(
+            told(&over_snmp, "7.08.012").1,
+            "fw_7.06.014-light",
+            "and so it stays"
+        );
+        let (never, firmware, _) = told(&Snapshot::default(), "7.06.014");
+        assert_eq!(firmware, "7.06.014", "REST was never heard");
+        assert_eq!(
+            told(&never, "7.08.012").1,
+            "7.08.012",
+            "an update over SNMP alone is seen"
+        );
     }
 
     #[test]

@@ -7,10 +7,15 @@ use crate::model::{Relay, SlotId};
 fn the_version_decides_the_profile() {
     let profiles = Profiles::built_in();
     let name = |major| profiles.for_version(major).name.clone();
+    assert_eq!(name(Some(7)), "api-10");
+    assert_eq!(name(Some(8)), "api-10");
     assert_eq!(name(Some(9)), "api-10");
     assert_eq!(name(Some(10)), "api-10");
     assert_eq!(name(Some(15)), "api-10");
     assert_eq!(name(Some(16)), "api-16");
+    assert_eq!(name(Some(17)), "api-16");
+    assert_eq!(name(Some(19)), "api-16");
+    assert_eq!(name(Some(20)), "api-20");
     assert_eq!(name(Some(99)), "api-20");
     assert_eq!(name(None), "api-20");
 }
@@ -25,6 +30,7 @@ fn tokens_come_with_firmware_7_08() {
     let profiles = Profiles::built_in();
     let profile = profiles.for_version(Some(10));
     for (firmware, has) in [
+        ("fw_7.04.008", false),
         ("fw_7.06.014-light", false),
         ("fw_7.08.012", true),
         ("fw_7.10.008", true),
@@ -110,6 +116,44 @@ fn nothing_is_written_by_a_built_in_profile_unless_it_is_allowed() {
     let read_only = BUILT_IN[0].replace("config/apply\", seen = false", "config/apply\", seen = true");
     let profile = Profile::parse(&read_only, "mine.toml").unwrap();
     assert!(profile.is_seen("relay_events.apply") && !profile.relay_events.is_write_seen());
+}
+
+#[test]
+fn a_profile_without_receivers_has_the_usual_ones() {
+    let lines = BUILT_IN[0].lines();
+    let text: Vec<&str> = lines.filter(|line| !line.starts_with("receivers")).collect();
+    let profile = Profile::parse(&text.join("\n"), "mine.toml").unwrap();
+    let keys = |profile: &Profile| -> Vec<String> {
+        let receivers = profile.clock.receivers.iter();
+        receivers.map(|receiver| receiver.key.clone()).collect()
+    };
+    assert_eq!(keys(&profile), ["grc", "dcf77", "gns"]);
+    for text in BUILT_IN {
+        assert_eq!(keys(&Profile::parse(text, "built in").unwrap()), keys(&profile));
+    }
+}
+
+#[test]
+fn the_vendors_changeover_units_are_known_in_any_case() {
+    let profiles = Profiles::built_in();
+    for profile in profiles.0.iter() {
+        for model in [
+            "rsc",
+            "rsc180",
+            "RSC2000",
+            "rsc1000 ",
+            "rsc180rdu",
+            "rsc180rdmp",
+            "rscrduttl",
+            "rsc180scu",
+        ] {
+            assert!(profile.rsc.models.contain(model), "{model}");
+        }
+        assert!(
+            !profile.rsc.models.contain("spt"),
+            "it stands in a chassis with one clock"
+        );
+    }
 }
 
 #[test]

@@ -124,7 +124,10 @@ impl Reader {
         let text = state.and_then(|state| self.text(&state.clock, || place("clock")));
         clock.status = text.map_or(Status::Unknown, |text| self.clock_status(text, &place, profile));
         clock.selected = optional_text(&sync.clock_idx).map(|text| text == "selected");
-        let receiver = self.member::<wire::Receiver<'_>>(id, module, "grc");
+        let antenna = profile.clock.receivers.iter().find_map(|receiver| {
+            let receiver = self.member::<wire::Receiver<'_>>(id, module, &receiver.key);
+            receiver.found().and_then(antenna)
+        });
         let texts = [
             ("model", model),
             ("clock", text),
@@ -134,7 +137,7 @@ impl Reader {
             ),
             ("osc_type", optional_text(&sync.osc_type)),
             ("time_quality", optional_text(&sync.est_time_quality)),
-            ("antenna", receiver.found().and_then(antenna)),
+            ("antenna", antenna),
         ];
         let texts = texts
             .into_iter()
