@@ -78,6 +78,8 @@ enum Answer<'a> {
         events: &'a BTreeSet<EventName>,
         changed: bool,
         applies_to: &'a [RelayPlace],
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        warnings: &'a [String],
         via: Via,
     },
     Refresh {
@@ -104,6 +106,7 @@ impl<'a> Answer<'a> {
                 events,
                 changed,
                 applies_to,
+                warnings,
                 via,
             } => Answer::RelayEvents {
                 slot,
@@ -111,6 +114,7 @@ impl<'a> Answer<'a> {
                 events,
                 changed: *changed,
                 applies_to,
+                warnings,
                 via: *via,
             },
             Outcome::Refresh { polled_at } => Answer::Refresh {
@@ -174,6 +178,7 @@ mod tests {
                 .collect(),
             changed: true,
             applies_to: vec![place(Relay::A), place(Relay::C)],
+            warnings: Vec::new(),
             via: Via::Rest,
         }
     }

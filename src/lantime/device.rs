@@ -101,8 +101,6 @@ pub struct DeviceTask {
     is_over_snmp: bool,
     /// How each event stood when that was last known.
     stood: Arc<[EventState]>,
-    /// Whether causes are published that a change of ours may have ended: until the next answer.
-    has_old_causes: bool,
     failures: u32,
     letters: PollLetters,
     /// How often a failure that lasts is told again.
@@ -173,7 +171,6 @@ impl DeviceTask {
             is_known: false,
             is_over_snmp: false,
             stood: Arc::default(),
-            has_old_causes: false,
             failures: 0,
             letters: known.letters,
             repeat_letters: ends.repeat_letters,
@@ -230,7 +227,7 @@ impl DeviceTask {
                     };
                     let is_current = self.view.problem.is_none() || self.is_over_snmp;
                     if self.view.availability == Some(Availability::Online) && is_current {
-                        self.publish_anew(may_have_moved).await?;
+                        self.publish_anew().await?;
                     }
                     self.answer_if_done();
                     if may_have_moved {
@@ -267,7 +264,7 @@ impl DeviceTask {
                         else {
                             return Ok(());
                         };
-                        self.publish_anew(may_have_moved).await?;
+                        self.publish_anew().await?;
                         self.answer_if_done();
                         if may_have_moved {
                             next = Instant::now();

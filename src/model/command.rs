@@ -129,6 +129,8 @@ pub enum Outcome {
         changed: bool,
         /// All that the change reaches, where the device cannot tell these relays apart; else the relay alone.
         applies_to: Vec<RelayPlace>,
+        /// What to know of a selection that may leave the relay where it is, whatever happens.
+        warnings: Vec<String>,
         /// The way that was taken.
         via: Via,
     },

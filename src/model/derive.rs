@@ -1,15 +1,19 @@
 //! Signals, events and wiring -> the slots of a device: `reported` beats `derived`, `derived` beats `unknown`.
 
+mod finding;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::snapshot::Module;
 use super::{
-    ChassisKind, Detail, EventName, EventType, Position, Provenance, Relay, RelayEventsState, RelayModule,
-    RelayState, Signal, SignalState, SlotId, SlotState, SlotView, Snapshot, Status, Via, Wiring,
-    WiringSource,
+    Cause, ChassisKind, EventName, Position, Relay, RelayEventsState, RelayModule, RelayState, Signal,
+    SignalState, SlotId, SlotState, SlotView, Snapshot, UnknownReason, Via, Wiring, WiringSource,
 };
+use finding::Finding;
 
 /// Which slots of a device are watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub fn slots(
         (id.clone(), poll.slot_view(wiring))
     };
     if !snapshot.chassis_seen {
-        return unseen(watched, old, now);
+        return unseen(watched, old, UnknownReason::Unclear, now);
     }
     match watched {
         Slots::Listed(listed) => listed.iter().map(|(id, wiring)| view(id, *wiring)).collect(),
@@ -79,10 +83,11 @@ pub fn slots(
     }
 }
 
-/// The slots before a document has shown any: those that are configured, or were known before, all unknown.
+/// The slots while no document shows any: those that are configured, or were known before, all unknown for that reason.
 pub fn unseen(
     watched: &Slots,
     old: &BTreeMap<SlotId, SlotView>,
+    reason: UnknownReason,
     now: Timestamp,
 ) -> BTreeMap<SlotId, SlotView> {
     let mut slots = old.clone();
@@ -110,7 +115,9 @@ pub fn unseen(
             }
         }
     }
-    slots.values_mut().for_each(|slot| slot.forget_states(now, now));
+    slots
+        .values_mut()
+        .for_each(|slot| slot.forget_states(reason, now, now));
     slots
 }
 
@@ -128,13 +135,6 @@ struct Poll<'a> {
     slot: &'a SlotId,
     old: Option<&'a SlotView>,
     now: Timestamp,
-}
-
-/// A value, how it is known, and what brought it about.
-struct Finding<T> {
-    value: T,
-    provenance: Provenance,
-    cause: Option<String>,
 }
 
 impl Poll<'_> {
@@ -168,11 +168,7 @@ impl Poll<'_> {
             // Without a module in the slot there is no contact of which anything could be said.
             let found = match module {
                 Some(module) => self.position(module, relay, driver),
-                None => Finding {
-                    value: Position::Unknown,
-                    provenance: Provenance::Unknown,
-                    cause: None,
-                },
+                None => Finding::unknown(Position::Unknown, UnknownReason::Missing),
             };
             (relay, self.relay_state(relay, driver, found))
         });
@@ -217,25 +213,43 @@ impl Poll<'_> {
 
     fn relay_state(&self, relay: Relay, driver: Signal, found: Finding<Position>) -> RelayState {
         let old = self.old.and_then(|slot| slot.relays.get(&relay));
-        let since = old
-            .filter(|old| old.position == found.value)
-            .map_or(self.now, |old| old.since);
+        let standing = old.filter(|old| old.position == found.value);
+        let before = standing.filter(|old| old.driven_by == Some(driver));
+        let is_fault = found.value == Position::Nc;
         RelayState {
             position: found.value,
             driven_by: Some(driver),
-            cause: found.cause,
+            cause: is_fault.then(|| first_cause(before, &found.causes)),
+            causes: self.causes(before, found.causes),
             provenance: found.provenance,
+            unknown_reason: found.unknown_reason,
+            stale: false,
             via: self.snapshot.via,
-            since,
+            since: standing.map_or(self.now, |old| old.since),
             last: None,
         }
     }
 
+    /// What holds the relay now, each with its time: those that held it `before` first, in their order.
+    fn causes(&self, before: Option<&RelayState>, names: Vec<String>) -> Vec<Cause> {
+        let known = before.map_or(&[][..], |old| &old.causes);
+        let mut causes: Vec<_> = names
+            .into_iter()
+            .map(|name| Cause {
+                since: known
+                    .iter()
+                    .find(|cause| cause.name == name)
+                    .map_or(self.now, |cause| cause.since),
+                name,
+            })
+            .collect();
+        let place = |cause: &Cause| known.iter().position(|known| known.name == cause.name);
+        causes.sort_by_key(|cause| place(cause).unwrap_or(usize::MAX));
+        causes
+    }
+
     fn signal_state(&self, module: Option<&RelayModule>, signal: Signal, wiring: Wiring) -> SignalState {
-        let found = match signal {
-            Signal::Notification => self.notification(on_notification(wiring)),
-            _ => self.monitored(module, signal),
-        };
+        let found = self.status(module, signal, wiring);
         let old = self.old.and_then(|slot| slot.signals.get(&signal));
         let since = old
             .filter(|old| old.status == found.value)
@@ -244,172 +258,24 @@ impl Poll<'_> {
         SignalState {
             status: found.value,
             provenance: found.provenance,
+            unknown_reason: found.unknown_reason,
+            stale: false,
             via: self.snapshot.via,
             since,
             detail,
             last: None,
         }
     }
-
-    fn position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
-        let derived = self.derived_position(module, relay, driver);
-        match module.position(relay) {
-            None => derived,
-            // The device does say, but nobody knows what: to conclude something else would be a guess.
-            Some(Position::Unknown) => Finding {
-                value: Position::Unknown,
-                provenance: Provenance::Unknown,
-                cause: None,
-            },
-            Some(position) => {
-                let cause = (position == Position::Nc).then(|| {
-                    derived
-                        .cause
-                        .unwrap_or_else(|| Status::Unknown.as_str().to_owned())
-                });
-                Finding {
-                    value: position,
-                    provenance: Provenance::Reported,
-                    cause,
-                }
-            }
-        }
-    }
-
-    fn derived_position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
-        let found = match driver {
-            Signal::Notification => self.notification([relay]),
-            _ => self.monitored(Some(module), driver),
-        };
-        let value = match found.value {
-            Status::Ok => Position::No,
-            Status::Fail | Status::Absent => Position::Nc,
-            Status::Unknown => Position::Unknown,
-        };
-        let provenance = if value == Position::Unknown {
-            Provenance::Unknown
-        } else {
-            Provenance::Derived
-        };
-        Finding {
-            value,
-            provenance,
-            cause: found.cause,
-        }
-    }
-
-    /// A signal that hardware gives; [`Signal::Notification`] is not one.
-    fn monitored(&self, module: Option<&RelayModule>, signal: Signal) -> Finding<Status> {
-        match signal {
-            Signal::Clk1 | Signal::Clk2 => self.clock(signal),
-            Signal::Rsc => self.rsc(),
-            Signal::Pps | Signal::TenMhz => found(module.and_then(|module| module.signal(signal)), || {
-                format!("{signal}-failed")
-            }),
-            Signal::Notification => found(None, String::new),
-        }
-    }
-
-    fn clock(&self, signal: Signal) -> Finding<Status> {
-        // Without such a slot nothing is known: it may have another name in this chassis.
-        let status = self.snapshot.clock(signal).map(|clock| clock.status);
-        let cause = if status == Some(Status::Absent) {
-            "clock-absent"
-        } else {
-            "clock-not-sync"
-        };
-        found(status, || cause.to_owned())
-    }
-
-    /// `ok` while the clock that it has selected is. No interface is known that reports its own state.
-    fn rsc(&self) -> Finding<Status> {
-        let selected = self
-            .snapshot
-            .clocks
-            .iter()
-            .find(|clock| clock.selected == Some(true));
-        let Some(selected) = selected.filter(|clock| clock.status != Status::Unknown) else {
-            return found(None, String::new);
-        };
-        let (value, cause) = match selected.status {
-            Status::Ok => (Status::Ok, None),
-            _ => (Status::Fail, Some("selected-clock-not-sync".to_owned())),
-        };
-        Finding {
-            value,
-            provenance: Provenance::Derived,
-            cause,
-        }
-    }
-
-    /// In fault while one of the events that switch these relays is triggered. Events of type info never
-    /// put a relay into NC. Unknown where it is not known which events were chosen, or how one of them stands.
-    fn notification(&self, relays: impl IntoIterator<Item = Relay>) -> Finding<Status> {
-        let mut certain = None;
-        for relay in relays {
-            let chosen = self.relay_events.get(&(self.slot.clone(), relay));
-            for name in chosen.iter().flat_map(|chosen| &chosen.events) {
-                let event = self.snapshot.events.iter().find(|event| event.name == *name);
-                if event.is_some_and(|event| event.triggered == Some(true) && event.kind != EventType::Info) {
-                    let cause = Some(name.as_str().to_owned());
-                    return Finding {
-                        value: Status::Fail,
-                        provenance: Provenance::Derived,
-                        cause,
-                    };
-                }
-                certain =
-                    Some(certain.unwrap_or(true) && event.is_some_and(|event| event.triggered.is_some()));
-            }
-            certain = Some(certain.unwrap_or(true) && chosen.is_some());
-        }
-        match certain {
-            Some(true) => Finding {
-                value: Status::Ok,
-                provenance: Provenance::Derived,
-                cause: None,
-            },
-            _ => found(None, String::new),
-        }
-    }
-
-    fn detail(&self, signal: Signal) -> Vec<(&'static str, Detail)> {
-        match signal {
-            Signal::Clk1 | Signal::Clk2 => self
-                .snapshot
-                .clock(signal)
-                .map_or(Vec::new(), |clock| clock.detail.clone()),
-            Signal::Rsc => {
-                let selected = self
-                    .snapshot
-                    .clocks
-                    .iter()
-                    .find(|clock| clock.selected == Some(true));
-                let selected = selected.map(|c| ("selected", Detail::Text(c.signal.as_str().into())));
-                let reported = self
-                    .snapshot
-                    .rsc
-                    .iter()
-                    .flat_map(|rsc| rsc.detail.iter().cloned());
-                selected.into_iter().chain(reported).collect()
-            }
-            Signal::Pps | Signal::TenMhz | Signal::Notification => Vec::new(),
-        }
-    }
 }
 
-/// What the device says itself, or unknown; `cause` names the fault where it is one.
-fn found(status: Option<Status>, cause: impl FnOnce() -> String) -> Finding<Status> {
-    let value = status.unwrap_or(Status::Unknown);
-    let provenance = if value == Status::Unknown {
-        Provenance::Unknown
-    } else {
-        Provenance::Reported
-    };
-    let cause = matches!(value, Status::Fail | Status::Absent).then(cause);
-    Finding {
-        value,
-        provenance,
-        cause,
-    }
+/// What made a relay fall that is in NC: as long as it stays there, the cause stays the same. One that was not known at
+/// first is given once it is: an answer of the device mixes moments.
+fn first_cause(before: Option<&RelayState>, causes: &[String]) -> String {
+    const NOT_KNOWN: &str = "unknown";
+    let standing = before.and_then(|old| old.cause.as_deref());
+    let first = standing.filter(|cause| *cause != NOT_KNOWN);
+    first
+        .or(causes.first().map(String::as_str))
+        .unwrap_or(NOT_KNOWN)
+        .to_owned()
 }

@@ -137,7 +137,7 @@ impl fmt::Display for EventName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventType {
-    /// Good to know; never moves a relay.
+    /// Information. Whether such an event switches a relay that it is chosen for is not published.
     Info,
     /// Somebody did something.
     Action,

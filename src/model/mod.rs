@@ -31,7 +31,7 @@ pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};
 pub use picture::{DevicePicture, Picture, SlotPicture};
 pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
-pub use relay::{ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
+pub use relay::{Cause, ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
 pub use trap::{Trap, Varbind, VarbindValue};
@@ -57,4 +57,35 @@ pub enum Provenance {
     /// follows it is a first sight and no transition.
     #[serde(rename = "unknown")]
     Unseen,
+}
+
+/// Why a value is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownReason {
+    /// The device does not report it, nor anything that it would follow from. Firmware decides that: it stays so.
+    NotReported,
+    /// The device is offline, or has not answered yet.
+    Offline,
+    /// The relay module that was there is not there any more.
+    Missing,
+    /// Of the events that switch the relay only some of type `info` are triggered: whether these switch one is not
+    /// published.
+    InfoOnly,
+    /// What the device reports does not settle it: a text that nobody has documented, REST and SNMP that contradict
+    /// each other, a document without its slots.
+    Unclear,
+}
+
+impl UnknownReason {
+    /// The word in payloads.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnknownReason::NotReported => "not-reported",
+            UnknownReason::Offline => "offline",
+            UnknownReason::Missing => "missing",
+            UnknownReason::InfoOnly => "info-only",
+            UnknownReason::Unclear => "unclear",
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{EventName, Provenance, Signal, Via};
+use super::{EventName, Provenance, Signal, UnknownReason, Via};
 
 /// One of the three relays of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -150,6 +150,15 @@ pub enum WiringSource {
     Assumed,
 }
 
+/// Something that holds a relay in NC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// The name of a notification event, or what is wrong with the signal that drives the relay.
+    pub name: String,
+    /// When the bridge first saw that it holds the relay.
+    pub since: Timestamp,
+}
+
 /// A relay as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayState {
@@ -157,10 +166,16 @@ pub struct RelayState {
     pub position: Position,
     /// The signal that drives the relay; `None` only before the device was seen for the first time.
     pub driven_by: Option<Signal>,
-    /// What brought the relay down; only in a fault.
+    /// What made the relay fall; only in a fault, and the same as long as the relay stays there.
     pub cause: Option<String>,
+    /// All that is known to hold it in NC now.
+    pub causes: Vec<Cause>,
     /// How `position` came to be known.
     pub provenance: Provenance,
+    /// Why `position` is unknown, where it is.
+    pub unknown_reason: Option<UnknownReason>,
+    /// Whether the last poll failed: `position` is of the one before.
+    pub stale: bool,
     /// On which way.
     pub via: Via,
     /// When the bridge first saw this position.

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Provenance, Text, Via};
+use super::{Provenance, Text, UnknownReason, Via};
 
 /// What a relay module monitors and a relay can be wired to (vendor's REL1000 setup guide).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -104,6 +104,10 @@ pub struct SignalState {
     pub status: Status,
     /// How `status` came to be known.
     pub provenance: Provenance,
+    /// Why `status` is unknown, where it is.
+    pub unknown_reason: Option<UnknownReason>,
+    /// Whether the last poll failed: `status` is of the one before.
+    pub stale: bool,
     /// The way on which it came to be known.
     pub via: Via,
     /// When the bridge first saw this status.

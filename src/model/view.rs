@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::snapshot::ModuleInfo;
 use super::{
     ChassisKind, EventState, Identity, Position, Problem, Provenance, Relay, RelayEventsState, RelayState,
-    Signal, SignalState, SlotId, Status, Via, Wiring, WiringSource,
+    Signal, SignalState, SlotId, Status, UnknownReason, Via, Wiring, WiringSource,
 };
 
 /// Whether the bridge hears from a device.
@@ -103,18 +103,14 @@ impl DeviceView {
         self.events.iter().map(unknown).collect()
     }
 
-    /// Gives each relay that the device reports where it stood before the cause that it had then.
-    pub fn keep_causes(&mut self, before: &DeviceView) {
-        for (id, slot) in &mut self.slots {
-            let old = before.slots.get(id);
-            for (relay, state) in &mut slot.relays {
-                let old = old.and_then(|slot| slot.relays.get(relay));
-                let stands = |old: &&RelayState| old.position == state.position;
-                if let Some(old) = old.filter(stands)
-                    && state.provenance == Provenance::Reported
-                {
-                    state.cause.clone_from(&old.cause);
-                }
+    /// Marks every known value as stale: the last poll failed, and the device is not given up yet.
+    pub fn mark_stale(&mut self) {
+        for slot in self.slots.values_mut() {
+            for relay in slot.relays.values_mut() {
+                relay.stale = relay.position != Position::Unknown;
+            }
+            for signal in slot.signals.values_mut() {
+                signal.stale = signal.status != Status::Unknown;
             }
         }
     }
@@ -124,35 +120,38 @@ impl DeviceView {
         self.availability = Some(Availability::Offline);
         for slot in self.slots.values_mut() {
             slot.state = SlotState::Offline;
-            slot.forget_states(seen_at, now);
+            slot.forget_states(UnknownReason::Offline, seen_at, now);
         }
     }
 }
 
 impl SlotView {
-    /// Makes every relay and signal unknown, keeping its last known value: a stale NO would lie.
+    /// Makes every relay and signal unknown for that reason, keeping its last known value: a stale NO would lie.
     /// `seen_at` is when the device was last heard.
-    pub fn forget_states(&mut self, seen_at: Timestamp, now: Timestamp) {
+    pub fn forget_states(&mut self, reason: UnknownReason, seen_at: Timestamp, now: Timestamp) {
         for chosen in self.relay_events.values_mut() {
             chosen.confirmed = false;
         }
-        for relay in self
-            .relays
-            .values_mut()
-            .filter(|relay| relay.position != Position::Unknown)
-        {
+        for relay in self.relays.values_mut() {
+            relay.unknown_reason = Some(reason);
+            relay.stale = false;
+            if relay.position == Position::Unknown {
+                continue;
+            }
             relay.last = Some((relay.position, seen_at));
             relay.position = Position::Unknown;
             relay.provenance = Provenance::Unknown;
             relay.via = Via::Rest;
             relay.cause = None;
+            relay.causes.clear();
             relay.since = now;
         }
-        for signal in self
-            .signals
-            .values_mut()
-            .filter(|signal| signal.status != Status::Unknown)
-        {
+        for signal in self.signals.values_mut() {
+            signal.unknown_reason = Some(reason);
+            signal.stale = false;
+            if signal.status == Status::Unknown {
+                continue;
+            }
             signal.last = Some((signal.status, seen_at));
             signal.status = Status::Unknown;
             signal.provenance = Provenance::Unknown;
@@ -173,7 +172,10 @@ impl SlotView {
             position: Position::Unknown,
             driven_by: wiring.map(|(wiring, _)| wiring.driver(relay)),
             cause: None,
+            causes: Vec::new(),
             provenance: Provenance::Unseen,
+            unknown_reason: Some(UnknownReason::Offline),
+            stale: false,
             via: Via::Rest,
             since: now,
             last: None,
@@ -181,6 +183,8 @@ impl SlotView {
         let signal_state = SignalState {
             status: Status::Unknown,
             provenance: Provenance::Unseen,
+            unknown_reason: Some(UnknownReason::Offline),
+            stale: false,
             via: Via::Rest,
             since: now,
             detail: Vec::new(),

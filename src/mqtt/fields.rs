@@ -32,6 +32,8 @@ pub(crate) enum Field {
     Object(Fields),
     /// Objects in a row; the scalar layout has them as JSON in one topic.
     Rows(Vec<Fields>),
+    /// Objects in a row, absent when there are none; the scalar layout has their first fields, which are names.
+    NamedRows(Vec<Fields>),
 }
 
 impl Field {
@@ -54,6 +56,7 @@ impl Field {
         match self {
             Field::Absent => true,
             Field::List(texts) => texts.is_empty(),
+            Field::NamedRows(rows) => rows.is_empty(),
             Field::Object(fields) => fields.iter().all(|(_, field)| field.is_absent()),
             Field::Text(_) | Field::Flag(_) | Field::Count(_) | Field::Number(_) => false,
             Field::Names(_) | Field::Rows(_) => false,
@@ -86,10 +89,21 @@ fn walk<'a>(fields: &'a Fields, path: &mut Vec<&'a str>, each: &mut impl FnMut(&
             Field::Number(number) => each(path, Some(number.to_string())),
             Field::List(texts) | Field::Names(texts) => each(path, Some(texts.join(","))),
             Field::Rows(_) => each(path, serde_json::to_string(field).ok()),
+            Field::NamedRows(rows) => each(path, Some(names(rows).join(","))),
             Field::Absent => each(path, None),
         }
         path.pop();
     }
+}
+
+fn names(rows: &[Fields]) -> Vec<&str> {
+    let first = rows.iter().filter_map(|row| row.first());
+    first
+        .filter_map(|(_, field)| match field {
+            Field::Text(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
 }
 
 struct Object<'a>(&'a Fields);
@@ -114,7 +128,7 @@ impl Serialize for Field {
             Field::Number(number) => serializer.serialize_f64(*number),
             Field::List(texts) | Field::Names(texts) => texts.serialize(serializer),
             Field::Object(fields) => Object(fields).serialize(serializer),
-            Field::Rows(rows) => {
+            Field::Rows(rows) | Field::NamedRows(rows) => {
                 let mut list = serializer.serialize_seq(Some(rows.len()))?;
                 for row in rows {
                     list.serialize_element(&Object(row))?;
@@ -136,13 +150,22 @@ mod tests {
             ("fault", Field::known(None)),
             ("clears", Field::List(vec![])),
             ("names", Field::List(vec!["a".to_owned(), "b".to_owned()])),
+            ("none", Field::NamedRows(vec![])),
+            (
+                "causes",
+                Field::NamedRows(
+                    ["x", "y"]
+                        .map(|name| vec![("cause", Field::Text(name.to_owned()))])
+                        .into(),
+                ),
+            ),
             ("last", Field::Object(vec![("at", Field::Absent)])),
             (
                 "rtt_ms",
                 Field::Object(vec![("mean", Field::Number(1.5)), ("max", Field::Count(3))]),
             ),
         ];
-        let json = r#"{"position":"NC","fault":"unknown","names":["a","b"],"rtt_ms":{"mean":1.5,"max":3}}"#;
+        let json = r#"{"position":"NC","fault":"unknown","names":["a","b"],"causes":[{"cause":"x"},{"cause":"y"}],"rtt_ms":{"mean":1.5,"max":3}}"#;
         assert_eq!(to_json(&fields), json);
         let mut scalars = Vec::new();
         for_each_scalar(&fields, &mut |path, text| scalars.push((path.join("/"), text)));
@@ -151,6 +174,8 @@ mod tests {
             ("fault", Some("unknown")),
             ("clears", None),
             ("names", Some("a,b")),
+            ("none", None),
+            ("causes", Some("x,y")),
             ("last/at", None),
             ("rtt_ms/mean", Some("1.5")),
             ("rtt_ms/max", Some("3")),

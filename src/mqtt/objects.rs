@@ -3,8 +3,8 @@
 use super::fields::{Field, Fields};
 use super::payload::BridgeInfo;
 use crate::model::{
-    Detail, EventState, HttpSession, HttpSessions, HttpSummary, Identity, ModuleInfo, Problem, Relay,
-    RelayEventsState, RelayState, Signal, SignalState, SlotInfo, Via,
+    Cause, Detail, EventState, HttpSession, HttpSessions, HttpSummary, Identity, ModuleInfo, Problem, Relay,
+    RelayEventsState, RelayState, Signal, SignalState, SlotInfo, UnknownReason, Via,
 };
 
 /// What the bridge says of itself.
@@ -143,6 +143,22 @@ fn other_way(via: Option<Via>) -> Field {
     Field::text(via.filter(|via| *via != Via::Rest).map(Via::as_str))
 }
 
+fn reason(reason: Option<UnknownReason>) -> Field {
+    Field::text(reason.map(UnknownReason::as_str))
+}
+
+/// `true`, or left out.
+fn mark(is_set: bool) -> Field {
+    if is_set { Field::Flag(true) } else { Field::Absent }
+}
+
+fn cause_fields(cause: &Cause) -> Fields {
+    vec![
+        ("cause", Field::Text(cause.name.clone())),
+        ("since", Field::time(Some(cause.since))),
+    ]
+}
+
 /// A relay.
 pub(crate) fn relay_fields(relay: Option<&RelayState>) -> Fields {
     let last = relay.and_then(|relay| relay.last);
@@ -171,9 +187,20 @@ pub(crate) fn relay_fields(relay: Option<&RelayState>) -> Fields {
             Field::text(relay.and_then(|relay| relay.cause.as_deref())),
         ),
         (
+            "causes",
+            Field::NamedRows(relay.map_or(Vec::new(), |relay| {
+                relay.causes.iter().map(cause_fields).collect()
+            })),
+        ),
+        (
             "provenance",
             Field::text(relay.map(|relay| name_of(&relay.provenance))),
         ),
+        (
+            "unknown_reason",
+            reason(relay.and_then(|relay| relay.unknown_reason)),
+        ),
+        ("stale", mark(relay.is_some_and(|relay| relay.stale))),
         ("via", other_way(relay.map(|relay| relay.via))),
         ("since", Field::time(relay.map(|relay| relay.since))),
         ("last", Field::Object(last)),
@@ -244,6 +271,11 @@ pub(crate) fn signal_fields(old: Option<&SignalState>, new: Option<&SignalState>
             "provenance",
             Field::text(new.map(|signal| name_of(&signal.provenance))),
         ),
+        (
+            "unknown_reason",
+            reason(new.and_then(|signal| signal.unknown_reason)),
+        ),
+        ("stale", mark(new.is_some_and(|signal| signal.stale))),
         ("via", other_way(new.map(|signal| signal.via))),
         ("since", Field::time(new.map(|signal| signal.since))),
         ("detail", Field::Object(detail)),

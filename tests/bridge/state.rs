@@ -254,6 +254,13 @@ async fn every_topic_of_two_devices_of_different_wiring() {
         let mut expected = expected(slots);
         if device == "sim-2" {
             // Not reported by this generation: it takes a clock to derive a relay.
+            for name in ["relay/b", "relay/c", "signal/pps", "signal/10mhz"] {
+                let topic = format!("io1/{name}");
+                let reason = &json(&seen, &format!("sim-2/{topic}"))["unknown_reason"];
+                assert_eq!(reason, "not-reported", "{topic}");
+                let keys = expected.get_mut(&topic).expect("it is published");
+                keys.insert("unknown_reason".to_owned());
+            }
             assert_eq!(json(&seen, "sim-2/io1/relay/b")["position"], "unknown");
             assert_eq!(json(&seen, "sim-2/io1/relay/b")["fault"], "unknown");
             assert_eq!(json(&seen, "sim-2/io1/relay/a")["provenance"], "derived");
@@ -403,6 +410,7 @@ async fn a_relay_module_that_loses_its_power_is_absent_and_another_in_its_place_
         })
         .await;
     assert_eq!(json(&seen, "auto/io1/relay/c")["fault"], "unknown");
+    assert_eq!(json(&seen, "auto/io1/relay/c")["unknown_reason"], "missing");
 
     *document.lock().unwrap() = healthy.clone();
     slot(&mut document.lock().unwrap(), "io1")["module"]["info"]["model"] = value!("lno180");

@@ -19,9 +19,12 @@ fn set(relay: &str) -> String {
 fn success(id: &str, relay: &str, events: &[&str], applies_to: &[&str]) -> Value {
     let place = |relay: &&str| json!({ "slot": "io4", "relay": relay });
     let applies_to: Vec<_> = applies_to.iter().map(place).collect();
-    let result = json!({
+    let mut result = json!({
         "slot": "io4", "relay": relay, "events": events, "changed": true, "applies_to": applies_to, "via": "rest",
     });
+    if events.is_empty() {
+        result["warnings"] = json!(["no event is selected: nothing switches the relay now"]);
+    }
     json!({ "id": id, "ok": true, "command": "relay-events", "result": result })
 }
 

@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod causes;
 mod choosing;
 mod conflicts;
 mod dead_letters;
@@ -19,3 +20,4 @@ mod refused_words;
 mod scene;
 mod secrets;
 mod stale;
+mod unknown;

@@ -92,6 +92,8 @@ fn everything() -> Vec<Change> {
     let signal = SignalState {
         status: Status::Ok,
         provenance: Provenance::Reported,
+        unknown_reason: None,
+        stale: false,
         via: Via::Rest,
         since,
         detail: Vec::new(),

@@ -117,7 +117,8 @@ fn any_relay_events() -> impl Strategy<Value = RelayEvents> {
 }
 
 /// What a relay wired to notification must follow, said without the code under test: NC while a chosen event
-/// that is not mere information is triggered; unknown while the choice or one of its events is.
+/// that is not mere information is triggered; unknown while the choice or one of its events is, or while mere information
+/// is triggered.
 fn expected_notification(relay: Relay, snapshot: &Snapshot, chosen: &RelayEvents) -> Status {
     let slot = SlotId::new("io3").expect("an id");
     let Some(chosen) = chosen.get(&(slot, relay)) else {
@@ -128,9 +129,12 @@ fn expected_notification(relay: Relay, snapshot: &Snapshot, chosen: &RelayEvents
         .iter()
         .map(|name| snapshot.events.iter().find(|event| event.name == *name))
         .collect();
-    let is_fault = |event: &&EventState| event.triggered == Some(true) && event.kind != EventType::Info;
+    let is_triggered = |event: &&EventState| event.triggered == Some(true);
+    let is_fault = |event: &&EventState| is_triggered(event) && event.kind != EventType::Info;
     if states.iter().flatten().any(is_fault) {
         Status::Fail
+    } else if states.iter().flatten().any(is_triggered) {
+        Status::Unknown
     } else if states
         .iter()
         .all(|event| event.is_some_and(|event| event.triggered.is_some()))
@@ -161,6 +165,9 @@ proptest! {
             let driver = wiring.driver(*relay);
             prop_assert_eq!(state.driven_by, Some(driver));
             prop_assert_eq!(state.cause.is_some(), state.position == Position::Nc, "a cause goes with NC");
+            prop_assert!(state.causes.is_empty() || state.position == Position::Nc, "and so do all causes");
+            let is_unknown = state.position == Position::Unknown;
+            prop_assert_eq!(state.unknown_reason.is_some(), is_unknown, "unknown has a reason");
             let RelayState { position, provenance, .. } = state;
             let found = (*position, *provenance);
             let Some(module) = module else {

@@ -40,6 +40,9 @@ fn relay(position: Option<Position>) -> Change {
         driven_by: Some(Signal::Notification),
         cause: None,
         provenance: Provenance::Derived,
+        causes: Vec::new(),
+        unknown_reason: None,
+        stale: false,
         via: Via::Rest,
         since: jiff::Timestamp::UNIX_EPOCH,
         last: None,
@@ -60,6 +63,8 @@ fn signal() -> Change {
         new: Some(Box::new(SignalState {
             status: Status::Ok,
             provenance: Provenance::Reported,
+            unknown_reason: None,
+            stale: false,
             via: Via::Rest,
             since: jiff::Timestamp::UNIX_EPOCH,
             detail: Vec::new(),

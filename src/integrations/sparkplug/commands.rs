@@ -127,6 +127,7 @@ impl Commands {
             self.running.spawn(async move {
                 let reply = serde_json::from_slice(&reply.await).unwrap_or_default();
                 tell_lost(&topic, &reply);
+                log_warnings(&topic, &reply);
                 if !has_changed(&reply) {
                     let _ = unchanged.send(Unchanged { place, names }).await;
                 }
@@ -291,6 +292,13 @@ fn tell_lost(topic: &str, reply: &Value) {
         let reason = &reply["error"]["message"];
         let remedy = &reply["error"]["remedy"];
         tracing::warn!(topic, %reason, %remedy, "what a Sparkplug host has written was not carried out");
+    }
+}
+
+/// A host gets no reply: what a success warns of is for the log.
+fn log_warnings(topic: &str, reply: &Value) {
+    for warning in reply["result"]["warnings"].as_array().into_iter().flatten() {
+        tracing::warn!(topic, %warning, "a Sparkplug host has selected events that may switch no relay");
     }
 }
 

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 
 use crate::model::{
     Availability, DeviceId, DevicePicture, EventName, ModuleInfo, Position, Provenance, Relay,
-    RelayEventsState, RelayState, Signal, SignalState, SlotPicture, Status, Text, WiringSource,
+    RelayEventsState, RelayState, Signal, SignalState, SlotPicture, Status, Text, UnknownReason,
+    WiringSource,
 };
 
 /// Asks for all births again.
@@ -20,8 +21,29 @@ pub(super) const REFRESH: &str = "Device Control/Refresh";
 pub(super) struct Metric {
     pub(super) name: String,
     pub(super) value: Value,
-    /// Whether the value is known; told only where it may not be.
-    pub(super) is_good: Option<bool>,
+    /// How good the value is; said only where it is not always good.
+    pub(super) quality: Option<Quality>,
+}
+
+/// What Sparkplug's property `Quality` says of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quality {
+    /// Known.
+    Good,
+    /// Not known.
+    Bad,
+    /// Of the poll before the one that failed.
+    Stale,
+}
+
+impl Quality {
+    fn of(is_known: bool, is_stale: bool) -> Quality {
+        match (is_known, is_stale) {
+            (false, _) => Quality::Bad,
+            (true, true) => Quality::Stale,
+            (true, false) => Quality::Good,
+        }
+    }
 }
 
 /// A value, or none.
@@ -37,7 +59,7 @@ fn plain(name: impl Into<String>, value: Value) -> Metric {
     Metric {
         name: name.into(),
         value,
-        is_good: None,
+        quality: None,
     }
 }
 
@@ -46,11 +68,11 @@ fn text(name: impl Into<String>, value: Option<&str>) -> Metric {
 }
 
 /// A text that is `unknown` where nobody knows, or that was not always known.
-fn word(name: String, word: &str, is_known: bool) -> Metric {
+fn word(name: String, word: &str, quality: Quality) -> Metric {
     Metric {
         name,
         value: Value::Text(Some(word.to_owned())),
-        is_good: Some(is_known),
+        quality: Some(quality),
     }
 }
 
@@ -59,7 +81,7 @@ fn flag(name: String, value: Option<bool>) -> Metric {
     Metric {
         name,
         value: Value::Flag(value),
-        is_good: Some(value.is_some()),
+        quality: Some(Quality::of(value.is_some(), false)),
     }
 }
 
@@ -149,14 +171,25 @@ pub(super) fn of_slot(device: &DevicePicture, slot: &SlotPicture) -> Vec<Metric>
     metrics
 }
 
-fn of_relay(relay: Relay, state: &RelayState) -> [Metric; 6] {
+fn of_relay(relay: Relay, state: &RelayState) -> [Metric; 8] {
     let name = |part: &str| format!("relay/{relay}/{part}");
-    let is_known = state.position != Position::Unknown;
+    let quality = Quality::of(state.position != Position::Unknown, state.stale);
+    let fault = Metric {
+        quality: Some(quality),
+        ..flag(name("fault"), state.position.fault())
+    };
+    let causes: Vec<_> = state.causes.iter().map(|cause| cause.name.as_str()).collect();
+    let causes = Some(causes.join(",")).filter(|causes| !causes.is_empty());
     [
-        word(name("position"), state.position.as_str(), is_known),
-        flag(name("fault"), state.position.fault()),
+        word(name("position"), state.position.as_str(), quality),
+        fault,
         text(name("driven_by"), state.driven_by.map(Signal::as_str)),
         text(name("cause"), state.cause.as_deref()),
+        plain(name("causes"), Value::Text(causes)),
+        text(
+            name("unknown_reason"),
+            state.unknown_reason.map(UnknownReason::as_str),
+        ),
         text(name("provenance"), Some(provenance(state.provenance))),
         plain(name("since"), Value::Time(Some(state.since))),
     ]
@@ -203,7 +236,7 @@ fn of_signal(signal: Signal, state: &SignalState) -> [Metric; 3] {
         word(
             name("status"),
             state.status.as_str(),
-            state.status != Status::Unknown,
+            Quality::of(state.status != Status::Unknown, state.stale),
         ),
         text(name("provenance"), Some(provenance(state.provenance))),
         plain(name("since"), Value::Time(Some(state.since))),
@@ -221,7 +254,7 @@ fn provenance(provenance: Provenance) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Via;
+    use crate::model::{Cause, Via};
 
     fn named(names: &[&str]) -> Vec<EventName> {
         names
@@ -236,17 +269,57 @@ mod tests {
             position: Position::Unknown,
             driven_by: Some(Signal::Clk1),
             cause: None,
+            causes: Vec::new(),
             provenance: Provenance::Unseen,
+            unknown_reason: Some(UnknownReason::Offline),
+            stale: false,
             via: Via::Rest,
             since: Timestamp::UNIX_EPOCH,
             last: None,
         };
-        let [position, fault, driven_by, cause, provenance, _] = of_relay(Relay::A, &state);
-        assert_eq!(position, word("relay/a/position".to_owned(), "unknown", false));
-        assert_eq!((fault.value, fault.is_good), (Value::Flag(None), Some(false)));
-        assert_eq!((cause.value, cause.is_good), (Value::Text(None), None));
+        let [position, fault, driven_by, cause, causes, reason, provenance, _] = of_relay(Relay::A, &state);
+        assert_eq!(
+            position,
+            word("relay/a/position".to_owned(), "unknown", Quality::Bad)
+        );
+        assert_eq!(
+            (fault.value, fault.quality),
+            (Value::Flag(None), Some(Quality::Bad))
+        );
+        assert_eq!((cause.value, cause.quality), (Value::Text(None), None));
+        assert_eq!(causes, text("relay/a/causes", None));
+        assert_eq!(reason, text("relay/a/unknown_reason", Some("offline")));
         assert_eq!(driven_by, text("relay/a/driven_by", Some("clk1")));
         assert_eq!(provenance, text("relay/a/provenance", Some("unknown")));
+    }
+
+    #[test]
+    fn a_position_of_the_poll_before_is_stale() {
+        let since = Timestamp::UNIX_EPOCH;
+        let cause = |name: &str| Cause {
+            name: name.to_owned(),
+            since,
+        };
+        let state = RelayState {
+            position: Position::Nc,
+            driven_by: Some(Signal::Notification),
+            cause: Some("ntp-not-sync".to_owned()),
+            causes: vec![cause("ntp-not-sync"), cause("antenna-faulty")],
+            provenance: Provenance::Derived,
+            unknown_reason: None,
+            stale: true,
+            via: Via::Rest,
+            since,
+            last: None,
+        };
+        let [position, fault, _, _, causes, reason, ..] = of_relay(Relay::A, &state);
+        let qualities = [position.quality, fault.quality];
+        assert_eq!(qualities, [Some(Quality::Stale); 2]);
+        assert_eq!(
+            causes,
+            text("relay/a/causes", Some("ntp-not-sync,antenna-faulty"))
+        );
+        assert_eq!(reason.value, Value::Text(None));
     }
 
     #[test]
@@ -269,8 +342,8 @@ mod tests {
         chosen.events = None;
         let unknown = &of_relay_events(Relay::C, &chosen, known.iter())[1];
         assert_eq!(
-            (&unknown.value, unknown.is_good),
-            (&Value::Flag(None), Some(false))
+            (&unknown.value, unknown.quality),
+            (&Value::Flag(None), Some(Quality::Bad))
         );
     }
 

@@ -268,7 +268,7 @@ impl Node {
         Metric {
             name: BD_SEQ.to_owned(),
             value: Value::Number(self.bd_seq.into()),
-            is_good: None,
+            quality: None,
         }
     }
 

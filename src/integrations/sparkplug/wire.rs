@@ -6,7 +6,7 @@ use srad_types::payload::{
     DataType, Message, Metric as Wire, Payload, PropertySet, PropertyValue, metric, property_value,
 };
 
-use super::metrics::{Metric, Value};
+use super::metrics::{Metric, Quality, Value};
 
 /// The number of the session, in births and deaths of the edge node.
 pub(super) const BD_SEQ: &str = "bdSeq";
@@ -15,6 +15,7 @@ pub(super) const BD_SEQ: &str = "bdSeq";
 const QUALITY: &str = "Quality";
 const BAD: u32 = 0;
 const GOOD: u32 = 192;
+const STALE: u32 = 500;
 
 /// A message; `at` is when its values were so. Deaths of the edge node have no `seq`.
 pub(super) fn encode(seq: Option<u8>, at: Timestamp, metrics: &[Metric]) -> Bytes {
@@ -50,12 +51,16 @@ fn wire(metric: &Metric, at: Timestamp) -> Wire {
         Some(value) => wire.set_value(value),
         None => wire.set_null(),
     };
-    wire.properties = metric.is_good.map(quality);
+    wire.properties = metric.quality.map(property);
     wire
 }
 
-fn quality(is_good: bool) -> PropertySet {
-    let value = if is_good { GOOD } else { BAD };
+fn property(quality: Quality) -> PropertySet {
+    let value = match quality {
+        Quality::Good => GOOD,
+        Quality::Bad => BAD,
+        Quality::Stale => STALE,
+    };
     PropertySet {
         keys: vec![QUALITY.to_owned()],
         values: vec![PropertyValue {
@@ -105,15 +110,15 @@ mod tests {
 
     use super::*;
 
-    fn metric(value: Value, is_good: Option<bool>) -> Metric {
+    fn metric(value: Value, quality: Option<Quality>) -> Metric {
         let name = "relay/a/fault".to_owned();
-        Metric { name, value, is_good }
+        Metric { name, value, quality }
     }
 
     #[test]
     fn a_value_that_nobody_knows_is_null_with_its_type_and_bad() {
         let at = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
-        let payload = encode(Some(255), at, &[metric(Value::Flag(None), Some(false))]);
+        let payload = encode(Some(255), at, &[metric(Value::Flag(None), Some(Quality::Bad))]);
         let payload = Payload::decode(&payload[..]).unwrap();
         let found = &payload.metrics[0];
         assert_eq!(
@@ -122,7 +127,7 @@ mod tests {
         );
         assert_eq!((found.is_null, &found.value), (Some(true), &None));
         assert_eq!(found.datatype, Some(DataType::Boolean as u32));
-        assert_eq!(found.properties, Some(quality(false)));
+        assert_eq!(found.properties, Some(property(Quality::Bad)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{slots, unseen};
 use crate::model::{
     Availability, Change, ChassisKind, DeadLetter, DeviceView, ErrorReport, EventName, EventState, Operation,
-    Problem, Signal, Snapshot, Update, Via, diff,
+    Problem, Signal, Snapshot, UnknownReason, Update, Via, diff,
 };
 use crate::records::dead_letter;
 
@@ -99,10 +99,9 @@ impl DeviceTask {
         self.failures = 0;
         self.check_serial_number(&snapshot, now).await?;
         let is_online = self.view.availability == Some(Availability::Online) && self.view.problem.is_none();
-        if is_online && self.snapshot.as_ref() == Some(&snapshot) && !self.has_old_causes {
+        if is_online && self.snapshot.as_ref() == Some(&snapshot) {
             return Ok(());
         }
-        self.has_old_causes = false;
         let first = !std::mem::replace(&mut self.is_known, true);
         let view = self.next_view(&snapshot, now);
         if first {
@@ -184,7 +183,7 @@ impl DeviceTask {
             });
         }
         if self.snapshot.is_none() && self.failures == 1 {
-            view.slots = unseen(&self.slots, &self.remembered, now);
+            view.slots = unseen(&self.slots, &self.remembered, UnknownReason::Offline, now);
         }
         Ok(view)
     }
@@ -212,8 +211,13 @@ impl DeviceTask {
         self.publish(view, Told::Poll(Via::Rest)).await
     }
 
-    /// Publishes what is new in `view`, whose notification events were told so.
-    pub(super) async fn publish(&mut self, view: DeviceView, by: Told) -> Result<(), Gone> {
+    /// Publishes what is new in `view`, whose notification events were told so. While polls fail, but for a device that
+    /// is read over SNMP, its values are marked as stale.
+    pub(super) async fn publish(&mut self, mut view: DeviceView, by: Told) -> Result<(), Gone> {
+        let is_online = view.availability == Some(Availability::Online);
+        if is_online && view.problem.is_some() && !self.is_over_snmp {
+            view.mark_stale();
+        }
         let letter = self.chosen.letter.take();
         self.send_letter(letter).await?;
         let mut changes = diff(&self.view, &view);
@@ -259,19 +263,14 @@ impl DeviceTask {
         self.updates.send(update).await.map_err(|_| Gone)
     }
 
-    /// Publishes what has changed without a new poll. Where relays `may_have_moved`, the positions that the
-    /// device has reported are of before, and keep the causes that they had then: the next poll shows both anew.
-    pub(super) async fn publish_anew(&mut self, may_have_moved: bool) -> Result<(), Gone> {
+    /// Publishes what has changed without a new poll. Where relays may have moved, the next poll shows it.
+    pub(super) async fn publish_anew(&mut self) -> Result<(), Gone> {
         let Some(snapshot) = &self.snapshot else {
             return Ok(());
         };
         let via = snapshot.via;
         let mut view = self.next_view(snapshot, Timestamp::now());
         view.problem.clone_from(&self.view.problem);
-        if may_have_moved {
-            view.keep_causes(&self.view);
-            self.has_old_causes = true;
-        }
         self.publish(view, Told::Poll(via)).await
     }
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod over_snmp;
 mod place;
+mod warnings;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use crate::model::{
     RelayPlace, SlotId, Snapshot, Via,
 };
 use place::check_place;
+use warnings::warnings;
 
 /// How often the device is asked, if nothing tells of a change before.
 const READ_EVERY: Duration = Duration::from_secs(300);
@@ -268,6 +270,7 @@ impl DeviceTask {
         Ok(Outcome::RelayEvents {
             slot: slot.clone(),
             relay,
+            warnings: warnings(&desired, &snapshot.events),
             events: desired,
             changed: must_apply || waiting.may_have_written(),
             applies_to: self.chosen.reached_by(&word, profile),

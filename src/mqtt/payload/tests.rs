@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::model::{
-    Availability, Detail, ErrorKind, ErrorReport, EventName, EventState, EventType, Identity, ModuleInfo,
-    Operation, Position, Problem, Provenance, Relay, RelayEventsState, RelayState, Signal, SignalState,
-    SlotId, SlotInfo, SlotState, Status, Via, Wiring, WiringSource, http_stats::RoundTrip,
+    Availability, Cause, Detail, ErrorKind, ErrorReport, EventName, EventState, EventType, Identity,
+    ModuleInfo, Operation, Position, Problem, Provenance, Relay, RelayEventsState, RelayState, Signal,
+    SignalState, SlotId, SlotInfo, SlotState, Status, UnknownReason, Via, Wiring, WiringSource,
+    http_stats::RoundTrip,
 };
 
 const AT: &str = "2026-02-10T09:45:48.000Z";
@@ -65,6 +66,9 @@ fn relay(position: Position, cause: Option<&str>, last: Option<Position>) -> Rel
         driven_by: Some(Signal::Clk1),
         cause: cause.map(str::to_owned),
         provenance: Provenance::Derived,
+        causes: Vec::new(),
+        unknown_reason: None,
+        stale: false,
         via: Via::Rest,
         since: at(),
         last: last.map(|position| (position, at())),
@@ -84,6 +88,8 @@ fn signal(status: Status, detail: Vec<(&'static str, Detail)>, last: Option<Stat
     SignalState {
         status,
         provenance: Provenance::Reported,
+        unknown_reason: None,
+        stale: false,
         via: Via::Rest,
         since: at(),
         detail,
@@ -328,14 +334,59 @@ fn relays() {
             ("fault", Some("true")),
             ("driven_by", Some("clk1")),
             ("cause", Some("clock-not-sync")),
+            ("causes", None),
             ("provenance", Some("derived")),
+            ("unknown_reason", None),
+            ("stale", None),
             ("via", None),
             ("since", Some(AT)),
             ("last/position", None),
             ("last/at", None),
         ])
     );
-    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 9);
+    assert_eq!(scalar(&relay_change(None), "io3/relay/a").len(), 12);
+}
+
+#[test]
+fn what_holds_a_relay_and_why_a_value_is_unknown() {
+    let cause = |name: &str| Cause {
+        name: name.to_owned(),
+        since: at(),
+    };
+    let held = relay_change(Some(RelayState {
+        causes: vec![cause("ntp-not-sync"), cause("antenna-faulty")],
+        stale: true,
+        ..relay(Position::Nc, Some("ntp-not-sync"), None)
+    }));
+    let expected = format!(
+        r#"{{"position":"NC","fault":true,"driven_by":"clk1","cause":"ntp-not-sync","causes":[{{"cause":"ntp-not-sync","since":"{AT}"}},{{"cause":"antenna-faulty","since":"{AT}"}}],"provenance":"derived","stale":true,"since":"{AT}"}}"#
+    );
+    golden(&held, "io3/relay/a", Some(&expected));
+    let fields = scalar(&held, "io3/relay/a");
+    for field in [("causes", "ntp-not-sync,antenna-faulty"), ("stale", "true")] {
+        let field = (field.0.to_owned(), Some(field.1.to_owned()));
+        assert!(fields.contains(&field), "{fields:?}");
+    }
+    for (reason, word) in [
+        (UnknownReason::NotReported, "not-reported"),
+        (UnknownReason::Offline, "offline"),
+        (UnknownReason::Missing, "missing"),
+        (UnknownReason::InfoOnly, "info-only"),
+        (UnknownReason::Unclear, "unclear"),
+    ] {
+        let unknown = signal_change(
+            None,
+            Some(SignalState {
+                provenance: Provenance::Unknown,
+                unknown_reason: Some(reason),
+                ..signal(Status::Unknown, vec![], None)
+            }),
+        );
+        let expected = format!(
+            r#"{{"status":"unknown","provenance":"unknown","unknown_reason":"{word}","since":"{AT}"}}"#
+        );
+        golden(&unknown, "io3/signal/clk1", Some(&expected));
+    }
 }
 
 #[test]
@@ -367,7 +418,7 @@ fn signals() {
     );
     let gone = scalar(&signal_change(Some(ok), None), "io3/signal/clk1");
     assert!(
-        gone.len() == 8 && gone.iter().all(|(_, text)| text.is_none()),
+        gone.len() == 10 && gone.iter().all(|(_, text)| text.is_none()),
         "{gone:?}"
     );
 }

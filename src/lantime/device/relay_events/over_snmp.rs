@@ -16,7 +16,7 @@ use std::future::pending;
 use tokio::time::timeout_at;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Chosen, changed_meanwhile, place::check_place};
+use super::{Chosen, changed_meanwhile, place::check_place, warnings::warnings};
 use crate::config::{DeviceSnmp, EventsWay};
 use crate::fault_point;
 use crate::lantime::device::DeviceTask;
@@ -195,6 +195,7 @@ impl DeviceTask {
         let outcome = |events| Outcome::RelayEvents {
             slot,
             relay,
+            warnings: warnings(&events, &snapshot.events),
             events,
             changed: waiting.may_have_written(),
             applies_to: self.chosen.places.clone(),

@@ -1,0 +1,208 @@
+//! What one poll says of a signal or a relay: the value, how it is known, what holds a relay in NC, and why a value is
+//! unknown.
+
+use super::{Poll, on_notification};
+use crate::model::{
+    Clock, Detail, EventState, EventType, Position, Provenance, Relay, RelayModule, Signal, Status,
+    UnknownReason, Wiring,
+};
+
+/// A value, how it is known, and why it is so.
+pub(super) struct Finding<T> {
+    pub(super) value: T,
+    pub(super) provenance: Provenance,
+    /// What puts a relay in NC, the one that came first at the beginning; empty for any other value.
+    pub(super) causes: Vec<String>,
+    /// Why the value is unknown, where it is.
+    pub(super) unknown_reason: Option<UnknownReason>,
+}
+
+impl<T> Finding<T> {
+    /// A value that is known so.
+    fn known(value: T, provenance: Provenance, causes: Vec<String>) -> Finding<T> {
+        Finding {
+            value,
+            provenance,
+            causes,
+            unknown_reason: None,
+        }
+    }
+
+    /// No value, for that reason. `value` is what stands for unknown.
+    pub(super) fn unknown(value: T, reason: UnknownReason) -> Finding<T> {
+        Finding {
+            value,
+            provenance: Provenance::Unknown,
+            causes: Vec::new(),
+            unknown_reason: Some(reason),
+        }
+    }
+}
+
+impl Poll<'_> {
+    pub(super) fn position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
+        match module.position(relay) {
+            None => self.derived_position(module, relay, driver),
+            // The device does say, but nobody knows what: to conclude something else would be a guess.
+            Some(Position::Unknown) => Finding::unknown(Position::Unknown, UnknownReason::Unclear),
+            Some(Position::Nc) => {
+                let causes = self.derived_position(module, relay, driver).causes;
+                Finding::known(Position::Nc, Provenance::Reported, causes)
+            }
+            Some(Position::No) => Finding::known(Position::No, Provenance::Reported, Vec::new()),
+        }
+    }
+
+    fn derived_position(&self, module: &RelayModule, relay: Relay, driver: Signal) -> Finding<Position> {
+        let found = match driver {
+            Signal::Notification => self.notification([relay]),
+            _ => self.monitored(Some(module), driver),
+        };
+        let (value, provenance) = match found.value {
+            Status::Ok => (Position::No, Provenance::Derived),
+            Status::Fail | Status::Absent => (Position::Nc, Provenance::Derived),
+            Status::Unknown => (Position::Unknown, Provenance::Unknown),
+        };
+        Finding {
+            value,
+            provenance,
+            causes: found.causes,
+            unknown_reason: found.unknown_reason,
+        }
+    }
+
+    pub(super) fn status(
+        &self,
+        module: Option<&RelayModule>,
+        signal: Signal,
+        wiring: Wiring,
+    ) -> Finding<Status> {
+        match signal {
+            Signal::Notification => self.notification(on_notification(wiring)),
+            _ => self.monitored(module, signal),
+        }
+    }
+
+    /// A signal that hardware gives; [`Signal::Notification`] is not one.
+    fn monitored(&self, module: Option<&RelayModule>, signal: Signal) -> Finding<Status> {
+        match (signal, module) {
+            (Signal::Clk1 | Signal::Clk2, _) => self.clock(signal),
+            (Signal::Rsc, _) => self.rsc(),
+            (Signal::Pps | Signal::TenMhz, None) => Finding::unknown(Status::Unknown, UnknownReason::Missing),
+            (Signal::Pps | Signal::TenMhz, Some(module)) => match module.signal(signal) {
+                None => not_reported(),
+                Some(status) => reported(status, UnknownReason::Unclear, || format!("{signal}-failed")),
+            },
+            (Signal::Notification, _) => not_reported(),
+        }
+    }
+
+    fn clock(&self, signal: Signal) -> Finding<Status> {
+        // Without such a slot nothing is known: it may have another name in this chassis.
+        let Some(clock) = self.snapshot.clock(signal) else {
+            return not_reported();
+        };
+        let cause = match clock.status {
+            Status::Absent => "clock-absent",
+            _ => "clock-not-sync",
+        };
+        reported(clock.status, reason_of_unknown(clock), || cause.to_owned())
+    }
+
+    /// `ok` while the clock that it has selected is. No interface is known that reports its own state.
+    fn rsc(&self) -> Finding<Status> {
+        let Some(selected) = self.selected_clock() else {
+            return not_reported();
+        };
+        match selected.status {
+            Status::Unknown => Finding::unknown(Status::Unknown, reason_of_unknown(selected)),
+            Status::Ok => Finding::known(Status::Ok, Provenance::Derived, Vec::new()),
+            Status::Fail | Status::Absent => {
+                let causes = vec!["selected-clock-not-sync".to_owned()];
+                Finding::known(Status::Fail, Provenance::Derived, causes)
+            }
+        }
+    }
+
+    fn selected_clock(&self) -> Option<&Clock> {
+        let mut clocks = self.snapshot.clocks.iter();
+        clocks.find(|clock| clock.selected == Some(true))
+    }
+
+    /// In fault while one of the events that switch these relays is triggered. Unknown where it is not known which events
+    /// were chosen, or how one of them stands, and while only events of type info are triggered.
+    fn notification(&self, relays: impl IntoIterator<Item = Relay>) -> Finding<Status> {
+        let mut triggered = Vec::new();
+        let mut is_whole = true;
+        for relay in relays {
+            let Some(chosen) = self.relay_events.get(&(self.slot.clone(), relay)) else {
+                is_whole = false;
+                continue;
+            };
+            for name in &chosen.events {
+                let event = self.snapshot.events.iter().find(|event| event.name == *name);
+                is_whole &= event.is_some_and(|event| event.triggered.is_some());
+                triggered.extend(event.filter(|event| event.triggered == Some(true)));
+            }
+        }
+        let is_any = !triggered.is_empty();
+        triggered.retain(|event| event.kind != EventType::Info);
+        if !triggered.is_empty() {
+            return Finding::known(Status::Fail, Provenance::Derived, names_by_age(triggered));
+        }
+        match (is_any, is_whole) {
+            (true, _) => Finding::unknown(Status::Unknown, UnknownReason::InfoOnly),
+            (false, false) => not_reported(),
+            (false, true) => Finding::known(Status::Ok, Provenance::Derived, Vec::new()),
+        }
+    }
+
+    pub(super) fn detail(&self, signal: Signal) -> Vec<(&'static str, Detail)> {
+        match signal {
+            Signal::Clk1 | Signal::Clk2 => self
+                .snapshot
+                .clock(signal)
+                .map_or(Vec::new(), |clock| clock.detail.clone()),
+            Signal::Rsc => {
+                let selected = self
+                    .selected_clock()
+                    .map(|clock| ("selected", Detail::Text(clock.signal.as_str().into())));
+                let rsc = self.snapshot.rsc.iter();
+                let reported = rsc.flat_map(|rsc| rsc.detail.iter().cloned());
+                selected.into_iter().chain(reported).collect()
+            }
+            Signal::Pps | Signal::TenMhz | Signal::Notification => Vec::new(),
+        }
+    }
+}
+
+/// The names of triggered events, the one that was triggered first at the beginning: where several came between two
+/// polls, it is the one that has moved the relay. Those without a time come last.
+fn names_by_age(mut events: Vec<&EventState>) -> Vec<String> {
+    events.sort_by_key(|event| (event.last_triggered.is_none(), event.last_triggered, &event.name));
+    events.dedup_by_key(|event| &event.name);
+    events.iter().map(|event| event.name.to_string()).collect()
+}
+
+/// Why the status of a clock that is there is unknown: it says something that nobody has documented (or REST and SNMP
+/// contradict each other), or nothing.
+fn reason_of_unknown(clock: &Clock) -> UnknownReason {
+    let says_something = |(key, _): &(&str, Detail)| matches!(*key, "clock" | "substate");
+    match clock.detail.iter().any(says_something) {
+        true => UnknownReason::Unclear,
+        false => UnknownReason::NotReported,
+    }
+}
+
+fn not_reported() -> Finding<Status> {
+    Finding::unknown(Status::Unknown, UnknownReason::NotReported)
+}
+
+/// What the device says itself; `reason` says why it is unknown where it is, `cause` names the fault where it is one.
+fn reported(status: Status, reason: UnknownReason, cause: impl FnOnce() -> String) -> Finding<Status> {
+    match status {
+        Status::Unknown => Finding::unknown(Status::Unknown, reason),
+        Status::Ok => Finding::known(Status::Ok, Provenance::Reported, Vec::new()),
+        Status::Fail | Status::Absent => Finding::known(status, Provenance::Reported, vec![cause()]),
+    }
+}
