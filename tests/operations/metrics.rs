@@ -158,6 +158,8 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
     let unknown =
         "lantime2mqtt_relay_position{device=\"sim-1\",slot=\"io1\",relay=\"a\",position=\"unknown\"}";
     assert_eq!(value(&text, unknown), Some("1"));
+    let reason = "lantime2mqtt_relay_unknown{device=\"sim-1\",slot=\"io1\",relay=\"a\",reason=\"offline\"}";
+    assert_eq!(value(&text, reason), Some("1"));
     assert_eq!(
         value(
             &text,

@@ -162,6 +162,28 @@ fn slots(text: &mut Text, picture: &Picture) {
         },
     );
     each(
+        "lantime2mqtt_relay_unknown",
+        "Why the position of the relay is unknown; always 1, absent while it is known.",
+        |text, name, [device, slot_id], slot| {
+            for (relay, state) in &slot.relays {
+                if let Some(reason) = state.unknown_reason {
+                    let relay = ("relay", relay.as_str());
+                    let labels = [device, slot_id, relay, ("reason", reason.as_str())];
+                    text.sample(name, &labels, 1);
+                }
+            }
+        },
+    );
+    each(
+        "lantime2mqtt_relay_stale",
+        "The last poll failed, and the position is of the one before; always 1, absent otherwise.",
+        |text, name, [device, slot_id], slot| {
+            for (relay, _) in slot.relays.iter().filter(|(_, state)| state.stale) {
+                text.sample(name, &[device, slot_id, ("relay", relay.as_str())], 1);
+            }
+        },
+    );
+    each(
         "lantime2mqtt_signal_status",
         "The status of the signal: 1 for the one that it has, 0 for the others.",
         |text, name, [device, slot_id], slot| {
