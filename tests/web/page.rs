@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use lantime2mqtt::simulator::{Action, Clock};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault};
 use serde_json::json;
 
 use crate::browser::Script;
-use crate::scene::{Scene, eventually};
+use crate::common::site::Entry;
+use crate::scene::{Scene, eventually, get};
 
 #[tokio::test]
 async fn a_relay_that_falls_is_drawn_within_a_second() {
@@ -163,5 +164,33 @@ async fn it_is_readable_for_everybody() {
     .await;
     let mut script = Script::start("readable.mjs", &scene.url());
     script.says("readable").await;
+    script.says("done").await;
+}
+
+#[tokio::test]
+async fn stale_missing_and_not_reported_are_told_apart() {
+    let reporting = DeviceKind::new(Chassis::M3000, ApiGeneration::V20);
+    let deriving = DeviceKind::new(Chassis::M500, ApiGeneration::V10);
+    let kinds = vec![reporting, reporting, deriving, reporting];
+    // No device is given up.
+    let patient = |entry: Entry| entry.with("poll", "100ms").with("offline_after", 1_000_000);
+    let scene = Scene::of(kinds, patient, |site| site).await;
+    let [failing, pulled, ..] = scene.fleet.devices() else {
+        panic!("four devices were asked for");
+    };
+    failing.set_fault(Some(Fault::Unavailable));
+    let module = Action::PowerOff("io3".to_owned());
+    pulled.apply(&module).expect("it has that module");
+    let mut script = Script::start("kinds.mjs", &scene.url());
+    script.says("told apart").await;
+    let metrics = get(scene.http, "/metrics").await.expect("it answers");
+    for line in [
+        r#"lantime2mqtt_relay_stale{device="sim-1",slot="io3",relay="a"} 1"#,
+        r#"lantime2mqtt_relay_unknown{device="sim-2",slot="io3",relay="a",reason="missing"} 1"#,
+        r#"lantime2mqtt_relay_unknown{device="sim-3",slot="io1",relay="b",reason="not-reported"} 1"#,
+    ] {
+        assert!(metrics.body.contains(line), "{line}");
+    }
+    script.go_on();
     script.says("done").await;
 }

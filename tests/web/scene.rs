@@ -32,16 +32,26 @@ impl Scene {
 
     /// The same, polled at that interval, with another configuration.
     pub(crate) async fn start_with(devices: usize, poll: &str, change: impl FnOnce(Site) -> Site) -> Scene {
+        let kinds = vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20); devices];
+        Scene::of(kinds, |entry| entry.with("poll", poll), change).await
+    }
+
+    /// Devices of these kinds, each with more in its entry, and with another configuration.
+    pub(crate) async fn of(
+        kinds: Vec<DeviceKind>,
+        more: impl Fn(Entry) -> Entry,
+        change: impl FnOnce(Site) -> Site,
+    ) -> Scene {
         let options = FleetOptions {
-            devices,
-            kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
+            devices: kinds.len(),
+            kinds,
             ..FleetOptions::default()
         };
         let fleet = Fleet::start(options).await.expect("free ports on the loopback");
         let broker = Mosquitto::start();
         let entry = |device: &Arc<SimulatedDevice>| {
-            let entry = Entry::of(device).listed(device).with("poll", poll);
-            entry.with("allow_unverified_writes", true)
+            let entry = Entry::of(device).listed(device);
+            more(entry.with("allow_unverified_writes", true))
         };
         let entries: Vec<_> = fleet.devices().iter().map(entry).collect();
         let http = free_address();

@@ -3,17 +3,30 @@
 import { h, saidPlace } from "./dom.js";
 import { isBusy, locked, onToken, post, say, setBusy } from "./token.js";
 
-/** The form of one relay. `names` are the events that the device knows; it goes on with what was begun in the `old` one. */
-export function chooser(device, slot, letter, chosen, names, old) {
+/** What is said of the types of events, the most severe first. */
+const TYPES = {
+  critical: "critical",
+  error: "error",
+  warning: "warning",
+  action: "action",
+  unknown: "of an unknown type",
+  info: "info: not known whether it switches a relay",
+};
+
+/** The form of one relay. `types` has the events that the device knows; it goes on with what was begun in the `old` one. */
+export function chooser(device, slot, letter, chosen, types, old) {
   const begun = old?.edited() ?? { add: [], remove: [] };
   const isKnown = Array.isArray(chosen.events);
   const before = new Set(isKnown ? chosen.events : []);
-  const all = [...new Set([...before, ...begun.add, ...names])].sort();
+  const all = [...new Set([...before, ...begun.add, ...Object.keys(types)])].sort();
   const ticked = new Set([...before, ...begun.add].filter((name) => !begun.remove.includes(name)));
   const said = old?.said ?? saidPlace();
   const button = h("button", { type: "submit", class: "main" }, "Apply");
-  const boxes = all.map((name) => h("label", {}, h("input", { type: "checkbox", value: name, checked: ticked.has(name) }), ` ${name}`));
-  const inputs = boxes.map((box) => box.firstElementChild);
+  const box = (name) => h("label", {}, h("input", { type: "checkbox", value: name, checked: ticked.has(name) }), ` ${name}`);
+  const typeOf = (name) => types[name] in TYPES ? types[name] : "unknown";
+  const groups = Object.entries(TYPES).map(([type, title]) => [type, title, all.filter((name) => typeOf(name) === type).map(box)]);
+  const inputs = groups.flatMap(([, , boxes]) => boxes.map((label) => label.firstElementChild));
+  const group = ([type, title, boxes]) => h("div", { class: "group", "data-type": type }, h("h5", {}, title), h("div", { class: "boxes" }, boxes));
   const hint = h("p", { class: "quiet" });
   let isSending = false;
 
@@ -49,7 +62,8 @@ export function chooser(device, slot, letter, chosen, names, old) {
     // Only the difference: what somebody else has chosen meanwhile stays.
     const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${letter}/events`, { add, remove });
     const reached = (reply.result?.applies_to ?? []).map((place) => `${place.slot} relay ${place.relay.toUpperCase()}`);
-    say(said, reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.`);
+    const warnings = (reply.result?.warnings ?? []).map((warning) => ` Note: ${warning}.`).join("");
+    say(said, reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.${warnings}`);
     isSending = false;
     refresh();
   };
@@ -61,7 +75,7 @@ export function chooser(device, slot, letter, chosen, names, old) {
       {},
       h("legend", {}, `Events that switch relay ${letter.toUpperCase()} of ${slot}`),
       h("p", { class: "quiet" }, describe(chosen)),
-      h("details", {}, h("summary", {}, "Change"), h("div", { class: "boxes" }, boxes), hint, button),
+      h("details", {}, h("summary", {}, "Change"), groups.filter(([, , boxes]) => boxes.length).map(group), hint, button),
     ),
     said,
   );

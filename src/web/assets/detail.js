@@ -1,13 +1,13 @@
 // One device: relays, signals, events, HTTP communication. Only the chosen one is drawn.
 
 import { chooser } from "./chooser.js";
-import { kindOfDevice } from "./devices.js";
+import { kindOfDevice, nameOfKind } from "./devices.js";
 import { Parts, badge, facts, h, sentence, time } from "./dom.js";
-import { relayCard } from "./relay.js";
+import { relayCard, unknown } from "./relay.js";
 import { httpPart } from "./sessions.js";
 import { lockedButton, post } from "./token.js";
 
-const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent", unknown: "unknown" };
+const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent" };
 const parts = new Parts(document.getElementById("detail"));
 let shown;
 
@@ -24,7 +24,7 @@ export function showDetail(id, device) {
     return;
   }
   const slots = Object.entries(device.slots);
-  const names = Object.keys(device.events);
+  const types = Object.fromEntries(Object.entries(device.events).map(([name, { type }]) => [name, type]));
   parts.show([
     ["head", [device.state, device.info, kindOfDevice(device)], () => head(device)],
     ["poll", id, () => pollPart(id)],
@@ -32,8 +32,8 @@ export function showDetail(id, device) {
     ...slots.flatMap(([slot, data]) => [
       [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
       ...Object.entries(data.relay_events).map(([letter, chosen]) => [
-        `chooser-${slot}-${letter}`, [chosen.events, chosen.confirmed, names],
-        (old) => chooser(id, slot, letter, chosen, names, old),
+        `chooser-${slot}-${letter}`, [chosen.events, chosen.confirmed, types],
+        (old) => chooser(id, slot, letter, chosen, types, old),
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
@@ -45,7 +45,7 @@ export function showDetail(id, device) {
 function head(device) {
   const info = device.info ?? {};
   const kind = kindOfDevice(device);
-  const word = { fault: "Fault", offline: "Offline", warning: "Not normal", unknown: "Not all is known", ok: "Normal" }[kind];
+  const word = kind === "unknown" ? "Not all is known" : nameOfKind(kind);
   const about = [info.model, info.hostname].filter(Boolean).join(", ");
   return h(
     "header",
@@ -93,7 +93,7 @@ function error({ operation, error, first_at: first }) {
 }
 
 function slotPart(slot, { state, info = {}, relays }) {
-  const words = { online: "", offline: "device away", absent: "no module there", mismatch: "another module", unknown: "not seen yet" };
+  const words = { online: "", offline: "device away", absent: "no module there", mismatch: "another module there", unknown: "not seen yet" };
   const wiring = info.wiring_source === "assumed" ? "wiring assumed: compare it with the jumpers" : undefined;
   const about = [words[state] ?? state, info.model, info.serial_number, info.software_revision, wiring].filter(Boolean).join(" · ");
   const cards = Object.entries(relays).map(([letter, relay]) => relayCard(letter, relay));
@@ -105,12 +105,18 @@ function slotPart(slot, { state, info = {}, relays }) {
   );
 }
 
+function signalBadge(signal) {
+  const { kind, word } = unknown(signal);
+  if (signal.status === "unknown") return badge(kind, word);
+  return badge(signal.stale ? "stale" : SIGNAL_KINDS[signal.status] ?? "unknown", signal.stale ? `${signal.status}, stale` : signal.status);
+}
+
 function signals(slot, all) {
   const row = ([name, signal]) => h(
     "tr",
     {},
     h("th", { scope: "row" }, name),
-    h("td", {}, badge(SIGNAL_KINDS[signal.status] ?? "unknown", signal.status)),
+    h("td", {}, signalBadge(signal)),
     h("td", {}, signal.via ? `${signal.provenance}, ${signal.via}` : signal.provenance),
     h("td", {}, time(signal.since)),
     h("td", { class: "quiet wide" }, Object.entries(signal.detail ?? {}).map(([key, value]) => `${key.replaceAll("_", " ")} ${value}`).join(", ")),

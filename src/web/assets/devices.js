@@ -2,7 +2,7 @@
 
 import { badge, h } from "./dom.js";
 import { known } from "./live.js";
-import { kindOf, smallContact } from "./relay.js";
+import { kindOf, smallRelay } from "./relay.js";
 
 const list = document.getElementById("devices");
 const filter = document.getElementById("filter");
@@ -10,22 +10,35 @@ const overview = document.getElementById("overview");
 const filtered = document.getElementById("filtered");
 const all = document.getElementById("filter-all");
 
-const RANKS = { fault: 0, offline: 1, warning: 2, unknown: 3, ok: 4 };
-const NAMES = { fault: "Fault", offline: "Offline", warning: "Not normal", unknown: "Unknown", ok: "Normal" };
+const RANKS = { fault: 0, missing: 1, offline: 2, stale: 3, warning: 4, unknown: 5, ok: 6 };
+const NAMES = { fault: "Fault", missing: "Module missing", offline: "Offline", stale: "Stale", warning: "Not normal", unknown: "Unknown", ok: "Normal" };
 const collator = new Intl.Collator("en", { numeric: true });
 
 /** Rows by id: element, kind, the text that the filter looks at. */
 const rows = new Map();
 
-/** The worst that is to be said of a device. */
+/** The worst that is to be said of a device. A position that its firmware does not report is none of it. */
 export function kindOfDevice(device) {
-  const positions = relays(device).map(({ relay }) => relay.position);
-  if (positions.includes("NC")) return "fault";
-  if (device.state === "offline") return "offline";
+  const kinds = new Set(relays(device).map(({ relay }) => kindOf(relay)));
   const slots = Object.values(device.slots ?? {});
-  if (troubles(device).length) return "warning";
-  const isWhole = device.state === "online" && slots.every((slot) => slot.state === "online") && !device.error;
-  return isWhole && !positions.includes("unknown") ? "ok" : "unknown";
+  if (kinds.has("fault")) return "fault";
+  if (slots.some(({ state }) => state === "absent" || state === "mismatch")) return "missing";
+  if (device.state === "offline") return "offline";
+  if (isStale(device)) return "stale";
+  if (troubles(device).length || (device.state === "online" && device.error)) return "warning";
+  const isWhole = device.state === "online" && slots.every((slot) => slot.state === "online");
+  return isWhole && !kinds.has("unknown") ? "ok" : "unknown";
+}
+
+/** The word for that kind. */
+export function nameOfKind(kind) {
+  return NAMES[kind];
+}
+
+/** Whether its last poll failed, and it is not given up yet. */
+function isStale(device) {
+  const values = Object.values(device.slots ?? {}).flatMap(({ relays, signals }) => [...Object.values(relays), ...Object.values(signals)]);
+  return values.some(({ stale }) => stale);
 }
 
 /** What is wrong and perhaps wired to no relay, so that nobody hears of it otherwise. */
@@ -99,14 +112,9 @@ function build(device, json) {
         "span",
         { class: "slot" },
         h("span", { class: "quiet" }, state === "online" || state === "offline" ? slot : `${slot} ${state}`),
-        Object.entries(relays).map(([letter, { position }]) => h(
-          "span",
-          { class: `mini ${kindOf(position)}` },
-          smallContact(position),
-          `${letter.toUpperCase()} ${position === "unknown" ? "?" : position}`,
-        )),
+        Object.entries(relays).map(([letter, relay]) => smallRelay(letter, relay)),
       )),
-      kind === "warning" && h("span", { class: "why" }, troubles(device).join(", ")),
+      ["warning", "stale"].includes(kind) && troubles(device).length > 0 && h("span", { class: "why" }, troubles(device).join(", ")),
       device.error && h("span", { class: "why" }, `${device.error.error.kind}: ${device.error.error.message}`),
     ),
   );
@@ -131,7 +139,8 @@ function count() {
   for (const { kind } of rows.values()) counts[kind] += 1;
   const shown = Object.keys(RANKS).filter((kind) => counts[kind] > 0);
   overview.replaceChildren(...shown.map((kind) => badge(kind, `${counts[kind]} ${NAMES[kind].toLowerCase()}`)));
-  document.title = counts.fault ? `▲ ${counts.fault} with a fault, lantime2mqtt` : "lantime2mqtt";
+  const faults = counts.fault + counts.missing;
+  document.title = faults ? `▲ ${faults} with a fault, lantime2mqtt` : "lantime2mqtt";
 }
 
 function applyFilter() {

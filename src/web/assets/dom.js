@@ -24,7 +24,7 @@ function fill(element, attributes, children) {
 
 /** What stands for a state: a shape and a class beside the word, so that nothing is said by colour alone. */
 const MARKS = {
-  ok: "●", fault: "▲", warning: "■", unknown: "◆", offline: "✕", absent: "○",
+  ok: "●", fault: "▲", missing: "▼", warning: "■", stale: "◐", unknown: "◆", offline: "✕", absent: "○", neutral: "○",
 };
 
 /** A word with its shape. */

@@ -64,7 +64,8 @@ function announce(ids) {
       const before = positions.get(key);
       positions.set(key, relay.position);
       if (before === undefined || before === relay.position) continue;
-      const what = { NC: `fault, in NC${relay.cause ? `, ${relay.cause}` : ""}`, NO: "normal again, in NO", unknown: "position unknown" }[relay.position];
+      const nothing = relay.unknown_reason === "missing" ? "module missing" : "position unknown";
+      const what = { NC: `fault, in NC${relay.cause ? `, ${relay.cause}` : ""}`, NO: "normal again, in NO", unknown: nothing }[relay.position];
       news.push(`${id}, slot ${slot}, relay ${letter.toUpperCase()}: ${what}`);
     }
   }

@@ -2,26 +2,48 @@
 
 import { badge, h, svg, time } from "./dom.js";
 
-const WORDS = { NO: "NO, normal", NC: "NC, fault", unknown: "unknown" };
-const KINDS = { NO: "ok", NC: "fault", unknown: "unknown" };
+const KINDS = { NO: "ok", NC: "fault" };
+/** Unknown is not always the same: by reason, the kind, one word, and what it means. */
+const REASONS = {
+  "not-reported": ["neutral", "not reported", "The device does not report it: that is no fault."],
+  offline: ["unknown", "unknown", "The device is offline."],
+  missing: ["missing", "module missing", "The relay module is not in its slot any more."],
+  "info-only": ["unknown", "unknown", "Only events of type info are triggered: whether these switch a relay is not known."],
+  unclear: ["unknown", "unknown", "What the device reports does not settle it."],
+};
 
-/** The kind of a position, as badges and colours have it. */
-export function kindOf(position) {
-  return KINDS[position] ?? "unknown";
+/** The kind of a relay's position, or of a signal's status, and what it says when it is unknown. */
+export function unknown({ unknown_reason: reason }) {
+  const [kind, word, meaning] = REASONS[reason] ?? ["unknown", "unknown"];
+  return { kind, word, meaning };
 }
 
-/** The contact alone, small. */
-export function smallContact(position) {
-  return svg("svg", { class: `contact small ${kindOf(position)}`, viewBox: "4 6 92 60", "aria-hidden": "true" }, parts(position));
+/** The kind of a relay, as badges and colours have it. */
+export function kindOf(relay) {
+  return KINDS[relay.position] ?? unknown(relay).kind;
+}
+
+function wordOf(relay) {
+  const word = { NO: "NO, normal", NC: "NC, fault" }[relay.position] ?? unknown(relay).word;
+  return relay.stale ? `${word}, stale` : word;
+}
+
+/** A relay in a list: its contact, and its position in a word. */
+export function smallRelay(letter, relay) {
+  const kind = kindOf(relay);
+  const marks = { neutral: "–", missing: "missing" };
+  const word = relay.position === "unknown" ? marks[kind] ?? "?" : relay.position;
+  const contact = svg("svg", { class: `contact small ${kind}`, viewBox: "4 6 92 60", "aria-hidden": "true" }, parts(relay.position));
+  return h("span", { class: `mini ${kind}${relay.stale ? " old" : ""}` }, contact, `${letter.toUpperCase()} ${word}`);
 }
 
 /** The contact with the names of its terminals. */
-function contact(letter, position) {
+function contact(letter, position, kind) {
   const label = `Contact of relay ${letter}: ${position === "unknown" ? "position unknown" : `COM and ${position} connected`}`;
   const text = (x, y, anchor, name, isOn) => svg("text", { x, y, "text-anchor": anchor, class: isOn ? "on" : "" }, name);
   return svg(
     "svg",
-    { class: `contact ${kindOf(position)}`, viewBox: "0 0 150 72", role: "img", "aria-label": label, "data-position": position },
+    { class: `contact ${kind}`, viewBox: "0 0 150 72", role: "img", "aria-label": label, "data-position": position },
     parts(position),
     text(10, 28, "start", "COM", true),
     text(106, 21, "start", "NO", position === "NO"),
@@ -42,10 +64,13 @@ function parts(position) {
 
 /** Everything about a relay. */
 export function relayCard(letter, relay) {
-  const kind = kindOf(relay.position);
+  const kind = kindOf(relay);
   const lines = [
+    ["why", relay.position === "unknown" && unknown(relay).meaning],
+    ["stale", relay.stale && "The last poll failed: this is of the one before."],
     ["driven by", relay.driven_by ?? "not known"],
     ["cause", relay.cause],
+    ["held by", holders(relay)],
     ["provenance", relay.via ? `${relay.provenance}, over ${relay.via.toUpperCase()}` : relay.provenance],
     ["since", time(relay.since)],
     ["last known", relay.last && h("span", {}, `${relay.last.position}, `, time(relay.last.at))],
@@ -53,8 +78,15 @@ export function relayCard(letter, relay) {
   return h(
     "section",
     { class: `relay ${kind}`, "data-relay": letter },
-    h("h4", {}, `Relay ${letter.toUpperCase()} `, badge(kind, WORDS[relay.position] ?? "unknown")),
-    contact(letter.toUpperCase(), relay.position),
+    h("h4", {}, `Relay ${letter.toUpperCase()} `, badge(relay.stale ? "stale" : kind, wordOf(relay))),
+    contact(letter.toUpperCase(), relay.position, kind),
     h("dl", { class: "lines" }, lines.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
   );
+}
+
+/** What holds it in NC now, where that is not just what made it fall. */
+function holders({ cause, causes = [] }) {
+  const isSame = causes.length === 1 && causes[0].cause === cause;
+  if (isSame || !causes.length) return undefined;
+  return causes.map((one) => h("p", {}, `${one.cause}, `, time(one.since)));
 }
