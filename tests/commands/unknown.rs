@@ -21,7 +21,7 @@ fn all(seen: Seen<'_>, device: &str, is_so: impl Fn(&Value) -> bool) -> bool {
 async fn what_stands_is_stale_while_polls_fail_and_unknown_once_the_device_is_offline() {
     // The first one is never given up.
     let entry = |device: &SimulatedDevice| match device.id() {
-        "sim-1" => writable(device).with("offline_after", 1_000_000),
+        "sim-1" => writable(device).with("poll", "500ms").with("offline_after", 1000),
         _ => writable(device),
     };
     let mut scene = Scene::with(fleet(&[V20, V20]).await, entry, |site| site).await;
@@ -68,10 +68,9 @@ async fn what_stands_is_stale_while_polls_fail_and_unknown_once_the_device_is_of
         scene.catch_up(device).await;
     }
     let moves = |device: &str| {
+        let topic = format!("{device}/io3/changes");
         scene.look(|seen| {
-            let records = seen
-                .at(&format!("{device}/io3/changes"))
-                .map(|message| message.json());
+            let records = seen.at(&topic).map(|message| message.json());
             let of_relay = records.filter(|record| record["relay"] == "a");
             of_relay.map(|record| record["new"].clone()).collect::<Vec<_>>()
         })

@@ -173,7 +173,7 @@ async fn stale_missing_and_not_reported_are_told_apart() {
     let deriving = DeviceKind::new(Chassis::M500, ApiGeneration::V10);
     let kinds = vec![reporting, reporting, deriving, reporting];
     // No device is given up.
-    let patient = |entry: Entry| entry.with("poll", "100ms").with("offline_after", 1_000_000);
+    let patient = |entry: Entry| entry.with("poll", "500ms").with("offline_after", 1000);
     let scene = Scene::of(kinds, patient, |site| site).await;
     let [failing, pulled, ..] = scene.fleet.devices() else {
         panic!("four devices were asked for");

@@ -7,7 +7,7 @@ const KINDS = { NO: "ok", NC: "fault" };
 const REASONS = {
   "not-reported": ["neutral", "not reported", "The device does not report it: that is no fault."],
   offline: ["unknown", "unknown", "The device is offline."],
-  missing: ["missing", "module missing", "The relay module is not in its slot any more."],
+  missing: ["missing", "missing", "The relay module is not in its slot any more."],
   "info-only": ["unknown", "unknown", "Only events of type info are triggered: whether these switch a relay is not known."],
   unclear: ["unknown", "unknown", "What the device reports does not settle it."],
 };
@@ -24,8 +24,8 @@ export function kindOf(relay) {
 }
 
 function wordOf(relay) {
-  const word = { NO: "NO, normal", NC: "NC, fault" }[relay.position] ?? unknown(relay).word;
-  return relay.stale ? `${word}, stale` : word;
+  if (relay.stale) return `${relay.position}, stale`;
+  return { NO: "NO, normal", NC: "NC, fault" }[relay.position] ?? unknown(relay).word;
 }
 
 /** A relay in a list: its contact, and its position in a word. */
