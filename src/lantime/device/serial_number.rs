@@ -17,7 +17,7 @@ const MAX_REPORTED: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SerialNumber {
     last: Option<Text>,
-    /// The serial numbers that came anew, and when that was reported.
+    /// The serial numbers of devices that came in exchange, and when that was reported.
     reported: Vec<(Text, Instant)>,
 }
 

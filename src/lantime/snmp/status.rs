@@ -328,7 +328,7 @@ mod tests {
             serial_number: Some("1".into()),
             ..SnmpStatus::default()
         };
-        let told = |last: &Snapshot, firmware| {
+        let seen = |last: &Snapshot, firmware| {
             let snapshot = status(firmware).snapshot(Some(last), &[], &listed(), "");
             let Identity {
                 firmware,
@@ -339,26 +339,26 @@ mod tests {
         };
         let mut rest = Snapshot::default();
         rest.identity.profile = "api-10".into();
-        let (over_snmp, firmware, serial_number) = told(&rest, "7.06.014");
+        let (over_snmp, firmware, serial_number) = seen(&rest, "7.06.014");
         assert_eq!(
             (&*firmware, &*serial_number),
             ("7.06.014", "1"),
             "REST did not say"
         );
-        assert_eq!(told(&over_snmp, "7.06.014").1, "7.06.014");
+        assert_eq!(seen(&over_snmp, "7.06.014").1, "7.06.014");
         rest.identity.firmware = Some("fw_7.06.014-light".into());
         rest.identity.serial_number = Some("0001".into());
-        let (over_snmp, firmware, serial_number) = told(&rest, "7.06.014");
+        let (over_snmp, firmware, serial_number) = seen(&rest, "7.06.014");
         assert_eq!((&*firmware, &*serial_number), ("fw_7.06.014-light", "0001"));
         assert_eq!(
-            told(&over_snmp, "7.08.012").1,
+            seen(&over_snmp, "7.08.012").1,
             "fw_7.06.014-light",
             "and so it stays"
         );
-        let (never, firmware, _) = told(&Snapshot::default(), "7.06.014");
+        let (never, firmware, _) = seen(&Snapshot::default(), "7.06.014");
         assert_eq!(firmware, "7.06.014", "REST was never heard");
         assert_eq!(
-            told(&never, "7.08.012").1,
+            seen(&never, "7.08.012").1,
             "7.08.012",
             "an update over SNMP alone is seen"
         );
