@@ -17,6 +17,7 @@ mod letters;
 mod memory;
 pub mod options;
 mod outbox;
+mod store_file;
 mod tables;
 mod writer;
 

@@ -1,15 +1,15 @@
-//! The database file: made, opened, and set aside when it is damaged.
+//! Where the database is: a file, or another backend. Opens it, and begins a new one where it is damaged.
 
 use std::fmt;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use redb::{Database, StorageBackend};
 
 use super::StoreError;
+use super::store_file::StoreFile;
 use super::tables::{Levels, Unusable, prepare};
 
 /// The file in the state directory.
@@ -20,7 +20,7 @@ const CACHE_BYTES: usize = 1024 * 1024;
 
 /// Where the database is. It can be opened again and again, once at a time.
 pub(super) enum Source {
-    File(PathBuf),
+    File(StoreFile),
     Backend(Box<dyn Fn() -> Result<Database, redb::Error> + Send>),
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Damage {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::File(path) => write!(f, "File({})", path.display()),
+            Source::File(file) => write!(f, "File({})", file.path.display()),
             Source::Backend(_) => f.write_str("Backend"),
         }
     }
@@ -56,7 +56,7 @@ impl Source {
             path: directory.to_owned(),
             reason: error.to_string(),
         })?;
-        Ok(Source::File(directory.join(FILE_NAME)))
+        Ok(Source::File(StoreFile::new(directory.join(FILE_NAME))))
     }
 
     /// What `make` gives.
@@ -64,19 +64,32 @@ impl Source {
         Source::Backend(Box::new(move || Ok(builder().create_with_backend(make())?)))
     }
 
+    /// Whether what was opened last is still where it was.
+    ///
+    /// # Errors
+    /// With what has happened to it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Source::File(file) => file.check(),
+            Source::Backend(_) => Ok(()),
+        }
+    }
+
     /// Opens the database. A damaged file is set aside and a new one begun.
-    pub(super) fn open(&self) -> Result<Opened, StoreError> {
-        match (self.open_as_it_is(), self) {
-            (Err(Unusable::Database(error)), Source::File(path)) if is_damage(&error) => {
-                let aside = set_aside(path)?;
+    pub(super) fn open(&mut self) -> Result<Opened, StoreError> {
+        match (self.open_as_it_is(), &mut *self) {
+            (Err(Unusable::Database(error)), Source::File(file)) if is_damage(&error) => {
+                let aside = file.set_aside()?;
                 let error = error.to_string();
                 tracing::error!(
-                    file = %path.display(), set_aside_as = %aside.display(), %error,
+                    file = %file.path.display(), set_aside_as = %aside.display(), %error,
                     "the durable store is damaged: a new one is begun; what it held is lost, and topics of earlier \
                      configurations may stay at the broker"
                 );
                 let (database, levels) = self.open_as_it_is().map_err(|error| self.error(error))?;
-                keep_owner(&aside, path);
+                if let Source::File(file) = self {
+                    file.keep_owner(&aside);
+                }
                 let damage = Some(Damage { aside, error });
                 Ok(Opened {
                     database,
@@ -95,9 +108,9 @@ impl Source {
         }
     }
 
-    fn open_as_it_is(&self) -> Result<(Database, Levels), Unusable> {
+    fn open_as_it_is(&mut self) -> Result<(Database, Levels), Unusable> {
         let database = match self {
-            Source::File(path) => open_file(path)?,
+            Source::File(file) => file.open()?,
             Source::Backend(make) => make()?,
         };
         let levels = prepare(&database)?;
@@ -106,7 +119,7 @@ impl Source {
 
     fn error(&self, error: Unusable) -> StoreError {
         let path = match self {
-            Source::File(path) => path.clone(),
+            Source::File(file) => file.path.clone(),
             Source::Backend(_) => PathBuf::from("the store's backend"),
         };
         match error {
@@ -120,20 +133,8 @@ impl Source {
     }
 }
 
-fn open_file(path: &Path) -> Result<Database, redb::Error> {
-    // Made here for its mode; the database takes an empty file for a new one.
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)?;
-    Ok(builder().create(path)?)
-}
-
-fn builder() -> redb::Builder {
+/// What every database is made by.
+pub(super) fn builder() -> redb::Builder {
     let mut builder = redb::Builder::new();
     // Without the check a damaged page shows up at any later time, or as a panic.
     builder
@@ -158,26 +159,4 @@ fn is_damage(error: &redb::Error) -> bool {
         }
         _ => false,
     }
-}
-
-/// Gives the new file to the owner of the old one: root, who only looks at dead letters, must not lock the bridge
-/// out. Anybody else is the owner already.
-fn keep_owner(old: &Path, new: &Path) {
-    let kept =
-        std::fs::metadata(old).and_then(|of| std::os::unix::fs::chown(new, Some(of.uid()), Some(of.gid())));
-    if let Err(error) = kept {
-        tracing::warn!(file = %new.display(), %error, "the durable store may have another owner than before");
-    }
-}
-
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let at = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".damaged-{at}"));
-    let aside = PathBuf::from(aside);
-    std::fs::rename(path, &aside).map_err(|error| StoreError::Open {
-        path: path.to_owned(),
-        reason: format!("it is damaged and cannot be set aside: {error}"),
-    })?;
-    Ok(aside)
 }

@@ -11,8 +11,7 @@ use crate::records::{Record, dead_letter};
 /// Room for a letter that tells of dropped records.
 pub(super) const ROOM: Limit = Limit::of(1, 2048);
 
-const DISK: &str =
-    "check the disk of state.directory: whether it is full, whether it may be written, whether it works";
+const DISK: &str = "check the disk of state.directory: whether it is there, whether it is full, whether it may be written, whether it works";
 const BROKER: &str = "see why the broker takes no records, or takes them slowly; dead letters among the dropped that were \
                       on disk stay in the archive (lantime2mqtt dead-letters list)";
 

@@ -23,6 +23,9 @@ pub const MEMORY: Limit = Limit::of(10_000, 8 * MIB);
 /// Pause before a disk that failed is tried again.
 pub const RETRY: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether the file is still there, when nothing is written: a deletion is noticed within a minute.
+pub const CHECK_EVERY: Duration = Duration::from_secs(20);
+
 /// What a store is for, and how much it keeps.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -95,6 +98,8 @@ pub struct Limits {
     pub memory: Limit,
     /// Pause before a disk that failed is tried again.
     pub retry: Duration,
+    /// How often it is looked whether the file is still there, when nothing is written.
+    pub check_every: Duration,
 }
 
 impl Default for Limits {
@@ -107,6 +112,7 @@ impl Default for Limits {
             answers_for: ANSWERS_FOR,
             memory: MEMORY,
             retry: RETRY,
+            check_every: CHECK_EVERY,
         }
     }
 }

@@ -5,6 +5,7 @@ mod disk;
 mod failing;
 mod file;
 mod outbox;
+mod replaced;
 mod sequence;
 
 use std::time::Duration;

@@ -37,15 +37,18 @@ pub(super) struct Writer {
     health: Health,
     /// When records that were sent are taken off the disk at the latest.
     flush_at: Option<Instant>,
+    /// When it is looked at the latest whether the file is still there.
+    check_at: Instant,
     newest: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
 }
 
 impl Writer {
-    pub(super) fn new(source: Source, options: Options) -> Result<Writer, StoreError> {
+    pub(super) fn new(mut source: Source, options: Options) -> Result<Writer, StoreError> {
         let opened = source.open()?;
         let mut writer = Writer {
             health: Health::new(options.limits.retry),
+            check_at: Instant::now() + options.limits.check_every,
             options,
             source,
             database: Some(opened.database),
@@ -73,11 +76,7 @@ impl Writer {
         let mut batch = Vec::new();
         loop {
             let next = jobs.recv_many(&mut batch, JOBS_AT_ONCE);
-            let taken = match self.due() {
-                Some(due) => timeout_at(due, next).await,
-                None => Ok(next.await),
-            };
-            if taken == Ok(0) {
+            if timeout_at(self.due(), next).await == Ok(0) {
                 break;
             }
             self.work(batch.drain(..));
@@ -86,14 +85,14 @@ impl Writer {
     }
 
     /// When there is something to do without being asked.
-    fn due(&self) -> Option<Instant> {
-        if self.health.failing().is_some() {
-            self.health.due()
-        } else if !self.memory.is_written() {
-            Some(Instant::now())
-        } else {
-            self.flush_at.into_iter().chain(self.health.due()).min()
+    fn due(&self) -> Instant {
+        if !self.memory.is_written() && self.health.failing().is_none() {
+            return Instant::now();
         }
+        // While the disk fails the next try writes what was sent, too.
+        let flush_at = self.flush_at.filter(|_| self.health.failing().is_none());
+        let due = flush_at.into_iter().chain(self.health.due());
+        due.fold(self.check_at, Instant::min)
     }
 
     fn work(&mut self, jobs: impl Iterator<Item = Job>) {
@@ -115,6 +114,7 @@ impl Writer {
         }
         let dropping = self.levels.dropping;
         self.commit_if_due(&mut requests);
+        self.check_file_if_due();
         self.end_failure();
         self.bound_memory();
         if dropping.is_none() != self.levels.dropping.is_none() {
@@ -173,6 +173,20 @@ impl Writer {
         }
     }
 
+    /// Notices a file that was deleted or replaced while nothing is written.
+    fn check_file_if_due(&mut self) {
+        let now = Instant::now();
+        if self.check_at > now {
+            return;
+        }
+        self.check_at = now + self.options.limits.check_every;
+        if self.health.failing().is_none()
+            && let Err(error) = self.source.check()
+        {
+            self.failed(&error);
+        }
+    }
+
     /// One transaction with everything that is not on disk yet, and `requests`.
     fn commit(&mut self, requests: &mut [Request]) {
         let is_retry = self.health.failing().is_some();
@@ -194,7 +208,8 @@ impl Writer {
                 requests.iter_mut().try_for_each(|request| request.run(writing))
             })
         });
-        match result {
+        // After it: what went into a file that is no longer there is not on disk.
+        match result.and_then(|levels| self.source.check().map(|()| levels)) {
             Ok(levels) => {
                 self.levels = levels;
                 self.memory = Memory::default();

@@ -111,8 +111,8 @@ async fn a_damaged_file_is_set_aside_and_told() {
 }
 
 #[test]
-fn a_foreign_or_cut_file_is_set_aside() {
-    for contents in [&b"not a database"[..], &[0; 9000]] {
+fn a_foreign_cut_or_empty_file_is_set_aside() {
+    for contents in [&b"not a database"[..], &[0; 9000], &[]] {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join(FILE_NAME), contents).unwrap();
         let store = open(directory.path());

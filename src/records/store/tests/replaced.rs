@@ -1,0 +1,143 @@
+//! The file, or its directory, is deleted or replaced while the store is open.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{PATIENCE, command, letters, options, outbox, payloads, record, until};
+use crate::records::store::{FILE_NAME, Options, Store, StoreError};
+
+/// It looks for its file as often as a test wants it.
+fn watchful() -> Options {
+    let mut options = options();
+    options.limits.check_every = Duration::from_millis(5);
+    options
+}
+
+fn open(directory: &Path) -> Store {
+    Store::open(directory, options()).unwrap()
+}
+
+async fn commands(store: &Store) -> Vec<String> {
+    let waiting = store.inbox().await.unwrap();
+    let texts = waiting
+        .iter()
+        .map(|waiting| String::from_utf8(waiting.command.payload.to_vec()).unwrap());
+    texts.collect()
+}
+
+async fn until_it_works(store: &Store) {
+    until(store, "it works again", |status| status.failing.is_none()).await;
+}
+
+#[tokio::test]
+async fn no_command_is_taken_into_a_file_that_was_deleted_and_nothing_of_it_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    store.append(vec![record("a")]).await;
+    store.receive(vec![command("first")]).await.unwrap();
+    fs::remove_file(directory.path().join(FILE_NAME)).unwrap();
+
+    let refused = store.receive(vec![command("second")]).await;
+    assert!(matches!(&refused, Err(StoreError::Io(_))), "{refused:?}");
+    store.append(vec![record("b")]).await;
+    until_it_works(&store).await;
+    store.receive(vec![command("third")]).await.unwrap();
+    drop(store);
+
+    let store = open(directory.path());
+    assert_eq!(commands(&store).await, ["first", "third"]);
+    let left = outbox(&store).await;
+    let told = letters(&left);
+    assert_eq!(payloads(&left)[0], "a");
+    assert!(payloads(&left).contains(&"b"), "{left:?}");
+    assert_eq!(told.len(), 2, "that it fails and that it works: {told:#?}");
+    let message = told[0]["error"]["message"].as_str().unwrap();
+    assert!(
+        message.contains(FILE_NAME) && message.contains("taken away"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn while_the_directory_is_missing_records_wait_in_memory() {
+    for is_new in [false, true] {
+        let parent = tempfile::tempdir().unwrap();
+        let (directory, moved) = (parent.path().join("state"), parent.path().join("moved"));
+        let store = open(&directory);
+        store.append(vec![record("a")]).await;
+        fs::rename(&directory, &moved).unwrap();
+
+        assert!(store.receive(vec![command("first")]).await.is_err());
+        store.append(vec![record("b")]).await;
+        assert!(store.receive(vec![command("second")]).await.is_err());
+        let failing = store.status().borrow().failing.clone();
+        assert!(failing.is_some());
+        assert!(!directory.exists(), "it may be a disk that is not mounted now");
+
+        // Either it comes back as it was, or somebody makes an empty one.
+        match is_new {
+            false => fs::rename(&moved, &directory).unwrap(),
+            true => fs::create_dir(&directory).unwrap(),
+        }
+        until_it_works(&store).await;
+        store.receive(vec![command("third")]).await.unwrap();
+        drop(store);
+        let store = open(&directory);
+        assert_eq!(commands(&store).await, ["third"], "{is_new}");
+        let left = outbox(&store).await;
+        let left = payloads(&left);
+        assert!(left[0] == "a" && left.contains(&"b"), "{is_new}: {left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_takes_its_place_is_used() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = open(other.path());
+    theirs.append(vec![record("theirs")]).await;
+    drop(theirs);
+    let store = open(directory.path());
+    store.append(vec![record("a"), record("b")]).await;
+    fs::rename(other.path().join(FILE_NAME), directory.path().join(FILE_NAME)).unwrap();
+
+    assert!(store.receive(vec![command("first")]).await.is_err());
+    until_it_works(&store).await;
+    store.append(vec![record("c")]).await;
+    let left = outbox(&store).await;
+    let left = payloads(&left);
+    assert!(left.contains(&"theirs") && left.contains(&"c"), "{left:?}");
+}
+
+#[tokio::test]
+async fn an_idle_store_notices_it_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let store = Store::open(directory.path(), watchful()).unwrap();
+    fs::remove_file(&path).unwrap();
+    // That it fails, and that it works again.
+    until_recorded(&store, 2).await;
+    assert!(path.exists());
+
+    // One that is emptied is as damaged as any other.
+    fs::File::create(&path).unwrap();
+    until_recorded(&store, 4).await;
+    let left = outbox(&store).await;
+    let told = letters(&left);
+    let damaged = told.iter().filter(|letter| {
+        let remedy = letter["error"]["remedy"].as_str();
+        remedy.is_some_and(|remedy| remedy.contains(".damaged-"))
+    });
+    assert_eq!(damaged.count(), 1, "{told:#?}");
+    until_it_works(&store).await;
+    store.receive(vec![command("first")]).await.unwrap();
+}
+
+/// Until so many records have come in all.
+async fn until_recorded(store: &Store, number: u64) {
+    let mut newest = store.newest_record();
+    let came = timeout(PATIENCE, newest.wait_for(|newest| *newest >= number));
+    came.await.expect("it is noticed").unwrap();
+}
