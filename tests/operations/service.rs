@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::common::PATIENCE;
 use crate::common::mosquitto::Mosquitto;
+use crate::common::program::run;
 use crate::common::site::{Entry, Site};
 use crate::{tool, words};
 
@@ -119,6 +120,50 @@ async fn the_watchdog_hears_from_a_bridge_that_runs_and_not_from_one_that_hangs(
         bridge.signal("TERM");
         assert_eq!(manager.any().await, ["STOPPING=1"]);
         assert_eq!(bridge.end(PATIENCE).await.code, Some(0));
+    }
+}
+
+/// The values of a key of the unit, in order.
+fn values_of(key: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(crate::project(UNIT)).expect("it is part of the project");
+    let values = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    values.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn run_ends_by_itself_with_a_code_that_the_unit_does_not_restart() {
+    // systemd looks at the exit code of ExecStart alone.
+    assert_eq!(values_of("ExecStartPre"), [""; 0]);
+    let prevented = values_of("RestartPreventExitStatus").join(" ");
+    let prevented: Vec<_> = prevented.split(' ').collect();
+    for limit in ["StartLimitIntervalSec", "StartLimitBurst", "LimitNOFILE"] {
+        assert_eq!(values_of(limit).len(), 1, "{limit}");
+    }
+
+    let mut refused = 0;
+    for case in std::fs::read_dir(crate::project("tests/config")).expect("it is part of the project") {
+        let case = case.expect("it can be read").path();
+        let expected = std::fs::read_to_string(case.join("expected.txt")).expect("each case has one");
+        // Their problems are in the environment, which tests of the configuration read.
+        if expected.starts_with("accepted") || case.join("env").exists() {
+            continue;
+        }
+        let config = case.join("config.toml").display().to_string();
+        let end = run(&["run", "--config", &config]).await;
+        assert_eq!(end.code, Some(78), "{config}: {:?}", end.output);
+        refused += 1;
+    }
+    assert!(refused > 20, "only {refused} cases");
+    let config = Site::new(([127, 0, 0, 1], 1).into(), &[])
+        .config()
+        .display()
+        .to_string();
+    let end = run(&["run", "--config", &config, "--log-level", "nonsense"]).await;
+    for code in [Some(78), end.code] {
+        let code = code.expect("it is no signal").to_string();
+        assert!(prevented.contains(&code.as_str()), "{code}: {prevented:?}");
     }
 }
 
