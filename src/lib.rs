@@ -20,6 +20,7 @@
 //! - [`control`]: what the command line asks of a running bridge.
 //! - [`integrations`]: what is published, in other people's conventions.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
+//! - `open_files`: how many descriptors this process may have.
 //! - `logging`: lines on stderr, for people, machines and the journal.
 //! - `net`: connecting to a host with several addresses.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
@@ -37,6 +38,7 @@ mod logging;
 pub mod model;
 pub mod mqtt;
 mod net;
+mod open_files;
 pub mod records;
 pub mod simulator;
 pub mod snmp;

@@ -9,6 +9,7 @@ use super::{Failure, LogOptions, block_on, check_config, log_warnings, systemd};
 use crate::app::{Bridge, Setup};
 use crate::control;
 use crate::logging::Logging;
+use crate::open_files;
 use crate::records::store::{Options, Store};
 
 pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
@@ -16,6 +17,7 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
     let logging = log.start(&loaded.config.log)?;
     log_warnings(&loaded);
     let config = loaded.config;
+    open_files::plan_for(config.devices.len());
     block_on(async {
         let mut signals = Signals::new()?;
         let options = Options {
@@ -72,6 +74,7 @@ async fn reload(bridge: &mut Bridge, logging: &mut Logging, file: &Path) {
             logging.reload(&loaded.config.log);
             log_warnings(&loaded);
             let devices = loaded.config.devices.len();
+            open_files::plan_for(devices);
             bridge.reload(loaded.config).await;
             tracing::info!(devices, "reloaded");
         }

@@ -26,6 +26,7 @@ use route::Route;
 
 use crate::config::{Mqtt, MqttVersion};
 use crate::mqtt::payload::Message;
+use crate::open_files;
 use crate::records::Received;
 use crate::tls::Server;
 
@@ -249,7 +250,7 @@ async fn connect_and_poll(
         eventloop.set_transport(wire);
         return poll_until_end(eventloop, events, server).await;
     };
-    let route = Route::to(address, settings, wire, server).await?;
+    let route = open_files::with_reserve(Route::to(address, settings, wire, server)).await?;
     eventloop.lead(&route, settings, purpose);
     poll_until_end(eventloop, events, server).await
 }
@@ -264,7 +265,13 @@ async fn poll_until_end(
     let mut last_heard = Instant::now();
     let mut connected = false;
     loop {
-        let step = match timeout_at(last_heard + patience, eventloop.poll(server)).await {
+        let polled = timeout_at(last_heard + patience, eventloop.poll(server));
+        let polled = match connected {
+            true => polled.await,
+            // Polls of devices must not keep the broker out.
+            false => open_files::with_reserve(polled).await,
+        };
+        let step = match polled {
             Err(_) => return Err(Cause::Silent(last_heard.elapsed())),
             Ok(Err(cause)) if !connected => return Err(cause.before_connack()),
             Ok(step) => step?,

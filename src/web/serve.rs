@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::io::Errno;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::live;
+use crate::open_files;
 
 /// Connections at a time, for live ones and some more; others wait in the backlog. Each is a file descriptor that the polls
 /// cannot have.
@@ -42,6 +44,9 @@ const END_WITHIN: Duration = Duration::from_secs(1);
 /// Wait before another try where the system has refused a connection.
 const RETRY: Duration = Duration::from_millis(100);
 
+/// How long a connection may last that has a descriptor of the reserve: long enough for health and metrics.
+const RESERVED_FOR: Duration = Duration::from_secs(10);
+
 /// Serves until `stop`; nothing of it is left then.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let mut connections = JoinSet::new();
@@ -61,30 +66,46 @@ async fn accept(
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut peers = Peers::default();
+    let mut is_refused = false;
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
-            Ok((stream, peer)) => {
+        match next(listener).await {
+            Ok((stream, peer, most)) => {
+                is_refused = false;
                 let Some(one) = peers.admit(peer.ip()) else {
                     tracing::debug!(%peer, "too many connections of one address to the HTTP server");
                     continue;
                 };
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    if let Err(error) = connection(stream, router, stop).await {
+                    let served = timeout(most, connection(stream, router, stop)).await;
+                    if let Err(error) = served.unwrap_or_else(|late| Err(late.into())) {
                         tracing::debug!(%error, "a connection of the HTTP server has ended early");
                     }
                     drop((place, one));
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection at the HTTP server");
+                if !std::mem::replace(&mut is_refused, true) {
+                    tracing::warn!(%error, "cannot accept a connection at the HTTP server");
+                }
                 sleep(RETRY).await;
             }
         }
         while connections.try_join_next().is_some() {}
+    }
+}
+
+/// The next connection, and how long it may last: while polls use up all descriptors it has one of the reserve.
+async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, Duration)> {
+    match listener.accept().await {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => {
+            let (stream, peer) = open_files::with_reserve(listener.accept()).await?;
+            Ok((stream, peer, RESERVED_FOR))
+        }
+        accepted => accepted.map(|(stream, peer)| (stream, peer, Duration::MAX)),
     }
 }
 

@@ -61,6 +61,13 @@ impl Program {
         Program::start_by(Command::new(PROGRAM), arguments, variables)
     }
 
+    /// Starts it with limits of its own, in the words of `prlimit`: `--nofile=64:1024`.
+    pub fn start_limited(limit: &str, arguments: &[&str]) -> Program {
+        let mut command = Command::new("prlimit");
+        command.args([limit, PROGRAM]);
+        Program::start_by(command, arguments, &[])
+    }
+
     /// Starts it by another command, which ends in becoming the program, as `exec` does.
     pub fn start_by(mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Program {
         NOT_INHERITED.iter().for_each(|name| {

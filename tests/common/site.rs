@@ -99,6 +99,11 @@ impl Site {
         Program::start_with(&run, variables)
     }
 
+    /// Starts a bridge here, with limits of its own.
+    pub fn start_limited(&self, limit: &str) -> Program {
+        Program::start_limited(limit, &["run", "--config", &self.config().display().to_string()])
+    }
+
     fn write(&self) {
         self.overwrite(&toml::to_string(&self.keys).expect("tables can be written"));
     }

@@ -7,10 +7,12 @@ mod common;
 mod broker_access;
 mod logs;
 mod metrics;
+mod open_files;
 mod package;
 mod prometheus;
 mod scene;
 mod service;
+mod state_directory;
 mod trust;
 
 use std::io::Write;

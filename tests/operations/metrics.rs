@@ -16,7 +16,7 @@ use crate::{free_address, project, tool, words};
 /// What a device of a hostile humour says of itself.
 const WEIRD: &str = "M\"30\\00\n{x=\"1\"} 7 é \u{202e}";
 
-async fn scraped(address: &str) -> Option<String> {
+pub(crate) async fn scraped(address: &str) -> Option<String> {
     let asked = client().get(format!("http://{address}/metrics")).send();
     let answer = asked.await.ok()?;
     let kind = answer.headers()["content-type"]
@@ -28,7 +28,7 @@ async fn scraped(address: &str) -> Option<String> {
 }
 
 /// Asks until `condition` holds.
-async fn until(address: &str, what: &str, condition: impl Fn(&str) -> bool) -> String {
+pub(crate) async fn until(address: &str, what: &str, condition: impl Fn(&str) -> bool) -> String {
     scene::until(
         what,
         async || scraped(address).await,
@@ -38,7 +38,7 @@ async fn until(address: &str, what: &str, condition: impl Fn(&str) -> bool) -> S
 }
 
 /// The value of a sample, as it is written.
-fn value<'t>(text: &'t str, sample: &str) -> Option<&'t str> {
+pub(crate) fn value<'t>(text: &'t str, sample: &str) -> Option<&'t str> {
     text.lines()
         .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))
 }

@@ -9,9 +9,14 @@ use crate::common::PATIENCE;
 
 /// `sim-1`, with a relay module in `io1`.
 pub(crate) async fn fleet() -> Fleet {
+    fleet_of(1).await
+}
+
+/// So many of them.
+pub(crate) async fn fleet_of(devices: usize) -> Fleet {
     lantime2mqtt::tls::install_provider();
     let options = FleetOptions {
-        devices: 1,
+        devices,
         kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V20)],
         ..FleetOptions::default()
     };

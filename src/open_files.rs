@@ -1,0 +1,88 @@
+//! How many files and connections this process may have open at a time (`RLIMIT_NOFILE`).
+//!
+//! The soft limit is raised to the hard one at the start. Where even that is too little for the configured devices, it
+//! stays a little below the hard one, and what lies between is for the connections to the broker and for the bridge's
+//! own HTTP server: state is published, and health and metrics are answered, while polls find no descriptor.
+
+use std::future::poll_fn;
+use std::pin::pin;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What the bridge needs for itself: the store, its sockets, the broker's connections, some pages.
+const OWN: u64 = 128;
+/// For each device: its connection, and another one for SNMP, or that begins while the first one ends.
+const PER_DEVICE: u64 = 2;
+/// What polls cannot have where the limit is too low; at most a quarter of the limit.
+const RESERVE: u64 = 16;
+
+/// How many descriptors so many devices need.
+fn needed(devices: usize) -> u64 {
+    OWN + PER_DEVICE * devices as u64
+}
+
+/// The soft limit, where `most` is the hard one and so many descriptors are needed.
+fn soft_limit(most: u64, needed: u64) -> u64 {
+    match most >= needed {
+        true => most,
+        false => most - RESERVE.min(most / 4),
+    }
+}
+
+/// Raises the soft limit to the hard one. What the system refuses stays as it was.
+pub(crate) fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    set(limit.maximum, limit.maximum);
+}
+
+/// Warns where the limit is too low for so many devices, and keeps the reserve then.
+pub(crate) fn plan_for(devices: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    let Some(most) = limit.maximum else { return };
+    let needed = needed(devices);
+    set(Some(soft_limit(most, needed)), limit.maximum);
+    if most < needed {
+        tracing::warn!(
+            limit = most,
+            needed,
+            devices,
+            "too few open files and connections are allowed for the configured devices, some of which will not be \
+             reachable; allow {needed} or more: by LimitNOFILE in the unit of systemd, --ulimit nofile of the \
+             container, or ulimit -Hn of the shell"
+        );
+    }
+}
+
+/// Lets `work` use the reserve for descriptors that it opens on this thread. The soft limit is the process's, so it is
+/// raised only while `work` runs, and not while it waits.
+pub(crate) async fn with_reserve<F: Future>(work: F) -> F::Output {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let limit = getrlimit(Resource::Nofile);
+        set(limit.maximum, limit.maximum);
+        let polled = work.as_mut().poll(context);
+        set(limit.current, limit.maximum);
+        polled
+    })
+    .await
+}
+
+fn set(current: Option<u64>, maximum: Option<u64>) {
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current, maximum }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_too_low_leaves_a_reserve() {
+        assert_eq!(needed(100), 328);
+        assert_eq!(soft_limit(1 << 20, 328), 1 << 20);
+        assert_eq!(soft_limit(328, 328), 328);
+        assert_eq!(soft_limit(327, 328), 327 - RESERVE);
+        assert_eq!(soft_limit(32, 328), 24, "something is left for the devices");
+    }
+}
