@@ -113,10 +113,10 @@ pub(super) fn read_all(root: &mut Section<'_>) -> Vec<Device> {
             ),
         );
     }
-    let mut ids = HashMap::new();
+    let mut earlier = Earlier::default();
     let read = tables.into_iter().enumerate();
     let devices: Vec<Device> = read
-        .filter_map(|(index, table)| read_one(table, index, &mut ids))
+        .filter_map(|(index, table)| read_one(table, index, &mut earlier))
         .collect();
     refuse_shared_engines(root, &devices);
     devices
@@ -148,13 +148,35 @@ fn is_empty_list(root: &mut Section<'_>) -> bool {
     list.is_some_and(<[_]>::is_empty)
 }
 
-fn read_one(mut section: Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usize>) -> Option<Device> {
-    let id = read_id(&mut section, index, ids);
+/// Which of the devices read so far was the first with that id, with that URL.
+#[derive(Default)]
+struct Earlier {
+    ids: HashMap<DeviceId, usize>,
+    urls: HashMap<Url, usize>,
+}
+
+/// Where the device is; with a warning where another one is there already.
+fn read_url(section: &mut Section<'_>, index: usize, urls: &mut HashMap<Url, usize>) -> Option<Url> {
     let url = section.parsed("url", url::device);
     section.need(
         "url",
         r#"write where the device is, such as url = "https://10.0.0.7""#,
     );
+    let url = url?;
+    let first = *urls.entry(url.clone()).or_insert(index);
+    if first != index {
+        let what = format!("the URL of devices[{first}] too: one device is polled and published as several");
+        section.warn(
+            "url",
+            complaint(what, "write each device's own, or leave one out"),
+        );
+    }
+    Some(url)
+}
+
+fn read_one(mut section: Section<'_>, index: usize, earlier: &mut Earlier) -> Option<Device> {
+    let id = read_id(&mut section, index, &mut earlier.ids);
+    let url = read_url(&mut section, index, &mut earlier.urls);
     let (username, password) = read_login(&mut section, url.as_ref());
     let proxy = section.parsed("proxy", url::proxy);
     let auth = section.parsed("auth", parse::word(&AUTH));

@@ -35,7 +35,7 @@ pub use load::{Loaded, from_table, load, load_store};
 pub use log::{Log, LogFormat};
 pub use mqtt::broker::{Broker, Transport};
 pub use mqtt::{Credentials, Layout, Mqtt, MqttVersion};
-pub use problem::{ConfigError, Problem};
+pub use problem::{ConfigError, Problem, grouped};
 pub use secret::Secret;
 pub use snmp::agent::{SnmpAgent, SnmpSink, SnmpSinkAccess};
 pub use snmp::device::{DeviceSnmp, EventsWay, SnmpAccess, SnmpRead};

@@ -2,6 +2,7 @@
 //!
 //! Owns the texts' form and the rule that no secret gets into one; what is right or wrong is decided elsewhere.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -37,6 +38,37 @@ impl fmt::Display for Problem {
             f.write_str(": ")?;
         }
         write!(f, "{}; {}", self.what, self.remedy)
+    }
+}
+
+/// Equal problems of so many keys have a line each; of more, one line for all.
+const MAX_ALONE: usize = 3;
+
+/// A line for each problem, and one for many that differ in key and value alone.
+pub fn grouped(problems: &[Problem]) -> Vec<String> {
+    let mut groups: Vec<Vec<&Problem>> = Vec::new();
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
+    for problem in problems {
+        let place = *places.entry((&problem.what, &problem.remedy)).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[place].push(problem);
+    }
+    groups.iter().flat_map(|group| lines(group)).collect()
+}
+
+/// The lines of problems with equal texts.
+fn lines(group: &[&Problem]) -> Vec<String> {
+    match group {
+        [first, ..] if group.len() > MAX_ALONE => {
+            let keys = group.iter().take(MAX_ALONE).map(|problem| problem.key.as_str());
+            let keys: Vec<_> = keys.collect();
+            let more = group.len() - MAX_ALONE;
+            let Problem { what, remedy, .. } = first;
+            vec![format!("{} and {more} more: {what}; {remedy}", keys.join(", "))]
+        }
+        _ => group.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -112,6 +144,39 @@ pub(super) fn without_secrets(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn problem(key: String, what: &str) -> Problem {
+        Problem {
+            value: Some("1".to_owned()),
+            variable: None,
+            what: what.to_owned(),
+            remedy: "mend it".to_owned(),
+            key,
+        }
+    }
+
+    #[test]
+    fn many_equal_problems_are_one_line_with_their_number_and_the_first_keys() {
+        let of = |what: &str, number: usize| -> Vec<_> {
+            (0..number).map(|n| problem(format!("d{n}"), what)).collect()
+        };
+        let mut problems = of("odd", 3);
+        assert_eq!(
+            grouped(&problems),
+            [
+                "d0 = 1: odd; mend it",
+                "d1 = 1: odd; mend it",
+                "d2 = 1: odd; mend it"
+            ]
+        );
+        problems.extend(of("other", 1));
+        problems.extend(of("odd", 200).split_off(3));
+        assert_eq!(
+            grouped(&problems),
+            ["d0, d1, d2 and 197 more: odd; mend it", "d0 = 1: other; mend it"]
+        );
+        assert_eq!(grouped(&[]), [""; 0]);
+    }
 
     #[test]
     fn credentials_in_urls_are_not_shown() {
