@@ -5,7 +5,7 @@
 
 mod journal;
 
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write, stderr};
 
 use tracing::Subscriber;
 use tracing_subscriber::fmt;
@@ -90,7 +90,8 @@ fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let layer = fmt::layer().with_writer(stderr);
+    // A line that cannot be written, since nobody reads stderr any more, is no reason to panic.
+    let layer = fmt::layer().with_writer(stderr).log_internal_errors(false);
     match (format, is_journal()) {
         (LogFormat::Text, false) => layer.with_ansi(stderr().is_terminal()).boxed(),
         (LogFormat::Json, false) => layer.json().boxed(),
@@ -104,11 +105,12 @@ where
 
 /// Writes the last words of a program that cannot go on.
 pub(crate) fn complain(text: &str) {
-    if is_journal() {
-        eprint!("{}", journal::prefixed(tracing::Level::ERROR, text));
-    } else {
-        eprintln!("{text}");
-    }
+    let text = match is_journal() {
+        true => journal::prefixed(tracing::Level::ERROR, text),
+        false => format!("{text}\n"),
+    };
+    // Where nobody reads it the exit code has to do.
+    let _ = stderr().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

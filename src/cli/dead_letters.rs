@@ -5,7 +5,7 @@
 
 mod text;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{ConfigFile, Failure, block_on};
+use super::{ConfigFile, Failure, block_on, output};
 use crate::command::command_of;
 use crate::config::{self, StoreConfig};
 use crate::control::{self, Answer, ControlError, Dropped, Fault, Request, client};
@@ -87,7 +87,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         let answer = ask(&config, options.what.request()).await?;
         let result = answer.map_err(|fault| anyhow!("{}; {}", fault.message, fault.remedy))?;
         let (text, end) = tell(&options.what, &result, options.json).context("the bridge's answer")?;
-        print(&text)?;
+        output::print(&text)?;
         end
     })
 }
@@ -234,15 +234,5 @@ fn carried_out(reply: &Replayed<'_>) -> anyhow::Result<()> {
             error.remedy
         )),
         _ => Err(anyhow!("the command was not carried out")),
-    }
-}
-
-/// A reader that has seen enough, such as `head`, is no failure.
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")
-        }
-        _ => Ok(()),
     }
 }

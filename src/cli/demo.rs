@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::run::Signals;
-use super::{Failure, block_on};
+use super::{Failure, block_on, output};
 use crate::app::{Bridge, Setup};
 use crate::config::{self, Broker, Config};
 use crate::records::store::{self, Store};
@@ -22,7 +22,7 @@ use crate::simulator::{
 };
 use story::Story;
 
-/// Where a broker usually listens; taken when it is free.
+/// Where a broker usually listens, and where clients look for one; taken when it is free.
 const USUAL_MQTT_PORT: u16 = 1883;
 /// Where the bridge's own HTTP server usually listens; taken when it is free.
 const USUAL_HTTP_PORT: u16 = 8080;
@@ -53,7 +53,8 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         .parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|parsed| Duration::try_from(parsed).ok());
-    parsed.ok_or_else(|| "write a number and a unit, such as 30s".to_owned())
+    let parsed = parsed.filter(|parsed| !parsed.is_zero());
+    parsed.ok_or_else(|| "write a number above 0 and a unit, such as 30s".to_owned())
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
@@ -73,7 +74,6 @@ async fn demo(options: Options) -> anyhow::Result<()> {
         control: None,
     };
     let mut bridge = Bridge::start(config, setup).await?;
-    introduce(&fleet, &bridge);
 
     let started = Instant::now();
     let mut story = Story::default();
@@ -83,12 +83,19 @@ async fn demo(options: Options) -> anyhow::Result<()> {
             None => std::future::pending().await,
         }
     };
+    let introduction = introduction(&fleet, &bridge);
+    let told = async {
+        match output::print(&introduction)? {
+            true => story.print(updates).await,
+            false => Ok(()),
+        }
+    };
     let result = tokio::select! {
         () = end => Ok(()),
         () = signals.stop() => Ok(()),
-        error = bridge.failed() => Err(error),
+        told = told => told,
         never = play(&fleet) => match never {},
-        never = story.print(updates, started) => match never {},
+        error = bridge.failed() => Err(error),
     };
     let stopped = tokio::select! {
         stopped = bridge.stop() => stopped,
@@ -96,9 +103,9 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     };
     let devices = fleet.devices().iter();
     let polls = devices.map(|device| device.counters().requests as usize).sum();
-    println!("\n{}", story.summary(started.elapsed(), polls));
+    let summary = output::print(&format!("\n{}\n", story.summary(started.elapsed(), polls)));
     fleet.stop().await;
-    result.and(stopped)
+    result.and(stopped).and(summary.map(drop))
 }
 
 /// The first two report their relays, the third is of a generation of which that is not known: there they
@@ -133,8 +140,9 @@ async fn play(fleet: &Fleet) -> Infallible {
 
 /// The configuration that a user would write for these devices.
 fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyhow::Result<Config> {
-    let mqtt = loopback(options.mqtt_port, USUAL_MQTT_PORT);
-    let http = loopback(options.http_port, USUAL_HTTP_PORT);
+    // Held, so that the second one is another.
+    let (mqtt, _held) = free_address("--mqtt-port", options.mqtt_port, USUAL_MQTT_PORT)?;
+    let (http, _) = free_address("--http-port", options.http_port, USUAL_HTTP_PORT)?;
     let agent = (Ipv4Addr::LOCALHOST, USUAL_AGENT_PORT);
     let agent_port = UdpSocket::bind(agent).map_or(0, |_| USUAL_AGENT_PORT);
     let text = format!(
@@ -157,56 +165,67 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
     Ok(config::from_table("the demo's own configuration", values)?.config)
 }
 
-fn loopback(chosen: Option<u16>, usual: u16) -> SocketAddr {
+/// An address of the loopback that is free as long as the listener holds it: with the chosen port, else with the usual
+/// one, else with any.
+fn free_address(
+    option: &str,
+    chosen: Option<u16>,
+    usual: u16,
+) -> anyhow::Result<(SocketAddr, Option<TcpListener>)> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    chosen.map_or_else(
-        || {
-            if TcpListener::bind(address(usual)).is_ok() {
-                address(usual)
-            } else {
-                address(0)
-            }
-        },
-        address,
-    )
+    match (chosen, TcpListener::bind(address(chosen.unwrap_or(usual)))) {
+        (Some(port), Ok(listener)) => Ok((address(port), Some(listener))),
+        (Some(port), Err(error)) => Err(anyhow!(
+            "cannot listen on port {port}: {error}; give another one with {option}, or leave it out for a free one"
+        )),
+        (None, Ok(listener)) => Ok((address(usual), Some(listener))),
+        (None, Err(_)) => Ok((address(0), None)),
+    }
 }
 
-fn introduce(fleet: &Fleet, bridge: &Bridge) {
-    println!(
-        "lantime2mqtt {}: simulated devices, a broker and the bridge, all in this process and on loopback.\n",
+/// What runs where, and what to try.
+fn introduction(fleet: &Fleet, bridge: &Bridge) -> String {
+    let mut text = format!(
+        "lantime2mqtt {}: simulated devices, a broker and the bridge, all in this process and on loopback.\n\n",
         env!("CARGO_PKG_VERSION")
     );
     for device in fleet.devices() {
-        println!(
-            "  device  {} ({}) {}",
-            device.id(),
-            device.kind().chassis.model(),
-            device.url()
-        );
+        let (id, model, url) = (device.id(), device.kind().chassis.model(), device.url());
+        text += &format!("  device  {id} ({model}) {url}\n");
     }
     let port = match bridge.broker() {
         Broker::Embedded { listen, .. } => listen.port(),
         Broker::Remote { port, .. } => *port,
     };
-    println!("  broker  mqtt://127.0.0.1:{port}");
+    // The clients look for a broker at the usual port by themselves.
+    let at = match port {
+        USUAL_MQTT_PORT => String::new(),
+        port => format!("-p {port} "),
+    };
+    text += &format!("  broker  mqtt://127.0.0.1:{port}\n");
     if let Some(http) = bridge.http_address() {
-        println!("  page    http://{http}/  to change something there: unlock it with the token {TOKEN}");
-        println!("  health  http://{http}/healthz");
+        text += &format!(
+            "  page    http://{http}/  to change something there: unlock it with the token {TOKEN}\n  \
+             health  http://{http}/healthz\n"
+        );
     }
     if let Some(agent) = bridge.agent_address() {
-        println!("  SNMP    udp://{agent}, community {COMMUNITY}");
+        text += &format!("  SNMP    udp://{agent}, community {COMMUNITY}\n");
     }
-    println!("\nTry in another terminal:\n");
-    println!("  mosquitto_sub -p {port} -t 'lantime/#' -v");
-    println!("  mosquitto_sub -p {port} -t 'lantime/+/+/relay/+' -v");
-    println!("  mosquitto_sub -p {port} -t 'lantime/sim-1/event/+' -v");
-    println!("  mosquitto_sub -p {port} -t 'lantime/+/+/changes' -t 'lantime/dead-letter/+' -v");
-    if let Some(agent) = bridge.agent_address() {
-        println!("  snmpwalk -v 2c -c {COMMUNITY} {agent} 1.3.6.1.4.1.8072.9999.9999.1883");
-    }
-    println!("\nChoose the events that switch a relay, and see the reply:\n");
-    println!(
-        "  mosquitto_rr -p {port} -V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'"
+    text += &format!(
+        "\nTry in another terminal:\n\n  \
+         mosquitto_sub {at}-t 'lantime/#' -v\n  \
+         mosquitto_sub {at}-t 'lantime/+/+/relay/+' -v\n  \
+         mosquitto_sub {at}-t 'lantime/sim-1/event/+' -v\n  \
+         mosquitto_sub {at}-t 'lantime/+/+/changes' -t 'lantime/dead-letter/+' -v\n"
     );
-    println!("\nWhat happens (Ctrl-C ends it):\n");
+    if let Some(agent) = bridge.agent_address() {
+        text += &format!("  snmpwalk -v 2c -c {COMMUNITY} {agent} 1.3.6.1.4.1.8072.9999.9999.1883\n");
+    }
+    text += &format!(
+        "\nChoose the events that switch a relay, and see the reply:\n\n  \
+         mosquitto_rr {at}-V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'\n\n\
+         What happens, in UTC (Ctrl-C ends it):\n\n"
+    );
+    text
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Failure, block_on, check_config};
+use super::{Failure, block_on, check_config, output};
 
 /// How long the bridge may take to answer.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -30,7 +30,7 @@ pub(super) fn run(file: &Path) -> Result<(), Failure> {
         if head.split(' ').nth(1) != Some("200") {
             bail!("{listen} answers {:?}", head.lines().next().unwrap_or_default());
         }
-        println!("{body}");
+        output::print(&format!("{body}\n"))?;
         Ok(())
     })
 }

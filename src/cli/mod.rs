@@ -4,6 +4,7 @@ mod check_config;
 mod dead_letters;
 mod demo;
 mod healthcheck;
+mod output;
 mod probe;
 mod run;
 mod simulate;
@@ -19,6 +20,7 @@ use crate::config::{self, ConfigError, Loaded, Log, Problem, ProfileChoice};
 use crate::control::{self, ControlError};
 use crate::lantime::rest::Profile;
 use crate::logging::{self, Logging};
+use crate::open_files;
 use crate::wording::quoted;
 
 /// Something failed.
@@ -131,6 +133,7 @@ impl From<anyhow::Error> for Failure {
 /// Does what the command line says; the result is the process's exit code.
 pub fn main() -> ExitCode {
     crate::tls::install_provider();
+    open_files::raise_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -231,7 +234,7 @@ fn unfit_for_socket(directory: &Path) -> Option<Problem> {
 
 /// Logs what is doubtful about a configuration.
 fn log_warnings(loaded: &Loaded) {
-    for warning in &loaded.warnings {
+    for warning in config::grouped(&loaded.warnings) {
         tracing::warn!("configuration: {warning}");
     }
 }

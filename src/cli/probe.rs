@@ -4,13 +4,14 @@ mod configuration;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
 use self::configuration::configuration;
-use super::{Failure, block_on};
+use super::{Failure, block_on, output};
 use crate::config::{self, Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::{self, Reading};
@@ -123,7 +124,8 @@ fn device(options: &Options) -> Result<Device, Failure> {
     let mut loaded = config::from_table("the command line", values)
         .map_err(|error| Failure::Usage(error.to_string().replace("devices[0] (\"probe\").", "")))?;
     for warning in &loaded.warnings {
-        eprintln!("warning: {warning}");
+        // Where nobody reads stderr the answer is worth having all the same.
+        let _ = writeln!(io::stderr(), "warning: {warning}");
     }
     Ok(loaded.config.devices.remove(0))
 }
@@ -146,10 +148,10 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     if device.url.starts_with("https:") {
         let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
         let seen = seen.map_err(|error| no_tls(&device.url, &error))?;
-        println!("certificate   {seen}");
+        output::print(&format!("certificate   {seen}\n"))?;
         certificate = Some(seen);
         if device.proxy != Proxy::Bypass {
-            println!("              (as seen without the proxy)");
+            output::print("              (as seen without the proxy)\n")?;
         }
     }
     let client = HttpClients::default().for_device(device)?;
@@ -159,11 +161,11 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
         .status(paths)
         .await
         .map_err(|error| explain(error, certificate))?;
-    println!(
-        "round trip    {:.1} ms, {} bytes",
+    output::print(&format!(
+        "round trip    {:.1} ms, {} bytes\n",
         answer.round_trip.as_secs_f64() * 1e3,
         answer.body.len()
-    );
+    ))?;
     let reading = status::read(&answer.body, profiles, &device.url).map_err(|error| {
         let url = format!("{}{}", device.url, paths.status);
         explain(
@@ -173,22 +175,22 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     })?;
     let profile = profiles.for_version(reading.snapshot.api_major());
     let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
-    print!("{}", describe(&reading, profile, &relay_events, show_serials));
-    println!(
-        "login         {}",
+    output::print(&describe(&reading, profile, &relay_events, show_serials))?;
+    output::print(&format!(
+        "login         {}\n",
         try_tokens(&mut client, device, &reading.snapshot, profile, paths).await
-    );
+    ))?;
     let cookies: Vec<_> = client.cookie_names().collect();
     if !cookies.is_empty() {
-        println!(
-            "cookie        {}: kept, so that all polls share a session",
+        output::print(&format!(
+            "cookie        {}: kept, so that all polls share a session\n",
             cookies.join(", ")
-        );
+        ))?;
     }
-    println!(
-        "\n# A configuration to start from:\n\n{}",
+    output::print(&format!(
+        "\n# A configuration to start from:\n\n{}\n",
         configuration(device, &reading.snapshot)
-    );
+    ))?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 
 use super::run::Signals;
-use super::{Failure, block_on};
+use super::{Failure, block_on, output};
 use crate::simulator::{
     ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario, SnmpOptions, TrapReceiver, TrapWay,
 };
@@ -112,7 +112,8 @@ async fn serve(options: Options) -> anyhow::Result<()> {
         std::fs::write(file, fleet.bridge_config(Duration::from_secs(1)))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    print!("{}", introduction(&fleet, &options));
+    // Whoever reads it may leave: the devices are served all the same.
+    output::print(&introduction(&fleet, &options))?;
     tokio::select! {
         () = signals.stop() => {}
         never = play(&fleet, scenario.as_ref()) => match never {},

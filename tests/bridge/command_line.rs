@@ -1,12 +1,15 @@
 //! The command line as a shell sees it: exit codes, what goes where, and the commands beside `run`.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lantime2mqtt::simulator::{Fleet, FleetOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::common::mosquitto::Mosquitto;
-use crate::common::program::{Program, run};
+use crate::common::program::{PROGRAM, Program, run};
 use crate::common::site::{Entry, Site};
 use crate::common::{PATIENCE, Watcher};
 use crate::{is_healthy, word};
@@ -245,7 +248,14 @@ async fn the_demo_shows_the_bridge_at_work() {
         "{health}"
     );
     let commands = intro.lines().filter(|line| line.contains("mosquitto_sub"));
-    assert_eq!(commands.count(), 4, "{intro}");
+    let commands: Vec<_> = commands.collect();
+    assert_eq!(commands.len(), 4, "{intro}");
+    let port = broker.rsplit_once(':').expect("a port").1;
+    let at = format!(" -p {port} ");
+    assert!(
+        port == "1883" || commands.iter().all(|line| line.contains(&at)),
+        "{intro}"
+    );
     assert_eq!(
         intro
             .lines()
@@ -261,6 +271,14 @@ async fn the_demo_shows_the_bridge_at_work() {
         out.lines().any(|line| line.contains(" -> ")),
         "no relay has moved: {out}"
     );
+    let (_, story) = out.split_once("What happens").expect("it was seen");
+    let told: Vec<_> = story.lines().filter(|line| line.contains("sim-")).collect();
+    let is_time = |word: &str| {
+        let time = word.strip_suffix('Z').map(str::parse::<jiff::civil::Time>);
+        matches!(time, Some(Ok(_)))
+    };
+    let has_time = |line: &&str| line.split(' ').next().is_some_and(is_time);
+    assert!(!told.is_empty() && told.iter().all(has_time), "{told:#?}");
     assert!(
         out.lines()
             .last()
@@ -313,5 +331,103 @@ async fn an_address_in_use_is_told_with_the_key_that_changes_it() {
         assert_eq!(end.code, Some(1), "{key}");
         let shown = end.output.stderr;
         assert!(shown.contains(key) && shown.contains(&address), "{shown}");
+    }
+}
+
+/// A pipe that nobody reads.
+fn unread() -> std::io::PipeWriter {
+    std::io::pipe().expect("a pipe").1
+}
+
+/// How a program ends that nobody listens to, and what it has written where somebody does.
+async fn end_unread(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option<i32>, String) {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).stdout(stdout).stderr(stderr);
+    command.env("LANTIME2MQTT_PROBE_PASSWORD", "simulated");
+    let ended = tokio::task::spawn_blocking(move || command.output().expect("it was built"));
+    let output = timeout(PATIENCE, ended)
+        .await
+        .expect("it ends")
+        .expect("no panic");
+    let written = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&written).into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let fleet = Fleet::start(FleetOptions {
+        devices: 1,
+        ..FleetOptions::default()
+    });
+    let fleet = fleet.await.expect("free ports");
+    let device = &fleet.devices()[0];
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let http = free.local_addr().unwrap().to_string();
+    drop(free);
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[Entry::of(device)]).with("http.listen", http.clone());
+    let config = site.config().display().to_string();
+    let bridge = site.start();
+    crate::eventually("the HTTP server", || std::net::TcpStream::connect(&http).is_ok()).await;
+    for arguments in [
+        &["check-config", "--config", &config][..],
+        &["healthcheck", "--config", &config],
+        &["dead-letters", "list", "--config", &config],
+        &["probe", device.url(), "--username", "bridge"],
+        &["demo", "--mqtt-port", "0", "--http-port", "0"],
+    ] {
+        let end = end_unread(arguments, unread().into(), Stdio::piped()).await;
+        assert_eq!(end, (Some(0), String::new()), "{arguments:?}");
+    }
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+
+    // Nor is one of the log, whatever the program has to say there.
+    let bad = site.file("bad.toml", "[mqtt]\nurl = \"nonsense\"\n");
+    let end = end_unread(&["run", "--config", &bad], Stdio::piped(), unread().into()).await;
+    assert_eq!(end, (Some(78), String::new()));
+    fleet.stop().await;
+}
+
+#[tokio::test]
+async fn the_demo_names_its_own_options() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let same = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    for (arguments, option) in [
+        (["--mqtt-port", &port, "--http-port", "0"], "--mqtt-port"),
+        (["--mqtt-port", "0", "--http-port", &port], "--http-port"),
+        (["--mqtt-port", &same, "--http-port", &same], "--http-port"),
+    ] {
+        let end = run(&[&["demo"], &arguments[..]].concat()).await;
+        let shown = end.output.stderr;
+        assert_eq!(end.code, Some(1), "{shown}");
+        assert!(shown.contains(option) && !shown.contains(".listen"), "{shown}");
+    }
+    let end = run(&["demo", "--duration", "0s"]).await;
+    assert_eq!(end.code, Some(64));
+    assert!(end.output.stderr.contains("--duration"), "{:?}", end.output);
+}
+
+#[tokio::test]
+async fn many_equal_warnings_are_one_line() {
+    let entries: Vec<_> = (0..200)
+        .map(|n| Entry::new(&format!("d{n}"), &format!("http://192.0.2.{n}")))
+        .collect();
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &entries);
+    let config = site.config().display().to_string();
+    let end = run(&["check-config", "--config", &config]).await;
+    assert_eq!(end.code, Some(0));
+    let shown = end.output.stdout;
+    assert_eq!(shown.lines().count(), 2, "{shown}");
+    for part in [
+        "devices[0] (\"d0\").url, ",
+        " and 197 more: ",
+        "200 warnings, 200 devices",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
     }
 }

@@ -1,11 +1,12 @@
 //! What happens in a demo, as lines for people, and how much of it there was.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use super::super::output;
 use crate::model::{
     Availability, Change, DeviceId, EventName, EventState, EventType, Position, Provenance, Relay,
     RelayState, Text, Update,
@@ -20,15 +21,14 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// Prints each update as it comes.
-    pub(super) async fn print(
-        &mut self,
-        mut updates: mpsc::Receiver<Update>,
-        started: Instant,
-    ) -> Infallible {
+    /// Prints each update as it comes, with the time; ends when nobody reads any more.
+    pub(super) async fn print(&mut self, mut updates: mpsc::Receiver<Update>) -> anyhow::Result<()> {
         while let Some(update) = updates.recv().await {
-            for line in self.tell(&update) {
-                println!("{:>7.1} s  {line}", started.elapsed().as_secs_f64());
+            let now = Timestamp::now().strftime("%H:%M:%S%.3fZ");
+            let lines = self.tell(&update);
+            let text: String = lines.iter().map(|line| format!("{now}  {line}\n")).collect();
+            if !output::print(&text)? {
+                return Ok(());
             }
         }
         std::future::pending().await
