@@ -9,27 +9,70 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use lantime2mqtt::lantime::rest::{Profiles, status};
+use lantime2mqtt::lantime::snmp::oids::NOTIFICATIONS;
 use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};
+use lantime2mqtt::model::event::CATALOGUE;
 use lantime2mqtt::model::{
     EventName, EventState, Position, Provenance, Relay, Signal, SlotState, SlotView, Snapshot, Status,
 };
 use serde_json::{Value, json};
 
 const RECORDING: &str = "../shared/device/recordings/m300-api-10.21.016.json";
+/// All notifications of the vendor's MIB, and what is known of each.
+const NOTIFICATION_TABLE: &str = "../shared/device/traps.csv";
+
+/// A file that lies beside this repository, if it is there.
+fn beside(path: &str) -> Option<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if !path.exists() {
+        // Not eprintln, which the test harness keeps to itself while all is well.
+        let _ = writeln!(std::io::stderr(), "not there, so not tested: {}", path.display());
+        return None;
+    }
+    Some(std::fs::read(&path).expect("a file that exists can be read"))
+}
 
 /// The recorded document, if it is there.
 fn recording() -> Option<Value> {
     static DOCUMENT: LazyLock<Option<Value>> = LazyLock::new(|| {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(RECORDING);
-        if !path.exists() {
-            // Not eprintln, which the test harness keeps to itself while all is well.
-            let _ = writeln!(std::io::stderr(), "not there, so not tested: {}", path.display());
-            return None;
-        }
-        let text = std::fs::read(&path).expect("a file that exists can be read");
+        let text = beside(RECORDING)?;
         Some(serde_json::from_slice(&text).expect("a recording is JSON"))
     });
     DOCUMENT.clone()
+}
+
+#[test]
+fn notifications_are_those_of_the_table() {
+    let Some(table) = beside(NOTIFICATION_TABLE) else {
+        return;
+    };
+    let table = String::from_utf8(table).expect("a table is text");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .map(|row| row.split(',').collect())
+        .collect();
+    assert_eq!(rows.len(), NOTIFICATIONS.len());
+    let event_of = |trap: &str| rows.iter().find(|row| row[0] == trap).map(|row| row[2]);
+    for row in &rows {
+        let (trap, event, object, cleared_by) = (row[0], row[2], row[4], row[5]);
+        let known = NOTIFICATIONS
+            .iter()
+            .find(|known| known.number.to_string() == trap);
+        let known = known.unwrap_or_else(|| panic!("trap {trap} is known"));
+        assert_eq!(known.event, event, "trap {trap}");
+        assert_eq!(
+            known.actions.map(|number| number.to_string()).unwrap_or_default(),
+            object,
+            "{event}"
+        );
+        let mut expected: Vec<_> = cleared_by.split_whitespace().filter_map(event_of).collect();
+        let clearing = CATALOGUE.iter().filter(|other| other.clears.contains(&event));
+        let mut clearing: Vec<_> = clearing.map(|other| other.name).collect();
+        expected.sort_unstable();
+        clearing.sort_unstable();
+        assert_eq!(clearing, expected, "what clears {event}");
+    }
 }
 
 /// Puts a relay module into the free slot `int1`. How a real one looks is not known: this is what the

@@ -246,14 +246,17 @@ impl DeviceTask {
                     let Some((mut polled, looked)) = stop.run_until_cancelled(self.ask()).await else {
                         return Ok(());
                     };
-                    if let (Some(Ok((polled, _))), Some(known)) = (&mut polled, &self.snapshot) {
-                        self.traps.keep_moved(began, &known.events, &mut polled.events);
+                    // Traps that have come meanwhile are older than what is to be said of the answer.
+                    self.hear().await?;
+                    if let Some(Ok((polled, _))) = &mut polled {
+                        let known = self.snapshot.as_ref().map(|snapshot| &snapshot.events[..]);
+                        self.traps.keep_moved(began, known.unwrap_or_default(), &mut polled.events);
                     }
                     let is_answered = matches!(polled, Some(Ok(_)));
                     let failure = self.take(polled, looked).await?;
                     self.traps.polled(began, is_answered);
                     next = self.next_poll();
-                    if let Some(again) = self.traps.poll_again_at() {
+                    if let Some(again) = self.traps.poll_again_at(began) {
                         next = next.min(self.earliest(again));
                     }
                     if let Some(failure) = failure.filter(|_| !self.can_go_on_over_snmp()) {
@@ -363,9 +366,10 @@ impl DeviceTask {
         let paths = Paths::from(profile);
         // Boxed: between polls the task need not keep the room that a request takes.
         let Answer { body, round_trip } = Box::pin(self.client.status(paths)).await?;
-        match status::snapshot_and_uptime(&body, &self.profiles, self.client.url()) {
-            Ok((snapshot, uptime)) => {
-                self.traps.runs_for(uptime, Instant::now());
+        match status::snapshot_and_timing(&body, &self.profiles, self.client.url()) {
+            Ok((snapshot, timing)) => {
+                self.traps.runs_for(timing.uptime, Instant::now());
+                self.traps.lags_by(timing.lag);
                 Ok((snapshot, round_trip))
             }
             Err(error) => {

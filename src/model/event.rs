@@ -1,7 +1,7 @@
 //! Notification events: canonical names, and the catalogue of what is known of each.
 //!
-//! Names, and which event clears which, come from recordings of API 10.21 and 20.05 and from the
-//! vendor's MIB. A device that writes a name differently is understood by its alias.
+//! Names come from recordings of API 10.21 and 20.05 and from the vendor's MIB; which event clears which, from the
+//! vendor's table of 2021 and the MIB's descriptions. A device that writes a name differently is understood by its alias.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -33,9 +33,9 @@ const fn known(name: &'static str, clears: &'static [&'static str]) -> KnownEven
     }
 }
 
-/// Every event that the vendor's documents or a recording name.
-pub static CATALOGUE: [KnownEvent; 37] = [
-    known("normal-operation", &[]),
+/// Every event that a recording names, and those of the MIB that clear another or are cleared.
+pub static CATALOGUE: [KnownEvent; 65] = [
+    known("normal-operation", &["ntp-stopped"]),
     known("ntp-not-sync", &[]),
     known("ntp-sync", &["ntp-not-sync"]),
     known("ntp-stopped", &[]),
@@ -88,6 +88,35 @@ pub static CATALOGUE: [KnownEvent; 37] = [
     known("auto-update-avail", &[]),
     known("auto-update-installed", &[]),
     known("auto-update-failed", &[]),
+    // From here on names are made from the MIB: no recording has them.
+    known("shs-time-limit-error", &[]),
+    known("shs-time-limit-ok", &["shs-time-limit-error"]),
+    known("power-supply-failure", &[]),
+    known("power-supply-up", &["power-supply-failure"]),
+    known("xmr-ref-disconnect", &[]),
+    known("xmr-ref-reconnect", &["xmr-ref-disconnect"]),
+    known("fdm-error", &[]),
+    known("fdm-ok", &["fdm-error"]),
+    known("ptp-port-disconnected", &[]),
+    known("ptp-port-connected", &["ptp-port-disconnected"]),
+    known("fan-down", &[]),
+    known("fan-up", &["fan-down"]),
+    known("ims-error", &[]),
+    known("ims-ok", &["ims-error"]),
+    known("xhe-rub-error", &[]),
+    known("xhe-rub-ok", &["xhe-rub-error"]),
+    known("power-consumption-exceeded", &[]),
+    known("power-consumption-ok", &["power-consumption-exceeded"]),
+    known("power-redundancy-not-avail", &[]),
+    known("power-redundancy-avail", &["power-redundancy-not-avail"]),
+    known("trusted-source-error", &[]),
+    known("trusted-source-ok", &["trusted-source-error"]),
+    known("esi-itu-limits-violated", &[]),
+    known("esi-itu-limitsadhered", &["esi-itu-limits-violated"]),
+    known("ims-port-error", &[]),
+    known("ims-port-ok", &["ims-port-error"]),
+    known("mrs-source-invalid", &[]),
+    known("mrs-source-ok", &["mrs-source-invalid"]),
 ];
 
 static BY_SPELLING: LazyLock<HashMap<&'static str, &'static KnownEvent>> = LazyLock::new(|| {
@@ -124,6 +153,13 @@ impl EventName {
     /// The events that this one ends; empty for an event that is not in the catalogue.
     pub fn clears(&self) -> &'static [&'static str] {
         BY_SPELLING.get(self.as_str()).map_or(&[], |event| event.clears)
+    }
+
+    /// Whether another event is known that ends this one.
+    pub fn can_be_cleared(&self) -> bool {
+        CATALOGUE
+            .iter()
+            .any(|event| event.clears.contains(&self.as_str()))
     }
 }
 
@@ -237,5 +273,42 @@ mod tests {
             }
         }
         assert_eq!(BY_SPELLING.len(), CATALOGUE.len() + 2);
+    }
+
+    #[test]
+    fn an_event_is_cleared_by_those_of_the_vendors_table() {
+        let cleared_by = |cleared: &str| -> Vec<&str> {
+            let clearing = CATALOGUE.iter().filter(|event| event.clears.contains(&cleared));
+            clearing.map(|event| event.name).collect()
+        };
+        for (cleared, clearing) in [
+            ("ntp-not-sync", &["ntp-sync"][..]),
+            ("ntp-stopped", &["normal-operation"]),
+            (
+                "refclock-1-not-responding",
+                &["refclock-1-not-sync", "refclock-1-sync"],
+            ),
+            ("refclock-1-not-sync", &["refclock-1-sync"]),
+            ("antenna-faulty", &["antenna-reconnect"]),
+            ("antenna-short-circuit", &[]),
+            ("shs-time-limit-error", &["shs-time-limit-ok"]),
+            ("shs-time-limit-warning", &[]),
+            ("power-supply-failure", &["power-supply-up"]),
+            ("xmr-ref-disconnect", &["xmr-ref-reconnect"]),
+            ("fdm-error", &["fdm-ok"]),
+            ("ptp-port-disconnected", &["ptp-port-connected"]),
+            ("ptp-error", &[]),
+            ("fan-down", &["fan-up"]),
+            ("ims-error", &["ims-ok"]),
+            ("xhe-rub-error", &["xhe-rub-ok"]),
+            ("power-consumption-exceeded", &["power-consumption-ok"]),
+            ("power-redundancy-not-avail", &["power-redundancy-avail"]),
+            ("trusted-source-error", &["trusted-source-ok"]),
+            ("esi-itu-limits-violated", &["esi-itu-limitsadhered"]),
+            ("ims-port-error", &["ims-port-ok"]),
+            ("mrs-source-invalid", &["mrs-source-ok"]),
+        ] {
+            assert_eq!(cleared_by(cleared), clearing, "{cleared}");
+        }
     }
 }

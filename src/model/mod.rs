@@ -34,7 +34,7 @@ pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{Cause, ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
-pub use trap::{Trap, Varbind, VarbindValue};
+pub use trap::{EventNaming, Trap, Varbind, VarbindValue};
 pub use update::Update;
 pub use view::{Availability, DeviceView, SlotState, SlotView};
 

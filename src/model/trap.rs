@@ -15,12 +15,26 @@ pub struct Trap {
     pub oid: Option<String>,
     /// The notification event that it tells of; `None` where the vendor's MIB does not know it.
     pub event: Option<EventName>,
+    /// How it is known that this is the event's name.
+    pub naming: EventNaming,
     /// What it says in words.
     pub message: Option<String>,
     /// Everything that it carries beside its OID and the sender's uptime.
     pub varbinds: Vec<Varbind>,
     /// How many more it carried, beyond what is kept of one.
     pub left_out: usize,
+}
+
+/// How the name of a trap's event is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EventNaming {
+    /// A status document has named it.
+    #[default]
+    Document,
+    /// It is made from the MIB: no document has named it, and one may name it otherwise.
+    Mib,
+    /// It is the only one that the device lists which fits this name, which is made from the MIB.
+    Matched(EventName),
 }
 
 /// A variable binding.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Destination, Record};
 use crate::model::time::rfc3339;
-use crate::model::{DeviceId, Trap, Varbind};
+use crate::model::{DeviceId, EventNaming, Trap, Varbind};
 
 #[derive(Serialize)]
 struct TrapJson<'a> {
@@ -16,6 +16,10 @@ struct TrapJson<'a> {
     source: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_named_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mib_event: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     triggered: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,12 +36,19 @@ struct TrapJson<'a> {
 /// The record of a trap that a device has sent. One that the vendor's MIB does not know has no `event`.
 pub fn record(device: &DeviceId, trap: &Trap, now: Timestamp) -> Record {
     let id = Uuid::now_v7();
+    let (event_named_by, mib_event) = match &trap.naming {
+        EventNaming::Document => (None, None),
+        EventNaming::Mib => (Some("mib"), None),
+        EventNaming::Matched(of_mib) => (Some("match"), Some(of_mib.as_str())),
+    };
     let json = TrapJson {
         id,
         at: rfc3339(now),
         device: device.as_str(),
         source: "snmp",
         event: trap.event.as_ref().map(|event| event.as_str()),
+        event_named_by,
+        mib_event,
         // A notification says that its event came; that one has gone is told by another that clears it.
         triggered: trap.event.is_some().then_some(true),
         message: trap.message.as_deref(),

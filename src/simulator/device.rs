@@ -152,6 +152,11 @@ impl SimulatedDevice {
                 let boots = (state.boots - 1).max(2);
                 self.order_restart(&mut state, Restart { down, boots });
             }
+            Some(Fault::StaleStatus) => {
+                state.document(&self.identity);
+                state.status.keep();
+                state.fault = Some(Fault::StaleStatus);
+            }
             standing => state.fault = standing,
         }
         self.standing.send_replace(state.fault.clone());
@@ -230,7 +235,7 @@ impl SimulatedDevice {
     fn change_state<T>(&self, state: &mut State, change: impl FnOnce(&mut World) -> T) -> T {
         let before = self.snmp.as_ref().map(|side| (side, state.world.clone()));
         let changed = change(&mut state.world);
-        state.status.invalidate();
+        state.status.world_changed();
         if let Some((side, before)) = before {
             side.tell_changes(&before, &state.world, Timestamp::now());
         }

@@ -47,6 +47,9 @@ pub enum Fault {
         #[serde(default = "default_missing_keys")]
         keys: Vec<String>,
     },
+    /// The status document stays as it is now, with the times of now; only the time of the answer goes on. A device may
+    /// show for a while how it was before the trap that it has sent.
+    StaleStatus,
     /// The device is switched off and on: connections are cut, nothing listens for a while, the uptime
     /// begins at zero, tokens are forgotten. Ends by itself.
     #[serde(rename_all = "kebab-case")]

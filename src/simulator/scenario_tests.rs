@@ -83,12 +83,13 @@ fn the_fault_scenario_has_every_fault() {
     let seen: HashSet<_> = faults.clone().map(discriminant).collect();
     // A new fault ends up here: count it, and add a step to the file.
     let count = |fault: &Fault| match fault {
-        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 23,
-        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 23,
-        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 23,
-        Fault::Restart { .. } | Fault::ExpiredToken | Fault::ReadOnly | Fault::BusyConfiguration => 23,
-        Fault::HangOnWrite | Fault::HangOnApply | Fault::CutAfterWrite | Fault::CutAfterApply => 23,
-        Fault::FailingApply | Fault::SnmpSilence | Fault::LateApply { .. } | Fault::WrongBoots { .. } => 23,
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 24,
+        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 24,
+        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 24,
+        Fault::Restart { .. } | Fault::ExpiredToken | Fault::ReadOnly | Fault::BusyConfiguration => 24,
+        Fault::HangOnWrite | Fault::HangOnApply | Fault::CutAfterWrite | Fault::CutAfterApply => 24,
+        Fault::FailingApply | Fault::SnmpSilence | Fault::LateApply { .. } | Fault::WrongBoots { .. } => 24,
+        Fault::StaleStatus => 24,
     };
     assert_eq!(seen.len(), count(&Fault::Hang));
     assert!(

@@ -15,9 +15,25 @@ struct Ready {
     body: Bytes,
     places: Vec<(usize, TimeField)>,
     second: i64,
+    is_stale: bool,
 }
 
 impl StatusCache {
+    /// Keeps the document as it is, but for the time of the answer, until it is invalidated.
+    pub(super) fn keep(&mut self) {
+        if let Some(ready) = &mut self.0 {
+            ready.is_stale = true;
+            ready.places.retain(|(_, field)| *field == TimeField::Stamp);
+        }
+    }
+
+    /// Has the document written anew at the next request after the world has changed, unless it is kept.
+    pub(super) fn world_changed(&mut self) {
+        if self.0.as_ref().is_some_and(|ready| !ready.is_stale) {
+            self.invalidate();
+        }
+    }
+
     /// Has the document written anew at the next request.
     pub(super) fn invalidate(&mut self) {
         self.0 = None;
@@ -31,6 +47,7 @@ impl StatusCache {
                 body: Bytes::from(body),
                 places,
                 second: i64::MIN,
+                is_stale: false,
             }
         });
         if ready.second != now.as_second() {

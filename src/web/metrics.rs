@@ -158,6 +158,13 @@ fn store(text: &mut Text, shown: &Shown) {
 fn traps(text: &mut Text, counts: TrapCounts) {
     let help = "Traps and informs that were taken.";
     text.single("lantime2mqtt_traps_taken_total", Counter, help, counts.taken);
+    let help = "Traps and informs of those that were taken that only repeat a standing error.";
+    text.single(
+        "lantime2mqtt_traps_repeated_total",
+        Counter,
+        help,
+        counts.repeated,
+    );
     let name = "lantime2mqtt_traps_refused_total";
     text.family(
         name,

@@ -6,6 +6,7 @@ mod common;
 mod scene;
 mod second_way;
 mod snmpd;
+mod standing;
 mod storms;
 mod tools;
 mod traps;

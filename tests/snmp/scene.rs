@@ -13,6 +13,10 @@ use crate::common::{Seen, Watcher};
 use crate::tools::succeeds;
 
 pub(crate) const NOT_SYNC: &str = "1.3.6.1.4.1.5597.30.3.0.1";
+/// It clears the other.
+pub(crate) const SYNC: &str = "1.3.6.1.4.1.5597.30.3.0.36";
+/// Somebody has changed the device's configuration: no error that stands, so each trap of it is an event.
+pub(crate) const CHANGED: &str = "1.3.6.1.4.1.5597.30.3.0.8";
 pub(crate) const MESSAGE: &str = "1.3.6.1.4.1.5597.30.3.0.100";
 pub(crate) const ENGINE: &str = "0x8000000001020304";
 /// The users of the site, by their name, as net-snmp's tools take them.
@@ -45,9 +49,14 @@ fn free_port() -> u16 {
 
 impl Scene {
     pub(crate) async fn start() -> Scene {
+        Scene::start_with(ApiGeneration::V20).await
+    }
+
+    /// With a device of that API.
+    pub(crate) async fn start_with(api: ApiGeneration) -> Scene {
         let options = FleetOptions {
             devices: 1,
-            kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
+            kinds: vec![DeviceKind::new(Chassis::M3000, api)],
             ..FleetOptions::default()
         };
         let fleet = Fleet::start(options).await.expect("free ports on the loopback");
@@ -93,6 +102,14 @@ impl Scene {
         succeeds(self.tools.path(), tool, arguments).await;
         let seen = self.until(|seen| records(seen).len() > before).await;
         records(&seen).remove(before)
+    }
+
+    /// The device says that NTP is synchronous: that it is not stands no longer.
+    pub(crate) async fn clears(&mut self) {
+        let to = self.receiver.clone();
+        let trap = ["-v", "2c", "-c", "public", to.as_str(), "", SYNC];
+        let record = self.sends("snmptrap", &trap).await;
+        assert_eq!(record["event"], "ntp-sync");
     }
 
     pub(crate) fn polls(&self) -> u64 {

@@ -8,13 +8,13 @@ use lantime2mqtt::simulator::Fault;
 use serde_json::Value as Json;
 
 use crate::common::PATIENCE;
-use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
+use crate::scene::{CHANGED, ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
 use crate::tools::succeeds;
 
 const STORM: u64 = 20_000;
 
 /// What is counted of traps, as `/healthz` tells it.
-async fn counts(scene: &Scene) -> Json {
+pub(crate) async fn counts(scene: &Scene) -> Json {
     lantime2mqtt::tls::install_provider();
     let url = format!("http://{}/healthz", scene.http);
     let answer = reqwest::get(url).await.expect("the bridge lives");
@@ -22,7 +22,7 @@ async fn counts(scene: &Scene) -> Json {
     health["traps"].clone()
 }
 
-async fn until_counted(scene: &Scene, what: &str, condition: impl Fn(&Json) -> bool) -> Json {
+pub(crate) async fn until_counted(scene: &Scene, what: &str, condition: impl Fn(&Json) -> bool) -> Json {
     let begin = Instant::now();
     loop {
         let counts = counts(scene).await;
@@ -34,7 +34,7 @@ async fn until_counted(scene: &Scene, what: &str, condition: impl Fn(&Json) -> b
     }
 }
 
-fn number(counts: &Json, name: &str) -> u64 {
+pub(crate) fn number(counts: &Json, name: &str) -> u64 {
     counts[name].as_u64().expect("a count")
 }
 
@@ -55,10 +55,11 @@ async fn a_storm_of_traps_brings_few_polls_and_loses_none_uncounted() {
     let (polls, memory) = (scene.polls(), resident(scene.bridge.pid()));
     let client = Client::builder(scene.receiver.clone(), Auth::v2c("public"));
     let client = client.connect().await.expect("a socket");
-    let trap = oid!(1, 3, 6, 1, 4, 1, 5597, 30, 3, 0, 1);
+    // Of an event of which each trap gives a record.
+    let trap = oid!(1, 3, 6, 1, 4, 1, 5597, 30, 3, 0, 8);
     let message = VarBind::new(
         oid!(1, 3, 6, 1, 4, 1, 5597, 30, 3, 0, 100),
-        Value::from("NTP not synchronized"),
+        Value::from("Configuration changed"),
     );
     let begin = Instant::now();
     for number in 0..STORM {
@@ -149,7 +150,7 @@ async fn a_spoofed_message_does_not_lock_a_device_out() {
     let mut scene = Scene::start().await;
     let to = scene.receiver.clone();
     let genuine = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots]].concat();
-    let what = [to.as_str(), "", NOT_SYNC];
+    let what = [to.as_str(), "", CHANGED];
     scene
         .sends("snmptrap", &[&genuine("5,1000"), &what[..]].concat())
         .await;
@@ -170,7 +171,7 @@ async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart
     let mut scene = Scene::start().await;
     let to = scene.receiver.clone();
     // By its uptime a trap of before the restart would be known: this one tells of 20 s.
-    let what = [to.as_str(), "2000", NOT_SYNC];
+    let what = [to.as_str(), "2000", CHANGED];
     let trap = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots], &what[..]].concat();
     scene.sends("snmptrap", &trap("5,1000")).await;
     // Refused: what comes after it is the next record. A poll that shows no restart changes nothing.
@@ -179,7 +180,7 @@ async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart
         let record = scene
             .sends(
                 "snmptrap",
-                &["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC],
+                &["-v", "2c", "-c", "public", to.as_str(), "", CHANGED],
             )
             .await;
         assert_eq!(record["version"], "2c");
@@ -197,7 +198,7 @@ async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart
     let (begin, before) = (Instant::now(), v3_came(&scene));
     while v3_came(&scene) == before {
         assert!(begin.elapsed() < PATIENCE, "it is heard again");
-        let clear = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
+        let clear = ["-v", "2c", "-c", "public", to.as_str(), "", CHANGED];
         succeeds(scene.tools.path(), "snmptrap", &clear).await;
         succeeds(scene.tools.path(), "snmptrap", &trap("4,20")).await;
         tokio::time::sleep(Duration::from_millis(200)).await;

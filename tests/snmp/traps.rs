@@ -41,6 +41,7 @@ async fn traps_of_every_version_give_a_record_and_a_poll() {
     assert_eq!(record["oid"], NOT_SYNC);
 
     let what = [to, "", NOT_SYNC, MESSAGE, "s", "NTP not synchronized"];
+    scene.clears().await;
     let v2c = [&["-v", "2c", "-c", "meinberg"], &what[..]].concat();
     let record = scene.sends("snmptrap", &v2c).await;
     assert_eq!(
@@ -49,6 +50,7 @@ async fn traps_of_every_version_give_a_record_and_a_poll() {
     );
     assert_eq!(record["varbinds"][0]["oid"], MESSAGE);
     assert_eq!(record["varbinds"][0]["type"], "OCTET STRING");
+    scene.clears().await;
     let record = scene.sends("snmpinform", &v2c).await;
     assert_eq!(
         (&record["version"], &record["confirmed"]),
@@ -56,12 +58,14 @@ async fn traps_of_every_version_give_a_record_and_a_poll() {
     );
 
     for user in USERS {
+        scene.clears().await;
         let trap = [&v3(user), &["-e", ENGINE][..], &what].concat();
         let record = scene.sends("snmptrap", &trap).await;
         assert_eq!(
             (&record["version"], &record["confirmed"]),
             (&"3".into(), &false.into())
         );
+        scene.clears().await;
         let inform = [&v3(user), &what[..]].concat();
         let record = scene.sends("snmpinform", &inform).await;
         assert_eq!(

@@ -11,14 +11,16 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{DeviceTask, Gone};
-use crate::lantime::snmp::traps::TrapLink;
+use crate::lantime::snmp::traps::{Names, TrapLink};
 use crate::model::{Availability, Change, DeviceView, EventName, EventState, Via};
 
 /// From one poll for traps to the next at least: a storm of them must not become one of polls.
 const POLL_GAP: Duration = Duration::from_millis(250);
-/// For so long a device may show things as they were before the trap that it has sent: how long it really needs is not
-/// published. A poll after that has the last word.
+/// From a trap to the poll that may show all that goes with it, at least.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
+/// How far an answer is taken to be behind where it does not say so itself. In a recording the times within one answer are
+/// 6.5 s apart.
+const USUAL_LAG: Duration = Duration::from_secs(10);
 
 /// By what something came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +49,12 @@ pub(super) struct Traps {
     is_due: bool,
     /// When the last poll for a trap began.
     polled_for: Option<Instant>,
-    /// When the device will have settled after its last trap, until a poll has begun after that.
-    settled_at: Option<Instant>,
-    /// Events that traps have moved, and when the device will have settled after that.
+    /// When the last trap came, until a poll has shown what the device did until then.
+    last_trap: Option<Instant>,
+    /// Events that traps have moved, and when those came, until a poll can show them.
     moved: BTreeMap<EventName, Instant>,
+    /// How far the last answer may be behind.
+    lag: Duration,
     /// How long the device had been running, and when it said so.
     uptime: Option<Duration>,
 }
@@ -61,8 +65,9 @@ impl Traps {
             link,
             is_due: false,
             polled_for: None,
-            settled_at: None,
+            last_trap: None,
             moved: BTreeMap::new(),
+            lag: USUAL_LAG,
             uptime: None,
         }
     }
@@ -79,35 +84,48 @@ impl Traps {
     pub(super) fn poll_at(&mut self) -> Instant {
         self.is_due = true;
         let now = Instant::now();
-        self.settled_at = Some(now + SETTLED_AFTER);
+        self.last_trap = Some(now);
         self.polled_for.map_or(now, |last| now.max(last + POLL_GAP))
     }
 
-    /// When to poll once more, since the device may not have settled before.
-    pub(super) fn poll_again_at(&self) -> Option<Instant> {
-        self.settled_at
+    /// When to poll once more after one that began then: what it has shown may be of before the last trap.
+    pub(super) fn poll_again_at(&self, began: Instant) -> Option<Instant> {
+        let trap = self.last_trap?;
+        let is_first = began < trap + SETTLED_AFTER;
+        let wait = if is_first { SETTLED_AFTER } else { self.lag };
+        // A device may keep an answer for a while.
+        Some((trap + wait).max(began + SETTLED_AFTER))
     }
 
-    /// Leaves the events of a poll that began then as traps have moved them, where the device may not show it yet.
+    /// Until when the answer to a poll that began then shows what the device did.
+    fn shown_until(&self, began: Instant) -> Instant {
+        began.checked_sub(self.lag).unwrap_or(began)
+    }
+
+    /// Takes the events of a poll that began then. Those that traps have moved stay so as long as the answer may be of
+    /// before.
     pub(super) fn keep_moved(
         &mut self,
         began: Instant,
         known: &[EventState],
         polled: &mut Arc<[EventState]>,
     ) {
-        self.moved.retain(|_, settled| *settled > began);
-        if self.moved.is_empty() {
-            return;
+        let shown = self.shown_until(began);
+        self.moved.retain(|_, came| *came > shown);
+        if !self.moved.is_empty() {
+            let kept = |event: &EventState| {
+                let known = known.iter().find(|known| known.name == event.name)?;
+                (known.triggered != event.triggered && self.moved.contains_key(&event.name))
+                    .then(|| known.clone())
+            };
+            *polled = polled
+                .iter()
+                .map(|event| kept(event).unwrap_or_else(|| event.clone()))
+                .collect();
         }
-        let kept = |event: &EventState| {
-            let known = known.iter().find(|known| known.name == event.name)?;
-            (known.triggered != event.triggered && self.moved.contains_key(&event.name))
-                .then(|| known.clone())
-        };
-        *polled = polled
-            .iter()
-            .map(|event| kept(event).unwrap_or_else(|| event.clone()))
-            .collect();
+        if let Some(link) = &self.link {
+            link.set_events(polled, Some(shown));
+        }
     }
 
     /// The events that traps have told of, and that no poll has shown yet.
@@ -122,10 +140,16 @@ impl Traps {
         if std::mem::take(&mut self.is_due) {
             self.polled_for = Some(began);
         }
-        self.settled_at = self.settled_at.filter(|settled| *settled > began);
+        let shown = self.shown_until(began);
+        self.last_trap = self.last_trap.filter(|trap| *trap > shown);
         if let Some(link) = self.link.as_ref().filter(|_| is_answered) {
-            link.polled(began.checked_sub(SETTLED_AFTER).unwrap_or(began));
+            link.polled(shown);
         }
+    }
+
+    /// How far the answer that has just come may be behind; `None` where it does not say so.
+    pub(super) fn lags_by(&mut self, lag: Option<Duration>) {
+        self.lag = lag.map_or(USUAL_LAG, |lag| lag.max(SETTLED_AFTER));
     }
 
     pub(super) fn set_host_name(&self, name: Option<&str>) {
@@ -182,16 +206,19 @@ impl DeviceTask {
             return Ok(());
         };
         let heard = link.heard();
-        let Some(events) = with_heard(&snapshot.events, &heard) else {
+        let Some(last) = heard.iter().map(|(_, came)| *came).max() else {
             return Ok(());
         };
-        let settled = Instant::now() + SETTLED_AFTER;
+        let Some(events) = with_heard(&snapshot.events, &heard, &link.names()) else {
+            return Ok(());
+        };
         let moved = events.iter().zip(snapshot.events.iter());
         let moved = moved.filter(|(after, before)| after.triggered != before.triggered);
         self.traps
             .moved
-            .extend(moved.map(|(event, _)| (event.name.clone(), settled)));
+            .extend(moved.map(|(event, _)| (event.name.clone(), last)));
         snapshot.events = events.clone();
+        link.set_events(&events, None);
         let snapshot = self
             .snapshot
             .as_ref()
@@ -213,12 +240,16 @@ impl DeviceTask {
 
 /// The events after these have come, one after the other, and have ended those that they clear; `None` where nothing
 /// is new.
-fn with_heard(events: &Arc<[EventState]>, heard: &[EventName]) -> Option<Arc<[EventState]>> {
+fn with_heard(
+    events: &Arc<[EventState]>,
+    heard: &[(EventName, Instant)],
+    names: &Names,
+) -> Option<Arc<[EventState]>> {
     let after = |event: &EventState| {
-        heard.iter().fold(event.triggered, |stands, name| {
+        heard.iter().fold(event.triggered, |stands, (name, _)| {
             if *name == event.name {
                 Some(true)
-            } else if name.clears().contains(&event.name.as_str()) {
+            } else if names.clears(name).any(|cleared| cleared == event.name.as_str()) {
                 Some(false)
             } else {
                 stands
@@ -265,6 +296,11 @@ mod tests {
             ("ntp-stopped", Some(true)),
             ("system-reboot", None),
         ]);
+        let (now, names) = (Instant::now(), Names::default());
+        let with_heard = |events: &Arc<[EventState]>, heard: &[EventName]| {
+            let heard: Vec<_> = heard.iter().map(|event| (event.clone(), now)).collect();
+            super::with_heard(events, &heard, &names)
+        };
         let heard = [name("ntp-sync"), name("fan-down")];
         let after = events(&[
             ("ntp-sync", Some(true)),
@@ -292,24 +328,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_trap_has_moved_stays_until_the_device_has_settled() {
-        let mut traps = Traps::new(Some(Arc::default()));
-        let now = Instant::now();
-        traps.poll_at();
-        traps.moved.insert(name("ntp-not-sync"), now + SETTLED_AFTER);
-        let known = events(&[("ntp-not-sync", Some(true)), ("fan-failure", Some(true))]);
-        let shown = events(&[("ntp-not-sync", Some(false)), ("fan-failure", Some(false))]);
-        let mut polled = shown.clone();
-        traps.keep_moved(now, &known, &mut polled);
-        let kept = events(&[("ntp-not-sync", Some(true)), ("fan-failure", Some(false))]);
-        assert_eq!(polled, kept, "only what the trap has moved");
-        traps.polled(now, true);
-        assert_eq!(traps.poll_again_at(), Some(now + SETTLED_AFTER));
-        let mut polled = shown.clone();
-        traps.keep_moved(now + SETTLED_AFTER, &known, &mut polled);
-        assert_eq!(polled, shown, "by now the poll is right");
-        traps.polled(now + SETTLED_AFTER, true);
-        assert_eq!(traps.poll_again_at(), None);
+    async fn what_a_trap_has_moved_stays_until_a_poll_can_show_it() {
+        let seconds = Duration::from_secs;
+        // How far an answer says that it is behind, how far it may be then, and after which times polls follow.
+        for (lag, behind) in [
+            (None, USUAL_LAG),
+            (Some(seconds(6)), seconds(6)),
+            (Some(Duration::from_millis(10)), SETTLED_AFTER),
+        ] {
+            let mut traps = Traps::new(Some(Arc::default()));
+            let came = Instant::now();
+            traps.poll_at();
+            traps.moved.insert(name("ntp-not-sync"), came);
+            let known = events(&[("ntp-not-sync", Some(true)), ("fan-failure", Some(true))]);
+            let shown = events(&[("ntp-not-sync", Some(false)), ("fan-failure", Some(false))]);
+            let mut poll = |began: Instant| {
+                traps.lags_by(lag);
+                let mut polled = shown.clone();
+                traps.keep_moved(began, &known, &mut polled);
+                traps.polled(began, true);
+                (polled, traps.poll_again_at(began))
+            };
+            let kept = events(&[("ntp-not-sync", Some(true)), ("fan-failure", Some(false))]);
+            let (polled, again) = poll(came);
+            assert_eq!(polled, kept, "only what the trap has moved");
+            assert_eq!(again, Some(came + SETTLED_AFTER));
+            if behind > SETTLED_AFTER {
+                let (polled, again) = poll(came + SETTLED_AFTER);
+                assert_eq!((polled, again), (kept, Some(came + behind)));
+            }
+            let (polled, again) = poll(came + behind);
+            assert_eq!((polled, again), (shown.clone(), None), "by now the poll is right");
+        }
     }
 
     #[test]

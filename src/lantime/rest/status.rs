@@ -10,6 +10,9 @@ mod time;
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+use time::instant;
+
 use super::json::JsonBody;
 use super::profile::Profiles;
 use super::wire::{Data, Document, List, Node, Scalar};
@@ -62,18 +65,36 @@ pub fn snapshot(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result
     read_into(&mut Reader::default(), body, profiles, web_interface)
 }
 
-/// As [`snapshot`], and how long the device has been running, where it says so.
+/// What a status document says of its own times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// How long the device has been running.
+    pub uptime: Option<Duration>,
+    /// How much older than the answer what it shows may be, by the device's own clock: from `api-last-update`, or
+    /// `current-time` where that is older, to the end of the second that the envelope's `time-stamp` names. `None` where
+    /// the device does not say, or nothing sound follows from it.
+    pub lag: Option<Duration>,
+}
+
+/// Longest lag that is believed: a clock that was set meanwhile, or an update of another kind, would keep what traps
+/// have moved for too long.
+const MAX_LAG: Duration = Duration::from_secs(30);
+
+/// As [`snapshot`], and what the document says of its times.
 ///
 /// # Errors
 /// As [`snapshot`].
-pub fn snapshot_and_uptime(
+pub fn snapshot_and_timing(
     body: &[u8],
     profiles: &Profiles,
     web_interface: &str,
-) -> Result<(Snapshot, Option<Duration>), StatusError> {
-    let mut reader = Reader::default();
+) -> Result<(Snapshot, Timing), StatusError> {
+    let mut reader = Reader {
+        timing: Some(Timing::default()),
+        ..Reader::default()
+    };
     let snapshot = read_into(&mut reader, body, profiles, web_interface)?;
-    Ok((snapshot, reader.uptime))
+    Ok((snapshot, reader.timing.unwrap_or_default()))
 }
 
 /// Reads a status document, and says what each entry of the profile found in it.
@@ -140,7 +161,12 @@ fn read_document(
     let profile = profiles.for_version(identity.api_version.as_deref().and_then(major_version));
     identity.profile = profile.name.as_str().into();
     identity.web_interface = web_interface.into();
-    reader.uptime = data.system.found().and_then(|system| seconds(&system.uptime));
+    if let Some(timing) = &mut reader.timing {
+        *timing = Timing {
+            uptime: data.system.found().and_then(|system| seconds(&system.uptime)),
+            lag: lag(document, data),
+        };
+    }
     let events = reader.events(data);
     let mut snapshot = Snapshot {
         identity,
@@ -162,12 +188,31 @@ fn seconds(scalar: &Scalar<'_>) -> Option<Duration> {
     Duration::try_from_secs_f64(number).ok()
 }
 
+fn lag(document: &Document<'_>, data: &Data<'_>) -> Option<Duration> {
+    let system = data.system.found()?;
+    let answered = time_of(&document.system_information.found()?.time_stamp)?;
+    let updated = time_of(&system.api_last_update)?;
+    // The document is gathered for some seconds: its oldest part counts.
+    let shown = time_of(&system.current_time).map_or(updated, |current| current.min(updated));
+    // The time-stamp is cut to the second.
+    let until = answered.checked_add(SignedDuration::from_secs(1)).ok()?;
+    let lag = Duration::try_from(until.duration_since(shown)).ok()?;
+    (lag <= MAX_LAG).then_some(lag)
+}
+
+fn time_of(scalar: &Scalar<'_>) -> Option<Timestamp> {
+    match scalar {
+        Scalar::Text(text) => instant(text),
+        _ => None,
+    }
+}
+
 /// Collects notes and findings while it reads.
 #[derive(Default)]
 struct Reader {
     notes: Vec<String>,
-    /// Not part of the snapshot: it is another in each document.
-    uptime: Option<Duration>,
+    /// Where it is wanted. Not part of the snapshot: it is another in each document.
+    timing: Option<Timing>,
     /// Whether a part of a module, which is kept as sent, is no JSON.
     is_malformed: bool,
     /// Only where a person wants to know: gathering them costs more than reading the rest of a module.
@@ -179,6 +224,7 @@ impl Reader {
     fn begin_again(&self) -> Reader {
         Reader {
             entries: self.entries.as_ref().map(|_| Vec::new()),
+            timing: self.timing,
             ..Reader::default()
         }
     }
@@ -249,5 +295,46 @@ impl Reader {
             identity.api_version = number.map(Text::from);
         }
         identity
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_an_answer_is_behind_follows_from_its_own_times() {
+        let lag = |stamp: &str, system: &str| {
+            let body = format!(
+                r#"{{"system-information":{{"time-stamp":"{stamp}"}},
+                    "data":{{"system":{{{system}}},"notification":{{"events":[]}}}}}}"#
+            );
+            let read = snapshot_and_timing(body.as_bytes(), &Profiles::built_in(), "");
+            read.unwrap().1.lag.map(|lag| lag.as_millis())
+        };
+        let updated = r#""api-last-update":"2026-03-22T20:26:46""#;
+        let current = |text: &str| format!(r#"{updated},"current-time":"{text}""#);
+        for (stamp, system, expected) in [
+            ("2026-03-22T20:26:47", updated.to_owned(), Some(2000)),
+            // As in a recording: the oldest part counts.
+            (
+                "2026-03-22T20:26:47",
+                current("2026-03-22T20:26:40.5 UTC"),
+                Some(7500),
+            ),
+            (
+                "2026-03-22T20:26:47",
+                current("2026-03-22T20:26:47 UTC"),
+                Some(2000),
+            ),
+            ("2026-03-22T20:26:47", current("soon"), Some(2000)),
+            // Nothing sound follows: no such key, an update of long ago, one that is yet to come.
+            ("2026-03-22T20:26:47", String::new(), None),
+            ("2026-03-22T20:27:47", updated.to_owned(), None),
+            ("2026-03-22T20:26:40", updated.to_owned(), None),
+            ("soon", updated.to_owned(), None),
+        ] {
+            assert_eq!(lag(stamp, &system), expected, "{stamp} {system}");
+        }
     }
 }

@@ -86,6 +86,8 @@ object! {
         "hostname" => hostname: Scalar<'a>,
         /// "M300"
         "model" => model: Scalar<'a>,
+        /// When the answer was made: "2026-03-22T20:26:47" in UTC.
+        "time-stamp" => time_stamp: Scalar<'a>,
     }
 }
 
@@ -116,6 +118,10 @@ object! {
     System {
         /// Seconds.
         "uptime" => uptime: Scalar<'a>,
+        /// "2026-03-22T20:26:47.622380042 UTC"
+        "current-time" => current_time: Scalar<'a>,
+        /// When what the API shows was last brought up to date, in UTC; not in API 10.
+        "api-last-update" => api_last_update: Scalar<'a>,
     }
 }
 

@@ -9,6 +9,7 @@
 mod counts;
 mod intake;
 mod link;
+mod names;
 mod receiver;
 mod refusals;
 mod repeated;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 pub use counts::Counts;
 use intake::{Ends, Intake};
 pub use link::TrapLink;
+pub use names::Names;
 use receiver::Receiver;
 pub use senders::Sender;
 

@@ -19,8 +19,10 @@ pub(crate) enum Json {
 /// A value that follows the clock. Each is written with a fixed width, so that it can be overwritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimeField {
-    /// `2026-03-22T20:26:47`
+    /// `2026-03-22T20:26:47`, of the answer.
     Stamp,
+    /// `2026-03-22T20:26:47`, of what the answer shows.
+    Updated,
     /// `2026-03-22T20:26:47.622380042 UTC`
     Nanoseconds,
     /// `2026-03-22T20:26:47.622Z`
@@ -35,7 +37,7 @@ const UPTIME_WIDTH: usize = 12;
 impl TimeField {
     const fn width(self) -> usize {
         match self {
-            Self::Stamp => 19,
+            Self::Stamp | Self::Updated => 19,
             Self::Nanoseconds => 33,
             Self::Milliseconds => 24,
             Self::Uptime => UPTIME_WIDTH,
@@ -193,7 +195,7 @@ pub(crate) fn set_time(body: &mut [u8], places: &[(usize, TimeField)], now: Time
     for &(at, field) in places {
         let target = &mut body[at..at + field.width()];
         match field {
-            TimeField::Stamp => target.copy_from_slice(&text[..19]),
+            TimeField::Stamp | TimeField::Updated => target.copy_from_slice(&text[..19]),
             TimeField::Nanoseconds => {
                 target[..29].copy_from_slice(&text[..29]);
                 target[29..].copy_from_slice(b" UTC");

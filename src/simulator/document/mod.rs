@@ -6,7 +6,7 @@ mod chassis;
 pub(super) mod json;
 
 use super::events::EventState;
-use super::kind::Clock;
+use super::kind::{ApiGeneration, Clock};
 use super::world::World;
 use jiff::Timestamp;
 use json::{Json, Rendered, TimeField, object};
@@ -107,7 +107,7 @@ fn clock_word(synchronous: bool) -> &'static str {
 fn system(world: &World) -> Json {
     let clock = world.active_clock();
     let synchronous = world.is_synchronous(clock);
-    object! {
+    let mut system = object! {
         "uptime": TimeField::Uptime,
         "current-time": TimeField::Nanoseconds,
         "current-time-iso": TimeField::Milliseconds,
@@ -120,7 +120,12 @@ fn system(world: &World) -> Json {
         "front-leds": front_leds(world, synchronous),
         "storage": bulk::storage(),
         "firmware": bulk::firmware(world.kind().api),
+    };
+    // Recorded of API 20 only.
+    if let (ApiGeneration::V20, Json::Object(entries)) = (world.kind().api, &mut system) {
+        entries.push(("api-last-update", TimeField::Updated.into()));
     }
+    system
 }
 
 fn sync_status(world: &World, clock: Clock, synchronous: bool) -> Json {

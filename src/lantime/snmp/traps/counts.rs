@@ -9,6 +9,8 @@ use serde::Serialize;
 pub struct Counts {
     /// Traps and informs that were taken.
     pub taken: u64,
+    /// Of those, traps and informs that only repeated what stands: an error that the device reports again and again.
+    pub repeated: u64,
     /// Refused: a community that is not configured.
     pub wrong_community: u64,
     /// Refused: SNMP v3 without authentication and encryption.

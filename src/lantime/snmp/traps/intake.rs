@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
+use super::link::Report;
 use super::receiver::Taken;
 use super::refusals::{Reason, Refusals};
 use super::repeated::Repeated;
@@ -213,20 +214,27 @@ impl Intake {
         if self.repeated.is_repeated(received, now) {
             return Ok(None);
         }
-        let is_due = match &received.trap.event {
-            // The record of the poll that has told it may not be on disk yet: by the time the inform is repeated it is.
-            Some(event) if received.trap.confirmed && !link.trap_tells(event, now) => {
-                taken.safe = None;
-                false
-            }
-            Some(_) if received.trap.confirmed => true,
-            Some(event) => link.trap_tells(event, now),
-            None => {
-                link.poll_now();
-                true
-            }
+        let Some(event) = received.trap.event.clone() else {
+            link.poll_now();
+            return Ok(Some(trap::record(
+                &sender.device,
+                &received.trap,
+                Timestamp::now(),
+            )));
         };
-        Ok(is_due.then(|| trap::record(&sender.device, &received.trap, Timestamp::now())))
+        let (event, naming) = link.name(&event);
+        match link.trap_tells(&event, received.trap.message.as_deref(), now) {
+            Report::New => {
+                let trap = &mut taken.received.trap;
+                (trap.event, trap.naming) = (Some(event), naming);
+                return Ok(Some(trap::record(&sender.device, trap, Timestamp::now())));
+            }
+            // The record of the poll may not be on disk yet: by the time the inform is repeated it is.
+            Report::PolledBefore if received.trap.confirmed => taken.safe = None,
+            Report::PolledBefore => {}
+            Report::Repeated => self.counts.send_modify(|counts| counts.repeated += 1),
+        }
+        Ok(None)
     }
 
     /// Tells what was refused before it came here, and lets the receiver be made anew where that helps.

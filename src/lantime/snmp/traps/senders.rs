@@ -121,7 +121,7 @@ impl Senders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Trap;
+    use crate::model::{EventNaming, Trap};
 
     const SHARED: &str = "10.0.0.9";
 
@@ -147,6 +147,7 @@ mod tests {
                 confirmed: false,
                 oid: None,
                 event: None,
+                naming: EventNaming::default(),
                 message: None,
                 varbinds: Vec::new(),
                 left_out: 0,

@@ -6,7 +6,7 @@ use async_snmp::notification::{Notification, NotificationEnvelope, NotificationP
 use async_snmp::{Oid, Value, VarBind, Version, oid};
 
 use crate::lantime::snmp::oids;
-use crate::model::{EventName, Trap, Varbind, VarbindValue};
+use crate::model::{EventName, EventNaming, Trap, Varbind, VarbindValue};
 use crate::snmp::hex;
 
 /// Most variable bindings of a notification that are kept; those of the vendor's MIB have three.
@@ -50,6 +50,7 @@ impl Received {
             confirmed,
             oid: oid.map(|oid| oid.to_string()),
             event: known.and_then(|known| EventName::canonical(known.event)),
+            naming: EventNaming::default(),
             message: text(varbinds, &oids::message()),
             varbinds: varbinds.iter().take(MAX_VARBINDS).map(varbind).collect(),
             left_out: varbinds.len().saturating_sub(MAX_VARBINDS),

@@ -1,0 +1,201 @@
+//! An event that a trap has reported stands until the device can show otherwise, is repeated without a new record, and is
+//! cleared without a detour.
+
+use std::time::Duration;
+
+use lantime2mqtt::simulator::{Action, ApiGeneration, Fault};
+use serde_json::Value;
+
+use crate::common::{PATIENCE, Seen};
+use crate::scene::{CHANGED, MESSAGE, NOT_SYNC, SYNC, Scene, records};
+use crate::storms::{number, until_counted};
+use crate::tools::succeeds;
+
+const EVENT: &str = "lantime/sim-1/event/ntp-not-sync";
+/// A relay that `ntp-not-sync` is chosen to switch.
+const RELAY: &str = "lantime/sim-1/io4/relay/a";
+
+/// How the event stood, one time after the other.
+fn states(seen: &Seen) -> Vec<Value> {
+    let log = seen.log.iter().filter(|(topic, _)| topic == EVENT);
+    let json = log.map(|(_, payload)| serde_json::from_str::<Value>(payload).expect("JSON"));
+    json.map(|state| state["triggered"].clone()).collect()
+}
+
+/// Waits until the device has answered so many polls.
+async fn until_polled(scene: &Scene, polls: u64) {
+    let answered = async {
+        while scene.polls() < polls {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, answered).await;
+    waited.expect("the device is polled");
+}
+
+async fn sends_not_sync(scene: &mut Scene) {
+    let to = scene.receiver.clone();
+    let trap = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
+    scene.sends("snmptrap", &trap).await;
+}
+
+#[tokio::test]
+async fn a_poll_that_shows_things_of_before_a_trap_does_not_undo_it() {
+    let mut scene = Scene::start().await;
+    let polls = scene.polls();
+    scene.fleet.devices()[0].set_fault(Some(Fault::StaleStatus));
+    sends_not_sync(&mut scene).await;
+    // At once, after a second, and then as far behind as the device says to be.
+    until_polled(&scene, polls + 4).await;
+    scene.until(|seen| states(seen).ends_with(&[true.into()])).await;
+    // Now the device shows the present, in which nothing of the kind has happened.
+    scene.fleet.devices()[0].set_fault(None);
+    let seen = scene
+        .until(|seen| states(seen).ends_with(&[true.into(), false.into()]))
+        .await;
+    let stood = states(&seen);
+    assert_eq!(
+        stood.iter().filter(|stood| **stood == true).count(),
+        1,
+        "{stood:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_say_how_old_its_answers_are_has_ten_seconds() {
+    let mut scene = Scene::start_with(ApiGeneration::V16).await;
+    let polls = scene.polls();
+    sends_not_sync(&mut scene).await;
+    scene
+        .until(|seen| states(seen).ends_with(&[true.into(), false.into()]))
+        .await;
+    assert_eq!(scene.polls() - polls, 3, "at once, after a second, and after ten");
+}
+
+#[tokio::test]
+async fn a_standing_error_that_the_device_repeats_is_one_record() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let message = |words: &'static str| {
+        let common = [
+            "-v",
+            "2c",
+            "-c",
+            "public",
+            to.as_str(),
+            "",
+            NOT_SYNC,
+            MESSAGE,
+            "s",
+        ];
+        [&common[..], &[words]].concat()
+    };
+    let not_sync = "ntp-not-sync".to_owned();
+    let device = &scene.fleet.devices()[0];
+    device
+        .apply(&Action::FireEvent(not_sync.clone()))
+        .expect("it has that event");
+    scene.sends("snmptrap", &message("not synchronized")).await;
+    for tool in ["snmptrap", "snmpinform", "snmptrap"] {
+        // An inform is acknowledged: the tool fails otherwise.
+        succeeds(scene.tools.path(), tool, &message("not synchronized")).await;
+    }
+    let counts = until_counted(&scene, "all of them", |counts| number(counts, "taken") == 4).await;
+    assert_eq!(number(&counts, "repeated"), 3);
+    // Another message, one after it was cleared, and what is no standing error: each is an event.
+    let other = scene
+        .sends("snmptrap", &message("not synchronized: stratum 16"))
+        .await;
+    assert_eq!(other["message"], "not synchronized: stratum 16");
+    let device = &scene.fleet.devices()[0];
+    device
+        .apply(&Action::ClearEvent(not_sync))
+        .expect("it has that event");
+    scene.clears().await;
+    scene.sends("snmptrap", &message("not synchronized")).await;
+    for _ in 0..2 {
+        let changed = ["-v", "2c", "-c", "public", to.as_str(), "", CHANGED];
+        scene.sends("snmptrap", &changed).await;
+    }
+    let events: Vec<_> = records(&scene.watcher.now())
+        .iter()
+        .map(|record| record["event"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let changed = "device-configuration-changed";
+    let expected = [
+        "ntp-not-sync",
+        "ntp-not-sync",
+        "ntp-sync",
+        "ntp-not-sync",
+        changed,
+        changed,
+    ];
+    assert_eq!(events, expected);
+}
+
+#[tokio::test]
+async fn a_name_that_is_made_from_the_mib_is_said_to_be() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let trap = |oid: &'static str| ["-v", "2c", "-c", "public", to.as_str(), "", oid].map(str::to_owned);
+    for (oid, event, named_by) in [
+        (
+            "1.3.6.1.4.1.5597.30.3.0.12",
+            "power-supply-failure",
+            Value::from("mib"),
+        ),
+        (NOT_SYNC, "ntp-not-sync", Value::Null),
+    ] {
+        let trap = trap(oid);
+        let trap: Vec<_> = trap.iter().map(String::as_str).collect();
+        let record = scene.sends("snmptrap", &trap).await;
+        assert_eq!(
+            (&record["event"], &record["event_named_by"]),
+            (&event.into(), &named_by)
+        );
+    }
+    let seen = scene.watcher.now();
+    assert!(
+        !seen
+            .topics
+            .contains_key("lantime/sim-1/event/power-supply-failure")
+    );
+}
+
+#[tokio::test]
+async fn a_relay_whose_event_a_trap_clears_has_no_unknown_cause_on_its_way_to_no() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver.clone();
+    let trap = |oid: &'static str| vec!["-v", "2c", "-c", "public", to.as_str(), "", oid];
+    let relay = |seen: &Seen| -> Value {
+        let payload = seen.topics.get(RELAY).map_or("null", String::as_str);
+        serde_json::from_str(payload).expect("JSON")
+    };
+    let device = &scene.fleet.devices()[0];
+    device
+        .apply(&Action::FireEvent("ntp-not-sync".to_owned()))
+        .expect("it has that event");
+    scene.sends("snmptrap", &trap(NOT_SYNC)).await;
+    scene
+        .until(|seen| relay(seen)["position"] == "NC" && relay(seen)["cause"] == "ntp-not-sync")
+        .await;
+    // What the device shows is behind, as it may be, when its trap comes.
+    let device = &scene.fleet.devices()[0];
+    device.set_fault(Some(Fault::StaleStatus));
+    device
+        .apply(&Action::ClearEvent("ntp-not-sync".to_owned()))
+        .expect("it has that event");
+    let polls = scene.polls();
+    scene.sends("snmptrap", &trap(SYNC)).await;
+    until_polled(&scene, polls + 2).await;
+    scene.fleet.devices()[0].set_fault(None);
+    let seen = scene.until(|seen| relay(seen)["position"] == "NO").await;
+    let fell = seen
+        .log
+        .iter()
+        .skip_while(|(topic, payload)| topic != RELAY || !payload.contains("\"NC\""));
+    let unknown: Vec<_> = fell
+        .filter(|(topic, payload)| topic == RELAY && payload.contains("unknown"))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
