@@ -255,6 +255,8 @@ impl Devices {
             jobs,
             timeout: device.command_timeout,
             grace: GRACE + (device.timeout + device.snmp.longest()) * REQUESTS_IN_A_ROW,
+            fail_fast: device.fail_fast,
+            offline: task.offline(),
         };
         let stop = CancellationToken::new();
         let task = self.tasks.spawn(task.run(stop.clone())).id();

@@ -13,8 +13,8 @@ use super::counts::Counts;
 use super::execution::Context;
 use super::inbox::{Entry, Inbox};
 use super::work::{Refused, Work};
-use crate::lantime::device::Job;
-use crate::model::{DeviceId, ErrorKind, ErrorReport};
+use crate::lantime::device::{Job, not_waited_for};
+use crate::model::{DeviceCommand, DeviceId, ErrorKind, ErrorReport};
 use crate::mqtt::topics::Topics;
 use crate::records::Received;
 use crate::records::store::{AnswerKey, End, Store, StoreError};
@@ -38,6 +38,22 @@ pub struct Route {
     pub timeout: Duration,
     /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.
     pub grace: Duration,
+    /// Whether commands that do not say so are refused at once while the device is offline.
+    pub fail_fast: bool,
+    /// Why the device is offline, while it is.
+    pub offline: watch::Receiver<Option<ErrorReport>>,
+}
+
+impl Route {
+    /// Why a command is not even to wait for its turn: the device is offline, and the command is not to wait for that.
+    pub(super) fn refuses(&self, command: &DeviceCommand, fail_fast: Option<bool>) -> Option<ErrorReport> {
+        // The log of HTTP sessions is the bridge's own.
+        let needs_device = !matches!(command, DeviceCommand::HttpSessions { .. });
+        if !needs_device || !fail_fast.unwrap_or(self.fail_fast) {
+            return None;
+        }
+        self.offline.borrow().clone().map(not_waited_for)
+    }
 }
 
 /// The ways to all devices.

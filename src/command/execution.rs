@@ -79,9 +79,12 @@ impl Context {
         let mut deadline = None;
         loop {
             let route = routes.borrow_and_update().get(&work.device).cloned();
-            let Some(Route { jobs, timeout, grace }) = route else {
+            let Some(route) = route else {
                 return Err(no_such_device(&work.device));
             };
+            let Route {
+                jobs, timeout, grace, ..
+            } = route;
             let deadline = *deadline.get_or_insert_with(|| {
                 // What has expired must not be written any more.
                 Instant::now() + expires_in.map_or(timeout, |expires_in| expires_in.min(timeout))
@@ -91,6 +94,7 @@ impl Context {
                 command: work.command.clone(),
                 attempt,
                 deadline,
+                fail_fast: work.fail_fast.unwrap_or(route.fail_fast),
                 answer,
             };
             let asked = async {

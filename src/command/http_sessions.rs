@@ -1,10 +1,10 @@
 //! `http/sessions/set`: switches and resizes the log of HTTP sessions.
 
-use super::payload::{Payload, wrong};
+use super::payload::{FAIL_FAST, Payload, wrong};
 use crate::model::http_session::MAX_SESSIONS;
 use crate::model::{DeviceCommand, ErrorReport};
 
-const KEYS: [&str; 3] = ["id", "enabled", "max_count"];
+const KEYS: [&str; 4] = ["id", "enabled", "max_count", FAIL_FAST];
 const EXAMPLE: &str = r#"{"enabled":true,"max_count":100}"#;
 
 pub(super) fn read(payload: Payload) -> Result<DeviceCommand, ErrorReport> {

@@ -16,6 +16,8 @@ pub(super) const MAX_ID: usize = 128;
 
 /// A member that each command may have.
 const ID: &str = "id";
+/// Another one: not to wait while the device is offline.
+pub(super) const FAIL_FAST: &str = "fail_fast";
 
 /// What is in a payload, be it right or wrong.
 pub(super) struct Payload {
@@ -58,6 +60,15 @@ impl Payload {
         }
     }
 
+    /// Whether the command is not to wait while the device is offline, where it says so, once and as it should be.
+    pub(super) fn fail_fast(&self) -> Option<bool> {
+        let mut flags = self.members.iter().filter(|(key, _)| key == FAIL_FAST);
+        match (flags.next(), flags.next()) {
+            (Some((_, flag)), None) => flag.as_bool(),
+            _ => None,
+        }
+    }
+
     /// The members, none of which is unknown or there twice; `example` is a payload that would be right.
     pub(super) fn members(self, known: &[&str], example: &str) -> Result<Members, ErrorReport> {
         match self.fault {
@@ -90,6 +101,7 @@ impl Payload {
             }
         }
         let members = Members(self.members);
+        members.flag(FAIL_FAST)?;
         match members.get(ID) {
             Some(id) if as_id(id).is_none() => {
                 let what = format!("\"id\" is not a text of 1 to {MAX_ID} characters");

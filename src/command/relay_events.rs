@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::payload::{Payload, rejected, wrong};
+use super::payload::{FAIL_FAST, Payload, rejected, wrong};
 use crate::model::id::{MAX_ID_LENGTH, to_id};
 use crate::model::{DeviceCommand, ErrorReport, EventName, EventsChange, Relay, SlotId};
 use crate::wording::quoted;
 
-const KEYS: [&str; 4] = ["id", "replace", "add", "remove"];
+const KEYS: [&str; 5] = ["id", "replace", "add", "remove", FAIL_FAST];
 const EXAMPLE: &str = r#"{"replace":["ntp-not-sync"]}"#;
 
 /// More names than any device has events.

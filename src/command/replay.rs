@@ -4,14 +4,14 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::payload::{Payload, rejected, wrong};
+use super::payload::{FAIL_FAST, Payload, rejected, wrong};
 use super::request::{self, Target};
 use crate::model::{ErrorReport, Origin};
 use crate::mqtt::topics::Topics;
 use crate::records::{Received, dead_letter};
 use crate::wording::quoted;
 
-const KEYS: [&str; 1] = ["id"];
+const KEYS: [&str; 2] = ["id", FAIL_FAST];
 const EXAMPLE: &str = r#"{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59"}"#;
 
 pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {

@@ -19,6 +19,8 @@ pub const MAX_PAYLOAD: usize = 64 * 1024;
 pub struct Request {
     /// What its sender calls it; its reply is called the same.
     pub id: Option<String>,
+    /// Whether it is to be refused at once while the device is offline; `None` where it does not say.
+    pub fail_fast: Option<bool>,
     /// What is to be done, and where.
     pub target: Target,
 }
@@ -64,6 +66,7 @@ pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result
     let beginning = &received.payload[..received.payload.len().min(MAX_PAYLOAD)];
     let payload = Payload::read(beginning);
     let id = payload.id().map(str::to_owned);
+    let fail_fast = payload.fail_fast();
     let refusal = |report, is_for_its_words| {
         Box::new(Refusal {
             id: id.clone(),
@@ -74,7 +77,11 @@ pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result
     };
     deliverable(received, now).map_err(|report| refusal(report, false))?;
     match target(topic, payload) {
-        Ok(target) => Ok(Request { id, target }),
+        Ok(target) => Ok(Request {
+            id,
+            fail_fast,
+            target,
+        }),
         Err(report) => Err(refusal(report, true)),
     }
 }
@@ -110,7 +117,7 @@ fn target(topic: &CommandTopic, payload: Payload) -> Result<Target, ErrorReport>
         CommandTopic::RelayEvents { device, slot, relay } => {
             (device, relay_events::read(slot, relay, payload)?)
         }
-        // Its payload may be anything.
+        // Its payload may be anything; an object may have "fail_fast".
         CommandTopic::Refresh(device) => (device, DeviceCommand::Refresh),
         CommandTopic::HttpSessions(device) => (device, http_sessions::read(payload)?),
         CommandTopic::Replay => return replay::read(payload).map(Target::Replay),

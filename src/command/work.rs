@@ -19,6 +19,8 @@ use crate::records::store::AnswerKey;
 pub(super) struct Work {
     pub(super) device: DeviceId,
     pub(super) command: DeviceCommand,
+    /// Whether it is to be refused at once while the device is offline; `None`: as the device's configuration says.
+    pub(super) fail_fast: Option<bool>,
     pub(super) task: Task,
 }
 
@@ -109,7 +111,11 @@ impl Context {
         };
         task.is_for(&topic);
         let request = request::read(&topic, task.received(), Timestamp::now());
-        let Request { id, target } = match request {
+        let Request {
+            id,
+            mut fail_fast,
+            target,
+        } = match request {
             Ok(request) => request,
             Err(refusal) => {
                 task.id = refusal.id;
@@ -125,29 +131,36 @@ impl Context {
         let (device, command) = match target {
             Target::Device(device, command) => (device, command),
             Target::Replay(letter) => match self.replayed(letter, &mut task).await {
-                Ok(target) => target,
+                Ok((target, its_own)) => {
+                    fail_fast = fail_fast.or(its_own);
+                    target
+                }
                 Err((operation, report)) => return Err(task.refused(operation, report)),
             },
         };
-        let is_known = self.routes.borrow().contains_key(&device);
+        let route = self.routes.borrow().get(&device).cloned();
         let work = Work {
             device,
             command,
+            fail_fast,
             task,
         };
-        if is_known {
-            return Ok(work);
+        let refusal = match route {
+            None => Some(no_such_device(&work.device)),
+            Some(route) => route.refuses(&work.command, work.fail_fast),
+        };
+        match refusal {
+            None => Ok(work),
+            Some(report) => Err(Box::new(work.refused(report))),
         }
-        let report = no_such_device(&work.device);
-        Err(Box::new(work.refused(report)))
     }
 
-    /// The command that a dead letter carries. A refusal is about that command as soon as it is known.
+    /// The command that a dead letter carries, and its own `fail_fast`. A refusal is about that command as soon as it is known.
     async fn replayed(
         &self,
         id: Uuid,
         task: &mut Task,
-    ) -> Result<(DeviceId, DeviceCommand), (Operation, ErrorReport)> {
+    ) -> Result<((DeviceId, DeviceCommand), Option<bool>), (Operation, ErrorReport)> {
         let (topic, origin) = self
             .carried(id)
             .await
@@ -165,8 +178,9 @@ impl Context {
         match request::read(&topic, &again, Timestamp::now()) {
             Ok(Request {
                 target: Target::Device(device, command),
+                fail_fast,
                 ..
-            }) => Ok((device, command)),
+            }) => Ok(((device, command), fail_fast)),
             Ok(_) => Err((
                 Operation::Replay,
                 not_replayable(id, "its message is itself a replay"),

@@ -76,6 +76,8 @@ pub struct Device {
     pub allow_unverified_writes: bool,
     /// How long a command may wait for the device and be carried out.
     pub command_timeout: Duration,
+    /// Whether a command that does not say otherwise is refused at once while the device is offline.
+    pub fail_fast: bool,
     /// SNMP: whose traps are this device's, and the second way to it.
     pub snmp: DeviceSnmp,
 }
@@ -188,6 +190,7 @@ fn read_one(mut section: Section<'_>, index: usize, earlier: &mut Earlier) -> Op
     let http_sessions = read_http_sessions(section.section("http_sessions"));
     let allow_unverified_writes = read_unverified(&mut section);
     let command_timeout = section.duration("command_timeout", MIN_COMMAND_TIMEOUT..=MAX_COMMAND_TIMEOUT);
+    let fail_fast = section.flag("fail_fast");
     let snmp = snmp::device::read(section.section("snmp"), url.as_ref());
     section.finish();
     Some(Device {
@@ -208,6 +211,7 @@ fn read_one(mut section: Section<'_>, index: usize, earlier: &mut Earlier) -> Op
         http_sessions,
         allow_unverified_writes,
         command_timeout: command_timeout.unwrap_or(DEFAULT_COMMAND_TIMEOUT),
+        fail_fast: fail_fast.unwrap_or(false),
         snmp,
     })
 }

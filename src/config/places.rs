@@ -107,6 +107,7 @@ const TABLES: [(&str, &[&str]); 24] = [
             "http_sessions",
             "allow_unverified_writes",
             "command_timeout",
+            "fail_fast",
             "snmp",
         ],
     ),

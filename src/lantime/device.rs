@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -33,8 +33,8 @@ use crate::model::{
     Availability, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, Operation, SlotId, SlotView,
     Snapshot, Update,
 };
-pub use job::Job;
 use job::Waiting;
+pub use job::{Job, not_waited_for};
 use relay_events::Chosen;
 use relay_events::over_snmp::{self, Applying, OverSnmp};
 use second_way::SecondWay;
@@ -87,6 +87,8 @@ pub struct DeviceTask {
     second_way: Option<SecondWay>,
     /// When it was last read over SNMP alone.
     seen_over_snmp: Option<Timestamp>,
+    /// Why it is offline, while it is: for those who bring commands.
+    offline: watch::Sender<Option<ErrorReport>>,
     /// What its traps tell.
     traps: Traps,
     serial_number: SerialNumber,
@@ -163,6 +165,7 @@ impl DeviceTask {
             over_snmp: OverSnmp::new(&device.snmp, known.applying),
             second_way: SecondWay::new(&device.snmp),
             seen_over_snmp: None,
+            offline: watch::Sender::default(),
             traps: Traps::new(ends.traps),
             serial_number: serial_number.unwrap_or_default(),
             view: known.view,
@@ -180,6 +183,11 @@ impl DeviceTask {
             sessions_sent: None,
             reported: BTreeSet::new(),
         }
+    }
+
+    /// Why the device is offline, while it is.
+    pub fn offline(&self) -> watch::Receiver<Option<ErrorReport>> {
+        self.offline.subscribe()
     }
 
     /// Polls and carries commands out until `stop`, or until nobody takes the updates any more; gives back

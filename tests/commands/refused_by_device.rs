@@ -205,3 +205,66 @@ async fn eight_commands_wait_and_more_are_refused() {
         &["8 commands are waiting for this device", "wait for their replies"],
     );
 }
+
+#[tokio::test]
+async fn a_command_that_does_not_wait_is_refused_at_once_while_the_device_is_offline() {
+    // Nothing that waits is given up while this test runs, and no poll but the first three is due soon.
+    let entry = |device: &SimulatedDevice| {
+        let entry = writable(device)
+            .with("command_timeout", "600s")
+            .with("poll", "200ms");
+        match device.id() {
+            "sim-2" => entry.with("fail_fast", true),
+            _ => entry,
+        }
+    };
+    let mut scene = Scene::with(fleet(&[V20, V20]).await, entry, |site| site).await;
+    for number in [1, 2] {
+        scene.device(number).set_fault(Some(Fault::Unavailable));
+        let topic = format!("sim-{number}/state");
+        scene.until(&topic, |seen| seen.word(&topic) == "offline").await;
+    }
+    // Behind one that waits.
+    scene.clients.publish(&format!("lantime/{A}"), REPLACE, &[]).await;
+    let at_once = r#"{"replace":["antenna-faulty"],"fail_fast":true}"#;
+    let letter = scene.refused(A, at_once, "http-status").await;
+    assert_says(&letter, &["offline", "fail_fast", "nothing was changed"]);
+    scene
+        .refused("sim-1/refresh", r#"{"fail_fast":true}"#, "http-status")
+        .await;
+    // As the configuration of the device says, unless the command says otherwise.
+    scene.refused("sim-2/refresh", "", "http-status").await;
+    let letter = scene
+        .refused("sim-2/io4/relay/a/events/set", REPLACE, "http-status")
+        .await;
+    let replay = format!(r#"{{"id":{},"fail_fast":true}}"#, letter["id"]);
+    let reply = scene.send("bridge/test/dead-letters/replay", &replay).await;
+    assert_eq!(reply["error"]["kind"], "http-status", "{reply}");
+    let sessions = "sim-2/http/sessions/set";
+    assert_eq!(scene.send(sessions, r#"{"enabled":true}"#).await["ok"], true);
+    let waits = r#"{"fail_fast":false}"#;
+    scene.clients.publish("lantime/sim-2/refresh", waits, &[]).await;
+    scene.device(2).set_fault(None);
+    scene
+        .until("the refresh that waited", |seen| {
+            seen.replies("sim-2/refresh")
+                .iter()
+                .any(|reply| reply["ok"] == true)
+        })
+        .await;
+    // Online again: there is nothing to wait for.
+    let reply = scene.send("sim-2/refresh", r#"{"fail_fast":true}"#).await;
+    assert_eq!(reply["ok"], true, "{reply}");
+}
+
+#[tokio::test]
+async fn a_command_that_waits_ends_when_the_device_goes_offline_if_it_is_not_to_wait_for_that() {
+    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "600s");
+    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    scene.device(1).set_fault(Some(Fault::Unavailable));
+    let letter = scene
+        .refused("sim-1/refresh", r#"{"fail_fast":true}"#, "http-status")
+        .await;
+    assert_says(&letter, &["offline", "nothing was changed"]);
+    assert_eq!(scene.look(|seen| seen.word("sim-1/state").to_owned()), "offline");
+}

@@ -50,6 +50,7 @@ fn replay(payload: &str) -> Result<Request, Box<Refusal>> {
 fn for_device(id: Option<&str>, command: DeviceCommand) -> Result<Request, Box<Refusal>> {
     Ok(Request {
         id: id.map(str::to_owned),
+        fail_fast: None,
         target: Target::Device(device(), command),
     })
 }
@@ -377,4 +378,32 @@ fn little_of_a_payload_is_repeated() {
         let (_, text) = refused(events(&payload));
         assert!(text.len() < 400, "{text}");
     }
+}
+
+#[test]
+fn each_command_can_say_that_it_does_not_wait() {
+    let flag = |asked: Result<Request, Box<Refusal>>| asked.map(|request| request.fail_fast);
+    let letter = r#"{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","fail_fast":true}"#;
+    for (asked, expected) in [
+        (events(r#"{"add":["a"],"fail_fast":true}"#), Some(true)),
+        (events(r#"{"add":["a"],"fail_fast":false}"#), Some(false)),
+        (events(r#"{"add":["a"]}"#), None),
+        (sessions(r#"{"enabled":true,"fail_fast":true}"#), Some(true)),
+        (replay(letter), Some(true)),
+        (
+            ask(&CommandTopic::Refresh(device()), r#"{"fail_fast":true}"#),
+            Some(true),
+        ),
+        // Anything is good enough for a refresh.
+        (ask(&CommandTopic::Refresh(device()), r#"{"fail_fast":1}"#), None),
+        (ask(&CommandTopic::Refresh(device()), "now"), None),
+    ] {
+        assert_eq!(flag(asked), Ok(expected));
+    }
+    let (kind, text) = refused(events(r#"{"add":["a"],"fail_fast":"yes"}"#));
+    assert_eq!(kind, ErrorKind::Decode);
+    assert!(
+        text.contains("\"fail_fast\" is a text where true or false is needed"),
+        "{text}"
+    );
 }

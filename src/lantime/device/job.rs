@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::relay_events::over_snmp::{Apply, Ended, not_answered_yet};
 use super::{DeviceTask, Gone};
-use crate::model::{DeviceCommand, ErrorKind, ErrorReport, Outcome};
+use crate::model::{Availability, DeviceCommand, ErrorKind, ErrorReport, Outcome};
 
 /// A command for the device task.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct Job {
     pub attempt: u32,
     /// When it is given up.
     pub deadline: Instant,
+    /// Whether it is answered as soon as the device is offline.
+    pub fail_fast: bool,
     /// Gets what came of it. Dropped without an answer when the task ends before: then it may be given again.
     pub answer: oneshot::Sender<Result<Outcome, ErrorReport>>,
 }
@@ -77,6 +79,15 @@ impl Waiting {
     }
 }
 
+/// The device is offline, and a command is not to wait for that.
+pub fn not_waited_for(mut report: ErrorReport) -> ErrorReport {
+    report.message = format!(
+        "the device is offline, and this command does not wait (fail_fast), nothing was changed: {}",
+        report.message
+    );
+    report
+}
+
 impl DeviceTask {
     /// Takes a command; says whether it needs a poll now.
     pub(super) async fn begin(&mut self, job: Job) -> Result<bool, Gone> {
@@ -115,7 +126,11 @@ impl DeviceTask {
 
     /// A command waits on while the device is away, but not for a login that is refused.
     pub(super) fn poll_failed(&mut self, report: ErrorReport) {
+        let is_offline = self.view.availability == Some(Availability::Offline);
         match &mut self.waiting {
+            Some(waiting) if is_offline && waiting.job.fail_fast && !waiting.may_have_written() => {
+                self.answer(Err(not_waited_for(report)));
+            }
             // What was sent over SNMP is not up to the login of REST.
             Some(waiting) if !report.kind.is_refusal() || waiting.apply.is_sent() => {
                 waiting.held_up_by = Some(report);

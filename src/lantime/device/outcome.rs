@@ -224,6 +224,11 @@ impl DeviceTask {
         self.remember_events(&mut changes, &view);
         self.traps.settle(&mut changes, by, Instant::now());
         self.view = view;
+        let is_offline = self.view.availability == Some(Availability::Offline);
+        let problem = self.view.problem.as_ref().filter(|_| is_offline);
+        let offline = problem.map(|problem| problem.error.clone());
+        self.offline
+            .send_if_modified(|before| std::mem::replace(before, offline.clone()) != offline);
         if changes.is_empty() {
             return Ok(());
         }
