@@ -250,6 +250,7 @@ impl Start<'_> {
             async move { inbox.submit(commands).await }
         };
         let (commands, status) = Commands::new(self.mqtt.clone(), self.topics.clone(), watched, submit);
+        let commands = commands.taking_unknown(self.config.bridge.answer_unknown);
         self.intake
             .push(Task::spawn("commands connection", |stop| commands.run(stop)));
         (configured, status)

@@ -13,7 +13,8 @@ use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
 use super::reply::{self, Replayed};
 use super::request;
-use super::work::{Refused, Task, Work, no_such_device};
+use super::unknown::no_such_device;
+use super::work::{Refused, Task, Work};
 use crate::fault_point;
 use crate::lantime::device::Job;
 use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome};
@@ -80,7 +81,7 @@ impl Context {
         loop {
             let route = routes.borrow_and_update().get(&work.device).cloned();
             let Some(route) = route else {
-                return Err(no_such_device(&work.device));
+                return Err(no_such_device(&work.device, &self.routes.borrow()));
             };
             let Route {
                 jobs, timeout, grace, ..

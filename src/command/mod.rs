@@ -14,6 +14,7 @@ mod relay_events;
 mod replay;
 pub mod reply;
 pub mod request;
+mod unknown;
 mod work;
 
 pub use counts::Counts;

@@ -86,7 +86,14 @@ pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result
     }
 }
 
-fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
+/// What the sender of a message calls it, where that can be read.
+pub(super) fn id_of(received: &Received) -> Option<String> {
+    let beginning = &received.payload[..received.payload.len().min(MAX_PAYLOAD)];
+    Payload::read(beginning).id().map(str::to_owned)
+}
+
+/// Why a message must not be carried out whatever it says: it was retained, is too large, or came too late.
+pub(super) fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
     if received.retained {
         let what = "the command is retained: the broker would give it again at each reconnect, and it would run again";
         let remedy = "publish it without the retain flag; clear the stored one with an empty retained message to the same topic";

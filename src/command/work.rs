@@ -8,6 +8,7 @@ use super::execution::Context;
 use super::inbox::Entry;
 use super::replay::command_of;
 use super::request::{self, Request, Target};
+use super::unknown::{no_such_device, no_such_topic};
 use crate::model::{
     CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation, Origin, SlotId,
 };
@@ -105,8 +106,11 @@ impl Context {
     pub(super) async fn prepare(&self, entry: Entry) -> Result<Work, Box<Refused>> {
         let mut task = Task::new(entry);
         let Some(topic) = self.topics.parse_command(&task.received().topic) else {
-            let remedy = "take a topic of the list in docs/mqtt.md";
-            let report = ErrorReport::new(ErrorKind::NotFound, "no command has this topic", remedy);
+            task.id = request::id_of(task.received());
+            let report = match request::deliverable(task.received(), Timestamp::now()) {
+                Err(report) => report,
+                Ok(()) => no_such_topic(&task.received().topic, &self.topics, &self.routes.borrow()),
+            };
             return Err(task.refused(Operation::Command, report));
         };
         task.is_for(&topic);
@@ -146,7 +150,7 @@ impl Context {
             task,
         };
         let refusal = match route {
-            None => Some(no_such_device(&work.device)),
+            None => Some(no_such_device(&work.device, &self.routes.borrow())),
             Some(route) => route.refuses(&work.command, work.fail_fast),
         };
         match refusal {
@@ -211,9 +215,4 @@ fn not_replayable(letter: Uuid, why: &str) -> ErrorReport {
     let message = format!("dead letter {letter} cannot be replayed: {why}");
     let remedy = "replay one whose origin is a command for a device";
     ErrorReport::new(ErrorKind::Rejected, message, remedy)
-}
-
-pub(super) fn no_such_device(device: &DeviceId) -> ErrorReport {
-    let message = format!("this bridge has no device {device}");
-    ErrorReport::new(ErrorKind::NotFound, message, "take a device of its configuration")
 }

@@ -167,8 +167,12 @@ fn read_bridge(mut section: Section<'_>) -> Option<Bridge> {
             );
         }
     }
+    let answer_unknown = section.flag("answer_unknown").unwrap_or(false);
     section.finish();
-    Some(Bridge { id: id? })
+    Some(Bridge {
+        id: id?,
+        answer_unknown,
+    })
 }
 
 fn read_dead_letter(mut section: Section<'_>) -> DeadLetters {

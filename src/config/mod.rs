@@ -108,6 +108,8 @@ pub struct StoreConfig {
 pub struct Bridge {
     /// The bridge's id: one topic level, distinct among the bridges that share a prefix.
     pub id: DeviceId,
+    /// Whether commands below the prefix for what is not there are answered: for the only bridge of a prefix.
+    pub answer_unknown: bool,
 }
 
 /// `[dead_letter]`

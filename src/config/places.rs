@@ -31,7 +31,7 @@ const TABLES: [(&str, &[&str]); 24] = [
             "devices",
         ],
     ),
-    ("[bridge]", &["id"]),
+    ("[bridge]", &["id", "answer_unknown"]),
     (
         "[mqtt]",
         &[

@@ -128,6 +128,13 @@ impl Commands {
         (commands, receiver)
     }
 
+    /// Says whether commands for devices and topics below the prefix that do not exist are taken, too, for them to be
+    /// answered.
+    pub fn taking_unknown(mut self, takes_unknown: bool) -> Commands {
+        self.subscriptions.set_takes_unknown(takes_unknown);
+        self
+    }
+
     /// Takes commands until `stop`. Then no more; what is stored is acknowledged, and the broker keeps the rest.
     pub async fn run(mut self, stop: CancellationToken) {
         self.apply_devices();
@@ -210,7 +217,8 @@ impl Commands {
         tracing::debug!(topic = message.topic, bytes = message.payload.len(), "received");
         let command = self.topics.parse_command(&message.topic);
         let device = command.as_ref().and_then(|command| command.device());
-        if command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device)) {
+        let is_ours = command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device));
+        if is_ours || (self.subscriptions.takes_unknown() && !is_reply(&message.topic)) {
             fault_point::reached("received");
             if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_told, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
@@ -218,6 +226,9 @@ impl Commands {
             return;
         }
         self.intake.push_stray(ack);
+        if self.subscriptions.takes_unknown() {
+            return;
+        }
         if !std::mem::replace(&mut self.stray_told, true) {
             let topic: String = message.topic.chars().take(200).collect();
             tracing::warn!(
@@ -315,6 +326,11 @@ impl Commands {
             );
         }
     }
+}
+
+/// Whether a reply goes there: it is below the topic of its command, wherever its sender wants it.
+fn is_reply(topic: &str) -> bool {
+    topic.split('/').any(|level| level == "reply")
 }
 
 /// The end of what is being submitted; never, for nothing.

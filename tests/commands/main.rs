@@ -14,6 +14,7 @@ mod dead_letters;
 mod delivery;
 mod history;
 mod http_sessions;
+mod nonexistent;
 mod refused_by_device;
 mod refused_places;
 mod refused_words;

@@ -37,6 +37,10 @@ pub(super) struct Subscriptions {
     refused: Vec<RefusedSubscription>,
     /// Whether a refusal was told, and none was found to be over since.
     is_told: bool,
+    /// Whether commands come that are for nobody, too.
+    takes_unknown: bool,
+    /// Whether the session may still have the subscriptions of a run with another `takes_unknown`.
+    may_overlap: bool,
 }
 
 impl Subscriptions {
@@ -49,7 +53,20 @@ impl Subscriptions {
             is_connected: false,
             refused: Vec::new(),
             is_told: false,
+            takes_unknown: false,
+            may_overlap: false,
         }
+    }
+
+    /// Whether commands are to come that are for nobody, too. Then one set of filters is for all of them. Some brokers give
+    /// a message once for each subscription that it matches: what an earlier run may have left of the other set goes.
+    pub(super) fn set_takes_unknown(&mut self, takes_unknown: bool) {
+        self.takes_unknown = takes_unknown;
+        self.may_overlap = true;
+    }
+
+    pub(super) fn takes_unknown(&self) -> bool {
+        self.takes_unknown
     }
 
     /// Whether commands for that device are ours.
@@ -74,6 +91,11 @@ impl Subscriptions {
         self.gone.retain(|device| !devices.contains(device));
         self.devices = devices;
         let mut orders = Orders::default();
+        if self.takes_unknown {
+            let overlapping = new.iter().flat_map(|device| self.topics.device_filters(device));
+            orders.unsubscribe = overlapping.collect();
+            return orders;
+        }
         for device in left {
             orders.unsubscribe.extend(self.leave(device).unsubscribe);
         }
@@ -98,14 +120,30 @@ impl Subscriptions {
     pub(super) fn connected(&mut self) -> Orders {
         self.is_connected = true;
         self.refused.clear();
+        if self.takes_unknown {
+            return self.connected_for_all();
+        }
         let gone = self
             .gone
             .iter()
             .flat_map(|device| self.topics.device_filters(device));
         let devices: Vec<_> = self.devices.iter().cloned().collect();
+        let is_first = std::mem::replace(&mut self.may_overlap, false);
+        let of_unknown = is_first.then(|| self.topics.any_command_filters());
+        let of_unknown = of_unknown.into_iter().flatten();
         Orders {
-            unsubscribe: gone.collect(),
+            unsubscribe: gone.chain(of_unknown).collect(),
             subscribe: in_packets(self.topics.command_filters(&devices)),
+        }
+    }
+
+    fn connected_for_all(&mut self) -> Orders {
+        let devices: Vec<_> = self.devices.iter().cloned().collect();
+        let is_first = std::mem::replace(&mut self.may_overlap, false);
+        let overlapping = is_first.then(|| self.topics.command_filters(&devices));
+        Orders {
+            unsubscribe: overlapping.unwrap_or_default(),
+            subscribe: in_packets(self.topics.any_command_filters()),
         }
     }
 

@@ -61,8 +61,33 @@ impl Topics {
 
     /// Whether `topic` lies below the prefix, where bridges publish and take commands.
     pub fn is_below_prefix(&self, topic: &str) -> bool {
-        let below = topic.strip_prefix(&self.prefix);
-        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        topic == self.prefix || self.below_prefix(topic).is_some()
+    }
+
+    /// What of `topic` lies below the prefix.
+    pub fn below_prefix<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        topic.strip_prefix(&self.prefix)?.strip_prefix('/')
+    }
+
+    /// Whether another bridge takes its replays at `topic`.
+    pub fn is_replay_of_another(&self, topic: &str) -> bool {
+        let below = self.below_prefix(topic).unwrap_or_default();
+        let is_replay = below.starts_with("bridge/") && below.ends_with("/dead-letters/replay");
+        is_replay && self.parse_command(topic).is_none()
+    }
+
+    /// The filters that match every topic below the prefix that ends as a command's does, whoever it is for. No state and
+    /// no record has such a topic.
+    pub fn any_command_filters(&self) -> Vec<String> {
+        let ends = [
+            "+/refresh",
+            "+/+/set",
+            "+/+/+/set",
+            "+/+/+/+/set",
+            "+/+/+/+/+/set",
+            "bridge/+/dead-letters/replay",
+        ];
+        ends.map(|end| format!("{}/{end}", self.prefix)).to_vec()
     }
 
     /// The filters that match the commands of this bridge and of `devices`, and no others.
@@ -111,6 +136,40 @@ mod tests {
         let (filter, topic): (Vec<_>, Vec<_>) = (filter.split('/').collect(), topic.split('/').collect());
         let mut levels = filter.iter().zip(&topic);
         filter.len() == topic.len() && levels.all(|(filter, level)| *filter == "+" || filter == level)
+    }
+
+    #[test]
+    fn the_filters_of_any_command_match_every_command_and_nothing_that_is_published() {
+        let is_matched = |topic: &str| {
+            let topic = format!("site/lantime/{topic}");
+            topics()
+                .any_command_filters()
+                .iter()
+                .filter(|filter| matches(filter, &topic))
+                .count()
+        };
+        for topic in [
+            "m1/refresh",
+            "m1/http/sessions/set",
+            "m1/io3/relay/a/events/set",
+            "bridge/b1/dead-letters/replay",
+            "bridge/b2/dead-letters/replay",
+            "m1/io3/relay/events/set",
+        ] {
+            assert_eq!(is_matched(topic), 1, "{topic}");
+        }
+        for topic in [
+            "m1/refresh/reply",
+            "m1/io3/relay/a/events/set/reply",
+            "m1/io3/relay/a/events",
+            "m1/event/ntp-sync",
+            "m1/http/sessions",
+            "bridge/b1/state",
+            "dead-letter/m1",
+            "m1/changes",
+        ] {
+            assert_eq!(is_matched(topic), 0, "{topic}");
+        }
     }
 
     #[test]
