@@ -4,7 +4,7 @@ use lantime2mqtt::simulator::ApiGeneration::V20;
 use serde_json::Value;
 
 use crate::common::site::Site;
-use crate::scene::{Scene, assert_says, fleet, takes_commands, writable};
+use crate::scene::{Scene, assert_says, fleet, writable};
 
 fn answering(site: Site) -> Site {
     site.with("bridge.answer_unknown", true)

@@ -98,10 +98,10 @@ impl Scene {
 
     /// Sends with one of net-snmp's tools, and waits for its record.
     pub(crate) async fn sends(&mut self, tool: &str, arguments: &[&str]) -> Value {
-        let before = records(&self.watcher.now()).len();
+        let before = trap_records(&self.watcher.now()).len();
         succeeds(self.tools.path(), tool, arguments).await;
-        let seen = self.until(|seen| records(seen).len() > before).await;
-        records(&seen).remove(before)
+        let seen = self.until(|seen| trap_records(seen).len() > before).await;
+        trap_records(&seen).remove(before)
     }
 
     /// The device says that NTP is synchronous: that it is not stands no longer.
@@ -167,6 +167,13 @@ pub(crate) fn records(seen: &Seen) -> Vec<Value> {
     log.map(|(_, payload)| serde_json::from_str(payload).expect("a record is JSON"))
         .filter(|record: &Value| record["source"] == "snmp")
         .collect()
+}
+
+/// Those of traps and informs themselves, without the ends of what they clear.
+pub(crate) fn trap_records(seen: &Seen) -> Vec<Value> {
+    let mut records = records(seen);
+    records.retain(|record| !record["version"].is_null());
+    records
 }
 
 pub(crate) fn letters(seen: &Seen) -> Vec<Value> {
