@@ -98,7 +98,7 @@ pub enum TlsError {
     },
     /// No CA is known on this machine.
     #[error(
-        "this machine has no CA certificates; install the package ca-certificates, or set tls.ca or tls.fingerprint"
+        "this machine has no CA certificates; install the package ca-certificates, or set ca (mqtt.ca, tls.ca) or tls.fingerprint"
     )]
     NoSystemCa,
     /// The certificate and key do not fit.

@@ -283,7 +283,10 @@ fn old_version(server: Server) -> Explanation {
 
 fn nothing_in_common(reason: &str, server: Server) -> Explanation {
     Explanation::new(
-        format!("the server has no TLS version, cipher suite or key in common with the bridge ({reason})"),
+        format!(
+            "the server has no cipher suite, or no kind of key, in common with the bridge ({reason}): it may have a key of \
+             ECDSA P-521 alone, or ciphers without ECDHE"
+        ),
         format!(
             "switch TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20, on in the {}, and give it a certificate with a key that is \
              {KEYS}{}",
@@ -425,7 +428,9 @@ fn listed(names: &[String]) -> String {
     match names {
         [] => "no name at all (subjectAltName is missing)".to_owned(),
         names => {
-            let names = names.iter().take(MAX_NAMES).map(String::as_str);
+            // They come as `DnsName("lantime.example")`.
+            let names = names.iter().take(MAX_NAMES);
+            let names = names.map(|name| name.split('"').nth(1).unwrap_or(name));
             let names = names.collect::<Vec<_>>().join(", ");
             format!("{:?}", names.chars().take(MAX_QUOTED).collect::<String>())
         }

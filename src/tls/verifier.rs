@@ -14,10 +14,6 @@ use super::certificate::{Certificate, Key};
 use super::error::{Reason, Refused};
 use super::{Fingerprint, Trust};
 
-/// Offered though it cannot be checked: the server then shows its certificate, and the error can name the key.
-/// It is the last one offered, so that a server with other keys takes one of these.
-const OFFERED_FOR_ITS_ERROR: SignatureScheme = SignatureScheme::ECDSA_NISTP521_SHA512;
-
 /// Which certificates are accepted.
 #[derive(Debug)]
 pub(super) enum Accepted {
@@ -185,7 +181,6 @@ impl ServerCertVerifier for Verifier {
             // TLS 1.2 takes the first that fits the key's type, and a short RSA key works with these alone.
             schemes.sort_by_key(is_pss);
         }
-        schemes.push(OFFERED_FOR_ITS_ERROR);
         schemes
     }
 }

@@ -16,6 +16,9 @@ pub const RSA_1024: NewKey = &["-newkey", "rsa:1024"];
 pub const P256: NewKey = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
 pub const P521: NewKey = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-521"];
 
+/// Extension of a certificate for the loopback.
+pub const NAMES: &str = "subjectAltName = IP:127.0.0.1, DNS:localhost\n";
+
 /// A CA, and what it has issued.
 pub struct Certificates(TempDir);
 
@@ -38,9 +41,13 @@ impl Certificates {
         self.file("ca.pem").display().to_string()
     }
 
-    /// A certificate for 127.0.0.1 and localhost that the CA signs with `openssl x509 -req`. Without `-extfile`, which
-    /// carries the names, OpenSSL 3.0 makes one of version 1.
-    pub fn issue(&self, name: &str, key: NewKey, with_extensions: bool) -> Issued {
+    /// A certificate that the CA signs with `openssl x509 -req`. Without extensions OpenSSL 3.0 makes one of version 1.
+    pub fn issue(&self, name: &str, key: NewKey, extensions: Option<&str>) -> Issued {
+        self.issue_for_days(name, key, extensions, 2)
+    }
+
+    /// The same, good for so many days.
+    pub fn issue_for_days(&self, name: &str, key: NewKey, extensions: Option<&str>, days: i32) -> Issued {
         let issued = self.issued(name);
         let request = self.file(&format!("{name}.csr"));
         let request = request.display().to_string();
@@ -58,14 +65,14 @@ impl Certificates {
             ],
             key,
         ]);
-        let extensions = self.file("extensions");
-        std::fs::write(&extensions, "subjectAltName = IP:127.0.0.1, DNS:localhost\n").expect("our directory");
-        let extensions = extensions.display().to_string();
-        let extensions: &[&str] = if with_extensions {
-            &["-extfile", &extensions]
-        } else {
-            &[]
+        let file = self.file("extensions");
+        std::fs::write(&file, extensions.unwrap_or_default()).expect("our directory");
+        let file = file.display().to_string();
+        let extensions: &[&str] = match extensions {
+            Some(_) => &["-extfile", &file],
+            None => &[],
         };
+        let days = days.to_string();
         let (ca, ca_key) = (self.ca(), self.file("ca.key").display().to_string());
         openssl(&[
             &[
@@ -76,7 +83,7 @@ impl Certificates {
                 "-out",
                 &certificate,
                 "-days",
-                "2",
+                &days,
             ],
             &["-CA", &ca, "-CAkey", &ca_key, "-CAcreateserial"],
             extensions,

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::common::PATIENCE;
 use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::openssl::{Certificates, Issued, P256, RSA};
+use crate::common::openssl::{Certificates, Issued, NAMES, P256, RSA};
 
 /// A broker that shows this certificate, with more lines of its configuration.
 fn broker(issued: &Issued, lines: &[String]) -> Mosquitto {
@@ -64,7 +64,7 @@ fn pin(issued: &Issued) -> Trust {
 async fn a_certificate_of_version_1_works_where_it_is_pinned_and_is_named_where_it_is_not() {
     let certificates = Certificates::new();
     for key in [RSA, P256] {
-        let issued = certificates.issue("old-form", key, false);
+        let issued = certificates.issue("old-form", key, None);
         assert_eq!(issued.version(), 1);
         for tls in ["tlsv1.2", "tlsv1.3"] {
             let broker = broker(&issued, &[format!("tls_version {tls}")]);
@@ -90,7 +90,7 @@ async fn a_certificate_of_version_1_works_where_it_is_pinned_and_is_named_where_
 async fn a_certificate_of_ours_is_asked_for_only_where_there_is_none() {
     let certificates = Certificates::new();
     let other = Certificates::new();
-    let issued = certificates.issue("server", RSA, true);
+    let issued = certificates.issue("server", RSA, Some(NAMES));
     let lines = [
         "require_certificate true".to_owned(),
         format!("cafile {}", certificates.ca()),
@@ -101,7 +101,7 @@ async fn a_certificate_of_ours_is_asked_for_only_where_there_is_none() {
     let text = failure(&without).await.expect("it asks for one").to_string();
     assert!(text.contains("set mqtt.certificate and mqtt.key"), "{text}");
 
-    let wrong = other.issue("client", RSA, true);
+    let wrong = other.issue("client", RSA, Some(NAMES));
     let with_wrong = Mqtt {
         tls: ClientTls {
             trust: pin(&issued),

@@ -3,7 +3,7 @@
 use tokio::net::TcpListener;
 
 use crate::common::mosquitto::Mosquitto;
-use crate::common::openssl::{Certificates, Issued, P256, P521, RSA, RSA_1024, Server};
+use crate::common::openssl::{Certificates, Issued, NAMES, P256, P521, RSA, RSA_1024, Server};
 use crate::common::program::Program;
 use crate::common::site::{Entry, Site};
 use crate::common::{PATIENCE, Watcher};
@@ -20,9 +20,9 @@ fn entry(id: &str, server: &Server) -> Entry {
 async fn the_form_of_a_certificate_that_is_pinned_does_not_matter() {
     let document = document().await;
     let certificates = Certificates::new();
-    let rsa = certificates.issue("rsa", RSA, false);
-    let ec = certificates.issue("ec", P256, false);
-    let short = certificates.issue("short", RSA_1024, true);
+    let rsa = certificates.issue("rsa", RSA, None);
+    let ec = certificates.issue("ec", P256, None);
+    let short = certificates.issue("short", RSA_1024, Some(NAMES));
     assert_eq!((rsa.version(), ec.version(), short.version()), (1, 1, 3));
     let old = [&["-tls1_2"], &LEGACY[..]].concat();
     let cases: [(&str, &Issued, &[&str]); 5] = [
@@ -77,10 +77,14 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
     let document = document().await;
     let certificates = Certificates::new();
     let other = Certificates::new();
-    let of_version_1 = certificates.issue("old-form", RSA, false);
-    let good = certificates.issue("good", RSA, true);
-    let p521 = certificates.issue("p521", P521, true);
-    let short = certificates.issue("short", RSA_1024, true);
+    let of_version_1 = certificates.issue("old-form", RSA, None);
+    let good = certificates.issue("good", RSA, Some(NAMES));
+    let p521 = certificates.issue("p521", P521, Some(NAMES));
+    let short = certificates.issue("short", RSA_1024, Some(NAMES));
+    let elsewhere = certificates.issue("elsewhere", P256, Some("subjectAltName = DNS:elsewhere.example"));
+    let of_client = format!("{NAMES}extendedKeyUsage = clientAuth");
+    let of_client = certificates.issue("of-client", P256, Some(&of_client));
+    let expired = certificates.issue_for_days("expired", P256, Some(NAMES), -1);
     let as_ca = certificates.self_sign("as-ca", P256, "device", &[]);
     let no_ca = ["-addext", "basicConstraints = critical, CA:FALSE"];
     let self_signed = certificates.self_sign("self-signed", P256, "device", &no_ca);
@@ -96,6 +100,9 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
         serve(&good, &[]),
         serve(&good, &["-tls1_3", "-Verify", "1"]),
         serve(&self_signed, &[]),
+        serve(&elsewhere, &[]),
+        serve(&of_client, &[]),
+        serve(&expired, &[]),
     ];
     let plain =
         crate::common::web_server::WebServer::start(|_| crate::common::web_server::answer(200, "{}")).await;
@@ -129,12 +136,17 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
             None,
             ["X.509 version 1", "one of version 3", "instead of"],
         ),
-        case("p521", 1, pin(&p521), ["ECDSA P-521", "P-256", "tls."]),
+        case(
+            "p521",
+            1,
+            pin(&p521),
+            ["no kind of key, in common", "P-256", "tls."],
+        ),
         case(
             "p521-ca",
             1,
             ca(certificates.ca()),
-            ["ECDSA P-521", "P-256", "tls."],
+            ["no kind of key, in common", "P-256", "tls."],
         ),
         case("short-13", 2, pin(&short), ["RSA of 1024 bits", "2048", "tls."]),
         case(
@@ -174,12 +186,34 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
             pin(&good),
             ["asks for a certificate", "client certificates off", "tls."],
         ),
+        case(
+            "elsewhere",
+            9,
+            ca(certificates.ca()),
+            [
+                "elsewhere.example",
+                "name that the certificate has in the device's url",
+                "set tls.ca",
+            ],
+        ),
+        case(
+            "of-client",
+            10,
+            ca(certificates.ca()),
+            ["not meant for servers", "serverAuth", "set tls.ca"],
+        ),
+        case(
+            "expired",
+            11,
+            ca(certificates.ca()),
+            ["has expired", "check this machine's clock", "set tls.ca"],
+        ),
     ];
-    let elsewhere = [
+    let without_tls = [
         ("no-tls", plain.url().replace("http:", "https:"), "not TLS"),
         ("closes", closing_url, "ended during the TLS handshake"),
     ];
-    cases.extend(elsewhere.map(|(id, url, cause)| Case {
+    cases.extend(without_tls.map(|(id, url, cause)| Case {
         id,
         url,
         trust: pin(&good),
