@@ -13,6 +13,7 @@ mod secrets;
 mod state;
 mod stop_and_reload;
 mod trust_and_proxy;
+mod web_servers;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
 use serde_json::Value;
