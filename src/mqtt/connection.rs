@@ -90,8 +90,8 @@ impl Purpose {
     /// How much may be handed over before the event loop takes it.
     fn requests(&self) -> usize {
         match self {
-            // A full window, a subscription, and DISCONNECT.
-            Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 2,
+            // A full window, two subscriptions, and DISCONNECT.
+            Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 3,
             // An acknowledgement for every packet id, so that there is always room for one, and as many
             // subscriptions. Nothing is set aside for them in advance.
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),

@@ -7,22 +7,26 @@
 
 mod exchange;
 mod flights;
+mod incoming;
 mod journal;
 mod outbox;
+mod overwritten;
 mod records;
 mod rejected;
 mod supply;
 mod updates;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use flights::Flights;
+use incoming::Subscription;
 use journal::Journal;
 use outbox::Outbox;
+use overwritten::Overwritten;
 use records::RecordQueue;
 use supply::Supply;
 
@@ -108,6 +112,8 @@ pub struct BrokerStatus {
     pub pending: usize,
     /// Records that the broker has not got yet, those on their way included; woken likewise.
     pub records: usize,
+    /// Messages with which we have replaced what others had published at our state topics.
+    pub restored: u64,
 }
 
 /// The topics of each device that an earlier run published, by what [`Store::published_topics`] gave.
@@ -143,6 +149,15 @@ pub struct Publisher {
     /// The broker has no room for records until then.
     records_pause: Option<Instant>,
     link: Link,
+    /// Subscriptions that the broker has not answered yet, in order.
+    subscriptions: VecDeque<Subscription>,
+    /// Connections in a row that ended before it answered the one to our own state topics.
+    unanswered: u8,
+    /// Whether it was reported that the broker does not give us our own state topics.
+    is_no_watch_known: bool,
+    overwritten: Overwritten,
+    /// As [`BrokerStatus::restored`].
+    restored: u64,
     stored: watch::Receiver<StoreStatus>,
     status: watch::Sender<BrokerStatus>,
     stop_within: Duration,
@@ -188,6 +203,7 @@ impl Publisher {
             topics: 0,
             pending: 0,
             records: 0,
+            restored: 0,
         });
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
         let publisher = Publisher {
@@ -209,6 +225,11 @@ impl Publisher {
             is_state_out: false,
             records_pause: None,
             link,
+            subscriptions: VecDeque::new(),
+            unanswered: 0,
+            is_no_watch_known: false,
+            overwritten: Overwritten::default(),
+            restored: 0,
             status,
             stop_within: setup.stop_within,
             phase: Phase::Running,
@@ -251,6 +272,7 @@ impl Publisher {
                     updates.drain(..).for_each(|update| self.apply(update));
                 }
                 () = until(self.records_pause) => self.records_pause = None,
+                () = until(self.overwritten.next_due()) => self.restore_overwritten(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it will say offline by the last will");
                     break;
@@ -268,11 +290,13 @@ impl Publisher {
         self.status.send_if_modified(|status| {
             let is_news = status.link != *self.link.status()
                 || (status.pending == 0) != (pending == 0)
-                || (status.records == 0) != (records == 0);
+                || (status.records == 0) != (records == 0)
+                || status.restored != self.restored;
             if status.link != *self.link.status() {
                 status.link.clone_from(self.link.status());
             }
             (status.topics, status.pending, status.records) = (topics, pending, records);
+            status.restored = self.restored;
             is_news
         });
     }

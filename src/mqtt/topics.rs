@@ -166,6 +166,15 @@ impl Topics {
         format!("{}/bridge/{}/", self.prefix, self.bridge)
     }
 
+    /// Filters of `state` of this bridge and of all devices below the prefix, those of other bridges included.
+    pub fn own_state_filters(&self) -> [String; 2] {
+        let Topics { prefix, bridge } = self;
+        [
+            format!("{prefix}/bridge/{bridge}/state"),
+            format!("{prefix}/+/state"),
+        ]
+    }
+
     /// The state topic that `topic` is, and the field of it where it is one of the scalar layout
     /// (`position`, `last/at`). `None` for anything else, another bridge's topics included.
     pub fn parse<'a>(&self, topic: &'a str) -> Option<(StateTopic, Option<&'a str>)> {

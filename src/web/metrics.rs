@@ -79,6 +79,8 @@ fn broker(text: &mut Text, shown: &Shown) {
     text.single("lantime2mqtt_broker_topics", Gauge, help, state.topics);
     let help = "Messages that wait to be sent to the broker or acknowledged by it.";
     text.single("lantime2mqtt_broker_pending_messages", Gauge, help, state.pending);
+    let help = "Messages that replaced what others had published at state topics of this bridge.";
+    text.single("lantime2mqtt_broker_restored_messages_total", Counter, help, state.restored);
 }
 
 fn commands(text: &mut Text, shown: &Shown) {

@@ -15,6 +15,7 @@ mod disk;
 mod earlier_runs;
 mod fake_broker;
 mod outage;
+mod overwritten;
 mod reconnect;
 mod records;
 mod records_refused;

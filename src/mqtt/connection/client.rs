@@ -119,6 +119,28 @@ impl Client {
         }
     }
 
+    /// Subscribes to `filters` in one packet, with QoS 1. With MQTT 5 neither stored copies nor our own messages come;
+    /// with 3.1.1 both do, and only stored copies have the retain flag.
+    pub fn subscribe_to_others(&self, filters: Vec<String>) -> bool {
+        match &self.0 {
+            Inner::V5(client) => client
+                .try_subscribe_many(filters.into_iter().map(|path| mqtt5::v5::Filter {
+                    path,
+                    qos: mqtt5::QoS::AtLeastOnce,
+                    nolocal: true,
+                    retain_forward_rule: mqtt5::v5::RetainForwardRule::Never,
+                    ..mqtt5::v5::Filter::default()
+                }))
+                .is_ok(),
+            Inner::V311(client) => client
+                .try_subscribe_many(filters.into_iter().map(|path| rumqttc::SubscribeFilter {
+                    path,
+                    qos: rumqttc::QoS::AtLeastOnce,
+                }))
+                .is_ok(),
+        }
+    }
+
     /// Subscribes to `filter` with QoS 1; stored copies come first.
     pub fn subscribe_with_stored(&self, filter: &str) -> bool {
         match &self.0 {

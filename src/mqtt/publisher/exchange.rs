@@ -11,7 +11,7 @@ use super::rejected::{PUBLISH_REMEDY, Rejected};
 use super::{Phase, Publisher, outbox, records};
 use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
 use crate::mqtt::connection::{ConnectionError, Event, Limits, Refusal};
-use crate::records::{Received, dead_letter};
+use crate::records::dead_letter;
 
 /// Refusals of single messages that are told at level error during one connection.
 const REFUSALS_TOLD: usize = 5;
@@ -21,10 +21,6 @@ const MAX_UNPUBLISHED: usize = 100;
 
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
-
-/// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
-/// broker.
-const BIRTH_PAUSE: Duration = Duration::from_secs(10);
 
 impl Publisher {
     /// That event, and all that are there already.
@@ -60,41 +56,7 @@ impl Publisher {
         // Whoever reads `online` may trust what stands beside it.
         self.outbox
             .connected(&self.flights, &self.payloads.bridge_online().topic);
-        if let (Some(discovery), Some(client)) = (&self.discovery, self.link.client()) {
-            // Refused only by a connection that is ending.
-            client.subscribe_to_news(discovery.status_topic());
-        }
-    }
-
-    fn on_subscribed(&self, answers: &[Option<String>]) {
-        let (Some(discovery), Some(Some(reason))) = (&self.discovery, answers.first()) else {
-            return;
-        };
-        tracing::warn!(
-            topic = discovery.status_topic(),
-            reason,
-            "the broker refused the subscription: Home Assistant is not told its entities again when it starts, and \
-             has what the broker retains; let the user of the bridge (mqtt.username) subscribe to it"
-        );
-    }
-
-    /// Home Assistant has started: its entities are told again. How they stand the broker gives it, as it subscribes to
-    /// their topics. A copy of its birth that the broker has stored says nothing about now.
-    fn on_message(&mut self, message: &Received) {
-        let Some(discovery) = &self.discovery else { return };
-        if self.phase != Phase::Running
-            || message.retained
-            || !discovery.is_birth(&message.topic, &message.payload)
-        {
-            return;
-        }
-        if self.reborn.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
-            tracing::debug!("Home Assistant has started again at once: it has what was just sent");
-            return;
-        }
-        self.reborn = Some(Instant::now());
-        tracing::info!("Home Assistant has started: its entities are sent again");
-        self.outbox.send_again(&discovery.topics().all());
+        self.subscribe();
     }
 
     fn on_answer(&mut self, flight: Flight, refused: Option<Refusal>) {
@@ -119,6 +81,7 @@ impl Publisher {
         let ended = error.as_ref().is_some_and(ConnectionError::is_by_peer);
         let blamed = self.flights.disconnected(ended);
         self.outbox.disconnected();
+        self.unsubscribed();
         self.supply.stop();
         self.records.disconnected();
         let (Some(flight), Some(error)) = (blamed, error) else {

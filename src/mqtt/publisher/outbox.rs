@@ -186,6 +186,24 @@ impl Outbox {
         }
     }
 
+    /// Whether that payload is what we have at `topic`; `None` where we have none.
+    pub(super) fn holds(&self, topic: &str, payload: &[u8]) -> Option<bool> {
+        match &self.entries.get(topic)?.content {
+            Content::Payload(ours) => Some(ours == payload),
+            Content::Remembered | Content::Cleared => None,
+        }
+    }
+
+    /// What we have at `topic` goes out once more. Says whether it does; not where it is about to go out anyway.
+    pub(super) fn restore(&mut self, topic: &str) -> bool {
+        let is_idle = |entry: &Entry| !entry.queued && matches!(entry.content, Content::Payload(_));
+        if !self.entries.get(topic).is_some_and(is_idle) {
+            return false;
+        }
+        self.enqueue(topic);
+        self.entries[topic].queued
+    }
+
     /// The connection is gone, and with it what was on its way.
     pub(super) fn disconnected(&mut self) {
         self.is_connected = false;
