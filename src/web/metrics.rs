@@ -74,13 +74,20 @@ fn broker(text: &mut Text, shown: &Shown) {
         let help =
             "Whether hosts of Sparkplug are told (1), or not, since broker or primary host are away (0).";
         text.single("lantime2mqtt_sparkplug_born", Gauge, help, u8::from(status.born));
+        let help = "Hosts seen that speak Sparkplug 2.2, which this edge node does not.";
+        text.single("lantime2mqtt_sparkplug_old_hosts", Gauge, help, status.old_hosts);
     }
     let help = "Topics that are retained at the broker.";
     text.single("lantime2mqtt_broker_topics", Gauge, help, state.topics);
     let help = "Messages that wait to be sent to the broker or acknowledged by it.";
     text.single("lantime2mqtt_broker_pending_messages", Gauge, help, state.pending);
     let help = "Messages that replaced what others had published at state topics of this bridge.";
-    text.single("lantime2mqtt_broker_restored_messages_total", Counter, help, state.restored);
+    text.single(
+        "lantime2mqtt_broker_restored_messages_total",
+        Counter,
+        help,
+        state.restored,
+    );
 }
 
 fn commands(text: &mut Text, shown: &Shown) {

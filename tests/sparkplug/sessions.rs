@@ -1,10 +1,17 @@
 //! Sessions of the edge node: their numbers over restarts, deaths, rebirths, and the primary host.
 
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::common::PATIENCE;
 use crate::common::clients::Clients;
-use crate::scene::Scene;
+use crate::common::mosquitto::Mosquitto;
+use crate::host::Host;
+use crate::scene::{self, Scene};
 
 #[tokio::test]
 async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_run_counts_on() {
@@ -141,4 +148,69 @@ async fn nothing_is_published_without_the_primary_host() {
         let seen = scene.host.now();
         assert_eq!(seen.births, [session, session, session + 1]);
     }
+}
+
+/// Lets connections through to a broker; of those of an edge node only once so many have been dropped at their CONNECT.
+async fn reluctant(broker: SocketAddr, mut refusals: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut first = vec![0; 4096];
+            let read = client.read(&mut first).await.unwrap_or(0);
+            let is_edge_node = first[..read].windows(10).any(|bytes| bytes == b"-sparkplug");
+            if is_edge_node && refusals > 0 {
+                refusals -= 1;
+                continue;
+            }
+            tokio::spawn(async move {
+                let mut server = TcpStream::connect(broker).await?;
+                server.write_all(&first[..read]).await?;
+                copy_bidirectional(&mut client, &mut server).await
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn attempts_that_fail_use_up_no_number() {
+    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
+    let mut host = Host::start(broker.address()).await;
+    let front = reluctant(broker.address(), 3).await;
+    let site = scene::site(&broker, &fleet).with("mqtt.url", format!("mqtt://{front}"));
+    let bridge = site.start();
+    let seen = host
+        .until("the edge node is born", |seen| !seen.births.is_empty())
+        .await;
+    assert_eq!(seen.births, [0]);
+    bridge.signal("KILL");
+    let seen = host.until("it is dead", |seen| !seen.deaths.is_empty()).await;
+    assert_eq!(seen.deaths, [0]);
+}
+
+#[tokio::test]
+async fn a_host_of_sparkplug_2_2_is_noticed() {
+    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
+    let clients = Clients::of(broker.address());
+    clients.publish("STATE/scada", "ONLINE", &["-r"]).await;
+    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = http.local_addr().unwrap().to_string();
+    drop(http);
+    let site = scene::site(&broker, &fleet)
+        .with("sparkplug.primary_host", "scada")
+        .with("http.listen", address.clone());
+    let _bridge = site.start();
+    let is_counted = async || {
+        let answer = reqwest::get(format!("http://{address}/metrics")).await.ok()?;
+        let text = answer.text().await.ok()?;
+        text.contains("lantime2mqtt_sparkplug_old_hosts 1\n")
+            .then_some(())
+    };
+    let seen = async {
+        while is_counted().await.is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, seen).await.expect("it is counted");
 }

@@ -11,7 +11,7 @@ pub const SESSION_FILE: &str = "sparkplug.json";
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    /// Of the last connection that was begun.
+    /// Of the last connection that the broker has accepted.
     bd_seq: u8,
 }
 
@@ -36,17 +36,21 @@ impl Sessions {
         Sessions { path, last }
     }
 
-    /// The number of the next connection: 0 to 255, and round again. Blocks for a moment.
-    pub(super) fn next(&mut self) -> u8 {
-        let next = self.last.map_or(0, |last| last.wrapping_add(1));
-        self.last = Some(next);
-        if let Err(error) = write(&self.path, next) {
+    /// The number of the next connection: 0 to 255, and round again. An attempt that fails does not use it up.
+    pub(super) fn next(&self) -> u8 {
+        self.last.map_or(0, |last| last.wrapping_add(1))
+    }
+
+    /// The broker has accepted the connection of that number. Blocks for a moment.
+    pub(super) fn connected(&mut self) {
+        let bd_seq = self.next();
+        self.last = Some(bd_seq);
+        if let Err(error) = write(&self.path, bd_seq) {
             tracing::warn!(
                 "{} cannot be written: {error}; let the user of this process write there, or the next run uses session numbers again",
                 self.path.display()
             );
         }
-        next
     }
 }
 
@@ -58,7 +62,7 @@ fn read(path: &Path) -> io::Result<Option<u8>> {
     }
 }
 
-/// Whole, or not at all. Not synced: each attempt to connect writes it, and after a power cut the broker has told of the
+/// Whole, or not at all. Not synced: each connection writes it, and after a power cut the broker has told of the
 /// deaths of long ago.
 fn write(path: &Path, bd_seq: u8) -> io::Result<()> {
     let next = path.with_extension("json.next");
@@ -70,17 +74,33 @@ fn write(path: &Path, bd_seq: u8) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn connect(sessions: &mut Sessions) -> u8 {
+        let bd_seq = sessions.next();
+        sessions.connected();
+        bd_seq
+    }
+
     #[test]
     fn numbers_go_on_over_restarts_and_come_round() {
         let directory = tempfile::tempdir().unwrap();
         let mut first = Sessions::open(directory.path());
-        assert_eq!([first.next(), first.next()], [0, 1]);
+        assert_eq!([connect(&mut first), connect(&mut first)], [0, 1]);
         let mut second = Sessions::open(directory.path());
-        assert_eq!(second.next(), 2);
+        assert_eq!(connect(&mut second), 2);
         for _ in 3..=255 {
-            second.next();
+            connect(&mut second);
         }
         assert_eq!(Sessions::open(directory.path()).next(), 0);
+    }
+
+    #[test]
+    fn an_attempt_that_fails_uses_no_number_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut sessions = Sessions::open(directory.path());
+        assert_eq!([sessions.next(), sessions.next()], [0, 0]);
+        assert_eq!(Sessions::open(directory.path()).next(), 0);
+        sessions.connected();
+        assert_eq!(sessions.next(), 1);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod host;
 mod incoming;
+mod old_hosts;
 mod rebirths;
 
 use std::collections::VecDeque;
@@ -17,12 +18,13 @@ use super::commands::Writes;
 use super::feed::Feed;
 use super::node::{Message, Node};
 use super::session::Sessions;
-use super::topics::{OfNode, Topics};
+use super::topics::{OLD_STATES, OfNode, Topics};
 use crate::mqtt::connection::{ConnectionError, Event, Limits, MAX_WINDOW, Purpose, packet_size};
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
 use host::PrimaryHost;
 use incoming::Strays;
+use old_hosts::OldHosts;
 use rebirths::Rebirths;
 
 /// How long the broker may take to acknowledge the last word.
@@ -38,6 +40,8 @@ pub struct EdgeNodeStatus {
     pub link: LinkStatus,
     /// Whether hosts are told. Without it the connection or the primary host is not there, or the birth is too large.
     pub born: bool,
+    /// Hosts that speak Sparkplug 2.2, as far as they have been seen.
+    pub old_hosts: usize,
 }
 
 /// How far a session has come.
@@ -74,6 +78,7 @@ pub struct EdgeNode {
     /// Whether it was told that the broker refuses subscriptions.
     refusal_told: bool,
     strays: Strays,
+    old_hosts: OldHosts,
     status: watch::Sender<EdgeNodeStatus>,
 }
 
@@ -97,6 +102,7 @@ impl EdgeNode {
         let (status, _) = watch::channel(EdgeNodeStatus {
             link: link.status().clone(),
             born: false,
+            old_hosts: 0,
         });
         EdgeNode {
             link,
@@ -114,6 +120,7 @@ impl EdgeNode {
             birth_told: false,
             refusal_told: false,
             strays: Strays::default(),
+            old_hosts: OldHosts::default(),
             status,
         }
     }
@@ -166,6 +173,7 @@ impl EdgeNode {
     /// A number for the next connection, and with it its will.
     fn begin_session(&mut self) {
         self.phase = Phase::Waiting;
+        self.old_hosts.disconnected();
         let bd_seq = self.sessions.next();
         self.node.reset(bd_seq);
         self.out.clear();
@@ -211,11 +219,13 @@ impl EdgeNode {
             self.phase == Phase::Publishing && self.node.is_born(),
         );
         self.status.send_if_modified(|status| {
-            let is_news = status.link != *link || status.born != born;
+            let old_hosts = self.old_hosts.count();
+            let is_news = status.link != *link || status.born != born || status.old_hosts != old_hosts;
             if is_news {
                 *status = EdgeNodeStatus {
                     link: link.clone(),
                     born,
+                    old_hosts,
                 };
             }
             is_news
@@ -250,6 +260,7 @@ impl EdgeNode {
     }
 
     fn on_connected(&mut self, limits: Limits) {
+        self.sessions.connected();
         self.node.set_limit(limits.maximum_packet_size);
         let Some(client) = self.link.client() else { return };
         client.subscribe(self.topics.commands());
@@ -258,9 +269,16 @@ impl EdgeNode {
             client.subscribe_with_stored(topic);
         }
         self.phase = Phase::Subscribing(1 + usize::from(host.is_some()));
+        // Last, since births do not wait for its answer.
+        if self.old_hosts.ask() {
+            client.subscribe_with_stored(OLD_STATES);
+        }
     }
 
     fn on_subscribed(&mut self, answers: &[Option<String>]) {
+        let Phase::Subscribing(left) = self.phase else {
+            return self.old_hosts.answered();
+        };
         if let Some(reason) = answers.iter().flatten().next()
             && !std::mem::replace(&mut self.refusal_told, true)
         {
@@ -276,13 +294,11 @@ impl EdgeNode {
                 "the broker does not deliver what Sparkplug hosts send: let mqtt.username read {filters}"
             );
         }
-        if let Phase::Subscribing(left) = self.phase {
-            self.phase = match left {
-                0 | 1 => Phase::Waiting,
-                left => Phase::Subscribing(left - 1),
-            };
-            self.begin_publishing();
-        }
+        self.phase = match left {
+            0 | 1 => Phase::Waiting,
+            left => Phase::Subscribing(left - 1),
+        };
+        self.begin_publishing();
     }
 
     /// Births, once the primary host is there, or none is configured.

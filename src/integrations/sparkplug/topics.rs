@@ -13,6 +13,10 @@ use crate::model::{DeviceId, SlotId};
 
 const NAMESPACE: &str = "spBv1.0";
 
+/// Where hosts of Sparkplug 2.2 tell whether they are there: outside of the namespace, `ONLINE` or `OFFLINE` as plain
+/// text, retained.
+pub(super) const OLD_STATES: &str = "STATE/+";
+
 /// A device of Sparkplug: a LANTIME, or one of its slots. `m3000-a` and `m3000-a:io3`: no id of ours has a colon, and
 /// Sparkplug allows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +71,8 @@ pub(super) enum Incoming<'t> {
     Device(&'t str),
     /// STATE of the primary host.
     Host,
+    /// STATE of the host of that name, as Sparkplug 2.2 has it.
+    OldHost(&'t str),
 }
 
 /// The topics of one edge node.
@@ -115,12 +121,20 @@ impl Topics {
         Some(format!("{NAMESPACE}/STATE/{host}"))
     }
 
+    /// Whether that is the name of the primary host.
+    pub(super) fn is_primary_host(&self, host: &str) -> bool {
+        self.host.as_deref() == Some(host)
+    }
+
     pub(super) fn parse<'t>(&self, topic: &'t str) -> Option<Incoming<'t>> {
         if self.host().is_some_and(|host| host == topic) {
             return Some(Incoming::Host);
         }
         if topic == self.node("NCMD") {
             return Some(Incoming::Node);
+        }
+        if let Some(host) = topic.strip_prefix("STATE/") {
+            return Some(Incoming::OldHost(host));
         }
         let device = topic.strip_prefix(&self.node("DCMD"))?.strip_prefix('/')?;
         (!device.contains('/')).then_some(Incoming::Device(device))
@@ -182,6 +196,7 @@ mod tests {
                 "spBv1.0/Plant 1/DCMD/site-1/m1:io3",
                 Some(Incoming::Device("m1:io3")),
             ),
+            ("STATE/scada", Some(Incoming::OldHost("scada"))),
             ("spBv1.0/STATE/other", None),
             ("spBv1.0/Plant 1/NCMD/site-2", None),
             ("spBv1.0/Plant 1/DCMD/site-1", None),

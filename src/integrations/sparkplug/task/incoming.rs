@@ -46,11 +46,16 @@ impl EdgeNode {
     pub(super) fn on_message(&mut self, message: Received) {
         let incoming = self.topics.parse(&message.topic);
         // The state of a host is kept by the broker; a command that is would be carried out again and again.
-        if message.retained && incoming != Some(Incoming::Host) {
+        let is_state = matches!(incoming, Some(Incoming::Host | Incoming::OldHost(_)));
+        if message.retained && !is_state {
             return self.strays.note(&message.topic, "it is retained");
         }
         match incoming {
             Some(Incoming::Host) => self.on_host(&message),
+            Some(Incoming::OldHost(host)) => {
+                let is_primary = self.topics.is_primary_host(host);
+                self.old_hosts.hear(host, &message.payload, is_primary);
+            }
             Some(Incoming::Node) => self.on_command(None, &message),
             Some(Incoming::Device(name)) => match Place::parse(name) {
                 Some(place) => self.on_command(Some(place), &message),
