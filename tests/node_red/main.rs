@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use browser::Script;
 use common::clients::{Clients, Message, Subscriber};
-use common::mosquitto::Mosquitto;
+use common::mosquitto::{Mosquitto, Options};
 use common::program::Program;
 use common::site::{Entry, Site};
 use red::Red;
@@ -239,6 +239,69 @@ async fn what_was_cleared_while_there_was_no_connection_is_not_shown_any_more() 
         .await;
 }
 
+/// A stock mosquitto keeps 1,000 messages and 20 in flight for a subscriber with QoS 1, and drops the rest without a word.
+#[tokio::test]
+async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
+    const DEVICES: usize = 60;
+    let broker = Mosquitto::start_with(Options {
+        lines: vec!["max_queued_messages 1000".to_owned()],
+        ..Options::default()
+    });
+    let fleet = Fleet::start(FleetOptions {
+        devices: DEVICES,
+        kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
+        ..FleetOptions::default()
+    });
+    let fleet = fleet.await.expect("free ports on the loopback");
+    let entries: Vec<_> = fleet
+        .devices()
+        .iter()
+        .map(|device| Entry::of(device).listed(device))
+        .collect();
+    let mut states = Clients::of(broker.address())
+        .subscribe(&["lantime/+/state"])
+        .await;
+    let bridge = Site::new(broker.address(), &entries).start();
+    states
+        .until("all devices", |messages| {
+            let online = messages.iter().filter(|message| message.payload == "online");
+            online
+                .map(|message| &message.topic)
+                .collect::<BTreeSet<_>>()
+                .len()
+                == DEVICES
+        })
+        .await;
+    // A bridge that stops in good order has sent everything before: from here on all is retained.
+    bridge.stop("TERM").await;
+    let red = Red::start(broker.address());
+    let is_whole = |state: &Value| {
+        let counted = |key: &str| state[key].as_object().map_or(0, serde_json::Map::len);
+        let events = state["events"].as_object().into_iter().flatten();
+        let of_each: BTreeSet<_> = events
+            .map(|(_, events)| events.as_object().map_or(0, serde_json::Map::len))
+            .collect();
+        let is_more_than_the_queue = of_each.iter().all(|events| DEVICES * events > 1020);
+        counted("relays") == 6 * DEVICES
+            && counted("chosen") == 2 * DEVICES
+            && counted("events") == DEVICES
+            && of_each.len() == 1
+            && is_more_than_the_queue
+    };
+    let seen = async {
+        while !is_whole(&red.state().await) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(common::PATIENCE, seen).await.is_err() {
+        let state = red.state().await;
+        panic!(
+            "never whole: {} relays",
+            state["relays"].as_object().unwrap().len()
+        );
+    }
+}
+
 #[tokio::test]
 async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
     let scene = Scene::start().await;
@@ -364,6 +427,16 @@ fn the_flow_needs_nothing_but_node_red() {
     assert_eq!(used, core);
     let ids: BTreeSet<_> = nodes.iter().map(|node| node["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), nodes.len(), "two nodes have one id");
+    for node in nodes.iter().filter(|node| node["type"] == "mqtt in") {
+        // What is retained must not go through a queue that is cut at the broker; what is not must not get lost.
+        let name = node["name"].as_str().unwrap();
+        let qos = if ["Replies", "Dead letters"].contains(&name) {
+            "1"
+        } else {
+            "0"
+        };
+        assert_eq!(node["qos"], qos, "{name}");
+    }
     for wire in nodes.iter().flat_map(|node| wires(&node["wires"])) {
         assert!(ids.contains(wire), "a wire leads nowhere: {wire}");
     }
