@@ -82,6 +82,8 @@ async fn keeps_its_promises(broker: SocketAddr, wildcards: Wildcards) {
     let entry = Entry::of(device)
         .listed(device)
         .with("allow_unverified_writes", true);
+    // The client for HTTP wants to know what TLS would be made of.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let (proxy, http) = (Proxy::start(broker).await, free_address());
     let site = Site::new(proxy.address(), &[entry])
         .with("mqtt.version", "3.1.1")

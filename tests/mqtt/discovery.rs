@@ -156,10 +156,11 @@ async fn what_goes_is_taken_away_and_what_others_discover_is_not_touched() {
         })
         .await;
     bridge.tell(Update::Removed { device: device("m1") }).await;
-    let seen = watcher
-        .until("the device is gone", |seen| !seen.topics.contains_key(REFRESH))
+    watcher
+        .until("the device is gone, and nothing else", |seen| {
+            discovered(seen) == [BRIDGE, foreign]
+        })
         .await;
-    assert_eq!(discovered(&seen), [BRIDGE, foreign]);
     bridge.stop().await;
 }
 

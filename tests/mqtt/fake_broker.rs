@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use lantime2mqtt::config::Mqtt;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnAckProperties, ConnectReturnCode, Packet, PingResp, PubAck, PubAckReason, Publish, SubAck,
-    SubscribeReasonCode,
+    Subscribe, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -135,10 +135,25 @@ impl Conversation {
         asked
     }
 
+    async fn accept(&mut self, subscribe: Subscribe) {
+        let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
+        let ack = SubAck {
+            pkid: subscribe.pkid,
+            return_codes: vec![granted; subscribe.filters.len()],
+            properties: None,
+        };
+        self.send(Packet::SubAck(ack)).await;
+    }
+
     /// The next message that the client publishes, answered so; topic and payload.
     pub(super) async fn take(&mut self, answer: impl Fn(&str) -> PubAckReason) -> (String, String) {
-        let Packet::Publish(publish) = self.next_but_pings().await else {
-            panic!("a message");
+        let publish = loop {
+            match self.next_but_pings().await {
+                Packet::Publish(publish) => break publish,
+                // The publisher reads its own state topics.
+                Packet::Subscribe(subscribe) => self.accept(subscribe).await,
+                other => panic!("a message, not {other:?}"),
+            }
         };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let (topic, payload) = (text(&publish.topic), text(&publish.payload));

@@ -261,7 +261,8 @@ async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
     let mut states = Clients::of(broker.address())
         .subscribe(&["lantime/+/state"])
         .await;
-    let bridge = Site::new(broker.address(), &entries).start();
+    let site = Site::new(broker.address(), &entries);
+    let bridge = site.start();
     states
         .until("all devices", |messages| {
             let online = messages.iter().filter(|message| message.payload == "online");

@@ -194,6 +194,8 @@ async fn a_host_of_sparkplug_2_2_is_noticed() {
     let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
     let clients = Clients::of(broker.address());
     clients.publish("STATE/scada", "ONLINE", &["-r"]).await;
+    // The client for HTTP wants to know what TLS would be made of.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = http.local_addr().unwrap().to_string();
     drop(http);
