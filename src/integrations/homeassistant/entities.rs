@@ -264,6 +264,7 @@ impl Entities {
         let node = self.topics.node(owner);
         config.extend(fields(json!({
             "unique_id": format!("{node}_{object}"),
+            "default_entity_id": default_entity_id(component, device, &config),
             "device": device,
             "origin": { "name": "lantime2mqtt", "sw_version": env!("CARGO_PKG_VERSION") },
             "qos": 1,
@@ -282,6 +283,22 @@ impl Entities {
             payload: Some(Value::Object(config).to_string().into()),
         }
     }
+}
+
+/// The entity id that Home Assistant 2024.3 makes of the names of device and entity. Later ones may put the area before it
+/// (2026.6), unless the configuration asks for one (from 2025.10; earlier ones do not know the key).
+fn default_entity_id(component: Component, device: &Value, entity: &Map<String, Value>) -> String {
+    let names = [&device["name"], &entity["name"]];
+    let names = names.map(|name| slug(name.as_str().unwrap_or_default()));
+    format!("{}.{}", component.as_str(), names.join("_"))
+}
+
+/// Lower case letters and digits, and one `_` for whatever stands between them, as Home Assistant has it. Our names are
+/// ASCII.
+fn slug(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    words.join("_").to_ascii_lowercase()
 }
 
 fn of(id: &DeviceId, below: DeviceTopic) -> StateTopic {

@@ -172,6 +172,7 @@ fn a_relay_is_a_problem_of_its_module() {
     let expected = json!({
         "name": "Relay A",
         "unique_id": "lantime_device_m1_io3_relay_a",
+        "default_entity_id": "binary_sensor.m1_io3_relay_a",
         "device_class": "problem",
         "state_topic": "lantime/m1/io3/relay/a",
         "value_template": "{{ {'true': 'ON', 'false': 'OFF'}.get((value_json | default({})).fault | string | lower, 'None') }}",
@@ -202,6 +203,7 @@ fn an_event_is_a_switch_that_is_off_until_somebody_wants_it() {
     let expected = json!({
         "name": "Relay A follows antenna-faulty",
         "unique_id": "lantime_device_m1_io3_relay_a_antenna-faulty",
+        "default_entity_id": "switch.m1_io3_relay_a_follows_antenna_faulty",
         "enabled_by_default": false,
         "entity_category": "config",
         "state_topic": "lantime/m1/io3/relay/a/events",
