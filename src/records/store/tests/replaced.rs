@@ -121,8 +121,10 @@ async fn an_idle_store_notices_it_too() {
     until_recorded(&store, 2).await;
     assert!(path.exists());
 
-    // One that is emptied is as damaged as any other.
-    fs::File::create(&path).unwrap();
+    // An empty one that takes its place is as damaged as any other.
+    let empty = directory.path().join("empty");
+    fs::File::create(&empty).unwrap();
+    fs::rename(&empty, &path).unwrap();
     until_recorded(&store, 4).await;
     let left = outbox(&store).await;
     let told = letters(&left);
