@@ -17,6 +17,7 @@ await withPage(async (page) => {
   check((await page.textContent("#devices li.fault")).includes("A NC"), "the list does not show it");
   check((await page.textContent("#alarm")).includes("relay A: fault, in NC"), "nothing is said aloud");
   check((await page.title()).startsWith("▲ 1"), "the title does not show it");
+  await say("shown");
   await goOn();
   await page.waitForSelector(contact("NO"));
 });

@@ -23,6 +23,8 @@ async fn a_relay_that_falls_is_drawn_within_a_second() {
     let took = fell.elapsed();
     println!("from the clock's failure to the drawing: {took:?}");
     assert!(took < Duration::from_secs(1), "{took:?}");
+    // Not before all of it was looked at.
+    script.says("shown").await;
     device.apply(&Action::Recover).expect("it can");
     script.go_on();
     script.says("done").await;
