@@ -7,6 +7,7 @@
 
 mod intake;
 mod reply;
+mod session;
 mod subscriptions;
 
 use std::pin::Pin;
@@ -18,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 
 use intake::Intake;
 pub use reply::reply_destination;
+use session::Session;
 pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
-use super::connection::{Ack, Event, Purpose};
+use super::connection::{Ack, Event, Purpose, address};
 use super::link::{Link, LinkStatus, until};
 use super::topics::Topics;
 use crate::config::Mqtt;
@@ -43,6 +45,10 @@ pub struct CommandsStatus {
     pub link: LinkStatus,
     /// Whether the broker has answered every subscription of this connection.
     pub subscribed: bool,
+    /// How long the broker keeps the session while the bridge is disconnected, where that is less than was asked for.
+    pub kept_for: Option<Duration>,
+    /// How often the broker had lost the session in this run: commands that were sent meanwhile may be lost.
+    pub sessions_lost: u64,
     /// Subscriptions that it has refused: commands for them do not come.
     pub refused: Vec<RefusedSubscription>,
     /// Commands that are not stored yet. Others are not woken for each of them, only when it becomes zero or is no
@@ -63,6 +69,7 @@ pub struct Commands {
     /// Whether somebody may still change `devices`.
     devices_may_change: bool,
     subscriptions: Subscriptions,
+    session: Session,
     intake: Intake,
     submit: Submit,
     /// Commands that are being stored.
@@ -101,16 +108,20 @@ impl Commands {
         F: Fn(Vec<Received>) -> S + Send + 'static,
         S: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
+        let (broker, expiry) = (address(&settings.broker), settings.session_expiry);
         let link = Link::new(settings, Purpose::Commands);
         let (status, receiver) = watch::channel(CommandsStatus {
             link: link.status().clone(),
             subscribed: false,
+            kept_for: None,
+            sessions_lost: 0,
             refused: Vec::new(),
             waiting: 0,
             failing: None,
         });
         let commands = Commands {
-            subscriptions: Subscriptions::new(topics.clone()),
+            subscriptions: Subscriptions::new(topics.clone(), broker.clone()),
+            session: Session::new(broker, expiry),
             topics,
             link,
             devices,
@@ -187,8 +198,9 @@ impl Commands {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Connected(_) => {
-                let orders = self.subscriptions.connected();
+            Event::Connected(limits) => {
+                self.session.connected(&limits);
+                let orders = self.subscriptions.connected(limits.wildcards);
                 self.carry_out(orders);
             }
             Event::Subscribed(answers) => {
@@ -196,8 +208,10 @@ impl Commands {
                 self.tell_delivery();
             }
             Event::Received(message, ack) => self.on_message(*message, ack),
-            Event::Closed(_) => {
-                self.subscriptions.disconnected();
+            Event::Closed(end) => {
+                let error = end.as_ref().err();
+                self.subscriptions
+                    .disconnected(error.and_then(|error| error.unreadable_refusal()));
                 self.intake.connection_lost();
             }
             // Nothing is published here.
@@ -294,11 +308,14 @@ impl Commands {
                 || status.subscribed != self.subscriptions.is_settled()
                 || status.refused != self.subscriptions.refused()
                 || status.failing != self.failing
+                || (status.kept_for, status.sessions_lost) != (self.session.kept_for(), self.session.lost())
                 || (status.waiting == 0) != (waiting == 0);
             if is_news {
                 *status = CommandsStatus {
                     link: self.link.status().clone(),
                     subscribed: self.subscriptions.is_settled(),
+                    kept_for: self.session.kept_for(),
+                    sessions_lost: self.session.lost(),
                     refused: self.subscriptions.refused().to_vec(),
                     waiting,
                     failing: self.failing.clone(),

@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod options;
+mod reason;
 mod received;
 mod route;
 mod v311;
@@ -21,6 +22,7 @@ use client::Inner;
 pub use client::{Ack, Client, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
+pub use reason::subscription_remedy;
 pub use received::MAX_PAYLOAD;
 use route::Route;
 
@@ -142,6 +144,26 @@ pub struct Limits {
     pub maximum_packet_size: Option<u32>,
     /// Keep-alive as agreed.
     pub keep_alive: Duration,
+    /// Whether filters with wildcards may be subscribed to.
+    pub wildcards: bool,
+    /// Whether the broker had a session for this client id.
+    pub session_present: bool,
+    /// How long the broker keeps the session, where that is not what was asked for.
+    pub session_expiry: Option<Duration>,
+}
+
+impl Default for Limits {
+    /// None, as with MQTT 3.1.1, where a broker announces none.
+    fn default() -> Limits {
+        Limits {
+            receive_maximum: u16::MAX,
+            maximum_packet_size: None,
+            keep_alive: CONNECT_TIMEOUT,
+            wildcards: true,
+            session_present: false,
+            session_expiry: None,
+        }
+    }
 }
 
 /// Begins a connection; its task ends with [`Event::Closed`], or once the receiver is dropped. `attempt` counts those that

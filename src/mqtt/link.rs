@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Client, ConnectionError, Event, Purpose, address, connect};
+use super::connection::{Cause, Client, ConnectionError, Event, Purpose, address, connect};
 use crate::config::Mqtt;
+use crate::model::{ErrorKind, ErrorReport};
 
 /// With its jitter (up to as much again) a broker that is back is asked within 2 s, which leaves 3 s of the 5 s
 /// that are promised for sending everything. One client that knocks every 2 s is no burden for a broker.
@@ -28,6 +29,23 @@ const REFUSED: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_secs(8))
     .with_jitter()
     .without_max_times();
+
+/// A broker that ends one connection after the other. The first few are made again as fast as to one that was away.
+const SHORT_LIVED: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_secs(1))
+    .with_max_delay(Duration::from_secs(60))
+    .with_jitter()
+    .without_max_times();
+
+/// Short-lived connections in a row that do not slow down the next one.
+const FORGIVEN: u32 = 3;
+
+/// Short-lived connections in a row after which another client with the same id is the probable reason. A message that
+/// the broker never takes costs fewer until it is found.
+const CONFLICT: u32 = 6;
+
+/// The same, where the broker says so.
+const TAKEN_OVER: u32 = 2;
 
 /// A connection that lasted this long was a good one: back-off and log begin anew.
 const QUIET: Duration = Duration::from_secs(10);
@@ -59,6 +77,12 @@ pub(crate) struct Link {
     next_attempt: Instant,
     away: Delays,
     refused: Delays,
+    short_lived: Delays,
+    /// Short-lived connections in a row, and those that another client has taken over.
+    interrupted: u32,
+    /// That another client probably has the same id: reported once in a run.
+    conflict: Option<ErrorReport>,
+    conflict_reported: bool,
     status: LinkStatus,
     /// Failures that were told since the last quiet period.
     told: HashSet<String>,
@@ -79,6 +103,10 @@ impl Link {
             next_attempt: now,
             away: AWAY.build(),
             refused: REFUSED.build(),
+            short_lived: SHORT_LIVED.build(),
+            interrupted: 0,
+            conflict: None,
+            conflict_reported: false,
             status: LinkStatus {
                 connected: false,
                 since: Timestamp::now(),
@@ -164,19 +192,15 @@ impl Link {
     fn closed(&mut self, error: Option<&ConnectionError>) {
         self.connection = None;
         let was_connected = self.connected_at.take();
-        if was_connected.is_some_and(|at| at.elapsed() >= QUIET) {
-            self.away = AWAY.build();
-            self.refused = REFUSED.build();
-            self.told.clear();
-        }
         if was_connected.is_none() && error.is_some() {
             self.failed_attempts = self.failed_attempts.wrapping_add(1);
         }
-        let is_refused = error.is_some_and(ConnectionError::is_refused_login);
-        let delays = if is_refused {
-            &mut self.refused
-        } else {
-            &mut self.away
+        let cause = error.map(ConnectionError::cause);
+        self.count_interruption(was_connected.map(|at| at.elapsed()), cause);
+        let delays = match cause {
+            Some(Cause::Credentials(_) | Cause::Unsupported(_)) => &mut self.refused,
+            _ if was_connected.is_some() && self.interrupted > FORGIVEN => &mut self.short_lived,
+            _ => &mut self.away,
         };
         let delay = delays.next().unwrap_or(QUIET);
         // From the beginning of the attempt: what waited for an answer in vain has waited already.
@@ -190,6 +214,62 @@ impl Link {
         }
         self.status.connected = false;
         self.status.last_error = text.or(self.status.last_error.take());
+    }
+
+    /// Counts connections that came about and ended soon: the pause before the next one grows with them. One that another
+    /// client has taken over counts however long it lasted.
+    fn count_interruption(&mut self, lasted: Option<Duration>, cause: Option<&Cause>) {
+        let Some(lasted) = lasted else { return };
+        let is_taken_over = matches!(cause, Some(Cause::TakenOver(_)));
+        if lasted >= QUIET && !is_taken_over {
+            self.begin_again();
+            return;
+        }
+        self.interrupted += 1;
+        let is_unexplained = matches!(cause, Some(Cause::Lost(_)));
+        if (is_unexplained && self.interrupted >= CONFLICT)
+            || (is_taken_over && self.interrupted >= TAKEN_OVER)
+        {
+            self.report_conflict();
+        }
+    }
+
+    fn begin_again(&mut self) {
+        self.away = AWAY.build();
+        self.refused = REFUSED.build();
+        self.short_lived = SHORT_LIVED.build();
+        self.interrupted = 0;
+        self.told.clear();
+    }
+
+    fn report_conflict(&mut self) {
+        if std::mem::replace(&mut self.conflict_reported, true) {
+            return;
+        }
+        let broker = address(&self.settings.broker);
+        let client_id = self.purpose.client_id(&self.settings);
+        let report = ErrorReport::new(
+            ErrorKind::Connect,
+            format!(
+                "broker {broker}: {} connections in a row ended moments after they came about: another client probably \
+                 uses the same client id, {client_id:?}",
+                self.interrupted
+            ),
+            "give each bridge its own bridge.id (by default it is the name of the host, which a cloned machine or \
+             container shares) or mqtt.client_id; with mosquitto, do not set use_username_as_clientid",
+        );
+        tracing::error!(client_id, remedy = %report.remedy, "{}", report.message);
+        self.conflict = Some(report);
+    }
+
+    /// That another client probably has the same id; once.
+    pub(crate) fn take_conflict(&mut self) -> Option<ErrorReport> {
+        self.conflict.take()
+    }
+
+    /// The owner knows why the last connections ended, and that the next one will last.
+    pub(crate) fn is_explained(&mut self) {
+        self.begin_again();
     }
 
     fn tell(&mut self, error: &str) {
@@ -209,5 +289,86 @@ pub(crate) async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Broker, Layout, MqttVersion};
+    use crate::tls::ClientTls;
+
+    fn link() -> Link {
+        let settings = Mqtt {
+            broker: Broker::Embedded {
+                listen: ([127, 0, 0, 1], 1883).into(),
+                websocket: None,
+            },
+            version: MqttVersion::V5,
+            prefix: "lantime".to_owned(),
+            layout: Layout::Json,
+            client_id: "bridge".to_owned(),
+            credentials: None,
+            tls: ClientTls::default(),
+            keep_alive: Duration::from_secs(5),
+            session_expiry: Duration::from_secs(3600),
+        };
+        Link::new(settings, Purpose::Commands)
+    }
+
+    /// The pause after a connection that lasted so long and ended for that reason.
+    async fn pause_after(link: &mut Link, lasted: Duration, cause: Cause) -> Duration {
+        link.attempted_at = Instant::now();
+        link.opened();
+        tokio::time::advance(lasted).await;
+        let error = ConnectionError::for_test(cause);
+        link.closed(Some(&error));
+        link.next_attempt - (Instant::now() - lasted)
+    }
+
+    fn lost() -> Cause {
+        Cause::Lost("closed".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pause_grows_with_connections_that_do_not_last() {
+        let mut link = link();
+        let short = Duration::from_millis(100);
+        for _ in 0..FORGIVEN {
+            assert!(pause_after(&mut link, short, lost()).await <= Duration::from_secs(2));
+        }
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            pauses.push(pause_after(&mut link, short, lost()).await);
+        }
+        assert!(pauses[7] >= Duration::from_secs(60), "{pauses:?}");
+        assert!(link.take_conflict().is_some());
+        assert!(link.take_conflict().is_none(), "once");
+        let pause = pause_after(&mut link, QUIET, lost()).await;
+        assert!(
+            pause <= Duration::from_secs(2),
+            "a good one begins again: {pause:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_was_taken_over_was_no_good_one() {
+        let mut link = link();
+        let taken_over = || Cause::TakenOver("session taken over".to_owned());
+        for _ in 0..10 {
+            pause_after(&mut link, 6 * QUIET, taken_over()).await;
+        }
+        let pause = pause_after(&mut link, 6 * QUIET, taken_over()).await;
+        assert!(pause >= Duration::from_secs(60), "{pause:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_names_another_reason_is_no_conflict() {
+        let mut link = link();
+        for _ in 0..2 * CONFLICT {
+            let cause = Cause::TooLarge("packet too large".to_owned());
+            pause_after(&mut link, Duration::ZERO, cause).await;
+        }
+        assert!(link.take_conflict().is_none());
     }
 }

@@ -13,6 +13,7 @@ mod outbox;
 mod overwritten;
 mod records;
 mod rejected;
+mod size_limit;
 mod supply;
 mod updates;
 
@@ -148,6 +149,8 @@ pub struct Publisher {
     is_state_out: bool,
     /// The broker has no room for records until then.
     records_pause: Option<Instant>,
+    /// When what is held back is tried again.
+    retry_at: Option<Instant>,
     link: Link,
     /// Subscriptions that the broker has not answered yet, in order.
     subscriptions: VecDeque<Subscription>,
@@ -224,6 +227,7 @@ impl Publisher {
             journal: Journal::new(setup.store),
             is_state_out: false,
             records_pause: None,
+            retry_at: None,
             link,
             subscriptions: VecDeque::new(),
             unanswered: 0,
@@ -273,6 +277,7 @@ impl Publisher {
                 }
                 () = until(self.records_pause) => self.records_pause = None,
                 () = until(self.overwritten.next_due()) => self.restore_overwritten(),
+                () = until(self.retry_at) => self.try_held_back_again(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it will say offline by the last will");
                     break;

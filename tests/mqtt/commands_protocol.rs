@@ -1,5 +1,7 @@
 //! What the way in says to a broker that is odd, and when.
 
+use std::time::Duration;
+
 use lantime2mqtt::mqtt::connection::RECEIVE_MAXIMUM;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, SubscribeReasonCode};
@@ -116,15 +118,90 @@ async fn devices_come_and_go() {
 }
 
 #[tokio::test]
-async fn filters_come_in_packets_of_a_hundred() {
+async fn filters_come_in_packets_of_eight() {
     let broker = FakeBroker::start().await;
     let ids: Vec<_> = (0..50).map(|n| format!("d{n}")).collect();
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let mut taker = Taker::begin(broker.settings(), &ids);
     let mut conversation = broker.accept().await;
-    let packets = conversation.subscriptions(2, granted).await;
-    assert_eq!(packets.iter().map(Vec::len).collect::<Vec<_>>(), [100, 51]);
+    let packets = conversation.subscriptions(19, granted).await;
+    let sizes: Vec<_> = packets.iter().map(Vec::len).collect();
+    assert_eq!((&sizes[..18], sizes[18]), (&[8; 18][..], 7));
     taker.until("answered", |status| status.subscribed).await;
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
+    // 0x90 is a code of MQTT 5, but not one of SUBACK.
+    const TOPIC_NAME_INVALID: u8 = 0x90;
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1", "m2", "m3"]);
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    let together = conversation.refuse_subscription(TOPIC_NAME_INVALID).await;
+    assert_eq!(together, ["lantime/m3/refresh", "lantime/m3/http/sessions/set"]);
+
+    let mut conversation = broker.accept().await;
+    let packets = conversation.subscriptions(1, granted).await;
+    assert_eq!(packets[0].len(), 8, "the others stay together");
+    let alone = conversation.refuse_subscription(TOPIC_NAME_INVALID).await;
+    assert_eq!(alone, together[..1]);
+
+    let mut conversation = broker.accept().await;
+    let packets = conversation.subscriptions(2, granted).await;
+    assert_eq!(packets[1], together[1..]);
+    let status = taker.until("answered", |status| status.subscribed).await;
+    let refused: Vec<_> = status
+        .refused
+        .iter()
+        .map(|refused| (refused.filter.as_str(), refused.reason.as_str()))
+        .collect();
+    assert_eq!(
+        refused,
+        [("lantime/m3/refresh", "topic name invalid, reason code 0x90")]
+    );
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn a_broker_without_wildcards_is_asked_for_the_others() {
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1"]);
+    let mut conversation = broker
+        .accept_announcing(|properties| properties.wildcard_subscription_available = Some(0))
+        .await;
+    let packets = conversation.subscriptions(1, granted).await;
+    assert!(
+        !packets[0].iter().any(|filter| filter.contains('+')),
+        "{packets:?}"
+    );
+    let status = taker.until("answered", |status| status.subscribed).await;
+    assert_eq!(status.refused.len(), 1);
+    assert_eq!(status.refused[0].filter, "lantime/m1/+/relay/+/events/set");
+    assert!(status.refused[0].reason.contains("wildcard"), "{status:?}");
+    taker.crash().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_shortened_or_lost_is_reported() {
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1"]);
+    let mut conversation = broker
+        .accept_announcing(|properties| properties.session_expiry_interval = Some(300))
+        .await;
+    conversation.subscriptions(1, granted).await;
+    let status = taker.until("answered", |status| status.subscribed).await;
+    assert_eq!(
+        (status.kept_for, status.sessions_lost),
+        (Some(Duration::from_secs(300)), 0)
+    );
+    drop(conversation);
+
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(1, granted).await;
+    let status = taker.until("again", |status| status.sessions_lost == 1).await;
+    assert_eq!(status.kept_for, None);
     taker.crash().await;
 }
 

@@ -39,7 +39,18 @@ impl FakeBroker {
 
     /// The next client, accepted, which may have so many messages under way.
     pub(super) async fn accept_few(&self, receive_maximum: u16) -> Conversation {
-        self.accept_as(Some(receive_maximum)).await.0
+        self.accept_announcing(|properties| properties.receive_max = Some(receive_maximum))
+            .await
+    }
+
+    /// The next client, accepted, with what `announce` writes into the answer.
+    pub(super) async fn accept_announcing(
+        &self,
+        announce: impl FnOnce(&mut ConnAckProperties),
+    ) -> Conversation {
+        let mut properties = nothing_announced();
+        announce(&mut properties);
+        self.accept_as(Some(properties)).await.0
     }
 
     /// The next client, accepted, and what it said first.
@@ -47,7 +58,7 @@ impl FakeBroker {
         self.accept_as(None).await
     }
 
-    async fn accept_as(&self, receive_maximum: Option<u16>) -> (Conversation, Packet) {
+    async fn accept_as(&self, properties: Option<ConnAckProperties>) -> (Conversation, Packet) {
         let (stream, _) = timeout(PATIENCE, self.0.accept())
             .await
             .expect("a client comes")
@@ -61,7 +72,7 @@ impl FakeBroker {
         let accepted = ConnAck {
             session_present: false,
             code: ConnectReturnCode::Success,
-            properties: receive_maximum.map(allowing),
+            properties,
         };
         conversation.send(Packet::ConnAck(accepted)).await;
         (conversation, hello)
@@ -102,7 +113,24 @@ impl Conversation {
     pub(super) async fn send(&mut self, packet: Packet) {
         let mut bytes = BytesMut::new();
         packet.write(&mut bytes, None).unwrap();
-        self.stream.write_all(&bytes).await.unwrap();
+        self.send_bytes(&bytes).await;
+    }
+
+    /// Sends what the library would not write.
+    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    /// Answers the next subscription with that reason code for each of its filters, which it gives.
+    pub(super) async fn refuse_subscription(&mut self, code: u8) -> Vec<String> {
+        let Packet::Subscribe(subscribe) = self.next_but_pings().await else {
+            panic!("a subscription");
+        };
+        let [high, low] = subscribe.pkid.to_be_bytes();
+        let mut bytes = vec![0x90, 3 + subscribe.filters.len() as u8, high, low, 0];
+        bytes.extend(subscribe.filters.iter().map(|_| code));
+        self.send_bytes(&bytes).await;
+        subscribe.filters.into_iter().map(|filter| filter.path).collect()
     }
 
     /// Sends a message, as to a subscriber.
@@ -167,10 +195,9 @@ impl Conversation {
     }
 }
 
-/// So many messages may be under way, and nothing else is said.
-fn allowing(receive_maximum: u16) -> ConnAckProperties {
+fn nothing_announced() -> ConnAckProperties {
     ConnAckProperties {
-        receive_max: Some(receive_maximum),
+        receive_max: None,
         session_expiry_interval: None,
         max_qos: None,
         retain_available: None,

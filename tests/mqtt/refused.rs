@@ -65,6 +65,57 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
 }
 
 #[tokio::test]
+async fn a_size_that_the_broker_has_not_taken_costs_no_further_connection() {
+    // With 3.1.1 the broker ends the connection; with MQTT 5 it announces nothing of this limit, and refuses by PUBACK.
+    for (version, limit, connections) in [
+        (MqttVersion::V311, "max_packet_size 2000", 6),
+        (MqttVersion::V5, "message_size_limit 2000", 3),
+    ] {
+        let broker = Mosquitto::start_with(Options {
+            lines: vec![limit.to_owned()],
+            ..Options::default()
+        });
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let mqtt = Mqtt {
+            version,
+            ..settings(broker.address())
+        };
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1", "m2"], &memory_store()).await;
+        let available = Change::Availability(Availability::Online);
+        bridge
+            .send("m1", vec![named(&"x".repeat(3000)), available.clone()])
+            .await;
+        let letter = told(&mut watcher).await;
+        let message = letter["error"]["message"].as_str().unwrap();
+        assert!(message.contains("lantime/m1/info"), "{letter}");
+        let remedy = letter["error"]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("packet"), "{letter}");
+        let found = bridge
+            .until("it is found", |status| {
+                status.link.connected && status.pending == 0
+            })
+            .await;
+        assert!(found.link.connections <= connections, "{version:?}: {found:?}");
+        // An update of that topic, and another one of that size.
+        bridge.send("m1", vec![named(&"y".repeat(3001))]).await;
+        bridge.send("m2", vec![named(&"z".repeat(4000)), available]).await;
+        watcher
+            .until("all else passes", |seen| seen.is("lantime/m2/state", "online"))
+            .await;
+        bridge.send("m2", vec![named("short")]).await;
+        let short = named_json("short");
+        watcher
+            .until("and what is small enough", |seen| {
+                seen.is("lantime/m2/info", &short)
+            })
+            .await;
+        let status = bridge.status.borrow().clone();
+        assert_eq!(status.link.connections, found.link.connections, "{version:?}");
+        bridge.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_refused_message_harms_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let acl = directory.path().join("acl");

@@ -1,12 +1,20 @@
 //! Which commands the broker is to deliver, and what it says to that. Pure data.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::DeviceId;
+use crate::mqtt::connection::subscription_remedy;
 use crate::mqtt::topics::Topics;
 
-/// Filters in one packet. Brokers have limits there.
-const MAX_FILTERS: usize = 100;
+/// Filters in one packet: the brokers of clouds take no more.
+const MAX_FILTERS: usize = 8;
+
+/// Connections that may be spent in one run on finding out which filters of a packet are meant by a refusal that cannot
+/// be read. From then on the whole packet is.
+const MAX_SEARCHES: usize = 16;
+
+/// What is wrong with a filter that a broker without wildcards would end the connection for.
+const NO_WILDCARDS: &str = "wildcard subscriptions not supported";
 
 /// A subscription that the broker has refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,27 +42,41 @@ pub(super) struct Subscriptions {
     /// The filters of each packet that is not answered yet, oldest first.
     asked: VecDeque<Vec<String>>,
     is_connected: bool,
+    /// Whether the broker takes filters with wildcards.
+    wildcards: bool,
     refused: Vec<RefusedSubscription>,
-    /// Whether a refusal was told, and none was found to be over since.
-    is_told: bool,
     /// Whether commands come that are for nobody, too.
     takes_unknown: bool,
     /// Whether the session may still have the subscriptions of a run with another `takes_unknown`.
     may_overlap: bool,
+    /// Filters of a packet whose answer could not be read, and cost the connection: each goes in a packet of its own.
+    suspected: BTreeSet<String>,
+    /// Filters with such an answer, and the reason: not asked for again in this run.
+    unreadable: BTreeMap<String, String>,
+    searches: usize,
+    /// The broker's address, for messages.
+    broker: String,
+    /// Reasons that were reported since all was well.
+    reported: BTreeSet<String>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(topics: Topics) -> Subscriptions {
+    pub(super) fn new(topics: Topics, broker: String) -> Subscriptions {
         Subscriptions {
             topics,
             devices: BTreeSet::new(),
             gone: BTreeSet::new(),
             asked: VecDeque::new(),
             is_connected: false,
+            wildcards: true,
             refused: Vec::new(),
-            is_told: false,
             takes_unknown: false,
             may_overlap: false,
+            suspected: BTreeSet::new(),
+            unreadable: BTreeMap::new(),
+            searches: 0,
+            broker,
+            reported: BTreeSet::new(),
         }
     }
 
@@ -100,7 +122,8 @@ impl Subscriptions {
             orders.unsubscribe.extend(self.leave(device).unsubscribe);
         }
         let filters = new.iter().flat_map(|device| self.topics.device_filters(device));
-        orders.subscribe = in_packets(filters.collect());
+        let filters = filters.collect();
+        orders.subscribe = self.in_packets(filters);
         orders
     }
 
@@ -117,8 +140,9 @@ impl Subscriptions {
     }
 
     /// A new connection: subscribes to everything, whatever the session holds.
-    pub(super) fn connected(&mut self) -> Orders {
+    pub(super) fn connected(&mut self, wildcards: bool) -> Orders {
         self.is_connected = true;
+        self.wildcards = wildcards;
         self.refused.clear();
         if self.takes_unknown {
             return self.connected_for_all();
@@ -131,26 +155,46 @@ impl Subscriptions {
         let is_first = std::mem::replace(&mut self.may_overlap, false);
         let of_unknown = is_first.then(|| self.topics.any_command_filters());
         let of_unknown = of_unknown.into_iter().flatten();
-        Orders {
-            unsubscribe: gone.chain(of_unknown).collect(),
-            subscribe: in_packets(self.topics.command_filters(&devices)),
-        }
+        let unsubscribe = gone.chain(of_unknown).collect();
+        let filters = self.topics.command_filters(&devices);
+        self.subscribing(unsubscribe, filters)
     }
 
     fn connected_for_all(&mut self) -> Orders {
         let devices: Vec<_> = self.devices.iter().cloned().collect();
         let is_first = std::mem::replace(&mut self.may_overlap, false);
         let overlapping = is_first.then(|| self.topics.command_filters(&devices));
+        let filters = self.topics.any_command_filters();
+        self.subscribing(overlapping.unwrap_or_default(), filters)
+    }
+
+    fn subscribing(&mut self, unsubscribe: Vec<String>, filters: Vec<String>) -> Orders {
+        let subscribe = self.in_packets(filters);
+        if !self.refused.is_empty() {
+            self.report();
+        }
         Orders {
-            unsubscribe: overlapping.unwrap_or_default(),
-            subscribe: in_packets(self.topics.any_command_filters()),
+            unsubscribe,
+            subscribe,
         }
     }
 
-    /// The connection is gone.
-    pub(super) fn disconnected(&mut self) {
+    /// The connection is gone; `unreadable` is the reason of a refusal that ended it. Brokers answer in order: it was
+    /// that of the oldest packet.
+    pub(super) fn disconnected(&mut self, unreadable: Option<&str>) {
         self.is_connected = false;
+        let oldest = self.asked.pop_front();
         self.asked.clear();
+        let (Some(reason), Some(filters)) = (unreadable, oldest) else {
+            return;
+        };
+        self.searches += 1;
+        if filters.len() > 1 && self.searches <= MAX_SEARCHES {
+            self.suspected.extend(filters);
+        } else {
+            let refused = filters.into_iter().map(|filter| (filter, reason.to_owned()));
+            self.unreadable.extend(refused);
+        }
     }
 
     /// A packet with these filters was handed over.
@@ -168,27 +212,54 @@ impl Subscriptions {
             }
         }
         if self.asked.is_empty() {
-            self.tell();
+            self.report();
         }
     }
 
-    fn tell(&mut self) {
-        let Some(RefusedSubscription { filter, reason }) = self.refused.first() else {
-            self.is_told = false;
-            return;
-        };
-        if !std::mem::replace(&mut self.is_told, true) {
+    /// Reports each reason once.
+    fn report(&mut self) {
+        if self.refused.is_empty() {
+            self.reported.clear();
+        }
+        for RefusedSubscription { filter, reason } in &self.refused {
+            if !self.reported.insert(reason.clone()) {
+                continue;
+            }
+            let count = self.refused.iter().filter(|refused| refused.reason == *reason);
             tracing::error!(
+                broker = self.broker,
                 filter,
                 reason,
-                count = self.refused.len(),
-                "the broker refused subscriptions: commands there do not come; let the user of the bridge \
-                 (mqtt.username) subscribe to them in the broker's list of rights, then restart the bridge"
+                count = count.count(),
+                remedy = subscription_remedy(reason),
+                "the broker refused subscriptions: commands there do not come; correct that, then restart the bridge"
             );
         }
     }
-}
 
-fn in_packets(filters: Vec<String>) -> Vec<Vec<String>> {
-    filters.chunks(MAX_FILTERS).map(<[String]>::to_vec).collect()
+    /// The packets that ask for `filters`, but for those that are known to be refused.
+    fn in_packets(&mut self, filters: Vec<String>) -> Vec<Vec<String>> {
+        let (refused, asked): (Vec<_>, Vec<_>) = filters
+            .into_iter()
+            .map(|filter| (self.known_refusal(&filter), filter))
+            .partition(|(refusal, _)| refusal.is_some());
+        for (reason, filter) in refused {
+            let reason = reason.unwrap_or_default();
+            self.refused.push(RefusedSubscription { filter, reason });
+        }
+        let asked = asked.into_iter().map(|(_, filter)| filter);
+        let (suspected, others): (Vec<_>, Vec<_>) = asked.partition(|filter| self.suspected.contains(filter));
+        let together = others.chunks(MAX_FILTERS).map(<[String]>::to_vec);
+        together
+            .chain(suspected.into_iter().map(|filter| vec![filter]))
+            .collect()
+    }
+
+    /// Why it is of no use to ask for `filter`.
+    fn known_refusal(&self, filter: &str) -> Option<String> {
+        if !self.wildcards && filter.contains(['+', '#']) {
+            return Some(NO_WILDCARDS.to_owned());
+        }
+        self.unreadable.get(filter).cloned()
+    }
 }

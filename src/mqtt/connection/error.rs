@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::reason;
 use crate::tls::{Explanation, Server};
 
 /// A connection that failed or ended.
@@ -22,9 +23,17 @@ pub enum Cause {
     Connect(String),
     /// No answer to CONNECT, or not one of MQTT.
     #[error(
-        "no MQTT connection came about: {0}; check that mqtt.url has the right scheme (mqtt, mqtts, ws, wss), port and path, and mqtt.version"
+        "no MQTT connection came about: {0}; check that mqtt.url has the right scheme (mqtt, mqtts, ws, wss), port and path, \
+         set the other mqtt.version or another mqtt.client_id, and see in the broker's log whether it refuses the last will: \
+         the bridge needs QoS 1 and retained messages"
     )]
     NoMqtt(String),
+    /// Nothing came back, of TCP or of MQTT.
+    #[error(
+        "no answer within {} s; check that it runs and that host, port and scheme in mqtt.url are right; if it takes \
+         connections and says nothing, set the other mqtt.version", .0.as_secs()
+    )]
+    NoAnswer(Duration),
     /// A certificate, a key or the trust store cannot be used.
     #[error("{0}")]
     TlsSettings(String),
@@ -45,7 +54,9 @@ pub enum Cause {
         remedy: &'static str,
     },
     /// The broker cannot keep retained messages or take QoS 1.
-    #[error("it does not offer {0}, which this bridge needs; allow it in the broker, or use another one")]
+    #[error(
+        "it does not offer {0}, which this bridge needs; allow that in the broker's settings, or set mqtt.url to another one"
+    )]
     Unsupported(&'static str),
     /// The broker ended the connection, with its reason.
     #[error("it ended the connection ({reason}); {remedy}")]
@@ -55,6 +66,21 @@ pub enum Cause {
         /// What to do.
         remedy: &'static str,
     },
+    /// The broker refused a message for its size.
+    #[error(
+        "it refused a message ({0}); raise its limit of the packet or message size (mosquitto: max_packet_size, \
+         message_size_limit)"
+    )]
+    TooLarge(String),
+    /// Another client has connected with our client id.
+    #[error(
+        "another client has connected with the same client id ({0}); set another mqtt.client_id (or bridge.id), or stop the \
+         other bridge"
+    )]
+    TakenOver(String),
+    /// The broker refused a subscription with a reason code that the client library cannot read.
+    #[error("it refused a subscription ({0}); that filter is left out from now on")]
+    UnreadableRefusal(String),
     /// The connection broke.
     #[error(
         "connection lost: {0}; if this goes on, another client may use the same mqtt.client_id (or bridge.id): each needs its own"
@@ -73,6 +99,11 @@ impl ConnectionError {
         ConnectionError { broker, cause }
     }
 
+    #[cfg(test)]
+    pub(in crate::mqtt) fn for_test(cause: Cause) -> ConnectionError {
+        ConnectionError::new("mqtt://b:1883".to_owned(), cause)
+    }
+
     /// What ended the connection.
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -83,9 +114,24 @@ impl ConnectionError {
         matches!(self.cause, Cause::Credentials(_))
     }
 
+    /// Why the broker refused a subscription, where that ended the connection.
+    pub fn unreadable_refusal(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::UnreadableRefusal(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the broker ended a connection that stood, or the network did.
     pub fn is_by_peer(&self) -> bool {
-        matches!(self.cause, Cause::Lost(_) | Cause::Ended { .. })
+        matches!(
+            self.cause,
+            Cause::Lost(_)
+                | Cause::Ended { .. }
+                | Cause::TooLarge(_)
+                | Cause::TakenOver(_)
+                | Cause::UnreadableRefusal(_)
+        )
     }
 }
 
@@ -101,11 +147,41 @@ impl Cause {
         }
     }
 
+    /// CONNACK with a reason code of MQTT 5, in these words; `other_version` is the remedy where it is that of the protocol.
+    pub(super) fn refused(code: u8, reason: String, other_version: &'static str) -> Cause {
+        let remedy = match code {
+            0x84 => other_version,
+            0x85 => "set another mqtt.client_id; the strictest brokers take 23 letters and digits at most",
+            0x86 | 0x87 | 0x8a | 0x8c => return Cause::Credentials(reason),
+            reason::PACKET_TOO_LARGE => "raise the broker's limit of the packet size",
+            0x97 | 0x9f => {
+                "raise the broker's limit of connections and of their rate: the bridge needs two or three"
+            }
+            0x9a => return Cause::Unsupported("retained messages"),
+            0x9b => return Cause::Unsupported("QoS 1"),
+            0x9c | 0x9d => "set mqtt.url to the server that replaces it",
+            _ => SEE_ITS_LOG,
+        };
+        Cause::Refused { reason, remedy }
+    }
+
+    /// An answer whose reason code the client library does not know in that place.
+    pub(super) fn of_unreadable(code: u8) -> Cause {
+        let reason = reason::words(code);
+        match code {
+            reason::PACKET_TOO_LARGE => Cause::TooLarge(reason),
+            _ => Cause::Ended {
+                reason,
+                remedy: SEE_ITS_LOG,
+            },
+        }
+    }
+
     /// The same, when the broker has not accepted us yet.
     pub(super) fn before_connack(self) -> Cause {
         match self {
             Cause::Lost(reason) => Cause::NoMqtt(reason),
-            Cause::Silent(_) => Cause::NoMqtt("no answer".to_owned()),
+            Cause::Silent(patience) => Cause::NoAnswer(patience),
             cause => cause,
         }
     }

@@ -1,13 +1,13 @@
 //! MQTT 3.1.1: options, events and errors of the client library in the words of [`super`].
 
+use rumqttc::mqttbytes::Error;
 use rumqttc::{
     ConnectReturnCode, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Outgoing, Packet,
-    Publish, QoS, SubAck, SubscribeReasonCode,
+    Publish, QoS, StateError, SubAck, SubscribeReasonCode,
 };
 
-use super::error::SEE_ITS_LOG;
 use super::received::received;
-use super::{Ack, Cause, Event, Limits, MAX_WINDOW, Purpose, Step, options};
+use super::{Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, Step, options, reason};
 use crate::config::Mqtt;
 use crate::fault_point;
 use crate::tls::Server;
@@ -15,6 +15,9 @@ use crate::tls::Server;
 /// The largest packet that MQTT knows. 3.1.1 has no way to tell a smaller limit, neither the broker's nor ours:
 /// a message that we would not take would come again with each connection.
 const MAX_PACKET: usize = 268_435_455;
+
+/// Remedy where the broker does not know this version.
+const OTHER_VERSION: &str = "set mqtt.version = \"5\"";
 
 pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     let (host, port) = options::host_and_port(&settings.broker);
@@ -50,10 +53,10 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
 pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<Step, Cause> {
     let event = eventloop.poll().await.map_err(|error| cause(&error, server))?;
     Ok(match event {
-        Raw::Incoming(Packet::ConnAck(_)) => Step::Heard(Some(Event::Connected(Limits {
-            receive_maximum: u16::MAX,
-            maximum_packet_size: None,
+        Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(Event::Connected(Limits {
             keep_alive: eventloop.mqtt_options.keep_alive(),
+            session_present: connack.session_present,
+            ..Limits::default()
         }))),
         Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(Event::Acked {
             pkid: ack.pkid,
@@ -92,28 +95,33 @@ fn subscribed(ack: &SubAck) -> Event {
 
 fn cause(error: &ConnectionError, server: Server) -> Cause {
     match error {
-        ConnectionError::NetworkTimeout => Cause::Connect("no answer".to_owned()),
+        ConnectionError::NetworkTimeout => Cause::NoAnswer(CONNECT_TIMEOUT),
         ConnectionError::ConnectionRefused(code) => refused(*code),
+        ConnectionError::MqttState(StateError::Deserialization(error)) => unreadable(error, server),
         ConnectionError::Io(error) => Cause::of_io(error, server),
         other => Cause::of(other, server),
     }
 }
 
+/// Some brokers answer with reason codes of MQTT 5.
+fn unreadable(error: &Error, server: Server) -> Cause {
+    match error {
+        Error::InvalidConnectReturnCode(code) => Cause::refused(*code, reason::words(*code), OTHER_VERSION),
+        Error::InvalidSubscribeReasonCode(code) => Cause::UnreadableRefusal(reason::words(*code)),
+        other => Cause::of(other, server),
+    }
+}
+
 fn refused(code: ConnectReturnCode) -> Cause {
-    let (reason, remedy) = match code {
-        ConnectReturnCode::BadUserNamePassword => {
-            return Cause::Credentials("bad user name or password".to_owned());
-        }
-        ConnectReturnCode::NotAuthorized => return Cause::Credentials("not authorized".to_owned()),
-        ConnectReturnCode::RefusedProtocolVersion => {
-            ("unsupported protocol version", "set mqtt.version = \"5\"")
-        }
-        ConnectReturnCode::BadClientId => ("client id not valid", "set another mqtt.client_id"),
-        ConnectReturnCode::ServiceUnavailable => ("service unavailable", SEE_ITS_LOG),
-        ConnectReturnCode::Success => ("no reason given", SEE_ITS_LOG),
+    let (code, reason) = match code {
+        ConnectReturnCode::RefusedProtocolVersion => (0x84, "unsupported protocol version"),
+        ConnectReturnCode::BadClientId => (0x85, "client id not valid"),
+        ConnectReturnCode::BadUserNamePassword => (0x86, "bad user name or password"),
+        ConnectReturnCode::NotAuthorized => (0x87, "not authorized"),
+        ConnectReturnCode::ServiceUnavailable => (0x88, "service unavailable"),
+        ConnectReturnCode::Success => (0x80, "no reason given"),
     };
-    let reason = reason.to_owned();
-    Cause::Refused { reason, remedy }
+    Cause::refused(code, reason.to_owned(), OTHER_VERSION)
 }
 
 #[cfg(test)]

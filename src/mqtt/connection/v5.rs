@@ -1,18 +1,21 @@
 //! MQTT 5: options, events and errors of the client library in the words of [`super`].
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use rumqttc::Outgoing;
-use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, Packet, PubAck,
     PubAckReason, Publish, SubAck, SubscribeReasonCode,
 };
+use rumqttc::v5::mqttbytes::{Error, QoS};
 use rumqttc::v5::{ConnectionError, Event as Raw, EventLoop, MqttOptions, StateError};
 
 use super::error::SEE_ITS_LOG;
 use super::received::{expiry, received};
 use super::{
     Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, RECEIVE_MAXIMUM, Refusal, Step, options,
+    reason,
 };
 use crate::config::Mqtt;
 use crate::fault_point;
@@ -92,6 +95,11 @@ fn connected(eventloop: &EventLoop, connack: &ConnAck) -> Result<Event, Cause> {
         receive_maximum: told.and_then(|told| told.receive_max).unwrap_or(u16::MAX),
         maximum_packet_size: told.and_then(|told| told.max_packet_size),
         keep_alive: eventloop.options.keep_alive(),
+        wildcards: told.and_then(|told| told.wildcard_subscription_available) != Some(0),
+        session_present: connack.session_present,
+        session_expiry: told
+            .and_then(|told| told.session_expiry_interval)
+            .map(|seconds| Duration::from_secs(seconds.into())),
     }))
 }
 
@@ -141,48 +149,78 @@ fn subscribed(ack: &SubAck) -> Event {
 
 fn cause(error: &ConnectionError, server: Server) -> Cause {
     match error {
-        ConnectionError::Timeout(_) => Cause::Connect("no answer".to_owned()),
+        ConnectionError::Timeout(_) => Cause::NoAnswer(CONNECT_TIMEOUT),
         ConnectionError::ConnectionRefused(code) => refused(*code),
         ConnectionError::Io(error) => Cause::of_io(error, server),
         ConnectionError::MqttState(StateError::ServerDisconnect {
             reason_code,
             reason_string,
         }) => ended(*reason_code, reason_string.as_deref()),
+        ConnectionError::NotConnAck(packet) => match packet.as_ref() {
+            Packet::Disconnect(end) => ended(
+                end.reason_code,
+                end.properties.as_ref().and_then(|p| p.reason_string.as_deref()),
+            ),
+            _ => Cause::of(error, server),
+        },
         // It names no source.
-        ConnectionError::MqttState(StateError::Deserialization(error)) => Cause::of(error, server),
+        ConnectionError::MqttState(StateError::Deserialization(error)) => unreadable(error, server),
+        other => Cause::of(other, server),
+    }
+}
+
+/// A reason code where the library does not expect it. That of PUBACK is named like that of CONNACK: which it was is
+/// known by whether the connection stands.
+fn unreadable(error: &Error, server: Server) -> Cause {
+    match error {
+        Error::InvalidConnectReturnCode(code) => Cause::of_unreadable(*code),
+        Error::InvalidSubscribeReasonCode(code) => Cause::UnreadableRefusal(reason::words(*code)),
         other => Cause::of(other, server),
     }
 }
 
 fn refused(code: ConnectReturnCode) -> Cause {
     use ConnectReturnCode as Code;
-    let reason = reason_text(&code, None);
-    let remedy = match code {
-        Code::BadUserNamePassword | Code::NotAuthorized | Code::Banned | Code::BadAuthenticationMethod => {
-            return Cause::Credentials(reason);
-        }
-        Code::UnsupportedProtocolVersion | Code::RefusedProtocolVersion => "set mqtt.version = \"3.1.1\"",
-        Code::ClientIdentifierNotValid | Code::BadClientId => "set another mqtt.client_id",
-        Code::RetainNotSupported => return Cause::Unsupported("retained messages"),
-        Code::QoSNotSupported => return Cause::Unsupported("QoS 1"),
-        _ => SEE_ITS_LOG,
+    let number = match code {
+        Code::UnsupportedProtocolVersion | Code::RefusedProtocolVersion => 0x84,
+        Code::ClientIdentifierNotValid | Code::BadClientId => 0x85,
+        Code::BadUserNamePassword => 0x86,
+        Code::NotAuthorized => 0x87,
+        Code::Banned => 0x8a,
+        Code::BadAuthenticationMethod => 0x8c,
+        Code::PacketTooLarge => reason::PACKET_TOO_LARGE,
+        Code::QuotaExceeded => 0x97,
+        Code::RetainNotSupported => 0x9a,
+        Code::QoSNotSupported => 0x9b,
+        Code::UseAnotherServer => 0x9c,
+        Code::ServerMoved => 0x9d,
+        Code::ConnectionRateExceeded => 0x9f,
+        // Without a remedy of its own.
+        _ => 0x80,
     };
-    Cause::Refused { reason, remedy }
+    Cause::refused(number, reason_text(&code, None), "set mqtt.version = \"3.1.1\"")
 }
 
 fn ended(code: DisconnectReasonCode, text: Option<&str>) -> Cause {
+    use DisconnectReasonCode as Code;
+    let reason = reason_text(&code, text);
     let remedy = match code {
-        DisconnectReasonCode::SessionTakenOver => {
-            "another client uses the same id: set another mqtt.client_id, or stop the other bridge"
+        Code::SessionTakenOver => return Cause::TakenOver(reason),
+        Code::PacketTooLarge => return Cause::TooLarge(reason),
+        Code::RetainNotSupported => return Cause::Unsupported("retained messages"),
+        Code::QoSNotSupported => return Cause::Unsupported("QoS 1"),
+        Code::NotAuthorized => "check the rights of mqtt.username in the broker",
+        Code::QuotaExceeded | Code::MessageRateTooHigh | Code::ConnectionRateExceeded => {
+            "raise the broker's limits of messages, connections and their rates"
         }
-        DisconnectReasonCode::NotAuthorized => "check the rights of mqtt.username in the broker",
-        DisconnectReasonCode::PacketTooLarge => "raise the broker's packet size limit",
+        Code::TopicNameInvalid | Code::TopicFilterInvalid => {
+            "check the broker's limit of topic levels; mqtt.prefix must be short enough for it"
+        }
+        Code::WildcardSubscriptionsNotSupported => "allow wildcard subscriptions in the broker",
+        Code::UseAnotherServer | Code::ServerMoved => "set mqtt.url to the server that replaces it",
         _ => SEE_ITS_LOG,
     };
-    Cause::Ended {
-        reason: reason_text(&code, text),
-        remedy,
-    }
+    Cause::Ended { reason, remedy }
 }
 
 /// A reason code in words (`NotAuthorized` -> `not authorized`), and what the broker adds to it.

@@ -5,12 +5,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::flights::{Cargo, Flight};
+use super::flights::{Cargo, Ended, Flight};
 use super::records::Answered;
-use super::rejected::{PUBLISH_REMEDY, Rejected};
+use super::rejected::{ENDS_CONNECTIONS_REMEDY, PUBLISH_REMEDY, Rejected, SIZE_REMEDY};
+use super::size_limit::TooLarge;
 use super::{Phase, Publisher, outbox, records};
 use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
-use crate::mqtt::connection::{ConnectionError, Event, Limits, Refusal};
+use crate::mqtt::connection::{Cause, ConnectionError, Event, Limits, Refusal};
 use crate::records::dead_letter;
 
 /// Refusals of single messages that are told at level error during one connection.
@@ -21,6 +22,9 @@ const MAX_UNPUBLISHED: usize = 100;
 
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
+
+/// When what the broker does not take is tried again: its limits may have been raised.
+const RETRY_HELD_BACK: Duration = Duration::from_secs(3600);
 
 impl Publisher {
     /// That event, and all that are there already.
@@ -37,7 +41,7 @@ impl Publisher {
             Event::Connected(limits) => self.on_connected(limits),
             Event::Sent(pkid) => self.flights.sent(pkid),
             Event::Acked { pkid, refused } => {
-                if let Some(flight) = self.flights.acked(pkid) {
+                if let Some(flight) = self.flights.acked(pkid, refused.is_none()) {
                     self.on_answer(flight, refused);
                 }
             }
@@ -78,34 +82,72 @@ impl Publisher {
     }
 
     fn on_closed(&mut self, error: Option<ConnectionError>) {
-        let ended = error.as_ref().is_some_and(ConnectionError::is_by_peer);
-        let blamed = self.flights.disconnected(ended);
+        let found = self.flights.disconnected(ended(error.as_ref()));
         self.outbox.disconnected();
         self.unsubscribed();
         self.supply.stop();
         self.records.disconnected();
-        let (Some(flight), Some(error)) = (blamed, error) else {
-            return;
+        if let Some(conflict) = self.link.take_conflict() {
+            let letter = dead_letter::new(Operation::Publish, conflict, Timestamp::now());
+            self.journal.append(dead_letter::record(&letter, &self.bridge));
+        }
+        if let (Some(flight), Some(error)) = (found, error) {
+            self.on_found(flight, &error);
+        }
+    }
+
+    /// That message has cost a connection. Given up, it is held back, and others of its size with it.
+    fn on_found(&mut self, flight: Flight, error: &ConnectionError) {
+        let is_too_large = matches!(error.cause(), Cause::TooLarge(_));
+        let rejected = match &flight.cargo {
+            _ if is_too_large => None,
+            Cargo::State(topic) if self.outbox.blame(topic, flight.version) => None,
+            Cargo::Record(number) => match self.records.blame(*number) {
+                None => return,
+                rejected => rejected,
+            },
+            Cargo::State(_) => return,
         };
+        // Without a reason its size may be one.
+        let is_unexplained = matches!(error.cause(), Cause::Lost(_));
+        let is_by_size = is_too_large || (is_unexplained && self.flights.blame_size(flight.bytes));
+        self.flights.acquit_all();
+        self.link.is_explained();
         match flight.cargo {
             Cargo::State(topic) => {
-                if self.outbox.blame(&topic, flight.version) {
-                    self.flights.acquit_all();
-                    let what = format!(
-                        "the message at {topic:?} is not sent again before it changes: the broker ended each connection \
-                         on which it was sent ({error})"
-                    );
-                    let remedy = "see the broker's log; check its limits, and our rights there";
-                    self.tell_unpublished(&topic, ErrorReport::new(ErrorKind::Rejected, what, remedy));
+                if !is_by_size {
+                    self.outbox.hold_back(&topic);
                 }
+                self.retry_at = Some(Instant::now() + RETRY_HELD_BACK);
+                self.tell_held_back(&topic, flight.bytes, is_by_size, error);
             }
-            Cargo::Record(number) => {
-                if let Some(rejected) = self.records.blame(number) {
-                    self.flights.acquit_all();
-                    self.reject(rejected);
-                }
-            }
+            Cargo::Record(_) if is_by_size => self.retry_at = Some(Instant::now() + RETRY_HELD_BACK),
+            Cargo::Record(_) => {}
         }
+        if let Some(rejected) = rejected {
+            self.reject(rejected);
+        }
+    }
+
+    fn tell_held_back(&mut self, topic: &str, bytes: usize, is_by_size: bool, error: &ConnectionError) {
+        let held = match is_by_size {
+            true => format!("it and all others of that size ({bytes} bytes) or more are"),
+            false => "what this topic becomes is".to_owned(),
+        };
+        let what = format!(
+            "the broker does not take the message at {topic:?}: {held} held back and tried again in an hour and at each \
+             start ({error})"
+        );
+        let (kind, remedy) = match error.cause() {
+            Cause::TooLarge(_) => (ErrorKind::TooLarge, SIZE_REMEDY),
+            _ => (ErrorKind::Rejected, ENDS_CONNECTIONS_REMEDY),
+        };
+        self.tell_unpublished(topic, ErrorReport::new(kind, what, remedy));
+    }
+
+    pub(super) fn try_held_back_again(&mut self) {
+        self.retry_at = None;
+        self.outbox.try_again(&mut self.flights);
     }
 
     /// A record leaves without having been delivered, and a dead letter tells of it.
@@ -127,13 +169,18 @@ impl Publisher {
     /// State that the broker does not have: told once for each topic in this run, and not for ever more of them. All
     /// that is for Home Assistant counts as one: there may be thousands, and they are refused for one reason.
     fn tell_unpublished(&mut self, topic: &str, error: ErrorReport) {
-        self.tell_refusal(&error.message, &error.remedy);
         let discovery = self.discovery.iter().map(|discovery| discovery.topics().all());
         let of_discovery = discovery.into_iter().find(|all| topic.starts_with(all));
         let counted = of_discovery.unwrap_or_else(|| topic.to_owned());
-        if self.unpublished.len() >= MAX_UNPUBLISHED || !self.unpublished.insert(counted) {
+        if self.unpublished.contains(&counted) {
+            tracing::debug!(remedy = %error.remedy, "{}", error.message);
             return;
         }
+        self.tell_refusal(&error.message, &error.remedy);
+        if self.unpublished.len() >= MAX_UNPUBLISHED {
+            return;
+        }
+        self.unpublished.insert(counted);
         let parsed = self.payloads.topics().parse(topic);
         let letter = DeadLetter {
             device: parsed.and_then(|(state, _)| state.device().cloned()),
@@ -195,11 +242,14 @@ impl Publisher {
             }
         }
         for (topic, bytes, limit) in unsendable {
-            let what = format!(
-                "the message at {topic:?} has {bytes} bytes, and the broker takes {limit}: it is not sent"
-            );
-            let remedy = "raise the broker's limit of the packet size";
-            self.tell_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, remedy));
+            let what = format!("the message at {topic:?} has {bytes} bytes, and {limit}: it is not sent");
+            match limit {
+                TooLarge::Announced(_) => {
+                    self.tell_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, SIZE_REMEDY));
+                }
+                // One error for all of them, when it was learned.
+                TooLarge::Learned(_) => tracing::debug!("{what}"),
+            }
         }
     }
 
@@ -220,5 +270,13 @@ impl Publisher {
                 records::Next::Rejected(rejected) => self.reject(rejected),
             }
         }
+    }
+}
+
+fn ended(error: Option<&ConnectionError>) -> Ended {
+    match error {
+        Some(error) if matches!(error.cause(), Cause::TooLarge(_)) => Ended::TooLarge,
+        Some(error) if error.is_by_peer() => Ended::ByPeer,
+        _ => Ended::ByUs,
     }
 }

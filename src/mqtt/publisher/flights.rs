@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::size_limit::{SizeLimit, TooLarge};
 use crate::mqtt::connection::{Limits, MAX_WINDOW};
 
 /// A message.
@@ -23,12 +24,28 @@ pub(super) struct Flight {
     pub(super) cargo: Cargo,
     /// Of state: which content it was.
     pub(super) version: u64,
+    /// Of its packet.
+    pub(super) bytes: usize,
     is_suspect: bool,
+}
+
+/// Why a connection has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Our patience, our goodbye: no message is to blame.
+    ByUs,
+    /// The broker or the network has ended it.
+    ByPeer,
+    /// The broker has said that a message was too large.
+    TooLarge,
 }
 
 /// How many messages may be on their way together with one that may have cost a connection. It was lost once:
 /// that may have been anybody's fault. Twice: a few, so that those without fault come through. Then alone.
 const TOGETHER: [usize; 3] = [MAX_WINDOW as usize, 16, 1];
+
+/// Index of the last of them.
+const ALONE: usize = TOGETHER.len() - 1;
 
 /// Connections that one message may cost, sent alone, before it is given up.
 pub(super) const MAX_FATAL: u8 = 2;
@@ -36,6 +53,7 @@ pub(super) const MAX_FATAL: u8 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Flights {
     limits: Option<Limits>,
+    size_limit: SizeLimit,
     /// Handed over, packet id not known yet; in order.
     handed: VecDeque<Flight>,
     in_flight: HashMap<u16, Flight>,
@@ -53,11 +71,24 @@ impl Flights {
     /// A new connection.
     pub(super) fn connected(&mut self, limits: Limits) {
         self.limits = Some(limits);
+        self.size_limit.announced(limits.maximum_packet_size);
     }
 
-    /// What the broker takes; `None` without a connection.
-    pub(super) fn limits(&self) -> Option<Limits> {
-        self.limits
+    /// Why a packet of that size is held back; `None` if it may be sent.
+    pub(super) fn is_too_large(&self, bytes: usize) -> Option<TooLarge> {
+        self.size_limit.check(bytes)
+    }
+
+    /// A message was given up, without a reason: whether its size may be one. Then others of that size are held back.
+    pub(super) fn blame_size(&mut self, bytes: usize) -> bool {
+        self.size_limit.blamed(bytes)
+    }
+
+    /// What was held back is tried again: each of `messages` alone.
+    pub(super) fn try_again(&mut self, messages: impl IntoIterator<Item = Cargo>) {
+        self.size_limit.try_again();
+        self.suspects.extend(messages);
+        self.care = ALONE;
     }
 
     /// Messages on their way.
@@ -99,13 +130,14 @@ impl Flights {
     }
 
     /// A message was handed over.
-    pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64) {
+    pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64, bytes: usize) {
         let is_suspect = self.suspects.contains(&cargo);
         self.suspects_under_way += usize::from(is_suspect);
         self.states += usize::from(matches!(cargo, Cargo::State(_)));
         self.handed.push_back(Flight {
             cargo,
             version,
+            bytes,
             is_suspect,
         });
     }
@@ -117,9 +149,12 @@ impl Flights {
         }
     }
 
-    /// The broker has answered: gives what that packet id was.
-    pub(super) fn acked(&mut self, pkid: u16) -> Option<Flight> {
+    /// The broker has answered, with success or not: gives what that packet id was.
+    pub(super) fn acked(&mut self, pkid: u16, is_taken: bool) -> Option<Flight> {
         let flight = self.in_flight.remove(&pkid)?;
+        if is_taken {
+            self.size_limit.took(flight.bytes);
+        }
         self.states -= usize::from(matches!(flight.cargo, Cargo::State(_)));
         if flight.is_suspect {
             self.suspects_under_way -= 1;
@@ -128,22 +163,29 @@ impl Flights {
         Some(flight)
     }
 
-    /// The connection is gone, and with it what was on its way. `ended` says that the broker or the network
-    /// ended it, not our patience. Gives the message that must have been the reason: a suspect that was sent alone.
-    pub(super) fn disconnected(&mut self, ended: bool) -> Option<Flight> {
+    /// The connection is gone, and with it what was on its way. Gives the message that must have been the reason: a
+    /// suspect that was sent alone, or the only one where the broker said that one was too large.
+    pub(super) fn disconnected(&mut self, ended: Ended) -> Option<Flight> {
         self.limits = None;
         self.states = 0;
         let under_way = self.in_flight.drain().map(|(_, flight)| flight);
         let mut lost: Vec<Flight> = under_way.chain(self.handed.drain(..)).collect();
-        let again = std::mem::take(&mut self.suspects_under_way) > 0 && ended;
-        let were_alone = TOGETHER[self.care] == 1;
-        self.care = if again {
-            (self.care + 1).min(TOGETHER.len() - 1)
-        } else {
-            0
+        let again = std::mem::take(&mut self.suspects_under_way) > 0 && ended != Ended::ByUs;
+        let is_found = match ended {
+            Ended::TooLarge => lost.len() == 1,
+            Ended::ByPeer | Ended::ByUs => again && self.care == ALONE,
+        };
+        self.care = match ended {
+            Ended::TooLarge => ALONE,
+            _ if again => (self.care + 1).min(ALONE),
+            _ => 0,
         };
         self.suspects = lost.iter().map(|flight| flight.cargo.clone()).collect();
-        lost.pop_if(|_| again && were_alone)
+        let found = lost.pop_if(|_| is_found)?;
+        if ended == Ended::TooLarge {
+            self.size_limit.refused(found.bytes);
+        }
+        Some(found)
     }
 
     /// The reason was found: nobody else is suspected.
@@ -164,6 +206,7 @@ mod tests {
             receive_maximum,
             maximum_packet_size: None,
             keep_alive: Duration::from_secs(5),
+            ..Limits::default()
         });
     }
 
@@ -178,7 +221,7 @@ mod tests {
             if !flights.may_send(&record(number)) {
                 break;
             }
-            flights.hand_over(record(number), 0);
+            flights.hand_over(record(number), 0, 100);
             flights.sent(number as u16);
             sent.push(number);
         }
@@ -191,10 +234,10 @@ mod tests {
         assert!(!flights.may_send(&record(1)), "no connection");
         connected(&mut flights, 2);
         assert_eq!(send(&mut flights, 1..9), [1, 2]);
-        assert_eq!(flights.acked(1).map(|flight| flight.cargo), Some(record(1)));
-        assert_eq!(flights.acked(1), None);
+        assert_eq!(flights.acked(1, true).map(|flight| flight.cargo), Some(record(1)));
+        assert_eq!(flights.acked(1, true), None);
         assert_eq!(send(&mut flights, 3..9), [3]);
-        flights.disconnected(true);
+        flights.disconnected(Ended::ByPeer);
         connected(&mut flights, u16::MAX);
         assert_eq!(send(&mut flights, 4..9999).len(), usize::from(MAX_WINDOW));
     }
@@ -204,7 +247,7 @@ mod tests {
         let mut flights = Flights::default();
         connected(&mut flights, 100);
         send(&mut flights, 1..=100);
-        assert_eq!(flights.disconnected(true), None);
+        assert_eq!(flights.disconnected(Ended::ByPeer), None);
         connected(&mut flights, 100);
         assert_eq!(send(&mut flights, 1..=100).len(), 100);
     }
@@ -216,7 +259,7 @@ mod tests {
             connected(&mut flights, 100);
             let sent = send(&mut flights, 1..=100);
             assert_eq!(sent.len(), together, "connection {connection}");
-            let blamed = flights.disconnected(true).map(|flight| flight.cargo);
+            let blamed = flights.disconnected(Ended::ByPeer).map(|flight| flight.cargo);
             assert_eq!(
                 blamed,
                 (together == 1).then(|| record(1)),
@@ -234,13 +277,13 @@ mod tests {
         for _ in 0..2 {
             connected(&mut flights, 100);
             send(&mut flights, 1..=3);
-            flights.disconnected(true);
+            flights.disconnected(Ended::ByPeer);
         }
         connected(&mut flights, 100);
         assert_eq!(send(&mut flights, 1..=3), [1, 2, 3]);
-        (1..=3).for_each(|pkid| assert!(flights.acked(pkid).is_some()));
+        (1..=3).for_each(|pkid| assert!(flights.acked(pkid, true).is_some()));
         assert_eq!(send(&mut flights, 4..=99).len(), 96, "none of these is suspected");
-        assert_eq!(flights.disconnected(true), None);
+        assert_eq!(flights.disconnected(Ended::ByPeer), None);
         connected(&mut flights, 100);
         assert_eq!(send(&mut flights, 4..=99).len(), 96, "begun anew");
     }
@@ -251,7 +294,7 @@ mod tests {
         for _ in 0..9 {
             connected(&mut flights, 100);
             assert_eq!(send(&mut flights, 1..=3).len(), 3);
-            assert_eq!(flights.disconnected(false), None);
+            assert_eq!(flights.disconnected(Ended::ByUs), None);
         }
     }
 }

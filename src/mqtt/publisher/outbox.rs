@@ -4,13 +4,16 @@
 //! which topics the durable list holds. After a new connection everything is sent again, so a message that
 //! was lost with the old one needs no care.
 
+mod held_back;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::flights::{Cargo, Flights, MAX_FATAL};
+use super::flights::{Cargo, Flights};
+use super::size_limit::TooLarge;
 use crate::mqtt::connection::packet_size;
 
 type Topic = Arc<str>;
@@ -45,6 +48,18 @@ struct Entry {
     queued: bool,
     /// Connections in a row that the broker ended while this message alone was unacknowledged.
     fatal: u8,
+    /// Whether it is not sent, whatever it becomes, before [`Outbox::try_again`].
+    is_held_back: bool,
+}
+
+impl Entry {
+    fn payload(&self) -> Option<Bytes> {
+        match &self.content {
+            Content::Payload(payload) => Some(payload.clone()),
+            Content::Cleared => Some(Bytes::new()),
+            Content::Remembered => None,
+        }
+    }
 }
 
 /// Changes of the durable list: removals first, then additions.
@@ -60,7 +75,11 @@ pub(super) enum Next {
     /// Hand this over.
     Send(Topic, Bytes),
     /// The broker would not take this; it stays unsent.
-    TooLarge { topic: Topic, bytes: usize, limit: u32 },
+    TooLarge {
+        topic: Topic,
+        bytes: usize,
+        limit: TooLarge,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +116,7 @@ impl Outbox {
             recorded: Recorded::Yes,
             queued: false,
             fatal: 0,
+            is_held_back: false,
         };
         self.entries.entry(Topic::from(topic)).or_insert(entry);
     }
@@ -112,6 +132,7 @@ impl Outbox {
                 recorded: Recorded::No,
                 queued: false,
                 fatal: 0,
+                is_held_back: false,
             };
             self.batch.add.push(topic.clone());
             self.entries.insert(topic, entry);
@@ -168,7 +189,9 @@ impl Outbox {
     pub(super) fn connected(&mut self, flights: &Flights, last: &str) {
         self.is_connected = true;
         let is_suspect = |topic: &Topic| flights.is_suspect(&Cargo::State(topic.clone()));
-        let (suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_suspect);
+        let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_suspect);
+        // The smallest first: the first one that fails for its size then says what others need not try.
+        suspects.sort_by_key(|topic| self.size(topic));
         for topic in others.iter().filter(|topic| ***topic != *last) {
             self.enqueue(topic);
         }
@@ -214,18 +237,6 @@ impl Outbox {
         }
     }
 
-    /// A message has cost a connection, sent alone. Says whether it is given up: not sent again before it changes.
-    pub(super) fn blame(&mut self, topic: &str, version: u64) -> bool {
-        let Some(entry) = self.entries.get_mut(topic) else {
-            return false;
-        };
-        if entry.version != version {
-            return false;
-        }
-        entry.fatal += 1;
-        entry.fatal >= MAX_FATAL
-    }
-
     /// Queues a topic that may be sent.
     fn enqueue(&mut self, topic: &str) {
         if !self.is_connected {
@@ -239,7 +250,7 @@ impl Outbox {
             return;
         };
         let is_unsendable = entry.recorded == Recorded::No || entry.content == Content::Remembered;
-        if entry.queued || is_unsendable || entry.fatal >= MAX_FATAL {
+        if entry.queued || is_unsendable || entry.is_held_back {
             return;
         }
         entry.queued = true;
@@ -257,7 +268,6 @@ impl Outbox {
 
     /// The next message that there is room for; one that nobody waits for only `with_later`.
     pub(super) fn next(&mut self, flights: &mut Flights, with_later: bool) -> Option<Next> {
-        let limits = flights.limits()?;
         loop {
             let queue = match self.queue.is_empty() && with_later {
                 true => &mut self.queue_of_later,
@@ -273,16 +283,12 @@ impl Outbox {
                 continue;
             };
             entry.queued = false;
-            let payload = match &entry.content {
-                Content::Payload(payload) => payload.clone(),
-                Content::Cleared => Bytes::new(),
-                Content::Remembered => continue,
-            };
+            let Some(payload) = entry.payload() else { continue };
             let bytes = packet_size(&topic, &payload, None);
-            if let Some(limit) = limits.maximum_packet_size.filter(|limit| bytes > *limit as usize) {
+            if let Some(limit) = flights.is_too_large(bytes) {
                 return Some(Next::TooLarge { topic, bytes, limit });
             }
-            flights.hand_over(cargo, entry.version);
+            flights.hand_over(cargo, entry.version, bytes);
             return Some(Next::Send(topic, payload));
         }
     }

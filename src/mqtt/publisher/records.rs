@@ -112,7 +112,6 @@ impl RecordQueue {
 
     /// The next record that there is room for.
     pub(super) fn next(&mut self, flights: &mut Flights) -> Option<Next> {
-        let limits = flights.limits()?;
         let first = self.waiting.first_entry()?;
         let number = *first.key();
         let cargo = Cargo::Record(number);
@@ -124,11 +123,10 @@ impl RecordQueue {
             payload, correlation, ..
         } = &entry.record;
         let bytes = packet_size(&entry.topic, payload, correlation.as_ref());
-        let limit = limits.maximum_packet_size.filter(|limit| bytes > *limit as usize);
         if !is_publishable(&entry.topic) {
             return Some(Next::Rejected(self.reject(number, entry, Reason::NoTopic)));
         }
-        if let Some(limit) = limit {
+        if let Some(limit) = flights.is_too_large(bytes) {
             let reason = Reason::TooLarge { bytes, limit };
             return Some(Next::Rejected(self.reject(number, entry, reason)));
         }
@@ -139,7 +137,7 @@ impl RecordQueue {
             correlation: correlation.clone(),
         };
         self.under_way.insert(number, entry);
-        flights.hand_over(cargo, 0);
+        flights.hand_over(cargo, 0, bytes);
         Some(next)
     }
 

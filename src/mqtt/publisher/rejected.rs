@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::size_limit::TooLarge;
 use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation, Origin};
 use crate::mqtt::connection::MAX_PAYLOAD;
 use crate::records::{Destination, Record, dead_letter};
@@ -9,6 +10,14 @@ use crate::records::{Destination, Record, dead_letter};
 /// What to do about a broker that refuses a message.
 pub(super) const PUBLISH_REMEDY: &str =
     "let the user of the bridge (mqtt.username) publish there, in the broker's list of rights";
+
+/// What to do about a broker that ends each connection on which a message is sent.
+pub(super) const ENDS_CONNECTIONS_REMEDY: &str = "see the broker's log; check its limits of the packet size and of topic levels, our rights there, and that it offers \
+     QoS 1 and retained messages";
+
+/// What to do about a message that is larger than the broker takes.
+pub(super) const SIZE_REMEDY: &str =
+    "raise the broker's limit of the packet or message size (mosquitto: max_packet_size, message_size_limit)";
 
 /// Bytes that are kept of a payload that was too large.
 const BEGINNING: usize = 256;
@@ -31,7 +40,7 @@ pub(super) enum Reason {
     /// No broker would take its topic.
     NoTopic,
     /// It is larger than the packets that the broker takes.
-    TooLarge { bytes: usize, limit: u32 },
+    TooLarge { bytes: usize, limit: TooLarge },
     /// The broker refused it, in these words.
     Refused(String),
     /// The broker ended each connection on which it was sent.
@@ -69,8 +78,8 @@ impl Rejected {
             ),
             Reason::TooLarge { bytes, limit } => (
                 ErrorKind::TooLarge,
-                format!("the message at {topic:?} has {bytes} bytes, and the broker takes {limit}"),
-                "raise the broker's limit of the packet size",
+                format!("the message at {topic:?} has {bytes} bytes, and {limit}"),
+                SIZE_REMEDY,
             ),
             Reason::Refused(reason) => (
                 ErrorKind::Rejected,
@@ -80,7 +89,7 @@ impl Rejected {
             Reason::EndsConnections => (
                 ErrorKind::Rejected,
                 format!("the broker ended each connection on which the message at {topic:?} was sent"),
-                "see the broker's log; check its limit of the packet size, and our rights there",
+                ENDS_CONNECTIONS_REMEDY,
             ),
         };
         ErrorReport::new(kind, what, remedy)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::flights::Ended;
 use super::*;
 use crate::mqtt::connection::Limits;
 
@@ -31,6 +32,7 @@ impl Way {
 
     /// Gives the topic that is given up.
     fn disconnected(&mut self, ended: bool) -> Option<String> {
+        let ended = if ended { Ended::ByPeer } else { Ended::ByUs };
         let blamed = self.flights.disconnected(ended);
         self.outbox.disconnected();
         let flight = blamed?;
@@ -40,6 +42,9 @@ impl Way {
         let is_given_up = self.outbox.blame(&topic, flight.version);
         if is_given_up {
             self.flights.acquit_all();
+            if !self.flights.blame_size(flight.bytes) {
+                self.outbox.hold_back(&topic);
+            }
         }
         is_given_up.then(|| topic.to_string())
     }
@@ -49,7 +54,7 @@ impl Way {
     }
 
     fn acked(&mut self, pkid: u16, refused: bool) {
-        let flight = self.flights.acked(pkid).unwrap();
+        let flight = self.flights.acked(pkid, !refused).unwrap();
         let Cargo::State(topic) = flight.cargo else {
             panic!("no records here");
         };
@@ -63,7 +68,9 @@ impl Way {
     /// What goes out now, with the packet ids that follow `pkid`.
     fn sent(&mut self, mut pkid: u16) -> Vec<String> {
         let mut topics = Vec::new();
-        while let Some(Next::Send(topic, _)) = self.next() {
+        while let Some(next) = self.next() {
+            // What is too large stays unsent.
+            let Next::Send(topic, _) = next else { continue };
             pkid += 1;
             self.flights.sent(pkid);
             topics.push(topic.to_string());
@@ -77,6 +84,7 @@ fn limits(receive_maximum: u16, maximum_packet_size: Option<u32>) -> Limits {
         receive_maximum,
         maximum_packet_size,
         keep_alive: Duration::from_secs(5),
+        ..Limits::default()
     }
 }
 
@@ -266,9 +274,8 @@ fn what_is_doubted_stays_at_the_broker_until_it_is_told_anew_or_not() {
     );
 }
 
-#[test]
-fn a_message_that_ends_connections_is_found_and_given_up() {
-    let mut way = way(&["a", "bad", "c", "d"]);
+/// Connections that the broker ends, each at `bad`, until that is given up: how many.
+fn until_given_up(way: &mut Way) -> usize {
     let mut given_up = None;
     let mut connections = 0;
     while given_up.is_none() {
@@ -294,11 +301,70 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
         }
         given_up = way.disconnected(true);
     }
-    assert_eq!((given_up.as_deref(), connections), (Some("bad"), 5));
+    assert_eq!(given_up.as_deref(), Some("bad"));
+    connections
+}
+
+#[test]
+fn a_message_that_ends_connections_is_found_and_given_up() {
+    let mut way = way(&["a", "bad", "c", "d"]);
+    assert_eq!(until_given_up(&mut way), 5);
     way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["a", "c", "d"]);
-    way.outbox.set("bad", payload("good"));
-    assert_eq!(way.sent(3), ["bad"], "a change is another chance");
+    way.outbox.set("bad", payload("worse than before"));
+    assert_eq!(way.sent(3), [] as [&str; 0], "as large as what was given up");
+    way.outbox.set("bad", payload(""));
+    assert_eq!(way.sent(3), ["bad"], "smaller than what was given up");
+}
+
+#[test]
+fn what_was_given_up_is_tried_again_alone_and_costs_one_connection() {
+    for taken in ["", "much longer than the other one"] {
+        let mut way = way(&["taken", "bad"]);
+        way.outbox.set("taken", payload(taken));
+        until_given_up(&mut way);
+        way.connected(limits(9, None), "");
+        assert_eq!(way.sent(0), ["taken"]);
+        way.acked(1, false);
+        way.outbox.set("bad", payload("other"));
+        assert_eq!(way.sent(1), [] as [&str; 0], "no change is another chance");
+        way.outbox.try_again(&mut way.flights);
+        assert_eq!(way.sent(1), ["bad"]);
+        assert_eq!(way.disconnected(true).as_deref(), Some("bad"));
+        way.connected(limits(9, None), "");
+        assert_eq!(way.sent(0), ["taken"]);
+        way.acked(1, false);
+        way.outbox.try_again(&mut way.flights);
+        assert_eq!(way.sent(1), ["bad"]);
+        way.acked(2, false);
+        way.outbox.set("bad", payload("other than before"));
+        assert_eq!(way.sent(2), ["bad"], "the broker takes it now");
+    }
+}
+
+#[test]
+fn a_size_that_the_broker_names_too_large_holds_larger_ones_back() {
+    let mut way = way(&["a", "b", "c"]);
+    for (topic, length) in [("a", 10), ("b", 300), ("c", 200)] {
+        way.outbox.set(topic, payload(&"x".repeat(length)));
+    }
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["a", "b", "c"]);
+    assert_eq!(way.flights.disconnected(Ended::TooLarge), None, "one of three");
+    way.outbox.disconnected();
+    way.connected(limits(9, None), "");
+    for (pkid, topic) in [(1, "a"), (2, "c")] {
+        assert_eq!(way.sent(pkid - 1), [topic], "each alone, the smallest first");
+        if topic == "a" {
+            way.acked(pkid, false);
+        }
+    }
+    let found = way.flights.disconnected(Ended::TooLarge);
+    assert_eq!(found.map(|flight| flight.cargo), Some(Cargo::State("c".into())));
+    way.outbox.disconnected();
+    way.flights.acquit_all();
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["a"], "the others are as large, or larger");
 }
 
 /// What may happen.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use uuid::Uuid;
 
+use super::super::flights::Ended;
+use super::super::size_limit::TooLarge;
 use super::*;
 use crate::model::DeviceId;
 use crate::mqtt::connection::Limits;
@@ -20,6 +22,7 @@ fn limits(receive_maximum: u16, maximum_packet_size: Option<u32>) -> Limits {
         receive_maximum,
         maximum_packet_size,
         keep_alive: Duration::from_secs(5),
+        ..Limits::default()
     }
 }
 
@@ -98,13 +101,14 @@ impl Way {
     fn answer(&mut self, refused: Option<Refusal>) -> Answered {
         let (pkid, number) = self.on_their_way.pop_front().unwrap();
         self.got.push(number);
-        let flight = self.flights.acked(pkid).unwrap();
+        let flight = self.flights.acked(pkid, refused.is_none()).unwrap();
         assert_eq!(flight.cargo, Cargo::Record(number));
         self.queue.answered(number, refused)
     }
 
     fn disconnect(&mut self, ended: bool) -> Option<Rejected> {
         self.on_their_way.clear();
+        let ended = if ended { Ended::ByPeer } else { Ended::ByUs };
         let blamed = self.flights.disconnected(ended);
         self.queue.disconnected();
         let Cargo::Record(number) = blamed?.cargo else {
@@ -172,7 +176,16 @@ fn what_the_broker_refuses_or_could_not_take_leaves_the_queue() {
     assert!(
         matches!(
             reasons[..],
-            [(1, Reason::NoTopic), (2, Reason::TooLarge { limit: 100, .. })]
+            [
+                (1, Reason::NoTopic),
+                (
+                    2,
+                    Reason::TooLarge {
+                        limit: TooLarge::Announced(100),
+                        ..
+                    }
+                )
+            ]
         ),
         "{reasons:?}"
     );
