@@ -21,9 +21,9 @@ use crate::is_online;
 
 /// The name that has both addresses.
 const NAME: &str = "two.example";
-/// Resolvers sort it first.
-const DEAD: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const ALIVE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// Listed first. Nothing else uses these two addresses, so what is free at one is free at the other.
+const DEAD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+const ALIVE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
 
 /// A TCP port that answers nothing, as one behind a firewall does: its queue is full, so that the kernel drops what comes.
 struct Blackhole {
