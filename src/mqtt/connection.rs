@@ -22,7 +22,7 @@ use client::Inner;
 pub use client::{Ack, Client, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
-pub use reason::subscription_remedy;
+pub use reason::{NO_WILDCARDS, subscription_remedy};
 pub use received::MAX_PAYLOAD;
 use route::Route;
 

@@ -150,6 +150,11 @@ impl Link {
         self.note(event)
     }
 
+    /// The broker's address, for messages.
+    pub(crate) fn broker(&self) -> String {
+        address(&self.settings.broker).to_string()
+    }
+
     /// Ends the connection without a goodbye, so that the broker publishes the will; nothing more comes of it.
     pub(crate) fn abandon(&mut self) {
         if self.connection.is_some() {

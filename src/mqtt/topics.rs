@@ -211,9 +211,14 @@ pub fn field(topic: &str, path: &[&str]) -> String {
 /// The longest topic: MQTT counts its bytes in 16 bits.
 const MAX_TOPIC: usize = u16::MAX as usize;
 
+/// Whether `filter` stands for more than one topic.
+pub fn has_wildcard(filter: &str) -> bool {
+    filter.contains(['+', '#'])
+}
+
 /// Whether a broker may be given a message at `topic`: not empty, not too long, without wildcards and NUL.
 pub fn is_publishable(topic: &str) -> bool {
-    (1..=MAX_TOPIC).contains(&topic.len()) && !topic.contains(['+', '#', '\0'])
+    (1..=MAX_TOPIC).contains(&topic.len()) && !has_wildcard(topic) && !topic.contains('\0')
 }
 
 fn parse_device(topic: &str) -> Option<(DeviceTopic, Option<&str>)> {

@@ -173,6 +173,61 @@ async fn reluctant(broker: SocketAddr, mut refusals: usize) -> SocketAddr {
     address
 }
 
+/// Lets connections through to a broker of MQTT 5, and announces that it has no wildcards: it ends a connection that
+/// subscribes with one.
+async fn without_wildcards(broker: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(announce_no_wildcards(client, broker));
+        }
+    });
+    address
+}
+
+async fn announce_no_wildcards(mut client: TcpStream, broker: SocketAddr) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(broker).await?;
+    let mut packet = vec![0; 4096];
+    let read = client.read(&mut packet).await?;
+    server.write_all(&packet[..read]).await?;
+    let read = server.read(&mut packet).await?;
+    // CONNACK: type, length, flags, reason, length of the properties, properties. One more: wildcards, none.
+    let [kind, length, flags, reason, properties, rest @ ..] = &packet[..read] else {
+        panic!("a CONNACK of MQTT 5");
+    };
+    let head = [*kind, length + 2, *flags, *reason, properties + 2, 0x28, 0];
+    client.write_all(&[&head[..], rest].concat()).await?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let back = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+    loop {
+        let read = from_client.read(&mut packet).await?;
+        let has_wildcard = packet[..read].windows(2).any(|bytes| bytes == b"/+");
+        if read == 0 || has_wildcard {
+            back.abort();
+            return Ok(());
+        }
+        to_server.write_all(&packet[..read]).await?;
+    }
+}
+
+#[tokio::test]
+async fn a_broker_without_wildcards_has_the_births_and_commands_for_the_node() {
+    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
+    let mut host = Host::start(broker.address()).await;
+    let front = without_wildcards(broker.address()).await;
+    let site = scene::site(&broker, &fleet).with("mqtt.url", format!("mqtt://{front}"));
+    let _bridge = site.start();
+    host.until("the device is born", |seen| seen.alive.contains_key("sim-1"))
+        .await;
+    host.ask_births();
+    let seen = host
+        .until("it is born again", |seen| seen.count("NBIRTH") == 2)
+        .await;
+    assert_eq!(seen.births, [0, 0], "one session");
+}
+
 #[tokio::test]
 async fn attempts_that_fail_use_up_no_number() {
     let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());

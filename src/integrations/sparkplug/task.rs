@@ -19,9 +19,12 @@ use super::feed::Feed;
 use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{OLD_STATES, OfNode, Topics};
-use crate::mqtt::connection::{ConnectionError, Event, Limits, MAX_WINDOW, Purpose, packet_size};
+use crate::mqtt::connection::{
+    ConnectionError, Event, Limits, MAX_WINDOW, NO_WILDCARDS, Purpose, packet_size, subscription_remedy,
+};
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
+use crate::mqtt::topics::has_wildcard;
 use host::PrimaryHost;
 use incoming::Strays;
 use old_hosts::OldHosts;
@@ -263,15 +266,24 @@ impl EdgeNode {
         self.sessions.connected();
         self.node.set_limit(limits.maximum_packet_size);
         let Some(client) = self.link.client() else { return };
-        client.subscribe(self.topics.commands());
+        // A broker without wildcards ends the connection at a filter that has one.
+        let (filters, refused): (Vec<_>, Vec<_>) = self
+            .topics
+            .commands()
+            .into_iter()
+            .partition(|filter| limits.wildcards || !has_wildcard(filter));
+        client.subscribe(filters);
         let host = self.topics.host();
         if let Some(topic) = &host {
             client.subscribe_with_stored(topic);
         }
         self.phase = Phase::Subscribing(1 + usize::from(host.is_some()));
         // Last, since births do not wait for its answer.
-        if self.old_hosts.ask() {
+        if limits.wildcards && self.old_hosts.ask() {
             client.subscribe_with_stored(OLD_STATES);
+        }
+        if !refused.is_empty() {
+            self.report_refusal(NO_WILDCARDS, &refused);
         }
     }
 
@@ -279,26 +291,29 @@ impl EdgeNode {
         let Phase::Subscribing(left) = self.phase else {
             return self.old_hosts.answered();
         };
-        if let Some(reason) = answers.iter().flatten().next()
-            && !std::mem::replace(&mut self.refusal_told, true)
-        {
-            let filters: Vec<_> = self
-                .topics
-                .commands()
-                .into_iter()
-                .chain(self.topics.host())
-                .collect();
-            let filters = filters.join(", ");
-            tracing::error!(
-                reason,
-                "the broker does not deliver what Sparkplug hosts send: let mqtt.username read {filters}"
-            );
+        if let Some(reason) = answers.iter().flatten().next() {
+            let commands = self.topics.commands().into_iter();
+            let filters: Vec<_> = commands.chain(self.topics.host()).collect();
+            self.report_refusal(reason, &filters);
         }
         self.phase = match left {
             0 | 1 => Phase::Waiting,
             left => Phase::Subscribing(left - 1),
         };
         self.begin_publishing();
+    }
+
+    /// Reports once that hosts are not heard.
+    fn report_refusal(&mut self, reason: &str, filters: &[String]) {
+        if !std::mem::replace(&mut self.refusal_told, true) {
+            tracing::error!(
+                broker = %self.link.broker(),
+                filters = filters.join(", "),
+                reason,
+                remedy = subscription_remedy(reason),
+                "the broker does not deliver what Sparkplug hosts send"
+            );
+        }
     }
 
     /// Births, once the primary host is there, or none is configured.

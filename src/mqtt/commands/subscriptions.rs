@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::model::DeviceId;
-use crate::mqtt::connection::subscription_remedy;
-use crate::mqtt::topics::Topics;
+use crate::mqtt::connection::{NO_WILDCARDS, subscription_remedy};
+use crate::mqtt::topics::{Topics, has_wildcard};
 
 /// Filters in one packet: the brokers of clouds take no more.
 const MAX_FILTERS: usize = 8;
@@ -12,9 +12,6 @@ const MAX_FILTERS: usize = 8;
 /// Connections that may be spent in one run on finding out which filters of a packet are meant by a refusal that cannot
 /// be read. From then on the whole packet is.
 const MAX_SEARCHES: usize = 16;
-
-/// What is wrong with a filter that a broker without wildcards would end the connection for.
-const NO_WILDCARDS: &str = "wildcard subscriptions not supported";
 
 /// A subscription that the broker has refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,7 +254,7 @@ impl Subscriptions {
 
     /// Why it is of no use to ask for `filter`.
     fn known_refusal(&self, filter: &str) -> Option<String> {
-        if !self.wildcards && filter.contains(['+', '#']) {
+        if !self.wildcards && has_wildcard(filter) {
             return Some(NO_WILDCARDS.to_owned());
         }
         self.unreadable.get(filter).cloned()

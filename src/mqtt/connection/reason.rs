@@ -3,6 +3,9 @@
 /// PUBLISH was larger than the broker takes.
 pub(super) const PACKET_TOO_LARGE: u8 = 0x95;
 
+/// SUBSCRIBE had a filter with a wildcard: in words.
+pub const NO_WILDCARDS: &str = "wildcard subscriptions not supported";
+
 /// A reason code in words (MQTT 5, 2.4), with its number.
 pub(super) fn words(code: u8) -> String {
     let words = match code {
@@ -40,7 +43,7 @@ pub(super) fn words(code: u8) -> String {
         0x9f => "connection rate exceeded",
         0xa0 => "maximum connect time",
         0xa1 => "subscription identifiers not supported",
-        0xa2 => "wildcard subscriptions not supported",
+        0xa2 => NO_WILDCARDS,
         _ => "unknown reason",
     };
     format!("{words}, reason code 0x{code:02x}")
@@ -53,7 +56,7 @@ pub fn subscription_remedy(reason: &str) -> &'static str {
         "raise the broker's limit of subscriptions per connection, or divide the devices among several bridges"
     } else if is("topic filter invalid") || is("topic name invalid") {
         "check the broker's limit of topic levels; mqtt.prefix must be short enough for it"
-    } else if is("wildcard subscriptions not supported") {
+    } else if is(NO_WILDCARDS) {
         "allow wildcard subscriptions in the broker, or use another one"
     } else {
         "let the user of the bridge (mqtt.username) subscribe there, in the broker's list of rights"

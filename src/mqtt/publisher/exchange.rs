@@ -56,11 +56,12 @@ impl Publisher {
         self.refusals = 0;
         self.records_pause = None;
         self.is_state_out = false;
+        let wildcards = limits.wildcards;
         self.flights.connected(limits);
         // Whoever reads `online` may trust what stands beside it.
         self.outbox
             .connected(&self.flights, &self.payloads.bridge_online().topic);
-        self.subscribe();
+        self.subscribe(wildcards);
     }
 
     fn on_answer(&mut self, flight: Flight, refused: Option<Refusal>) {

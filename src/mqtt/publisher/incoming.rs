@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Phase, Publisher};
+use crate::mqtt::topics::has_wildcard;
 use crate::records::Received;
 
 /// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
@@ -27,7 +28,7 @@ pub(super) enum Subscription {
 
 impl Publisher {
     /// A new connection has no subscription yet. One is refused only by a connection that is ending.
-    pub(super) fn subscribe(&mut self) {
+    pub(super) fn subscribe(&mut self, wildcards: bool) {
         self.subscriptions.clear();
         let Some(client) = self.link.client() else { return };
         if let Some(discovery) = &self.discovery {
@@ -35,7 +36,10 @@ impl Publisher {
             self.subscriptions.push_back(Subscription::Birth);
         }
         if self.unanswered < MAX_UNANSWERED {
-            client.subscribe_to_others(self.payloads.topics().own_state_filters().to_vec());
+            let filters = self.payloads.topics().own_state_filters().into_iter();
+            // A broker without wildcards ends the connection at a filter that has one.
+            let filters = filters.filter(|filter| wildcards || !has_wildcard(filter));
+            client.subscribe_to_others(filters.collect());
             self.subscriptions.push_back(Subscription::OwnState);
         }
     }
