@@ -1,0 +1,68 @@
+//! The devices: those of the demo, and one for each way in which they can be configured or fail.
+
+use std::sync::Arc;
+
+use lantime2mqtt::simulator::{
+    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice, SnmpOptions,
+};
+
+use crate::common::site::Entry;
+
+/// How many there are.
+pub(crate) const DEVICES: usize = 7;
+
+/// Devices `sim-1` to `sim-3` are of the kinds of the demo.
+pub(crate) async fn start() -> Fleet {
+    let kinds: [(Chassis, ApiGeneration); DEVICES] = [
+        (Chassis::M3000, ApiGeneration::V20),
+        (Chassis::M500, ApiGeneration::V16),
+        (Chassis::M3000, ApiGeneration::V10),
+        (Chassis::M500, ApiGeneration::V10),
+        (Chassis::M3000, ApiGeneration::V16),
+        (Chassis::M500, ApiGeneration::V20),
+        (Chassis::M3000, ApiGeneration::V16),
+    ];
+    let mut kinds = kinds.map(|(chassis, api)| DeviceKind::new(chassis, api));
+    kinds[DEVICES - 1].reports_relays = false;
+    let options = FleetOptions {
+        devices: DEVICES,
+        kinds: kinds.to_vec(),
+        snmp: Some(SnmpOptions::default()),
+        ..FleetOptions::default()
+    };
+    Fleet::start(options).await.expect("free ports on the loopback")
+}
+
+/// What the configuration says of each.
+pub(crate) fn entries(fleet: &Fleet) -> Vec<Entry> {
+    fleet.devices().iter().map(entry).collect()
+}
+
+fn entry(device: &Arc<SimulatedDevice>) -> Entry {
+    // So seldom that each poll after the first is one that a step brings about.
+    let entry = Entry::of(device).with("poll", "1h");
+    let agent = device.snmp_address().expect("it has an agent").to_string();
+    match device.id() {
+        "sim-1" => entry.listed(device).with("allow_unverified_writes", true),
+        "sim-2" | "sim-3" => entry.listed(device),
+        // Found offline after one failed poll.
+        "sim-4" => entry.with("poll", "1s").with("offline_after", 1),
+        // Its relays are told what to follow over SNMP.
+        "sim-5" => entry
+            .listed(device)
+            .with("snmp.address", agent)
+            .with("snmp.community", "public")
+            .with("snmp.write_community", "private"),
+        // Read over SNMP after one failed poll.
+        "sim-6" => entry
+            .listed(device)
+            .with("poll", "1s")
+            .with("offline_after", 1)
+            .with("snmp.address", agent)
+            .with("snmp.community", "public")
+            .with("snmp.read", "fallback")
+            .with("snmp.events", "rest"),
+        // Stale after failed polls, never offline.
+        _ => entry.with("poll", "1s").with("offline_after", 1000),
+    }
+}

@@ -1,0 +1,25 @@
+//! All that the program publishes, held against golden files: state, records, discovery, Sparkplug's births, metrics,
+//! the JSON API and an snmpwalk.
+//!
+//! `expected/` has a folder for each scene and a line for each value. The folder of the first scene shows everything,
+//! later ones only what differs from the scene before. With `UPDATE_EXPECTED=1` they are written anew.
+
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
+mod capture;
+#[path = "../common/mod.rs"]
+mod common;
+mod expected;
+mod fleet;
+#[expect(dead_code, reason = "a part of what the tests of Sparkplug use")]
+#[path = "../sparkplug/host.rs"]
+mod host;
+#[expect(dead_code, reason = "a part of what the tests of the page use")]
+#[path = "../web/http.rs"]
+mod http;
+mod normalise;
+mod scene;
+mod steps;
+#[path = "../snmp/tools.rs"]
+mod tools;
