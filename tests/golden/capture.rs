@@ -18,8 +18,9 @@ const COMMANDS: [&str; 3] = ["/set", "/refresh", "/replay"];
 /// Counts that a metric has from the first on, and that are shown up to 10 s later.
 const LATE: &str = "lantime2mqtt_device_poll_failures_total";
 /// Metrics whose values depend on time.
-const MEASURED: [&str; 5] = [
+const MEASURED: [&str; 6] = [
     "process_",
+    "lantime2mqtt_broker_pending_messages",
     "lantime2mqtt_store_record_bytes",
     "lantime2mqtt_device_polls",
     "lantime2mqtt_device_last_success",

@@ -1,6 +1,7 @@
 //! What was found, against the golden files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,20 @@ const GONE: &str = "(gone)";
 /// Compares with the files of a folder, or writes them. Differences are collected, so that one run shows all of them.
 pub(crate) struct Golden {
     folder: PathBuf,
+    /// The folders in it that are compared.
+    scenes: &'static [&'static str],
     is_update: bool,
     compared: BTreeSet<PathBuf>,
     wrong: String,
 }
 
 impl Golden {
-    pub(crate) fn new() -> Golden {
+    /// For the files of these folders.
+    pub(crate) fn of(scenes: &'static [&'static str]) -> Golden {
         Golden {
+            scenes,
             folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/expected"),
-            is_update: std::env::var_os("UPDATE_EXPECTED").is_some(),
+            is_update: env::var_os("UPDATE_EXPECTED").is_some(),
             compared: BTreeSet::new(),
             wrong: String::new(),
         }
@@ -51,7 +56,8 @@ impl Golden {
 
     /// Panics with all differences; also where a file is there that nothing was compared with.
     pub(crate) fn finish(mut self) {
-        for file in files(&self.folder) {
+        let scenes = self.scenes.iter().map(|scene| self.folder.join(scene));
+        for file in scenes.flat_map(|scene| files(&scene)) {
             if self.compared.contains(&file) {
                 continue;
             }
@@ -96,16 +102,15 @@ fn read(text: &str) -> Found {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let scenes = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let names = scenes.flat_map(|scene| fs::read_dir(scene).unwrap());
-    names.map(|entry| entry.unwrap().path()).collect()
+    let files = fs::read_dir(folder).into_iter().flatten();
+    files.map(|entry| entry.unwrap().path()).collect()
 }
 
 /// Two values as lines; of JSON only the fields that differ.
 fn difference(old: &str, new: &str) -> String {
     let fields = |text: &str| -> Option<Found> {
         let value: Value = serde_json::from_str(text).ok()?;
-        Some(scalars(&value).into_iter().collect())
+        value.is_object().then(|| scalars(&value).into_iter().collect())
     };
     let (Some(before), Some(after)) = (fields(old), fields(new)) else {
         return format!("  expected: {old}\n  found:    {new}\n");

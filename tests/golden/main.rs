@@ -1,8 +1,9 @@
 //! All that the program publishes, held against golden files: state, records, discovery, Sparkplug's births, metrics,
-//! the JSON API and an snmpwalk.
+//! the JSON API and an snmpwalk; and a store of an earlier version, opened with all that is in it.
 //!
 //! `expected/` has a folder for each scene and a line for each value. The folder of the first scene shows everything,
-//! later ones only what differs from the scene before. With `UPDATE_EXPECTED=1` they are written anew.
+//! later ones only what differs from the scene before. With `UPDATE_EXPECTED=1` they are written anew; the store is made
+//! anew by `UPDATE_STORE=1`.
 
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
@@ -21,5 +22,7 @@ mod http;
 mod normalise;
 mod scene;
 mod steps;
+mod store;
+mod store_made;
 #[path = "../snmp/tools.rs"]
 mod tools;

@@ -12,7 +12,7 @@ const SHAPES: [(&str, &str); 3] = [
 const HOST: &str = "127.0.0.1:";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Keys whose numbers depend on time.
-const MEASURED: [&str; 13] = [
+const MEASURED: [&str; 14] = [
     "polls",
     "failures",
     "last",
@@ -25,6 +25,8 @@ const MEASURED: [&str; 13] = [
     "response_ms",
     "rtt_ms",
     "bytes",
+    // Statistics are published every ten seconds.
+    "pending",
     // Less than there are records only once the store has written that they were sent.
     "record_bytes",
 ];

@@ -9,6 +9,7 @@ use crate::expected::{Found, Golden, changes};
 use crate::fleet::DEVICES;
 use crate::scene::{COMMUNITY, PASSWORDS, Scene, USER};
 
+const SCENES: [&str; 4] = ["1-start", "2-faults", "3-traps", "4-commands"];
 /// The notifications of the vendor's MIB.
 const TRAPS: &str = "1.3.6.1.4.1.5597.30.3";
 const MESSAGE: &str = "1.3.6.1.4.1.5597.30.3.0.100";
@@ -60,21 +61,20 @@ impl Before {
 
 #[tokio::test]
 async fn everything_is_published_as_it_was() {
-    let (mut golden, mut before) = (Golden::new(), Before::default());
+    let (mut golden, mut before) = (Golden::of(&SCENES), Before::default());
     let mut scene = Scene::start().await;
     started(&mut scene).await;
-    before.compare(&mut golden, "1-start", &scene).await;
-    before
-        .compare_births(&mut golden, "1-start", &mut scene, 19)
-        .await;
+    let [start, faulty, trapped, commanded] = SCENES;
+    before.compare(&mut golden, start, &scene).await;
+    before.compare_births(&mut golden, start, &mut scene, 19).await;
     faults(&mut scene).await;
-    before.compare(&mut golden, "2-faults", &scene).await;
+    before.compare(&mut golden, faulty, &scene).await;
     traps(&mut scene).await;
-    before.compare(&mut golden, "3-traps", &scene).await;
+    before.compare(&mut golden, trapped, &scene).await;
     commands(&mut scene).await;
-    before.compare(&mut golden, "4-commands", &scene).await;
+    before.compare(&mut golden, commanded, &scene).await;
     before
-        .compare_births(&mut golden, "4-commands", &mut scene, 17)
+        .compare_births(&mut golden, commanded, &mut scene, 17)
         .await;
     golden.finish();
 }

@@ -1,0 +1,189 @@
+//! How the store was made that the test opens: by the program itself, which is stopped while the broker is away.
+//!
+//! It is not made anew with the golden files, since what it shows is that a store of before is understood. Where a new
+//! format is to be kept beside it, `UPDATE_STORE=1 cargo test --test golden a_store` makes one of the program as it is;
+//! the golden files of the store follow by `UPDATE_EXPECTED=1`.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use lantime2mqtt::simulator::{
+    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
+};
+use redb::Database;
+use serde_json::Value;
+
+use crate::common::clients::Clients;
+use crate::common::mosquitto::Mosquitto;
+use crate::common::program::Program;
+use crate::common::requester::{Properties, Requester};
+use crate::common::site::{Entry, Site};
+use crate::common::{PATIENCE, Seen, Watcher};
+use crate::http::ask;
+
+pub(crate) const FILE: &str = "lantime2mqtt.redb";
+/// Answered before the end.
+pub(crate) const ANSWERED: (&str, &str) = (
+    "lantime/sim-1/io4/relay/a/events/set",
+    r#"{"id":"answered","add":["antenna-faulty"]}"#,
+);
+/// In the inbox at the end.
+pub(crate) const WAITING: (&str, &str) = (
+    "lantime/sim-1/io4/relay/c/events/set",
+    r#"{"id":"waiting","replace":["network-link-down"]}"#,
+);
+/// Where the reply to the one that waits is to go, and with what.
+pub(crate) const REPLIES: (&str, &str) = ("my/replies", "to-be-given-back");
+
+/// The state directory as it was kept.
+pub(crate) fn kept() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store")
+}
+
+/// Devices `sim-1` with relays on notification, `sim-2`, and `sim-3`, which does not let us in.
+pub(crate) async fn fleet() -> Fleet {
+    let kinds = [Chassis::M3000, Chassis::M500, Chassis::M500];
+    let kinds = kinds.map(|chassis| DeviceKind::new(chassis, ApiGeneration::V20));
+    let options = FleetOptions {
+        devices: kinds.len(),
+        kinds: kinds.to_vec(),
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::start(options).await.expect("free ports on the loopback");
+    fleet.devices()[2].set_fault(Some(Fault::Forbidden));
+    fleet
+}
+
+pub(crate) fn site(broker: SocketAddr, fleet: &Fleet) -> Site {
+    Site::new(broker, &entries(fleet))
+}
+
+fn entries(fleet: &Fleet) -> Vec<Entry> {
+    let entry = |device: &SimulatedDevice| {
+        let entry = Entry::of(device).listed(device);
+        // A hanging device is none that fails.
+        entry.with("allow_unverified_writes", true).with("timeout", "1m")
+    };
+    fleet.devices().iter().map(|device| entry(device)).collect()
+}
+
+/// Makes it.
+pub(crate) async fn make() {
+    let mut making = Making::start().await;
+    making.fill_archive_and_answers().await;
+    making.fill_inbox().await;
+    making.fill_outbox().await;
+    let Making { bridge, site, .. } = making;
+    let end = bridge.stop("TERM").await;
+    assert_eq!(end.code, Some(0), "{end:?}");
+    keep(&site.state());
+}
+
+struct Making {
+    fleet: Fleet,
+    broker: Mosquitto,
+    http: SocketAddr,
+    watcher: Watcher,
+    bridge: Program,
+    site: Site,
+}
+
+impl Making {
+    /// With a device that is not configured any more when the store is opened.
+    async fn start() -> Making {
+        let (fleet, broker) = (fleet().await, Mosquitto::start());
+        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let gone = Entry::new("gone", fleet.devices()[1].url());
+        let entries = [entries(&fleet), vec![gone]].concat();
+        let site = site(broker.address(), &fleet)
+            .with("http.listen", http.to_string())
+            .devices(&entries);
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let bridge = site.start();
+        for device in ["sim-1", "sim-2", "gone"] {
+            let topic = format!("lantime/{device}/state");
+            watcher.until(&topic, |seen| seen.is(&topic, "online")).await;
+        }
+        Making {
+            fleet,
+            broker,
+            http,
+            watcher,
+            bridge,
+            site,
+        }
+    }
+
+    /// A failure that stands, two refused commands, and one that was carried out.
+    async fn fill_archive_and_answers(&mut self) {
+        let stands = |seen: &Seen| seen.last("lantime/dead-letter/sim-3").is_some();
+        self.watcher.until("sim-3 refuses", stands).await;
+        let relay_b = ANSWERED.0.replace("/a/", "/b/");
+        for (topic, payload) in [
+            (relay_b.as_str(), r#"{"add":["ntp-sync"]}"#),
+            ("lantime/sim-2/http/sessions/set", "?"),
+            ANSWERED,
+        ] {
+            Clients::of(self.broker.address())
+                .publish(topic, payload, &[])
+                .await;
+            let reply = format!("{topic}/reply");
+            self.watcher
+                .until(&reply, |seen| seen.last(&reply).is_some())
+                .await;
+        }
+    }
+
+    /// A command for a device that hangs.
+    async fn fill_inbox(&mut self) {
+        self.fleet.devices()[0].set_fault(Some(Fault::Hang));
+        let mut requester = Requester::connect(self.broker.address(), &[REPLIES.0]).await;
+        let respond = Some((REPLIES.0.to_owned(), Bytes::from_static(REPLIES.1.as_bytes())));
+        let properties = Properties {
+            respond,
+            ..Properties::default()
+        };
+        requester.send_with(WAITING.0, WAITING.1, properties).await;
+        until(self.http, "/store/commands", |commands| commands == 1).await;
+    }
+
+    /// What changes while the broker is away: at each step four events, a signal and a relay, for both names of the device.
+    async fn fill_outbox(&mut self) {
+        self.broker.kill9();
+        until(self.http, "/broker/connected", |connected| connected == false).await;
+        for action in [Action::LoseSync(Clock::Clk1), Action::RegainSync(Clock::Clk1)] {
+            let before = get(self.http).await["store"]["records"].as_u64().unwrap();
+            self.fleet.devices()[1].apply(&action).unwrap();
+            until(self.http, "/store/records", |records| {
+                records.as_u64() >= Some(before + 12)
+            })
+            .await;
+        }
+    }
+}
+
+fn keep(state: &Path) {
+    fs::create_dir_all(kept()).unwrap();
+    let file = kept().join(FILE);
+    fs::copy(state.join(FILE), &file).unwrap();
+    Database::open(&file).unwrap().compact().unwrap();
+}
+
+async fn get(http: SocketAddr) -> Value {
+    let request = format!("GET /api/bridge HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");
+    ask(http, request).await.expect("it answers").json()
+}
+
+/// Waits until a value of `/api/bridge` is as wanted.
+async fn until(http: SocketAddr, pointer: &str, is_wanted: impl Fn(&Value) -> bool) {
+    let comes = async {
+        while !get(http).await.pointer(pointer).is_some_and(&is_wanted) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let came = tokio::time::timeout(PATIENCE, comes).await;
+    came.unwrap_or_else(|_| panic!("{pointer} never came"));
+}
