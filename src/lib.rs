@@ -13,7 +13,8 @@
 //! - [`command`]: what a command asks for, and its answer.
 //! - [`model`]: the domain, pure. Imports nothing of ours.
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
-//! - [`mqtt`]: topics, payloads, the connection, and the publisher, the only sender of state.
+//! - [`contract`]: what leaves as JSON, and at which topic.
+//! - [`mqtt`]: the connection, and the publisher, the only sender of state.
 //! - [`integrations`]: other people's conventions on MQTT.
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
@@ -30,6 +31,7 @@ pub mod app;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod contract;
 pub mod control;
 mod fault_point;
 pub mod integrations;

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use lantime2mqtt::control::server::Server;
 use lantime2mqtt::control::socket;
 use lantime2mqtt::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin};
-use lantime2mqtt::mqtt::topics::Topics;
+use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::records::dead_letter;
 use lantime2mqtt::records::store::{self, Options, Store};
 use serde_json::{Value, json};

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use crate::lantime::device::Known;
 use crate::lantime::letters::PollLetters;
 use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView};
 use crate::mqtt::publisher::remembered;
-use crate::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 
 /// The slots of each device, as far as the topics tell that an earlier run published: which relays and
 /// signals there were, but not how they stood.

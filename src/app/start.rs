@@ -15,6 +15,8 @@ use super::past;
 use super::task::Task;
 use crate::command::Inbox;
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
+use crate::contract::state::BridgeInfo;
+use crate::contract::topics::Topics;
 use crate::control;
 use crate::integrations::homeassistant::Discovery;
 use crate::integrations::sparkplug::{self, EdgeNodeStatus};
@@ -23,9 +25,7 @@ use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Picture, Update};
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::embedded::EmbeddedBroker;
-use crate::mqtt::payload::BridgeInfo;
 use crate::mqtt::publisher::{self, BrokerStatus, Observer, Publisher};
-use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
 use crate::{snmp, snmp_agent, web};
 
@@ -283,9 +283,10 @@ impl Start<'_> {
 /// What the bridge says of itself.
 pub(super) fn bridge_info(config: &Config) -> BridgeInfo {
     BridgeInfo {
+        version: env!("CARGO_PKG_VERSION"),
         started_at: Timestamp::now(),
         devices: config.devices.len(),
-        mqtt_version: config.mqtt.version,
+        mqtt_version: config.mqtt.version.as_str(),
         capabilities: capabilities(config),
     }
 }

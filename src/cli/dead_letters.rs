@@ -18,10 +18,10 @@ use uuid::Uuid;
 use super::{ConfigFile, Failure, block_on, output};
 use crate::command::command_of;
 use crate::config::{self, StoreConfig};
+use crate::contract::dead_letter::Summary;
+use crate::contract::topics::{CommandTopic, Topics};
 use crate::control::{self, Answer, ControlError, Dropped, Fault, Request, client};
-use crate::mqtt::topics::{CommandTopic, Topics};
 use crate::records::Received;
-use crate::records::dead_letter::Summary;
 use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
 
 #[derive(Debug, Args)]

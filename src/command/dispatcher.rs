@@ -13,9 +13,9 @@ use super::counts::Counts;
 use super::execution::Context;
 use super::inbox::{Entry, Inbox};
 use super::work::{Refused, Work};
+use crate::contract::topics::Topics;
 use crate::lantime::device::{Job, not_waited_for};
 use crate::model::{DeviceCommand, DeviceId, ErrorKind, ErrorReport};
-use crate::mqtt::topics::Topics;
 use crate::records::Received;
 use crate::records::store::{AnswerKey, End, Store, StoreError};
 

@@ -11,17 +11,18 @@ use uuid::Uuid;
 use super::counts::Counts;
 use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
-use super::reply::{self, Replayed};
 use super::request;
 use super::unknown::no_such_device;
 use super::work::{Refused, Task, Work};
+use crate::contract::reply::{self, Replayed};
+use crate::contract::topics::Destination;
+use crate::contract::topics::Topics;
 use crate::fault_point;
 use crate::lantime::device::Job;
 use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome};
 use crate::mqtt::commands::reply_destination;
-use crate::mqtt::topics::Topics;
 use crate::records::store::{End, Store, Waiting};
-use crate::records::{Destination, Received, Record, dead_letter};
+use crate::records::{Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
 const MAX_ATTEMPTS: u32 = 5;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::reply;
+use crate::contract::reply;
 use crate::fault_point;
 use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::records::Received;

@@ -12,7 +12,6 @@ mod inbox;
 mod payload;
 mod relay_events;
 mod replay;
-pub mod reply;
 pub mod request;
 mod unknown;
 mod work;

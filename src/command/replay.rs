@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::payload::{FAIL_FAST, Payload, rejected, wrong};
 use super::request::{self, Target};
+use crate::contract::{dead_letter, topics::Topics};
 use crate::model::{ErrorReport, Origin};
-use crate::mqtt::topics::Topics;
-use crate::records::{Received, dead_letter};
+use crate::records::Received;
 use crate::wording::quoted;
 
 const KEYS: [&str; 2] = ["id", FAIL_FAST];

@@ -1,8 +1,8 @@
 //! A command for what is not there: why it is refused, and what was probably meant. Pure.
 
 use super::dispatcher::Routes;
+use crate::contract::topics::Topics;
 use crate::model::{CommandTopic, DeviceId, ErrorKind, ErrorReport};
-use crate::mqtt::topics::Topics;
 use crate::wording::{nearest, nearest_few, quoted};
 
 /// Most names that are offered.

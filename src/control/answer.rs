@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Answer, Fault, Request};
 use crate::command::letter_of;
+use crate::contract::topics::Topics;
 use crate::model::ErrorKind;
-use crate::mqtt::topics::Topics;
 use crate::records::store::{Letters, Store, StoreError};
 
 /// What came of dropping.

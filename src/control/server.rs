@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Answer, ControlError, Fault, Line, MAX_PATH, MAX_REQUEST, PATIENCE, Request, answer};
+use crate::contract::topics::Topics;
 use crate::model::ErrorKind;
-use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
 
 /// Connections at a time; more wait in the backlog.

@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::server::Server;
 use super::*;
+use crate::contract::topics::Topics;
 use crate::model::{CommandTopic, DeadLetter, DeviceId, Operation};
-use crate::mqtt::topics::Topics;
 use crate::records::store::{End, Options, Store};
 use crate::records::{Received, dead_letter};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::ErrorKind;
 
@@ -60,7 +61,7 @@ impl Histogram {
 }
 
 /// A distribution of round trips, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RoundTrip {
     /// The latest.
     pub last: f64,

@@ -25,8 +25,8 @@ use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Event, Purpose, address};
 use super::link::{Link, LinkStatus, until};
-use super::topics::Topics;
 use crate::config::Mqtt;
+use crate::contract::topics::Topics;
 use crate::fault_point;
 use crate::model::DeviceId;
 use crate::records::Received;

@@ -1,17 +1,14 @@
-//! Everything MQTT: topics, payloads, the connection, the publisher, and a broker in this process.
+//! Everything MQTT: payloads, the connection, the publisher, and a broker in this process.
 //!
-//! [`topics`] and [`payload`], with the fields that `objects` gives it, are plain functions. [`publisher`] is the only sender: it owns what is retained
+//! [`payload`] makes messages of changes, by the structs of `contract`. [`publisher`] is the only sender: it owns what is retained
 //! and sends it, and the records, through a [`connection`], a new one after each failure. [`commands`] takes
 //! commands in, through a connection of their own. [`embedded`] is a broker for those who have none.
 
 pub mod commands;
 pub mod connection;
 pub mod embedded;
-pub(crate) mod fields;
 pub(crate) mod link;
-pub(crate) mod objects;
 pub mod payload;
 pub mod publisher;
-pub mod topics;
 
 pub use link::LinkStatus;

@@ -1,19 +1,18 @@
-//! The payloads of the contract: a change of a device becomes topics and what is retained there.
+//! A change of a device as topics, and what is retained there.
 //!
-//! Pure: the same change gives the same messages. Which fields an object has is known to `objects`, and
-//! what is already retained is the publisher's business.
+//! Pure: the same change gives the same messages. What the JSON has is known to [`crate::contract`], and what is
+//! already retained is the publisher's business.
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use serde::Serialize;
 
-use super::fields::{Fields, for_each_scalar, to_json};
-use super::objects::{
-    bridge_fields, event_fields, http_sessions_fields, http_stats_fields, identity_fields, problem_fields,
-    relay_events_fields, relay_fields, signal_fields, slot_fields,
+use crate::config::Layout;
+use crate::contract::state::{
+    BridgeInfo, DeviceError, DeviceInfo, Event, HttpStats, Relay, RelayEvents, Signal, SlotInfo,
 };
-use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
-use crate::config::{Layout, MqttVersion};
-use crate::model::{Change, DeviceId, HttpSessions, HttpSummary};
+use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
+use crate::contract::{scalar, state, to_json};
+use crate::model::{Change, DeviceId, HttpSessions, HttpSummary, SlotId};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +21,6 @@ pub struct Message {
     pub topic: String,
     /// What; `None` clears the topic.
     pub payload: Option<Bytes>,
-}
-
-/// What the bridge says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BridgeInfo {
-    /// When this process started.
-    pub started_at: Timestamp,
-    /// How many devices are configured.
-    pub devices: usize,
-    /// Protocol version towards the broker.
-    pub mqtt_version: MqttVersion,
-    /// What this bridge can do (`rest`).
-    pub capabilities: Vec<String>,
 }
 
 /// Turns changes into messages under one prefix and layout.
@@ -65,6 +51,12 @@ impl Payloads {
         }
     }
 
+    /// Whether objects have a topic for each field. Then whoever keeps what is retained clears those that an object no
+    /// longer has.
+    pub fn has_fields(&self) -> bool {
+        self.layout != Layout::Json
+    }
+
     /// `online`: the bridge runs and is connected.
     pub fn bridge_online(&self) -> Message {
         self.bridge_state("online")
@@ -84,96 +76,78 @@ impl Payloads {
 
     /// What the bridge says of itself.
     pub fn bridge_info(&self, info: &BridgeInfo) -> Vec<Message> {
-        self.object(&StateTopic::BridgeInfo, true, bridge_fields(info))
+        self.object(&StateTopic::BridgeInfo, Some(info))
     }
 
     /// Statistics of a device's HTTP requests.
     pub fn http_stats(&self, device: &DeviceId, summary: &HttpSummary) -> Vec<Message> {
         let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpStats);
-        self.object(&topic, true, http_stats_fields(summary))
+        self.object(&topic, Some(HttpStats::from(summary)))
     }
 
     /// The log of a device's HTTP sessions.
     pub fn http_sessions(&self, device: &DeviceId, log: &HttpSessions) -> Vec<Message> {
         let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpSessions);
-        self.object(&topic, true, http_sessions_fields(log))
+        self.object(&topic, Some(state::HttpSessions::from(log)))
     }
 
     /// One change of a device.
     pub fn change(&self, device: &DeviceId, change: &Change) -> Vec<Message> {
-        let of = |below| StateTopic::Device(device.clone(), below);
+        let topic = topic_of(device, change);
         match change {
-            Change::Availability(availability) => {
-                vec![self.word(&of(DeviceTopic::State), Some(availability.as_str()))]
-            }
-            Change::Identity(identity) => {
-                self.object(&of(DeviceTopic::Info), true, identity_fields(identity))
-            }
-            Change::Problem(problem) => {
-                let fields = problem_fields(problem.as_deref());
-                self.object(&of(DeviceTopic::Error), problem.is_some(), fields)
-            }
-            Change::Event { name, new, .. } => {
-                let fields = event_fields(name.clears(), new.as_deref());
-                self.object(&of(DeviceTopic::Event(name.clone())), new.is_some(), fields)
-            }
-            Change::SlotState(slot, state) => {
-                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::State));
-                vec![self.word(&topic, state.map(|state| state.as_str()))]
-            }
-            Change::SlotInfo(slot, info) => {
-                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Info));
-                self.object(&topic, info.is_some(), slot_fields(info.as_deref()))
-            }
-            Change::Relay { slot, relay, new, .. } => {
-                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Relay(*relay)));
-                self.object(&topic, new.is_some(), relay_fields(new.as_deref()))
-            }
-            Change::RelayEvents { slot, relay, new } => {
-                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::RelayEvents(*relay)));
-                self.object(&topic, new.is_some(), relay_events_fields(new.as_deref()))
-            }
-            Change::Signal {
-                slot,
-                signal,
-                old,
-                new,
-            } => {
-                let topic = of(DeviceTopic::Slot(slot.clone(), SlotTopic::Signal(*signal)));
-                self.object(
-                    &topic,
-                    new.is_some(),
-                    signal_fields(old.as_deref(), new.as_deref()),
-                )
-            }
+            Change::Availability(availability) => self.word(&topic, Some(availability.as_str())),
+            Change::SlotState(_, state) => self.word(&topic, state.map(|state| state.as_str())),
+            Change::Identity(identity) => self.object(&topic, Some(DeviceInfo::from(&**identity))),
+            Change::Problem(problem) => self.object(&topic, problem.as_deref().map(DeviceError::from)),
+            Change::Event { new, .. } => self.object(&topic, new.as_deref().map(Event::from)),
+            Change::SlotInfo(_, info) => self.object(&topic, info.as_deref().map(SlotInfo::from)),
+            Change::Relay { new, .. } => self.object(&topic, new.as_deref().map(Relay::from)),
+            Change::RelayEvents { new, .. } => self.object(&topic, new.as_deref().map(RelayEvents::from)),
+            Change::Signal { new, .. } => self.object(&topic, new.as_deref().map(Signal::from)),
         }
     }
 
-    fn word(&self, topic: &StateTopic, word: Option<&'static str>) -> Message {
-        Message {
+    fn word(&self, topic: &StateTopic, word: Option<&'static str>) -> Vec<Message> {
+        vec![Message {
             topic: self.topics.state(topic),
             payload: word.map(|word| Bytes::from_static(word.as_bytes())),
-        }
+        }]
     }
 
-    /// The messages of one object; `present` tells an object without any field from none at all.
-    fn object(&self, topic: &StateTopic, present: bool, fields: Fields) -> Vec<Message> {
+    /// The messages of one object. With the scalar layout these are the fields that apply now, and nothing clears the
+    /// others: see [`Payloads::has_fields`].
+    fn object(&self, topic: &StateTopic, object: Option<impl Serialize>) -> Vec<Message> {
         let topic = self.topics.state(topic);
         let mut messages = Vec::new();
-        if self.layout != Layout::Json {
-            for_each_scalar(&fields, &mut |path, text| {
-                // An empty payload would clear the topic at the broker: say so here too.
-                let payload = text.filter(|text| !text.is_empty()).map(Bytes::from);
-                let topic = field(&topic, path);
-                messages.push(Message { topic, payload });
-            });
+        if let Some(object) = object.as_ref().filter(|_| self.has_fields()) {
+            messages.extend(scalar::fields(object).into_iter().map(|(path, text)| Message {
+                topic: field(&topic, &path),
+                payload: Some(Bytes::from(text)),
+            }));
         }
         if self.layout != Layout::Scalar {
-            let payload = present.then(|| to_json(&fields));
+            let payload = object.as_ref().map(to_json);
             messages.push(Message { topic, payload });
         }
         messages
     }
+}
+
+/// The topic of the object, or word, that has changed.
+pub fn topic_of(device: &DeviceId, change: &Change) -> StateTopic {
+    let of_slot = |slot: &SlotId, below| DeviceTopic::Slot(slot.clone(), below);
+    let below = match change {
+        Change::Availability(_) => DeviceTopic::State,
+        Change::Identity(_) => DeviceTopic::Info,
+        Change::Problem(_) => DeviceTopic::Error,
+        Change::Event { name, .. } => DeviceTopic::Event(name.clone()),
+        Change::SlotState(slot, _) => of_slot(slot, SlotTopic::State),
+        Change::SlotInfo(slot, _) => of_slot(slot, SlotTopic::Info),
+        Change::Relay { slot, relay, .. } => of_slot(slot, SlotTopic::Relay(*relay)),
+        Change::RelayEvents { slot, relay, .. } => of_slot(slot, SlotTopic::RelayEvents(*relay)),
+        Change::Signal { slot, signal, .. } => of_slot(slot, SlotTopic::Signal(*signal)),
+    };
+    StateTopic::Device(device.clone(), below)
 }
 
 #[cfg(test)]

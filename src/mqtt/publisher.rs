@@ -33,9 +33,10 @@ use supply::Supply;
 
 use super::connection::Purpose;
 use super::link::{Link, LinkStatus, until};
-use super::payload::{BridgeInfo, Payloads};
-use super::topics::{DeviceTopic, StateTopic, Topics};
+use super::payload::Payloads;
 use crate::config::Mqtt;
+use crate::contract::state::BridgeInfo;
+use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
 use crate::integrations::homeassistant::Discovery;
 use crate::model::{DeviceId, Picture, Update};
 use crate::records::store::{Store, StoreStatus};

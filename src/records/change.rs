@@ -1,14 +1,14 @@
 //! The `events` and `changes` records: what a device's change says to those who keep a history.
 //!
-//! Pure but for the ids. What is retained of the same change is made in `mqtt::payload`.
+//! Pure but for the ids. Their JSON is that of `contract::record`.
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Destination, Record};
-use crate::model::time::rfc3339;
+use super::Record;
+use crate::contract::topics::Destination;
+use crate::contract::{Time, record as contract, to_json};
 use crate::model::{
     Change, DeviceId, EventState, Provenance, Relay, RelayState, Signal, SignalState, SlotId, Via,
 };
@@ -52,55 +52,20 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
     }
 }
 
-#[derive(Serialize)]
-struct EventJson<'a> {
-    id: Uuid,
-    at: String,
-    device: &'a str,
-    source: &'static str,
-    event: &'a str,
-    triggered: bool,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last_triggered: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name_on_device: Option<&'a str>,
-}
-
 fn event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, now: Timestamp) -> Record {
     let id = Uuid::now_v7();
-    let json = EventJson {
+    let json = contract::Event {
         id,
-        at: rfc3339(now),
-        device: device.as_str(),
-        source: via.as_str(),
-        event: event.name.as_str(),
+        at: Time(now),
+        device,
+        source: via,
+        event: &event.name,
         triggered,
-        kind: event.kind.as_str(),
-        last_triggered: event.last_triggered.map(rfc3339),
+        kind: event.kind,
+        last_triggered: event.last_triggered.map(Time),
         name_on_device: event.name_on_device.as_deref(),
     };
     record(id, Destination::Events(device.clone()), &json)
-}
-
-#[derive(Serialize)]
-struct ChangeJson<'a> {
-    id: Uuid,
-    at: String,
-    device: &'a str,
-    slot: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    relay: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<&'static str>,
-    old: &'static str,
-    new: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cause: Option<&'a str>,
-    provenance: Provenance,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    driven_by: Option<&'static str>,
 }
 
 fn relay_change(
@@ -112,18 +77,18 @@ fn relay_change(
     now: Timestamp,
 ) -> Record {
     let id = Uuid::now_v7();
-    let json = ChangeJson {
+    let json = contract::Change {
         id,
-        at: rfc3339(now),
-        device: device.as_str(),
-        slot: slot.as_str(),
-        relay: Some(relay.as_str()),
+        at: Time(now),
+        device,
+        slot,
+        relay: Some(relay),
         signal: None,
         old: old.position.as_str(),
         new: new.position.as_str(),
         cause: new.cause.as_deref(),
         provenance: new.provenance,
-        driven_by: new.driven_by.map(Signal::as_str),
+        driven_by: new.driven_by,
     };
     record(id, Destination::Changes(device.clone(), slot.clone()), &json)
 }
@@ -137,13 +102,13 @@ fn signal_change(
     now: Timestamp,
 ) -> Record {
     let id = Uuid::now_v7();
-    let json = ChangeJson {
+    let json = contract::Change {
         id,
-        at: rfc3339(now),
-        device: device.as_str(),
-        slot: slot.as_str(),
+        at: Time(now),
+        device,
+        slot,
         relay: None,
-        signal: Some(signal.as_str()),
+        signal: Some(signal),
         old: old.status.as_str(),
         new: new.status.as_str(),
         cause: None,
@@ -154,11 +119,10 @@ fn signal_change(
 }
 
 pub(super) fn record(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
-    let payload = serde_json::to_vec(json).expect("a record has text keys and no failing values");
     Record {
         id,
         destination,
-        payload: Bytes::from(payload.into_boxed_slice()),
+        payload: to_json(json),
         correlation: None,
     }
 }

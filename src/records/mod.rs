@@ -9,4 +9,4 @@ pub mod record;
 pub mod store;
 pub mod trap;
 
-pub use record::{Destination, Received, Record};
+pub use record::{Received, Record};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::{DeviceId, SlotId};
+use crate::contract::topics::Destination;
 
 /// A message on its way to the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +17,6 @@ pub struct Record {
     pub payload: Bytes,
     /// Correlation data of the command that it answers (MQTT 5).
     pub correlation: Option<Bytes>,
-}
-
-/// Where a record goes. The topic is made of it when it is sent, so that a prefix can change in between.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Destination {
-    /// Notification events of a device.
-    Events(DeviceId),
-    /// Changes of relays and signals of a slot.
-    Changes(DeviceId, SlotId),
-    /// Dead letters of a device; `None` where they belong to no device. They stay in the archive as well.
-    DeadLetter(Option<DeviceId>),
-    /// The reply to a command, at the topic that its sender wants it.
-    Reply(String),
 }
 
 /// A command as it arrived.

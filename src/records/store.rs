@@ -31,8 +31,8 @@ use redb::backends::InMemoryBackend;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
-use super::dead_letter::Summary;
 use super::{Received, Record};
+use crate::contract::dead_letter::Summary;
 use crate::model::DeadLetter;
 pub use error::StoreError;
 pub use file::FILE_NAME;
@@ -305,7 +305,7 @@ impl Store {
     }
 
     /// A dead letter of the archive, as it was published; its origin by
-    /// [`dead_letter::origin`](super::dead_letter::origin).
+    /// `contract::dead_letter::origin`.
     ///
     /// # Errors
     /// When the storage fails.

@@ -10,8 +10,9 @@ use axum::routing::get;
 use uuid::Uuid;
 
 use super::answer::{Answer, JSON, Refusal, written};
-use super::shape::{self, to_json};
+use super::shape;
 use super::{Shared, Shown, token};
+use crate::contract::to_json;
 use crate::model::{DeviceId, DevicePicture, ErrorKind};
 use crate::records::store::StoreError;
 
@@ -59,7 +60,7 @@ async fn device(State(app): State<Shared>, Path(device): Path<String>) -> Answer
 
 async fn sessions(State(app): State<Shared>, Path(device): Path<String>) -> Answer {
     let (_, device) = find(&app.shown, &device)?;
-    Ok(json(to_json(&shape::sessions(device.sessions.as_ref()))))
+    Ok(json(shape::sessions(device.sessions.as_ref())))
 }
 
 async fn dead_letters(State(app): State<Shared>, RawQuery(query): RawQuery) -> Answer {

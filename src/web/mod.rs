@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Counts as CommandCounts, Inbox};
 use crate::config::Http;
+use crate::contract::state::BridgeInfo;
+use crate::contract::topics::Topics;
 use crate::integrations::sparkplug::EdgeNodeStatus;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::{DeviceId, Picture};
 use crate::mqtt::commands::CommandsStatus;
-use crate::mqtt::payload::BridgeInfo;
 use crate::mqtt::publisher::BrokerStatus;
-use crate::mqtt::topics::Topics;
 use crate::records::store::Store;
 use guard::Guard;
 use large::Large;

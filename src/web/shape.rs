@@ -1,20 +1,19 @@
-//! The JSON of the API: the objects are those that MQTT retains, by the same functions; here they stand together.
+//! The JSON of the API: the objects are those of the contract that MQTT retains; here they stand together.
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::Serialize;
 
 use super::Shown;
-use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::time::rfc3339;
-use crate::model::{DeviceId, DevicePicture, HttpSessions, Relay, SlotPicture};
-use crate::mqtt::LinkStatus;
-use crate::mqtt::fields::{Field, Fields};
-use crate::mqtt::objects::{
-    bridge_fields, event_fields, http_sessions_fields, http_stats_fields, identity_fields, problem_fields,
-    relay_events_fields, relay_fields, signal_fields, slot_fields,
+use crate::contract::state::{
+    BridgeInfo, DeviceError, DeviceInfo, Event, HttpSessions as Sessions, HttpStats, Relay, RelayEvents,
+    Signal, SlotInfo,
 };
-use crate::mqtt::payload::BridgeInfo;
+use crate::contract::{Time, to_json};
+use crate::lantime::snmp::traps::Counts as TrapCounts;
+use crate::model::{DeviceId, DevicePicture, HttpSessions, SlotPicture};
+use crate::mqtt::LinkStatus;
 
 /// Before the first poll has ended.
 const UNKNOWN: &str = "unknown";
@@ -25,28 +24,28 @@ pub(super) struct Device<'a> {
     id: &'a str,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    info: Option<Field>,
+    info: Option<DeviceInfo<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Field>,
-    events: BTreeMap<&'a str, Field>,
-    slots: BTreeMap<&'a str, Slot>,
+    error: Option<DeviceError<'a>>,
+    events: BTreeMap<&'a str, Event<'a>>,
+    slots: BTreeMap<&'a str, Slot<'a>>,
 }
 
 #[derive(Serialize)]
-struct Slot {
+struct Slot<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    info: Option<Field>,
-    relays: BTreeMap<&'static str, Field>,
-    relay_events: BTreeMap<&'static str, Field>,
-    signals: BTreeMap<&'static str, Field>,
+    info: Option<SlotInfo<'a>>,
+    relays: BTreeMap<&'static str, Relay<'a>>,
+    relay_events: BTreeMap<&'static str, RelayEvents<'a>>,
+    signals: BTreeMap<&'static str, Signal<'a>>,
 }
 
 /// How a device is asked.
 #[derive(Serialize)]
 struct DeviceHttp {
     #[serde(skip_serializing_if = "Option::is_none")]
-    http_stats: Option<Field>,
+    http_stats: Option<HttpStats>,
     #[serde(skip_serializing_if = "Option::is_none")]
     http_sessions: Option<Tracking>,
 }
@@ -89,58 +88,36 @@ pub(super) fn device<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Device<
     Device {
         id: id.as_str(),
         state: device.availability.map_or(UNKNOWN, |state| state.as_str()),
-        info: device
-            .identity
-            .as_ref()
-            .map(|identity| Field::Object(identity_fields(identity))),
-        error: device
-            .problem
-            .as_ref()
-            .map(|problem| Field::Object(problem_fields(Some(problem)))),
+        info: device.identity.as_ref().map(DeviceInfo::from),
+        error: device.problem.as_ref().map(DeviceError::from),
         events: events
-            .map(|(name, event)| {
-                (
-                    name.as_str(),
-                    Field::Object(event_fields(name.clears(), Some(event))),
-                )
-            })
+            .map(|(name, event)| (name.as_str(), event.into()))
             .collect(),
         slots: slots.map(|(id, shown)| (id.as_str(), slot(shown))).collect(),
     }
 }
 
-fn slot(slot: &SlotPicture) -> Slot {
-    let of_relay = |relay: &Relay, fields: Fields| (relay.as_str(), Field::Object(fields));
+fn slot(slot: &SlotPicture) -> Slot<'_> {
+    let (relays, signals) = (slot.relays.iter(), slot.signals.iter());
+    let relay_events = slot.relay_events.iter();
     Slot {
         state: slot.state.map_or(UNKNOWN, |state| state.as_str()),
-        info: slot
-            .info
-            .as_ref()
-            .map(|info| Field::Object(slot_fields(Some(info)))),
-        relays: slot
-            .relays
-            .iter()
-            .map(|(relay, state)| of_relay(relay, relay_fields(Some(state))))
+        info: slot.info.as_ref().map(SlotInfo::from),
+        relays: relays
+            .map(|(relay, state)| (relay.as_str(), state.into()))
             .collect(),
-        relay_events: slot
-            .relay_events
-            .iter()
-            .map(|(relay, chosen)| of_relay(relay, relay_events_fields(Some(chosen))))
+        relay_events: relay_events
+            .map(|(relay, state)| (relay.as_str(), state.into()))
             .collect(),
-        signals: slot
-            .signals
-            .iter()
-            .map(|(signal, state)| (signal.as_str(), Field::Object(signal_fields(None, Some(state)))))
+        signals: signals
+            .map(|(signal, state)| (signal.as_str(), state.into()))
             .collect(),
     }
 }
 
 fn device_http(device: &DevicePicture) -> DeviceHttp {
     DeviceHttp {
-        http_stats: device
-            .http
-            .as_ref()
-            .map(|summary| Field::Object(http_stats_fields(summary))),
+        http_stats: device.http.as_ref().map(HttpStats::from),
         http_sessions: device.sessions.as_ref().map(|log| Tracking {
             enabled: log.is_enabled(),
             max_count: log.max_count(),
@@ -174,20 +151,17 @@ pub(super) fn summary<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Summar
     }
 }
 
-/// The log of a device's sessions; an empty one where none was told yet.
-pub(super) fn sessions(log: Option<&HttpSessions>) -> Field {
-    Field::Object(log.map_or_else(
-        || http_sessions_fields(&HttpSessions::new(false, 0)),
-        http_sessions_fields,
-    ))
+/// The log of a device's sessions as JSON; an empty one where there is none yet.
+pub(super) fn sessions(log: Option<&HttpSessions>) -> Bytes {
+    let none = HttpSessions::new(false, 0);
+    to_json(&Sessions::from(log.unwrap_or(&none)))
 }
 
 /// The bridge itself.
 #[derive(Serialize, PartialEq)]
 pub(super) struct Bridge {
     id: String,
-    #[serde(serialize_with = "as_object")]
-    info: Fields,
+    info: BridgeInfo,
     broker: Broker,
     commands: Commands,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +176,7 @@ pub(super) struct Bridge {
 #[derive(Serialize, PartialEq)]
 struct Link {
     connected: bool,
-    since: String,
+    since: Time,
     connections: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
@@ -265,7 +239,7 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
     let refused = commands.refused.iter();
     Bridge {
         id: shown.bridge.to_string(),
-        info: bridge_fields(&info),
+        info,
         broker: Broker {
             link: link(&broker.link),
             topics: broker.topics,
@@ -308,31 +282,22 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
 fn link(link: &LinkStatus) -> Link {
     Link {
         connected: link.connected,
-        since: rfc3339(link.since),
+        since: Time(link.since),
         connections: link.connections,
         last_error: link.last_error.clone(),
     }
-}
-
-fn as_object<S: serde::Serializer>(fields: &Fields, serializer: S) -> Result<S::Ok, S::Error> {
-    Field::Object(fields.clone()).serialize(serializer)
-}
-
-/// Anything of this file as JSON.
-pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("texts, numbers and flags can be written as JSON")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Layout;
+    use crate::contract::topics::Topics;
     use crate::model::{
-        Availability, Change, Picture, Position, Provenance, RelayState, Signal, SlotId, SlotState, Update,
-        Via,
+        self, Availability, Change, Picture, Position, Provenance, RelayState, Signal, SlotId, SlotState,
+        Update, Via,
     };
     use crate::mqtt::payload::Payloads;
-    use crate::mqtt::topics::Topics;
 
     #[test]
     fn what_is_shown_of_a_relay_is_what_is_retained() {
@@ -351,7 +316,7 @@ mod tests {
         };
         let change = Change::Relay {
             slot: slot.clone(),
-            relay: Relay::A,
+            relay: model::Relay::A,
             old: None,
             new: Some(Box::new(relay)),
         };
@@ -368,12 +333,12 @@ mod tests {
             device: id.clone(),
             changes,
         });
-        let shown = String::from_utf8(to_json(&whole(&id, &picture.devices[&id]))).unwrap();
+        let shown = String::from_utf8(to_json(&whole(&id, &picture.devices[&id])).to_vec()).unwrap();
         let expected = format!(
             r#"{{"id":"m1","state":"online","events":{{}},"slots":{{"io3":{{"state":"online","relays":{{"a":{retained}}},"relay_events":{{}},"signals":{{}}}}}}}}"#
         );
         assert_eq!(shown, expected);
-        let summary = String::from_utf8(to_json(&summary(&id, &picture.devices[&id]))).unwrap();
+        let summary = String::from_utf8(to_json(&summary(&id, &picture.devices[&id])).to_vec()).unwrap();
         assert_eq!(
             summary,
             r#"{"id":"m1","state":"online","relays":{"io3":{"a":"NC"}}}"#

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lantime2mqtt::config::{HomeAssistant, Layout, Mqtt};
+use lantime2mqtt::contract::state::BridgeInfo;
+use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::integrations::homeassistant::Discovery;
 use lantime2mqtt::model::{
     Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
     Update, Via,
 };
-use lantime2mqtt::mqtt::payload::BridgeInfo;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Observer, Publisher, Setup};
-use lantime2mqtt::mqtt::topics::Topics;
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -66,7 +66,8 @@ impl Bridge {
         let info = BridgeInfo {
             started_at: Timestamp::UNIX_EPOCH,
             devices: configured.len(),
-            mqtt_version: mqtt.version,
+            version: env!("CARGO_PKG_VERSION"),
+            mqtt_version: mqtt.version.as_str(),
             capabilities: vec!["rest".to_owned()],
         };
         let setup = Setup {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use lantime2mqtt::config::{Layout, Mqtt};
+use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::model::{Availability, Change, Relay, Update};
 use lantime2mqtt::mqtt::publisher::remembered;
-use lantime2mqtt::mqtt::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::records::store::Store;
 
 use crate::bridge::{Bridge, expected, first_changes, slot, without_info};

@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
+use lantime2mqtt::contract::topics::Destination;
 use lantime2mqtt::model::{
     Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Position, Update,
 };
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
+use lantime2mqtt::records::Record;
 use lantime2mqtt::records::store::Store;
-use lantime2mqtt::records::{Destination, Record};
 use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use tokio::time::timeout;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
+use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::mqtt::commands::{Commands, CommandsStatus};
-use lantime2mqtt::mqtt::topics::Topics;
 use lantime2mqtt::records::Received;
 use lantime2mqtt::records::store::StoreError;
 use rumqttc::v5::mqttbytes::QoS;

@@ -1,7 +1,7 @@
 //! Dead letters as text. Pure.
 
+use crate::contract::dead_letter::Summary;
 use crate::model::Operation;
-use crate::records::dead_letter::Summary;
 
 /// Longest message in the table, in characters.
 const MESSAGE: usize = 80;

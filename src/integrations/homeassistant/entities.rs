@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::shape::{Shape, SlotShape};
 use super::source::{Sources, fields};
+use crate::contract::topics::{Component, DeviceTopic, DiscoveryTopics, Owner, SlotTopic, StateTopic};
 use crate::model::{CommandTopic, DeviceId, EventName, Identity, Relay, Signal, SlotId};
 use crate::mqtt::payload::Message;
-use crate::mqtt::topics::{Component, DeviceTopic, DiscoveryTopics, Owner, SlotTopic, StateTopic};
 
 /// The event that stands while NTP is not synchronised.
 const NTP_NOT_SYNC: &str = "ntp-not-sync";

@@ -12,9 +12,9 @@ mod source;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{HomeAssistant, Layout};
+use crate::contract::topics::{DiscoveryTopics, Owner, Topics};
 use crate::model::{DeviceId, Update};
 use crate::mqtt::payload::Message;
-use crate::mqtt::topics::{DiscoveryTopics, Owner, Topics};
 use entities::Entities;
 use shape::Shape;
 use source::Sources;

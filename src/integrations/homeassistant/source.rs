@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::config::Layout;
-use crate::mqtt::topics::{StateTopic, Topics, field};
+use crate::contract::topics::{StateTopic, Topics, field};
 
 /// The topics of a bridge in its layout.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ impl Sources {
         let topic = self.topics.state(topic);
         match self.layout {
             Layout::Scalar => Source {
-                topic: field(&topic, path),
+                topic: field(&topic, &path.join("/")),
                 expression: "value".to_owned(),
             },
             // Nothing is there where the topic was cleared, and fields that do not apply are left out.

@@ -14,8 +14,8 @@ use super::metrics::{REBIRTH, REFRESH, event_metric, relay_event};
 use super::topics::Place;
 use super::wire::Written;
 use crate::command::Inbox;
+use crate::contract::topics::Topics;
 use crate::model::{CommandTopic, DeadLetter, ErrorKind, ErrorReport, Operation, Origin, Update};
-use crate::mqtt::topics::Topics;
 use crate::records::dead_letter;
 use crate::wording::quoted;
 

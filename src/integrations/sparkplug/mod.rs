@@ -30,12 +30,12 @@ pub use task::{EdgeNode, EdgeNodeStatus};
 
 use crate::command::Inbox;
 use crate::config::{Mqtt, Sparkplug};
+use crate::contract::topics::Topics;
 use crate::model::{Picture, Update};
 use crate::mqtt::connection::Purpose;
 use crate::mqtt::link::Link;
 use crate::mqtt::payload;
 use crate::mqtt::publisher::Observer;
-use crate::mqtt::topics::Topics;
 use session::Sessions;
 
 /// An edge node in the making: it sees what changes, but nobody takes what hosts write yet.

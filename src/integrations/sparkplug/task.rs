@@ -19,12 +19,12 @@ use super::feed::Feed;
 use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{OLD_STATES, OfNode, Topics};
+use crate::contract::topics::has_wildcard;
 use crate::mqtt::connection::{
     ConnectionError, Event, Limits, MAX_WINDOW, NO_WILDCARDS, Purpose, packet_size, subscription_remedy,
 };
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
-use crate::mqtt::topics::has_wildcard;
 use host::PrimaryHost;
 use incoming::Strays;
 use old_hosts::OldHosts;

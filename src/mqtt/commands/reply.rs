@@ -1,6 +1,6 @@
 //! Where the reply to a command goes.
 
-use crate::mqtt::topics::{Topics, is_publishable, reply_topic};
+use crate::contract::topics::{Topics, is_publishable, reply_topic};
 use crate::records::Received;
 
 /// The response topic that the sender of a command asks for, if a reply may go there; else `<command topic>/reply`.

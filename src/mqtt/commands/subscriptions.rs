@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::contract::topics::{Topics, has_wildcard};
 use crate::model::DeviceId;
 use crate::mqtt::connection::{NO_WILDCARDS, subscription_remedy};
-use crate::mqtt::topics::{Topics, has_wildcard};
 
 /// Filters in one packet: the brokers of clouds take no more.
 const MAX_FILTERS: usize = 8;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Phase, Publisher};
-use crate::mqtt::topics::has_wildcard;
+use crate::contract::topics::has_wildcard;
 use crate::records::Received;
 
 /// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the

@@ -157,6 +157,15 @@ impl Outbox {
         }
     }
 
+    /// Clears the topics below `prefix` that are `gone`.
+    pub(super) fn clear_below(&mut self, prefix: &str, gone: impl Fn(&str) -> bool) {
+        for topic in self.below(prefix, |entry| entry.content != Content::Cleared) {
+            if gone(&topic) {
+                self.set(&topic, None);
+            }
+        }
+    }
+
     /// What was published below `prefix` is from now on as if an earlier run had done it.
     pub(super) fn doubt(&mut self, prefix: &str) {
         for topic in self.below(prefix, |entry| matches!(entry.content, Content::Payload(_))) {

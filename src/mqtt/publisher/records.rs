@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::flights::{Cargo, Flights, MAX_FATAL};
 use super::rejected::{Reason, Rejected};
+use crate::contract::topics::{Topics, is_publishable};
 use crate::mqtt::connection::{Refusal, packet_size};
-use crate::mqtt::topics::{Topics, is_publishable};
 use crate::records::Record;
 
 /// Records in memory at most: half of it at least is on its way while more are read.

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 
 use super::supply::Supplied;
 use super::{Observer, Publisher};
+use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::integrations::homeassistant::Discovery;
 use crate::model::{Availability, Change, DeviceId, Update};
-use crate::mqtt::payload::Message;
-use crate::mqtt::topics::Owner;
+use crate::mqtt::payload::{Message, topic_of};
 use crate::records::{change, dead_letter};
 
 impl Publisher {
@@ -95,9 +95,23 @@ impl Publisher {
     }
 
     fn put_info(&mut self) {
-        for message in self.payloads.bridge_info(&self.info) {
-            self.put(message);
+        let messages = self.payloads.bridge_info(&self.info);
+        self.put_object(&StateTopic::BridgeInfo, messages);
+    }
+
+    /// Puts what there is of an object now; fields that it no longer has are cleared.
+    fn put_object(&mut self, object: &StateTopic, messages: Vec<Message>) {
+        let topics = self.payloads.topics();
+        if self.payloads.has_fields() {
+            let is_gone = |topic: &str| {
+                let is_field = topics
+                    .parse(topic)
+                    .is_some_and(|(of, field)| of == *object && field.is_some());
+                is_field && !messages.iter().any(|message| message.topic == topic)
+            };
+            self.outbox.clear_below(&topics.state(object), is_gone);
         }
+        messages.into_iter().for_each(|message| self.put(message));
     }
 
     pub(super) fn apply(&mut self, update: Update) {
@@ -119,14 +133,12 @@ impl Publisher {
         match update {
             Update::Device { device, changes } => self.apply_changes(&device, &changes),
             Update::HttpStats { device, summary } => {
-                for message in self.payloads.http_stats(&device, &summary) {
-                    self.put(message);
-                }
+                let messages = self.payloads.http_stats(&device, &summary);
+                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpStats), messages);
             }
             Update::HttpSessions { device, log } => {
-                for message in self.payloads.http_sessions(&device, &log) {
-                    self.put(message);
-                }
+                let messages = self.payloads.http_sessions(&device, &log);
+                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpSessions), messages);
             }
             Update::DeadLetter(letter) => self.journal.append(dead_letter::record(&letter, &self.bridge)),
             Update::Settled { device } => {
@@ -156,9 +168,8 @@ impl Publisher {
     fn apply_changes(&mut self, device: &DeviceId, changes: &[Change]) {
         let now = Timestamp::now();
         for change in changes {
-            for message in self.payloads.change(device, change) {
-                self.put(message);
-            }
+            let messages = self.payloads.change(device, change);
+            self.put_object(&topic_of(device, change), messages);
             for record in change::records(device, change, now) {
                 self.journal.append(record);
             }

@@ -7,8 +7,9 @@ use uuid::Uuid;
 use super::Letters;
 use super::options::Limit;
 use super::tables::{ARCHIVE, ARCHIVE_IDS, Level, Writing};
+use crate::contract::dead_letter::Summary;
 use crate::records::Record;
-use crate::records::dead_letter::{Standing, Summary};
+use crate::records::dead_letter::Standing;
 
 /// At most so many, the newest first. One that cannot be understood is left out.
 pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, redb::Error> {

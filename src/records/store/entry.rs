@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::contract::topics::Destination;
 use crate::model::{DeviceId, SlotId};
-use crate::records::{Destination, Received, Record};
+use crate::records::{Received, Record};
 
 /// Why an entry cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::tables::Writing;
 use super::{AnswerKey, End, Letters, StoreError, Waiting};
+use crate::contract::dead_letter::Summary;
 use crate::model::DeadLetter;
-use crate::records::dead_letter::Summary;
 use crate::records::{Received, Record};
 
 /// Where an answer goes.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::AnswerKey;
 use super::options::Limit;
 use super::tables::{Level, Writing};
-use crate::records::{Destination, Record};
+use crate::contract::topics::Destination;
+use crate::records::Record;
 
 /// What is not on disk yet.
 #[derive(Debug, Default)]

@@ -6,7 +6,8 @@ use super::entry::{self, Unreadable};
 use super::letters;
 use super::options::Limit;
 use super::tables::{OUTBOX, Writing};
-use crate::records::{Destination, Record};
+use crate::contract::topics::Destination;
+use crate::records::Record;
 
 /// A part of the outbox, oldest first.
 #[derive(Debug)]

@@ -17,8 +17,9 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Options, Store, StoreStatus};
+use crate::contract::topics::Destination;
 use crate::model::DeviceId;
-use crate::records::{Destination, Received, Record};
+use crate::records::{Received, Record};
 use disk::Disk;
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -11,9 +11,10 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use crate::contract::to_json;
 use crate::model::{DeviceId, DevicePicture, Picture};
 use crate::web::Shown;
-use crate::web::shape::{self, to_json};
+use crate::web::shape;
 
 /// From one pass to the next, at least: five a second.
 const PACE: Duration = Duration::from_millis(200);

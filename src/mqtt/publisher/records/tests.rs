@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::super::flights::Ended;
 use super::super::size_limit::TooLarge;
 use super::*;
+use crate::contract::topics::Destination;
 use crate::model::DeviceId;
 use crate::mqtt::connection::Limits;
-use crate::records::Destination;
 
 fn topics() -> Topics {
     Topics::new("lantime", DeviceId::new("b1").unwrap())

@@ -3,15 +3,17 @@
 use redb::{Database, ReadableDatabase, ReadableTable};
 
 use super::{Writer, guarded};
+use crate::contract::dead_letter::Summary;
+use crate::contract::topics::Destination;
 use crate::model::DeadLetter;
-use crate::records::dead_letter::{Standing, Summary};
+use crate::records::Record;
+use crate::records::dead_letter::Standing;
 use crate::records::store::entry::Unreadable;
 use crate::records::store::job::Read;
 use crate::records::store::options::Limit;
 use crate::records::store::outbox::Part;
 use crate::records::store::tables::PUBLISHED;
 use crate::records::store::{StoreError, Waiting, answers, archive, inbox, letters};
-use crate::records::{Destination, Record};
 
 impl Writer {
     /// Answers it.

@@ -1,7 +1,20 @@
 //! Topics of records: nothing is retained there.
 
 use super::Topics;
-use crate::records::Destination;
+use crate::model::{DeviceId, SlotId};
+
+/// Where a record goes. The topic is made of it when it is sent, so that a prefix can change in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Notification events of a device.
+    Events(DeviceId),
+    /// Changes of relays and signals of a slot.
+    Changes(DeviceId, SlotId),
+    /// Dead letters of a device; `None` where they belong to no device. They stay in the archive as well.
+    DeadLetter(Option<DeviceId>),
+    /// The reply to a command, at the topic that its sender wants it.
+    Reply(String),
+}
 
 impl Topics {
     /// Where a record goes. The topic of a reply is its own, and may be one that no broker takes: see

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! use lantime2mqtt::model::DeviceId;
-//! use lantime2mqtt::mqtt::topics::{Component, DiscoveryTopics, Owner, Topics};
+//! use lantime2mqtt::contract::topics::{Component, DiscoveryTopics, Owner, Topics};
 //!
 //! let id = |id: &str| DeviceId::new(id).unwrap();
 //! let topics = DiscoveryTopics::new("homeassistant", Topics::new("site/lantime", id("b1")));

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use lantime2mqtt::model::{CommandTopic, DeviceId};
-//! use lantime2mqtt::mqtt::topics::{Topics, reply_topic};
+//! use lantime2mqtt::contract::topics::{Topics, reply_topic};
 //!
 //! let id = |id: &str| DeviceId::new(id).unwrap();
 //! let topics = Topics::new("lantime", id("site-1"));

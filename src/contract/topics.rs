@@ -1,11 +1,11 @@
 //! Every topic of the bridge, built and parsed: no topic string stands anywhere else.
 //!
-//! Owns the shape of topics; what is published there belongs to [`super::payload`]. Topics of retained state
+//! Owns the shape of topics; what is published there belongs to [`super::state`]. Topics of retained state
 //! are here, those of commands, of records and of other people's conventions in files of their own.
 //!
 //! ```
 //! use lantime2mqtt::model::{DeviceId, Relay, SlotId};
-//! use lantime2mqtt::mqtt::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
+//! use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 //!
 //! let topics = Topics::new("lantime", DeviceId::new("site-1").unwrap());
 //! assert_eq!(topics.state(&StateTopic::BridgeState), "lantime/bridge/site-1/state");
@@ -25,11 +25,12 @@ mod command;
 mod discovery;
 mod record;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 pub use crate::model::CommandTopic;
 pub use command::reply_topic;
 pub use discovery::{Component, DiscoveryTopics, Owner};
+pub use record::Destination;
 
 use crate::model::id::is_valid_id;
 use crate::model::{DeviceId, EventName, Relay, Signal, SlotId};
@@ -197,15 +198,9 @@ impl Topics {
     }
 }
 
-/// The topic of one field of `topic` in the scalar layout.
-pub fn field(topic: &str, path: &[&str]) -> String {
-    let mut field = String::with_capacity(topic.len() + 16);
-    field.push_str(topic);
-    for level in path {
-        // Writing into a String cannot fail.
-        let _ = write!(field, "/{level}");
-    }
-    field
+/// The topic of the field at `path` of the object at `topic`, in the scalar layout.
+pub fn field(topic: &str, path: &str) -> String {
+    format!("{topic}/{path}")
 }
 
 /// The longest topic: MQTT counts its bytes in 16 bits.

@@ -6,28 +6,28 @@ use bytes::Bytes;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::model::time::rfc3339;
+use super::{Time, to_json};
 use crate::model::{ErrorReport, EventName, Operation, Outcome, Relay, RelayPlace, SlotId, Via};
 
 /// What came of the command of a dead letter that was run once more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayed {
+pub(crate) struct Replayed {
     /// Id of the dead letter.
-    pub dead_letter: Uuid,
+    pub(crate) dead_letter: Uuid,
     /// Topic of its command.
-    pub topic: String,
+    pub(crate) topic: String,
     /// What came of it.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
 }
 
 /// The answer to a command that was carried out. `id` is the request's; without one the `record` that carries
 /// the answer gives it.
-pub fn success(id: Option<&str>, record: Uuid, outcome: &Outcome) -> Bytes {
+pub(crate) fn success(id: Option<&str>, record: Uuid, outcome: &Outcome) -> Bytes {
     answer(id, record, operation(outcome), Ok(Answer::of(outcome)))
 }
 
 /// The answer to a replay whose command was carried out.
-pub fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
+pub(crate) fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
     let result = Answer::Replay {
         dead_letter: replayed.dead_letter,
         topic: &replayed.topic,
@@ -38,7 +38,7 @@ pub fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
 }
 
 /// The answer to a command that was not carried out. `dead_letter` is the letter that tells of it, where one does.
-pub fn failure(
+pub(crate) fn failure(
     id: Option<&str>,
     record: Uuid,
     operation: Operation,
@@ -83,7 +83,7 @@ enum Answer<'a> {
         via: Via,
     },
     Refresh {
-        polled_at: String,
+        polled_at: Time,
     },
     HttpSessions {
         enabled: bool,
@@ -118,7 +118,7 @@ impl<'a> Answer<'a> {
                 via: *via,
             },
             Outcome::Refresh { polled_at } => Answer::Refresh {
-                polled_at: rfc3339(*polled_at),
+                polled_at: Time(*polled_at),
             },
             Outcome::HttpSessions { enabled, max_count } => Answer::HttpSessions {
                 enabled: *enabled,
@@ -148,8 +148,7 @@ fn answer(
         error,
         dead_letter,
     };
-    let json = serde_json::to_vec(&reply).expect("texts, numbers and flags can be written as JSON");
-    Bytes::from(json)
+    to_json(&reply)
 }
 
 #[cfg(test)]

@@ -1,0 +1,52 @@
+//! What leaves the bridge as JSON, and where: one struct for each topic, record and reply, and every topic built and
+//! parsed. Users build on it, so a change here is a change for them.
+//!
+//! Pure: values of the model in, text out. The page's API shows the same structs, and the scalar layout is made of them.
+
+pub(crate) mod dead_letter;
+pub(crate) mod record;
+pub(crate) mod reply;
+pub mod scalar;
+pub mod state;
+pub mod topics;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::model::time::rfc3339;
+
+/// As JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Bytes {
+    let json = serde_json::to_vec(value).expect("texts, numbers and flags can be written as JSON");
+    // Kept for as long as the topic: without the room to grow that serialising left.
+    Bytes::from(json.into_boxed_slice())
+}
+
+/// A time: RFC 3339 in UTC, with milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rfc3339(self.0))
+    }
+}
+
+/// A value, or the word `unknown`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OrUnknown<T>(pub(crate) Option<T>);
+
+impl<T: Serialize> Serialize for OrUnknown<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(value) => value.serialize(serializer),
+            None => serializer.serialize_str("unknown"),
+        }
+    }
+}
+
+/// Whether a mark that is only shown while it is set is left out.
+fn is_unset(mark: &bool) -> bool {
+    !mark
+}
