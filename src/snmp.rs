@@ -13,7 +13,7 @@ use async_snmp::v3::{CryptoResult, UsmConfig, UsmUser};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::config::{AuthProtocol, PrivProtocol, SnmpUser};
+use crate::config::{AuthProtocol, PrivProtocol, SnmpUser, from_hex};
 
 /// Name of the file in the state directory that keeps the engine.
 pub const ENGINE_FILE: &str = "snmp-engine.json";
@@ -166,13 +166,6 @@ fn write(path: &Path, engine: &PersistedAuthoritativeEngine) -> io::Result<()> {
 /// Hexadecimal digits of octets.
 pub fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-/// The octets that hexadecimal digits stand for, two digits each.
-pub fn from_hex(digits: &str) -> Option<Vec<u8>> {
-    let digit = |digit: u8| u8::try_from(char::from(digit).to_digit(16)?).ok();
-    let octet = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
-    digits.as_bytes().chunks(2).map(octet).collect()
 }
 
 #[cfg(test)]

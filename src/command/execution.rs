@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::counts::Counts;
 use super::dispatcher::{Route, Routes};
 use super::inbox::Entry;
+use super::reply_topic::reply_destination;
 use super::request;
 use super::unknown::no_such_device;
 use super::work::{Refused, Task, Work};
@@ -20,7 +21,6 @@ use crate::contract::topics::Topics;
 use crate::fault_point;
 use crate::lantime::device::Job;
 use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome};
-use crate::mqtt::commands::reply_destination;
 use crate::records::store::{End, Store, Waiting};
 use crate::records::{Received, Record, dead_letter};
 

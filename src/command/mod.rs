@@ -1,7 +1,7 @@
 //! Commands: from a message to a device, and to the answer that its sender gets.
 //!
 //! [`request`] takes a topic and a payload and gives a typed request, or a refusal that says what to do
-//! instead; [`reply`] writes the JSON of the answer. Both are pure. An [`Inbox`] takes commands, durably, and
+//! instead, and is pure; the JSON of the answer is `contract::reply`. An [`Inbox`] takes commands, durably, and
 //! the [`Dispatcher`] gives them to the devices in order. How a device does it is known to its task only.
 
 mod counts;
@@ -12,6 +12,7 @@ mod inbox;
 mod payload;
 mod relay_events;
 mod replay;
+mod reply_topic;
 pub mod request;
 mod unknown;
 mod work;

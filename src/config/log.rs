@@ -1,8 +1,18 @@
 //! `[log]`: which lines are logged, and how they look.
 
+use tracing_subscriber::EnvFilter;
+
 use super::problem::complaint;
 use super::section::Section;
-use crate::logging;
+
+/// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
+/// itself. Of each request that fails it makes an error of its own, and the bridge says what that means for whom. The
+/// embedded broker tells of its own life at level info, and the HTTP client of each connection that it takes from its pool,
+/// at level debug. A filter that names one of them still shows them.
+const QUIET: &str = "async_snmp=error,async_snmp::client=off,mqtt5=warn,hyper_util=info";
+
+/// Words for a level, as a filter begins with one.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +42,7 @@ impl Default for Log {
 }
 
 pub(super) fn read(mut section: Section<'_>) -> Log {
-    let level = section.parsed("level", |text| match logging::filter(text) {
+    let level = section.parsed("level", |text| match log_filter(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => {
             let remedy = "write error, warn, info, debug or trace, perhaps with more after it: info,lantime2mqtt::mqtt=debug";
@@ -49,5 +59,45 @@ pub(super) fn read(mut section: Section<'_>) -> Log {
     Log {
         level: level.unwrap_or(usual.level),
         format: format.unwrap_or(usual.format),
+    }
+}
+
+/// What a level such as `info`, or a filter such as `info,lantime2mqtt::mqtt=debug`, lets through.
+///
+/// # Errors
+/// With what is wrong about it and what to write instead.
+pub(crate) fn log_filter(level: &str) -> Result<EnvFilter, String> {
+    // The library would take a word that is no level for the name of a module.
+    let first = level.split(',').next().unwrap_or_default().trim();
+    let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(first));
+    if !is_level && !first.contains(['=', '[']) {
+        return Err(format!(
+            "{level:?} is no level; write one of {}",
+            LEVELS.join(", ")
+        ));
+    }
+    EnvFilter::try_new(format!("{QUIET},{level}"))
+        .map_err(|error| format!("{level:?}: {error}; write for instance \"info\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for good in [
+            "info",
+            "WARN",
+            "off",
+            "info,lantime2mqtt::mqtt=debug",
+            "lantime2mqtt=trace",
+        ] {
+            assert!(log_filter(good).is_ok(), "{good}");
+        }
+        for bad in ["", "verbose", "=,=", "info,x=y", "warning"] {
+            let error = log_filter(bad).unwrap_err();
+            assert!(error.contains("write"), "{error}");
+        }
     }
 }

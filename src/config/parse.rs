@@ -175,6 +175,13 @@ pub(super) fn fingerprint(text: &str) -> Parsed<Fingerprint> {
     })
 }
 
+/// The octets that hexadecimal digits stand for, two digits each.
+pub(crate) fn from_hex(digits: &str) -> Option<Vec<u8>> {
+    let digit = |digit: u8| u8::try_from(char::from(digit).to_digit(16)?).ok();
+    let octet = |pair: &[u8]| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?);
+    digits.as_bytes().chunks(2).map(octet).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

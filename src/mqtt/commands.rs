@@ -6,7 +6,6 @@
 //! and the broker gives it again. What a command means is not known here.
 
 mod intake;
-mod reply;
 mod session;
 mod subscriptions;
 
@@ -18,7 +17,6 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use intake::Intake;
-pub use reply::reply_destination;
 use session::Session;
 pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};

@@ -10,7 +10,7 @@ use super::super::problem::{Complaint, complaint};
 use super::super::section::Section;
 use super::super::{Secret, access, parse};
 use super::user::{self, SnmpUser};
-use crate::snmp::from_hex;
+use crate::config::from_hex;
 
 const READ: [(&str, SnmpRead); 3] = [
     ("off", SnmpRead::Off),

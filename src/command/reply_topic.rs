@@ -7,7 +7,7 @@ use crate::records::Received;
 ///
 /// Not there: where no broker takes it, where only the broker itself publishes (`$..`), and below the prefix, where
 /// it could pass for state, a dead letter or a command, unless it is below the command's own topic.
-pub fn reply_destination(topics: &Topics, command: &Received) -> String {
+pub(super) fn reply_destination(topics: &Topics, command: &Received) -> String {
     let is_own = |topic: &str| {
         let below = topic.strip_prefix(command.topic.as_str());
         below.is_some_and(|below| below.starts_with('/')) && topics.parse_command(topic).is_none()
