@@ -193,7 +193,7 @@ impl Devices {
                 known.slots.clear();
                 known.relay_events.clear();
                 known.applying = None;
-                known.view.chassis = None;
+                Arc::make_mut(&mut known.view).chassis = None;
             }
         }
         for device in removed {

@@ -11,7 +11,7 @@ use super::{OrUnknown, Time, is_unset};
 use crate::model::http_stats::RoundTrip;
 use crate::model::{
     self, Cause, Detail, ErrorReport, EventName, EventState, EventType, HttpSession, HttpSummary, Identity,
-    Operation, Position, Problem, Provenance, RelayEventsState, RelayState, SignalState, Status,
+    ModuleInfo, Operation, Position, Problem, Provenance, RelayEventsState, RelayState, SignalState, Status,
     UnknownReason, Via, Wiring, WiringSource,
 };
 
@@ -125,10 +125,12 @@ pub(crate) struct SlotInfo<'a> {
     wiring_source: Option<WiringSource>,
 }
 
-impl<'a> From<&'a model::SlotInfo> for SlotInfo<'a> {
-    fn from(info: &'a model::SlotInfo) -> SlotInfo<'a> {
-        let module = info.module.as_ref();
-        let (wiring, wiring_source) = info.wiring.unzip();
+impl<'a> SlotInfo<'a> {
+    pub(crate) fn new(
+        module: Option<&'a ModuleInfo>,
+        wiring: Option<(Wiring, WiringSource)>,
+    ) -> SlotInfo<'a> {
+        let (wiring, wiring_source) = wiring.unzip();
         SlotInfo {
             model: module
                 .map(|module| module.model.as_str())

@@ -52,7 +52,7 @@ const HTTP_EVERY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub struct Known {
     /// By this process: by the task that was there before, with other settings.
-    pub view: DeviceView,
+    pub view: Arc<DeviceView>,
     /// The slots, which may also stem from an earlier run.
     pub slots: BTreeMap<SlotId, SlotView>,
     /// The events that switch its relays, as the task before has read them.
@@ -93,7 +93,7 @@ pub struct DeviceTask {
     traps: Traps,
     serial_number: SerialNumber,
     /// What is published of the device.
-    view: DeviceView,
+    view: Arc<DeviceView>,
     /// What an earlier run or task published, before the first answer.
     remembered: BTreeMap<SlotId, SlotView>,
     snapshot: Option<Snapshot>,

@@ -137,10 +137,8 @@ fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, change
     if old.map(|slot| slot.state) != state {
         changes.push(Change::SlotState(id.clone(), state));
     }
-    // Before the device has answered there is nothing to say that an earlier run would not have said better.
-    let is_described = |slot: &&SlotView| slot.module.is_some() || slot.state != SlotState::Offline;
     let described = |slot: Option<&'_ SlotView>| {
-        slot.filter(is_described).map(|slot| SlotInfo {
+        slot.filter(|slot| slot.is_described()).map(|slot| SlotInfo {
             module: slot.module.clone(),
             wiring: slot.wiring,
         })

@@ -29,7 +29,7 @@ pub use event::{EventName, EventState, EventType};
 pub use http_session::{HttpSession, HttpSessions};
 pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};
-pub use picture::{DevicePicture, Picture, SlotPicture};
+pub use picture::{DevicePicture, Picture};
 pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{Cause, ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};

@@ -4,10 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{
-    Availability, Change, DeviceId, EventName, EventState, HttpSessions, HttpSummary, Identity, Problem,
-    Relay, RelayEventsState, RelayState, Signal, SignalState, SlotId, SlotInfo, SlotState, Update,
-};
+use super::{DeviceId, DeviceView, HttpSessions, HttpSummary, Update};
 
 /// All configured devices. A copy is cheap: devices are shared until they change.
 #[derive(Debug, Clone, Default)]
@@ -25,35 +22,12 @@ pub struct Picture {
 pub struct DevicePicture {
     /// The version of the [`Picture`] in which it last changed; `http` and `sessions` do not count.
     pub version: u64,
-    /// `None` until the first poll has ended.
-    pub availability: Option<Availability>,
-    /// `None` until the device was first seen.
-    pub identity: Option<Identity>,
-    /// The error that stands now.
-    pub problem: Option<Problem>,
-    /// Notification events.
-    pub events: BTreeMap<EventName, EventState>,
-    /// Slots.
-    pub slots: BTreeMap<SlotId, SlotPicture>,
+    /// As it is published.
+    pub view: Arc<DeviceView>,
     /// How its polls went; at most 10 s old.
     pub http: Option<HttpSummary>,
     /// The log of its HTTP sessions; at most 10 s old.
     pub sessions: Option<HttpSessions>,
-}
-
-/// A slot.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SlotPicture {
-    /// Whether a relay module is there.
-    pub state: Option<SlotState>,
-    /// Its module and wiring.
-    pub info: Option<SlotInfo>,
-    /// Relays A, B and C.
-    pub relays: BTreeMap<Relay, RelayState>,
-    /// What switches the relays that follow notification events.
-    pub relay_events: BTreeMap<Relay, RelayEventsState>,
-    /// Signals.
-    pub signals: BTreeMap<Signal, SignalState>,
 }
 
 impl Picture {
@@ -70,10 +44,7 @@ impl Picture {
     /// with each of them, and who shows it looks.
     pub fn apply(&mut self, update: &Update) -> bool {
         match update {
-            Update::Device { device, changes } => {
-                let device = self.changed(device);
-                changes.iter().for_each(|change| device.apply(change));
-            }
+            Update::Device { device, view, .. } => self.changed(device).view = Arc::clone(view),
             Update::HttpStats { device, summary } => {
                 self.asked_for(device, |device| device.http = Some(summary.clone()));
                 return false;
@@ -129,80 +100,33 @@ impl Picture {
     }
 }
 
-impl DevicePicture {
-    fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Availability(availability) => self.availability = Some(*availability),
-            Change::Identity(identity) => self.identity = Some((**identity).clone()),
-            Change::Problem(problem) => self.problem = problem.as_deref().cloned(),
-            Change::Event { name, new, .. } => put(&mut self.events, name, new.as_deref()),
-            Change::SlotState(slot, state) => self.in_slot(slot, |slot| slot.state = *state),
-            Change::SlotInfo(slot, info) => self.in_slot(slot, |slot| slot.info = info.as_deref().cloned()),
-            Change::Relay { slot, relay, new, .. } => {
-                self.in_slot(slot, |slot| put(&mut slot.relays, relay, new.as_deref()));
-            }
-            Change::RelayEvents { slot, relay, new } => {
-                self.in_slot(slot, |slot| put(&mut slot.relay_events, relay, new.as_deref()));
-            }
-            Change::Signal {
-                slot, signal, new, ..
-            } => self.in_slot(slot, |slot| put(&mut slot.signals, signal, new.as_deref())),
-        }
-    }
-
-    /// A slot of which nothing is left is gone.
-    fn in_slot(&mut self, id: &SlotId, change: impl FnOnce(&mut SlotPicture)) {
-        let slot = self.slots.entry(id.clone()).or_default();
-        change(slot);
-        if *slot == SlotPicture::default() {
-            self.slots.remove(id);
-        }
-    }
-}
-
-fn put<K: Ord + Clone, V: Clone>(map: &mut BTreeMap<K, V>, key: &K, value: Option<&V>) {
-    match value {
-        Some(value) => drop(map.insert(key.clone(), value.clone())),
-        None => drop(map.remove(key)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::HttpStats;
+    use crate::model::{Availability, Change, HttpStats};
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
     }
 
-    fn device(name: &str, changes: Vec<Change>) -> Update {
+    fn online(name: &str) -> Update {
+        let view = DeviceView {
+            availability: Some(Availability::Online),
+            ..DeviceView::default()
+        };
         Update::Device {
             device: id(name),
-            changes,
+            view: Arc::new(view),
+            changes: vec![Change::Availability(Availability::Online)],
         }
-    }
-
-    #[test]
-    fn a_slot_comes_with_its_first_part_and_goes_with_its_last() {
-        let slot = SlotId::new("io3").unwrap();
-        let mut picture = Picture::new([id("m1")]);
-        let state = |state| device("m1", vec![Change::SlotState(slot.clone(), state)]);
-        assert!(picture.apply(&state(Some(SlotState::Online))));
-        let shown = &picture.devices[&id("m1")];
-        assert_eq!(shown.slots[&slot].state, Some(SlotState::Online));
-        assert_eq!((shown.version, picture.version, picture.roster), (1, 1, 0));
-        picture.apply(&state(None));
-        assert!(picture.devices[&id("m1")].slots.is_empty());
     }
 
     #[test]
     fn devices_that_come_and_go_are_told_by_the_roster() {
         let mut picture = Picture::new([id("m1")]);
-        let online = || vec![Change::Availability(Availability::Online)];
-        picture.apply(&device("m1", online()));
+        picture.apply(&online("m1"));
         let before = picture.clone();
-        picture.apply(&device("m2", online()));
+        picture.apply(&online("m2"));
         assert_eq!(picture.roster, 2);
         assert!(picture.apply(&Update::Removed { device: id("m1") }));
         assert!(!picture.apply(&Update::Removed { device: id("m1") }));
@@ -212,7 +136,11 @@ mod tests {
         assert!(picture.apply(&configured));
         assert!(!picture.apply(&configured));
         assert_eq!((picture.roster, picture.devices.len()), (4, 2));
-        assert_eq!(picture.devices[&id("m3")].availability, None, "not asked yet");
+        assert_eq!(
+            picture.devices[&id("m3")].view.availability,
+            None,
+            "not asked yet"
+        );
     }
 
     #[test]
@@ -231,10 +159,10 @@ mod tests {
     #[test]
     fn a_device_that_is_forgotten_is_still_there() {
         let mut picture = Picture::new([id("m1")]);
-        picture.apply(&device("m1", vec![Change::Availability(Availability::Online)]));
+        picture.apply(&online("m1"));
         assert!(picture.apply(&Update::Forgotten { device: id("m1") }));
         let shown = &picture.devices[&id("m1")];
-        assert_eq!((shown.availability, shown.version), (None, 2));
+        assert_eq!((shown.view.availability, shown.version), (None, 2));
         assert_eq!(picture.roster, 0, "it has neither come nor gone");
     }
 }

@@ -1,6 +1,8 @@
 //! What a device tells those who publish it.
 
-use super::{Change, DeadLetter, DeviceId, HttpSessions, HttpSummary};
+use std::sync::Arc;
+
+use super::{Change, DeadLetter, DeviceId, DeviceView, HttpSessions, HttpSummary};
 
 /// News of one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -9,6 +11,8 @@ pub enum Update {
     Device {
         /// Which device.
         device: DeviceId,
+        /// As it is published from now on.
+        view: Arc<DeviceView>,
         /// What has changed, in the order in which it is to be published.
         changes: Vec<Change>,
     },

@@ -126,6 +126,12 @@ impl DeviceView {
 }
 
 impl SlotView {
+    /// Whether module and wiring are published. Before the device has answered there is nothing to publish that an
+    /// earlier run would not have published better.
+    pub fn is_described(&self) -> bool {
+        self.module.is_some() || self.state != SlotState::Offline
+    }
+
     /// Makes every relay and signal unknown for that reason, keeping its last known value: a stale NO would lie.
     /// `seen_at` is when the device was last heard.
     pub fn forget_states(&mut self, reason: UnknownReason, seen_at: Timestamp, now: Timestamp) {

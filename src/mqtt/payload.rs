@@ -100,7 +100,13 @@ impl Payloads {
             Change::Identity(identity) => self.object(&topic, Some(DeviceInfo::from(&**identity))),
             Change::Problem(problem) => self.object(&topic, problem.as_deref().map(DeviceError::from)),
             Change::Event { new, .. } => self.object(&topic, new.as_deref().map(Event::from)),
-            Change::SlotInfo(_, info) => self.object(&topic, info.as_deref().map(SlotInfo::from)),
+            Change::SlotInfo(_, info) => {
+                let info = info.as_deref();
+                self.object(
+                    &topic,
+                    info.map(|info| SlotInfo::new(info.module.as_ref(), info.wiring)),
+                )
+            }
             Change::Relay { new, .. } => self.object(&topic, new.as_deref().map(Relay::from)),
             Change::RelayEvents { new, .. } => self.object(&topic, new.as_deref().map(RelayEvents::from)),
             Change::Signal { new, .. } => self.object(&topic, new.as_deref().map(Signal::from)),

@@ -84,7 +84,7 @@ impl Tables {
     /// Takes an update in; gives what is to be told of it. A first sight is not told.
     pub(super) fn apply(&mut self, update: &Update) -> Vec<Notice> {
         match update {
-            Update::Device { device, changes } => self.apply_changes(device, changes),
+            Update::Device { device, changes, .. } => self.apply_changes(device, changes),
             Update::HttpStats { device, summary } => {
                 self.count(device, summary);
                 Vec::new()

@@ -47,7 +47,9 @@ async fn devices(State(app): State<Shared>) -> Response {
         // A copy, so that nobody who has news waits meanwhile.
         let picture = asked.shown.picture.borrow().clone();
         let devices = picture.devices.iter();
-        let summaries: Vec<_> = devices.map(|(id, device)| shape::summary(id, device)).collect();
+        let summaries: Vec<_> = devices
+            .map(|(id, device)| shape::summary(id, &device.view))
+            .collect();
         to_json(&summaries)
     };
     app.large.answer(JSON, write).await

@@ -72,7 +72,7 @@ async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
 fn waiting(picture: &Picture) -> Vec<String> {
     let devices = picture.devices.iter();
     devices
-        .filter(|(_, device)| device.availability.is_none() && device.problem.is_none())
+        .filter(|(_, device)| device.view.availability.is_none() && device.view.problem.is_none())
         .map(|(id, _)| id.to_string())
         .collect()
 }
@@ -87,11 +87,15 @@ struct Ready {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::Timestamp;
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{Availability, Change, DeviceId, ErrorKind, ErrorReport, Operation, Problem, Update};
+    use crate::model::{
+        Availability, DeviceId, DeviceView, ErrorKind, ErrorReport, Operation, Problem, Update, diff,
+    };
 
     #[test]
     fn a_device_that_failed_once_is_not_waited_for() {
@@ -104,13 +108,19 @@ mod tests {
             error: ErrorReport::new(ErrorKind::Connect, "refused", "see"),
             first_at: Timestamp::UNIX_EPOCH,
         };
-        for (device, change) in [
-            ("a", Change::Availability(Availability::Online)),
-            ("b", Change::Problem(Some(Box::new(problem)))),
-        ] {
+        let online = DeviceView {
+            availability: Some(Availability::Online),
+            ..DeviceView::default()
+        };
+        let failed = DeviceView {
+            problem: Some(problem),
+            ..DeviceView::default()
+        };
+        for (device, view) in [("a", online), ("b", failed)] {
             picture.apply(&Update::Device {
                 device: id(device),
-                changes: vec![change],
+                changes: diff(&DeviceView::default(), &view),
+                view: Arc::new(view),
             });
         }
         assert_eq!(waiting(&picture), ["c"]);

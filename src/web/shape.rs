@@ -12,7 +12,7 @@ use crate::contract::state::{
 };
 use crate::contract::{Time, to_json};
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::{DeviceId, DevicePicture, HttpSessions, SlotPicture};
+use crate::model::{DeviceId, DevicePicture, DeviceView, HttpSessions, SlotView};
 use crate::mqtt::LinkStatus;
 
 /// Before the first poll has ended.
@@ -82,7 +82,7 @@ pub(super) struct Summary<'a> {
     relays: BTreeMap<&'a str, BTreeMap<&'static str, &'static str>>,
 }
 
-pub(super) fn device<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Device<'a> {
+pub(super) fn device<'a>(id: &'a DeviceId, device: &'a DeviceView) -> Device<'a> {
     let events = device.events.iter();
     let slots = device.slots.iter();
     Device {
@@ -90,19 +90,19 @@ pub(super) fn device<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Device<
         state: device.availability.map_or(UNKNOWN, |state| state.as_str()),
         info: device.identity.as_ref().map(DeviceInfo::from),
         error: device.problem.as_ref().map(DeviceError::from),
-        events: events
-            .map(|(name, event)| (name.as_str(), event.into()))
-            .collect(),
+        events: events.map(|event| (event.name.as_str(), event.into())).collect(),
         slots: slots.map(|(id, shown)| (id.as_str(), slot(shown))).collect(),
     }
 }
 
-fn slot(slot: &SlotPicture) -> Slot<'_> {
+fn slot(slot: &SlotView) -> Slot<'_> {
     let (relays, signals) = (slot.relays.iter(), slot.signals.iter());
     let relay_events = slot.relay_events.iter();
     Slot {
-        state: slot.state.map_or(UNKNOWN, |state| state.as_str()),
-        info: slot.info.as_ref().map(SlotInfo::from),
+        state: slot.state.as_str(),
+        info: slot
+            .is_described()
+            .then(|| SlotInfo::new(slot.module.as_ref(), slot.wiring)),
         relays: relays
             .map(|(relay, state)| (relay.as_str(), state.into()))
             .collect(),
@@ -127,15 +127,15 @@ fn device_http(device: &DevicePicture) -> DeviceHttp {
 
 pub(super) fn whole<'a>(id: &'a DeviceId, shown: &'a DevicePicture) -> Whole<'a> {
     Whole {
-        device: device(id, shown),
+        device: device(id, &shown.view),
         http: device_http(shown),
     }
 }
 
-pub(super) fn summary<'a>(id: &'a DeviceId, device: &'a DevicePicture) -> Summary<'a> {
+pub(super) fn summary<'a>(id: &'a DeviceId, device: &'a DeviceView) -> Summary<'a> {
     let identity = device.identity.as_ref();
     let slots = device.slots.iter();
-    let positions = |slot: &SlotPicture| {
+    let positions = |slot: &SlotView| {
         let relays = slot.relays.iter();
         relays
             .map(|(relay, state)| (relay.as_str(), state.position.as_str()))
@@ -290,12 +290,13 @@ fn link(link: &LinkStatus) -> Link {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::Layout;
     use crate::contract::topics::Topics;
     use crate::model::{
-        self, Availability, Change, Picture, Position, Provenance, RelayState, Signal, SlotId, SlotState,
-        Update, Via,
+        self, Availability, Change, Position, Provenance, RelayState, Signal, SlotId, SlotState, Via,
     };
     use crate::mqtt::payload::Payloads;
 
@@ -314,8 +315,16 @@ mod tests {
             since: "2026-11-22T10:15:30.120Z".parse().unwrap(),
             last: None,
         };
+        let mut slot_view = SlotView::unseen(None, [], [], relay.since);
+        slot_view.state = SlotState::Online;
+        slot_view.relays.insert(model::Relay::A, relay.clone());
+        let view = DeviceView {
+            availability: Some(Availability::Online),
+            slots: BTreeMap::from([(slot.clone(), slot_view)]),
+            ..DeviceView::default()
+        };
         let change = Change::Relay {
-            slot: slot.clone(),
+            slot,
             relay: model::Relay::A,
             old: None,
             new: Some(Box::new(relay)),
@@ -323,22 +332,16 @@ mod tests {
         let topics = Topics::new("lantime", DeviceId::new("b").unwrap());
         let retained = Payloads::new(topics, Layout::Json).change(&id, &change);
         let retained = String::from_utf8(retained[0].payload.clone().unwrap().to_vec()).unwrap();
-        let mut picture = Picture::new([id.clone()]);
-        let changes = vec![
-            Change::Availability(Availability::Online),
-            Change::SlotState(slot, Some(SlotState::Online)),
-            change,
-        ];
-        picture.apply(&Update::Device {
-            device: id.clone(),
-            changes,
-        });
-        let shown = String::from_utf8(to_json(&whole(&id, &picture.devices[&id])).to_vec()).unwrap();
+        let device = DevicePicture {
+            view: Arc::new(view),
+            ..DevicePicture::default()
+        };
+        let shown = String::from_utf8(to_json(&whole(&id, &device)).to_vec()).unwrap();
         let expected = format!(
-            r#"{{"id":"m1","state":"online","events":{{}},"slots":{{"io3":{{"state":"online","relays":{{"a":{retained}}},"relay_events":{{}},"signals":{{}}}}}}}}"#
+            r#"{{"id":"m1","state":"online","events":{{}},"slots":{{"io3":{{"state":"online","info":{{}},"relays":{{"a":{retained}}},"relay_events":{{}},"signals":{{}}}}}}}}"#
         );
         assert_eq!(shown, expected);
-        let summary = String::from_utf8(to_json(&summary(&id, &picture.devices[&id])).to_vec()).unwrap();
+        let summary = String::from_utf8(to_json(&summary(&id, &device.view)).to_vec()).unwrap();
         assert_eq!(
             summary,
             r#"{"id":"m1","state":"online","relays":{"io3":{"a":"NC"}}}"#

@@ -1,6 +1,7 @@
 //! A publisher that runs, and what a device may tell it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -93,7 +94,13 @@ impl Bridge {
 
     pub(super) async fn send(&self, device: &str, changes: Vec<Change>) {
         let device = crate::device(device);
-        self.tell(Update::Device { device, changes }).await;
+        let view = Arc::default();
+        self.tell(Update::Device {
+            device,
+            view,
+            changes,
+        })
+        .await;
     }
 
     pub(super) async fn tell(&self, update: Update) {

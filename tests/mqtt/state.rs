@@ -1,6 +1,7 @@
 //! What is retained, and when it is sent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion, Transport};
 use lantime2mqtt::model::{Position, Update};
@@ -119,6 +120,7 @@ async fn an_observer_that_sleeps_holds_nothing_up() {
         .await;
     let first = Update::Device {
         device: device("m1"),
+        view: Arc::default(),
         changes: vec![named("first")],
     };
     assert_eq!(observed.recv().await, Some(first));

@@ -1,5 +1,7 @@
 //! What is told of a device whose task has failed.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -44,10 +46,15 @@ impl Devices {
         };
         let device = id.clone();
         let changes = diff(&DeviceView::default(), &view);
+        let view = Arc::new(view);
         let told = is_new.then(|| Update::DeadLetter(Box::new(letter.clone())));
         let updates = [
             Update::Forgotten { device: id.clone() },
-            Update::Device { device, changes },
+            Update::Device {
+                device,
+                view: Arc::clone(&view),
+                changes,
+            },
         ];
         room.zip(updates.into_iter().chain(told))
             .for_each(|(room, update)| room.send(update));

@@ -59,8 +59,8 @@ async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_c
         picture.apply(update);
     }
     let shown = &picture.devices[&device[0].id];
-    assert_eq!(shown.availability, Some(Availability::Offline));
-    let problem = shown.problem.as_ref().unwrap();
+    assert_eq!(shown.view.availability, Some(Availability::Offline));
+    let problem = shown.view.problem.as_ref().unwrap();
     assert_eq!((problem.id, problem.error.kind), (letter.id, ErrorKind::Internal));
 
     // It fails for good: the letter has been told, and the task cannot be made again.

@@ -35,7 +35,7 @@ impl Story {
     }
 
     fn tell(&mut self, update: &Update) -> Vec<String> {
-        let Update::Device { device, changes } = update else {
+        let Update::Device { device, changes, .. } = update else {
             return Vec::new();
         };
         let is_first = changes.iter().any(|change| matches!(change, Change::Identity(_)))

@@ -72,7 +72,7 @@ impl Discovery {
     /// published.
     pub fn take(&mut self, update: &Update) -> Vec<Message> {
         match update {
-            Update::Device { device, changes } => {
+            Update::Device { device, changes, .. } => {
                 let old = self.shapes.entry(device.clone()).or_default();
                 let mut new = old.clone();
                 changes.iter().for_each(|change| new.apply(change));

@@ -1,5 +1,7 @@
 //! What is discovered, word for word.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -128,7 +130,12 @@ fn all() -> Vec<Change> {
 
 fn take(discovery: &mut Discovery, changes: Vec<Change>) -> BTreeMap<String, Option<Value>> {
     let device = id("m1");
-    let messages = discovery.take(&Update::Device { device, changes });
+    let view = Arc::default();
+    let messages = discovery.take(&Update::Device {
+        device,
+        view,
+        changes,
+    });
     let read = |message: Message| {
         let payload = message
             .payload

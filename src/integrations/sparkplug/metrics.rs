@@ -6,9 +6,8 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Availability, DeviceId, DevicePicture, EventName, ModuleInfo, Position, Provenance, Relay,
-    RelayEventsState, RelayState, Signal, SignalState, SlotPicture, Status, Text, UnknownReason,
-    WiringSource,
+    Availability, DeviceId, DeviceView, EventName, EventState, ModuleInfo, Position, Provenance, Relay,
+    RelayEventsState, RelayState, Signal, SignalState, SlotView, Status, Text, UnknownReason, WiringSource,
 };
 
 /// Asks for all births again.
@@ -95,7 +94,7 @@ pub(super) fn of_node() -> [Metric; 3] {
 }
 
 /// How a LANTIME is, as the edge node tells it: one that is away is dead itself.
-pub(super) fn of_state(id: &DeviceId, device: &DevicePicture) -> [Metric; 2] {
+pub(super) fn of_state(id: &DeviceId, device: &DeviceView) -> [Metric; 2] {
     let problem = device.problem.as_ref();
     let error = problem.map(|problem| format!("{}: {}", problem.error.kind, problem.error.message));
     [
@@ -108,7 +107,7 @@ pub(super) fn of_state(id: &DeviceId, device: &DevicePicture) -> [Metric; 2] {
 }
 
 /// A LANTIME itself.
-pub(super) fn of_lantime(device: &DevicePicture) -> Vec<Metric> {
+pub(super) fn of_lantime(device: &DeviceView) -> Vec<Metric> {
     let identity = device.identity.as_ref();
     let told = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
     let mut metrics = vec![
@@ -132,22 +131,25 @@ pub(super) fn of_lantime(device: &DevicePicture) -> Vec<Metric> {
         ),
         told("web_interface", identity.map(|identity| &identity.web_interface)),
     ];
-    let events = device.events.iter();
-    metrics.extend(events.map(|(name, event)| flag(format!("event/{name}"), event.triggered)));
+    let mut events: Vec<&EventState> = device.events.iter().collect();
+    events.sort_unstable_by_key(|event| &event.name);
+    let events = events.into_iter();
+    metrics.extend(events.map(|event| flag(format!("event/{}", event.name), event.triggered)));
     metrics
 }
 
 /// A slot of that LANTIME.
-pub(super) fn of_slot(device: &DevicePicture, slot: &SlotPicture) -> Vec<Metric> {
-    let info = slot.info.as_ref();
-    let module = info.and_then(|info| info.module.as_ref());
+pub(super) fn of_slot(device: &DeviceView, slot: &SlotView) -> Vec<Metric> {
+    let described = Some(slot).filter(|slot| slot.is_described());
+    let module = described.and_then(|slot| slot.module.as_ref());
     let told = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
-    let source = info.and_then(|info| info.wiring).map(|(_, source)| match source {
+    let wiring = described.and_then(|slot| slot.wiring);
+    let source = wiring.map(|(_, source)| match source {
         WiringSource::Configured => "configured",
         WiringSource::Assumed => "assumed",
     });
     let mut metrics = vec![
-        text("state", slot.state.map(|state| state.as_str())),
+        text("state", Some(slot.state.as_str())),
         told("model", module.map(|module| &module.model)),
         told(
             "serial_number",
@@ -163,7 +165,11 @@ pub(super) fn of_slot(device: &DevicePicture, slot: &SlotPicture) -> Vec<Metric>
         metrics.extend(of_relay(*relay, state));
     }
     for (relay, chosen) in &slot.relay_events {
-        metrics.extend(of_relay_events(*relay, chosen, device.events.keys()));
+        metrics.extend(of_relay_events(
+            *relay,
+            chosen,
+            device.events.iter().map(|event| &event.name),
+        ));
     }
     for (signal, state) in &slot.signals {
         metrics.extend(of_signal(*signal, state));

@@ -12,7 +12,7 @@ use super::feed::News;
 use super::metrics::{Metric, Value, of_lantime, of_node, of_slot, of_state};
 use super::topics::{OfDevice, OfNode, Place, Topics};
 use super::wire::{BD_SEQ, encode};
-use crate::model::{Availability, DeviceId, DevicePicture, Picture, SlotId};
+use crate::model::{Availability, DeviceId, DevicePicture, DeviceView, Picture, SlotId};
 use crate::mqtt::connection::packet_size;
 
 /// A message to be published.
@@ -84,7 +84,7 @@ impl Node {
     pub(super) fn rebirth(&mut self, at: Timestamp) -> Vec<Message> {
         let devices = self.devices.iter();
         let states: BTreeMap<_, _> = devices
-            .map(|(id, device)| (id.clone(), of_state(id, device)))
+            .map(|(id, device)| (id.clone(), of_state(id, &device.view)))
             .collect();
         let mut told = vec![self.session()];
         told.extend(of_node());
@@ -208,7 +208,7 @@ impl Node {
         let mut changed = Vec::new();
         for id in devices {
             if let (Some(before), Some(device)) = (born.get_mut(id), self.devices.get(id)) {
-                let now = of_state(id, device);
+                let now = of_state(id, &device.view);
                 changed.extend(difference(before, &now).unwrap_or_default());
                 *before = now;
             }
@@ -225,7 +225,7 @@ impl Node {
         let now = self
             .devices
             .get(device)
-            .map(|picture| alive(picture))
+            .map(|picture| alive(&picture.view))
             .unwrap_or_default();
         let mut before = self.shown.remove(device).unwrap_or_default();
         let mut messages = Vec::new();
@@ -292,7 +292,7 @@ impl Node {
 }
 
 /// The devices of Sparkplug that a LANTIME is now: none while it is away.
-fn alive(device: &DevicePicture) -> Shown {
+fn alive(device: &DeviceView) -> Shown {
     if device.availability != Some(Availability::Online) {
         return Shown::new();
     }

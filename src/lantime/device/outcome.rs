@@ -49,7 +49,7 @@ impl DeviceTask {
                 Some(report)
             }
             None => {
-                self.show_without_rest(self.view.clone(), second, true, now)
+                self.show_without_rest(DeviceView::clone(&self.view), second, true, now)
                     .await?;
                 self.view.problem.as_ref().map(|problem| problem.error.clone())
             }
@@ -165,7 +165,7 @@ impl DeviceTask {
         let letter = self.letter(error.operation, error.report.clone(), now);
         let letter = self.letters.failed(letter, self.repeat_letters, Instant::now());
         self.send_letter(letter).await?;
-        let mut view = self.view.clone();
+        let mut view = DeviceView::clone(&self.view);
         let is_known = view
             .problem
             .as_ref()
@@ -223,7 +223,7 @@ impl DeviceTask {
         let mut changes = diff(&self.view, &view);
         self.remember_events(&mut changes, &view);
         self.traps.settle(&mut changes, by, Instant::now());
-        self.view = view;
+        self.view = Arc::new(view);
         let is_offline = self.view.availability == Some(Availability::Offline);
         let problem = self.view.problem.as_ref().filter(|_| is_offline);
         let offline = problem.map(|problem| problem.error.clone());
@@ -234,6 +234,7 @@ impl DeviceTask {
         }
         self.send(Update::Device {
             device: self.id.clone(),
+            view: Arc::clone(&self.view),
             changes,
         })
         .await

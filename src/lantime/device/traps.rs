@@ -231,7 +231,7 @@ impl DeviceTask {
             // What its relays do cannot be told of a device that is away.
             None => DeviceView {
                 events,
-                ..self.view.clone()
+                ..DeviceView::clone(&self.view)
             },
         };
         self.publish(view, Told::Trap).await

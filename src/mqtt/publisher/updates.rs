@@ -131,7 +131,7 @@ impl Publisher {
 
     fn apply_to_state(&mut self, update: Update) {
         match update {
-            Update::Device { device, changes } => self.apply_changes(&device, &changes),
+            Update::Device { device, changes, .. } => self.apply_changes(&device, &changes),
             Update::HttpStats { device, summary } => {
                 let messages = self.payloads.http_stats(&device, &summary);
                 self.put_object(&StateTopic::Device(device, DeviceTopic::HttpStats), messages);

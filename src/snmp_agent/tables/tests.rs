@@ -1,5 +1,6 @@
 //! Rows, their numbers, and what is told of their changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_snmp::Value;
@@ -45,6 +46,7 @@ fn bad(slot: &str) -> DeviceView {
 fn update(id: &str, old: &DeviceView, new: &DeviceView) -> Update {
     Update::Device {
         device: device(id),
+        view: Arc::new(new.clone()),
         changes: diff(old, new),
     }
 }

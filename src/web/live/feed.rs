@@ -107,7 +107,9 @@ impl Frames {
         let frame = self.devices.entry(id.clone()).or_default();
         frame.version = device.version;
         // How it is asked is not in it: that changes all the time, and pages ask for it.
-        frame.state.set(pass, event("device", &shape::device(id, device)))
+        frame
+            .state
+            .set(pass, event("device", &shape::device(id, &device.view)))
     }
 }
 
@@ -190,7 +192,7 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Availability, Change, HttpStats, Update};
+    use crate::model::{Availability, Change, DeviceView, HttpStats, Update};
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -230,10 +232,14 @@ mod tests {
         assert!(!frames.refresh(2, &picture, bridge()));
         assert!(newer(&frames, 1).is_empty());
 
-        let changes = vec![Change::Availability(Availability::Online)];
+        let online = DeviceView {
+            availability: Some(Availability::Online),
+            ..DeviceView::default()
+        };
         picture.apply(&Update::Device {
             device: id("b"),
-            changes,
+            view: Arc::new(online),
+            changes: vec![Change::Availability(Availability::Online)],
         });
         assert!(frames.refresh(3, &picture, bridge()));
         assert_eq!(newer(&frames, 2), ["device {\"id\":\"b\""]);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::{Kind, Text};
 use crate::model::http_stats::BOUNDS;
-use crate::model::picture::{DevicePicture, SlotPicture};
-use crate::model::{Availability, HttpSummary, Picture, SlotState};
+use crate::model::{Availability, DevicePicture, HttpSummary, Picture, SlotView};
 
 const POSITIONS: (&str, &[&str]) = ("position", &["NO", "NC", "unknown"]);
 const STATUSES: (&str, &[&str]) = ("status", &["ok", "fail", "absent", "unknown"]);
@@ -27,7 +26,7 @@ fn state(text: &mut Text, picture: &Picture) {
         Gauge,
         "Whether the bridge hears from the device (1) or not (0); absent until the first poll has ended.",
         |text, name, id, device| {
-            if let Some(availability) = device.availability {
+            if let Some(availability) = device.view.availability {
                 let is_up = availability == Availability::Online;
                 text.sample(name, &[("device", id)], u8::from(is_up));
             }
@@ -40,7 +39,9 @@ fn state(text: &mut Text, picture: &Picture) {
         Gauge,
         "What the device says of itself; always 1.",
         |text, name, id, device| {
-            let Some(identity) = &device.identity else { return };
+            let Some(identity) = &device.view.identity else {
+                return;
+            };
             let word = |field: &Option<crate::model::Text>| field.as_deref().unwrap_or_default().to_owned();
             let labels = [
                 ("model", word(&identity.model)),
@@ -59,7 +60,7 @@ fn state(text: &mut Text, picture: &Picture) {
         Gauge,
         "The error that stands on the device now, by kind; always 1, absent without an error.",
         |text, name, id, device| {
-            if let Some(problem) = &device.problem {
+            if let Some(problem) = &device.view.problem {
                 let labels = [("device", id), ("kind", problem.error.kind.as_str())];
                 text.sample(name, &labels, 1);
             }
@@ -123,9 +124,9 @@ fn histogram(text: &mut Text, name: &str, id: &str, histogram: &crate::model::ht
 }
 
 fn slots(text: &mut Text, picture: &Picture) {
-    let mut each = |name, help, write: fn(&mut Text, &str, [(&str, &str); 2], &SlotPicture)| {
+    let mut each = |name, help, write: fn(&mut Text, &str, [(&str, &str); 2], &SlotView)| {
         each(text, picture, name, Gauge, help, |text, name, id, device| {
-            for (slot_id, slot) in &device.slots {
+            for (slot_id, slot) in &device.view.slots {
                 write(text, name, [("device", id), ("slot", slot_id.as_str())], slot);
             }
         });
@@ -134,9 +135,7 @@ fn slots(text: &mut Text, picture: &Picture) {
         "lantime2mqtt_slot_state",
         "The state of the slot: 1 for the one that it is in, 0 for the others.",
         |text, name, labels, slot| {
-            if let Some(state) = slot.state.map(SlotState::as_str) {
-                text.states(name, &labels, SLOT_STATES, state);
-            }
+            text.states(name, &labels, SLOT_STATES, slot.state.as_str());
         },
     );
     each(

@@ -4,7 +4,7 @@ use srad_types::payload::{Message as _, Payload, metric};
 
 use super::*;
 use crate::config::Sparkplug;
-use crate::model::{Change, HttpSessions, SlotState, Update};
+use crate::model::{Change, HttpSessions, SlotState, SlotView, Update};
 
 fn node(picture: &Picture) -> Node {
     let settings = Sparkplug {
@@ -31,10 +31,13 @@ impl World {
 
     fn change(&mut self, device: &str, change: Change) -> News {
         let device = id(device);
-        let changes = vec![change];
+        let known = self.0.devices.get(&device);
+        let mut view = known.map(|known| known.view.clone()).unwrap_or_default();
+        apply(Arc::make_mut(&mut view), &change);
         self.0.apply(&Update::Device {
             device: device.clone(),
-            changes,
+            view,
+            changes: vec![change],
         });
         self.news(device)
     }
@@ -54,6 +57,24 @@ impl World {
             device,
             at: Timestamp::UNIX_EPOCH,
         }
+    }
+}
+
+/// Makes that change in a device.
+fn apply(view: &mut DeviceView, change: &Change) {
+    match change {
+        Change::Availability(availability) => view.availability = Some(*availability),
+        Change::Problem(problem) => view.problem = problem.as_deref().cloned(),
+        Change::Event { name, new, .. } => {
+            let others = view.events.iter().filter(|event| event.name != *name).cloned();
+            view.events = others.chain(new.as_deref().cloned()).collect();
+        }
+        Change::SlotState(slot, None) => drop(view.slots.remove(slot)),
+        Change::SlotState(slot, Some(state)) => {
+            let unseen = || SlotView::unseen(None, [], [], Timestamp::UNIX_EPOCH);
+            view.slots.entry(slot.clone()).or_insert_with(unseen).state = *state;
+        }
+        other => unreachable!("no test makes {other:?}"),
     }
 }
 

@@ -62,11 +62,11 @@ impl Host {
 fn truth(picture: &Picture) -> BTreeMap<String, Known> {
     let of = |metrics: &[Metric]| known(&encode(None, Timestamp::UNIX_EPOCH, metrics));
     let states = picture.devices.iter();
-    let states = states.flat_map(|(id, device)| of_state(id, device));
+    let states = states.flat_map(|(id, device)| of_state(id, &device.view));
     let of_edge_node: Vec<_> = of_node().into_iter().chain(states).collect();
     let mut truth = BTreeMap::from([(String::new(), of(&of_edge_node))]);
     for (id, device) in &picture.devices {
-        for (slot, metrics) in alive(device) {
+        for (slot, metrics) in alive(&device.view) {
             let device = id.clone();
             truth.insert(Place { device, slot }.to_string(), of(&metrics));
         }
