@@ -14,15 +14,41 @@ use tokio::time::timeout;
 /// How long it may take to start or to stop; usually a few seconds.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The releases that are tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Release {
+    /// The oldest one that the bridge is for.
+    Oldest,
+    Newest,
+}
+
+impl Release {
+    fn program(self) -> PathBuf {
+        let (environment, pythons) = match self {
+            Release::Oldest => ("homeassistant", "Python 3.11 or 3.12"),
+            Release::Newest => ("homeassistant-newest", "Python 3.14"),
+        };
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let installed = target.join(environment).join("bin/hass");
+        assert!(
+            installed.exists(),
+            "this test needs Home Assistant in {}: tests/run installs it ({pythons})",
+            installed.display()
+        );
+        installed
+    }
+}
+
 /// A Home Assistant; killed on drop.
 pub(crate) struct Hass {
+    release: Release,
     directory: TempDir,
     child: Option<Child>,
 }
 
 impl Hass {
-    /// A new one that uses that broker; it does not run yet.
-    pub(crate) fn new(broker: SocketAddr) -> Hass {
+    /// A new one of that release that uses that broker; it does not run yet.
+    pub(crate) fn new(release: Release, broker: SocketAddr) -> Hass {
         let directory = TempDir::new().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port().to_string();
@@ -30,6 +56,7 @@ impl Hass {
         fs::write(directory.path().join("configuration.yaml"), configuration).unwrap();
         fs::create_dir(directory.path().join(".storage")).unwrap();
         let hass = Hass {
+            release,
             directory,
             child: None,
         };
@@ -39,7 +66,7 @@ impl Hass {
 
     /// Starts it.
     pub(crate) fn start(&mut self) {
-        let program = program();
+        let program = self.release.program();
         let log = self.directory.path().join("log");
         let log = File::options().create(true).append(true).open(log).unwrap();
         let child = Command::new(&program)
@@ -48,6 +75,8 @@ impl Hass {
             // What it needs is installed; nothing is fetched while tests run.
             .arg("--skip-pip")
             .env("HOME", self.directory.path())
+            // What it compiles is there for the next start: else each takes many seconds more.
+            .env_remove("PYTHONDONTWRITEBYTECODE")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -74,6 +103,29 @@ impl Hass {
             .unwrap_or_else(|| panic!("{entity} is not known"));
         assert_eq!(entity["disabled_by"], "integration", "{entity}");
         entity["disabled_by"] = Value::Null;
+        self.store("core.entity_registry", &registry);
+    }
+
+    /// Puts a device into an area, as its user does on the device's page. It does not run.
+    pub(crate) fn put_into_area(&self, device: &str, area: &str) {
+        let areas = json!({ "areas": [{ "id": area, "name": area }] });
+        let registry =
+            json!({ "version": 1, "minor_version": 1, "key": "core.area_registry", "data": areas });
+        self.store("core.area_registry", &registry);
+        let mut registry = self.stored("core.device_registry");
+        let devices = registry["data"]["devices"].as_array_mut().unwrap();
+        let device = devices.iter_mut().find(|known| known["name"] == device);
+        device.expect("it is known")["area_id"] = area.into();
+        self.store("core.device_registry", &registry);
+    }
+
+    /// Has it forget an entity, which is a new one when it is discovered again. It does not run.
+    pub(crate) fn forget(&self, entity: &str) {
+        let mut registry = self.stored("core.entity_registry");
+        let entities = registry["data"]["entities"].as_array_mut().unwrap();
+        let known = entities.len();
+        entities.retain(|known| known["entity_id"] != entity);
+        assert_eq!(entities.len(), known - 1, "{entity} is known");
         self.store("core.entity_registry", &registry);
     }
 
@@ -148,14 +200,4 @@ fn mqtt_integration(broker: SocketAddr) -> Value {
         "key": "core.config_entries",
         "data": { "entries": [entry] },
     })
-}
-
-fn program() -> PathBuf {
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/homeassistant/bin/hass");
-    assert!(
-        installed.exists(),
-        "this test needs Home Assistant in {}: tests/run installs it (Python 3.11 or 3.12 with venv and pip)",
-        installed.display()
-    );
-    installed
 }

@@ -20,7 +20,7 @@ use common::clients::{Clients, Message, Subscriber};
 use common::mosquitto::Mosquitto;
 use common::program::Program;
 use common::site::{Entry, Site};
-use hass::Hass;
+use hass::{Hass, Release};
 
 const RELAY: &str = "binary_sensor/sim_1_io3_relay_a";
 /// A switch at each bridge, with the topic that tells what was chosen.
@@ -68,7 +68,7 @@ struct Home {
 }
 
 impl Home {
-    async fn start() -> Home {
+    async fn start(release: Release) -> Home {
         let broker = Mosquitto::start();
         let clients = Clients::of(broker.address());
         let fleet = Fleet::start(FleetOptions {
@@ -79,7 +79,7 @@ impl Home {
         let fleet = fleet.await.expect("free ports on the loopback");
         let sites = sites(broker.address(), &fleet);
         let mut home = Home {
-            hass: Hass::new(broker.address()),
+            hass: Hass::new(release, broker.address()),
             bridges: sites.each_ref().map(Site::start),
             sites,
             fleet,
@@ -98,6 +98,12 @@ impl Home {
         self.hass.start();
         self.until("Home Assistant runs", |home| {
             home.is("homeassistant/status", "online")
+        })
+        .await;
+        self.clients.publish("test/states", "", &[]).await;
+        // Before anything changes: a state as it was must not come after what became of it.
+        self.until("the states as they are", |home| {
+            home.is("test/states/published", "yes")
         })
         .await;
     }
@@ -181,9 +187,18 @@ impl Seen<'_> {
 }
 
 #[tokio::test]
-async fn home_assistant_shows_the_devices_and_reaches_them() {
-    // One after the other: starting Home Assistant takes longer than all else.
-    let mut home = Home::start().await;
+async fn the_oldest_home_assistant_shows_the_devices_and_reaches_them() {
+    shows_the_devices_and_reaches_them(Release::Oldest).await;
+}
+
+#[tokio::test]
+async fn the_newest_home_assistant_shows_the_devices_and_reaches_them() {
+    shows_the_devices_and_reaches_them(Release::Newest).await;
+}
+
+/// One after the other: starting Home Assistant takes longer than all else.
+async fn shows_the_devices_and_reaches_them(release: Release) {
+    let mut home = Home::start(release).await;
     home.until("every entity appears", |seen| {
         seen.is_all_there() && seen.state(RELAY) == "off" && seen.attribute(RELAY, "driven_by") == "clk1"
     })
@@ -255,6 +270,9 @@ async fn all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_de
     for (switch, _) in SWITCHES {
         home.hass.enable(&switch.replace('/', "."));
     }
+    // An entity that it discovers on a device in an area has the id that the bridge gives it, and not one of the area.
+    home.hass.put_into_area("sim-1 io3", "Rack");
+    home.hass.forget(&RELAY.replace('/', "."));
     home.start_hass().await;
     home.until("all is back, and the switches too", |seen| {
         let are_off = SWITCHES.iter().all(|(switch, _)| seen.state(switch) == "off");
@@ -322,6 +340,7 @@ fn modules_are_below_lantimes_and_these_below_bridges(devices: &[Value]) {
     let said = |device: &Value| ["manufacturer", "model"].map(|key| device[key].clone());
     assert_eq!(said(lantime), ["Meinberg", "M3000"]);
     assert_eq!(said(module), ["Meinberg", "rel1000"]);
+    assert_eq!(module["area_id"], "Rack");
     assert!(
         lantime["configuration_url"]
             .as_str()
