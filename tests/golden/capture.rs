@@ -10,6 +10,7 @@ use crate::common::net_snmp::Login;
 use crate::expected::Found;
 use crate::host::Host;
 use crate::http::{Answer, ask};
+use crate::live::live;
 use crate::normalise::{self, scalars};
 use crate::scene::{COMMUNITY, Scene, TOKEN};
 
@@ -147,7 +148,7 @@ fn object(name: &str, value: &str) -> String {
 pub(crate) async fn api(scene: &Scene) -> Found {
     let letters = get(scene, "/api/dead-letters?limit=1000").await.json();
     let letters: Vec<_> = letters.as_array().unwrap().iter().rev().cloned().collect();
-    let mut found = Found::new();
+    let mut found = live(scene).await;
     for path in paths(scene) {
         add(&mut found, &path, &get(scene, &path).await);
     }
@@ -180,7 +181,7 @@ fn paths(scene: &Scene) -> Vec<String> {
     devices.chain(others.map(str::to_owned)).collect()
 }
 
-async fn get(scene: &Scene, path: &str) -> Answer {
+pub(crate) async fn get(scene: &Scene, path: &str) -> Answer {
     let host = scene.http;
     let head = format!("Host: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close");
     let answer = ask(host, format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n")).await;

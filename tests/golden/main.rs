@@ -19,6 +19,7 @@ mod host;
 #[expect(dead_code, reason = "a part of what the tests of the page use")]
 #[path = "../web/http.rs"]
 mod http;
+mod live;
 mod normalise;
 mod scene;
 mod steps;
