@@ -1,8 +1,8 @@
 //! How the store was made that the test opens: by the program itself, which is stopped while the broker is away.
 //!
 //! It is not made anew with the golden files, since what it shows is that a store of before is understood. Where a new
-//! format is to be kept beside it, `UPDATE_STORE=1 cargo test --test golden a_store` makes one of the program as it is;
-//! the golden files of the store follow by `UPDATE_EXPECTED=1`.
+//! format is to be kept beside it, `UPDATE_STORE=1 cargo test --test golden a_store` makes one of the program as it is. A
+//! minute later, when the failure in it is to be repeated, `UPDATE_EXPECTED=1` writes its golden files.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -58,7 +58,7 @@ pub(crate) async fn fleet() -> Fleet {
 }
 
 pub(crate) fn site(broker: SocketAddr, fleet: &Fleet) -> Site {
-    Site::new(broker, &entries(fleet))
+    Site::new(broker, &entries(fleet)).with("dead_letter.repeat", "1m")
 }
 
 fn entries(fleet: &Fleet) -> Vec<Entry> {
