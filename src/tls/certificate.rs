@@ -3,18 +3,24 @@
 use std::fmt;
 
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
-use yasna::models::ObjectIdentifier;
-use yasna::{ASN1Result, BERReader, BERReaderSeq, Tag};
 
-/// Object identifiers of keys, from RFC 3279, RFC 5480 and RFC 8410; of an elliptic curve, the curve's.
-const RSA: &[u64] = &[1, 2, 840, 113_549, 1, 1, 1];
-const RSA_PSS: &[u64] = &[1, 2, 840, 113_549, 1, 1, 10];
-const EC: &[u64] = &[1, 2, 840, 10_045, 2, 1];
-const P256: &[u64] = &[1, 2, 840, 10_045, 3, 1, 7];
-const P384: &[u64] = &[1, 3, 132, 0, 34];
-const P521: &[u64] = &[1, 3, 132, 0, 35];
-const ED25519: &[u64] = &[1, 3, 101, 112];
-const ED448: &[u64] = &[1, 3, 101, 113];
+/// Object identifiers of keys as DER encodes them, from RFC 3279, RFC 5480 and RFC 8410; of an elliptic curve, the
+/// curve's.
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+const RSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+const P384: &[u8] = &[0x2b, 0x81, 0x04, 0, 34];
+const P521: &[u8] = &[0x2b, 0x81, 0x04, 0, 35];
+const ED25519: &[u8] = &[0x2b, 0x65, 112];
+const ED448: &[u8] = &[0x2b, 0x65, 113];
+
+/// Tags of DER.
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+const SEQUENCE: u8 = 0x30;
+const VERSION: u8 = 0xa0;
 
 /// RSA keys, in bits, that ring takes for every signature.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -39,81 +45,117 @@ pub(super) struct Certificate {
 pub(super) enum Key {
     /// With the length of its modulus.
     Rsa { bits: usize },
-    /// By its algorithm or curve.
-    Other(ObjectIdentifier),
+    /// By the object identifier of its algorithm or curve.
+    Other(Vec<u8>),
 }
 
 impl Certificate {
-    /// `None` where it is malformed.
+    /// `None` where it is malformed, as far as it is read: extensions and the signature are not.
     pub(super) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
-        yasna::parse_der(der, |reader| {
-            reader.read_sequence(|parts| {
-                let certificate = parts.next().read_sequence(read_signed_part)?;
-                skip_rest(parts)?;
-                Ok(certificate)
-            })
-        })
-        .ok()
+        let mut rest = Der(der);
+        let mut certificate = rest.contents(SEQUENCE)?;
+        if !rest.0.is_empty() {
+            return None;
+        }
+        read_signed_part(certificate.contents(SEQUENCE)?)
     }
 }
 
 /// RFC 5280, 4.1: `TBSCertificate`.
-fn read_signed_part(parts: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Certificate> {
-    let version =
-        parts.read_optional(|reader| reader.read_tagged(Tag::context(0), |reader| reader.read_u8()))?;
-    let _serial_number = parts.next().read_der()?;
-    let _signature = parts.next().read_der()?;
-    let issuer = parts.next().read_der()?;
-    let _validity = parts.next().read_der()?;
-    let subject = parts.next().read_der()?;
-    let public_key = parts.next().read_der()?;
-    skip_rest(parts)?;
-    let (key, key_bits) = yasna::parse_der(&public_key, read_key)?;
-    Ok(Certificate {
-        version: version.unwrap_or(0).saturating_add(1),
-        is_self_issued: issuer == subject,
-        public_key: public_key.into(),
+fn read_signed_part(mut parts: Der<'_>) -> Option<Certificate> {
+    let version = match parts.0.first() {
+        Some(&VERSION) => match parts.contents(VERSION)?.contents(INTEGER)?.0 {
+            [version] => version.saturating_add(1),
+            _ => return None,
+        },
+        _ => 1,
+    };
+    let _serial_number = parts.element()?;
+    let _signature = parts.element()?;
+    let issuer = parts.element()?;
+    let _validity = parts.element()?;
+    let subject = parts.element()?;
+    let public_key = parts.element()?;
+    let (key, key_bits) = read_key(public_key.contents)?;
+    Some(Certificate {
+        version,
+        is_self_issued: issuer.whole == subject.whole,
+        public_key: public_key.whole.to_vec().into(),
         key,
         key_bits,
     })
 }
 
-fn skip_rest(parts: &mut BERReaderSeq<'_, '_>) -> ASN1Result<()> {
-    while parts.read_optional(|reader| reader.read_der())?.is_some() {}
-    Ok(())
-}
-
 /// RFC 5280, 4.1: `SubjectPublicKeyInfo`.
-fn read_key(reader: BERReader<'_, '_>) -> ASN1Result<(Key, Vec<u8>)> {
-    reader.read_sequence(|parts| {
-        let (algorithm, curve) = parts.next().read_sequence(|parts| {
-            let algorithm = parts.next().read_oid()?;
-            let parameters = parts.read_optional(|reader| reader.read_der())?;
-            let curve = parameters.and_then(|der| yasna::parse_der(&der, |reader| reader.read_oid()).ok());
-            Ok((algorithm, curve))
-        })?;
-        let (bits, _unused) = parts.next().read_bitvec_bytes()?;
-        let key = match algorithm.components().as_slice() {
-            RSA => Key::Rsa {
-                bits: yasna::parse_der(&bits, read_modulus_bits)?,
-            },
-            EC => Key::Other(curve.unwrap_or(algorithm)),
-            _ => Key::Other(algorithm),
-        };
-        Ok((key, bits))
-    })
+fn read_key(mut parts: Der<'_>) -> Option<(Key, Vec<u8>)> {
+    let mut algorithm = parts.contents(SEQUENCE)?;
+    let identifier = algorithm.contents(OBJECT_IDENTIFIER)?.0;
+    // The first octet counts the bits at the end that are unused; keys have none.
+    let (&0, bits) = parts.contents(BIT_STRING)?.0.split_first()? else {
+        return None;
+    };
+    let key = match identifier {
+        RSA => Key::Rsa {
+            bits: modulus_bits(Der(bits))?,
+        },
+        EC => {
+            let curve = algorithm.contents(OBJECT_IDENTIFIER);
+            Key::Other(curve.map_or(identifier, |curve| curve.0).to_vec())
+        }
+        _ => Key::Other(identifier.to_vec()),
+    };
+    Some((key, bits.to_vec()))
 }
 
 /// RFC 8017, A.1.1: `RSAPublicKey`.
-fn read_modulus_bits(reader: BERReader<'_, '_>) -> ASN1Result<usize> {
-    reader.read_sequence(|parts| {
-        let (modulus, _) = parts.next().read_bigint_bytes()?;
-        skip_rest(parts)?;
-        let first = modulus.iter().position(|byte| *byte != 0);
-        Ok(first.map_or(0, |first| {
-            8 * (modulus.len() - first) - modulus[first].leading_zeros() as usize
-        }))
-    })
+fn modulus_bits(mut key: Der<'_>) -> Option<usize> {
+    let modulus = key.contents(SEQUENCE)?.contents(INTEGER)?.0;
+    let first = modulus.iter().position(|byte| *byte != 0);
+    Some(first.map_or(0, |first| {
+        8 * (modulus.len() - first) - modulus[first].leading_zeros() as usize
+    }))
+}
+
+/// What is left to read of some DER. These bytes come before the server is authenticated: whoever answers chooses them.
+struct Der<'a>(&'a [u8]);
+
+struct Element<'a> {
+    tag: u8,
+    contents: Der<'a>,
+    whole: &'a [u8],
+}
+
+impl<'a> Der<'a> {
+    /// The next element. `None` where it is cut off, or its length indefinite or of more than four octets.
+    fn element(&mut self) -> Option<Element<'a>> {
+        let (&[tag, first], rest) = self.0.split_first_chunk()?;
+        let (length, rest) = match first {
+            0..=0x7f => (usize::from(first), rest),
+            0x81..=0x84 => {
+                let (octets, rest) = rest.split_at_checked(usize::from(first - 0x80))?;
+                let length = octets
+                    .iter()
+                    .fold(0, |length, octet| length << 8 | usize::from(*octet));
+                (length, rest)
+            }
+            _ => return None,
+        };
+        let (contents, rest) = rest.split_at_checked(length)?;
+        let whole = &self.0[..self.0.len() - rest.len()];
+        self.0 = rest;
+        Some(Element {
+            tag,
+            contents: Der(contents),
+            whole,
+        })
+    }
+
+    /// What is in the next element, which is to have this tag.
+    fn contents(&mut self, tag: u8) -> Option<Der<'a>> {
+        self.element()
+            .filter(|element| element.tag == tag)
+            .map(|element| element.contents)
+    }
 }
 
 impl Key {
@@ -121,7 +163,7 @@ impl Key {
     pub(super) fn is_supported(&self) -> bool {
         match self {
             Key::Rsa { bits } => RSA_BITS.contains(bits),
-            Key::Other(oid) => [P256, P384, ED25519].contains(&oid.components().as_slice()),
+            Key::Other(oid) => [P256, P384, ED25519].contains(&oid.as_slice()),
         }
     }
 }
@@ -132,22 +174,47 @@ impl fmt::Display for Key {
             Key::Rsa { bits } => return write!(f, "RSA of {bits} bits"),
             Key::Other(oid) => oid,
         };
-        match oid.components().as_slice() {
+        match oid.as_slice() {
             RSA_PSS => f.write_str("RSASSA-PSS"),
             P256 => f.write_str("ECDSA P-256"),
             P384 => f.write_str("ECDSA P-384"),
             P521 => f.write_str("ECDSA P-521"),
             ED25519 => f.write_str("Ed25519"),
             ED448 => f.write_str("Ed448"),
-            _ => write!(f, "of type {oid}"),
+            oid => write!(f, "of type {}", dotted(oid)),
         }
     }
+}
+
+/// An object identifier as people write it.
+fn dotted(oid: &[u8]) -> String {
+    // Longer ones do not fit into the number, and name no key.
+    if oid.len() > 18 {
+        return "unknown".to_owned();
+    }
+    let mut text = String::new();
+    let mut number: u128 = 0;
+    for octet in oid {
+        number = number << 7 | u128::from(octet & 0x7f);
+        if octet & 0x80 != 0 {
+            continue;
+        }
+        if text.is_empty() {
+            // The first two components are one number.
+            let first = (number / 40).min(2);
+            text = format!("{first}.{}", number - 40 * first);
+        } else {
+            text += &format!(".{number}");
+        }
+        number = 0;
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rcgen::{CertificateParams, KeyPair};
+    use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 
     use super::*;
 
@@ -168,6 +235,61 @@ mod tests {
             assert_eq!((read.version, read.is_self_issued), (3, true));
             assert_eq!(read.key.to_string(), name);
             assert!(read.key.is_supported());
+        }
+    }
+
+    /// An element of DER that is shorter than 256 bytes.
+    fn element(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
+        let contents = contents.concat();
+        let length = u8::try_from(contents.len()).unwrap();
+        let head = if length < 0x80 {
+            vec![tag, length]
+        } else {
+            vec![tag, 0x81, length]
+        };
+        [head, contents].concat()
+    }
+
+    /// A certificate of version 1 with this serial number, and this after what is signed.
+    fn with(serial_number: &[u8], after: &[u8]) -> CertificateDer<'static> {
+        let public_key = KeyPair::generate().unwrap().subject_public_key_info();
+        let empty = element(SEQUENCE, &[]);
+        let signed = element(
+            SEQUENCE,
+            &[serial_number, &empty, &empty, &empty, &empty, &public_key],
+        );
+        element(SEQUENCE, &[&signed, after]).into()
+    }
+
+    #[test]
+    fn a_length_that_is_none_ends_the_reading() {
+        const SERIAL_NUMBER: &[u8] = &[INTEGER, 1, 7];
+        // From its end on, these lead to the beginning again, or before it.
+        let back = [0x04, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf6];
+        let before = [0x04, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xf5];
+        let read = Certificate::read(&with(SERIAL_NUMBER, &back)).unwrap();
+        assert_eq!((read.version, read.is_self_issued), (1, true));
+        assert_eq!(read.key.to_string(), "ECDSA P-256");
+        for length in [
+            &back[..],
+            &before,
+            &[0x04, 0x80],
+            &[0x04, 0x84, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            assert!(Certificate::read(&with(length, &[])).is_none(), "{length:x?}");
+        }
+    }
+
+    #[test]
+    fn an_object_identifier_is_written_with_dots() {
+        for (oid, text) in [
+            (EC, "1.2.840.10045.2.1"),
+            (P521, "1.3.132.0.35"),
+            (&[0x88, 0x37, 3], "2.999.3"),
+            (&[0xff; 18], ""),
+            (&[1; 19], "unknown"),
+        ] {
+            assert_eq!(dotted(oid), text);
         }
     }
 
