@@ -10,6 +10,7 @@ mod common;
 mod addresses;
 mod broker;
 mod device;
+mod signature;
 mod sudden_end;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
