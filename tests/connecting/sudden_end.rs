@@ -5,17 +5,20 @@ use std::sync::Arc;
 use rcgen::generate_simple_self_signed;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::Watcher;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
+use crate::common::{Seen, Watcher};
 use crate::{document, error, is_online};
 
-/// A server that answers each request with this head and body, and ends without a goodbye. Gives its URL.
-async fn serve(head: &'static str, body: Vec<u8>) -> String {
+/// A server that answers the first request of each connection with this head and body, and ends without a goodbye, at once
+/// or under the second request. Gives its URL.
+async fn serve(head: &str, body: Vec<u8>, is_kept: bool) -> String {
+    let answer = [head.as_bytes(), &body].concat();
     let made = generate_simple_self_signed(["device".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -34,8 +37,11 @@ async fn serve(head: &'static str, body: Vec<u8>) -> String {
                 continue;
             };
             let _ = tls.read(&mut [0; 4096]).await;
-            let _ = tls.write_all(&[head.as_bytes(), &body].concat()).await;
+            let _ = tls.write_all(&answer).await;
             let _ = tls.flush().await;
+            if is_kept {
+                let _ = tls.read(&mut [0; 4096]).await;
+            }
             // The TCP connection ends in order, so that what was sent arrives; TLS is told nothing.
             let _ = tls.get_mut().0.shutdown().await;
         }
@@ -47,9 +53,14 @@ async fn serve(head: &'static str, body: Vec<u8>) -> String {
 async fn a_body_that_ends_with_the_connection_counts_if_the_document_is_whole() {
     let document = document().await;
     let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
-    let whole = serve(head, document.clone()).await;
-    let cut = serve(head, document[..document.len() / 2].to_vec()).await;
-    let of_known_length = serve("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", document).await;
+    let whole = serve(head, document.clone(), false).await;
+    let cut = serve(head, document[..document.len() / 2].to_vec(), false).await;
+    let of_known_length = serve(
+        "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n",
+        document,
+        false,
+    )
+    .await;
     let devices = [
         ("whole", whole),
         ("cut", cut),
@@ -67,4 +78,31 @@ async fn a_body_that_ends_with_the_connection_counts_if_the_document_is_whole() 
                 && error(seen, "of-known-length")["kind"] == "connect"
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_ends_under_a_request_is_no_failure() {
+    let document = document().await;
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", document.len());
+    let url = serve(&head, document, true).await;
+    let entry = Entry::new("short", &url).with("tls.insecure", true);
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let site = Site::new(broker.address(), &[entry]);
+    let _bridge = site.start();
+    let stats = |seen: &Seen| -> Value {
+        let payload = seen.topics.get("lantime/short/http/stats");
+        payload.map_or(Value::Null, |payload| serde_json::from_str(payload).unwrap())
+    };
+    let seen = watcher
+        .until("the second statistics", |seen| {
+            stats(seen)["polls"].as_u64() > Some(10)
+        })
+        .await;
+    assert_eq!(stats(&seen)["failures"], 0);
+    assert!(
+        seen.log.iter().all(|(topic, _)| topic != "lantime/short/error"),
+        "{:?}",
+        seen.log
+    );
 }
