@@ -52,6 +52,13 @@ pub fn slots(
     now: Timestamp,
 ) -> BTreeMap<SlotId, SlotView> {
     let view = |id: &SlotId, wiring: Option<Wiring>| {
+        // A slot that could not be read is not one that does not exist.
+        let is_unread = !snapshot.all_slots_seen && snapshot.module(id).is_none();
+        if let Some(known) = old.get(id).filter(|_| is_unread) {
+            let mut slot = known.clone();
+            slot.forget_states(UnknownReason::Unclear, now, now);
+            return (id.clone(), slot);
+        }
         let wiring = match wiring {
             Some(wiring) => (wiring, WiringSource::Configured),
             None => (Wiring::usual(chassis), WiringSource::Assumed),

@@ -1,6 +1,7 @@
 //! Text that firmware, buffers and editors alter: whatever is malformed in a status document costs at most its field,
 //! wherever it stands.
 
+use lantime2mqtt::model::{DeviceView, Position, SlotId, SlotState, UnknownReason};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::any::{any_json, document};
 use super::config;
 use super::odd_value::document_and_field;
-use super::poll::{snapshot, snapshot_of};
+use super::poll::{snapshot, snapshot_of, view};
 
 /// What C's `printf` and other writers put in place of a number.
 const WORDS: &[&str] = &[
@@ -51,6 +52,12 @@ const BLANKS: &[&str] = &[
     "\u{1a}",
     "\0\r\n \0",
 ];
+
+/// What buffers leave behind a text.
+const ENDS: &[&str] = &["\0", "\u{1}", "\r\n", "\0\u{1b} \0"];
+
+/// What stands in place of a character that was lost.
+const DAMAGE: &[&str] = &["\0", "\u{1}", "\u{fffd}", "\u{7f}"];
 
 /// A value as it is sent, and as it is read.
 fn sent() -> impl Strategy<Value = (Vec<u8>, Value)> {
@@ -100,8 +107,76 @@ fn text(document: &Value, replaced: &[(String, Vec<u8>)]) -> Vec<u8> {
     text
 }
 
+/// Puts `end` behind every text of a document.
+fn end_texts(node: &mut Value, end: &str) {
+    match node {
+        Value::String(text) => text.push_str(end),
+        Value::Object(map) => map.values_mut().for_each(|value| end_texts(value, end)),
+        Value::Array(list) => list.iter_mut().for_each(|value| end_texts(value, end)),
+        _ => (),
+    }
+}
+
+/// The pointer of the first slot that holds a relay module, and its id.
+fn relay_slot(document: &Value) -> (String, SlotId) {
+    let slots = document["data"]["chassis0"]["slots"].as_array().expect("a list");
+    let holds = |slot: &Value| slot["module"]["info"]["model"] == "rel1000";
+    let index = slots
+        .iter()
+        .position(holds)
+        .expect("each simulated device has one");
+    let id = slots[index]["slot-id"].as_str().and_then(SlotId::new);
+    (format!("/data/chassis0/slots/{index}"), id.expect("an id"))
+}
+
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn what_follows_a_text_in_its_buffer_is_no_part_of_it(mut document in document(), end in select(ENDS)) {
+        let expected = snapshot(&document);
+        end_texts(&mut document, end);
+        prop_assert_eq!(snapshot(&document), expected);
+    }
+
+    #[test]
+    fn a_damaged_name_is_not_that_of_another_event(
+        mut document in document(),
+        place in any::<Index>(),
+        damage in select(DAMAGE),
+    ) {
+        let mut expected = snapshot(&document);
+        let place = place.index(expected.events.len());
+        let name = &mut document["data"]["notification"]["events"][place]["object-id"];
+        *name = name.as_str().expect("a text").replacen(['o', 'e'], damage, 1).into();
+        prop_assume!(name.as_str().is_some_and(|name| name.contains(damage)));
+        let mut events = expected.events.to_vec();
+        events.remove(place);
+        expected.events = events.into();
+        let mut read = snapshot(&document);
+        prop_assert_eq!(read.notes.len(), 1, "{:?}", &read.notes);
+        read.notes.clear();
+        prop_assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_module_whose_model_is_damaged_is_not_gone(
+        mut document in document(),
+        damage in select(DAMAGE),
+    ) {
+        let before = view(&snapshot(&document), &DeviceView::default());
+        let (slot, id) = relay_slot(&document);
+        document.pointer_mut(&slot).expect("it is there")["module"]["info"]["model"] = format!("rel{damage}000").into();
+        let read = snapshot(&document);
+        prop_assert_eq!((read.module(&id), read.all_slots_seen), (None, false));
+        let after = view(&read, &before);
+        prop_assert!(after.slots.keys().eq(before.slots.keys()), "nothing is cleared");
+        let (old, slot) = (&before.slots[&id], &after.slots[&id]);
+        prop_assert_eq!((slot.state, &slot.module), (SlotState::Online, &old.module));
+        for relay in slot.relays.values() {
+            prop_assert_eq!((relay.position, relay.unknown_reason), (Position::Unknown, Some(UnknownReason::Unclear)));
+        }
+    }
 
     #[test]
     fn malformed_values_cost_their_fields_only(

@@ -207,6 +207,16 @@ fn time_of(scalar: &Scalar<'_>) -> Option<Timestamp> {
     }
 }
 
+/// Without what stands behind a text in its buffer: blanks, or the NUL that ends it.
+fn trimmed(text: &str) -> &str {
+    text.trim_end_matches(|c: char| c.is_whitespace() || c.is_control())
+}
+
+/// Whether a character in it was lost: it would be another word without it.
+fn is_damaged(text: &str) -> bool {
+    text.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER)
+}
+
 /// Collects notes and findings while it reads.
 #[derive(Default)]
 struct Reader {
@@ -238,7 +248,7 @@ impl Reader {
     /// The text of a field that every device has; its absence is worth a note.
     fn text<'s>(&mut self, scalar: &'s Scalar<'_>, place: impl FnOnce() -> String) -> Option<&'s str> {
         let other = match scalar {
-            Scalar::Text(text) if text.len() <= MAX_TEXT => return Some(text.trim_end()),
+            Scalar::Text(text) if text.len() <= MAX_TEXT => return Some(trimmed(text)),
             Scalar::Text(_) => "overlong",
             Scalar::Missing => "missing",
             Scalar::Number(_) => "a number",

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::Reader;
 use super::time::instant;
+use super::{Reader, is_damaged};
 use crate::lantime::rest::wire::{self, Data, Node, Scalar};
 use crate::model::{EventName, EventState, EventType};
 
@@ -32,7 +32,7 @@ impl Reader {
         let event = self.object(event, || place(""))?;
         let spelling = self.text(&event.object_id, || place(".object-id"))?;
         // A name of which a character is not known would be that of another event.
-        let known = Some(spelling).filter(|name| !name.contains(char::REPLACEMENT_CHARACTER));
+        let known = Some(spelling).filter(|name| !is_damaged(name));
         let Some(name) = known.and_then(EventName::canonical) else {
             self.note(|| format!("{} is no usable name", place(".object-id")));
             return None;

@@ -1,6 +1,6 @@
 //! The slots of a status document: clocks, relay modules, the changeover unit.
 
-use super::{Entry, MAX_TEXT, Reader};
+use super::{Entry, MAX_TEXT, Reader, is_damaged, trimmed};
 use crate::lantime::rest::profile::{Contact, Profile, RelayModuleEntries, Supervision, is_one_of};
 use crate::lantime::rest::wire::{self, Data, Members, Node, Scalar, Slot, SyncStatus};
 use crate::model::snapshot::{Module, Rsc};
@@ -51,6 +51,13 @@ impl Reader {
         let module = self.object(&slot.module, || format!("the module in slot {id}"));
         let info = module.and_then(|module| self.module_info(id, module));
         let model = info.as_ref().map(|info| info.model.clone());
+        if model.as_deref().is_some_and(is_damaged) {
+            // What is in this slot is not known, which is neither nothing nor another module.
+            self.note(|| format!("the model in slot {id} is damaged: {model:?}"));
+            snapshot.all_slots_seen = false;
+        } else {
+            snapshot.slots.push((id.clone(), Module::Fitted(model.clone())));
+        }
         if let Some(signal) = signal {
             let clock = match module {
                 Some(module) => self.clock(id, signal, module, model.as_deref(), profile),
@@ -72,7 +79,6 @@ impl Reader {
                 snapshot.rsc = Some(Rsc { detail });
             }
         }
-        snapshot.slots.push((id.clone(), Module::Fitted(model)));
     }
 
     /// A module's description; an empty power slot has a module without one, which is no fault.
@@ -224,7 +230,7 @@ impl Reader {
         let text = scalar.as_ref().map(Scalar::to_text);
         let text = text
             .as_deref()
-            .map(|text| &text[..text.floor_char_boundary(MAX_TEXT)]);
+            .map(|text| trimmed(&text[..text.floor_char_boundary(MAX_TEXT)]));
         let value = text.and_then(understand);
         match (text, &value) {
             (None, _) if !snapshot.unresolved.contains(&name) => snapshot.unresolved.push(name),
@@ -257,7 +263,7 @@ fn clock_without(signal: Signal, status: Status) -> Clock {
 
 fn optional_text<'s>(scalar: &'s Scalar<'_>) -> Option<&'s str> {
     match scalar {
-        Scalar::Text(text) if text.len() <= MAX_TEXT => Some(text),
+        Scalar::Text(text) if text.len() <= MAX_TEXT => Some(trimmed(text)),
         _ => None,
     }
 }
