@@ -223,17 +223,27 @@ impl Poll<'_> {
         let standing = old.filter(|old| old.position == found.value);
         let before = standing.filter(|old| old.driven_by == Some(driver));
         let is_fault = found.value == Position::Nc;
+        let reason_before = old.and_then(|old| old.unknown_reason);
         RelayState {
             position: found.value,
             driven_by: Some(driver),
             cause: is_fault.then(|| first_cause(before, &found.causes)),
             causes: self.causes(before, found.causes),
             provenance: found.provenance,
-            unknown_reason: found.unknown_reason,
+            unknown_reason: self.reason(found.unknown_reason, reason_before),
             stale: false,
             via: self.snapshot.via,
             since: standing.map_or(self.now, |old| old.since),
             last: None,
+        }
+    }
+
+    /// Why a value is unknown. Over SNMP little is reported: that REST does not report it either is known only from before.
+    fn reason(&self, found: Option<UnknownReason>, before: Option<UnknownReason>) -> Option<UnknownReason> {
+        let not_reported = Some(UnknownReason::NotReported);
+        match self.snapshot.via == Via::Snmp && found == not_reported && before != not_reported {
+            true => Some(UnknownReason::Unclear),
+            false => found,
         }
     }
 
@@ -261,11 +271,12 @@ impl Poll<'_> {
         let since = old
             .filter(|old| old.status == found.value)
             .map_or(self.now, |old| old.since);
+        let reason_before = old.and_then(|old| old.unknown_reason);
         let detail = self.detail(signal);
         SignalState {
             status: found.value,
             provenance: found.provenance,
-            unknown_reason: found.unknown_reason,
+            unknown_reason: self.reason(found.unknown_reason, reason_before),
             stale: false,
             via: self.snapshot.via,
             since,

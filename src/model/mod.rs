@@ -72,8 +72,8 @@ pub enum UnknownReason {
     /// Of the events that switch the relay only some of type `info` are triggered: whether these switch one is not
     /// published.
     InfoOnly,
-    /// What the device reports does not settle it: a text that nobody has documented, REST and SNMP that contradict
-    /// each other, a document without its slots.
+    /// What the device reports does not settle it: a text that nobody has documented or that cannot be read, REST and SNMP
+    /// that contradict each other, a document without its slots or without an event that switches the relay, SNMP alone.
     Unclear,
 }
 

@@ -70,6 +70,8 @@ pub struct Clock {
     pub status: Status,
     /// Whether the changeover unit has selected it; `None` where the device does not say.
     pub selected: Option<bool>,
+    /// Whether the device says something of the two above that could not be read.
+    pub is_malformed: bool,
     /// What else the device says about it.
     pub detail: Vec<(&'static str, Detail)>,
 }

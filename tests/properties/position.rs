@@ -70,6 +70,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             signal,
             status,
             selected,
+            is_malformed: false,
             detail: Vec::new(),
         })
     };

@@ -120,7 +120,11 @@ async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
             // Which clock the RSC has selected, nobody says.
             && json(seen, "io3/relay/c")["position"] == "unknown"
     };
-    scene.until("the rest", is_told).await;
+    let seen = scene.until("the rest", is_told).await;
+    // REST reports all three: what SNMP lacks is no lack of the firmware's.
+    for relay in ["io3/relay/a", "io3/relay/b", "io3/relay/c"] {
+        assert_ne!(json(&seen, relay)["unknown_reason"], "not-reported", "{relay}");
+    }
     device.set_fault(None);
     scene.until("REST again", relay("NC", None)).await;
     let is_told = |seen: &Seen| {

@@ -66,6 +66,7 @@ impl SnmpStatus {
                 signal: *signal,
                 status,
                 selected: None,
+                is_malformed: false,
                 detail: substate
                     .map(|name| ("substate", Detail::Text(name.into())))
                     .into_iter()

@@ -100,7 +100,7 @@ impl Poll<'_> {
     fn clock(&self, signal: Signal) -> Finding<Status> {
         // Without such a slot nothing is known: it may have another name in this chassis.
         let Some(clock) = self.snapshot.clock(signal) else {
-            return not_reported();
+            return self.without_clock(false);
         };
         let cause = match clock.status {
             Status::Absent => "clock-absent",
@@ -112,7 +112,8 @@ impl Poll<'_> {
     /// `ok` while the clock that it has selected is. No interface is known that reports its own state.
     fn rsc(&self) -> Finding<Status> {
         let Some(selected) = self.selected_clock() else {
-            return not_reported();
+            let says_something = |clock: &Clock| clock.selected.is_some() || clock.is_malformed;
+            return self.without_clock(self.snapshot.clocks.iter().any(says_something));
         };
         match selected.status {
             Status::Unknown => Finding::unknown(Status::Unknown, reason_of_unknown(selected)),
@@ -121,6 +122,15 @@ impl Poll<'_> {
                 let causes = vec!["selected-clock-not-sync".to_owned()];
                 Finding::known(Status::Fail, Provenance::Derived, causes)
             }
+        }
+    }
+
+    /// The clock that counts is not in the document: it is not reported only where nothing of it was said, and nothing
+    /// was left unread.
+    fn without_clock(&self, is_something_said: bool) -> Finding<Status> {
+        match is_something_said || !self.snapshot.all_slots_seen {
+            true => unclear(),
+            false => not_reported(),
         }
     }
 
@@ -133,10 +143,10 @@ impl Poll<'_> {
     /// were chosen, or how one of them stands, and while only events of type info are triggered.
     fn notification(&self, relays: impl IntoIterator<Item = Relay>) -> Finding<Status> {
         let mut triggered = Vec::new();
-        let mut is_whole = true;
+        let (mut is_chosen, mut is_whole) = (true, true);
         for relay in relays {
             let Some(chosen) = self.relay_events.get(&(self.slot.clone(), relay)) else {
-                is_whole = false;
+                is_chosen = false;
                 continue;
             };
             for name in &chosen.events {
@@ -150,10 +160,14 @@ impl Poll<'_> {
         if !triggered.is_empty() {
             return Finding::known(Status::Fail, Provenance::Derived, names_by_age(triggered));
         }
-        match (is_any, is_whole) {
-            (true, _) => Finding::unknown(Status::Unknown, UnknownReason::InfoOnly),
-            (false, false) => not_reported(),
-            (false, true) => Finding::known(Status::Ok, Provenance::Derived, Vec::new()),
+        if is_any {
+            Finding::unknown(Status::Unknown, UnknownReason::InfoOnly)
+        } else if !is_whole {
+            unclear()
+        } else if !is_chosen {
+            not_reported()
+        } else {
+            Finding::known(Status::Ok, Provenance::Derived, Vec::new())
         }
     }
 
@@ -184,11 +198,11 @@ fn names_by_age(mut events: Vec<&EventState>) -> Vec<String> {
     events.iter().map(|event| event.name.to_string()).collect()
 }
 
-/// Why the status of a clock that is there is unknown: it says something that nobody has documented (or REST and SNMP
-/// contradict each other), or nothing.
+/// Why the status of a clock that is there is unknown: it says something that nobody has documented or that cannot be
+/// read (or REST and SNMP contradict each other), or nothing.
 fn reason_of_unknown(clock: &Clock) -> UnknownReason {
     let says_something = |(key, _): &(&str, Detail)| matches!(*key, "clock" | "substate");
-    match clock.detail.iter().any(says_something) {
+    match clock.is_malformed || clock.detail.iter().any(says_something) {
         true => UnknownReason::Unclear,
         false => UnknownReason::NotReported,
     }
@@ -196,6 +210,10 @@ fn reason_of_unknown(clock: &Clock) -> UnknownReason {
 
 fn not_reported() -> Finding<Status> {
     Finding::unknown(Status::Unknown, UnknownReason::NotReported)
+}
+
+fn unclear() -> Finding<Status> {
+    Finding::unknown(Status::Unknown, UnknownReason::Unclear)
 }
 
 /// What the device says itself; `reason` says why it is unknown where it is, `cause` names the fault where it is one.

@@ -206,10 +206,11 @@ fn whether_an_info_event_switches_a_relay_is_not_known() {
             vec![event(INFO, Some(1))],
             Some(UnknownReason::InfoOnly),
         ),
+        // The device lists it as a rule: this is not what the firmware lacks.
         (
             &[INFO, NTP],
             vec![event(INFO, None)],
-            Some(UnknownReason::NotReported),
+            Some(UnknownReason::Unclear),
         ),
     ];
     for (selected, events, reason) in states {
@@ -253,32 +254,81 @@ fn why_a_value_is_unknown_is_told_apart() {
     assert_eq!(reasons(&slots, Signal::Pps), (not_reported, not_reported));
     assert_eq!(relay(&slots, Relay::C).unknown_reason, not_reported);
 
+    let mut cut = plain.clone();
+    cut.all_slots_seen = false;
+    let cut = polled(&cut, &[], &slots, 2);
+    let unclear = Some(UnknownReason::Unclear);
+    assert_eq!(
+        reasons(&cut, Signal::Clk1).1,
+        unclear,
+        "its slot may be one that was not read"
+    );
+    assert_eq!(relay(&cut, Relay::C).unknown_reason, unclear);
+
     plain.relay_modules[0].1.positions = [None, Some(Position::Unknown), None];
     plain.relay_modules[0].1.signals = vec![(Signal::Pps, Status::Unknown)];
     plain.clocks = vec![Clock {
         signal: Signal::Clk1,
         status: Status::Unknown,
         selected: None,
+        is_malformed: false,
         detail: vec![("clock", Detail::Text("free-running".into()))],
     }];
     let odd = polled(&plain, &[], &slots, 2);
-    let unclear = Some(UnknownReason::Unclear);
     assert_eq!(reasons(&odd, Signal::Pps), (unclear, unclear));
     assert_eq!(reasons(&odd, Signal::Clk1).1, unclear);
 
+    plain.clocks[0].detail.clear();
+    plain.clocks[0].is_malformed = true;
+    let malformed = polled(&plain, &[], &odd, 3);
+    assert_eq!(reasons(&malformed, Signal::Clk1).1, unclear);
+    assert_eq!(
+        relay(&malformed, Relay::C).unknown_reason,
+        unclear,
+        "it may be the selected one"
+    );
+    plain.clocks[0].is_malformed = false;
+    let silent = polled(&plain, &[], &malformed, 3);
+    assert_eq!(reasons(&silent, Signal::Clk1).1, not_reported);
+    assert_eq!(relay(&silent, Relay::C).unknown_reason, not_reported);
+
     plain.relay_modules.clear();
-    let pulled = polled(&plain, &[], &odd, 3);
+    let pulled = polled(&plain, &[], &silent, 3);
     let missing = Some(UnknownReason::Missing);
     assert_eq!(reasons(&pulled, Signal::Pps), (missing, missing));
     assert_eq!(
         reasons(&pulled, Signal::Clk1).1,
-        unclear,
+        not_reported,
         "the clock is still there"
     );
 
     plain.chassis_seen = false;
     let unseen = polled(&plain, &[], &pulled, 4);
     assert_eq!(reasons(&unseen, Signal::Pps), (unclear, unclear));
+}
+
+#[test]
+fn over_snmp_only_what_rest_does_not_report_either_is_not_reported() {
+    let mut rest = snapshot(vec![event(NTP, None)]);
+    rest.relay_modules[0].1.positions = [Some(Position::No), None, Some(Position::No)];
+    let before = polled(&rest, &[NTP], &BTreeMap::new(), 1);
+    let mut snmp = snapshot(vec![EventState {
+        triggered: None,
+        ..event(NTP, None)
+    }]);
+    snmp.via = Via::Snmp;
+    let over = polled(&snmp, &[NTP], &before, 2);
+    let reasons = |slots: &_| Relay::ALL.map(|of| relay(slots, of).unknown_reason);
+    let (unclear, not_reported) = (Some(UnknownReason::Unclear), Some(UnknownReason::NotReported));
+    assert_eq!(reasons(&over), [unclear, not_reported, unclear]);
+    let later = polled(&snmp, &[NTP], &over, 3);
+    assert_eq!(reasons(&later), reasons(&over), "it stays so");
+    let alone = polled(&snmp, &[NTP], &BTreeMap::new(), 1);
+    assert_eq!(
+        reasons(&alone),
+        [unclear; 3],
+        "nobody knows what REST would report"
+    );
 }
 
 #[test]

@@ -61,7 +61,10 @@ impl Reader {
         if let Some(signal) = signal {
             let clock = match module {
                 Some(module) => self.clock(id, signal, module, model.as_deref(), profile),
-                None => clock_without(signal, Status::Unknown),
+                None => Clock {
+                    is_malformed: true,
+                    ..clock_without(signal, Status::Unknown)
+                },
             };
             snapshot.clocks.push(clock);
         } else if let (Some(module), Some(info)) = (module, info) {
@@ -123,6 +126,7 @@ impl Reader {
         let mut clock = clock_without(signal, Status::Unknown);
         let place = |key: &str| format!("the clock in slot {id}: {key}");
         let sync = self.member::<SyncStatus<'_>>(id, module, "sync-status");
+        clock.is_malformed = is_malformed(&sync);
         let Some(sync) = self.object(&sync, || place("sync-status")) else {
             return clock;
         };
@@ -257,7 +261,24 @@ fn clock_without(signal: Signal, status: Status) -> Clock {
         signal,
         status,
         selected: None,
+        is_malformed: false,
         detail: Vec::new(),
+    }
+}
+
+/// Whether a clock says something of its status, or of its being selected, that is not as expected; a missing key says
+/// nothing.
+fn is_malformed(sync: &Node<SyncStatus<'_>>) -> bool {
+    let is_odd = |scalar: &Scalar<'_>| *scalar != Scalar::Missing && optional_text(scalar).is_none();
+    let is_odd_state = |state: &Node<wire::ClockStatus<'_>>| match state {
+        Node::Missing => false,
+        Node::Other(_) => true,
+        Node::Found(state) => is_odd(&state.clock),
+    };
+    match sync {
+        Node::Missing => false,
+        Node::Other(_) => true,
+        Node::Found(sync) => is_odd(&sync.clock_idx) || is_odd_state(&sync.clock_status),
     }
 }
 
