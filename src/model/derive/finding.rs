@@ -140,7 +140,8 @@ impl Poll<'_> {
     }
 
     /// In fault while one of the events that switch these relays is triggered. Unknown where it is not known which events
-    /// were chosen, or how one of them stands, and while only events of type info are triggered.
+    /// were chosen, or how one of them stands, and while only events are triggered that are of type info or of none that is
+    /// known.
     fn notification(&self, relays: impl IntoIterator<Item = Relay>) -> Finding<Status> {
         let mut triggered = Vec::new();
         let (mut is_chosen, mut is_whole) = (true, true);
@@ -155,12 +156,14 @@ impl Poll<'_> {
                 triggered.extend(event.filter(|event| event.triggered == Some(true)));
             }
         }
-        let is_any = !triggered.is_empty();
-        triggered.retain(|event| event.kind != EventType::Info);
+        let is_other = |event: &&EventState| matches!(event.kind, EventType::Info | EventType::Unknown);
+        let (other, triggered): (Vec<_>, Vec<_>) = triggered.into_iter().partition(is_other);
         if !triggered.is_empty() {
             return Finding::known(Status::Fail, Provenance::Derived, names_by_age(triggered));
         }
-        if is_any {
+        if other.iter().any(|event| event.kind == EventType::Unknown) {
+            unclear()
+        } else if !other.is_empty() {
             Finding::unknown(Status::Unknown, UnknownReason::InfoOnly)
         } else if !is_whole {
             unclear()

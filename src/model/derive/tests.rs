@@ -7,6 +7,8 @@ use crate::model::{Change, Clock, Detail, DeviceView, EventState, EventType, Pro
 const A: EventKey = ("antenna-faulty", EventType::Warning);
 const NTP: EventKey = ("ntp-not-sync", EventType::Error);
 const INFO: EventKey = ("ntp-sync", EventType::Info);
+/// Of a type that nobody has documented, or one that could not be read.
+const ODD: EventKey = ("system-reboot", EventType::Unknown);
 
 type EventKey = (&'static str, EventType);
 
@@ -212,6 +214,14 @@ fn whether_an_info_event_switches_a_relay_is_not_known() {
             vec![event(INFO, None)],
             Some(UnknownReason::Unclear),
         ),
+        // What an event of another type does is unclear, but never nothing.
+        (&[ODD], vec![event(ODD, Some(1))], Some(UnknownReason::Unclear)),
+        (
+            &[INFO, ODD],
+            vec![event(INFO, Some(1)), event(ODD, Some(1))],
+            Some(UnknownReason::Unclear),
+        ),
+        (&[ODD], vec![event(ODD, None)], None),
     ];
     for (selected, events, reason) in states {
         let slots = polled(&snapshot(events), selected, &BTreeMap::new(), 2);
@@ -225,8 +235,8 @@ fn whether_an_info_event_switches_a_relay_is_not_known() {
         let signal = &slots[&io3()].signals[&Signal::Notification];
         assert_eq!(signal.unknown_reason, reason);
     }
-    let events = vec![event(INFO, Some(1)), event(NTP, Some(2))];
-    let slots = polled(&snapshot(events.clone()), &[INFO, NTP], &BTreeMap::new(), 2);
+    let events = vec![event(INFO, Some(1)), event(NTP, Some(2)), event(ODD, Some(1))];
+    let slots = polled(&snapshot(events.clone()), &[INFO, NTP, ODD], &BTreeMap::new(), 2);
     assert_eq!(causes(&slots), (Some("ntp-not-sync"), vec![("ntp-not-sync", 2)]));
     // What the device reports counts.
     let mut reporting = snapshot(events);
