@@ -135,6 +135,12 @@ impl Reader {
         clock.status = text.map_or(Status::Unknown, |text| self.clock_status(text, &place, profile));
         clock.selected = optional_text(&sync.clock_idx).map(|text| text == "selected");
         let antenna = profile.clock.receivers.iter().find_map(|receiver| {
+            // Most receivers have none, and each poll passes here.
+            module
+                .get(&receiver.key)?
+                .get()
+                .contains("\"antenna\"")
+                .then_some(())?;
             let receiver = self.member::<wire::Receiver<'_>>(id, module, &receiver.key);
             receiver.found().and_then(antenna)
         });
