@@ -13,7 +13,8 @@ use lantime2mqtt::lantime::snmp::oids::NOTIFICATIONS;
 use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};
 use lantime2mqtt::model::event::CATALOGUE;
 use lantime2mqtt::model::{
-    EventName, EventState, Position, Provenance, Relay, Signal, SlotState, SlotView, Snapshot, Status,
+    EventName, EventState, LastTriggered, Position, Provenance, Relay, Signal, SlotState, SlotView, Snapshot,
+    Status,
 };
 use serde_json::{Value, json};
 
@@ -207,7 +208,7 @@ fn every_event_has_its_canonical_name() {
             Some(u8::from(recorded["triggered"] == 1))
         );
         assert_eq!(
-            event.last_triggered.is_none(),
+            event.last_triggered == LastTriggered::Never,
             recorded["last-triggered"] == "never"
         );
     }
@@ -227,7 +228,7 @@ fn what_the_device_says_of_itself_is_read() {
             .iter()
             .find(|event| event.name == name)
             .expect("it is listed");
-        event.last_triggered.map(|time| time.to_string())
+        event.last_triggered.time().map(|time| time.to_string())
     };
     assert_eq!(time("ntp-not-sync").as_deref(), Some("2026-03-22T20:22:20Z"));
 }

@@ -102,7 +102,7 @@ impl<'a> From<&'a EventState> for Event<'a> {
         Event {
             triggered: OrUnknown(event.triggered),
             kind: event.kind,
-            last_triggered: event.last_triggered.map(Time),
+            last_triggered: event.last_triggered.time().map(Time),
             clears: event.name.clears(),
             name_on_device: event.name_on_device.as_deref(),
         }

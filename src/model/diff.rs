@@ -209,7 +209,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{EventType, Position};
+    use crate::model::{EventType, LastTriggered, Position};
 
     fn view(names: &[&str]) -> DeviceView {
         let events = names
@@ -219,7 +219,7 @@ mod tests {
                 name_on_device: None,
                 triggered: Some(false),
                 kind: EventType::Info,
-                last_triggered: None,
+                last_triggered: LastTriggered::Never,
             })
             .collect();
         DeviceView {

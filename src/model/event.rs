@@ -224,21 +224,66 @@ pub struct EventState {
     pub triggered: Option<bool>,
     /// The device's classification.
     pub kind: EventType,
-    /// When it was last triggered; `None` for never, and where the device does not say.
-    pub last_triggered: Option<Timestamp>,
+    /// When it was last triggered.
+    pub last_triggered: LastTriggered,
+}
+
+/// When an event was last triggered, as the device says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastTriggered {
+    /// Never so far.
+    Never,
+    /// Then.
+    At(Timestamp),
+    /// It does not say, or not so that it can be read.
+    Unclear,
+}
+
+impl LastTriggered {
+    /// The time, where one is known.
+    pub fn time(self) -> Option<Timestamp> {
+        match self {
+            LastTriggered::At(time) => Some(time),
+            LastTriggered::Never | LastTriggered::Unclear => None,
+        }
+    }
+
+    /// Whether the event has come again since it was last triggered at `old`, as far as both are known.
+    fn is_newer_than(self, old: LastTriggered) -> bool {
+        match (old, self) {
+            (LastTriggered::Never, LastTriggered::At(_)) => true,
+            (LastTriggered::At(old), LastTriggered::At(new)) => new > old,
+            _ => false,
+        }
+    }
 }
 
 impl EventState {
     /// How the event went from `old` to this: each time whether it stood then.
     pub fn transitions(&self, old: &EventState) -> &'static [bool] {
         // A newer time says that it came again between two polls.
-        let came = self.last_triggered > old.last_triggered;
+        let came = self.last_triggered.is_newer_than(old.last_triggered);
         match (old.triggered, self.triggered) {
             (Some(false), Some(true)) => &[true],
             (Some(true), Some(false)) => &[false],
             (Some(true), Some(true)) if came => &[true],
             (Some(false), Some(false)) if came => &[true, false],
             _ => &[],
+        }
+    }
+
+    /// This, with what was known `before` in place of what is not known now.
+    pub fn or_known(&self, before: &EventState) -> EventState {
+        if self.triggered.is_none() {
+            return before.clone();
+        }
+        let last_triggered = match self.last_triggered {
+            LastTriggered::Unclear => before.last_triggered,
+            known => known,
+        };
+        EventState {
+            last_triggered,
+            ..self.clone()
         }
     }
 }
@@ -259,6 +304,47 @@ mod tests {
             assert_eq!(EventName::canonical(spelling).unwrap().as_str(), canonical);
         }
         assert_eq!(EventName::canonical(""), None);
+    }
+
+    #[test]
+    fn a_time_that_could_not_be_read_makes_no_event_come() {
+        let at = |second| LastTriggered::At(Timestamp::from_second(second).unwrap());
+        let event = |triggered, last_triggered| EventState {
+            name: EventName::canonical("ntp-stopped").unwrap(),
+            name_on_device: None,
+            triggered: Some(triggered),
+            kind: EventType::Error,
+            last_triggered,
+        };
+        let (never, unclear) = (LastTriggered::Never, LastTriggered::Unclear);
+        for (old, new, came) in [
+            (never, at(1), true),
+            (at(1), at(2), true),
+            (at(1), at(1), false),
+            (at(1), never, false),
+            (at(1), unclear, false),
+            (unclear, at(1), false),
+        ] {
+            let (again, and_gone): (&[bool], &[bool]) = if came {
+                (&[true], &[true, false])
+            } else {
+                (&[], &[])
+            };
+            assert_eq!(
+                event(true, new).transitions(&event(true, old)),
+                again,
+                "{old:?}, {new:?}"
+            );
+            assert_eq!(
+                event(false, new).transitions(&event(false, old)),
+                and_gone,
+                "{old:?}, {new:?}"
+            );
+        }
+        // What was known before the damage counts on.
+        let damaged = event(false, unclear).or_known(&event(false, at(1)));
+        assert_eq!(event(false, at(1)).transitions(&damaged), [true; 0]);
+        assert_eq!(event(false, at(2)).transitions(&damaged), [true, false]);
     }
 
     #[test]

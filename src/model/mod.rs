@@ -25,7 +25,7 @@ pub mod view;
 pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace, Via};
 pub use dead_letter::{DeadLetter, Origin};
 pub use diff::{Change, SlotInfo, diff};
-pub use event::{EventName, EventState, EventType};
+pub use event::{EventName, EventState, EventType, LastTriggered};
 pub use http_session::{HttpSession, HttpSessions};
 pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};

@@ -62,7 +62,7 @@ fn event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, now: 
         event: &event.name,
         triggered,
         kind: event.kind,
-        last_triggered: event.last_triggered.map(Time),
+        last_triggered: event.last_triggered.time().map(Time),
         name_on_device: event.name_on_device.as_deref(),
     };
     record(id, Destination::Events(device.clone()), &json)
@@ -133,7 +133,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Availability, DeviceView, EventName, EventType, Position, SlotState, SlotView, Status, diff,
+        Availability, DeviceView, EventName, EventType, LastTriggered, Position, SlotState, SlotView, Status,
+        diff,
     };
 
     fn device() -> DeviceId {
@@ -165,7 +166,7 @@ mod tests {
             name_on_device: None,
             triggered,
             kind: EventType::Error,
-            last_triggered: last.map(at),
+            last_triggered: last.map_or(LastTriggered::Never, |second| LastTriggered::At(at(second))),
         }))
     }
 

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion};
 use lantime2mqtt::model::{
     Availability, Change, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpStats, Identity,
-    Operation, Position, Problem, Provenance, Relay, RelayEventsState, Signal, SignalState, SlotInfo,
-    SlotState, Status, Update, Via,
+    LastTriggered, Operation, Position, Problem, Provenance, Relay, RelayEventsState, Signal, SignalState,
+    SlotInfo, SlotState, Status, Update, Via,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -71,7 +71,7 @@ fn everything() -> Vec<Change> {
         name_on_device: None,
         triggered: Some(false),
         kind: EventType::Error,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     };
     let problem = Problem {
         id: Uuid::nil(),

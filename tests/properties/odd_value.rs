@@ -1,6 +1,6 @@
 //! One odd value in a document costs its own field, and nothing else.
 
-use lantime2mqtt::model::{EventType, Signal, Snapshot, Status};
+use lantime2mqtt::model::{EventType, LastTriggered, Signal, Snapshot, Status};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -70,7 +70,7 @@ impl Field {
                 match key {
                     "type" => events[place].kind = EventType::Unknown,
                     "triggered" => events[place].triggered = None,
-                    "last-triggered" => events[place].last_triggered = None,
+                    "last-triggered" => events[place].last_triggered = LastTriggered::Unclear,
                     _ => drop(events.remove(place)),
                 }
                 snapshot.events = events.into();

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use lantime2mqtt::model::derive::{ChosenEvents, RelayEvents, Slots, slots};
 use lantime2mqtt::model::snapshot::{Module, Rsc};
 use lantime2mqtt::model::{
-    ChassisKind, Clock, EventName, EventState, EventType, ModuleInfo, Position, Provenance, Relay,
-    RelayModule, RelayState, Signal, SignalState, SlotId, Snapshot, Status, Via, Wiring,
+    ChassisKind, Clock, EventName, EventState, EventType, LastTriggered, ModuleInfo, Position, Provenance,
+    Relay, RelayModule, RelayState, Signal, SignalState, SlotId, Snapshot, Status, Via, Wiring,
 };
 use proptest::collection::btree_set;
 use proptest::option;
@@ -34,7 +34,7 @@ fn any_event(name: &'static str) -> impl Strategy<Value = EventState> {
         name_on_device: None,
         triggered,
         kind,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     })
 }
 

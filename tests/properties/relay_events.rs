@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use lantime2mqtt::lantime::rest::{Profile, Profiles, RelayConfig};
-use lantime2mqtt::model::{EventName, EventState, EventType, EventsChange};
+use lantime2mqtt::model::{EventName, EventState, EventType, EventsChange, LastTriggered};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -91,7 +91,7 @@ fn known() -> Vec<EventState> {
         name_on_device: Some(name.into()),
         triggered: Some(false),
         kind: EventType::Error,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     };
     EVENTS.map(state).to_vec()
 }

@@ -195,7 +195,7 @@ fn introduction(changes: &[Change]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Via;
+    use crate::model::{LastTriggered, Via};
 
     fn event(name: &str, kind: EventType, old: Option<bool>, triggered: Option<bool>) -> Change {
         let name = EventName::canonical(name).expect("a name");
@@ -204,7 +204,7 @@ mod tests {
             name_on_device: None,
             triggered,
             kind,
-            last_triggered: None,
+            last_triggered: LastTriggered::Never,
         };
         Change::Event {
             name,

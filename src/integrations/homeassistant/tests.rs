@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    Availability, Change, EventName, EventState, EventType, Identity, ModuleInfo, Position, Provenance,
-    Relay, RelayEventsState, RelayState, Signal, SignalState, SlotId, SlotInfo, SlotState, Status, Via,
+    Availability, Change, EventName, EventState, EventType, Identity, LastTriggered, ModuleInfo, Position,
+    Provenance, Relay, RelayEventsState, RelayState, Signal, SignalState, SlotId, SlotInfo, SlotState,
+    Status, Via,
 };
 
 fn id(id: &str) -> DeviceId {
@@ -82,7 +83,7 @@ fn event(name: &str) -> Change {
         name_on_device: None,
         triggered: Some(false),
         kind: EventType::Error,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     };
     Change::Event {
         name,

@@ -240,8 +240,8 @@ impl DeviceTask {
         .await
     }
 
-    /// An event that was not known for a while may have come or gone meanwhile: it is compared with how it stood when
-    /// that was last known.
+    /// An event of which something was not known for a while may have come or gone meanwhile: it is compared with what
+    /// was last known.
     fn remember_events(&mut self, changes: &mut [Change], view: &DeviceView) {
         if Arc::ptr_eq(&self.view.events, &view.events) {
             return;
@@ -251,16 +251,12 @@ impl DeviceTask {
             if let Change::Event {
                 name, old: Some(old), ..
             } = change
-                && old.triggered.is_none()
                 && let Some(known) = stood(name)
             {
-                **old = known.clone();
+                **old = old.or_known(known);
             }
         }
-        let known = |event: &EventState| match event.triggered {
-            None => stood(&event.name).unwrap_or(event).clone(),
-            Some(_) => event.clone(),
-        };
+        let known = |event: &EventState| event.or_known(stood(&event.name).unwrap_or(event));
         self.stood = view.events.iter().map(known).collect();
     }
 

@@ -271,7 +271,7 @@ fn with_heard(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EventType;
+    use crate::model::{EventType, LastTriggered};
 
     fn name(name: &str) -> EventName {
         EventName::canonical(name).unwrap()
@@ -283,7 +283,7 @@ mod tests {
             name_on_device: None,
             triggered: *triggered,
             kind: EventType::Error,
-            last_triggered: None,
+            last_triggered: LastTriggered::Never,
         };
         states.iter().map(state).collect()
     }

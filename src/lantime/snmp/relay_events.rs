@@ -129,7 +129,7 @@ fn name(known: &Notification) -> Option<EventName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ErrorKind, EventType};
+    use crate::model::{ErrorKind, EventType, LastTriggered};
 
     /// `ntp-not-sync`, `antenna-faulty` and `normal-operation`, and what the document lists beside them.
     fn device() -> (EventActions, Vec<EventState>) {
@@ -140,7 +140,7 @@ mod tests {
             name_on_device: None,
             triggered: Some(false),
             kind: EventType::Error,
-            last_triggered: None,
+            last_triggered: LastTriggered::Never,
         });
         (EventActions::new(strings.into()), listed.into())
     }

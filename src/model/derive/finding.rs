@@ -196,7 +196,11 @@ impl Poll<'_> {
 /// The names of triggered events, the one that was triggered first at the beginning: where several came between two
 /// polls, it is the one that has moved the relay. Those without a time come last.
 fn names_by_age(mut events: Vec<&EventState>) -> Vec<String> {
-    events.sort_by_key(|event| (event.last_triggered.is_none(), event.last_triggered, &event.name));
+    let age = |event: &&EventState| {
+        let time = event.last_triggered.time();
+        (time.is_none(), time, event.name.clone())
+    };
+    events.sort_by_key(age);
     events.dedup_by_key(|event| &event.name);
     events.iter().map(|event| event.name.to_string()).collect()
 }

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::model::snapshot::ModuleInfo;
-use crate::model::{Change, Clock, Detail, DeviceView, EventState, EventType, Provenance, Status, diff};
+use crate::model::{
+    Change, Clock, Detail, DeviceView, EventState, EventType, LastTriggered, Provenance, Status, diff,
+};
 
 const A: EventKey = ("antenna-faulty", EventType::Warning);
 const NTP: EventKey = ("ntp-not-sync", EventType::Error);
@@ -31,7 +33,7 @@ fn event((event, kind): EventKey, since: Option<i64>) -> EventState {
         name_on_device: None,
         triggered: Some(since.is_some()),
         kind,
-        last_triggered: since.map(at),
+        last_triggered: since.map_or(LastTriggered::Never, |since| LastTriggered::At(at(since))),
     }
 }
 

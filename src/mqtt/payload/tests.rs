@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::*;
 use crate::model::{
     Availability, Cause, Detail, ErrorKind, ErrorReport, EventName, EventState, EventType, Identity,
-    ModuleInfo, Operation, Position, Problem, Provenance, Relay, RelayEventsState, RelayState, Signal,
-    SignalState, SlotId, SlotInfo, SlotState, Status, UnknownReason, Via, Wiring, WiringSource,
+    LastTriggered, ModuleInfo, Operation, Position, Problem, Provenance, Relay, RelayEventsState, RelayState,
+    Signal, SignalState, SlotId, SlotInfo, SlotState, Status, UnknownReason, Via, Wiring, WiringSource,
     http_stats::RoundTrip,
 };
 
@@ -240,7 +240,7 @@ fn event() {
         name_on_device: None,
         triggered: Some(true),
         kind: EventType::Error,
-        last_triggered: Some(at()),
+        last_triggered: LastTriggered::At(at()),
     };
     let change = event_change(name, Some(event));
     let expected =
@@ -253,7 +253,7 @@ fn event() {
         name_on_device: Some("leapsecond-announced".into()),
         triggered: None,
         kind: EventType::Unknown,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     };
     let change = event_change(name.clone(), Some(event));
     let expected = r#"{"triggered":"unknown","type":"unknown","name_on_device":"leapsecond-announced"}"#;

@@ -46,6 +46,7 @@ fn switching(listed: &[EventState]) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LastTriggered;
 
     fn name(name: &str) -> EventName {
         EventName::canonical(name).unwrap()
@@ -57,7 +58,7 @@ mod tests {
             name_on_device: None,
             triggered: Some(false),
             kind,
-            last_triggered: None,
+            last_triggered: LastTriggered::Never,
         };
         let kinds = [
             ("ntp-sync", EventType::Info),

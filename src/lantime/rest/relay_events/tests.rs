@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::lantime::rest::Profiles;
-use crate::model::{ErrorKind, EventType};
+use crate::model::{ErrorKind, EventType, LastTriggered};
 
 const RELAIS: &str = "relais";
 
@@ -48,7 +48,7 @@ fn known(names: &[&str]) -> Vec<EventState> {
         name_on_device: None,
         triggered: None,
         kind: EventType::Error,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     };
     names.iter().map(state).collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::time::instant;
 use super::{Reader, is_damaged};
 use crate::lantime::rest::wire::{self, Data, Node, Scalar};
-use crate::model::{EventName, EventState, EventType};
+use crate::model::{EventName, EventState, EventType, LastTriggered};
 
 impl Reader {
     pub(super) fn events(&mut self, data: &Data<'_>) -> Arc<[EventState]> {
@@ -51,19 +51,18 @@ impl Reader {
             }
         };
         let last = self.text(&event.last_triggered, || place(".last-triggered"));
-        let last_triggered = match last {
-            None | Some("never") => None,
-            Some(text) => {
-                let time = instant(text);
-                if time.is_none() {
-                    self.note(|| {
-                        format!(
-                            "{} is no time that is known for certain",
-                            place(".last-triggered")
-                        )
-                    });
-                }
-                time
+        let last_triggered = match (last, last.and_then(instant)) {
+            (Some("never"), _) => LastTriggered::Never,
+            (_, Some(time)) => LastTriggered::At(time),
+            (None, None) => LastTriggered::Unclear,
+            (Some(_), None) => {
+                self.note(|| {
+                    format!(
+                        "{} is no time that is known for certain",
+                        place(".last-triggered")
+                    )
+                });
+                LastTriggered::Unclear
             }
         };
         Some(EventState {

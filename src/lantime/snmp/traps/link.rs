@@ -284,6 +284,7 @@ pub(super) fn is_same_name(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LastTriggered;
 
     fn event() -> EventName {
         EventName::canonical("ntp-not-sync").unwrap()
@@ -362,7 +363,7 @@ mod tests {
             name_on_device: None,
             triggered: Some(*stands),
             kind: *kind,
-            last_triggered: None,
+            last_triggered: LastTriggered::Never,
         };
         events.iter().map(state).collect()
     }

@@ -95,7 +95,7 @@ fn words(name: &str) -> BTreeSet<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EventType;
+    use crate::model::{EventType, LastTriggered};
 
     fn event(name: &str) -> EventName {
         EventName::canonical(name).unwrap()
@@ -107,7 +107,7 @@ mod tests {
             name_on_device: None,
             triggered: Some(false),
             kind: EventType::Error,
-            last_triggered: None,
+            last_triggered: LastTriggered::Never,
         };
         names.iter().map(state).collect()
     }

@@ -7,7 +7,9 @@ use srad_types::payload::{Message as _, Payload, PropertySet, metric};
 use uuid::Uuid;
 
 use super::*;
-use crate::model::{ErrorKind, ErrorReport, EventName, EventState, EventType, Operation, Problem, Via};
+use crate::model::{
+    ErrorKind, ErrorReport, EventName, EventState, EventType, LastTriggered, Operation, Problem, Via,
+};
 
 /// Metrics by name: value and quality. Data does not name the type again.
 type Known = BTreeMap<String, (Option<metric::Value>, Option<PropertySet>)>;
@@ -94,7 +96,7 @@ fn event(triggered: Option<Option<bool>>) -> Change {
         name_on_device: None,
         triggered,
         kind: EventType::Error,
-        last_triggered: None,
+        last_triggered: LastTriggered::Never,
     };
     Change::Event {
         name: name.clone(),
