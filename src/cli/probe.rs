@@ -17,7 +17,7 @@ use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::{self, Reading};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RelayConfig, RestClient, RestError};
 use crate::model::snapshot::Module;
-use crate::model::{ErrorKind, Operation, Relay, Signal, Snapshot, Text};
+use crate::model::{ErrorKind, Relay, Signal, Snapshot, Text};
 use crate::tls::{self, Explanation, Fingerprint, Server};
 
 /// The environment variable that the password is taken from.
@@ -168,10 +168,7 @@ async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyh
     ))?;
     let reading = status::read(&answer.body, profiles, &device.url).map_err(|error| {
         let url = format!("{}{}", device.url, paths.status);
-        explain(
-            RestError::decode(Operation::Poll, &url, &error, &answer.body),
-            None,
-        )
+        explain(answer.not_understood(&url, &error), None)
     })?;
     let profile = profiles.for_version(reading.snapshot.api_major());
     let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;

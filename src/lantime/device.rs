@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::letters::PollLetters;
-use super::rest::client::{Answer, Paths};
+use super::rest::client::Paths;
 use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
 use super::schedule::Schedule;
@@ -30,8 +30,8 @@ use super::snmp::traps::TrapLink;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots};
 use crate::model::{
-    Availability, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, Operation, SlotId, SlotView,
-    Snapshot, Update,
+    Availability, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, SlotId, SlotView, Snapshot,
+    Update,
 };
 use job::Waiting;
 pub use job::{Job, not_waited_for};
@@ -373,16 +373,16 @@ impl DeviceTask {
         let profile = self.profiles.for_version(version);
         let paths = Paths::from(profile);
         // Boxed: between polls the task need not keep the room that a request takes.
-        let Answer { body, round_trip } = Box::pin(self.client.status(paths)).await?;
-        match status::snapshot_and_timing(&body, &self.profiles, self.client.url()) {
+        let answer = Box::pin(self.client.status(paths)).await?;
+        match status::snapshot_and_timing(&answer.body, &self.profiles, self.client.url()) {
             Ok((snapshot, timing)) => {
                 self.traps.runs_for(timing.uptime, Instant::now());
                 self.traps.lags_by(timing.lag);
-                Ok((snapshot, round_trip))
+                Ok((snapshot, answer.round_trip))
             }
             Err(error) => {
                 let url = format!("{}{}", self.client.url(), profile.status.path);
-                Err(RestError::decode(Operation::Poll, &url, &error, &body))
+                Err(answer.not_understood(&url, &error))
             }
         }
     }

@@ -181,8 +181,7 @@ impl DeviceTask {
         let body = self.client.relay_events(profile).await?;
         RelayConfig::read(&body, profile).map_err(|error| {
             let url = format!("{}{}", self.client.url(), profile.relay_events.read.path);
-            // Nobody knows what else stands in a configuration: nothing of it is shown.
-            RestError::decode(Operation::RelayEvents, &url, &error, &[])
+            RestError::configuration(&url, &error)
         })
     }
 

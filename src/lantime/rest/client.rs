@@ -19,11 +19,12 @@ pub use clients::{ClientError, HttpClients};
 pub use exchange::MAX_BODY;
 
 use self::cookies::Cookies;
-use self::exchange::Exchange;
+use self::exchange::{Exchange, Secrets};
 use self::retry_after::Busy;
 use self::token::{bearer, is_no_token, token};
 use super::error::RestError;
 use super::profile::{Profile, WriteLocation, WriteMethod};
+use super::status::StatusError;
 use crate::config::{Auth, Device, Secret};
 use crate::model::{HttpSessions, Operation};
 
@@ -36,6 +37,14 @@ pub struct Answer {
     pub body: Bytes,
     /// From the request to the last byte.
     pub round_trip: Duration,
+    secrets: Secrets,
+}
+
+impl Answer {
+    /// Why it is no status, for that reason.
+    pub fn not_understood(&self, url: &str, reason: &StatusError) -> RestError {
+        RestError::not_status(url, reason, &self.body, self.secrets.are_in(&self.body))
+    }
 }
 
 /// The REST API of one device.
@@ -328,7 +337,12 @@ impl RestClient {
         let error = result.as_ref().err().map(|error| error.report.kind);
         self.sessions.push(exchange.session(path, ended, error));
         let round_trip = exchange.lasted(ended);
-        result.map(|body| Answer { body, round_trip })
+        let secrets = exchange.secrets;
+        result.map(|body| Answer {
+            body,
+            round_trip,
+            secrets,
+        })
     }
 
     /// A request with the login that is in force.

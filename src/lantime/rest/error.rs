@@ -7,6 +7,7 @@ mod tests;
 
 use std::error::Error;
 
+use super::status::StatusError;
 use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::tls::{Explanation, Server};
 use answer::Oddity;
@@ -16,6 +17,8 @@ use failure::{Failure, all, describe, find};
 const MAX_BODY: usize = 512;
 /// Most bytes of an answer that its message quotes.
 const MAX_QUOTED: usize = 200;
+/// What stands in place of a body that repeats a secret.
+pub(super) const LEFT_OUT: &[u8] = b"(left out: it repeats our login)";
 /// Statuses by which a server says that there is no such thing to be done at a path.
 const NO_SUCH_METHOD: [u16; 2] = [405, 501];
 
@@ -126,16 +129,19 @@ impl RestError {
         RestError::odd(operation, ErrorKind::Decode, url, answer::encoded(encoding), &[])
     }
 
-    /// An answer that cannot be understood.
-    pub fn decode(operation: Operation, url: &str, reason: &(dyn Error + 'static), body: &[u8]) -> RestError {
-        let kind = ErrorKind::Decode;
-        // Of a configuration nothing is shown, and nothing of it is here.
-        let oddity = match operation {
-            Operation::Poll => answer::not_json(reason, body),
-            _ => None,
-        };
+    /// A status that cannot be understood; nothing is quoted of one that holds a secret.
+    pub(super) fn not_status(url: &str, reason: &StatusError, body: &[u8], is_secret: bool) -> RestError {
+        let (operation, kind) = (Operation::Poll, ErrorKind::Decode);
+        let oddity = answer::not_json(reason, body, is_secret);
         let oddity = oddity.unwrap_or_else(|| Oddity::new(reason.to_string(), remedy(kind, operation, None)));
-        RestError::odd(operation, kind, url, oddity, body)
+        let shown = if is_secret { LEFT_OUT } else { body };
+        RestError::odd(operation, kind, url, oddity, shown)
+    }
+
+    /// A configuration of the relays that cannot be understood. Nobody knows what else stands in one: nothing of it is
+    /// shown.
+    pub fn configuration(url: &str, reason: &(dyn Error + 'static)) -> RestError {
+        RestError::new(Operation::RelayEvents, ErrorKind::Decode, url, reason.to_string())
     }
 
     fn odd(operation: Operation, kind: ErrorKind, url: &str, oddity: Oddity, body: &[u8]) -> RestError {

@@ -12,7 +12,7 @@ use reqwest::{Method, Request, Response};
 
 use super::cookies;
 use super::retry_after::retry_after;
-use crate::lantime::rest::error::{RestError, is_sudden_end};
+use crate::lantime::rest::error::{LEFT_OUT, RestError, is_sudden_end};
 use crate::model::{ErrorKind, HttpSession, Operation};
 
 /// Largest answer that is read; real ones have 20 to 31 KB.
@@ -42,6 +42,15 @@ pub(super) struct Exchange {
     bytes: u64,
     /// The cookies that an answer of success has set, as they came.
     pub(super) cookies: Vec<HeaderValue>,
+    /// What it carries that nobody may see.
+    pub(super) secrets: Secrets,
+}
+
+/// The login of a request, and the cookies that went with it or came with its answer.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    login: Option<HeaderValue>,
+    cookies: Vec<HeaderValue>,
 }
 
 impl Exchange {
@@ -54,6 +63,7 @@ impl Exchange {
             head: None,
             bytes: 0,
             cookies: Vec::new(),
+            secrets: Secrets::default(),
         }
     }
 
@@ -70,7 +80,10 @@ impl Exchange {
     ) -> Result<Bytes, RestError> {
         let url = request.url().clone();
         let url = url.as_str();
-        let secrets = [AUTHORIZATION, COOKIE].map(|name| request.headers().get(name).cloned());
+        self.secrets = Secrets {
+            login: request.headers().get(AUTHORIZATION).cloned(),
+            cookies: request.headers().get_all(COOKIE).iter().cloned().collect(),
+        };
         let response = http
             .execute(request)
             .await
@@ -83,6 +96,7 @@ impl Exchange {
             }
             self.cookies
                 .extend(response.headers().get_all(SET_COOKIE).iter().cloned());
+            self.secrets.cookies.extend_from_slice(&self.cookies);
             return self.read(response, url).await;
         }
         let status = status.as_u16();
@@ -94,10 +108,9 @@ impl Exchange {
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         // Whatever cannot be read of an error's body does not matter.
         let body = self.read(response, url).await.unwrap_or_default();
-        let body = if repeats(&body, &secrets) {
-            &b"(left out: it repeats our login)"[..]
-        } else {
-            &body
+        let body = match self.secrets.are_in(&body) {
+            true => LEFT_OUT,
+            false => &body,
         };
         let error = RestError::status(self.operation, status, url, location.as_deref(), body);
         Err(error.with_retry_after(seconds))
@@ -177,13 +190,16 @@ fn compression(headers: &HeaderMap) -> Option<&str> {
     encoding.split(',').any(is_known).then_some(encoding)
 }
 
-/// Some error pages repeat the request: nothing of such a one is shown.
-fn repeats(body: &[u8], [login, cookies]: &[Option<HeaderValue>; 2]) -> bool {
-    let holds = |secret: &[u8]| !secret.is_empty() && body.windows(secret.len()).any(|w| w == secret);
-    let login = login
-        .iter()
-        .filter_map(|value| value.as_bytes().rsplit(|b| *b == b' ').next());
-    login.chain(cookies.iter().flat_map(cookies::secrets)).any(holds)
+impl Secrets {
+    /// Whether one of them is in a body. Some pages repeat the request: nothing of such a one is shown.
+    pub(super) fn are_in(&self, body: &[u8]) -> bool {
+        let holds = |secret: &[u8]| !secret.is_empty() && body.windows(secret.len()).any(|w| w == secret);
+        let login = self.login.iter();
+        let login = login.filter_map(|value| value.as_bytes().rsplit(|b| *b == b' ').next());
+        login
+            .chain(self.cookies.iter().flat_map(cookies::secrets))
+            .any(holds)
+    }
 }
 
 /// The methods that profiles may name.

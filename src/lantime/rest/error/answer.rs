@@ -71,8 +71,9 @@ pub(super) fn encoded(encoding: &str) -> Oddity {
 const COMPRESSED: &str = "switch off compression for /api/ in the device's web server, or in the reverse proxy in front of \
                           it; if there is nothing to switch off, report the firmware version";
 
-/// What an answer is that could not be read as JSON, for that reason, where its bytes tell.
-pub(super) fn not_json(reason: &(dyn Error + 'static), body: &[u8]) -> Option<Oddity> {
+/// What an answer is that could not be read as JSON, for that reason, where its bytes tell. Nothing is quoted of one that
+/// holds a secret.
+pub(super) fn not_json(reason: &(dyn Error + 'static), body: &[u8], is_secret: bool) -> Option<Oddity> {
     let text = body
         .strip_prefix(b"\xef\xbb\xbf")
         .unwrap_or(body)
@@ -80,7 +81,8 @@ pub(super) fn not_json(reason: &(dyn Error + 'static), body: &[u8]) -> Option<Od
     let ends_early = || find::<serde_json::Error>(reason).is_some_and(serde_json::Error::is_eof);
     match text {
         [b'<', ..] => {
-            let title = title(text).map_or_else(String::new, |title| format!(", with the title {title:?}"));
+            let title = title(text).filter(|_| !is_secret);
+            let title = title.map_or_else(String::new, |title| format!(", with the title {title:?}"));
             Some(Oddity::new(
                 format!("the answer is a web page (HTML) and no JSON{title}"),
                 "check that the device's url is a LANTIME's, that \"Enable REST API\" is set on its System page, and that \

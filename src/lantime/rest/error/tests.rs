@@ -73,7 +73,7 @@ fn an_answer_that_is_no_json_says_what_it_is() {
     ];
     for (body, message, remedy) in cases {
         let reason = status::snapshot(body, &Profiles::built_in(), URL).unwrap_err();
-        let report = RestError::decode(Operation::Poll, URL, &reason, body).report;
+        let report = RestError::not_status(URL, &reason, body, false).report;
         assert_eq!(report.kind, ErrorKind::Decode);
         assert!(
             report.message.contains(message) && report.remedy.contains(remedy),

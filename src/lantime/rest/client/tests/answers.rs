@@ -275,6 +275,43 @@ async fn a_cookie_goes_back_to_its_device_alone_and_a_session_that_has_ended_is_
 }
 
 #[tokio::test]
+async fn a_page_that_repeats_a_secret_is_not_shown() {
+    let cookie = |value: &str| format!("Set-Cookie: sid={value}; Path=/\r\n");
+    // The login of the tests, as it is sent.
+    let login = "YnJpZGdlOnNpbXVsYXRlZA==";
+    for secret in [login, "sentinel-0815", "sentinel-0816"] {
+        let page = format!("<html><title>{secret}</title>");
+        let pages = [
+            "<html><title>of a device</title>".to_owned(),
+            page.clone(),
+            format!("[\"{secret}\"]"),
+        ];
+        for page in pages {
+            let server = Script::start([
+                answer("200 OK", &cookie("sentinel-0815"), "{}"),
+                answer("200 OK", &cookie("sentinel-0816"), &page),
+            ])
+            .await;
+            let mut client = server.client();
+            status(&mut client).await.unwrap();
+            let answer = status(&mut client).await.unwrap();
+            let reason =
+                crate::lantime::rest::status::snapshot(&answer.body, &Profiles::built_in(), "").unwrap_err();
+            let report = answer.not_understood("http://x", &reason).report;
+            let is_secret = page.contains(secret);
+            let shown = format!("{report:?}");
+            assert_eq!(
+                (shown.contains(secret), shown.contains("left out")),
+                (false, is_secret),
+                "{page}: {shown}"
+            );
+            assert_eq!(shown.contains("web page"), page.starts_with('<'), "{shown}");
+            assert_eq!(shown.contains("of a device"), !is_secret, "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_device_that_asks_for_a_pause_has_it() {
     let busy = |status: &str| answer(status, "Retry-After: 60\r\n", "");
     let server = Script::start([busy("503 X"), ok(), busy("503 X"), ok(), busy("429 X"), ok()]).await;
