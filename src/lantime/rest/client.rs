@@ -261,9 +261,11 @@ impl RestClient {
         }
         let mut result = self.send(ask).await;
         if matches!(&result, Err(error) if error.is_login_refused()) && self.cookies.clear() {
-            // Perhaps it is only the session that has ended.
+            // Perhaps it is only the session that has ended: the next request begins another. A change is sent once.
             self.status_request = None;
-            result = self.send(ask).await;
+            if ask.method == Method::GET {
+                result = self.send(ask).await;
+            }
         }
         self.has_taken_token |= result.is_ok() && self.has_token();
         let refused = matches!(&result, Err(error) if error.is_login_refused());

@@ -275,6 +275,36 @@ async fn a_cookie_goes_back_to_its_device_alone_and_a_session_that_has_ended_is_
 }
 
 #[tokio::test]
+async fn a_change_that_is_refused_with_its_session_is_not_sent_again() {
+    let refused = answer("401 X", "", "");
+    let server = Script::start([
+        answer("200 OK", "Set-Cookie: sid=first\r\n", "{}"),
+        refused,
+        ok(),
+        ok(),
+    ])
+    .await;
+    let mut client = server.client();
+    status(&mut client).await.unwrap();
+    let error = client
+        .write_relay_events(&profile(10), nothing())
+        .await
+        .unwrap_err();
+    assert_eq!(error.report.kind, ErrorKind::Unauthorized);
+    status(&mut client).await.unwrap();
+    let sent = server.heads();
+    let sent = sent
+        .iter()
+        .map(|head| (head.starts_with("PUT"), head.contains("\r\nCookie: ")));
+    let expected = [(false, false), (true, true), (false, false)];
+    assert_eq!(
+        sent.collect::<Vec<_>>(),
+        expected,
+        "the next poll begins another session"
+    );
+}
+
+#[tokio::test]
 async fn a_page_that_repeats_a_secret_is_not_shown() {
     let cookie = |value: &str| format!("Set-Cookie: sid={value}; Path=/\r\n");
     // The login of the tests, as it is sent.
