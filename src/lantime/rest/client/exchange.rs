@@ -72,6 +72,11 @@ impl Exchange {
         self.head.is_some()
     }
 
+    /// Whether what the answer says matters, and not only that it is a success: of a change, that is all.
+    fn is_body_used(&self) -> bool {
+        self.operation == Operation::Token || self.method == name(&Method::GET)
+    }
+
     /// Sends the request and reads the answer.
     pub(super) async fn send(
         &mut self,
@@ -91,7 +96,9 @@ impl Exchange {
         let status = response.status();
         self.head = Some((Instant::now(), status.as_u16()));
         if status.is_success() {
-            if let Some(encoding) = compression(response.headers()) {
+            if let Some(encoding) = compression(response.headers())
+                && self.is_body_used()
+            {
                 return Err(RestError::encoded(self.operation, url, encoding));
             }
             self.cookies

@@ -227,6 +227,17 @@ async fn an_answer_that_is_refused_for_its_head_says_what_is_odd() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_answered_with_something_compressed_is_a_success() {
+    let compressed = || answer("200 OK", "Content-Encoding: gzip\r\n", "\u{1f}");
+    let server = Script::start([compressed(), compressed(), compressed()]).await;
+    let (mut client, profile) = (server.client(), profile(10));
+    client.write_relay_events(&profile, nothing()).await.unwrap();
+    client.apply(&profile, LONG).await.unwrap();
+    let error = client.relay_events(&profile).await.unwrap_err();
+    assert_eq!(error.report.kind, ErrorKind::Decode);
+}
+
+#[tokio::test]
 async fn requests_are_written_as_old_servers_expect_them() {
     let server = Script::start([ok()]).await;
     status(&mut server.client()).await.unwrap();
