@@ -29,10 +29,10 @@ impl Oddity {
 pub(super) fn redirect(status: u16, url: &str, location: &str) -> Oddity {
     let asked = Url::parse(url).ok();
     let target = asked.as_ref().and_then(|asked| asked.join(location).ok());
+    let target = target.filter(|target| target.has_host());
     let (Some(asked), Some(mut target)) = (asked, target) else {
-        let to = cut(location.as_bytes(), MAX_QUOTED);
         return Oddity::new(
-            format!("the device answered {status}, a redirect to {to:?}, which is no address"),
+            format!("the device answered {status}, a redirect to something that is no address"),
             "redirects are not followed: check that the device's url is a LANTIME's",
         );
     };
@@ -50,13 +50,22 @@ pub(super) fn redirect(status: u16, url: &str, location: &str) -> Oddity {
     };
     target.set_query(None);
     target.set_fragment(None);
-    // These fail only for addresses without a host, which have no login either.
+    // Old servers write a session there: "/login;jsessionid=..".
+    let path: Vec<_> = target.path().split('/').map(without_parameters).collect();
+    let path = path.join("/");
+    target.set_path(&path);
+    // These fail only for addresses without a host, which are not here.
     let _ = (target.set_username(""), target.set_password(None));
     let to = cut(target.as_str().as_bytes(), MAX_QUOTED);
     Oddity::new(
         format!("the device answered {status}, a redirect to {to:?}"),
         remedy,
     )
+}
+
+/// A segment of a path without what follows a semicolon.
+fn without_parameters(segment: &str) -> &str {
+    segment.split_once(';').map_or(segment, |(name, _)| name)
 }
 
 /// An answer in an encoding that was not asked for.

@@ -38,7 +38,21 @@ fn a_redirect_says_where_it_points_and_what_to_do() {
             "http://10.0.0.7/a",
             "Enable REST API",
         ),
-        ("http://[broken", "[broken", "no address"),
+        (
+            "/a;jsessionid=secret-sid/login.php;v=secret?x=secret",
+            "http://10.0.0.7/a/login.php\"",
+            "login page",
+        ),
+        (
+            "http://root:secret@[broken?sid=secret",
+            "something that is no address",
+            "url",
+        ),
+        (
+            "mailto:secret@other.example",
+            "something that is no address",
+            "url",
+        ),
         (&long, "http://10.0.0.7/xxx", "login page"),
     ];
     for (location, message, remedy) in cases {
