@@ -245,17 +245,7 @@ fn with_heard(
     heard: &[(EventName, Instant)],
     names: &Names,
 ) -> Option<Arc<[EventState]>> {
-    let after = |event: &EventState| {
-        heard.iter().fold(event.triggered, |stands, (name, _)| {
-            if *name == event.name {
-                Some(true)
-            } else if names.clears(name).any(|cleared| cleared == event.name.as_str()) {
-                Some(false)
-            } else {
-                stands
-            }
-        })
-    };
+    let after = |event: &EventState| names.stands_after(event, heard.iter().map(|(name, _)| name));
     events
         .iter()
         .any(|event| after(event) != event.triggered)

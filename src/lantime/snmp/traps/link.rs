@@ -77,15 +77,8 @@ impl State {
         let listed = self.events.iter().find(|listed| listed.name.as_str() == event)?;
         let mut heard: Vec<_> = self.heard.iter().collect();
         heard.sort_by_key(|(_, (place, _))| *place);
-        heard.into_iter().fold(listed.triggered, |stands, (name, _)| {
-            if name.as_str() == event {
-                Some(true)
-            } else if self.names.clears(name).any(|cleared| cleared == event) {
-                Some(false)
-            } else {
-                stands
-            }
-        })
+        self.names
+            .stands_after(listed, heard.into_iter().map(|(name, _)| name))
     }
 
     /// Whether a trap says again that an error stands. A device can be set to repeat those, from every minute to once a

@@ -55,6 +55,23 @@ impl Names {
             .iter()
             .map(|cleared| self.0.get(cleared).map_or(*cleared, EventName::as_str))
     }
+
+    /// Whether a listed event stands after these have come, one after the other, each with an end of those that it clears.
+    pub(crate) fn stands_after<'h>(
+        &self,
+        listed: &EventState,
+        heard: impl IntoIterator<Item = &'h EventName>,
+    ) -> Option<bool> {
+        heard.into_iter().fold(listed.triggered, |stands, name| {
+            if *name == listed.name {
+                Some(true)
+            } else if self.clears(name).any(|cleared| cleared == listed.name.as_str()) {
+                Some(false)
+            } else {
+                stands
+            }
+        })
+    }
 }
 
 /// The one listed event that has the words of this notification.
