@@ -203,11 +203,27 @@ enum Step {
     SaidGoodbye,
 }
 
+impl Step {
+    fn into_event(self) -> Option<Event> {
+        match self {
+            Step::Heard(event) | Step::Wrote(event) => event,
+            Step::SaidGoodbye => None,
+        }
+    }
+}
+
 impl EventLoop {
     async fn poll(&mut self, server: Server) -> Result<Step, Cause> {
         match self {
             EventLoop::V5(eventloop) => v5::poll(eventloop, server).await,
             EventLoop::V311(eventloop) => v311::poll(eventloop, server).await,
+        }
+    }
+
+    fn take_rest(&mut self) -> Vec<Event> {
+        match self {
+            EventLoop::V5(eventloop) => v5::take_rest(eventloop),
+            EventLoop::V311(eventloop) => v311::take_rest(eventloop),
         }
     }
 
@@ -252,8 +268,12 @@ async fn drive(
         end = connect_and_poll(&settings, &purpose, attempt, &mut eventloop, &events) => end,
     };
     let end = end.map_err(|cause| ConnectionError::new(address(&settings.broker), cause));
+    let rest = end.as_ref().err().map(|_| eventloop.take_rest());
     // Closed first: the socket must be gone when the owner hears of it.
     drop(eventloop);
+    for event in rest.into_iter().flatten() {
+        let _ = events.send(event).await;
+    }
     let _ = events.send(Event::Closed(end)).await;
 }
 

@@ -164,6 +164,24 @@ async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
     taker.crash().await;
 }
 
+/// The client library reads several packets at once, and an error in the last one must not cost the others.
+#[tokio::test]
+async fn answers_that_are_read_together_with_a_bad_one_count() {
+    let broker = FakeBroker::start().await;
+    let mut taker = Taker::begin(broker.settings(), &["m1"]);
+    let mut conversation = broker.accept().await;
+    conversation.refuse_subscription(0x90).await;
+
+    let mut conversation = broker.accept().await;
+    let packets = conversation.answer_together(&[1, 1, 0x90]).await;
+    let mut conversation = broker.accept().await;
+    conversation.subscriptions(3, granted).await;
+    let status = taker.until("answered", |status| status.subscribed).await;
+    let refused: Vec<_> = status.refused.iter().map(|refused| &refused.filter).collect();
+    assert_eq!(refused, [&packets[2][0]]);
+    taker.crash().await;
+}
+
 #[tokio::test]
 async fn a_broker_without_wildcards_is_asked_for_the_others() {
     let broker = FakeBroker::start().await;

@@ -123,14 +123,21 @@ impl Conversation {
 
     /// Answers the next subscription with that reason code for each of its filters, which it gives.
     pub(super) async fn refuse_subscription(&mut self, code: u8) -> Vec<String> {
-        let Packet::Subscribe(subscribe) = self.next_but_pings().await else {
-            panic!("a subscription");
-        };
-        let [high, low] = subscribe.pkid.to_be_bytes();
-        let mut bytes = vec![0x90, 3 + subscribe.filters.len() as u8, high, low, 0];
-        bytes.extend(subscribe.filters.iter().map(|_| code));
+        self.answer_together(&[code]).await.remove(0)
+    }
+
+    /// Answers the next subscriptions in one write, each with that reason code; gives the filters, packet by packet.
+    pub(super) async fn answer_together(&mut self, codes: &[u8]) -> Vec<Vec<String>> {
+        let (mut asked, mut bytes) = (Vec::new(), Vec::new());
+        for code in codes {
+            let Packet::Subscribe(subscribe) = self.next_but_pings().await else {
+                panic!("a subscription");
+            };
+            bytes.extend(suback(&subscribe, *code));
+            asked.push(subscribe.filters.into_iter().map(|filter| filter.path).collect());
+        }
         self.send_bytes(&bytes).await;
-        subscribe.filters.into_iter().map(|filter| filter.path).collect()
+        asked
     }
 
     /// Sends a message, as to a subscriber.
@@ -163,7 +170,8 @@ impl Conversation {
         asked
     }
 
-    async fn accept(&mut self, subscribe: Subscribe) {
+    /// Answers that subscription with success.
+    pub(super) async fn grant(&mut self, subscribe: Subscribe) {
         let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
         let ack = SubAck {
             pkid: subscribe.pkid,
@@ -179,7 +187,7 @@ impl Conversation {
             match self.next_but_pings().await {
                 Packet::Publish(publish) => break publish,
                 // The publisher reads its own state topics.
-                Packet::Subscribe(subscribe) => self.accept(subscribe).await,
+                Packet::Subscribe(subscribe) => self.grant(subscribe).await,
                 other => panic!("a message, not {other:?}"),
             }
         };
@@ -193,6 +201,14 @@ impl Conversation {
         self.send(Packet::PubAck(ack)).await;
         (topic, payload)
     }
+}
+
+/// What the library would not write: any reason code, for each of its filters.
+fn suback(subscribe: &Subscribe, code: u8) -> Vec<u8> {
+    let [high, low] = subscribe.pkid.to_be_bytes();
+    let mut bytes = vec![0x90, 3 + subscribe.filters.len() as u8, high, low, 0];
+    bytes.extend(subscribe.filters.iter().map(|_| code));
+    bytes
 }
 
 fn nothing_announced() -> ConnAckProperties {

@@ -52,7 +52,19 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
 
 pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<Step, Cause> {
     let event = eventloop.poll().await.map_err(|error| cause(&error, server))?;
-    Ok(match event {
+    Ok(step(eventloop, event))
+}
+
+/// What was read before the error that ended the connection, and not reported yet: the client library reads several
+/// packets at once.
+pub(super) fn take_rest(eventloop: &mut EventLoop) -> Vec<Event> {
+    let rest = std::mem::take(&mut eventloop.state.events);
+    let steps = rest.into_iter().map(|event| step(eventloop, event));
+    steps.filter_map(Step::into_event).collect()
+}
+
+fn step(eventloop: &EventLoop, event: Raw) -> Step {
+    match event {
         Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(Event::Connected(Limits {
             keep_alive: eventloop.mqtt_options.keep_alive(),
             session_present: connack.session_present,
@@ -72,7 +84,7 @@ pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<St
         }
         Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
         Raw::Outgoing(_) => Step::Wrote(None),
-    })
+    }
 }
 
 fn taken(publish: Publish) -> Event {

@@ -67,6 +67,18 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
 
 pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<Step, Cause> {
     let event = eventloop.poll().await.map_err(|error| cause(&error, server))?;
+    step(eventloop, event)
+}
+
+/// What was read before the error that ended the connection, and not reported yet: the client library reads several
+/// packets at once.
+pub(super) fn take_rest(eventloop: &mut EventLoop) -> Vec<Event> {
+    let rest = std::mem::take(&mut eventloop.state.events);
+    let steps = rest.into_iter().filter_map(|event| step(eventloop, event).ok());
+    steps.filter_map(Step::into_event).collect()
+}
+
+fn step(eventloop: &EventLoop, event: Raw) -> Result<Step, Cause> {
     Ok(match event {
         Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(connected(eventloop, &connack)?)),
         Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(acked(&ack))),
