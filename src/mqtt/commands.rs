@@ -21,7 +21,7 @@ use session::Session;
 pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
-use super::connection::{Ack, Event, Purpose, address};
+use super::connection::{Ack, Delivery, Event, Purpose, address};
 use super::link::{Link, LinkStatus, until};
 use crate::config::Mqtt;
 use crate::contract::topics::Topics;
@@ -177,7 +177,7 @@ impl Commands {
             client.unsubscribe(&filter);
         }
         for filters in orders.subscribe {
-            if client.subscribe(filters.clone()) {
+            if client.subscribe(filters.clone(), Delivery::AsPublished) {
                 self.subscriptions.asked(filters);
             }
         }

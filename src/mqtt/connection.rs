@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use client::Inner;
-pub use client::{Ack, Client, packet_size};
+pub use client::{Ack, Client, Delivery, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
 pub use reason::{NO_WILDCARDS, subscription_remedy};

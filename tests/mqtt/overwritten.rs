@@ -2,11 +2,14 @@
 
 use lantime2mqtt::config::{Mqtt, MqttVersion};
 use lantime2mqtt::model::{Availability, Change};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 
 use crate::bridge::{Bridge, first_changes};
 use crate::common::Watcher;
 use crate::common::clients::Clients;
 use crate::common::mosquitto::{Mosquitto, Options};
+use crate::fake_broker::FakeBroker;
 use crate::{memory_store, settings};
 
 const BRIDGE: &str = "lantime/bridge/b1/state";
@@ -59,7 +62,42 @@ async fn what_others_publish_at_our_state_topics_is_replaced_and_counted() {
     }
 }
 
-/// With MQTT 3.1.1 a client gets its own messages, too.
+/// A will of an earlier connection that the broker publishes late comes from our own client id. (mosquitto publishes that of
+/// a connection that is taken over at once, a broker of several nodes when one of them notices.)
+#[tokio::test]
+async fn a_late_will_of_our_own_is_replaced() {
+    let broker = FakeBroker::start().await;
+    let mut bridge = Bridge::start(broker.settings(), "b1", &[], &memory_store()).await;
+    let mut conversation = broker.accept().await;
+    let Packet::Subscribe(subscribe) = conversation.next_but_pings().await else {
+        panic!("a subscription");
+    };
+    let own = subscribe
+        .filters
+        .iter()
+        .find(|filter| filter.path == BRIDGE)
+        .unwrap();
+    assert!(!own.nolocal, "a broker would keep it from us");
+    conversation.grant(subscribe).await;
+    while conversation.take(|_| PubAckReason::Success).await.0 != BRIDGE {}
+    // What is published there is the topic, and so not ours.
+    conversation.publish(1, QoS::AtLeastOnce, BRIDGE).await;
+    let again = loop {
+        match conversation.next_but_pings().await {
+            Packet::PubAck(_) => {}
+            Packet::Publish(publish) => break publish,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        (&again.topic[..], &again.payload[..]),
+        (BRIDGE.as_bytes(), &b"online"[..])
+    );
+    bridge.until("counted", |status| status.restored == 1).await;
+    bridge.crash().await;
+}
+
+/// A client gets its own messages, too.
 #[tokio::test]
 async fn our_own_messages_are_not_taken_for_those_of_others() {
     for version in [MqttVersion::V5, MqttVersion::V311] {

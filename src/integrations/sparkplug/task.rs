@@ -21,7 +21,8 @@ use super::session::Sessions;
 use super::topics::{OLD_STATES, OfNode, Topics};
 use crate::contract::topics::has_wildcard;
 use crate::mqtt::connection::{
-    ConnectionError, Event, Limits, MAX_WINDOW, NO_WILDCARDS, Purpose, packet_size, subscription_remedy,
+    ConnectionError, Delivery, Event, Limits, MAX_WINDOW, NO_WILDCARDS, Purpose, packet_size,
+    subscription_remedy,
 };
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
@@ -272,15 +273,15 @@ impl EdgeNode {
             .commands()
             .into_iter()
             .partition(|filter| limits.wildcards || !has_wildcard(filter));
-        client.subscribe(filters);
+        client.subscribe(filters, Delivery::AsPublished);
         let host = self.topics.host();
         if let Some(topic) = &host {
-            client.subscribe_with_stored(topic);
+            client.subscribe(vec![topic.clone()], Delivery::WithStored);
         }
         self.phase = Phase::Subscribing(1 + usize::from(host.is_some()));
         // Last, since births do not wait for its answer.
         if limits.wildcards && self.old_hosts.ask() {
-            client.subscribe_with_stored(OLD_STATES);
+            client.subscribe(vec![OLD_STATES.to_owned()], Delivery::WithStored);
         }
         if !refused.is_empty() {
             self.report_refusal(NO_WILDCARDS, &refused);

@@ -16,6 +16,18 @@ pub(super) enum Inner {
     V311(rumqttc::AsyncClient),
 }
 
+/// Which messages a subscription brings. With MQTT 3.1.1 always stored copies and new messages, and only stored copies have
+/// the retain flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// New messages, each with the retain flag with which it was published.
+    AsPublished,
+    /// New messages, without that flag.
+    New,
+    /// Stored copies first, with that flag, then new messages without it.
+    WithStored,
+}
+
 /// What acknowledges a message that came in. Good for its connection only: in another one the same packet id
 /// is another message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,16 +94,19 @@ impl Client {
         }
     }
 
-    /// Subscribes to `filters` in one packet, with QoS 1. With MQTT 5 the retain flag of a message comes through as it
-    /// was published, and stored copies do not come at all; with 3.1.1 they do, and only they have the flag.
-    pub fn subscribe(&self, filters: Vec<String>) -> bool {
+    /// Subscribes to `filters` in one packet, with QoS 1. Our own messages come back, too: a broker may publish a will of an
+    /// earlier connection late, and with MQTT 5 `nolocal` would keep it from us, since the client id is the same.
+    pub fn subscribe(&self, filters: Vec<String>, delivery: Delivery) -> bool {
         match &self.0 {
             Inner::V5(client) => client
                 .try_subscribe_many(filters.into_iter().map(|path| mqtt5::v5::Filter {
                     path,
                     qos: mqtt5::QoS::AtLeastOnce,
-                    preserve_retain: true,
-                    retain_forward_rule: mqtt5::v5::RetainForwardRule::Never,
+                    preserve_retain: delivery == Delivery::AsPublished,
+                    retain_forward_rule: match delivery {
+                        Delivery::WithStored => mqtt5::v5::RetainForwardRule::OnEverySubscribe,
+                        Delivery::AsPublished | Delivery::New => mqtt5::v5::RetainForwardRule::Never,
+                    },
                     ..mqtt5::v5::Filter::default()
                 }))
                 .is_ok(),
@@ -101,51 +116,6 @@ impl Client {
                     qos: rumqttc::QoS::AtLeastOnce,
                 }))
                 .is_ok(),
-        }
-    }
-
-    /// Subscribes to `filter` with QoS 1. Only stored copies have the retain flag, and with MQTT 5 they do not come.
-    pub fn subscribe_to_news(&self, filter: &str) -> bool {
-        match &self.0 {
-            Inner::V5(client) => client
-                .try_subscribe_many([mqtt5::v5::Filter {
-                    path: filter.to_owned(),
-                    qos: mqtt5::QoS::AtLeastOnce,
-                    retain_forward_rule: mqtt5::v5::RetainForwardRule::Never,
-                    ..mqtt5::v5::Filter::default()
-                }])
-                .is_ok(),
-            Inner::V311(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
-        }
-    }
-
-    /// Subscribes to `filters` in one packet, with QoS 1. With MQTT 5 neither stored copies nor our own messages come;
-    /// with 3.1.1 both do, and only stored copies have the retain flag.
-    pub fn subscribe_to_others(&self, filters: Vec<String>) -> bool {
-        match &self.0 {
-            Inner::V5(client) => client
-                .try_subscribe_many(filters.into_iter().map(|path| mqtt5::v5::Filter {
-                    path,
-                    qos: mqtt5::QoS::AtLeastOnce,
-                    nolocal: true,
-                    retain_forward_rule: mqtt5::v5::RetainForwardRule::Never,
-                    ..mqtt5::v5::Filter::default()
-                }))
-                .is_ok(),
-            Inner::V311(client) => client
-                .try_subscribe_many(filters.into_iter().map(|path| rumqttc::SubscribeFilter {
-                    path,
-                    qos: rumqttc::QoS::AtLeastOnce,
-                }))
-                .is_ok(),
-        }
-    }
-
-    /// Subscribes to `filter` with QoS 1; stored copies come first.
-    pub fn subscribe_with_stored(&self, filter: &str) -> bool {
-        match &self.0 {
-            Inner::V5(client) => client.try_subscribe(filter, mqtt5::QoS::AtLeastOnce).is_ok(),
-            Inner::V311(client) => client.try_subscribe(filter, rumqttc::QoS::AtLeastOnce).is_ok(),
         }
     }
 

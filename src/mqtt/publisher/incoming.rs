@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Phase, Publisher};
 use crate::contract::topics::has_wildcard;
+use crate::mqtt::connection::Delivery;
 use crate::records::Received;
 
 /// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
@@ -32,14 +33,14 @@ impl Publisher {
         self.subscriptions.clear();
         let Some(client) = self.link.client() else { return };
         if let Some(discovery) = &self.discovery {
-            client.subscribe_to_news(discovery.status_topic());
+            client.subscribe(vec![discovery.status_topic().to_owned()], Delivery::New);
             self.subscriptions.push_back(Subscription::Birth);
         }
         if self.unanswered < MAX_UNANSWERED {
             let filters = self.payloads.topics().own_state_filters().into_iter();
             // A broker without wildcards ends the connection at a filter that has one.
             let filters = filters.filter(|filter| wildcards || !has_wildcard(filter));
-            client.subscribe_to_others(filters.collect());
+            client.subscribe(filters.collect(), Delivery::New);
             self.subscriptions.push_back(Subscription::OwnState);
         }
     }

@@ -1,8 +1,7 @@
 //! State topics of ours at which somebody else has published: when to publish there again. Pure data.
 //!
 //! Messages at one topic arrive in the order in which the broker took them, so the last one tells what is retained
-//! there. That also settles our own echoes, which MQTT 3.1.1 cannot switch off: the echo of an older value is followed
-//! by the echo of the newer one.
+//! there. That also settles our own echoes: the echo of an older value is followed by the echo of the newer one.
 
 use std::collections::HashMap;
 use std::time::Duration;
