@@ -92,13 +92,13 @@ impl Purpose {
     /// How much may be handed over before the event loop takes it.
     fn requests(&self) -> usize {
         match self {
-            // A full window, two subscriptions, and DISCONNECT.
-            Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 3,
+            // A full window, three subscriptions twice, and DISCONNECT.
+            Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 7,
             // An acknowledgement for every packet id, so that there is always room for one, and as many
             // subscriptions. Nothing is set aside for them in advance.
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
-            // A full window, two subscriptions, and the last word.
-            Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 3,
+            // A full window, four subscriptions, and the last word.
+            Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod embedded;
 pub(crate) mod link;
 pub mod payload;
+pub(crate) mod pending_subscriptions;
 pub mod publisher;
 
 pub use link::LinkStatus;

@@ -17,14 +17,13 @@ mod size_limit;
 mod supply;
 mod updates;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use flights::Flights;
-use incoming::Subscription;
 use journal::Journal;
 use outbox::Outbox;
 use overwritten::Overwritten;
@@ -34,6 +33,9 @@ use supply::Supply;
 use super::connection::Purpose;
 use super::link::{Link, LinkStatus, until};
 use super::payload::Payloads;
+use super::payload::{BridgeInfo, Payloads};
+use super::pending_subscriptions::PendingSubscriptions;
+use super::topics::{DeviceTopic, StateTopic, Topics};
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
@@ -153,12 +155,7 @@ pub struct Publisher {
     /// When what is held back is tried again.
     retry_at: Option<Instant>,
     link: Link,
-    /// Subscriptions that the broker has not answered yet, in order.
-    subscriptions: VecDeque<Subscription>,
-    /// Connections in a row that ended before it answered the one to our own state topics.
-    unanswered: u8,
-    /// Whether it was reported that the broker does not give us our own state topics.
-    is_no_watch_known: bool,
+    subscriptions: PendingSubscriptions,
     overwritten: Overwritten,
     /// As [`BrokerStatus::restored`].
     restored: u64,
@@ -230,9 +227,7 @@ impl Publisher {
             records_pause: None,
             retry_at: None,
             link,
-            subscriptions: VecDeque::new(),
-            unanswered: 0,
-            is_no_watch_known: false,
+            subscriptions: PendingSubscriptions::default(),
             overwritten: Overwritten::default(),
             restored: 0,
             status,
@@ -278,6 +273,7 @@ impl Publisher {
                 }
                 () = until(self.records_pause) => self.records_pause = None,
                 () = until(self.overwritten.next_due()) => self.restore_overwritten(),
+                () = until(self.subscriptions.retry_at()) => self.subscribe_again(),
                 () = until(self.retry_at) => self.try_held_back_again(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it will say offline by the last will");

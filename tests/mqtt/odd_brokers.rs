@@ -1,11 +1,13 @@
 //! Brokers that do not let the bridge in, each in its own way: the error names the remedy.
 
 use lantime2mqtt::config::{Mqtt, MqttVersion};
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::bridge::Bridge;
 use crate::common::mosquitto::{Mosquitto, Options};
+use crate::fake_broker::FakeBroker;
 use crate::{memory_store, settings};
 
 /// The first error of a bridge with these settings; it never comes in.
@@ -84,6 +86,37 @@ async fn an_answer_to_connect_has_its_remedy() {
             assert!(error.contains(word), "{version:?} {answer:x?}: {error}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_refused_beyond_understanding_costs_one_connection_and_no_other() {
+    const TOPIC_NAME_INVALID: u8 = 0x90;
+    let broker = FakeBroker::start().await;
+    let mut bridge = Bridge::start_discovered(broker.settings(), "b1", &[], &memory_store()).await;
+    let mut conversation = broker.accept().await;
+    let asked = conversation.answer_together(&[TOPIC_NAME_INVALID]).await;
+    assert_eq!(asked, [["homeassistant/status"]]);
+    let mut conversation = broker.accept().await;
+    let asked = conversation.answer_together(&[1, TOPIC_NAME_INVALID]).await;
+    assert_eq!(asked, [["lantime/bridge/b1/state"], ["lantime/+/state"]]);
+    let mut conversation = broker.accept().await;
+    assert_eq!(
+        conversation.answer_together(&[1]).await,
+        [["lantime/bridge/b1/state"]]
+    );
+    let taking = tokio::spawn(async move {
+        loop {
+            conversation.take(|_| PubAckReason::Success).await;
+        }
+    });
+    let status = bridge
+        .until("all is published", |status| {
+            status.link.connected && status.pending == 0
+        })
+        .await;
+    assert_eq!(status.link.connections, 3);
+    taking.abort();
+    bridge.crash().await;
 }
 
 #[tokio::test]

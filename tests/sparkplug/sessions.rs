@@ -1,6 +1,8 @@
 //! Sessions of the edge node: their numbers over restarts, deaths, rebirths, and the primary host.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -226,6 +228,66 @@ async fn a_broker_without_wildcards_has_the_births_and_commands_for_the_node() {
         .until("it is born again", |seen| seen.count("NBIRTH") == 2)
         .await;
     assert_eq!(seen.births, [0, 0], "one session");
+}
+
+/// Lets connections through to a broker of MQTT 5; the subscription to NCMD it answers with a reason code that the client
+/// library cannot read.
+async fn refusing_ncmd(broker: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(refuse_ncmd(client, broker));
+        }
+    });
+    address
+}
+
+async fn refuse_ncmd(client: TcpStream, broker: SocketAddr) -> std::io::Result<()> {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = TcpStream::connect(broker).await?.into_split();
+    let asked = Arc::new(AtomicBool::new(false));
+    let is_asked = asked.clone();
+    tokio::spawn(async move {
+        let mut bytes = vec![0; 4096];
+        loop {
+            let read = from_server.read(&mut bytes).await?;
+            // SUBACK of the first subscription: type, length, packet id, no properties, reason.
+            let suback = bytes[..read]
+                .windows(5)
+                .position(|bytes| bytes == [0x90, 4, 0, 1, 0]);
+            if let Some(at) = suback.filter(|_| is_asked.load(Ordering::Relaxed)) {
+                bytes[at + 5] = 0x90;
+            }
+            to_client.write_all(&bytes[..read]).await?;
+            if read == 0 {
+                return std::io::Result::Ok(());
+            }
+        }
+    });
+    let mut bytes = vec![0; 4096];
+    loop {
+        let read = from_client.read(&mut bytes).await?;
+        let has_ncmd = bytes[..read].windows(6).any(|bytes| bytes == b"/NCMD/");
+        asked.fetch_or(has_ncmd, Ordering::Relaxed);
+        to_server.write_all(&bytes[..read]).await?;
+        if read == 0 {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_refused_beyond_understanding_does_not_keep_births_back() {
+    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
+    let mut host = Host::start(broker.address()).await;
+    let front = refusing_ncmd(broker.address()).await;
+    let site = scene::site(&broker, &fleet).with("mqtt.url", format!("mqtt://{front}"));
+    let _bridge = site.start();
+    let seen = host
+        .until("the device is born", |seen| seen.alive.contains_key("sim-1"))
+        .await;
+    assert_eq!(seen.births, [1], "the first session has found it out");
 }
 
 #[tokio::test]

@@ -26,6 +26,8 @@ use crate::mqtt::connection::{
 };
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
+use crate::mqtt::pending_subscriptions::{LeftOut, PendingSubscriptions};
+use crate::contract::topics::has_wildcard;
 use host::PrimaryHost;
 use incoming::Strays;
 use old_hosts::OldHosts;
@@ -51,8 +53,8 @@ pub struct EdgeNodeStatus {
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// So many subscriptions are not answered yet.
-    Subscribing(usize),
+    /// Subscriptions are not answered yet.
+    Subscribing,
     /// The primary host is not there.
     Waiting,
     Publishing,
@@ -63,6 +65,7 @@ enum Phase {
 /// The edge node.
 pub struct EdgeNode {
     link: Link,
+    subscriptions: PendingSubscriptions,
     topics: Topics,
     node: Node,
     sessions: Sessions,
@@ -79,8 +82,6 @@ pub struct EdgeNode {
     birth: Option<(Instant, usize)>,
     /// Whether it was told that the birth may be too large.
     birth_told: bool,
-    /// Whether it was told that the broker refuses subscriptions.
-    refusal_told: bool,
     strays: Strays,
     old_hosts: OldHosts,
     status: watch::Sender<EdgeNodeStatus>,
@@ -110,6 +111,7 @@ impl EdgeNode {
         });
         EdgeNode {
             link,
+            subscriptions: PendingSubscriptions::default(),
             topics,
             node,
             sessions,
@@ -122,7 +124,6 @@ impl EdgeNode {
             rebirths: Rebirths::default(),
             birth: None,
             birth_told: false,
-            refusal_told: false,
             strays: Strays::default(),
             old_hosts: OldHosts::default(),
             status,
@@ -163,7 +164,7 @@ impl EdgeNode {
     fn leaves_at(&self) -> Option<Instant> {
         match self.phase {
             Phase::Leaving(at) => Some(at),
-            Phase::Subscribing(_) | Phase::Waiting | Phase::Publishing => None,
+            Phase::Subscribing | Phase::Waiting | Phase::Publishing => None,
         }
     }
 
@@ -171,13 +172,13 @@ impl EdgeNode {
     /// client library cannot; so hosts get the last word twice, which tells them nothing new.
     fn end_session(&mut self) {
         self.link.abandon();
+        self.unsubscribed(None);
         self.begin_session();
     }
 
     /// A number for the next connection, and with it its will.
     fn begin_session(&mut self) {
         self.phase = Phase::Waiting;
-        self.old_hosts.disconnected();
         let bd_seq = self.sessions.next();
         self.node.reset(bd_seq);
         self.out.clear();
@@ -266,55 +267,65 @@ impl EdgeNode {
     fn on_connected(&mut self, limits: Limits) {
         self.sessions.connected();
         self.node.set_limit(limits.maximum_packet_size);
-        let Some(client) = self.link.client() else { return };
-        // A broker without wildcards ends the connection at a filter that has one.
-        let (filters, refused): (Vec<_>, Vec<_>) = self
-            .topics
-            .commands()
-            .into_iter()
-            .partition(|filter| limits.wildcards || !has_wildcard(filter));
-        client.subscribe(filters, Delivery::AsPublished);
-        let host = self.topics.host();
-        if let Some(topic) = &host {
-            client.subscribe(vec![topic.clone()], Delivery::WithStored);
+        // Last what is seen of old hosts, since births do not wait for its answer.
+        let wanted = self.topics.commands().into_iter();
+        let wanted = wanted.chain(self.topics.host()).chain([OLD_STATES.to_owned()]);
+        self.phase = Phase::Subscribing;
+        for filter in wanted {
+            // A broker without wildcards ends the connection at a filter that has one.
+            match limits.wildcards || !has_wildcard(&filter) {
+                true => self.subscribe_to(filter),
+                false => self.report_refusal(&filter, NO_WILDCARDS),
+            }
         }
-        self.phase = Phase::Subscribing(1 + usize::from(host.is_some()));
-        // Last, since births do not wait for its answer.
-        if limits.wildcards && self.old_hosts.ask() {
-            client.subscribe(vec![OLD_STATES.to_owned()], Delivery::WithStored);
-        }
-        if !refused.is_empty() {
-            self.report_refusal(NO_WILDCARDS, &refused);
+        self.begin_once_subscribed();
+    }
+
+    /// In a packet of its own: where a filter cannot be had, the others can.
+    fn subscribe_to(&mut self, filter: String) {
+        let delivery = match self.topics.commands().contains(&filter) {
+            true => Delivery::AsPublished,
+            false => Delivery::WithStored,
+        };
+        if let Some(client) = self.link.client()
+            && self.subscriptions.ask(&filter, Instant::now())
+        {
+            client.subscribe(vec![filter], delivery);
         }
     }
 
     fn on_subscribed(&mut self, answers: &[Option<String>]) {
-        let Phase::Subscribing(left) = self.phase else {
-            return self.old_hosts.answered();
-        };
-        if let Some(reason) = answers.iter().flatten().next() {
-            let commands = self.topics.commands().into_iter();
-            let filters: Vec<_> = commands.chain(self.topics.host()).collect();
-            self.report_refusal(reason, &filters);
+        let filter = self.subscriptions.answered();
+        if let (Some(filter), Some(reason)) = (filter, answers.iter().flatten().next()) {
+            self.report_refusal(&filter, reason);
         }
-        self.phase = match left {
-            0 | 1 => Phase::Waiting,
-            left => Phase::Subscribing(left - 1),
-        };
-        self.begin_publishing();
+        self.begin_once_subscribed();
     }
 
-    /// Reports once that hosts are not heard.
-    fn report_refusal(&mut self, reason: &str, filters: &[String]) {
-        if !std::mem::replace(&mut self.refusal_told, true) {
-            tracing::error!(
-                broker = %self.link.broker(),
-                filters = filters.join(", "),
-                reason,
-                remedy = subscription_remedy(reason),
-                "the broker does not deliver what Sparkplug hosts send"
-            );
+    /// Without what old hosts say nothing is lost but a warning.
+    fn begin_once_subscribed(&mut self) {
+        if self.phase == Phase::Subscribing && !self.subscriptions.is_pending(|filter| filter != OLD_STATES) {
+            self.phase = Phase::Waiting;
+            self.begin_publishing();
         }
+    }
+
+    /// Reports once that hosts are not heard there.
+    fn report_refusal(&mut self, filter: &str, reason: &str) {
+        if filter == OLD_STATES || !self.subscriptions.is_news(filter) {
+            return;
+        }
+        let consequence = match self.topics.host().is_some_and(|host| host == filter) {
+            true => "; without the primary host's state nothing is published",
+            false => "",
+        };
+        tracing::error!(
+            broker = %self.link.broker(),
+            filter,
+            reason,
+            remedy = subscription_remedy(reason),
+            "the broker does not deliver what Sparkplug hosts send{consequence}"
+        );
     }
 
     /// Births, once the primary host is there, or none is configured.
@@ -335,7 +346,9 @@ impl EdgeNode {
 
     /// With MQTT 3.1.1 no broker says how large a message may be: some end the connection at one that is larger.
     fn on_closed(&mut self, error: Option<ConnectionError>) {
-        let is_by_peer = error.is_some_and(|error| error.is_by_peer());
+        self.unsubscribed(error.as_ref());
+        let is_by_peer =
+            error.is_some_and(|error| error.is_by_peer() && error.unreadable_refusal().is_none());
         if let Some((_, bytes)) = self.birth.filter(|(at, _)| is_by_peer && at.elapsed() < AT_BIRTH)
             && !std::mem::replace(&mut self.birth_told, true)
         {
@@ -348,6 +361,17 @@ impl EdgeNode {
             );
         }
         self.begin_session();
+    }
+
+    fn unsubscribed(&mut self, error: Option<&ConnectionError>) {
+        let is_optional = |filter: &str| filter == OLD_STATES;
+        let left_out = self
+            .subscriptions
+            .disconnected(error, is_optional, Instant::now());
+        if let Some(LeftOut { filter, reason }) = left_out {
+            self.link.is_explained();
+            self.report_refusal(&filter, &reason);
+        }
     }
 
     /// The next session waits for the host.

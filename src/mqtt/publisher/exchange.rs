@@ -85,7 +85,7 @@ impl Publisher {
     fn on_closed(&mut self, error: Option<ConnectionError>) {
         let found = self.flights.disconnected(ended(error.as_ref()));
         self.outbox.disconnected();
-        self.unsubscribed();
+        self.unsubscribed(error.as_ref());
         self.supply.stop();
         self.records.disconnected();
         if let Some(conflict) = self.link.take_conflict() {

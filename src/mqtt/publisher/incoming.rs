@@ -8,84 +8,84 @@ use tokio::time::Instant;
 use super::{Phase, Publisher};
 use crate::contract::topics::has_wildcard;
 use crate::mqtt::connection::Delivery;
+use crate::integrations::homeassistant::Discovery;
+use crate::mqtt::connection::{ConnectionError, Delivery, subscription_remedy};
+use crate::mqtt::pending_subscriptions::LeftOut;
 use crate::records::Received;
 
 /// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
 /// broker.
 const BIRTH_PAUSE: Duration = Duration::from_secs(10);
 
-/// Connections in a row that end before the broker has answered the subscription to our own state topics, until we do
-/// without it: some brokers answer a missing right in no other way.
-const MAX_UNANSWERED: u8 = 2;
-
-/// A subscription, in the order in which the broker answers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Subscription {
-    /// Our own state topics.
-    OwnState,
-    /// Where Home Assistant says that it has started.
-    Birth,
-}
-
 impl Publisher {
-    /// A new connection has no subscription yet. One is refused only by a connection that is ending.
+    /// A new connection has no subscription yet.
     pub(super) fn subscribe(&mut self, wildcards: bool) {
-        self.subscriptions.clear();
-        let Some(client) = self.link.client() else { return };
-        if let Some(discovery) = &self.discovery {
-            client.subscribe(vec![discovery.status_topic().to_owned()], Delivery::New);
-            self.subscriptions.push_back(Subscription::Birth);
+        let birth = self
+            .discovery
+            .iter()
+            .map(|discovery| discovery.status_topic().to_owned());
+        let own = self.payloads.topics().own_state_filters().into_iter();
+        // A broker without wildcards ends the connection at a filter that has one.
+        let own = own.filter(|filter| wildcards || !has_wildcard(filter));
+        for filter in birth.chain(own).collect::<Vec<_>>() {
+            self.subscribe_to(filter);
         }
-        if self.unanswered < MAX_UNANSWERED {
-            let filters = self.payloads.topics().own_state_filters().into_iter();
-            // A broker without wildcards ends the connection at a filter that has one.
-            let filters = filters.filter(|filter| wildcards || !has_wildcard(filter));
-            client.subscribe(filters.collect(), Delivery::New);
-            self.subscriptions.push_back(Subscription::OwnState);
+    }
+
+    /// In a packet of its own: where a filter cannot be had, the others can. Refused only by a connection that is ending.
+    fn subscribe_to(&mut self, filter: String) {
+        if let Some(client) = self.link.client()
+            && self.subscriptions.ask(&filter, Instant::now())
+        {
+            client.subscribe(vec![filter], Delivery::New);
+        }
+    }
+
+    /// Without a connection the next one begins with them.
+    pub(super) fn subscribe_again(&mut self) {
+        for filter in self.subscriptions.take_due(Instant::now()) {
+            self.subscribe_to(filter);
         }
     }
 
     pub(super) fn on_subscribed(&mut self, answers: &[Option<String>]) {
-        let subscription = self.subscriptions.pop_front();
-        if subscription == Some(Subscription::OwnState) {
-            self.unanswered = 0;
-        }
-        let (Some(subscription), Some(reason)) = (subscription, answers.iter().flatten().next()) else {
-            return;
-        };
-        match (subscription, &self.discovery) {
-            (Subscription::Birth, Some(discovery)) => tracing::warn!(
-                topic = discovery.status_topic(),
-                reason,
-                "the broker refused the subscription: Home Assistant is not told its entities again when it starts, and \
-                 has what the broker retains; let the user of the bridge (mqtt.username) subscribe to it"
-            ),
-            (Subscription::Birth, None) => {}
-            (Subscription::OwnState, _) => self.warn_of_no_watch(reason),
+        let filter = self.subscriptions.answered();
+        if let (Some(filter), Some(reason)) = (filter, answers.iter().flatten().next()) {
+            self.warn_of_refusal(&filter, reason);
         }
     }
 
     /// The connection has ended.
-    pub(super) fn unsubscribed(&mut self) {
+    pub(super) fn unsubscribed(&mut self, error: Option<&ConnectionError>) {
         self.overwritten.disconnected();
-        let is_unanswered = self.subscriptions.contains(&Subscription::OwnState);
-        self.subscriptions.clear();
-        if !is_unanswered {
-            return;
-        }
-        self.unanswered += 1;
-        if self.unanswered == MAX_UNANSWERED {
-            self.warn_of_no_watch("the connection ended before the broker answered");
+        let left_out = self.subscriptions.disconnected(error, |_| true, Instant::now());
+        if let Some(LeftOut { filter, reason }) = left_out {
+            self.link.is_explained();
+            self.warn_of_refusal(&filter, &reason);
         }
     }
 
-    fn warn_of_no_watch(&mut self, reason: &str) {
-        if !std::mem::replace(&mut self.is_no_watch_known, true) {
+    fn warn_of_refusal(&mut self, filter: &str, reason: &str) {
+        if !self.subscriptions.is_news(filter) {
+            return;
+        }
+        let remedy = subscription_remedy(reason);
+        let status_topic = self.discovery.as_ref().map(Discovery::status_topic);
+        if status_topic == Some(filter) {
             tracing::warn!(
-                filters = self.payloads.topics().own_state_filters().join(" "),
+                filter,
                 reason,
-                "the broker refused the subscription: what others publish at state topics of this bridge goes \
-                 unnoticed; let the user of the bridge (mqtt.username) subscribe to them"
+                remedy,
+                "the broker does not grant a subscription: Home Assistant is not told its entities again when it starts, \
+                 and has what the broker retains"
+            );
+        } else {
+            tracing::warn!(
+                filter,
+                reason,
+                remedy,
+                "the broker does not grant a subscription: what others publish at these state topics of this bridge goes \
+                 unnoticed"
             );
         }
     }

@@ -8,45 +8,12 @@ use crate::wording::quoted;
 /// Names that are kept: anybody may write there.
 const MAX_HOSTS: usize = 16;
 
-/// How far the subscription has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Asked {
-    #[default]
-    No,
-    Pending,
-    Answered,
-    /// A connection has ended before the answer: some brokers answer a missing right in no other way.
-    GivenUp,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct OldHosts {
-    asked: Asked,
     seen: BTreeSet<String>,
 }
 
 impl OldHosts {
-    /// Whether to subscribe by this connection; then that has begun.
-    pub(super) fn ask(&mut self) -> bool {
-        let asks = self.asked != Asked::GivenUp;
-        if asks {
-            self.asked = Asked::Pending;
-        }
-        asks
-    }
-
-    /// The broker has answered, whatever it says: nothing is lost but a warning.
-    pub(super) fn answered(&mut self) {
-        self.asked = Asked::Answered;
-    }
-
-    /// The connection is over.
-    pub(super) fn disconnected(&mut self) {
-        if self.asked == Asked::Pending {
-            self.asked = Asked::GivenUp;
-        }
-    }
-
     /// A message at the topic of that host.
     pub(super) fn hear(&mut self, host: &str, payload: &[u8], is_primary: bool) {
         let is_old = [b"ONLINE".as_slice(), b"OFFLINE"].contains(&payload);
@@ -91,16 +58,5 @@ mod tests {
         assert_eq!(hosts.count(), 1);
         (0..99).for_each(|host| hosts.hear(&host.to_string(), b"ONLINE", false));
         assert_eq!(hosts.count(), MAX_HOSTS);
-    }
-
-    #[test]
-    fn a_broker_that_ends_the_connection_is_not_asked_again() {
-        let mut hosts = OldHosts::default();
-        assert!(hosts.ask());
-        hosts.answered();
-        hosts.disconnected();
-        assert!(hosts.ask(), "it was answered");
-        hosts.disconnected();
-        assert!(!hosts.ask());
     }
 }
