@@ -207,9 +207,10 @@ impl Commands {
             }
             Event::Received(message, ack) => self.on_message(*message, ack),
             Event::Closed(end) => {
-                let error = end.as_ref().err();
-                self.subscriptions
-                    .disconnected(error.and_then(|error| error.unreadable_refusal()));
+                let refusal = end.as_ref().err().and_then(|error| error.unreadable_refusal());
+                if self.subscriptions.disconnected(refusal) {
+                    self.link.is_explained();
+                }
                 self.intake.connection_lost();
             }
             // Nothing is published here.

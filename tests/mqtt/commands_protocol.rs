@@ -142,15 +142,16 @@ async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
     let together = conversation.refuse_subscription(TOPIC_NAME_INVALID).await;
     assert_eq!(together, ["lantime/m3/refresh", "lantime/m3/http/sessions/set"]);
 
+    // From now on one by one.
     let mut conversation = broker.accept().await;
-    let packets = conversation.subscriptions(1, granted).await;
-    assert_eq!(packets[0].len(), 8, "the others stay together");
+    let packets = conversation.subscriptions(8, granted).await;
+    assert!(packets.iter().all(|packet| packet.len() == 1), "{packets:?}");
     let alone = conversation.refuse_subscription(TOPIC_NAME_INVALID).await;
     assert_eq!(alone, together[..1]);
 
     let mut conversation = broker.accept().await;
-    let packets = conversation.subscriptions(2, granted).await;
-    assert_eq!(packets[1], together[1..]);
+    let packets = conversation.subscriptions(9, granted).await;
+    assert_eq!(packets[8], together[1..]);
     let status = taker.until("answered", |status| status.subscribed).await;
     let refused: Vec<_> = status
         .refused
@@ -161,6 +162,38 @@ async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
         refused,
         [("lantime/m3/refresh", "topic name invalid, reason code 0x90")]
     );
+    taker.crash().await;
+}
+
+/// A broker that refuses one kind of command for each device is understood after few connections, which come soon.
+#[tokio::test]
+async fn refusals_of_one_kind_that_cannot_be_read_cost_few_connections() {
+    let broker = FakeBroker::start().await;
+    let ids: Vec<_> = (0..100).map(|n| format!("d{n:02}")).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    let mut taker = Taker::begin(broker.settings(), &ids);
+    let mut conversation = broker.accept().await;
+    conversation.refuse_subscription(0x90).await;
+    // One that is dropped with something unread may take the answers along.
+    let mut standing = vec![conversation];
+    for device in 0..3 {
+        let mut conversation = broker.accept().await;
+        // The bridge's own, and of the devices before it the two that are granted.
+        conversation.subscriptions(1 + 2 * device + 1, granted).await;
+        let refused = conversation.refuse_subscription(0x90).await;
+        assert_eq!(refused, [format!("lantime/d{device:02}/refresh")]);
+        standing.push(conversation);
+    }
+    let mut conversation = broker.accept().await;
+    let packets = conversation.subscriptions(1 + 2 * 100, granted).await;
+    assert!(
+        !packets
+            .iter()
+            .flatten()
+            .any(|filter| filter.ends_with("/refresh"))
+    );
+    let status = taker.until("answered", |status| status.subscribed).await;
+    assert_eq!((status.refused.len(), status.link.connections), (100, 5));
     taker.crash().await;
 }
 

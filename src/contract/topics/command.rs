@@ -98,6 +98,12 @@ impl Topics {
             .collect()
     }
 
+    /// What a filter of commands has in common with those of other devices: all below the device.
+    pub fn command_kind<'f>(&self, filter: &'f str) -> &'f str {
+        let below = self.below_prefix(filter).unwrap_or(filter);
+        below.split_once('/').map_or(below, |(_, kind)| kind)
+    }
+
     /// The filters that match the commands of `device`.
     pub fn device_filters(&self, device: &DeviceId) -> [String; 3] {
         [
@@ -170,6 +176,24 @@ mod tests {
         ] {
             assert_eq!(is_matched(topic), 0, "{topic}");
         }
+    }
+
+    #[test]
+    fn filters_of_one_kind_differ_in_the_device_only() {
+        let filters = topics().command_filters(&[id("m1"), id("m2")]);
+        let kinds: Vec<_> = filters
+            .iter()
+            .map(|filter| topics().command_kind(filter).to_owned())
+            .collect();
+        let of_a_device = ["+/relay/+/events/set", "refresh", "http/sessions/set"];
+        assert_eq!(
+            (&kinds[1..4], &kinds[4..]),
+            (
+                &of_a_device.map(str::to_owned)[..],
+                &of_a_device.map(str::to_owned)[..]
+            )
+        );
+        assert_eq!(kinds[0], "b1/dead-letters/replay");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use crate::mqtt::connection::{NO_WILDCARDS, subscription_remedy};
 /// Filters in one packet: the brokers of clouds take no more.
 const MAX_FILTERS: usize = 8;
 
-/// Connections that may be spent in one run on finding out which filters of a packet are meant by a refusal that cannot
-/// be read. From then on the whole packet is.
-const MAX_SEARCHES: usize = 16;
+/// Filters of one kind with a refusal that cannot be read after which all of that kind count as refused: each costs a
+/// connection.
+const MAX_OF_A_KIND: usize = 3;
 
 /// A subscription that the broker has refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +46,13 @@ pub(super) struct Subscriptions {
     takes_unknown: bool,
     /// Whether the session may still have the subscriptions of a run with another `takes_unknown`.
     may_overlap: bool,
-    /// Filters of a packet whose answer could not be read, and cost the connection: each goes in a packet of its own.
-    suspected: BTreeSet<String>,
+    /// Whether each filter goes in a packet of its own: the broker refuses one with an answer that cannot be read, which
+    /// costs the connection.
+    is_one_by_one: bool,
     /// Filters with such an answer, and the reason: not asked for again in this run.
     unreadable: BTreeMap<String, String>,
-    searches: usize,
+    /// Kinds of filters with such answers, and the reason of the last one.
+    unreadable_kinds: BTreeMap<String, String>,
     /// The broker's address, for messages.
     broker: String,
     /// Reasons that were reported since all was well.
@@ -69,9 +71,9 @@ impl Subscriptions {
             refused: Vec::new(),
             takes_unknown: false,
             may_overlap: false,
-            suspected: BTreeSet::new(),
+            is_one_by_one: false,
             unreadable: BTreeMap::new(),
-            searches: 0,
+            unreadable_kinds: BTreeMap::new(),
             broker,
             reported: BTreeSet::new(),
         }
@@ -177,20 +179,28 @@ impl Subscriptions {
     }
 
     /// The connection is gone; `unreadable` is the reason of a refusal that ended it. Brokers answer in order: it was
-    /// that of the oldest packet.
-    pub(super) fn disconnected(&mut self, unreadable: Option<&str>) {
+    /// that of the oldest packet. Says whether the next connection avoids that.
+    pub(super) fn disconnected(&mut self, unreadable: Option<&str>) -> bool {
         self.is_connected = false;
         let oldest = self.asked.pop_front();
         self.asked.clear();
         let (Some(reason), Some(filters)) = (unreadable, oldest) else {
-            return;
+            return false;
         };
-        self.searches += 1;
-        if filters.len() > 1 && self.searches <= MAX_SEARCHES {
-            self.suspected.extend(filters);
-        } else {
-            let refused = filters.into_iter().map(|filter| (filter, reason.to_owned()));
-            self.unreadable.extend(refused);
+        match &filters[..] {
+            [filter] => self.learn(filter, reason),
+            _ => self.is_one_by_one = true,
+        }
+        true
+    }
+
+    fn learn(&mut self, filter: &str, reason: &str) {
+        self.unreadable.insert(filter.to_owned(), reason.to_owned());
+        let kind = self.topics.command_kind(filter);
+        let known = self.unreadable.keys();
+        let of_a_kind = known.filter(|filter| self.topics.command_kind(filter) == kind);
+        if of_a_kind.count() >= MAX_OF_A_KIND {
+            self.unreadable_kinds.insert(kind.to_owned(), reason.to_owned());
         }
     }
 
@@ -244,12 +254,9 @@ impl Subscriptions {
             let reason = reason.unwrap_or_default();
             self.refused.push(RefusedSubscription { filter, reason });
         }
-        let asked = asked.into_iter().map(|(_, filter)| filter);
-        let (suspected, others): (Vec<_>, Vec<_>) = asked.partition(|filter| self.suspected.contains(filter));
-        let together = others.chunks(MAX_FILTERS).map(<[String]>::to_vec);
-        together
-            .chain(suspected.into_iter().map(|filter| vec![filter]))
-            .collect()
+        let asked: Vec<_> = asked.into_iter().map(|(_, filter)| filter).collect();
+        let together = if self.is_one_by_one { 1 } else { MAX_FILTERS };
+        asked.chunks(together).map(<[String]>::to_vec).collect()
     }
 
     /// Why it is of no use to ask for `filter`.
@@ -257,6 +264,7 @@ impl Subscriptions {
         if !self.wildcards && has_wildcard(filter) {
             return Some(NO_WILDCARDS.to_owned());
         }
-        self.unreadable.get(filter).cloned()
+        let of_kind = || self.unreadable_kinds.get(self.topics.command_kind(filter));
+        self.unreadable.get(filter).or_else(of_kind).cloned()
     }
 }
