@@ -262,12 +262,15 @@ impl Entities {
             fields: mut config,
         } = entity;
         let node = self.topics.node(owner);
+        // It goes for what an entity reads and what it sends. State is retained, so it may be read with QoS 0, which no queue
+        // of the broker bounds; a command may not get lost.
+        let qos = u8::from(config.contains_key("command_topic"));
         config.extend(fields(json!({
             "unique_id": format!("{node}_{object}"),
             "default_entity_id": default_entity_id(component, device, &config),
             "device": device,
             "origin": { "name": "lantime2mqtt", "sw_version": env!("CARGO_PKG_VERSION") },
-            "qos": 1,
+            "qos": qos,
         })));
         if !availability.is_empty() {
             let topics: Vec<_> = availability

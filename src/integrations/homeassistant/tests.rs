@@ -188,7 +188,7 @@ fn a_relay_is_a_problem_of_its_module() {
         "json_attributes_template": "{{ value or '{}' }}",
         "availability": availability(),
         "availability_mode": "all",
-        "qos": 1,
+        "qos": 0,
         "device": module(),
         "origin": origin(),
     });
