@@ -29,6 +29,8 @@ pub(super) struct Opened {
     pub(super) database: Database,
     pub(super) levels: Levels,
     pub(super) damage: Option<Damage>,
+    /// Where another file is that had taken its place.
+    pub(super) displaced: Option<PathBuf>,
 }
 
 /// A file that could not be used, and is out of the way.
@@ -95,6 +97,7 @@ impl Source {
                     database,
                     levels,
                     damage,
+                    displaced: self.take_displaced(),
                 })
             }
             (result, _) => {
@@ -103,8 +106,16 @@ impl Source {
                     database,
                     levels,
                     damage: None,
+                    displaced: self.take_displaced(),
                 })
             }
+        }
+    }
+
+    fn take_displaced(&mut self) -> Option<PathBuf> {
+        match self {
+            Source::File(file) => file.take_displaced(),
+            Source::Backend(_) => None,
         }
     }
 

@@ -57,6 +57,18 @@ pub(super) fn damaged(bridge: &DeviceId, aside: &Path, error: &str) -> Record {
     record(bridge, message, &remedy, Timestamp::now(), None, false)
 }
 
+/// Another file took the place of the store's, and is set aside.
+pub(super) fn displaced(bridge: &DeviceId, aside: &Path) -> Record {
+    let message = "another file took the place of the durable store while the bridge ran: it is set aside, and the store \
+                   is written again with all that it held";
+    let remedy = format!(
+        "the other file is kept as {}; stop the bridge before you put another file in its place, and delete this one when \
+         it is of no more use",
+        aside.display()
+    );
+    record(bridge, message.to_owned(), &remedy, Timestamp::now(), None, false)
+}
+
 /// So many entries could not be understood, and are dropped.
 pub(super) fn unreadable(bridge: &DeviceId, what: &str, count: usize, error: &str) -> Record {
     let message =

@@ -1,13 +1,13 @@
-//! The file of the database at its path: opened, missed when somebody deletes or replaces it, written again with what
-//! it held, and set aside when it is damaged.
+//! The file of the database at its path: opened, missed when somebody deletes or replaces it, and written again with what
+//! it held. A damaged file, and another one that took its place, are set aside.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Seek};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use redb::Database;
+use redb::{Database, DatabaseError};
 
 use super::StoreError;
 use super::file::builder;
@@ -18,15 +18,21 @@ pub(super) struct StoreFile {
     pub(super) path: PathBuf,
     /// Beside the database's own handle, which ends with the database: what a deleted file held can still be read.
     opened: Option<File>,
+    /// Where another file is that took its place, until that is reported.
+    displaced: Option<PathBuf>,
 }
 
 impl StoreFile {
     pub(super) fn new(path: PathBuf) -> StoreFile {
-        StoreFile { path, opened: None }
+        StoreFile {
+            path,
+            opened: None,
+            displaced: None,
+        }
     }
 
-    /// Opens the database, which is not open. A file that was deleted is written again, with what it held, where its
-    /// directory is there; another file that has taken its place is used.
+    /// Opens the database, which is not open. A file that was deleted or replaced is written again, with what it held, where
+    /// its directory is there.
     pub(super) fn open(&mut self) -> Result<Database, redb::Error> {
         self.restore()?;
         // Made here for its mode; the database takes an empty file for a new one.
@@ -60,7 +66,7 @@ impl StoreFile {
             format!("{path} cannot be found any more, it or its directory was taken away: {error}")
         })?;
         let opened = opened.metadata().map_err(|error| error.to_string())?;
-        if (there.dev(), there.ino()) != (opened.dev(), opened.ino()) {
+        if !is_same(&there, &opened) {
             return Err(format!(
                 "{path} is another file than the one that was opened, it or its directory was replaced"
             ));
@@ -71,41 +77,64 @@ impl StoreFile {
         Ok(())
     }
 
-    /// Writes the file again that was opened last, where nothing is at its path now.
-    fn restore(&self) -> io::Result<()> {
-        let Some(mut opened) = self.opened.as_ref() else {
+    /// Where another file is now that had taken its place; once.
+    pub(super) fn take_displaced(&mut self) -> Option<PathBuf> {
+        self.displaced.take()
+    }
+
+    /// Writes the file again that was opened last, where it is not at its path any more. What is there instead is set
+    /// aside: numbers of records and commands are good for one file only.
+    fn restore(&mut self) -> Result<(), redb::Error> {
+        let Some(opened) = &mut self.opened else {
             return Ok(());
         };
-        if self.path.try_exists()? || !self.path.parent().is_some_and(Path::is_dir) {
+        let is_free = !self.path.try_exists()?;
+        if !is_free {
+            let (there, opened) = (fs::metadata(&self.path)?, opened.metadata()?);
+            if is_same(&there, &opened) {
+                return Ok(());
+            }
+        }
+        if !self.path.parent().is_some_and(Path::is_dir) {
             return Ok(());
         }
-        let mut partial = self.path.clone().into_os_string();
-        partial.push(".partial");
-        let mut copy = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&partial)?;
-        opened.rewind()?;
-        io::copy(&mut opened, &mut copy)?;
-        copy.sync_all()?;
+        // Another process that writes it would set ours aside in turn.
+        if !is_free && is_in_use(&self.path) {
+            return Err(redb::Error::DatabaseAlreadyOpen);
+        }
+        let partial = with_suffix(&self.path, ".partial");
+        copy(opened, &partial)?;
+        let file = self.path.display();
+        if is_free {
+            tracing::warn!(%file, "the durable store was deleted, and is written again with all that it held");
+        } else {
+            let aside = self.rename_aside("foreign")?;
+            tracing::error!(
+                %file, set_aside_as = %aside.display(),
+                "another file took the place of the durable store: it is set aside, and the store is written again with \
+                 all that it held"
+            );
+            self.displaced = Some(aside);
+        }
         fs::rename(&partial, &self.path)?;
-        tracing::warn!(file = %self.path.display(), "the durable store was deleted, and is written again with all that it held");
+        self.opened = Some(File::open(&self.path)?);
         Ok(())
     }
 
-    /// Puts the file out of the way; gives where it is.
+    /// Puts a damaged file out of the way; gives where it is.
     pub(super) fn set_aside(&mut self) -> Result<PathBuf, StoreError> {
-        let at = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-        let mut aside = self.path.as_os_str().to_owned();
-        aside.push(format!(".damaged-{at}"));
-        let aside = PathBuf::from(aside);
-        fs::rename(&self.path, &aside).map_err(|error| StoreError::Open {
+        let aside = self.rename_aside("damaged").map_err(|error| StoreError::Open {
             path: self.path.clone(),
             reason: format!("it is damaged and cannot be set aside: {error}"),
         })?;
         self.opened = None;
+        Ok(aside)
+    }
+
+    fn rename_aside(&self, what: &str) -> io::Result<PathBuf> {
+        let at = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+        let aside = with_suffix(&self.path, &format!(".{what}-{at}"));
+        fs::rename(&self.path, &aside)?;
         Ok(aside)
     }
 
@@ -119,4 +148,33 @@ impl StoreFile {
             tracing::warn!(%file, %error, "the durable store may have another owner than before");
         }
     }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(suffix);
+    PathBuf::from(path)
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// Whether a process has that database open. Changes nothing in it.
+fn is_in_use(path: &Path) -> bool {
+    let opened = redb::Builder::new().open_read_only(path);
+    matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen))
+}
+
+/// All of `from`, on disk.
+fn copy(from: &mut File, to: &Path) -> io::Result<()> {
+    let mut copy = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(to)?;
+    from.rewind()?;
+    io::copy(from, &mut copy)?;
+    copy.sync_all()
 }

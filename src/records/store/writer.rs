@@ -259,6 +259,9 @@ impl Writer {
         self.levels.dropped = known.dropped;
         self.database = Some(opened.database);
         self.tell_damage(opened.damage);
+        if let Some(aside) = opened.displaced {
+            self.push(letters::displaced(&self.options.bridge, &aside));
+        }
         Ok(())
     }
 

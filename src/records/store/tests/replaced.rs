@@ -1,13 +1,13 @@
 //! The file, or its directory, is deleted or replaced while the store is open.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{PATIENCE, command, letters, options, outbox, payloads, record, until};
-use crate::records::store::{FILE_NAME, Options, Store, StoreError};
+use crate::records::store::{End, FILE_NAME, Options, Store, StoreError};
 
 /// It looks for its file as often as a test wants it.
 fn watchful() -> Options {
@@ -93,22 +93,82 @@ async fn while_the_directory_is_missing_records_wait_in_memory() {
     }
 }
 
+/// The one file in `directory` that is set aside so.
+fn set_aside(directory: &Path, what: &str) -> PathBuf {
+    let entries = fs::read_dir(directory).unwrap();
+    let names = entries.map(|entry| entry.unwrap().path());
+    let aside: Vec<_> = names
+        .filter(|path| path.to_str().unwrap().contains(&format!("{FILE_NAME}.{what}-")))
+        .collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+    aside[0].clone()
+}
+
 #[tokio::test]
-async fn a_file_that_takes_its_place_is_used() {
+async fn a_file_that_takes_its_place_is_set_aside_and_nothing_is_lost() {
     let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let theirs = open(other.path());
-    theirs.append(vec![record("theirs")]).await;
+    theirs.append(vec![record("theirs"), record("theirs, too")]).await;
+    theirs.receive(vec![command("theirs")]).await.unwrap();
     drop(theirs);
     let store = open(directory.path());
     store.append(vec![record("a"), record("b")]).await;
+    let numbers = store
+        .receive(vec![command("first"), command("second")])
+        .await
+        .unwrap();
+    fs::rename(other.path().join(FILE_NAME), directory.path().join(FILE_NAME)).unwrap();
+
+    assert!(store.receive(vec![command("third")]).await.is_err());
+    until_it_works(&store).await;
+    store.append(vec![record("c")]).await;
+    // Numbers of our file, which are others' in the other one.
+    store.sent(vec![1]).await;
+    store.finish(numbers[0], End::default()).await;
+    assert_eq!(commands(&store).await, ["second"]);
+    let left = outbox(&store).await;
+    let aside = set_aside(directory.path(), "foreign");
+    let told = letters(&left);
+    let remedies = told
+        .iter()
+        .map(|letter| letter["error"]["remedy"].as_str().unwrap());
+    let named = remedies.filter(|remedy| remedy.contains(aside.to_str().unwrap()));
+    assert_eq!(named.count(), 1, "{told:#?}");
+    let left = payloads(&left);
+    assert!(left[0] == "b" && left.contains(&"c"), "{left:?}");
+    assert!(!left.contains(&"theirs"), "{left:?}");
+
+    fs::rename(&aside, other.path().join(FILE_NAME)).unwrap();
+    let theirs = open(other.path());
+    assert_eq!(payloads(&outbox(&theirs).await), ["theirs", "theirs, too"]);
+    assert_eq!(commands(&theirs).await, ["theirs"]);
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_writes_is_left_to_it() {
+    let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = open(other.path());
+    theirs.append(vec![record("theirs")]).await;
+    let store = open(directory.path());
+    store.append(vec![record("a")]).await;
     fs::rename(other.path().join(FILE_NAME), directory.path().join(FILE_NAME)).unwrap();
 
     assert!(store.receive(vec![command("first")]).await.is_err());
+    // Nobody is woken for another reason.
+    let status = store.status();
+    let is_named = || {
+        let failing = status.borrow().failing.clone();
+        failing.is_some_and(|failing| failing.contains("another lantime2mqtt"))
+    };
+    let named = async {
+        while !is_named() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, named).await.expect("it is named");
+    drop(theirs);
     until_it_works(&store).await;
-    store.append(vec![record("c")]).await;
-    let left = outbox(&store).await;
-    let left = payloads(&left);
-    assert!(left.contains(&"theirs") && left.contains(&"c"), "{left:?}");
+    assert_eq!(payloads(&outbox(&store).await)[0], "a");
 }
 
 #[tokio::test]
@@ -121,18 +181,18 @@ async fn an_idle_store_notices_it_too() {
     until_recorded(&store, 2).await;
     assert!(path.exists());
 
-    // An empty one that takes its place is as damaged as any other.
+    // One of 0 bytes takes its place.
     let empty = directory.path().join("empty");
     fs::File::create(&empty).unwrap();
     fs::rename(&empty, &path).unwrap();
     until_recorded(&store, 4).await;
     let left = outbox(&store).await;
     let told = letters(&left);
-    let damaged = told.iter().filter(|letter| {
+    let displaced = told.iter().filter(|letter| {
         let remedy = letter["error"]["remedy"].as_str();
-        remedy.is_some_and(|remedy| remedy.contains(".damaged-"))
+        remedy.is_some_and(|remedy| remedy.contains(".foreign-"))
     });
-    assert_eq!(damaged.count(), 1, "{told:#?}");
+    assert_eq!(displaced.count(), 1, "{told:#?}");
     until_it_works(&store).await;
     store.receive(vec![command("first")]).await.unwrap();
 }
