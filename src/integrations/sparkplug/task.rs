@@ -20,6 +20,7 @@ use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{OLD_STATES, OfNode, Topics};
 use crate::contract::topics::has_wildcard;
+use crate::contract::topics::has_wildcard;
 use crate::mqtt::connection::{
     ConnectionError, Delivery, Event, Limits, MAX_WINDOW, NO_WILDCARDS, Purpose, packet_size,
     subscription_remedy,
@@ -27,7 +28,6 @@ use crate::mqtt::connection::{
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
 use crate::mqtt::pending_subscriptions::{LeftOut, PendingSubscriptions};
-use crate::contract::topics::has_wildcard;
 use host::PrimaryHost;
 use incoming::Strays;
 use old_hosts::OldHosts;
