@@ -122,15 +122,12 @@ impl ConnectionError {
         }
     }
 
-    /// Whether the broker ended a connection that stood, or the network did.
+    /// Whether the broker ended a connection that stood, or the network did, and a message that was in flight may be
+    /// why: it is not where the broker has given another reason.
     pub fn is_by_peer(&self) -> bool {
         matches!(
             self.cause,
-            Cause::Lost(_)
-                | Cause::Ended { .. }
-                | Cause::TooLarge(_)
-                | Cause::TakenOver(_)
-                | Cause::UnreadableRefusal(_)
+            Cause::Lost(_) | Cause::Ended { .. } | Cause::TooLarge(_)
         )
     }
 }
@@ -224,6 +221,21 @@ mod tests {
             is_shown_certificate: false,
         };
         assert!(matches!(Cause::of(&error, server), Cause::Tls(_)));
+    }
+
+    #[test]
+    fn a_connection_that_ends_for_another_reason_is_no_fault_of_a_message() {
+        let reason = || "reason".to_owned();
+        for (cause, may_be) in [
+            (Cause::Lost(reason()), true),
+            (Cause::TooLarge(reason()), true),
+            (Cause::TakenOver(reason()), false),
+            (Cause::UnreadableRefusal(reason()), false),
+            (Cause::Silent(Duration::ZERO), false),
+        ] {
+            let error = ConnectionError::for_test(cause);
+            assert_eq!(error.is_by_peer(), may_be, "{error}");
+        }
     }
 
     #[test]

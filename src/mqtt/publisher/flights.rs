@@ -32,7 +32,7 @@ pub(super) struct Flight {
 /// Why a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// Our patience, our goodbye: no message is to blame.
+    /// Our patience, our goodbye, or a reason of the broker that is none of a message: no message is to blame.
     ByUs,
     /// The broker or the network has ended it.
     ByPeer,
