@@ -116,6 +116,55 @@ async fn a_size_that_the_broker_has_not_taken_costs_no_further_connection() {
 }
 
 #[tokio::test]
+async fn two_messages_far_apart_that_the_broker_does_not_take_harm_no_other() {
+    // Of MQTT 5 mosquitto takes 20 messages at a time: the one is not in flight while the other is.
+    for (version, limit) in [
+        (MqttVersion::V5, "message_size_limit 2000"),
+        (MqttVersion::V311, "max_packet_size 2000"),
+    ] {
+        let broker = Mosquitto::start_with(Options {
+            lines: vec![limit.to_owned()],
+            ..Options::default()
+        });
+        let mut watcher = Watcher::connect(broker.address()).await;
+        let mqtt = Mqtt {
+            version,
+            ..settings(broker.address())
+        };
+        let devices: Vec<_> = (10..70).map(|n| format!("m{n}")).collect();
+        let configured: Vec<_> = devices.iter().map(String::as_str).collect();
+        let store = memory_store();
+        let mut bridge = Bridge::start(mqtt, "b1", &configured, &store).await;
+        for device in &configured {
+            let name = match *device {
+                "m20" | "m60" => "x".repeat(3000),
+                _ => "short".to_owned(),
+            };
+            let changes = vec![named(&name), Change::Availability(Availability::Online)];
+            bridge.send(device, changes).await;
+        }
+        let last = ["lantime/m69/state", "lantime/bridge/b1/state"];
+        watcher
+            .until("all others, and the bridge", |seen| {
+                last.iter().all(|topic| seen.is(topic, "online"))
+            })
+            .await;
+        let status = bridge
+            .until("a record", |status| {
+                status.link.connected && status.pending == 0 && status.records == 0
+            })
+            .await;
+        assert!(status.link.connections <= 10, "{version:?}: {status:?}");
+        bridge.stop().await;
+        let letters = store.dead_letters(10).await.unwrap();
+        assert!(
+            letters.iter().all(|letter| !letter.message.contains("client id")),
+            "{letters:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_refused_message_harms_no_other() {
     let directory = tempfile::tempdir().unwrap();
     let acl = directory.path().join("acl");

@@ -60,7 +60,7 @@ impl Publisher {
         self.flights.connected(limits);
         // Whoever reads `online` may trust what stands beside it.
         self.outbox
-            .connected(&self.flights, &self.payloads.bridge_online().topic);
+            .connected(&mut self.flights, &self.payloads.bridge_online().topic);
         self.subscribe(wildcards);
     }
 
@@ -112,8 +112,11 @@ impl Publisher {
         // Without a reason its size may be one.
         let is_unexplained = matches!(error.cause(), Cause::Lost(_));
         let is_by_size = is_too_large || (is_unexplained && self.flights.blame_size(flight.bytes));
-        self.flights.acquit_all();
+        self.flights.found(&flight.cargo);
         self.link.is_explained();
+        if is_by_size {
+            self.outbox.try_sizes_in_doubt(&mut self.flights);
+        }
         match flight.cargo {
             Cargo::State(topic) => {
                 if !is_by_size {

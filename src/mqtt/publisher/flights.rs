@@ -59,8 +59,10 @@ pub(super) struct Flights {
     in_flight: HashMap<u16, Flight>,
     /// How many of both are state.
     states: usize,
-    /// Unacknowledged when the last connection was lost.
+    /// Unacknowledged when a connection was lost, and not acknowledged since.
     suspects: HashSet<Cargo>,
+    /// May be held back, or were, and are to be tried: each alone, whatever becomes of the others.
+    on_trial: HashSet<Cargo>,
     /// Suspects on their way now.
     suspects_under_way: usize,
     /// How careful we are: an index of [`TOGETHER`].
@@ -84,11 +86,28 @@ impl Flights {
         self.size_limit.blamed(bytes)
     }
 
-    /// What was held back is tried again: each of `messages` alone.
-    pub(super) fn try_again(&mut self, messages: impl IntoIterator<Item = Cargo>) {
+    /// Whether a packet of that size is larger than any that was taken, and smaller than what is held back.
+    pub(super) fn is_size_in_doubt(&self, bytes: usize) -> bool {
+        self.size_limit.is_in_doubt(bytes)
+    }
+
+    /// What was held back for its size may be sent again.
+    pub(super) fn forget_size(&mut self) {
         self.size_limit.try_again();
-        self.suspects.extend(messages);
-        self.care = ALONE;
+    }
+
+    /// This message goes alone.
+    pub(super) fn try_alone(&mut self, cargo: Cargo) {
+        self.on_trial.insert(cargo);
+    }
+
+    /// Whether messages are to be tried alone.
+    pub(super) fn has_trials(&self) -> bool {
+        !self.on_trial.is_empty()
+    }
+
+    fn care(&self) -> usize {
+        if self.has_trials() { ALONE } else { self.care }
     }
 
     /// Messages on their way.
@@ -106,15 +125,15 @@ impl Flights {
             .map_or(0, |limits| usize::from(limits.receive_maximum.min(MAX_WINDOW)))
     }
 
-    /// Whether this message was unacknowledged when the last connection was lost. Whoever can send another one
-    /// first does, so that a message for which the broker ends the connection does not keep others from it.
+    /// Whether this message may be what connections were lost for.
     pub(super) fn is_suspect(&self, cargo: &Cargo) -> bool {
-        self.suspects.contains(cargo)
+        self.suspects.contains(cargo) || self.on_trial.contains(cargo)
     }
 
-    /// Whether this message goes with few others, or alone.
+    /// Whether this message goes with few others, or alone. Whoever can send another one first does, so that a message
+    /// for which the broker ends the connection does not keep others from it.
     pub(super) fn is_delicate(&self, cargo: &Cargo) -> bool {
-        self.care > 0 && self.is_suspect(cargo)
+        self.care() > 0 && self.is_suspect(cargo)
     }
 
     /// Whether there is room for this message now.
@@ -122,7 +141,7 @@ impl Flights {
         let window = self.window();
         let is_suspect = self.suspects_under_way > 0 || self.is_suspect(cargo);
         let room = if is_suspect {
-            window.min(TOGETHER[self.care])
+            window.min(TOGETHER[self.care()])
         } else {
             window
         };
@@ -131,7 +150,7 @@ impl Flights {
 
     /// A message was handed over.
     pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64, bytes: usize) {
-        let is_suspect = self.suspects.contains(&cargo);
+        let is_suspect = self.is_suspect(&cargo);
         self.suspects_under_way += usize::from(is_suspect);
         self.states += usize::from(matches!(cargo, Cargo::State(_)));
         self.handed.push_back(Flight {
@@ -158,9 +177,15 @@ impl Flights {
         self.states -= usize::from(matches!(flight.cargo, Cargo::State(_)));
         if flight.is_suspect {
             self.suspects_under_way -= 1;
-            self.suspects.remove(&flight.cargo);
+            self.acquit(&flight.cargo);
         }
         Some(flight)
+    }
+
+    /// That message is not to be sent any more: it is no suspect.
+    pub(super) fn acquit(&mut self, cargo: &Cargo) {
+        self.suspects.remove(cargo);
+        self.on_trial.remove(cargo);
     }
 
     /// The connection is gone, and with it what was on its way. Gives the message that must have been the reason: a
@@ -168,19 +193,23 @@ impl Flights {
     pub(super) fn disconnected(&mut self, ended: Ended) -> Option<Flight> {
         self.limits = None;
         self.states = 0;
-        let under_way = self.in_flight.drain().map(|(_, flight)| flight);
-        let mut lost: Vec<Flight> = under_way.chain(self.handed.drain(..)).collect();
-        let again = std::mem::take(&mut self.suspects_under_way) > 0 && ended != Ended::ByUs;
-        let is_found = match ended {
-            Ended::TooLarge => lost.len() == 1,
-            Ended::ByPeer | Ended::ByUs => again && self.care == ALONE,
-        };
+        self.suspects_under_way = 0;
+        let in_flight = self.in_flight.drain().map(|(_, flight)| flight);
+        let mut lost: Vec<Flight> = in_flight.chain(self.handed.drain(..)).collect();
+        if ended == Ended::ByUs {
+            return None;
+        }
+        let was_alone = self.care() == ALONE && lost.iter().all(|flight| flight.is_suspect);
+        let is_found = lost.len() == 1 && (was_alone || ended == Ended::TooLarge);
+        // Also where the suspects' turn has not come: there is another message that the broker does not take.
+        let is_again = !self.suspects.is_empty();
         self.care = match ended {
             Ended::TooLarge => ALONE,
-            _ if again => (self.care + 1).min(ALONE),
+            _ if is_again => (self.care + 1).min(ALONE),
             _ => 0,
         };
-        self.suspects = lost.iter().map(|flight| flight.cargo.clone()).collect();
+        self.suspects
+            .extend(lost.iter().map(|flight| flight.cargo.clone()));
         let found = lost.pop_if(|_| is_found)?;
         if ended == Ended::TooLarge {
             self.size_limit.refused(found.bytes);
@@ -188,8 +217,9 @@ impl Flights {
         Some(found)
     }
 
-    /// The reason was found: nobody else is suspected.
-    pub(super) fn acquit_all(&mut self) {
+    /// That message was the reason: nobody else is suspected. What is on trial still has to be tried.
+    pub(super) fn found(&mut self, cargo: &Cargo) {
+        self.on_trial.remove(cargo);
         self.suspects.clear();
         self.care = 0;
     }
@@ -266,7 +296,7 @@ mod tests {
                 "connection {connection}"
             );
         }
-        flights.acquit_all();
+        flights.found(&record(1));
         connected(&mut flights, 100);
         assert_eq!(send(&mut flights, 2..=101).len(), 100);
     }
@@ -286,6 +316,22 @@ mod tests {
         assert_eq!(flights.disconnected(Ended::ByPeer), None);
         connected(&mut flights, 100);
         assert_eq!(send(&mut flights, 4..=99).len(), 96, "begun anew");
+    }
+
+    #[test]
+    fn a_suspect_whose_turn_has_not_come_stays_one() {
+        let mut flights = Flights::default();
+        for numbers in [1..=100, 1..=100, 101..=200] {
+            connected(&mut flights, 100);
+            send(&mut flights, numbers);
+            assert_eq!(flights.disconnected(Ended::ByPeer), None);
+        }
+        connected(&mut flights, 100);
+        assert_eq!(send(&mut flights, 1..=200), [1], "alone");
+        assert_eq!(
+            flights.disconnected(Ended::ByPeer).map(|flight| flight.cargo),
+            Some(record(1))
+        );
     }
 
     #[test]

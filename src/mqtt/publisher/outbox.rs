@@ -193,14 +193,23 @@ impl Outbox {
             .collect()
     }
 
-    /// A new connection: everything goes out again, then `last`, which tells that it has, and after all else what the
-    /// last connection may have been lost for.
-    pub(super) fn connected(&mut self, flights: &Flights, last: &str) {
+    /// A new connection: everything goes out again, then `last`, which tells that it has, and after all else what
+    /// connections may have been lost for.
+    pub(super) fn connected(&mut self, flights: &mut Flights, last: &str) {
         self.is_connected = true;
+        for (topic, entry) in &self.entries {
+            if entry.content == Content::Remembered {
+                flights.acquit(&Cargo::State(topic.clone()));
+            }
+        }
         let is_suspect = |topic: &Topic| flights.is_suspect(&Cargo::State(topic.clone()));
         let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_suspect);
-        // The smallest first: the first one that fails for its size then says what others need not try.
         suspects.sort_by_key(|topic| self.size(topic));
+        // The largest first: once the broker has taken it, no other one is held back for its size. On trial the smallest
+        // first: the first one that fails says what others need not try.
+        if !flights.has_trials() {
+            suspects.reverse();
+        }
         for topic in others.iter().filter(|topic| ***topic != *last) {
             self.enqueue(topic);
         }
@@ -295,6 +304,7 @@ impl Outbox {
             let Some(payload) = entry.payload() else { continue };
             let bytes = packet_size(&topic, &payload, None);
             if let Some(limit) = flights.is_too_large(bytes) {
+                flights.acquit(&cargo);
                 return Some(Next::TooLarge { topic, bytes, limit });
             }
             flights.hand_over(cargo, entry.version, bytes);

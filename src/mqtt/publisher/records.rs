@@ -124,9 +124,11 @@ impl RecordQueue {
         } = &entry.record;
         let bytes = packet_size(&entry.topic, payload, correlation.as_ref());
         if !is_publishable(&entry.topic) {
+            flights.acquit(&cargo);
             return Some(Next::Rejected(self.reject(number, entry, Reason::NoTopic)));
         }
         if let Some(limit) = flights.is_too_large(bytes) {
+            flights.acquit(&cargo);
             let reason = Reason::TooLarge { bytes, limit };
             return Some(Next::Rejected(self.reject(number, entry, reason)));
         }

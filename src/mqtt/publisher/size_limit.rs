@@ -71,6 +71,11 @@ impl SizeLimit {
         may_be
     }
 
+    /// Whether a packet of that size is larger than any that was taken, and smaller than what was not.
+    pub(super) fn is_in_doubt(&self, bytes: usize) -> bool {
+        self.taken < bytes && self.refused.is_some_and(|refused| bytes < refused)
+    }
+
     /// Forgets what was learned, to try again.
     pub(super) fn try_again(&mut self) {
         self.refused = None;

@@ -1,5 +1,7 @@
 //! State that the broker does not take: when a message is given up, and when what is held back is tried again.
 
+use std::cmp::Reverse;
+
 use super::super::flights::{Cargo, Flights, MAX_FATAL};
 use super::super::size_limit::TooLarge;
 use super::{Entry, Outbox, Topic};
@@ -18,25 +20,35 @@ impl Outbox {
         }
     }
 
-    /// What was held back, for its size or its topic, is tried again, the smallest first. Each costs one connection at
-    /// most.
+    /// What was held back, for its size or its topic, is tried again. Each costs one connection at most.
     pub(in super::super) fn try_again(&mut self, flights: &mut Flights) {
-        let is_too_large =
-            |topic: &Topic| matches!(flights.is_too_large(self.size(topic)), Some(TooLarge::Learned(_)));
-        let is_held = |(topic, entry): &(&Topic, &Entry)| entry.is_held_back || is_too_large(topic);
-        let held = self
-            .entries
-            .iter()
-            .filter(is_held)
-            .map(|(topic, _)| topic.clone());
-        let mut held: Vec<_> = held.collect();
-        held.sort_by_key(|topic| self.size(topic));
-        flights.try_again(held.iter().cloned().map(Cargo::State));
-        for topic in &held {
+        let is_too_large = |bytes| matches!(flights.is_too_large(bytes), Some(TooLarge::Learned(_)));
+        let mut held = self.topics(|entry, bytes| entry.is_held_back || is_too_large(bytes));
+        // If the broker takes the largest, size is not why others were held back.
+        held.sort_by_key(|topic| Reverse(self.size(topic)));
+        flights.forget_size();
+        self.try_alone(&held, flights);
+    }
+
+    /// A message was held back for its size: those that are smaller, and larger than any that was taken, are tried.
+    pub(in super::super) fn try_sizes_in_doubt(&mut self, flights: &mut Flights) {
+        let in_doubt = self.topics(|_, bytes| flights.is_size_in_doubt(bytes));
+        self.try_alone(&in_doubt, flights);
+    }
+
+    fn topics(&self, is_wanted: impl Fn(&Entry, usize) -> bool) -> Vec<Topic> {
+        let wanted = |(topic, entry): &(&Topic, &Entry)| is_wanted(entry, self.size(topic));
+        let entries = self.entries.iter().filter(wanted);
+        entries.map(|(topic, _)| topic.clone()).collect()
+    }
+
+    fn try_alone(&mut self, topics: &[Topic], flights: &mut Flights) {
+        for topic in topics {
             if let Some(entry) = self.entries.get_mut(topic) {
                 entry.is_held_back = false;
                 entry.fatal = MAX_FATAL - 1;
             }
+            flights.try_alone(Cargo::State(topic.clone()));
             self.enqueue(topic);
         }
     }

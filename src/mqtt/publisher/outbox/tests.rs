@@ -27,7 +27,7 @@ impl Default for Way {
 impl Way {
     fn connected(&mut self, limits: Limits, last: &str) {
         self.flights.connected(limits);
-        self.outbox.connected(&self.flights, last);
+        self.outbox.connected(&mut self.flights, last);
     }
 
     /// Gives the topic that is given up.
@@ -41,12 +41,38 @@ impl Way {
         };
         let is_given_up = self.outbox.blame(&topic, flight.version);
         if is_given_up {
-            self.flights.acquit_all();
-            if !self.flights.blame_size(flight.bytes) {
-                self.outbox.hold_back(&topic);
-            }
+            let is_by_size = self.flights.blame_size(flight.bytes);
+            self.given_up(&topic, is_by_size);
         }
         is_given_up.then(|| topic.to_string())
+    }
+
+    /// The broker has ended the connection, with a reason.
+    fn ended(&mut self, refuses: Refuses) {
+        let ended = match refuses {
+            Refuses::TooLarge => Ended::TooLarge,
+            Refuses::Topic | Refuses::Silently => Ended::ByPeer,
+        };
+        let found = self.flights.disconnected(ended);
+        self.outbox.disconnected();
+        let Some(flight) = found else { return };
+        let Cargo::State(topic) = flight.cargo else {
+            panic!("no records here");
+        };
+        let is_too_large = refuses == Refuses::TooLarge;
+        if is_too_large || self.outbox.blame(&topic, flight.version) {
+            let is_by_size =
+                is_too_large || (refuses == Refuses::Silently && self.flights.blame_size(flight.bytes));
+            self.given_up(&topic, is_by_size);
+        }
+    }
+
+    fn given_up(&mut self, topic: &Topic, is_by_size: bool) {
+        self.flights.found(&Cargo::State(topic.clone()));
+        match is_by_size {
+            true => self.outbox.try_sizes_in_doubt(&mut self.flights),
+            false => self.outbox.hold_back(topic),
+        }
     }
 
     fn next(&mut self) -> Option<Next> {
@@ -317,6 +343,92 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
     assert_eq!(way.sent(3), ["bad"], "smaller than what was given up");
 }
 
+/// How a broker ends the connection at a message that it does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refuses {
+    /// It says that the message is too large.
+    TooLarge,
+    /// It gives a reason that is not the size.
+    Topic,
+    /// It says nothing.
+    Silently,
+}
+
+/// Connections to a broker that ends them at each of `bad`, until one lasts: how many. It acknowledges so many of those
+/// before the bad one; the other acknowledgements are lost with the connection.
+fn until_one_lasts(
+    way: &mut Way,
+    bad: &BTreeSet<String>,
+    refuses: Refuses,
+    window: u16,
+    acks: usize,
+) -> usize {
+    // Five for the first one; each other one may cost one more, as long as it hides behind it.
+    let most = bad.len() * (bad.len() + 9) / 2 + 1;
+    for connections in 1..=most {
+        way.connected(limits(window, None), "online");
+        let mut in_flight = VecDeque::new();
+        let mut acked = 0;
+        loop {
+            for topic in way.sent(acked as u16 + in_flight.len() as u16) {
+                in_flight.push_back(topic);
+            }
+            if in_flight.is_empty() {
+                return connections;
+            }
+            let first_bad = in_flight.iter().position(|topic| bad.contains(topic));
+            for _ in 0..first_bad.map_or(1, |bad| bad.min(acks)) {
+                in_flight.pop_front();
+                acked += 1;
+                way.acked(acked as u16, false);
+            }
+            if first_bad.is_some() {
+                break;
+            }
+        }
+        way.ended(refuses);
+    }
+    panic!("none of {most} connections lasts");
+}
+
+proptest! {
+    #[test]
+    fn however_many_are_not_taken_all_others_pass(
+        lengths in prop::collection::vec(0..200_usize, 2..150),
+        bad in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+        window in prop_oneof![1..30_u16, Just(1024)],
+        acks in 0..40_usize,
+        (refuses, is_for_size) in prop_oneof![
+            Just((Refuses::TooLarge, true)),
+            Just((Refuses::Silently, true)),
+            Just((Refuses::Silently, false)),
+            Just((Refuses::Topic, false)),
+        ],
+    ) {
+        let bad: BTreeSet<_> = bad.iter().map(|index| index.index(lengths.len())).collect();
+        let names: Vec<_> = (0..lengths.len()).map(|n| format!("t{n:03}")).collect();
+        let names: Vec<_> = names.into_iter().chain(["large".to_owned()]).collect();
+        let mut way = way(&names.iter().map(String::as_str).chain(["online"]).collect::<Vec<_>>());
+        // If the largest of all is one that is not taken, its size might be why.
+        way.outbox.set("large", payload(&"x".repeat(500)));
+        for (n, length) in lengths.iter().enumerate() {
+            let too_long = if bad.contains(&n) && is_for_size { 1000 } else { 0 };
+            way.outbox.set(&names[n], payload(&"x".repeat(too_long + length)));
+        }
+        let bad: BTreeSet<_> = bad.into_iter().map(|n| names[n].clone()).collect();
+        until_one_lasts(&mut way, &bad, refuses, window, acks);
+        way.disconnected(false);
+        // What was held back with one that was as large gets through when it is tried again.
+        way.outbox.try_again(&mut way.flights);
+        until_one_lasts(&mut way, &bad, refuses, window, acks);
+        way.disconnected(false);
+        way.connected(limits(1024, None), "online");
+        let sent: BTreeSet<_> = way.sent(0).into_iter().filter(|topic| topic != "online").collect();
+        let innocent: BTreeSet<_> = names.into_iter().filter(|name| !bad.contains(name)).collect();
+        prop_assert_eq!(sent, innocent);
+    }
+}
+
 #[test]
 fn what_was_given_up_is_tried_again_alone_and_costs_one_connection() {
     for taken in ["", "much longer than the other one"] {
@@ -353,18 +465,35 @@ fn a_size_that_the_broker_names_too_large_holds_larger_ones_back() {
     assert_eq!(way.flights.disconnected(Ended::TooLarge), None, "one of three");
     way.outbox.disconnected();
     way.connected(limits(9, None), "");
-    for (pkid, topic) in [(1, "a"), (2, "c")] {
-        assert_eq!(way.sent(pkid - 1), [topic], "each alone, the smallest first");
-        if topic == "a" {
-            way.acked(pkid, false);
-        }
-    }
-    let found = way.flights.disconnected(Ended::TooLarge);
-    assert_eq!(found.map(|flight| flight.cargo), Some(Cargo::State("c".into())));
-    way.outbox.disconnected();
-    way.flights.acquit_all();
+    assert_eq!(way.sent(0), ["b"], "the largest first, alone");
+    way.ended(Refuses::TooLarge);
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["a"], "each of the others alone, the smallest first");
+    way.acked(1, false);
+    assert_eq!(way.sent(1), ["c"]);
+    way.ended(Refuses::TooLarge);
     way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["a"], "the others are as large, or larger");
+}
+
+#[test]
+fn each_topic_that_is_held_back_costs_one_connection_when_it_is_tried_again() {
+    let mut way = way(&["a", "bad1", "bad2", "bad3", "z"]);
+    for bad in ["bad1", "bad2", "bad3"] {
+        way.outbox.hold_back(bad);
+    }
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["a", "z"]);
+    (1..=2).for_each(|pkid| way.acked(pkid, false));
+    way.outbox.try_again(&mut way.flights);
+    assert_eq!(way.sent(2), ["bad1"]);
+    for next in [Some("bad2"), Some("bad3"), None] {
+        way.ended(Refuses::Topic);
+        way.connected(limits(9, None), "");
+        assert_eq!(way.sent(0), ["a", "z"], "these do not wait");
+        (1..=2).for_each(|pkid| way.acked(pkid, false));
+        assert_eq!(way.sent(2), Vec::from_iter(next));
+    }
 }
 
 /// What may happen.

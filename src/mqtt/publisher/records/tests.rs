@@ -111,12 +111,13 @@ impl Way {
         let ended = if ended { Ended::ByPeer } else { Ended::ByUs };
         let blamed = self.flights.disconnected(ended);
         self.queue.disconnected();
-        let Cargo::Record(number) = blamed?.cargo else {
+        let cargo = blamed?.cargo;
+        let Cargo::Record(number) = cargo else {
             panic!("no state here");
         };
         let rejected = self.queue.blame(number);
         if rejected.is_some() {
-            self.flights.acquit_all();
+            self.flights.found(&cargo);
         }
         rejected
     }
