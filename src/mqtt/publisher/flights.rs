@@ -126,7 +126,7 @@ impl Flights {
     }
 
     /// Whether this message may be what connections were lost for.
-    pub(super) fn is_suspect(&self, cargo: &Cargo) -> bool {
+    fn is_suspect(&self, cargo: &Cargo) -> bool {
         self.suspects.contains(cargo) || self.on_trial.contains(cargo)
     }
 

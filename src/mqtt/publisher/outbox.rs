@@ -202,8 +202,8 @@ impl Outbox {
                 flights.acquit(&Cargo::State(topic.clone()));
             }
         }
-        let is_suspect = |topic: &Topic| flights.is_suspect(&Cargo::State(topic.clone()));
-        let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_suspect);
+        let is_delicate = |topic: &Topic| flights.is_delicate(&Cargo::State(topic.clone()));
+        let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_delicate);
         suspects.sort_by_key(|topic| self.size(topic));
         // The largest first: once the broker has taken it, no other one is held back for its size. On trial the smallest
         // first: the first one that fails says what others need not try.

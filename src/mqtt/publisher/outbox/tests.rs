@@ -142,6 +142,20 @@ fn the_window_is_never_above_the_brokers() {
 }
 
 #[test]
+fn after_one_lost_connection_all_is_out_before_it_is_told() {
+    let mut way = way(&["a", "b", "online", "z"]);
+    way.connected(limits(9, None), "online");
+    assert_eq!(way.sent(0), ["a", "b", "z", "online"]);
+    way.acked(1, false);
+    way.disconnected(true);
+    way.connected(limits(9, None), "online");
+    assert_eq!(way.sent(0), ["a", "b", "z", "online"]);
+    way.disconnected(true);
+    way.connected(limits(9, None), "online");
+    assert_eq!(way.sent(0)[0], "online", "the others may cost the connection");
+}
+
+#[test]
 fn a_topic_waits_for_the_list_and_is_queued_once() {
     let mut way = Way::default();
     way.connected(limits(9, None), "");
