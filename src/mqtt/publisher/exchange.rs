@@ -102,7 +102,7 @@ impl Publisher {
         let is_too_large = matches!(error.cause(), Cause::TooLarge(_));
         let rejected = match &flight.cargo {
             _ if is_too_large => None,
-            Cargo::State(topic) if self.outbox.blame(topic, flight.version) => None,
+            Cargo::State(topic) if self.outbox.blame(topic) => None,
             Cargo::Record(number) => match self.records.blame(*number) {
                 None => return,
                 rejected => rejected,

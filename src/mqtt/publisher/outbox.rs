@@ -46,7 +46,7 @@ struct Entry {
     version: u64,
     recorded: Recorded,
     queued: bool,
-    /// Connections in a row that the broker ended while this message alone was unacknowledged.
+    /// Connections that the broker ended while a message of this topic alone was unacknowledged, since it took one.
     fatal: u8,
     /// Whether it is not sent, whatever it becomes, before [`Outbox::try_again`].
     is_held_back: bool,
@@ -145,7 +145,6 @@ impl Outbox {
         }
         entry.content = content;
         entry.version += 1;
-        entry.fatal = 0;
         self.enqueue(topic);
         true
     }
@@ -317,10 +316,10 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(topic) else {
             return;
         };
+        entry.fatal = 0;
         if entry.version != version {
             return;
         }
-        entry.fatal = 0;
         if entry.content == Content::Cleared && !refused {
             self.forget(topic);
         }

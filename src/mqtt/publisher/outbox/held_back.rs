@@ -53,14 +53,12 @@ impl Outbox {
         }
     }
 
-    /// A message has cost a connection, sent alone. Says whether it is given up.
-    pub(in super::super) fn blame(&mut self, topic: &str, version: u64) -> bool {
+    /// A message of that topic has cost a connection, sent alone. Says whether it is given up, whatever it has become
+    /// meanwhile.
+    pub(in super::super) fn blame(&mut self, topic: &str) -> bool {
         let Some(entry) = self.entries.get_mut(topic) else {
             return false;
         };
-        if entry.version != version {
-            return false;
-        }
         entry.fatal += 1;
         let is_given_up = entry.fatal >= MAX_FATAL;
         if is_given_up {

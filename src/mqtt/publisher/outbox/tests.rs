@@ -39,7 +39,7 @@ impl Way {
         let Cargo::State(topic) = flight.cargo else {
             panic!("no records here");
         };
-        let is_given_up = self.outbox.blame(&topic, flight.version);
+        let is_given_up = self.outbox.blame(&topic);
         if is_given_up {
             let is_by_size = self.flights.blame_size(flight.bytes);
             self.given_up(&topic, is_by_size);
@@ -60,7 +60,7 @@ impl Way {
             panic!("no records here");
         };
         let is_too_large = refuses == Refuses::TooLarge;
-        if is_too_large || self.outbox.blame(&topic, flight.version) {
+        if is_too_large || self.outbox.blame(&topic) {
             let is_by_size =
                 is_too_large || (refuses == Refuses::Silently && self.flights.blame_size(flight.bytes));
             self.given_up(&topic, is_by_size);
@@ -355,6 +355,25 @@ fn a_message_that_ends_connections_is_found_and_given_up() {
     assert_eq!(way.sent(3), [] as [&str; 0], "as large as what was given up");
     way.outbox.set("bad", payload(""));
     assert_eq!(way.sent(3), ["bad"], "smaller than what was given up");
+}
+
+#[test]
+fn a_message_that_changes_all_the_time_is_found() {
+    let mut way = way(&["a", "bad"]);
+    let mut given_up = None;
+    for connection in 1..=5 {
+        assert_eq!(given_up, None, "connection {connection}");
+        way.outbox.set("bad", payload(&"x".repeat(100 + connection)));
+        way.connected(limits(9, None), "a");
+        let sent = way.sent(0);
+        if sent == ["a"] {
+            way.acked(1, false);
+            assert_eq!(way.sent(1), ["bad"]);
+        }
+        way.outbox.set("bad", payload(&"y".repeat(100 + connection)));
+        given_up = way.disconnected(true);
+    }
+    assert_eq!(given_up.as_deref(), Some("bad"));
 }
 
 /// How a broker ends the connection at a message that it does not take.
