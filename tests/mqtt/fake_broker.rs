@@ -183,14 +183,31 @@ impl Conversation {
 
     /// The next message that the client publishes, answered so; topic and payload.
     pub(super) async fn take(&mut self, answer: impl Fn(&str) -> PubAckReason) -> (String, String) {
-        let publish = loop {
+        let publish = self.next_publish().await;
+        self.answer(publish, answer).await
+    }
+
+    /// The next message that the client publishes, taken; `None` for one at `topic`, which stays without an answer.
+    pub(super) async fn take_unless(&mut self, topic: &str) -> Option<(String, String)> {
+        let publish = self.next_publish().await;
+        if publish.topic == topic {
+            return None;
+        }
+        Some(self.answer(publish, |_| PubAckReason::Success).await)
+    }
+
+    async fn next_publish(&mut self) -> Publish {
+        loop {
             match self.next_but_pings().await {
-                Packet::Publish(publish) => break publish,
+                Packet::Publish(publish) => return publish,
                 // The publisher reads its own state topics.
                 Packet::Subscribe(subscribe) => self.grant(subscribe).await,
                 other => panic!("a message, not {other:?}"),
             }
-        };
+        }
+    }
+
+    async fn answer(&mut self, publish: Publish, answer: impl Fn(&str) -> PubAckReason) -> (String, String) {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let (topic, payload) = (text(&publish.topic), text(&publish.payload));
         let ack = PubAck {

@@ -136,6 +136,41 @@ async fn a_refused_dead_letter_makes_no_other() {
 }
 
 #[tokio::test]
+async fn a_topic_at_which_a_record_ends_the_connection_costs_no_more_connections() {
+    let broker = FakeBroker::start().await;
+    let store = memory_store();
+    let mut records = numbered(0..2);
+    let denied = "my/inbox";
+    records.splice(1..1, ["1", "2", "3"].map(|payload| reply(denied, payload)));
+    store.append(records).await;
+    let bridge = Bridge::start(broker.settings(), "b1", &["m1"], &store).await;
+    let (mut ended, mut got) = (0, Vec::new());
+    let is_told = |got: &[String]| got.iter().any(|topic| topic == "lantime/dead-letter/bridge");
+    while !is_told(&got) {
+        let mut conversation = broker.accept().await;
+        loop {
+            let Some((topic, _)) = conversation.take_unless(denied).await else {
+                ended += 1;
+                break;
+            };
+            got.push(topic);
+            if is_told(&got) {
+                store.append(vec![reply("my/other", "4")]).await;
+                let other = conversation.take_unless(denied).await;
+                assert_eq!(other.map(|(topic, _)| topic).as_deref(), Some("my/other"));
+                bridge
+                    .eventually("two wait to be tried again", |status| status.records == 2)
+                    .await;
+                break;
+            }
+        }
+    }
+    assert_eq!(ended, 5);
+    assert!(got.iter().filter(|topic| *topic == TOPIC).count() >= 2, "{got:?}");
+    bridge.crash().await;
+}
+
+#[tokio::test]
 async fn a_broker_without_room_is_asked_again_and_gets_the_state_meanwhile() {
     let broker = FakeBroker::start().await;
     let store = memory_store();

@@ -97,36 +97,39 @@ impl Publisher {
         }
     }
 
-    /// That message has cost a connection. Given up, it is held back, and others of its size with it.
+    /// That message has cost a connection. Given up, it is held back, and others of its size or its topic with it.
     fn on_found(&mut self, flight: Flight, error: &ConnectionError) {
         let is_too_large = matches!(error.cause(), Cause::TooLarge(_));
         let rejected = match &flight.cargo {
-            _ if is_too_large => None,
-            Cargo::State(topic) if self.outbox.blame(topic) => None,
-            Cargo::Record(number) => match self.records.blame(*number) {
-                None => return,
-                rejected => rejected,
-            },
+            Cargo::State(topic) if is_too_large || self.outbox.blame(topic) => None,
             Cargo::State(_) => return,
+            Cargo::Record(number) => {
+                match self.records.blame(*number, is_too_large.then_some(flight.bytes)) {
+                    None => return,
+                    rejected => rejected,
+                }
+            }
         };
         // Without a reason its size may be one.
         let is_unexplained = matches!(error.cause(), Cause::Lost(_));
         let is_by_size = is_too_large || (is_unexplained && self.flights.blame_size(flight.bytes));
         self.flights.found(&flight.cargo);
-        self.link.is_explained();
         if is_by_size {
             self.outbox.try_sizes_in_doubt(&mut self.flights);
         }
-        match flight.cargo {
-            Cargo::State(topic) => {
-                if !is_by_size {
-                    self.outbox.hold_back(&topic);
-                }
-                self.retry_at = Some(Instant::now() + RETRY_HELD_BACK);
-                self.tell_held_back(&topic, flight.bytes, is_by_size, error);
+        if let Cargo::State(topic) = &flight.cargo {
+            if !is_by_size {
+                self.outbox.hold_back(topic);
             }
-            Cargo::Record(_) if is_by_size => self.retry_at = Some(Instant::now() + RETRY_HELD_BACK),
-            Cargo::Record(_) => {}
+            self.tell_held_back(topic, flight.bytes, is_by_size, error);
+        }
+        // A record whose topic cannot be remembered explains nothing: the next one there costs as much.
+        let size = is_by_size.then_some(flight.bytes);
+        let is_barred = |rejected: &Rejected| self.records.bar(&rejected.topic, size);
+        if rejected.as_ref().is_none_or(is_barred) {
+            self.link.is_explained();
+            self.retry_at
+                .get_or_insert_with(|| Instant::now() + RETRY_HELD_BACK);
         }
         if let Some(rejected) = rejected {
             self.reject(rejected);
@@ -152,6 +155,7 @@ impl Publisher {
     pub(super) fn try_held_back_again(&mut self) {
         self.retry_at = None;
         self.outbox.try_again(&mut self.flights);
+        self.records.try_again(&mut self.flights);
     }
 
     /// A record leaves without having been delivered, and a dead letter tells of it.
@@ -273,6 +277,9 @@ impl Publisher {
                 }
                 records::Next::Rejected(rejected) => self.reject(rejected),
             }
+        }
+        if self.records.is_aside_full() {
+            self.try_held_back_again();
         }
     }
 }

@@ -303,6 +303,7 @@ impl Outbox {
             let Some(payload) = entry.payload() else { continue };
             let bytes = packet_size(&topic, &payload, None);
             if let Some(limit) = flights.is_too_large(bytes) {
+                entry.fatal = 0;
                 flights.acquit(&cargo);
                 return Some(Next::TooLarge { topic, bytes, limit });
             }

@@ -1,14 +1,18 @@
 //! Records on their way from the store to the broker, in order. Pure data: no task, no clock, no I/O.
 //!
 //! Owns a few of the oldest records. One leaves when the broker has acknowledged it, or for good when the broker
-//! does not take it; with a new connection all others go out again, from the oldest.
+//! does not take it; with a new connection all others go out again, from the oldest. One that the broker would probably
+//! not take is put aside and tried later.
 
-use std::collections::BTreeMap;
+mod aside;
+
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 
 use super::flights::{Cargo, Flights, MAX_FATAL};
 use super::rejected::{Reason, Rejected};
+use super::size_limit::TooLarge;
 use crate::contract::topics::{Topics, is_publishable};
 use crate::mqtt::connection::{Refusal, packet_size};
 use crate::records::Record;
@@ -27,6 +31,22 @@ struct Entry {
     attempts: u32,
     /// Connections that the broker ended while this record alone was unacknowledged.
     fatal: u8,
+    /// Whether it was put aside before.
+    was_aside: bool,
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        let Record {
+            payload, correlation, ..
+        } = &self.record;
+        packet_size(&self.topic, payload, correlation.as_ref())
+    }
+}
+
+/// Bytes of their payloads.
+fn payloads(entries: &BTreeMap<u64, Entry>) -> usize {
+    entries.values().map(|entry| entry.record.payload.len()).sum()
 }
 
 /// What to do next.
@@ -57,9 +77,18 @@ pub(super) enum Answered {
 pub(super) struct RecordQueue {
     waiting: BTreeMap<u64, Entry>,
     under_way: BTreeMap<u64, Entry>,
+    /// Left until [`Self::try_again`]: the broker has not taken another one that is no larger, or at the same topic.
+    aside: BTreeMap<u64, Entry>,
+    /// Topics of records that have ended connections.
+    barred: HashSet<String>,
+    /// Size of the smallest record that has, where its size may be why.
+    barred_size: Option<usize>,
+    /// Of those that wait and those under way.
     bytes: usize,
     /// Number of the newest record that was taken in.
     newest: u64,
+    /// The highest number that was handed over, put aside or rejected: all that follow wait for the first time.
+    considered: u64,
 }
 
 impl RecordQueue {
@@ -84,6 +113,7 @@ impl RecordQueue {
                 record,
                 attempts: 0,
                 fatal: 0,
+                was_aside: false,
             };
             self.waiting.insert(number, entry);
         }
@@ -112,35 +142,55 @@ impl RecordQueue {
 
     /// The next record that there is room for.
     pub(super) fn next(&mut self, flights: &mut Flights) -> Option<Next> {
-        let first = self.waiting.first_entry()?;
-        let number = *first.key();
-        let cargo = Cargo::Record(number);
-        if !flights.may_send(&cargo) {
-            return None;
+        loop {
+            let first = self.waiting.first_entry()?;
+            let number = *first.key();
+            let cargo = Cargo::Record(number);
+            if !flights.may_send(&cargo) {
+                return None;
+            }
+            let entry = first.remove();
+            self.considered = self.considered.max(number);
+            let Some(reason) = self.objection(&entry, flights) else {
+                return Some(self.hand_over(number, entry, flights));
+            };
+            flights.acquit(&cargo);
+            if !reason.is_guess() || entry.was_aside {
+                return Some(Next::Rejected(self.reject(number, entry, reason)));
+            }
+            self.put_aside(number, entry);
         }
-        let mut entry = first.remove();
-        let Record {
-            payload, correlation, ..
-        } = &entry.record;
-        let bytes = packet_size(&entry.topic, payload, correlation.as_ref());
+    }
+
+    /// Why the broker would not take it.
+    fn objection(&self, entry: &Entry, flights: &Flights) -> Option<Reason> {
         if !is_publishable(&entry.topic) {
-            flights.acquit(&cargo);
-            return Some(Next::Rejected(self.reject(number, entry, Reason::NoTopic)));
+            return Some(Reason::NoTopic);
         }
-        if let Some(limit) = flights.is_too_large(bytes) {
-            flights.acquit(&cargo);
-            let reason = Reason::TooLarge { bytes, limit };
-            return Some(Next::Rejected(self.reject(number, entry, reason)));
+        let bytes = entry.size();
+        // A second time state alone is no evidence against a record.
+        let is_tried = entry.was_aside && self.barred_size.is_none_or(|barred| bytes < barred);
+        match flights.is_too_large(bytes) {
+            Some(limit) if !(is_tried && matches!(limit, TooLarge::Learned(_))) => {
+                Some(Reason::TooLarge { bytes, limit })
+            }
+            _ => self
+                .barred
+                .contains(&entry.topic)
+                .then_some(Reason::EndsConnections),
         }
+    }
+
+    fn hand_over(&mut self, number: u64, mut entry: Entry, flights: &mut Flights) -> Next {
         entry.attempts += 1;
+        flights.hand_over(Cargo::Record(number), 0, entry.size());
         let next = Next::Send {
             topic: entry.topic.clone(),
-            payload: payload.clone(),
-            correlation: correlation.clone(),
+            payload: entry.record.payload.clone(),
+            correlation: entry.record.correlation.clone(),
         };
         self.under_way.insert(number, entry);
-        flights.hand_over(cargo, 0, bytes);
-        Some(next)
+        next
     }
 
     /// The broker has answered.
@@ -165,27 +215,28 @@ impl RecordQueue {
     /// have to drop it before there is another connection; the next ones come after [`Self::newest`] again.
     pub(super) fn disconnected(&mut self) {
         self.waiting.append(&mut self.under_way);
-        // Records are sent in the order of their numbers: all that follow were not sent either.
-        let never_sent = self.waiting.iter().find(|(_, entry)| entry.attempts == 0);
-        if let Some(first) = never_sent.map(|(number, _)| *number) {
-            let left = self.waiting.split_off(&first);
-            self.bytes -= left
-                .values()
-                .map(|entry| entry.record.payload.len())
-                .sum::<usize>();
-            self.newest = first - 1;
+        let left = self.waiting.split_off(&(self.considered + 1));
+        if !left.is_empty() {
+            self.bytes -= payloads(&left);
+            self.newest = self.considered;
         }
     }
 
-    /// A record has cost a connection, sent alone. Gives it when it was one too many.
-    pub(super) fn blame(&mut self, number: u64) -> Option<Rejected> {
+    /// A record has cost a connection, sent alone. Gives it when it was one too many, or when the broker has said that
+    /// it is too large: it has so many bytes.
+    pub(super) fn blame(&mut self, number: u64, too_large: Option<usize>) -> Option<Rejected> {
         let entry = self.waiting.get_mut(&number)?;
         entry.fatal += 1;
-        if entry.fatal < MAX_FATAL {
-            return None;
-        }
+        let reason = match too_large {
+            Some(bytes) => Reason::TooLarge {
+                bytes,
+                limit: TooLarge::Learned(bytes),
+            },
+            None if entry.fatal < MAX_FATAL => return None,
+            None => Reason::EndsConnections,
+        };
         let entry = self.waiting.remove(&number)?;
-        Some(self.reject(number, entry, Reason::EndsConnections))
+        Some(self.reject(number, entry, reason))
     }
 
     fn reject(&mut self, number: u64, entry: Entry, reason: Reason) -> Rejected {

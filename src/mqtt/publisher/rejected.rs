@@ -48,6 +48,17 @@ pub(super) enum Reason {
     EndsConnections,
 }
 
+impl Reason {
+    /// Whether it was concluded from another record, which may have been rejected for something else.
+    pub(super) fn is_guess(&self) -> bool {
+        match self {
+            Reason::EndsConnections => true,
+            Reason::TooLarge { limit, .. } => matches!(limit, TooLarge::Learned(_)),
+            Reason::NoTopic | Reason::Refused(_) => false,
+        }
+    }
+}
+
 impl Rejected {
     /// The dead letter that tells of it. `None` for a dead letter itself: that one is in the archive, and telling
     /// of it by another one might go on for ever.

@@ -62,9 +62,10 @@ impl SizeLimit {
     }
 
     /// The broker has ended connections, without a reason, at a packet of that size. Says whether its size may be the
-    /// reason: then larger ones are held back. It is not where the broker announces a limit, or took larger ones.
+    /// reason: then larger ones are held back. It is not where the broker announces a limit, took larger ones, or has taken
+    /// nothing at all.
     pub(super) fn blamed(&mut self, bytes: usize) -> bool {
-        let may_be = self.announced.is_none() && bytes > self.taken;
+        let may_be = self.announced.is_none() && self.taken > 0 && bytes > self.taken;
         if may_be {
             self.refused(bytes);
         }
@@ -108,6 +109,7 @@ mod tests {
     #[test]
     fn a_size_that_was_taken_is_not_blamed() {
         let mut limit = SizeLimit::default();
+        assert!(!limit.blamed(1), "it takes nothing");
         limit.took(1_000);
         assert!(!limit.blamed(1_000));
         assert_eq!(limit.check(1_000), None);

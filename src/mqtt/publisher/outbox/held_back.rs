@@ -32,7 +32,7 @@ impl Outbox {
 
     /// A message was held back for its size: those that are smaller, and larger than any that was taken, are tried.
     pub(in super::super) fn try_sizes_in_doubt(&mut self, flights: &mut Flights) {
-        let in_doubt = self.topics(|_, bytes| flights.is_size_in_doubt(bytes));
+        let in_doubt = self.topics(|entry, bytes| !entry.is_held_back && flights.is_size_in_doubt(bytes));
         self.try_alone(&in_doubt, flights);
     }
 

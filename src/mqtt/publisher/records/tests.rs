@@ -115,7 +115,7 @@ impl Way {
         let Cargo::Record(number) = cargo else {
             panic!("no state here");
         };
-        let rejected = self.queue.blame(number);
+        let rejected = self.queue.blame(number, None);
         if rejected.is_some() {
             self.flights.found(&cargo);
         }
@@ -236,6 +236,97 @@ fn a_record_that_ends_connections_is_found_and_leaves_alone() {
     way.got.dedup();
     let expected: Vec<_> = (1..=100).filter(|number| *number != BAD).collect();
     assert_eq!(way.got, expected);
+}
+
+/// Connections that the broker ends at the record `bad`, until that is rejected. All that is sent before is answered.
+fn until_rejected(way: &mut Way, bad: u64) -> Rejected {
+    for _ in 0..5 {
+        way.connect(limits(20, None));
+        loop {
+            assert!(way.send().1.is_empty(), "not before it has cost connections");
+            if way.on_their_way.front().unwrap().1 == bad {
+                break;
+            }
+            way.answer(None);
+        }
+        if let Some(rejected) = way.disconnect(true) {
+            assert_eq!(rejected.number, bad);
+            return rejected;
+        }
+    }
+    panic!("it goes on for ever");
+}
+
+/// Four records, of which the second and the third have to do with each other.
+fn way_with_two_alike() -> Way {
+    Way::of(vec![record(1), reply(2, "bad"), reply(3, "bad"), record(4)])
+}
+
+#[test]
+fn what_is_like_a_record_that_ended_connections_waits_to_be_tried_again() {
+    let mut way = way_with_two_alike();
+    let rejected = until_rejected(&mut way, 2);
+    assert!(way.queue.bar(&rejected.topic, None));
+    way.connect(limits(20, None));
+    assert_eq!(way.send(), (vec![4], vec![]), "later ones pass it");
+    way.answer(None);
+    assert_eq!((way.queue.len(), way.queue.bytes), (0, 0), "nobody waits for it");
+    way.disconnect(false);
+    way.connect(limits(20, None));
+    assert_eq!(way.send(), (vec![], vec![]));
+    way.queue.try_again(&mut way.flights);
+    assert_eq!(way.send().0, [3]);
+    assert_eq!(way.answer(None), Answered::Taken);
+    way.store(vec![reply(5, "bad")]);
+    assert_eq!(way.send().0, [5], "the broker takes it now");
+}
+
+#[test]
+fn what_was_tried_again_in_vain_is_rejected_with_all_that_is_alike() {
+    let mut way = way_with_two_alike();
+    way.store((5..=300).map(|number| reply(number, "bad")).collect());
+    let rejected = until_rejected(&mut way, 2);
+    way.queue.bar(&rejected.topic, None);
+    way.connect(limits(20, None));
+    assert_eq!(way.send().0, [4]);
+    way.answer(None);
+    assert!(way.queue.is_aside_full());
+    way.queue.try_again(&mut way.flights);
+    assert_eq!(way.send().0, [3], "alone");
+    assert_eq!(way.disconnect(true), None);
+    let rejected = until_rejected(&mut way, 3);
+    way.queue.bar(&rejected.topic, None);
+    way.connect(limits(20, None));
+    let (sent, rejected) = way.send();
+    assert_eq!(sent, [] as [u64; 0]);
+    assert!(rejected.len() >= 255, "{}", rejected.len());
+    assert!(
+        rejected
+            .iter()
+            .all(|rejected| rejected.reason == Reason::EndsConnections)
+    );
+}
+
+#[test]
+fn a_size_that_was_only_learned_rejects_no_record() {
+    let mut way = Way::of(vec![record(1), reply(2, &"x".repeat(200)), record(3)]);
+    way.connect(limits(20, None));
+    let state = Cargo::State("state".into());
+    way.flights.hand_over(state.clone(), 0, 100);
+    assert!(way.flights.disconnected(Ended::TooLarge).is_some());
+    way.flights.found(&state);
+    way.connect(limits(20, None));
+    assert_eq!(way.send(), (vec![1, 3], vec![]));
+    way.answer(None);
+    way.answer(None);
+    way.queue.try_again(&mut way.flights);
+    assert_eq!(
+        way.send().0,
+        [2],
+        "alone, though state of that size has failed again"
+    );
+    assert_eq!(way.answer(None), Answered::Taken);
+    assert_eq!((way.queue.len(), way.queue.bytes), (0, 0));
 }
 
 #[test]
