@@ -20,7 +20,6 @@ use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{OLD_STATES, OfNode, Topics};
 use crate::contract::topics::has_wildcard;
-use crate::contract::topics::has_wildcard;
 use crate::mqtt::connection::{
     ConnectionError, Delivery, Event, Limits, MAX_WINDOW, NO_WILDCARDS, Purpose, packet_size,
     subscription_remedy,
