@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -15,6 +16,9 @@ const OWN: u64 = 128;
 const PER_DEVICE: u64 = 2;
 /// What polls cannot have where the limit is too low; at most a quarter of the limit.
 const RESERVE: u64 = 16;
+
+/// Whether there is a reserve.
+static HAS_RESERVE: AtomicBool = AtomicBool::new(false);
 
 /// How many descriptors so many devices need.
 fn needed(devices: usize) -> u64 {
@@ -41,6 +45,7 @@ pub(crate) fn plan_for(devices: usize) {
     let Some(most) = limit.maximum else { return };
     let needed = needed(devices);
     set(Some(soft_limit(most, needed)), limit.maximum);
+    HAS_RESERVE.store(most < needed, Ordering::Relaxed);
     if most < needed {
         tracing::warn!(
             limit = most,
@@ -51,6 +56,12 @@ pub(crate) fn plan_for(devices: usize) {
              container, or ulimit -Hn of the shell"
         );
     }
+}
+
+/// Whether descriptors may be short, so that there is a reserve. Other threads cannot have it: what blocks is better done on
+/// this one then, where it is short.
+pub(crate) fn has_reserve() -> bool {
+    HAS_RESERVE.load(Ordering::Relaxed)
 }
 
 /// Lets `work` use the reserve for descriptors that it opens on this thread. The soft limit is the process's, so it is

@@ -1,7 +1,9 @@
 //! The limit of open files: raised as far as it goes, and what happens where it is too low all the same.
 
 use crate::common::mosquitto::Mosquitto;
+use crate::common::proxy::Proxy;
 use crate::common::site::{Entry, Site};
+use crate::common::tls_front::Authority;
 use crate::metrics::{until, value};
 use crate::{free_address, scene};
 
@@ -64,4 +66,48 @@ async fn where_descriptors_run_out_the_broker_and_those_who_ask_for_health_are_s
     assert_eq!(end.code, Some(0), "{}", end.output.stderr);
     assert!(end.output.stderr.contains(NEEDED), "{}", end.output.stderr);
     fleet.stop().await;
+}
+
+#[tokio::test]
+async fn where_descriptors_run_out_a_broker_with_a_name_is_found_again() {
+    let (broker, authority) = (Mosquitto::start(), Authority::new());
+    let front = authority.front("localhost", broker.address()).await;
+    for (scheme, target) in [("mqtt", broker.address()), ("mqtts", front.address())] {
+        let (proxy, http) = (Proxy::start(target).await, free_address());
+        let fleet = scene::fleet_of(DEVICES).await;
+        let entries: Vec<_> = fleet
+            .devices()
+            .iter()
+            .map(|device| Entry::of(device).with("poll", "5s"))
+            .collect();
+        let url = format!("{scheme}://localhost:{}", proxy.address().port());
+        let mut site = Site::new(broker.address(), &entries)
+            .with("http.listen", http.clone())
+            .with("mqtt.url", url);
+        if scheme == "mqtts" {
+            let ca = site.file("ca.pem", &authority.pem());
+            site = site.with("mqtt.ca", ca);
+        }
+        let bridge = site.start_limited("--nofile=64:64");
+        let connected = "lantime2mqtt_broker_connected{connection=\"state\"}";
+        let metrics = until(&http, "a broker, and too few devices", |text| {
+            let all = devices(text, "1") + devices(text, "0") == DEVICES;
+            all && devices(text, "0") > 0 && value(text, connected) == Some("1")
+        })
+        .await;
+        let up = devices(&metrics, "1");
+        proxy.refuse(true);
+        until(&http, "what the broker had, devices have", |text| {
+            devices(text, "1") > up && value(text, connected) == Some("0")
+        })
+        .await;
+        proxy.refuse(false);
+        until(&http, &format!("{scheme}: the broker again"), |text| {
+            value(text, connected) == Some("1")
+        })
+        .await;
+        let end = bridge.stop("TERM").await;
+        assert_eq!(end.code, Some(0), "{}", end.output.stderr);
+        fleet.stop().await;
+    }
 }

@@ -9,6 +9,7 @@ use rumqttc::{NetworkOptions, TlsConfiguration, Transport as Wire};
 
 use super::{CONNECT_TIMEOUT, Cause};
 use crate::config::{Broker, Mqtt, Transport};
+use crate::open_files;
 
 /// The request that a websocket begins with.
 type WebSocketRequest = axum::http::Request<()>;
@@ -67,11 +68,14 @@ pub(super) async fn transport(settings: &Mqtt) -> Result<Wire, Cause> {
             _ => Wire::Tcp,
         });
     }
-    // Files are read: not on a thread that others wait for.
-    let config = tokio::task::spawn_blocking(move || tls.client_config())
-        .await
-        .map_err(|error| Cause::TlsSettings(error.to_string()))?
-        .map_err(|error| Cause::TlsSettings(error.to_string()))?;
+    let config = match open_files::has_reserve() {
+        true => open_files::with_reserve(async { tls.client_config() }).await,
+        // Files are read: not on a thread that others wait for.
+        false => tokio::task::spawn_blocking(move || tls.client_config())
+            .await
+            .map_err(|error| Cause::TlsSettings(error.to_string()))?,
+    };
+    let config = config.map_err(|error| Cause::TlsSettings(error.to_string()))?;
     let config = TlsConfiguration::Rustls(Arc::new(config));
     Ok(match transport {
         Transport::WebSocketTls => Wire::Wss(config),

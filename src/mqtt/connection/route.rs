@@ -2,11 +2,13 @@
 //!
 //! The client library connects to a name by itself, and takes the next address only where one refuses: one that does not
 //! answer takes all the time that there is, with each attempt again. So an attempt that follows a failed one is led to the
-//! next address.
+//! next address. And a name that was known once leads on to its addresses where it cannot be looked up, for want of a name
+//! server or of descriptors.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rumqttc::{TlsConfiguration, Transport as Wire};
 use rustls::ClientConfig;
@@ -22,7 +24,11 @@ use uuid::Uuid;
 use super::{CONNECT_TIMEOUT, Cause, options};
 use crate::config::{Broker, Mqtt};
 use crate::net;
+use crate::open_files;
 use crate::tls::Server;
+
+/// The addresses that names of brokers had when they were last looked up.
+static KNOWN: Mutex<BTreeMap<String, Vec<SocketAddr>>> = Mutex::new(BTreeMap::new());
 
 /// A connection that is led to one address.
 pub(super) struct Route {
@@ -40,15 +46,21 @@ pub(super) async fn address_of(broker: &Broker, attempt: usize) -> Option<Socket
     let Broker::Remote { host, port, .. } = broker else {
         return None;
     };
-    if attempt == 0 || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+    if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         return None;
     }
-    // What is wrong with the name is the library's to say.
-    let addresses = net::addresses(host, *port, 0, CONNECT_TIMEOUT).await.ok()?;
-    match attempt % addresses.len() {
-        0 => None,
-        place => addresses.get(place).copied(),
-    }
+    let found = net::addresses(host, *port, 0, CONNECT_TIMEOUT).await;
+    // Nothing that panics is done under the lock.
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(found) = found else {
+        // What is wrong with a name that was never known is the library's to say.
+        let known = known.get(host)?;
+        return known.get(attempt % known.len()).copied();
+    };
+    let place = attempt % found.len();
+    let address = found.get(place).copied().filter(|_| place > 0);
+    known.insert(host.clone(), found);
+    address
 }
 
 impl Route {
@@ -106,7 +118,7 @@ async fn open(
 /// Carries what goes between the first connection of this very process and the broker.
 async fn relay(listener: UnixListener, mut tls: TlsStream<TcpStream>) {
     let own = i32::try_from(std::process::id()).ok();
-    while let Ok((mut local, _)) = listener.accept().await {
+    while let Ok((mut local, _)) = open_files::with_reserve(listener.accept()).await {
         if local.peer_cred().is_ok_and(|peer| peer.pid() == own) {
             // Whatever ends it, both sides learn that it has ended.
             let _ = copy_bidirectional(&mut local, &mut tls).await;
