@@ -44,7 +44,7 @@ async fn malformed_text_costs_its_field_and_not_the_device() {
     assert_eq!(info["profile"], "api-10", "{info}");
     assert_eq!(
         (&info["hostname"], &info["model"]),
-        (&"M\u{fffd}nchen\u{1}".into(), &"M500".into())
+        (&"M\u{fffd}nchen".into(), &"M500".into())
     );
     assert_eq!(json(&seen, "m500/io1/relay/a")["position"], "NO");
     let detail = &json(&seen, "m500/io1/signal/clk1")["detail"];
