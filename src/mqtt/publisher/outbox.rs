@@ -5,6 +5,7 @@
 //! was lost with the old one needs no care.
 
 mod held_back;
+mod listed;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -15,6 +16,8 @@ use bytes::Bytes;
 use super::flights::{Cargo, Flights};
 use super::size_limit::TooLarge;
 use crate::mqtt::connection::packet_size;
+
+pub(super) use listed::Batch;
 
 type Topic = Arc<str>;
 
@@ -60,13 +63,6 @@ impl Entry {
             Content::Remembered => None,
         }
     }
-}
-
-/// Changes of the durable list: removals first, then additions.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub(super) remove: Vec<Topic>,
-    pub(super) add: Vec<Topic>,
 }
 
 /// What to do next.
@@ -324,64 +320,6 @@ impl Outbox {
         if entry.content == Content::Cleared && !refused {
             self.forget(topic);
         }
-    }
-
-    fn forget(&mut self, topic: &Topic) {
-        if self.entries.remove(topic).map(|entry| entry.recorded) == Some(Recorded::Failed) {
-            self.batch.add.retain(|add| add != topic);
-        }
-        self.batch.remove.push(topic.clone());
-    }
-
-    /// The changes of the durable list since the last time; `None` when there are none.
-    pub(super) fn take_batch(&mut self) -> Option<Batch> {
-        let batch = std::mem::take(&mut self.batch);
-        (batch != Batch::default()).then_some(batch)
-    }
-
-    /// The store has done with a batch: its topics may be sent. After a failure the batch waits for another attempt.
-    pub(super) fn recorded(&mut self, batch: Batch, stored: bool) {
-        for topic in &batch.add {
-            self.release(topic, if stored { Recorded::Yes } else { Recorded::Failed });
-        }
-        if !stored {
-            // The older changes come first; a topic that has come back since must not be removed.
-            let mut remove = batch.remove;
-            remove.append(&mut self.batch.remove);
-            let mut add = batch.add;
-            add.retain(|topic| self.entries.contains_key(topic));
-            add.append(&mut self.batch.add);
-            self.batch = Batch { remove, add };
-        }
-    }
-
-    /// Lets topics go out that the store cannot take now.
-    pub(super) fn release_unrecorded(&mut self) {
-        if self.unrecorded == 0 {
-            return;
-        }
-        for topic in self.batch.add.clone() {
-            self.release(&topic, Recorded::Failed);
-        }
-    }
-
-    fn release(&mut self, topic: &Topic, recorded: Recorded) {
-        let Some(entry) = self.entries.get_mut(topic) else {
-            return;
-        };
-        let waited = entry.recorded == Recorded::No;
-        entry.recorded = recorded;
-        if waited {
-            self.unrecorded -= 1;
-            self.enqueue(topic);
-        }
-    }
-
-    /// Whether `topic` may be sent as far as the durable list is concerned.
-    pub(super) fn is_released(&self, topic: &str) -> bool {
-        self.entries
-            .get(topic)
-            .is_some_and(|entry| entry.recorded != Recorded::No)
     }
 
     /// Messages that wait to be recorded or sent; without a connection, all of them.
