@@ -1,6 +1,9 @@
 //! The layers of `src/`: what a folder may use. Arrows run down, from those that know much to those that know little;
 //! so there is no circle, and a folder can be understood without those above it.
 
+// Helpers beside the test, too.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
