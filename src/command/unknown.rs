@@ -96,6 +96,7 @@ mod tests {
         }
         for (topic, likely) in [
             ("M500/refresh", Some("m500/refresh")),
+            ("m500/refesh", Some("m500/refresh")),
             ("m500/htp/sesions/set", Some("m500/http/sessions/set")),
             ("m500/io4/relay/a/event/set", Some("m500/io4/relay/a/events/set")),
             ("m50/io4/relais/a/events/set", Some("m500/io4/relay/a/events/set")),

@@ -231,7 +231,7 @@ impl Commands {
         let command = self.topics.parse_command(&message.topic);
         let device = command.as_ref().and_then(|command| command.device());
         let is_ours = command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device));
-        if is_ours || (self.subscriptions.takes_unknown() && !is_reply(&message.topic)) {
+        if is_ours || (self.subscriptions.takes_unknown() && self.is_for_nobody(&message)) {
             fault_point::reached("received");
             if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_told, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
@@ -254,6 +254,15 @@ impl Commands {
             let orders = self.subscriptions.leave(device.clone());
             self.carry_out(orders);
         }
+    }
+
+    /// Whether a message is a command that this bridge, the only one below the prefix, is to refuse. What is retained may be
+    /// anybody's, unless its topic ends as a command's does.
+    fn is_for_nobody(&self, message: &Received) -> bool {
+        let is_command = self.topics.parse_command(&message.topic).is_some();
+        let is_published = is_reply(&message.topic) || self.topics.is_published(&message.topic);
+        let is_kept = message.retained && !message.topic.ends_with("/set");
+        is_command || !(is_published || is_kept)
     }
 
     fn acknowledge_and_submit(&mut self) {

@@ -28,6 +28,7 @@ async fn a_command_for_what_does_not_exist_is_answered_with_the_nearest_names() 
     for (topic, likely) in [
         ("sim-1/io4/relay/a/event/set", "sim-1/io4/relay/a/events/set"),
         ("sim-1/http/session/set", "sim-1/http/sessions/set"),
+        ("sim-1/refesh", "sim-1/refresh"),
         (
             "bridge/other/dead-letters/replay",
             "bridge/test/dead-letters/replay",

@@ -76,11 +76,11 @@ impl Topics {
         is_replay && self.parse_command(topic).is_none()
     }
 
-    /// The filters that match every topic below the prefix that ends as a command's does, whoever it is for. No state and
-    /// no record has such a topic.
+    /// The filters that match every topic below the prefix that has the form of a command's, whoever it is for. What
+    /// else they match is published by bridges: [`Topics::is_published`].
     pub fn any_command_filters(&self) -> Vec<String> {
         let ends = [
-            "+/refresh",
+            "+/+",
             "+/+/set",
             "+/+/+/set",
             "+/+/+/+/set",
@@ -88,6 +88,14 @@ impl Topics {
             "bridge/+/dead-letters/replay",
         ];
         ends.map(|end| format!("{}/{end}", self.prefix)).to_vec()
+    }
+
+    /// Whether bridges publish at `topic`, of those that [`Topics::any_command_filters`] match.
+    pub fn is_published(&self, topic: &str) -> bool {
+        let levels = self.below_prefix(topic).and_then(|below| below.split_once('/'));
+        levels.is_some_and(|(first, rest)| {
+            first == "dead-letter" || ["state", "info", "error", "events", "changes"].contains(&rest)
+        })
     }
 
     /// The filters that match the commands of this bridge and of `devices`, and no others.
@@ -171,10 +179,27 @@ mod tests {
             "m1/event/ntp-sync",
             "m1/http/sessions",
             "bridge/b1/state",
-            "dead-letter/m1",
-            "m1/changes",
         ] {
             assert_eq!(is_matched(topic), 0, "{topic}");
+        }
+        let is_published = |topic| topics().is_published(&format!("site/lantime/{topic}"));
+        for topic in [
+            "dead-letter/m1",
+            "m1/changes",
+            "m1/state",
+            "m1/info",
+            "m1/error",
+            "m1/events",
+        ] {
+            assert!(is_published(topic), "{topic}");
+        }
+        for topic in [
+            "m1/refresh",
+            "m1/refesh",
+            "m1/io3/relay/a/events/set",
+            "m1/set/state",
+        ] {
+            assert!(!is_published(topic), "{topic}");
         }
     }
 
