@@ -152,6 +152,8 @@ impl Direction {
     fn note_packet(&self, packet: Packet) {
         let mut notes = self.tap.notes();
         match packet {
+            // The broker gives a bridge its own state back, without the mark that it is retained.
+            Packet::Publish(publish) if !self.by_client && publish.topic.ends_with(b"/state") => {}
             Packet::Publish(publish) if publish.pkid != 0 && !publish.retain => {
                 let message = Noted {
                     connection: self.connection,
