@@ -25,9 +25,10 @@ fn project(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// An address on the loopback at which nobody listens.
+/// An address on the loopback at which nobody listens. It is not that of the hundreds of simulated devices, which take free
+/// ports meanwhile.
 fn free_address() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let free = TcpListener::bind("127.0.0.2:0").expect("a free port");
     free.local_addr().expect("it is bound").to_string()
 }
 
