@@ -52,13 +52,16 @@ impl fmt::Debug for Source {
 impl Source {
     /// The file in `directory`, which is made if missing.
     pub(super) fn in_directory(directory: &Path) -> Result<Source, StoreError> {
-        let mut builder = DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(directory);
-        made.map_err(|error| StoreError::Open {
+        let failed = |error: io::Error| StoreError::Open {
             path: directory.to_owned(),
             reason: error.to_string(),
-        })?;
-        Ok(Source::File(StoreFile::new(directory.join(FILE_NAME))))
+        };
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(directory);
+        made.map_err(failed)?;
+        let file = StoreFile::new(directory.join(FILE_NAME));
+        file.take_up_copy().map_err(failed)?;
+        Ok(Source::File(file))
     }
 
     /// What `make` gives.

@@ -12,6 +12,9 @@ use redb::{Database, DatabaseError};
 use super::StoreError;
 use super::file::builder;
 
+/// The suffix of a copy that is to take the file's place.
+const PARTIAL: &str = ".partial";
+
 /// A path, and the file that was opened there.
 #[derive(Debug)]
 pub(super) struct StoreFile {
@@ -29,6 +32,19 @@ impl StoreFile {
             opened: None,
             displaced: None,
         }
+    }
+
+    /// Takes up the copy that a process has left which died while it wrote a replaced file again: once the other file was
+    /// set aside, that copy was all there is. One that was not finished is damaged.
+    pub(super) fn take_up_copy(&self) -> io::Result<()> {
+        let partial = with_suffix(&self.path, PARTIAL);
+        if self.path.try_exists()? || !partial.try_exists()? {
+            return Ok(());
+        }
+        let file = self.path.display();
+        tracing::warn!(%file, "the durable store is missing: the copy beside it, which an earlier run wrote, is used");
+        fs::rename(&partial, &self.path)?;
+        self.sync_directory()
     }
 
     /// Opens the database, which is not open. A file that was deleted or replaced is written again, with what it held, where
@@ -102,8 +118,9 @@ impl StoreFile {
         if !is_free && is_in_use(&self.path) {
             return Err(redb::Error::DatabaseAlreadyOpen);
         }
-        let partial = with_suffix(&self.path, ".partial");
+        let partial = with_suffix(&self.path, PARTIAL);
         copy(opened, &partial)?;
+        let copied = File::open(&partial)?;
         let file = self.path.display();
         if is_free {
             tracing::warn!(%file, "the durable store was deleted, and is written again with all that it held");
@@ -117,8 +134,14 @@ impl StoreFile {
             self.displaced = Some(aside);
         }
         fs::rename(&partial, &self.path)?;
-        self.opened = Some(File::open(&self.path)?);
-        Ok(())
+        self.opened = Some(copied);
+        Ok(self.sync_directory()?)
+    }
+
+    /// What was renamed stays so when the power fails.
+    fn sync_directory(&self) -> io::Result<()> {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        File::open(directory)?.sync_all()
     }
 
     /// Puts a damaged file out of the way; gives where it is.

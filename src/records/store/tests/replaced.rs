@@ -145,6 +145,38 @@ async fn a_file_that_takes_its_place_is_set_aside_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn a_process_that_dies_while_it_puts_its_file_back_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, copy) = (
+        directory.path().join(FILE_NAME),
+        directory.path().join(format!("{FILE_NAME}.partial")),
+    );
+    let store = open(directory.path());
+    store.append(vec![record("a")]).await;
+    store.receive(vec![command("first")]).await.unwrap();
+    drop(store);
+    // The other file is set aside, and the copy has not taken its place.
+    fs::rename(&path, &copy).unwrap();
+
+    let store = open(directory.path());
+    assert_eq!(payloads(&outbox(&store).await), ["a"]);
+    assert_eq!(commands(&store).await, ["first"]);
+    assert!(!copy.exists());
+    drop(store);
+
+    // A copy that was not finished is no store, and counts for nothing beside one.
+    let whole = fs::read(&path).unwrap();
+    fs::write(&copy, &whole[..whole.len() / 2]).unwrap();
+    let store = open(directory.path());
+    assert_eq!(commands(&store).await, ["first"]);
+    drop(store);
+    fs::remove_file(&path).unwrap();
+    let store = open(directory.path());
+    assert!(commands(&store).await.is_empty());
+    set_aside(directory.path(), "damaged");
+}
+
+#[tokio::test]
 async fn a_file_that_another_process_writes_is_left_to_it() {
     let (directory, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let theirs = open(other.path());
