@@ -52,17 +52,16 @@ pub fn slots(
     now: Timestamp,
 ) -> BTreeMap<SlotId, SlotView> {
     let view = |id: &SlotId, wiring: Option<Wiring>| {
-        // A slot that could not be read is not one that does not exist.
-        let is_unread = !snapshot.all_slots_seen && snapshot.module(id).is_none();
-        if let Some(known) = old.get(id).filter(|_| is_unread) {
-            let mut slot = known.clone();
-            slot.forget_states(UnknownReason::Unclear, now, now);
-            return (id.clone(), slot);
-        }
         let wiring = match wiring {
             Some(wiring) => (wiring, WiringSource::Configured),
             None => (Wiring::usual(chassis), WiringSource::Assumed),
         };
+        // A slot that could not be read is not one that does not exist.
+        if !snapshot.all_slots_seen && snapshot.module(id).is_none() {
+            let reason = UnknownReason::Unclear;
+            let slot = unread(id, old.get(id), Some(wiring), relay_events, reason, now);
+            return (id.clone(), slot);
+        }
         let poll = Poll {
             snapshot,
             chassis,
@@ -74,7 +73,7 @@ pub fn slots(
         (id.clone(), poll.slot_view(wiring))
     };
     if !snapshot.chassis_seen {
-        return unseen(watched, old, UnknownReason::Unclear, now);
+        return unseen(watched, relay_events, old, UnknownReason::Unclear, now);
     }
     match watched {
         Slots::Listed(listed) => listed.iter().map(|(id, wiring)| view(id, *wiring)).collect(),
@@ -93,39 +92,83 @@ pub fn slots(
 /// The slots while no document shows any: those that are configured, or were known before, all unknown for that reason.
 pub fn unseen(
     watched: &Slots,
+    relay_events: &RelayEvents,
     old: &BTreeMap<SlotId, SlotView>,
     reason: UnknownReason,
     now: Timestamp,
 ) -> BTreeMap<SlotId, SlotView> {
-    let mut slots = old.clone();
-    if let Slots::Listed(listed) = watched {
-        for (id, wiring) in listed {
-            let slot = slots.entry(id.clone()).or_insert_with(|| {
-                let wired = wiring
-                    .iter()
-                    .flat_map(|wiring| Relay::ALL.map(|relay| wiring.driver(relay)));
-                SlotView::unseen(None, Relay::ALL, wired, now)
-            });
-            if let Some(wiring) = wiring {
-                slot.wiring = Some((*wiring, WiringSource::Configured));
-                for relay in on_notification(*wiring) {
-                    slot.relay_events.entry(relay).or_insert(RelayEventsState {
-                        events: None,
-                        confirmed: false,
-                        via: None,
-                        since: now,
-                    });
-                }
-                slot.relays
-                    .iter_mut()
-                    .for_each(|(relay, state)| state.driven_by = Some(wiring.driver(*relay)));
-            }
-        }
+    let listed = match watched {
+        Slots::Auto => &[][..],
+        Slots::Listed(listed) => listed,
+    };
+    let known = old.iter().map(|(id, slot)| (id, slot.wiring));
+    let mut wirings: BTreeMap<_, _> = known.collect();
+    for (id, wiring) in listed {
+        let known = wirings.entry(id).or_default();
+        *known = wiring.map(|wiring| (wiring, WiringSource::Configured)).or(*known);
     }
-    slots
-        .values_mut()
-        .for_each(|slot| slot.forget_states(reason, now, now));
-    slots
+    let view = |(id, wiring): (&SlotId, _)| {
+        let slot = unread(id, old.get(id), wiring, relay_events, reason, now);
+        (id.clone(), slot)
+    };
+    wirings.into_iter().map(view).collect()
+}
+
+/// A slot of which nothing could be read for that reason: as it was known before, but wired and switched as is known now.
+fn unread(
+    id: &SlotId,
+    old: Option<&SlotView>,
+    wiring: Option<(Wiring, WiringSource)>,
+    relay_events: &RelayEvents,
+    reason: UnknownReason,
+    now: Timestamp,
+) -> SlotView {
+    let mut slot = old.cloned().unwrap_or_else(|| {
+        let wired = wiring
+            .iter()
+            .flat_map(|(wiring, _)| Relay::ALL.map(|relay| wiring.driver(relay)));
+        SlotView::unseen(None, Relay::ALL, wired, now)
+    });
+    if let Some((wiring, source)) = wiring {
+        slot.wiring = Some((wiring, source));
+        slot.relay_events = on_notification(wiring)
+            .filter(|relay| slot.relays.contains_key(relay))
+            .map(|relay| (relay, relay_events_state(relay_events, id, relay, old, now)))
+            .collect();
+        slot.relays
+            .iter_mut()
+            .for_each(|(relay, state)| state.driven_by = Some(wiring.driver(*relay)));
+    }
+    // The device answers: what may hold a relay module counts as one, until a document shows the slot.
+    if slot.state == SlotState::Offline && reason != UnknownReason::Offline {
+        slot.state = match slot.relays.is_empty() {
+            true => SlotState::Absent,
+            false => SlotState::Online,
+        };
+    }
+    slot.forget_states(reason, now, now);
+    slot
+}
+
+fn relay_events_state(
+    relay_events: &RelayEvents,
+    slot: &SlotId,
+    relay: Relay,
+    old: Option<&SlotView>,
+    now: Timestamp,
+) -> RelayEventsState {
+    let chosen = relay_events.get(&(slot.clone(), relay));
+    let events = chosen.map(|chosen| chosen.events.clone());
+    let old = old.and_then(|slot| slot.relay_events.get(&relay));
+    let since = old
+        .filter(|old| old.events == events)
+        .map_or(now, |old| old.since);
+    RelayEventsState {
+        events,
+        confirmed: chosen.is_some_and(|chosen| chosen.confirmed),
+        via: chosen.map(|chosen| chosen.via),
+        since,
+    }
 }
 
 /// The relays that notification events switch.
@@ -185,24 +228,12 @@ impl Poll<'_> {
             wiring: Some(wiring),
             relays: relays.collect(),
             relay_events: on_notification(wiring.0)
-                .map(|relay| (relay, self.relay_events_state(relay)))
+                .map(|relay| {
+                    let state = relay_events_state(self.relay_events, self.slot, relay, self.old, self.now);
+                    (relay, state)
+                })
                 .collect(),
             signals,
-        }
-    }
-
-    fn relay_events_state(&self, relay: Relay) -> RelayEventsState {
-        let chosen = self.relay_events.get(&(self.slot.clone(), relay));
-        let events = chosen.map(|chosen| chosen.events.clone());
-        let old = self.old.and_then(|slot| slot.relay_events.get(&relay));
-        let since = old
-            .filter(|old| old.events == events)
-            .map_or(self.now, |old| old.since);
-        RelayEventsState {
-            events,
-            confirmed: chosen.is_some_and(|chosen| chosen.confirmed),
-            via: chosen.map(|chosen| chosen.via),
-            since,
         }
     }
 

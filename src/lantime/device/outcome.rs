@@ -183,7 +183,8 @@ impl DeviceTask {
             });
         }
         if self.snapshot.is_none() && self.failures == 1 {
-            view.slots = unseen(&self.slots, &self.remembered, UnknownReason::Offline, now);
+            let (chosen, reason) = (self.chosen.known(), UnknownReason::Offline);
+            view.slots = unseen(&self.slots, chosen, &self.remembered, reason, now);
         }
         Ok(view)
     }

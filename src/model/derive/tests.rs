@@ -367,3 +367,104 @@ fn what_stands_is_stale_while_polls_fail_and_offline_after_that() {
     assert_eq!(relay(&back, Relay::B).unknown_reason, None);
     assert!(!relay(&back, Relay::B).stale);
 }
+
+/// A document without a usable entry for the slot, and one without any slots.
+fn without_the_slot() -> [(&'static str, Snapshot); 2] {
+    let mut unreadable = snapshot(vec![]);
+    unreadable.relay_modules.clear();
+    unreadable.all_slots_seen = false;
+    let mut hidden = unreadable.clone();
+    hidden.chassis_seen = false;
+    [("unreadable", unreadable), ("hidden", hidden)]
+}
+
+#[test]
+fn a_slot_that_cannot_be_read_has_the_state_that_is_known() {
+    let seen = polled(&snapshot(vec![]), &[NTP], &BTreeMap::new(), 1);
+    let in_state = |state| {
+        let mut old = seen.clone();
+        old.get_mut(&io3()).unwrap().state = state;
+        old
+    };
+    let offline = in_state(SlotState::Offline);
+    let mut never_fitted = offline.clone();
+    never_fitted.get_mut(&io3()).unwrap().relays.clear();
+    let remembered = SlotView::unseen(None, Relay::ALL, [Signal::Clk1], at(0));
+    let states = [
+        ("first run", BTreeMap::new(), SlotState::Online),
+        ("restart", [(io3(), remembered)].into(), SlotState::Online),
+        ("after offline", offline, SlotState::Online),
+        ("online", in_state(SlotState::Online), SlotState::Online),
+        ("absent", in_state(SlotState::Absent), SlotState::Absent),
+        ("mismatch", in_state(SlotState::Mismatch), SlotState::Mismatch),
+        ("never fitted", never_fitted, SlotState::Absent),
+    ];
+    for (document, snapshot) in without_the_slot() {
+        for (name, old, state) in &states {
+            let slots = polled(&snapshot, &[NTP], old, 2);
+            assert_eq!(slots[&io3()].state, *state, "{document}, {name}");
+            for relay in slots[&io3()].relays.values() {
+                let found = (relay.position, relay.unknown_reason);
+                let unclear = (Position::Unknown, Some(UnknownReason::Unclear));
+                assert_eq!(found, unclear, "{document}, {name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_cannot_be_read_has_its_wiring_and_relay_events() {
+    let remembered = SlotView::unseen(None, Relay::ALL, [Signal::Clk1], at(0));
+    let other = Slots::Listed(vec![(io3(), Some(Wiring::usual(ChassisKind::SingleClock)))]);
+    let rewired = slots(
+        &snapshot(vec![]),
+        ChassisKind::SingleClock,
+        &other,
+        &RelayEvents::new(),
+        &BTreeMap::new(),
+        at(1),
+    );
+    let seen = polled(&snapshot(vec![]), &[A], &BTreeMap::new(), 1);
+    let states = [
+        ("first run", BTreeMap::new()),
+        ("restart", [(io3(), remembered)].into()),
+        ("other wiring", rewired),
+        ("other selection", seen),
+    ];
+    for (document, snapshot) in without_the_slot() {
+        for (name, old) in &states {
+            let slots = polled(&snapshot, &[NTP], old, 2);
+            let slot = &slots[&io3()];
+            let source = slot.wiring.map(|(_, source)| source);
+            assert_eq!(source, Some(WiringSource::Configured), "{document}, {name}");
+            assert!(slot.is_described(), "{document}, {name}");
+            let drivers = Relay::ALL.map(|of| relay(&slots, of).driven_by);
+            let wired = [Signal::Notification, Signal::Pps, Signal::Rsc].map(Some);
+            assert_eq!(drivers, wired, "{document}, {name}");
+            let events = slot.relay_events.iter().map(|(relay, state)| {
+                let events = state.events.clone().unwrap_or_default();
+                (*relay, events.into_iter().collect::<Vec<_>>())
+            });
+            let selected = [(Relay::A, vec![self::name(NTP.0)])];
+            assert_eq!(events.collect::<Vec<_>>(), selected, "{document}, {name}");
+        }
+    }
+}
+
+#[test]
+fn a_slot_that_was_found_before_a_restart_is_wired_as_usual_where_it_cannot_be_read() {
+    let [(_, unreadable), _] = without_the_slot();
+    let old = [(io3(), SlotView::unseen(None, Relay::ALL, [Signal::Clk1], at(0)))].into();
+    let chassis = ChassisKind::SingleClock;
+    let slots = slots(
+        &unreadable,
+        chassis,
+        &Slots::Auto,
+        &RelayEvents::new(),
+        &old,
+        at(1),
+    );
+    let slot = &slots[&io3()];
+    let usual = (Wiring::usual(chassis), WiringSource::Assumed);
+    assert_eq!((slot.state, slot.wiring), (SlotState::Online, Some(usual)));
+}
