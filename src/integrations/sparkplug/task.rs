@@ -144,6 +144,7 @@ impl EdgeNode {
                 event = self.link.next() => self.on_events(event),
                 () = until(leaves_at) => self.end_session(),
                 () = until(reborn_at), if is_all_out => {}
+                () = until(self.subscriptions.retry_at()) => self.subscribe_again(),
                 Some(news) = self.feed.news.recv(), if takes_news => {
                     let messages = self.node.take(news);
                     self.out.extend(messages);

@@ -100,7 +100,7 @@ impl ConnectionError {
     }
 
     #[cfg(test)]
-    pub(in crate::mqtt) fn for_test(cause: Cause) -> ConnectionError {
+    pub(crate) fn for_test(cause: Cause) -> ConnectionError {
         ConnectionError::new("mqtt://b:1883".to_owned(), cause)
     }
 

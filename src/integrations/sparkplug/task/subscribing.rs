@@ -39,6 +39,13 @@ impl EdgeNode {
         }
     }
 
+    /// Without a connection the next one begins with it.
+    pub(super) fn subscribe_again(&mut self) {
+        for filter in self.subscriptions.take_due(Instant::now()) {
+            self.subscribe_to(filter);
+        }
+    }
+
     pub(super) fn on_subscribed(&mut self, answers: &[Option<String>]) {
         let filter = self.subscriptions.answered();
         if let (Some(filter), Some(reason)) = (filter, answers.iter().flatten().next()) {
@@ -81,6 +88,77 @@ impl EdgeNode {
         if let Some(LeftOut { filter, reason }) = left_out {
             self.link.is_explained();
             self.report_refusal(&filter, &reason);
+            if filter == OLD_STATES && self.subscriptions.is_news(&filter) {
+                tracing::warn!(
+                    broker = %self.link.broker(),
+                    filter,
+                    reason,
+                    "the broker ends the connection at a subscription: hosts that speak Sparkplug 2.2 are not noticed"
+                );
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::sync::{mpsc, watch};
+
+    use super::*;
+    use crate::config::{Broker, Layout, Mqtt, MqttVersion, Sparkplug};
+    use crate::integrations::sparkplug::commands::Writes;
+    use crate::integrations::sparkplug::feed::feed;
+    use crate::integrations::sparkplug::session::Sessions;
+    use crate::integrations::sparkplug::topics::Topics;
+    use crate::model::Picture;
+    use crate::mqtt::connection::{Cause, Purpose};
+    use crate::mqtt::link::Link;
+    use crate::tls::ClientTls;
+
+    fn edge_node() -> EdgeNode {
+        let settings = Mqtt {
+            broker: Broker::Embedded {
+                listen: ([127, 0, 0, 1], 1883).into(),
+                websocket: None,
+            },
+            version: MqttVersion::V5,
+            prefix: "lantime".to_owned(),
+            layout: Layout::Json,
+            client_id: "bridge".to_owned(),
+            credentials: None,
+            tls: ClientTls::default(),
+            keep_alive: Duration::from_secs(5),
+            session_expiry: Duration::from_secs(3600),
+        };
+        let topics = Topics::new(&Sparkplug {
+            group: "plant".to_owned(),
+            edge_node: "site-1".to_owned(),
+            primary_host: None,
+        });
+        let directory = tempfile::tempdir().unwrap();
+        let (feed, _) = feed(watch::channel(Picture::default()).1);
+        let writes = Writes {
+            writes: mpsc::channel(1).0,
+            unchanged: mpsc::channel(1).1,
+        };
+        let link = Link::new(settings, Purpose::Commands);
+        EdgeNode::new(link, topics, Sessions::open(directory.path()), feed, writes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_old_hosts_say_is_left_out_with_a_warning_and_tried_again() {
+        let mut node = edge_node();
+        let lost = ConnectionError::for_test(Cause::Lost("closed".to_owned()));
+        for _ in 0..2 {
+            assert!(node.subscriptions.ask(OLD_STATES, Instant::now()));
+            node.unsubscribed(Some(&lost));
+        }
+        assert!(!node.subscriptions.is_news(OLD_STATES), "it was reported");
+        let retry_at = node.subscriptions.retry_at().expect("it is tried again");
+        tokio::time::sleep_until(retry_at).await;
+        node.subscribe_again();
+        assert_eq!(node.subscriptions.retry_at(), None);
     }
 }
