@@ -27,6 +27,8 @@ pub(super) struct Flight {
     /// Of its packet.
     pub(super) bytes: usize,
     is_suspect: bool,
+    /// Whether nothing else was on its way with it.
+    went_alone: bool,
 }
 
 /// Why a connection has ended.
@@ -65,7 +67,9 @@ pub(super) struct Flights {
     on_trial: HashSet<Cargo>,
     /// Suspects on their way now.
     suspects_under_way: usize,
-    /// How careful we are: an index of [`TOGETHER`].
+    /// Those that go alone, on their way now.
+    alone_under_way: usize,
+    /// How careful we are with suspects: an index of [`TOGETHER`].
     care: usize,
 }
 
@@ -106,10 +110,6 @@ impl Flights {
         !self.on_trial.is_empty()
     }
 
-    fn care(&self) -> usize {
-        if self.has_trials() { ALONE } else { self.care }
-    }
-
     /// Messages on their way.
     pub(super) fn len(&self) -> usize {
         self.handed.len() + self.in_flight.len()
@@ -133,31 +133,39 @@ impl Flights {
     /// Whether this message goes with few others, or alone. Whoever can send another one first does, so that a message
     /// for which the broker ends the connection does not keep others from it.
     pub(super) fn is_delicate(&self, cargo: &Cargo) -> bool {
-        self.care() > 0 && self.is_suspect(cargo)
+        self.on_trial.contains(cargo) || (self.care > 0 && self.suspects.contains(cargo))
+    }
+
+    /// Whether nothing else goes with this message.
+    fn goes_alone(&self, cargo: &Cargo) -> bool {
+        self.on_trial.contains(cargo) || (self.care == ALONE && self.suspects.contains(cargo))
     }
 
     /// Whether there is room for this message now.
     pub(super) fn may_send(&self, cargo: &Cargo) -> bool {
-        let window = self.window();
-        let is_suspect = self.suspects_under_way > 0 || self.is_suspect(cargo);
-        let room = if is_suspect {
-            window.min(TOGETHER[self.care()])
+        let room = if self.alone_under_way > 0 || self.goes_alone(cargo) {
+            1
+        } else if self.suspects_under_way > 0 || self.is_suspect(cargo) {
+            TOGETHER[self.care]
         } else {
-            window
+            usize::MAX
         };
-        self.len() < room
+        self.len() < self.window().min(room)
     }
 
     /// A message was handed over.
     pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64, bytes: usize) {
         let is_suspect = self.is_suspect(&cargo);
+        let went_alone = self.goes_alone(&cargo);
         self.suspects_under_way += usize::from(is_suspect);
+        self.alone_under_way += usize::from(went_alone);
         self.states += usize::from(matches!(cargo, Cargo::State(_)));
         self.handed.push_back(Flight {
             cargo,
             version,
             bytes,
             is_suspect,
+            went_alone,
         });
     }
 
@@ -175,6 +183,7 @@ impl Flights {
             self.size_limit.took(flight.bytes);
         }
         self.states -= usize::from(matches!(flight.cargo, Cargo::State(_)));
+        self.alone_under_way -= usize::from(flight.went_alone);
         if flight.is_suspect {
             self.suspects_under_way -= 1;
             self.acquit(&flight.cargo);
@@ -194,12 +203,13 @@ impl Flights {
         self.limits = None;
         self.states = 0;
         self.suspects_under_way = 0;
+        self.alone_under_way = 0;
         let in_flight = self.in_flight.drain().map(|(_, flight)| flight);
         let mut lost: Vec<Flight> = in_flight.chain(self.handed.drain(..)).collect();
         if ended == Ended::ByUs {
             return None;
         }
-        let was_alone = self.care() == ALONE && lost.iter().all(|flight| flight.is_suspect);
+        let was_alone = lost.iter().all(|flight| flight.went_alone);
         let is_found = lost.len() == 1 && (was_alone || ended == Ended::TooLarge);
         // Also where the suspects' turn has not come: there is another message that the broker does not take.
         let is_again = !self.suspects.is_empty();
@@ -332,6 +342,25 @@ mod tests {
             flights.disconnected(Ended::ByPeer).map(|flight| flight.cargo),
             Some(record(1))
         );
+    }
+
+    #[test]
+    fn what_is_on_trial_makes_no_other_suspect_wait_or_be_blamed_sooner() {
+        let mut flights = Flights::default();
+        connected(&mut flights, 100);
+        send(&mut flights, 1..=100);
+        assert_eq!(flights.disconnected(Ended::ByPeer), None);
+        flights.try_alone(record(200));
+        connected(&mut flights, 100);
+        assert!(flights.is_delicate(&record(200)) && !flights.is_delicate(&record(1)));
+        assert_eq!(send(&mut flights, 1..=100).len(), 100);
+        assert_eq!(send(&mut flights, [200]), [] as [u64; 0]);
+        (2..=100).for_each(|pkid| assert!(flights.acked(pkid, true).is_some()));
+        assert_eq!(flights.disconnected(Ended::ByPeer), None, "lost twice only");
+        connected(&mut flights, 100);
+        assert_eq!(send(&mut flights, [200, 1]), [200], "alone");
+        let found = flights.disconnected(Ended::ByPeer);
+        assert_eq!(found.map(|flight| flight.cargo), Some(record(200)));
     }
 
     #[test]

@@ -200,8 +200,8 @@ impl Outbox {
         let is_delicate = |topic: &Topic| flights.is_delicate(&Cargo::State(topic.clone()));
         let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_delicate);
         suspects.sort_by_key(|topic| self.size(topic));
-        // The largest first: once the broker has taken it, no other one is held back for its size. On trial the smallest
-        // first: the first one that fails says what others need not try.
+        // The largest first: once the broker has taken it, no other one is held back for its size. While any is on trial
+        // the smallest first: if it fails for its size, the larger ones need no connection of their own.
         if !flights.has_trials() {
             suspects.reverse();
         }

@@ -24,7 +24,8 @@ impl Outbox {
     pub(in super::super) fn try_again(&mut self, flights: &mut Flights) {
         let is_too_large = |bytes| matches!(flights.is_too_large(bytes), Some(TooLarge::Learned(_)));
         let mut held = self.topics(|entry, bytes| entry.is_held_back || is_too_large(bytes));
-        // If the broker takes the largest, size is not why others were held back.
+        // On this connection the largest first: if the broker takes it, size is not why others were held back. If that ends
+        // the connection, the next one begins with the smallest: see `connected`.
         held.sort_by_key(|topic| Reverse(self.size(topic)));
         flights.forget_size();
         self.try_alone(&held, flights);
