@@ -221,9 +221,21 @@ impl Publisher {
             self.send_state(do_records_wait);
             self.is_state_out |= self.outbox.is_first_round_over();
         }
-        if self.is_record_time() {
+        if self.is_record_time() && !self.do_records_give_way() {
             self.send_records();
         }
+    }
+
+    /// Whether state waits for most of the window or all of it to be empty, and no record does. Records that went on
+    /// filling it would hold up what is behind that state.
+    fn do_records_give_way(&self) -> bool {
+        self.outbox.is_next_delicate(&self.flights, self.sends_later())
+            && !self.records.is_next_delicate(&self.flights)
+    }
+
+    /// Whether state goes out that nobody waits for. A stop does not wait for it: the next run sends it.
+    fn sends_later(&self) -> bool {
+        self.phase == Phase::Running
     }
 
     fn is_record_time(&self) -> bool {
@@ -233,11 +245,10 @@ impl Publisher {
 
     fn send_state(&mut self, do_records_wait: bool) {
         let Some(client) = self.link.client() else { return };
-        // A stop does not wait for what nobody waits for: the next run sends it.
-        let is_running = self.phase == Phase::Running;
+        let with_later = self.sends_later();
         let mut unsendable = Vec::new();
         while (!do_records_wait || self.flights.leaves_room_for_records())
-            && let Some(next) = self.outbox.next(&mut self.flights, is_running)
+            && let Some(next) = self.outbox.next(&mut self.flights, with_later)
         {
             match next {
                 outbox::Next::Send(topic, payload) => {
@@ -291,3 +302,6 @@ fn ended(error: Option<&ConnectionError>) -> Ended {
         _ => Ended::ByUs,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -279,6 +279,13 @@ impl Outbox {
         self.first_round == 0
     }
 
+    /// Whether the next message goes with few others, or alone.
+    pub(super) fn is_next_delicate(&self, flights: &Flights, with_later: bool) -> bool {
+        let of_later = self.queue_of_later.front().filter(|_| with_later);
+        let next = self.queue.front().or(of_later);
+        next.is_some_and(|topic| flights.is_delicate(&Cargo::State(topic.clone())))
+    }
+
     /// The next message that there is room for; one that nobody waits for only `with_later`.
     pub(super) fn next(&mut self, flights: &mut Flights, with_later: bool) -> Option<Next> {
         loop {

@@ -1,0 +1,106 @@
+//! The publisher without a task, and with a connection that takes nothing: what it would hand over.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::super::Setup;
+use super::*;
+use crate::config::{Broker, Layout, Mqtt, MqttVersion};
+use crate::contract::state::BridgeInfo;
+use crate::contract::topics::Destination;
+use crate::model::DeviceId;
+use crate::records::Record;
+use crate::records::store::{Options, Store};
+use crate::tls::ClientTls;
+
+fn publisher() -> Publisher {
+    let bridge = DeviceId::new("b1").unwrap();
+    let setup = Setup {
+        mqtt: Mqtt {
+            broker: Broker::Embedded {
+                listen: ([127, 0, 0, 1], 1883).into(),
+                websocket: None,
+            },
+            version: MqttVersion::V311,
+            prefix: "lantime".to_owned(),
+            layout: Layout::Json,
+            client_id: "bridge".to_owned(),
+            credentials: None,
+            tls: ClientTls::default(),
+            keep_alive: Duration::from_secs(5),
+            session_expiry: Duration::from_secs(3600),
+        },
+        info: BridgeInfo {
+            version: "1",
+            started_at: Timestamp::UNIX_EPOCH,
+            devices: 0,
+            mqtt_version: "3.1.1",
+            capabilities: Vec::new(),
+        },
+        store: Store::in_memory(Options::new(bridge.clone())),
+        bridge,
+        configured: Vec::new(),
+        remembered: Vec::new(),
+        observers: Vec::new(),
+        discovery: None,
+        stop_within: Duration::from_secs(1),
+    };
+    Publisher::new(setup, mpsc::channel(1).1).0
+}
+
+/// The broker has accepted us, and has all of the state.
+fn connected(publisher: &mut Publisher) {
+    publisher.flights.connected(Limits {
+        receive_maximum: 100,
+        ..Limits::default()
+    });
+    publisher.outbox.connected(&mut publisher.flights, "");
+    publisher.is_state_out = true;
+}
+
+fn state(topic: &str) -> Cargo {
+    Cargo::State(Arc::from(topic))
+}
+
+/// State at a topic that is held back; an earlier run has published it.
+fn hold_back(publisher: &mut Publisher, topic: &str) {
+    publisher.outbox.remember(topic.to_owned());
+    publisher.outbox.set(topic, Some(Bytes::from_static(b"bad")));
+    publisher.outbox.hold_back(topic);
+}
+
+/// Records with these numbers wait.
+fn records_wait(publisher: &mut Publisher, numbers: impl IntoIterator<Item = u64>) {
+    let record = Record {
+        id: uuid::Uuid::nil(),
+        destination: Destination::Reply("reply".to_owned()),
+        payload: Bytes::from_static(b"{}"),
+        correlation: None,
+    };
+    let records = numbers.into_iter().map(|number| (number, record.clone()));
+    let topics = publisher.payloads.topics();
+    publisher.records.take_in(records.collect(), topics);
+}
+
+#[test]
+fn records_do_not_hold_up_state_that_goes_alone() {
+    let mut publisher = publisher();
+    hold_back(&mut publisher, "bad");
+    connected(&mut publisher);
+    records_wait(&mut publisher, [2, 3]);
+    publisher.flights.hand_over(Cargo::Record(1), 0, 100);
+    publisher.outbox.try_again(&mut publisher.flights);
+    publisher.fill_window();
+    assert_eq!(publisher.flights.len(), 1, "the window has to become empty");
+    publisher.flights.try_alone(Cargo::Record(2));
+    assert!(
+        !publisher.do_records_give_way(),
+        "a record that goes alone is first"
+    );
+    publisher.flights.acquit(&Cargo::Record(2));
+    publisher.flights.acquit(&state("bad"));
+    publisher.fill_window();
+    assert_eq!(publisher.flights.len(), 2, "there is nothing to wait for");
+}
