@@ -290,7 +290,7 @@ impl Publisher {
             }
         }
         if self.records.is_aside_full() {
-            self.try_held_back_again();
+            self.records.try_again(&mut self.flights);
         }
     }
 }

@@ -104,3 +104,18 @@ fn records_do_not_hold_up_state_that_goes_alone() {
     publisher.fill_window();
     assert_eq!(publisher.flights.len(), 2, "there is nothing to wait for");
 }
+
+#[test]
+fn too_many_records_aside_are_tried_again_without_the_state() {
+    let mut publisher = publisher();
+    hold_back(&mut publisher, "bad");
+    connected(&mut publisher);
+    let retry_at = Some(Instant::now() + RETRY_HELD_BACK);
+    publisher.retry_at = retry_at;
+    publisher.records.bar("reply", None);
+    records_wait(&mut publisher, 1..=256);
+    publisher.send_records();
+    assert!(publisher.records.has_next() && publisher.records.is_next_delicate(&publisher.flights));
+    assert!(!publisher.flights.is_delicate(&state("bad")));
+    assert_eq!(publisher.retry_at, retry_at);
+}
