@@ -235,7 +235,7 @@ impl Link {
         if (is_unexplained && self.interrupted >= CONFLICT)
             || (is_taken_over && self.interrupted >= TAKEN_OVER)
         {
-            self.report_conflict();
+            self.report_conflict(is_taken_over);
         }
     }
 
@@ -247,24 +247,43 @@ impl Link {
         self.told.clear();
     }
 
-    fn report_conflict(&mut self) {
+    fn report_conflict(&mut self, is_taken_over: bool) {
         if std::mem::replace(&mut self.conflict_reported, true) {
             return;
         }
         let broker = address(&self.settings.broker);
         let client_id = self.purpose.client_id(&self.settings);
+        // Without a word of the broker there is another possible reason.
+        let (or_no_rights, or_rights) = match is_taken_over {
+            true => ("", ""),
+            false => (
+                ", or the broker ends them for whatever this bridge publishes",
+                "; check that mqtt.username may publish below mqtt.prefix",
+            ),
+        };
         let report = ErrorReport::new(
             ErrorKind::Connect,
             format!(
                 "broker {broker}: {} connections in a row ended moments after they came about: another client probably \
-                 uses the same client id, {client_id:?}",
+                 uses the same client id, {client_id:?}{or_no_rights}",
                 self.interrupted
             ),
-            "give each bridge its own bridge.id (by default it is the name of the host, which a cloned machine or \
-             container shares) or mqtt.client_id; with mosquitto, do not set use_username_as_clientid",
+            format!(
+                "give each bridge its own bridge.id (by default it is the name of the host, which a cloned machine or \
+                 container shares) or mqtt.client_id; with mosquitto, do not set use_username_as_clientid{or_rights}"
+            ),
         );
         tracing::error!(client_id, remedy = %report.remedy, "{}", report.message);
         self.conflict = Some(report);
+    }
+
+    /// A connection that came about and ended at once. Gives the pause after it.
+    #[cfg(test)]
+    pub(crate) fn ended_for_test(&mut self, error: &ConnectionError) -> Duration {
+        self.attempted_at = Instant::now();
+        self.opened();
+        self.closed(Some(error));
+        self.next_attempt - self.attempted_at
     }
 
     /// That another client probably has the same id; once.
@@ -347,7 +366,8 @@ mod tests {
             pauses.push(pause_after(&mut link, short, lost()).await);
         }
         assert!(pauses[7] >= Duration::from_secs(60), "{pauses:?}");
-        assert!(link.take_conflict().is_some());
+        let report = link.take_conflict().expect("a report");
+        assert!(report.remedy.contains("mqtt.username may publish"), "{report:?}");
         assert!(link.take_conflict().is_none(), "once");
         let pause = pause_after(&mut link, QUIET, lost()).await;
         assert!(
@@ -365,6 +385,8 @@ mod tests {
         }
         let pause = pause_after(&mut link, 6 * QUIET, taken_over()).await;
         assert!(pause >= Duration::from_secs(60), "{pause:?}");
+        let report = link.take_conflict().expect("a report");
+        assert!(!report.remedy.contains("mqtt.username"), "{report:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -113,7 +113,7 @@ impl Publisher {
         // Without a reason its size may be one.
         let is_unexplained = matches!(error.cause(), Cause::Lost(_));
         let is_by_size = is_too_large || (is_unexplained && self.flights.blame_size(flight.bytes));
-        self.flights.found(&flight.cargo);
+        let takes_others = self.flights.found(&flight.cargo);
         if is_by_size {
             self.outbox.try_sizes_in_doubt(&mut self.flights);
         }
@@ -127,7 +127,10 @@ impl Publisher {
         let size = is_by_size.then_some(flight.bytes);
         let is_barred = |rejected: &Rejected| self.records.bar(&rejected.topic, size);
         if rejected.as_ref().is_none_or(is_barred) {
-            self.link.is_explained();
+            // The next connection will last, unless the broker takes no message of ours at all.
+            if takes_others {
+                self.link.is_explained();
+            }
             self.retry_at
                 .get_or_insert_with(|| Instant::now() + RETRY_HELD_BACK);
         }

@@ -71,6 +71,8 @@ pub(super) struct Flights {
     alone_under_way: usize,
     /// How careful we are with suspects: an index of [`TOGETHER`].
     care: usize,
+    /// Whether the broker has taken anything since a message was last found.
+    has_taken: bool,
 }
 
 impl Flights {
@@ -181,6 +183,7 @@ impl Flights {
         let flight = self.in_flight.remove(&pkid)?;
         if is_taken {
             self.size_limit.took(flight.bytes);
+            self.has_taken = true;
         }
         self.states -= usize::from(matches!(flight.cargo, Cargo::State(_)));
         self.alone_under_way -= usize::from(flight.went_alone);
@@ -227,11 +230,13 @@ impl Flights {
         Some(found)
     }
 
-    /// That message was the reason: nobody else is suspected. What is on trial still has to be tried.
-    pub(super) fn found(&mut self, cargo: &Cargo) {
+    /// That message was the reason: nobody else is suspected. What is on trial still has to be tried. Says whether the
+    /// broker has taken anything since the last one was found: if not, it may take nothing at all.
+    pub(super) fn found(&mut self, cargo: &Cargo) -> bool {
         self.on_trial.remove(cargo);
         self.suspects.clear();
         self.care = 0;
+        std::mem::take(&mut self.has_taken)
     }
 }
 

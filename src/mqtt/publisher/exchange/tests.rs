@@ -119,3 +119,37 @@ fn too_many_records_aside_are_tried_again_without_the_state() {
     assert!(!publisher.flights.is_delicate(&state("bad")));
     assert_eq!(publisher.retry_at, retry_at);
 }
+
+/// The pause after so many connections, each ended at `bad` topics that follow one another; others are taken or not.
+fn pause_after(connections: usize, takes_others: bool) -> Duration {
+    let mut publisher = publisher();
+    let error = ConnectionError::for_test(Cause::Lost("closed".to_owned()));
+    for n in 0..connections {
+        publisher.outbox.remember(format!("bad{n}"));
+        publisher
+            .outbox
+            .set(&format!("bad{n}"), Some(Bytes::from_static(b"bad")));
+    }
+    let mut pause = Duration::ZERO;
+    for _ in 0..connections {
+        connected(&mut publisher);
+        if takes_others {
+            publisher.flights.hand_over(state("good"), 0, 10_000);
+            publisher.flights.sent(1);
+            publisher.flights.acked(1, true);
+        }
+        while publisher.outbox.next(&mut publisher.flights, true).is_some() {}
+        pause = publisher.link.ended_for_test(&error);
+        publisher.on_closed(Some(error.clone()));
+    }
+    pause
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pause_grows_while_the_broker_takes_nothing_at_all() {
+    assert!(
+        pause_after(20, true) <= Duration::from_secs(4),
+        "each one explained"
+    );
+    assert!(pause_after(20, false) >= Duration::from_secs(60));
+}
