@@ -65,6 +65,8 @@ pub enum Cause {
         reason: String,
         /// What to do.
         remedy: &'static str,
+        /// Whether a message that we have published can be the reason.
+        may_be_message: bool,
     },
     /// The broker refused a message for its size.
     #[error(
@@ -127,7 +129,12 @@ impl ConnectionError {
     pub fn is_by_peer(&self) -> bool {
         matches!(
             self.cause,
-            Cause::Lost(_) | Cause::Ended { .. } | Cause::TooLarge(_)
+            Cause::Lost(_)
+                | Cause::TooLarge(_)
+                | Cause::Ended {
+                    may_be_message: true,
+                    ..
+                }
         )
     }
 }
@@ -170,6 +177,8 @@ impl Cause {
             _ => Cause::Ended {
                 reason,
                 remedy: SEE_ITS_LOG,
+                // Once the broker has accepted us, this was the answer to one.
+                may_be_message: true,
             },
         }
     }

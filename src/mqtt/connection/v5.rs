@@ -235,7 +235,33 @@ fn ended(code: DisconnectReasonCode, text: Option<&str>) -> Cause {
         Code::UseAnotherServer | Code::ServerMoved => "set mqtt.url to the server that replaces it",
         _ => SEE_ITS_LOG,
     };
-    Cause::Ended { reason, remedy }
+    Cause::Ended {
+        reason,
+        remedy,
+        may_be_message: may_be_message(code),
+    }
+}
+
+/// Whether a PUBLISH can be why the broker ends the connection with that reason code.
+fn may_be_message(code: DisconnectReasonCode) -> bool {
+    use DisconnectReasonCode as Code;
+    matches!(
+        code,
+        Code::UnspecifiedError
+            | Code::MalformedPacket
+            | Code::ProtocolError
+            | Code::ImplementationSpecificError
+            | Code::NotAuthorized
+            | Code::TopicNameInvalid
+            | Code::ReceiveMaximumExceeded
+            | Code::TopicAliasInvalid
+            | Code::PacketTooLarge
+            | Code::MessageRateTooHigh
+            | Code::QuotaExceeded
+            | Code::PayloadFormatInvalid
+            | Code::RetainNotSupported
+            | Code::QoSNotSupported
+    )
 }
 
 /// A reason code in words (`NotAuthorized` -> `not authorized`), and what the broker adds to it.
@@ -263,6 +289,30 @@ mod tests {
         assert_eq!(reason_text(&PubAckReason::QuotaExceeded, None), "quota exceeded");
         let told = reason_text(&DisconnectReasonCode::NotAuthorized, Some("no\nrights"));
         assert_eq!(told, r#"not authorized: "no\nrights""#);
+    }
+
+    #[test]
+    fn only_a_reason_that_a_publish_can_cause_counts_against_a_message() {
+        use DisconnectReasonCode as Code;
+        for (code, may_be) in [
+            (Code::NotAuthorized, true),
+            (Code::TopicNameInvalid, true),
+            (Code::PayloadFormatInvalid, true),
+            (Code::QuotaExceeded, true),
+            (Code::PacketTooLarge, true),
+            (Code::ServerBusy, false),
+            (Code::ServerShuttingDown, false),
+            (Code::KeepAliveTimeout, false),
+            (Code::AdministrativeAction, false),
+            (Code::UseAnotherServer, false),
+            (Code::ServerMoved, false),
+            (Code::ConnectionRateExceeded, false),
+            (Code::MaximumConnectTime, false),
+            (Code::TopicFilterInvalid, false),
+        ] {
+            let error = crate::mqtt::connection::ConnectionError::for_test(ended(code, None));
+            assert_eq!(error.is_by_peer(), may_be, "{error}");
+        }
     }
 
     #[test]
