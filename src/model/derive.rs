@@ -56,8 +56,11 @@ pub fn slots(
             Some(wiring) => (wiring, WiringSource::Configured),
             None => (Wiring::usual(chassis), WiringSource::Assumed),
         };
+        // Of a slot that is only listed, and that no document has shown yet, SNMP does not say whether it has a module.
+        let is_known =
+            wiring.1 == WiringSource::Configured || old.contains_key(id) || snapshot.via == Via::Rest;
         // A slot that could not be read is not one that does not exist.
-        if !snapshot.all_slots_seen && snapshot.module(id).is_none() {
+        if is_known && !snapshot.all_slots_seen && snapshot.module(id).is_none() {
             let reason = UnknownReason::Unclear;
             let slot = unread(id, old.get(id), Some(wiring), relay_events, reason, now);
             return (id.clone(), slot);
