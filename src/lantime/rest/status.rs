@@ -209,12 +209,17 @@ fn time_of(scalar: &Scalar<'_>) -> Option<Timestamp> {
 
 /// Without what stands behind a text in its buffer: blanks, or the NUL that ends it.
 fn trimmed(text: &str) -> &str {
+    // Nearly always nothing stands there: told by one byte.
+    if text.as_bytes().last().is_some_and(u8::is_ascii_graphic) {
+        return text;
+    }
     text.trim_end_matches(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// Whether a character in it was lost: it would be another word without it.
 fn is_damaged(text: &str) -> bool {
-    text.contains(|c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER)
+    let is_lost = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    !text.bytes().all(|byte| byte.is_ascii_graphic()) && text.contains(is_lost)
 }
 
 /// Collects notes and findings while it reads.

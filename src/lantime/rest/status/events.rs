@@ -51,19 +51,17 @@ impl Reader {
             }
         };
         let last = self.text(&event.last_triggered, || place(".last-triggered"));
-        let last_triggered = match (last, last.and_then(instant)) {
-            (Some("never"), _) => LastTriggered::Never,
-            (_, Some(time)) => LastTriggered::At(time),
-            (None, None) => LastTriggered::Unclear,
-            (Some(_), None) => {
-                self.note(|| {
-                    format!(
-                        "{} is no time that is known for certain",
-                        place(".last-triggered")
-                    )
-                });
-                LastTriggered::Unclear
-            }
+        let last_triggered = match last {
+            None => LastTriggered::Unclear,
+            Some("never") => LastTriggered::Never,
+            Some(text) => instant(text).map_or_else(
+                || {
+                    let place = place(".last-triggered");
+                    self.note(|| format!("{place} is no time that is known for certain"));
+                    LastTriggered::Unclear
+                },
+                LastTriggered::At,
+            ),
         };
         Some(EventState {
             name,

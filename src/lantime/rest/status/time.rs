@@ -4,8 +4,6 @@
 //! beside it is read where it says which instant is meant. There is no time zone database here: the name of a zone
 //! other than UTC says nothing.
 
-use std::borrow::Cow;
-
 use jiff::civil::DateTime;
 use jiff::fmt::temporal::{Pieces, TimeZoneAnnotationKind};
 use jiff::tz::Offset;
@@ -18,13 +16,15 @@ const UTC_NAMES: [&str; 6] = ["UTC", "GMT", "Etc/UTC", "Etc/GMT", "UCT", "Zulu"]
 
 /// The instant that is written; `None` where it is not known for certain which one is meant.
 pub(super) fn instant(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     let (civil, rest) = text.split_at_checked(WITHOUT_ZONE)?;
     let is_leap = has_leap_second(civil)?;
-    let text = match rest {
-        "" => Cow::Borrowed(text),
-        rest => Cow::Owned(format!("{civil}{}", without_blanks(rest))),
-    };
+    if rest.is_empty() && !is_leap {
+        // As devices write it.
+        let civil: DateTime = civil.parse().ok()?;
+        return Offset::UTC.to_timestamp(civil).ok();
+    }
+    let text = format!("{civil}{}", without_blanks(rest));
     let pieces = Pieces::parse(text.as_bytes()).ok()?;
     let civil = DateTime::from_parts(pieces.date(), pieces.time()?);
     let at = offset(&pieces)?.to_timestamp(civil).ok()?;
