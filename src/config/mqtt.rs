@@ -59,6 +59,27 @@ pub struct Mqtt {
     pub session_expiry: Duration,
 }
 
+#[cfg(test)]
+impl Mqtt {
+    /// Settings for tests in which no connection is made.
+    pub(crate) fn for_test(version: MqttVersion) -> Mqtt {
+        Mqtt {
+            broker: Broker::Embedded {
+                listen: ([127, 0, 0, 1], 1883).into(),
+                websocket: None,
+            },
+            version,
+            prefix: DEFAULT_PREFIX.to_owned(),
+            layout: Layout::Json,
+            client_id: "bridge".to_owned(),
+            credentials: None,
+            tls: ClientTls::default(),
+            keep_alive: MIN_KEEP_ALIVE,
+            session_expiry: MIN_SESSION_EXPIRY,
+        }
+    }
+}
+
 /// User name and password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {

@@ -319,24 +319,10 @@ pub(crate) async fn until(at: Option<Instant>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Broker, Layout, MqttVersion};
-    use crate::tls::ClientTls;
+    use crate::config::MqttVersion;
 
     fn link() -> Link {
-        let settings = Mqtt {
-            broker: Broker::Embedded {
-                listen: ([127, 0, 0, 1], 1883).into(),
-                websocket: None,
-            },
-            version: MqttVersion::V5,
-            prefix: "lantime".to_owned(),
-            layout: Layout::Json,
-            client_id: "bridge".to_owned(),
-            credentials: None,
-            tls: ClientTls::default(),
-            keep_alive: Duration::from_secs(5),
-            session_expiry: Duration::from_secs(3600),
-        };
+        let settings = Mqtt::for_test(MqttVersion::V5);
         Link::new(settings, Purpose::Commands)
     }
 

@@ -47,7 +47,7 @@ fn entry(device: &Arc<SimulatedDevice>) -> Entry {
         "sim-2" | "sim-3" => entry.listed(device),
         // Found offline after one failed poll.
         "sim-4" => entry.with("poll", "1s").with("offline_after", 1),
-        // Its relays are told what to follow over SNMP.
+        // The events of its relays are chosen over SNMP.
         "sim-5" => entry
             .listed(device)
             .with("snmp.address", agent)

@@ -14,7 +14,7 @@ use crate::scene::Scene;
 /// How many there are at first.
 const EVENTS: usize = 2 + DEVICES;
 
-/// The events in their order. Of a device only where it is told otherwise than at `/api/devices/{device}`.
+/// The events in their order. Of a device only what differs from `/api/devices/{device}`.
 pub(crate) async fn live(scene: &Scene) -> Found {
     let text = first_events(scene).await;
     let mut found = Found::new();
@@ -32,14 +32,14 @@ pub(crate) async fn live(scene: &Scene) -> Found {
     found
 }
 
-async fn of_device(scene: &Scene, told: Value) -> String {
-    let path = format!("/api/devices/{}", told["id"].as_str().unwrap_or_default());
+async fn of_device(scene: &Scene, event: Value) -> String {
+    let path = format!("/api/devices/{}", event["id"].as_str().unwrap_or_default());
     let mut shown = normalise::json(get(scene, &path).await.json());
     let fields = shown.as_object_mut().expect("an object");
     fields.retain(|name, _| !name.starts_with("http_"));
-    match shown == told {
+    match shown == event {
         true => format!("as {path}, without http_stats and http_sessions"),
-        false => told.to_string(),
+        false => event.to_string(),
     }
 }
 
@@ -58,8 +58,8 @@ async fn first_events(scene: &Scene) -> String {
             text.push_str(std::str::from_utf8(&buffer[..read]).expect("it is ASCII"));
         }
     };
-    let told = tokio::time::timeout(PATIENCE, events).await;
-    told.expect("all events come");
+    let come = tokio::time::timeout(PATIENCE, events).await;
+    come.expect("all events come");
     let (_, events) = text.split_once("\r\n\r\n").expect("the head has an end");
     events.to_owned()
 }

@@ -2,8 +2,8 @@
 //! the JSON API and an snmpwalk; and a store of an earlier version, opened with all that is in it.
 //!
 //! `expected/` has a folder for each scene and a line for each value. The folder of the first scene shows everything,
-//! later ones only what differs from the scene before. With `UPDATE_EXPECTED=1` they are written anew; the store is made
-//! anew by `UPDATE_STORE=1`.
+//! later ones only what differs from the scene before. With `UPDATE_EXPECTED=1` they are written again; the store is made
+//! again by `UPDATE_STORE=1`.
 
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]

@@ -66,7 +66,7 @@ async fn a_store_of_before_is_opened_with_all_that_is_in_it() {
     }
     assert!(
         first_failure(&mut subscriber).await < start,
-        "it is told as a new one"
+        "it is reported as a new one"
     );
     let (old, new) = by_age(subscriber.now(), start);
     golden.compare("store/outbox", &old);
@@ -144,7 +144,7 @@ fn is_older(record: &str, start: Timestamp) -> bool {
     at.is_some_and(|at| at < start)
 }
 
-/// What is made anew: replies and dead letters.
+/// What this run has made: replies and dead letters.
 fn new_records(mut messages: Vec<Message>) -> Found {
     let of_polls = ["/events", "/changes"];
     messages.retain(|message| !of_polls.iter().any(|end| message.topic.ends_with(end)));

@@ -1,6 +1,6 @@
 //! How the store was made that the test opens: by the program itself, which is stopped while the broker is away.
 //!
-//! It is not made anew with the golden files, since what it shows is that a store of before is understood. Where a new
+//! It is not made again with the golden files, since what it shows is that a store of before is understood. Where a new
 //! format is to be kept beside it, `UPDATE_STORE=1 cargo test --test golden a_store` makes one of the program as it is. A
 //! minute later, when the failure in it is to be repeated, `UPDATE_EXPECTED=1` writes its golden files.
 

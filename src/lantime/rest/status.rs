@@ -209,7 +209,7 @@ fn time_of(scalar: &Scalar<'_>) -> Option<Timestamp> {
 
 /// Without what stands behind a text in its buffer: blanks, or the NUL that ends it.
 fn trimmed(text: &str) -> &str {
-    // Nearly always nothing stands there: told by one byte.
+    // Nearly always nothing stands there, and one byte shows it.
     if text.as_bytes().last().is_some_and(u8::is_ascii_graphic) {
         return text;
     }

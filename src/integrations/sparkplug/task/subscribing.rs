@@ -102,12 +102,10 @@ impl EdgeNode {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::sync::{mpsc, watch};
 
     use super::*;
-    use crate::config::{Broker, Layout, Mqtt, MqttVersion, Sparkplug};
+    use crate::config::{Mqtt, MqttVersion, Sparkplug};
     use crate::integrations::sparkplug::commands::Writes;
     use crate::integrations::sparkplug::feed::feed;
     use crate::integrations::sparkplug::session::Sessions;
@@ -115,23 +113,9 @@ mod tests {
     use crate::model::Picture;
     use crate::mqtt::connection::{Cause, Purpose};
     use crate::mqtt::link::Link;
-    use crate::tls::ClientTls;
 
     fn edge_node() -> EdgeNode {
-        let settings = Mqtt {
-            broker: Broker::Embedded {
-                listen: ([127, 0, 0, 1], 1883).into(),
-                websocket: None,
-            },
-            version: MqttVersion::V5,
-            prefix: "lantime".to_owned(),
-            layout: Layout::Json,
-            client_id: "bridge".to_owned(),
-            credentials: None,
-            tls: ClientTls::default(),
-            keep_alive: Duration::from_secs(5),
-            session_expiry: Duration::from_secs(3600),
-        };
+        let settings = Mqtt::for_test(MqttVersion::V5);
         let topics = Topics::new(&Sparkplug {
             group: "plant".to_owned(),
             edge_node: "site-1".to_owned(),

@@ -7,31 +7,17 @@ use tokio::sync::mpsc;
 
 use super::super::Setup;
 use super::*;
-use crate::config::{Broker, Layout, Mqtt, MqttVersion};
+use crate::config::{Mqtt, MqttVersion};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Destination;
 use crate::model::DeviceId;
 use crate::records::Record;
 use crate::records::store::{Options, Store};
-use crate::tls::ClientTls;
 
 fn publisher() -> Publisher {
     let bridge = DeviceId::new("b1").unwrap();
     let setup = Setup {
-        mqtt: Mqtt {
-            broker: Broker::Embedded {
-                listen: ([127, 0, 0, 1], 1883).into(),
-                websocket: None,
-            },
-            version: MqttVersion::V311,
-            prefix: "lantime".to_owned(),
-            layout: Layout::Json,
-            client_id: "bridge".to_owned(),
-            credentials: None,
-            tls: ClientTls::default(),
-            keep_alive: Duration::from_secs(5),
-            session_expiry: Duration::from_secs(3600),
-        },
+        mqtt: Mqtt::for_test(MqttVersion::V311),
         info: BridgeInfo {
             version: "1",
             started_at: Timestamp::UNIX_EPOCH,
