@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use crate::command::Dispatcher;
 use crate::config::{Broker, Config};
-use crate::model::{DeviceId, Update};
-use crate::mqtt::publisher::{BrokerStatus, Observer};
+use crate::hub::{DeviceUpdate, Hub};
+use crate::model::DeviceId;
+use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
 use crate::web;
 use devices::Devices;
@@ -25,8 +26,8 @@ use task::Task;
 
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
-/// Updates on their way from the devices to the publisher. When it is full a device waits with its next
-/// poll; the publisher drains it whatever the broker does.
+/// Updates on their way from the devices to the hub. When it is full a device waits with its next poll; hub and publisher
+/// take them whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
 
 /// What a bridge is started with, beside its configuration.
@@ -34,8 +35,8 @@ const UPDATES_WAITING: usize = 1024;
 pub struct Setup {
     /// The durable store. It is closed when the bridge has stopped.
     pub store: Store,
-    /// Gets each update as well, and misses those for which it has no room.
-    pub observer: Option<mpsc::Sender<Update>>,
+    /// Gets each change of a device; full means that some are merged.
+    pub sink: Option<mpsc::Sender<DeviceUpdate>>,
     /// Where the command line finds this bridge: a Unix socket.
     pub control: Option<PathBuf>,
 }
@@ -52,7 +53,7 @@ pub struct Bridge {
     devices: Devices,
     /// The configured devices, whose commands are taken.
     configured: watch::Sender<Vec<DeviceId>>,
-    /// What everybody else needs until the end: the publisher, then what listens.
+    /// What everybody else needs until the end: the hub, the publisher, then what listens.
     outlet: Vec<Task>,
     broker: watch::Receiver<BrokerStatus>,
     http: Option<SocketAddr>,
@@ -66,21 +67,17 @@ impl Bridge {
     /// # Errors
     /// When an address cannot be listened on, or a device's TLS or profile files cannot be read.
     pub async fn start(config: Config, setup: Setup) -> anyhow::Result<Bridge> {
-        let Setup {
-            store,
-            observer,
-            control,
-        } = setup;
+        let Setup { store, sink, control } = setup;
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
+        let devices_at_start = config.devices.iter().map(|device| device.id.clone());
+        let mut hub = Hub::new(devices_at_start, updates_of_devices);
+        sink.into_iter().for_each(|sink| hub.add_sink(sink));
         let mut start = Start::new(&config, &store, updates.clone()).await?;
-        start.observers.extend(observer.map(Observer::copying));
-        let pictured = start.picture();
-        let edge_node = start.edge_node(&pictured);
         let engine = snmp_engine(&config)?;
-        let agent = start.snmp_agent(engine.as_ref()).await?;
+        let agent = start.snmp_agent(engine.as_ref(), &mut hub).await?;
         let (remembered, known) = start.past().await;
         let info = bridge_info(&config);
-        let (publisher, broker) = start.publisher(info.clone(), remembered, updates_of_devices);
+        let (publisher, to_publisher, broker) = start.publisher(info.clone(), remembered);
         let mut devices = Devices::new(updates, config.dead_letter.repeat, known);
         let traps = start.trap_receiver(engine, &mut devices).await?;
         devices.apply(&config.devices).await?;
@@ -97,7 +94,7 @@ impl Bridge {
         .await?;
         let command_counts = dispatcher.counts();
         start.control_socket(control, &inbox)?;
-        let edge_node = start.sparkplug(edge_node, &inbox);
+        let edge_node = start.sparkplug(&inbox, &mut hub);
         let (configured, commands) = start.commands(&inbox);
         start
             .intake
@@ -105,7 +102,7 @@ impl Bridge {
         let shown = web::Shown {
             bridge,
             info,
-            picture: pictured,
+            fleet: hub.fleet(),
             broker: broker.clone(),
             commands,
             sparkplug: edge_node,
@@ -120,6 +117,7 @@ impl Bridge {
             listeners,
             ..
         } = start;
+        let hub = Task::spawn("hub", |_| hub.run(to_publisher));
         let publisher = Task::spawn("publisher", |_| publisher.run());
         Ok(Bridge {
             reached_broker: mqtt.broker,
@@ -127,7 +125,7 @@ impl Bridge {
             intake,
             devices,
             configured,
-            outlet: std::iter::once(publisher).chain(listeners).collect(),
+            outlet: [hub, publisher].into_iter().chain(listeners).collect(),
             broker,
             http,
             traps,
@@ -196,7 +194,7 @@ impl Bridge {
         }
     }
 
-    /// Stops with the flow: no more commands, then the devices, then the publisher, which flushes and says
+    /// Stops with the flow: no more commands, then the devices, the hub, the publisher, which flushes and says
     /// `offline`, then what listens, then the store.
     ///
     /// # Errors

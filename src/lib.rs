@@ -4,7 +4,7 @@
 //! as retained MQTT topics. Data flows one way:
 //!
 //! ```text
-//! LANTIME --GET /api/status--> lantime::device --Update--> mqtt::publisher --> broker
+//! LANTIME --GET /api/status--> lantime::device --Update--> hub --> mqtt::publisher --> broker
 //!                               | lantime::rest  (answer -> snapshot, by an API profile)
 //!                               | model          (snapshot -> view -> changes)
 //! ```
@@ -15,11 +15,11 @@
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
 //! - [`contract`]: what leaves as JSON, and at which topic.
 //! - [`mqtt`]: the connection, and the publisher, the only sender of state.
-//! - [`integrations`]: other people's conventions on MQTT.
+//! - [`hub`]: the latest view of every device, and who gets each change.
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
 //! - [`control`]: what the command line asks of a running bridge.
-//! - [`integrations`]: what is published, in other people's conventions.
+//! - [`homeassistant`], [`sparkplug`]: what is published, in other people's conventions.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - `open_files`: how many descriptors this process may have.
 //! - `logging`: lines on stderr, for people, machines and the journal.
@@ -34,7 +34,8 @@ pub mod config;
 pub mod contract;
 pub mod control;
 mod fault_point;
-pub mod integrations;
+pub mod homeassistant;
+pub mod hub;
 pub mod lantime;
 mod logging;
 pub mod model;
@@ -45,6 +46,7 @@ pub mod records;
 pub mod simulator;
 pub mod snmp;
 pub mod snmp_agent;
+pub mod sparkplug;
 pub mod tls;
 pub mod web;
 mod wording;

@@ -13,11 +13,11 @@ const LAYERS: [&[&str]; 12] = [
     &["main", "lib"],
     &["cli"],
     &["app"],
-    &["web", "snmp_agent", "integrations", "control"],
+    &["web", "snmp_agent", "homeassistant", "sparkplug", "control"],
     &["mqtt"],
     &["command"],
     &["lantime"],
-    &["records", "logging", "snmp"],
+    &["hub", "records", "logging", "snmp"],
     &["config", "simulator"],
     &["contract", "tls"],
     &["model"],
@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// Arrows that still run up or sideways: to be removed, never to be added to.
-const EXCEPTIONS: [(&str, &str); 2] = [("mqtt", "integrations"), ("web", "integrations")];
+const EXCEPTIONS: [(&str, &str); 2] = [("mqtt", "homeassistant"), ("web", "sparkplug")];
 
 #[test]
 fn every_folder_uses_only_those_below_it() {

@@ -18,19 +18,23 @@ use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
 use crate::control;
-use crate::integrations::homeassistant::Discovery;
-use crate::integrations::sparkplug::{self, EdgeNodeStatus};
+use crate::homeassistant::Discovery;
+use crate::hub::Hub;
 use crate::lantime::device::Known;
 use crate::lantime::snmp::traps::{self, Traps};
-use crate::model::{CommandTopic, DeviceId, Picture, Update};
+use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::embedded::EmbeddedBroker;
-use crate::mqtt::publisher::{self, BrokerStatus, Observer, Publisher};
+use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
 use crate::records::store::Store;
+use crate::sparkplug::{self, EdgeNodeStatus};
 use crate::{snmp, snmp_agent, web};
 
 /// How much of that the publisher may take to flush and say goodbye.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
+
+/// Updates on their way from the hub to the publisher.
+const UPDATES_WAITING: usize = 64;
 
 /// A bridge that is being started.
 pub(super) struct Start<'c> {
@@ -40,7 +44,6 @@ pub(super) struct Start<'c> {
     pub(super) mqtt: Mqtt,
     pub(super) topics: Topics,
     updates: mpsc::Sender<Update>,
-    pub(super) observers: Vec<Observer>,
     /// What takes commands: to end first.
     pub(super) intake: Vec<Task>,
     /// What listens: to end last.
@@ -69,7 +72,6 @@ impl Start<'_> {
             store,
             mqtt,
             updates,
-            observers: Vec::new(),
             intake: Vec::new(),
             listeners,
         })
@@ -81,27 +83,11 @@ impl Start<'_> {
         devices.map(|device| device.id.clone()).collect()
     }
 
-    /// All devices as they are published; kept where somebody looks.
-    pub(super) fn picture(&mut self) -> watch::Receiver<Picture> {
-        let (picture, pictured) = watch::channel(Picture::new(self.ids()));
-        if self.config.http.listen.is_some() || self.config.sparkplug.is_some() {
-            self.observers.push(Observer::picturing(picture));
-        }
-        pictured
-    }
-
-    /// The edge node of Sparkplug, which sees each change after the picture has.
-    pub(super) fn edge_node(&mut self, pictured: &watch::Receiver<Picture>) -> Option<sparkplug::Prepared> {
-        self.config.sparkplug.as_ref()?;
-        let (edge_node, observer) = sparkplug::prepare(pictured.clone());
-        self.observers.push(observer);
-        Some(edge_node)
-    }
-
     /// The SNMP agent, and where it listens.
     pub(super) async fn snmp_agent(
         &mut self,
         engine: Option<&AuthoritativeEngine>,
+        hub: &mut Hub,
     ) -> anyhow::Result<Option<SocketAddr>> {
         let (Some(settings), Some(engine)) = (&self.config.snmp.agent, engine) else {
             return Ok(None);
@@ -110,12 +96,13 @@ impl Start<'_> {
             config: settings.clone(),
             bridge: self.config.bridge.id.clone(),
             devices: self.ids(),
+            fleet: hub.fleet(),
+            changes: hub.sink(snmp_agent::UPDATES_WAITING),
             engine: engine.clone(),
             store: self.store.status(),
         };
-        let (agent, observer) = snmp_agent::Agent::bind(setup).await?;
+        let agent = snmp_agent::Agent::bind(setup).await?;
         let address = agent.address();
-        self.observers.push(observer);
         self.listeners
             .push(Task::spawn_fallible("SNMP agent", async move |stop| {
                 Ok(agent.run(stop).await?)
@@ -140,13 +127,12 @@ impl Start<'_> {
         (remembered, known)
     }
 
-    /// The publisher with all observers that there are.
+    /// The publisher, and what takes updates to it.
     pub(super) fn publisher(
         &mut self,
         info: BridgeInfo,
         remembered: Vec<String>,
-        updates: mpsc::Receiver<Update>,
-    ) -> (Publisher, watch::Receiver<BrokerStatus>) {
+    ) -> (Publisher, mpsc::Sender<Update>, watch::Receiver<BrokerStatus>) {
         let setup = publisher::Setup {
             mqtt: self.mqtt.clone(),
             bridge: self.config.bridge.id.clone(),
@@ -154,11 +140,12 @@ impl Start<'_> {
             configured: self.ids(),
             remembered,
             store: self.store.clone(),
-            observers: std::mem::take(&mut self.observers),
             discovery: self.discovery(),
             stop_within: FLUSH_DEADLINE,
         };
-        Publisher::new(setup, updates)
+        let (sender, updates) = mpsc::channel(UPDATES_WAITING);
+        let (publisher, status) = Publisher::new(setup, updates);
+        (publisher, sender, status)
     }
 
     fn discovery(&self) -> Option<Discovery> {
@@ -218,18 +205,19 @@ impl Start<'_> {
     /// The edge node's connection, and what carries out its commands.
     pub(super) fn sparkplug(
         &mut self,
-        edge_node: Option<sparkplug::Prepared>,
         inbox: &Inbox,
+        hub: &mut Hub,
     ) -> Option<watch::Receiver<EdgeNodeStatus>> {
-        let (settings, edge_node) = (self.config.sparkplug.as_ref()?, edge_node?);
-        let (edge_node, commands) = edge_node.finish(
-            settings,
-            self.mqtt.clone(),
-            &self.config.state.directory,
-            self.topics.clone(),
-            inbox.clone(),
-            self.updates.clone(),
-        );
+        let (edge_node, commands) = sparkplug::edge_node(sparkplug::Setup {
+            settings: self.config.sparkplug.as_ref()?,
+            mqtt: self.mqtt.clone(),
+            directory: &self.config.state.directory,
+            contract: self.topics.clone(),
+            devices: self.ids(),
+            changes: hub.sink(sparkplug::UPDATES_WAITING),
+            inbox: inbox.clone(),
+            updates: self.updates.clone(),
+        });
         let status = edge_node.status();
         self.intake
             .push(Task::spawn("Sparkplug commands", |stop| commands.run(stop)));

@@ -32,7 +32,7 @@ const USUAL_AGENT_PORT: u16 = 1161;
 const TOKEN: &str = "only-for-the-demo";
 /// Who may ask over SNMP, and send.
 const COMMUNITY: &str = "public";
-/// Updates that wait to be printed; more than that are not worth reading.
+/// Changes that wait to be printed; of more than that the latest of each device are.
 const LINES_WAITING: usize = 1024;
 
 #[derive(Debug, Args)]
@@ -66,11 +66,11 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
     let fleet = Fleet::start(fleet_options(receiver)).await?;
     let config = bridge_config(&fleet, &options, receiver)?;
-    let (observer, updates) = mpsc::channel(LINES_WAITING);
+    let (sink, changes) = mpsc::channel(LINES_WAITING);
     let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
     let setup = Setup {
         store,
-        observer: Some(observer),
+        sink: Some(sink),
         control: None,
     };
     let mut bridge = Bridge::start(config, setup).await?;
@@ -86,7 +86,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let introduction = introduction(&fleet, &bridge);
     let told = async {
         match output::print(&introduction)? {
-            true => story.print(updates).await,
+            true => story.print(changes).await,
             false => Ok(()),
         }
     };

@@ -29,7 +29,7 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
         let (version, devices) = (env!("CARGO_PKG_VERSION"), config.devices.len());
         let setup = Setup {
             store,
-            observer: None,
+            sink: None,
             control: Some(directory.join(control::FILE_NAME)),
         };
         let bridge = Bridge::start(config, setup).await?;

@@ -37,8 +37,8 @@ use super::pending_subscriptions::PendingSubscriptions;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
-use crate::integrations::homeassistant::Discovery;
-use crate::model::{DeviceId, Picture, Update};
+use crate::homeassistant::Discovery;
+use crate::model::{DeviceId, Update};
 use crate::records::store::{Store, StoreStatus};
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
@@ -62,44 +62,10 @@ pub struct Setup {
     pub remembered: Vec<String>,
     /// Where published topics are recorded, and records kept until the broker has them.
     pub store: Store,
-    /// Who else sees each update.
-    pub observers: Vec<Observer>,
     /// What Home Assistant is to discover.
     pub discovery: Option<Discovery>,
     /// How long [`Publisher::run`] may take to end once all senders of updates are gone.
     pub stop_within: Duration,
-}
-
-/// Sees every update, in order, before it is published. It must not wait: publishing does so long.
-pub struct Observer(Box<dyn FnMut(&Update) + Send>);
-
-impl Observer {
-    /// Calls `see` with each update.
-    pub fn new(see: impl FnMut(&Update) + Send + 'static) -> Observer {
-        Observer(Box::new(see))
-    }
-
-    /// Keeps a picture of all devices.
-    pub fn picturing(picture: watch::Sender<Picture>) -> Observer {
-        Observer::new(move |update| {
-            picture.send_if_modified(|picture| picture.apply(update));
-        })
-    }
-
-    /// Sends a copy of each update; full means that `copies` misses some.
-    pub fn copying(copies: mpsc::Sender<Update>) -> Observer {
-        Observer::new(move |update| {
-            if let Ok(permit) = copies.try_reserve() {
-                permit.send(update.clone());
-            }
-        })
-    }
-}
-
-impl std::fmt::Debug for Observer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Observer")
-    }
 }
 
 /// What is known of the broker.
@@ -132,7 +98,6 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 /// The task that publishes state and records.
 pub struct Publisher {
     updates: mpsc::Receiver<Update>,
-    observers: Vec<Observer>,
     discovery: Option<Discovery>,
     /// When Home Assistant was last told everything because it has started.
     reborn: Option<Instant>,
@@ -207,7 +172,6 @@ impl Publisher {
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
         let publisher = Publisher {
             updates,
-            observers: setup.observers,
             discovery: setup.discovery,
             reborn: None,
             bridge: setup.bridge,

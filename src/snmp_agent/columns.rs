@@ -2,9 +2,31 @@
 
 use async_snmp::Value;
 
-use super::tables::{DeviceRow, RelayRow, SignalRow, Tables};
 use super::words;
+use crate::hub::{Device, Polls};
+use crate::model::{DeviceId, RelayState, SignalState};
 use crate::records::store::StoreStatus;
+
+/// A device.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DeviceRow<'a> {
+    pub(super) id: &'a DeviceId,
+    pub(super) device: &'a Device,
+}
+
+/// A relay.
+#[derive(Debug)]
+pub(super) struct RelayRow<'a> {
+    pub(super) name: String,
+    pub(super) state: &'a RelayState,
+}
+
+/// A signal.
+#[derive(Debug)]
+pub(super) struct SignalRow<'a> {
+    pub(super) name: String,
+    pub(super) state: &'a SignalState,
+}
 
 /// l2mDeviceTable
 pub(super) mod device {
@@ -23,18 +45,20 @@ pub(super) mod device {
     const POLL_FAILURES: u32 = 11;
     pub(in crate::snmp_agent) const LAST: u32 = POLL_FAILURES;
 
-    pub(in crate::snmp_agent) fn cell(row: &DeviceRow, column: u32) -> Option<Value> {
+    pub(in crate::snmp_agent) fn cell(row: &DeviceRow<'_>, column: u32) -> Option<Value> {
+        let DeviceRow { id, device } = row;
+        let (view, identity) = (&device.view, device.view.identity.as_ref());
         Some(match column {
-            ID => words::text(row.id.as_str()),
-            STATE => words::availability(row.state),
-            LAST_POLL => words::time(row.last_poll?),
-            ROUND_TRIP => words::millis(row.round_trip?),
-            ERROR => words::error(row.error),
-            LAST_ERROR => words::error(row.last_error),
-            SERIAL_NUMBER => words::text(row.serial_number.as_deref()?),
-            FIRMWARE => words::text(row.firmware.as_deref()?),
-            POLLS => words::counter(row.polls.all),
-            POLL_FAILURES => words::counter(row.polls.failed),
+            ID => words::text(id.as_str()),
+            STATE => words::availability(view.availability),
+            LAST_POLL => words::time(device.last_poll?.0),
+            ROUND_TRIP => words::millis(device.last_poll?.1),
+            ERROR => words::error(view.problem.as_ref().map(|problem| problem.error.kind)),
+            LAST_ERROR => words::error(device.last_error),
+            SERIAL_NUMBER => words::text(identity?.serial_number.as_deref()?),
+            FIRMWARE => words::text(identity?.firmware.as_deref()?),
+            POLLS => words::counter(device.polls.all),
+            POLL_FAILURES => words::counter(device.polls.failed),
             _ => return None,
         })
     }
@@ -54,7 +78,7 @@ pub(super) mod relay {
     const SINCE: u32 = 9;
     pub(in crate::snmp_agent) const LAST: u32 = SINCE;
 
-    pub(in crate::snmp_agent) fn cell(row: &RelayRow, column: u32) -> Option<Value> {
+    pub(in crate::snmp_agent) fn cell(row: &RelayRow<'_>, column: u32) -> Option<Value> {
         let RelayRow { name, state } = row;
         Some(match column {
             NAME => words::text(name),
@@ -80,7 +104,7 @@ pub(super) mod signal {
     const SINCE: u32 = 6;
     pub(in crate::snmp_agent) const LAST: u32 = SINCE;
 
-    pub(in crate::snmp_agent) fn cell(row: &SignalRow, column: u32) -> Option<Value> {
+    pub(in crate::snmp_agent) fn cell(row: &SignalRow<'_>, column: u32) -> Option<Value> {
         let SignalRow { name, state } = row;
         Some(match column {
             NAME => words::text(name),
@@ -94,15 +118,15 @@ pub(super) mod signal {
 
 /// l2mCounters
 pub(super) mod counters {
-    use super::{StoreStatus, Tables, Value, words};
+    use super::{Polls, StoreStatus, Value, words};
 
     pub(in crate::snmp_agent) const GROUP: u32 = 4;
     pub(in crate::snmp_agent) const LAST: u32 = 6;
 
-    pub(in crate::snmp_agent) fn value(tables: &Tables, store: &StoreStatus, number: u32) -> Option<Value> {
+    pub(in crate::snmp_agent) fn value(polls: Polls, store: &StoreStatus, number: u32) -> Option<Value> {
         Some(match number {
-            1 => words::counter(tables.polls.all),
-            2 => words::counter(tables.polls.failed),
+            1 => words::counter(polls.all),
+            2 => words::counter(polls.failed),
             3 => words::gauge(store.records),
             4 => words::counter(store.dropped),
             5 => words::gauge(store.dead_letters),

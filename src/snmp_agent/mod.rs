@@ -2,12 +2,11 @@
 //! `deploy/mibs/LANTIME2MQTT-MIB.txt`, and notifications of what changes. Nothing is writable.
 //!
 //! ```text
-//! publisher --Update--> feed --tables--> objects --> GET, GETNEXT, GETBULK
-//!                       |-----notices--> agent ----> sinks
+//! hub --Fleet---------> tables --> objects --> GET, GETNEXT, GETBULK
+//! hub --DeviceUpdate--> agent ---> notices --> sinks
 //! ```
 //!
-//! The feed (an [`Observer`] of the publisher) is the sole owner of the tables; it sees each update, and never
-//! waits. Not here: the engine of SNMP v3, which this process has one of ([`crate::snmp::engine`]).
+//! Not here: the engine of SNMP v3, which this process has one of ([`crate::snmp::engine`]).
 
 mod access;
 mod columns;
@@ -31,17 +30,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Secret, SnmpAgent, SnmpSinkAccess};
+use crate::hub::{DeviceUpdate, Fleet};
 use crate::model::DeviceId;
-use crate::mqtt::publisher::Observer;
 use crate::records::store::StoreStatus;
 use crate::snmp::{cannot_listen, inbound, outbound};
 use notice::Notice;
 use objects::{Handler, Objects};
-use tables::Tables;
+use tables::Numbers;
 
-/// Notifications that wait to be sent: those of a hundred devices that go at once, and some. More are dropped,
-/// as the network would.
-const NOTICES_WAITING: usize = 4096;
+/// Changes that wait to be sent as notifications: those of a thousand devices that go offline at once, and some. Of more
+/// the latest of each device are sent.
+pub const UPDATES_WAITING: usize = 4096;
 
 /// How often it is told that requests were not taken, at most.
 const REFUSED_EVERY: Duration = Duration::from_secs(60);
@@ -73,6 +72,10 @@ pub struct Setup {
     pub bridge: DeviceId,
     /// The configured devices, which get their numbers in this order.
     pub devices: Vec<DeviceId>,
+    /// All devices.
+    pub fleet: watch::Receiver<Fleet>,
+    /// Each change of a device.
+    pub changes: mpsc::Receiver<DeviceUpdate>,
     /// The engine of this process.
     pub engine: AuthoritativeEngine,
     /// What the store says of itself.
@@ -84,7 +87,8 @@ pub struct Agent {
     agent: async_snmp::agent::Agent,
     root: Oid,
     started: Instant,
-    notices: mpsc::Receiver<Notice>,
+    numbers: watch::Sender<Numbers>,
+    changes: mpsc::Receiver<DeviceUpdate>,
     /// Of each sink, whether it was told last that notifications cannot be sent there.
     failing: Vec<bool>,
 }
@@ -103,22 +107,29 @@ impl Agent {
         self.agent.local_addr()
     }
 
-    /// Listens, and gives what has to see each update.
+    /// Listens.
     ///
     /// # Errors
     /// When the address cannot be listened at; the error says what to do.
-    pub async fn bind(setup: Setup) -> Result<(Agent, Observer), AgentError> {
-        let Setup { config, store, .. } = setup;
+    pub async fn bind(setup: Setup) -> Result<Agent, AgentError> {
+        let Setup {
+            config,
+            store,
+            fleet,
+            changes,
+            ..
+        } = setup;
         let started = Instant::now();
         let root = Oid::from_slice(&config.root);
-        let (tables, watched) = watch::channel(Tables::new(&setup.devices));
+        let (numbers, watched) = watch::channel(Numbers::new(&setup.devices));
         let system = Objects::System {
             name: setup.bridge,
             product: root.child(PRODUCT),
             started,
         };
         let published = Objects::Published {
-            tables: watched,
+            numbers: watched,
+            fleet,
             store,
         };
         let builder = async_snmp::agent::Agent::builder()
@@ -136,16 +147,14 @@ impl Agent {
             other => AgentError::Other(Box::new(other)),
         })?;
         tracing::info!(listen = %agent.local_addr(), sinks = config.sinks.len(), "SNMP agent");
-        let (sender, notices) = mpsc::channel(NOTICES_WAITING);
-        let feed = feed(tables, (!config.sinks.is_empty()).then_some(sender));
-        let agent = Agent {
+        Ok(Agent {
             agent,
             root,
             started,
-            notices,
+            numbers,
+            changes,
             failing: vec![false; config.sinks.len()],
-        };
-        Ok((agent, feed))
+        })
     }
 
     /// Answers, and sends notifications, until `stop`.
@@ -155,11 +164,18 @@ impl Agent {
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), AgentError> {
         let agent = &self.agent;
         let served = async { agent.run().await.map_err(AgentError::Other) };
-        let notices = &mut self.notices;
+        let (numbers, changes) = (&self.numbers, &mut self.changes);
         let (root, started, failing) = (&self.root, self.started, &mut self.failing);
         let told = async {
-            while let Some(notice) = notices.recv().await {
-                tell(agent, root, started, notice, failing).await;
+            while let Some(update) = changes.recv().await {
+                numbers.send_if_modified(|numbers| numbers.add(&update.device));
+                if failing.is_empty() {
+                    continue;
+                }
+                let notices = tables::notices(&numbers.borrow(), &update);
+                for notice in notices {
+                    tell(agent, root, started, notice, failing).await;
+                }
             }
             // Nothing more will change; what there is can still be asked for.
             std::future::pending().await
@@ -200,23 +216,6 @@ fn with_sinks(builder: AgentBuilder, config: &SnmpAgent) -> Result<AgentBuilder,
         };
         let id = NotificationSinkId::new(format!("sinks[{number}]")).expect("at most 32 octets");
         Ok(builder.trap_sink(id, sink.address.to_string(), auth))
-    })
-}
-
-/// Keeps the tables, and hands over what is to be told, if anybody is.
-fn feed(tables: watch::Sender<Tables>, notices: Option<mpsc::Sender<Notice>>) -> Observer {
-    let mut is_dropping = false;
-    Observer::new(move |update| {
-        let mut found = Vec::new();
-        tables.send_modify(|tables| found = tables.apply(update));
-        let Some(notices) = &notices else { return };
-        for notice in found {
-            let is_full = notices.try_send(notice).is_err();
-            if is_full && !is_dropping {
-                tracing::warn!("more changes at once than SNMP notifications can be sent: some are dropped");
-            }
-            is_dropping = is_full;
-        }
     })
 }
 

@@ -2,8 +2,7 @@
 
 use async_snmp::Value;
 
-use super::columns::{device, relay, signal};
-use super::tables::{DeviceRow, RelayRow, SignalRow};
+use super::columns::{DeviceRow, RelayRow, SignalRow, device, relay, signal};
 use super::{OBJECTS, words};
 use crate::model::{Availability, RelayState, SignalState};
 
@@ -21,7 +20,7 @@ pub(super) struct Notice {
 
 impl Notice {
     /// l2mRelayChanged
-    pub(super) fn relay(index: &[u32], old: &RelayState, row: &RelayRow) -> Notice {
+    pub(super) fn relay(index: &[u32], old: &RelayState, row: &RelayRow<'_>) -> Notice {
         use relay::{CAUSE, DRIVEN_BY, FAULT, NAME, POSITION, PROVENANCE, TABLE};
         let columns = [NAME, POSITION, FAULT, PROVENANCE, DRIVEN_BY, CAUSE];
         let old = (1, words::position(old.position));
@@ -32,7 +31,7 @@ impl Notice {
     }
 
     /// l2mSignalChanged
-    pub(super) fn signal(index: &[u32], old: &SignalState, row: &SignalRow) -> Notice {
+    pub(super) fn signal(index: &[u32], old: &SignalState, row: &SignalRow<'_>) -> Notice {
         use signal::{NAME, PROVENANCE, STATUS, TABLE};
         let old = (2, words::status(old.status));
         Notice {
@@ -48,7 +47,7 @@ impl Notice {
     }
 
     /// l2mDeviceChanged
-    pub(super) fn device(number: u32, old: Option<Availability>, row: &DeviceRow) -> Notice {
+    pub(super) fn device(number: u32, old: Option<Availability>, row: &DeviceRow<'_>) -> Notice {
         use device::{ERROR, ID, STATE, TABLE};
         let old = (3, words::availability(old));
         Notice {

@@ -8,9 +8,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::columns::{counters, device, relay, signal};
-use super::tables::Tables;
+use super::tables::{Numbers, Tables};
 use super::walk::{self, Found, below, under};
 use super::words;
+use crate::hub::Fleet;
 use crate::model::DeviceId;
 use crate::records::store::StoreStatus;
 
@@ -33,7 +34,8 @@ pub(super) enum Objects {
     },
     /// l2mObjects
     Published {
-        tables: watch::Receiver<Tables>,
+        numbers: watch::Receiver<Numbers>,
+        fleet: watch::Receiver<Fleet>,
         store: watch::Receiver<StoreStatus>,
     },
 }
@@ -70,42 +72,69 @@ impl MibHandler for Handler {
 
 impl Objects {
     fn get(&self, at: &[u32]) -> Option<Value> {
-        let (tables, store) = match self {
+        let (numbers, fleet, store) = match self {
             Objects::System { .. } => return walk::scalar(at, |number| self.system(number)),
-            Objects::Published { tables, store } => (tables.borrow(), store),
+            Objects::Published {
+                numbers,
+                fleet,
+                store,
+            } => (numbers.borrow(), fleet.borrow(), store),
         };
         let (group, at) = at.split_first()?;
+        let tables = Tables {
+            numbers: &numbers,
+            fleet: &fleet,
+        };
         match *group {
-            device::TABLE => walk::cell(&tables.devices, at, device::cell),
-            relay::TABLE => walk::cell(&tables.relays, at, relay::cell),
-            signal::TABLE => walk::cell(&tables.signals, at, signal::cell),
-            counters::GROUP => walk::scalar(at, |number| counters::value(&tables, &store.borrow(), number)),
+            device::TABLE => walk::cell(|first| tables.devices(first), at, device::cell),
+            relay::TABLE => walk::cell(|first| tables.relays(first), at, relay::cell),
+            signal::TABLE => walk::cell(|first| tables.signals(first), at, signal::cell),
+            counters::GROUP => {
+                walk::scalar(at, |number| counters::value(fleet.polls, &store.borrow(), number))
+            }
             _ => None,
         }
     }
 
     fn next(&self, after: &[u32]) -> Option<Found> {
-        let (tables, store) = match self {
+        let (numbers, fleet, store) = match self {
             Objects::System { .. } => {
                 return walk::next_scalar(1..=SYSTEM_LAST, after, |number| self.system(number));
             }
-            Objects::Published { tables, store } => (tables.borrow(), store.borrow()),
+            Objects::Published {
+                numbers,
+                fleet,
+                store,
+            } => (numbers.borrow(), fleet.borrow(), store.borrow()),
+        };
+        let tables = Tables {
+            numbers: &numbers,
+            fleet: &fleet,
         };
         let groups = [device::TABLE, relay::TABLE, signal::TABLE, counters::GROUP];
         groups.into_iter().find_map(|group| {
             let after = below(after, group)?;
             let next = match group {
-                device::TABLE => {
-                    walk::next_cell(&tables.devices, device::ID..=device::LAST, after, device::cell)
-                }
-                relay::TABLE => {
-                    walk::next_cell(&tables.relays, relay::NAME..=relay::LAST, after, relay::cell)
-                }
-                signal::TABLE => {
-                    walk::next_cell(&tables.signals, signal::NAME..=signal::LAST, after, signal::cell)
-                }
+                device::TABLE => walk::next_cell(
+                    |first| tables.devices(first),
+                    device::ID..=device::LAST,
+                    after,
+                    device::cell,
+                ),
+                relay::TABLE => walk::next_cell(
+                    |first| tables.relays(first),
+                    relay::NAME..=relay::LAST,
+                    after,
+                    relay::cell,
+                ),
+                signal::TABLE => walk::next_cell(
+                    |first| tables.signals(first),
+                    signal::NAME..=signal::LAST,
+                    after,
+                    signal::cell,
+                ),
                 _ => walk::next_scalar(1..=counters::LAST, after, |number| {
-                    counters::value(&tables, &store, number)
+                    counters::value(fleet.polls, &store, number)
                 }),
             };
             next.map(|found| under(group, found))

@@ -1,272 +1,182 @@
-//! What is published, kept as rows, and what of an update is to be told. Pure: no task, no clock, no I/O.
+//! The tables, as projections of the fleet: a row is made when it is asked for. Pure.
 
 use std::collections::BTreeMap;
+use std::iter;
 
-use jiff::Timestamp;
-
+use super::columns::{DeviceRow, RelayRow, SignalRow};
 use super::notice::Notice;
-use super::walk::Rows;
 use super::words;
-use crate::model::{
-    Availability, Change, DeviceId, ErrorKind, HttpSummary, Provenance, Relay, RelayState, Signal,
-    SignalState, SlotId, Text, Update,
-};
+use crate::hub::{Device, DeviceUpdate, Fleet};
+use crate::model::{Change, DeviceId, Provenance, Relay, RelayState, Signal, SignalState, SlotId, SlotView};
 
 /// Longest id of a slot that fits into an index. Those of devices have a few characters.
 const MAX_SLOT: usize = 32;
 
-/// All rows.
-#[derive(Debug)]
-pub(super) struct Tables {
-    /// Every device of this run, also those that have left: a number is never given twice.
-    numbers: BTreeMap<DeviceId, u32>,
-    pub(super) devices: Rows<DeviceRow>,
-    pub(super) relays: Rows<RelayRow>,
-    pub(super) signals: Rows<SignalRow>,
-    /// Of all devices.
-    pub(super) polls: Polls,
+/// A row with its index: the number of the device, then what the table adds.
+pub(super) type Row<R> = (Vec<u32>, R);
+
+/// The numbers of devices: 1 for the first. Those that have left keep theirs, so that none is given twice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Numbers {
+    in_order: Vec<DeviceId>,
+    by_id: BTreeMap<DeviceId, u32>,
 }
 
-/// A device.
-#[derive(Debug)]
-pub(super) struct DeviceRow {
-    pub(super) id: DeviceId,
-    pub(super) state: Option<Availability>,
-    pub(super) last_poll: Option<Timestamp>,
-    /// Milliseconds.
-    pub(super) round_trip: Option<f64>,
-    pub(super) error: Option<ErrorKind>,
-    pub(super) last_error: Option<ErrorKind>,
-    pub(super) serial_number: Option<Text>,
-    pub(super) firmware: Option<Text>,
-    pub(super) polls: Polls,
-    /// What the device's task has counted: a new task begins anew.
-    counted: Polls,
-}
-
-/// Counts of polls.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Polls {
-    pub(super) all: u64,
-    pub(super) failed: u64,
-}
-
-/// A relay.
-#[derive(Debug)]
-pub(super) struct RelayRow {
-    pub(super) name: String,
-    pub(super) state: RelayState,
-}
-
-/// A signal.
-#[derive(Debug)]
-pub(super) struct SignalRow {
-    pub(super) name: String,
-    pub(super) state: SignalState,
-}
-
-impl Tables {
-    /// The configured devices, of which nothing is known yet; numbered in this order.
-    pub(super) fn new(devices: &[DeviceId]) -> Tables {
-        let mut tables = Tables {
-            numbers: BTreeMap::new(),
-            devices: Rows::new(),
-            relays: Rows::new(),
-            signals: Rows::new(),
-            polls: Polls::default(),
-        };
-        for id in devices {
-            tables.device(id);
+impl Numbers {
+    /// Numbers of the configured devices, in that order.
+    pub(super) fn new(devices: &[DeviceId]) -> Numbers {
+        let mut numbers = Numbers::default();
+        for device in devices {
+            numbers.add(device);
         }
-        tables
+        numbers
     }
 
-    /// Takes an update in; gives what is to be told of it. A first sight is not told.
-    pub(super) fn apply(&mut self, update: &Update) -> Vec<Notice> {
-        match update {
-            Update::Device { device, changes, .. } => self.apply_changes(device, changes),
-            Update::HttpStats { device, summary } => {
-                self.count(device, summary);
-                Vec::new()
-            }
-            Update::Forgotten { device } => {
-                self.remove(device);
-                self.device(device);
-                Vec::new()
-            }
-            Update::Removed { device } => {
-                self.remove(device);
-                Vec::new()
-            }
-            Update::Configured(devices) => {
-                for device in devices {
-                    self.device(device);
-                }
-                Vec::new()
-            }
-            Update::HttpSessions { .. } | Update::DeadLetter(_) | Update::Settled { .. } => Vec::new(),
+    /// The number of a device.
+    pub(super) fn get(&self, id: &DeviceId) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Gives a device a number; whether it had none.
+    pub(super) fn add(&mut self, id: &DeviceId) -> bool {
+        let is_new = !self.by_id.contains_key(id);
+        if is_new {
+            self.in_order.push(id.clone());
+            let number = u32::try_from(self.in_order.len()).unwrap_or(u32::MAX);
+            self.by_id.insert(id.clone(), number);
         }
+        is_new
     }
 
-    /// A device's number and row; made where there are none.
-    fn device(&mut self, id: &DeviceId) -> (u32, &mut DeviceRow) {
-        let number = match self.numbers.get(id) {
-            Some(number) => *number,
-            None => {
-                let number = u32::try_from(self.numbers.len())
-                    .unwrap_or(u32::MAX)
-                    .saturating_add(1);
-                self.numbers.insert(id.clone(), number);
-                number
-            }
-        };
-        let row = self.devices.entry(vec![number]);
-        (number, row.or_insert_with(|| DeviceRow::new(id)))
-    }
-
-    fn remove(&mut self, id: &DeviceId) {
-        let Some(number) = self.numbers.get(id) else {
-            return;
-        };
-        let is_other = |index: &Vec<u32>| index.first() != Some(number);
-        self.devices.retain(|index, _| is_other(index));
-        self.relays.retain(|index, _| is_other(index));
-        self.signals.retain(|index, _| is_other(index));
-    }
-
-    fn count(&mut self, id: &DeviceId, summary: &HttpSummary) {
-        let (_, row) = self.device(id);
-        let is_new_task = summary.polls < row.counted.all;
-        let before = if is_new_task {
-            Polls::default()
-        } else {
-            row.counted
-        };
-        let (all, failed) = (
-            summary.polls.saturating_sub(before.all),
-            summary.failures.saturating_sub(before.failed),
-        );
-        row.counted = Polls {
-            all: summary.polls,
-            failed: summary.failures,
-        };
-        row.polls.add(all, failed);
-        row.last_poll = summary.last_success.or(row.last_poll);
-        row.round_trip = summary.round_trip.map(|times| times.last).or(row.round_trip);
-        self.polls.add(all, failed);
-    }
-
-    fn apply_changes(&mut self, id: &DeviceId, changes: &[Change]) -> Vec<Notice> {
-        let (number, row) = self.device(id);
-        let was = row.state;
-        for change in changes {
-            match change {
-                Change::Availability(state) => row.state = Some(*state),
-                Change::Identity(identity) => {
-                    row.serial_number.clone_from(&identity.serial_number);
-                    row.firmware.clone_from(&identity.firmware);
-                }
-                Change::Problem(problem) => {
-                    row.error = problem.as_ref().map(|problem| problem.error.kind);
-                    row.last_error = row.error.or(row.last_error);
-                }
-                _ => {}
-            }
-        }
-        let mut notices = Vec::new();
-        if was.is_some() && was != row.state {
-            notices.push(Notice::device(number, was, row));
-        }
-        for change in changes {
-            notices.extend(match change {
-                Change::Relay {
-                    slot,
-                    relay,
-                    old,
-                    new,
-                } => self.put_relay(number, id, (slot, *relay), old.as_deref(), new.as_deref()),
-                Change::Signal {
-                    slot,
-                    signal,
-                    old,
-                    new,
-                } => self.put_signal(number, id, (slot, *signal), old.as_deref(), new.as_deref()),
-                _ => None,
-            });
-        }
-        notices
-    }
-
-    fn put_relay(
-        &mut self,
-        device: u32,
-        id: &DeviceId,
-        (slot, relay): (&SlotId, Relay),
-        old: Option<&RelayState>,
-        new: Option<&RelayState>,
-    ) -> Option<Notice> {
-        let index = index(device, slot, words::relay(relay))?;
-        let Some(new) = new else {
-            self.relays.remove(&index);
-            return None;
-        };
-        let row = RelayRow {
-            name: format!("{id}/{slot}/{relay}"),
-            state: new.clone(),
-        };
-        let is_told =
-            |old: &&RelayState| old.position != new.position && old.provenance != Provenance::Unseen;
-        let notice = old.filter(is_told).map(|old| Notice::relay(&index, old, &row));
-        self.relays.insert(index, row);
-        notice
-    }
-
-    fn put_signal(
-        &mut self,
-        device: u32,
-        id: &DeviceId,
-        (slot, signal): (&SlotId, Signal),
-        old: Option<&SignalState>,
-        new: Option<&SignalState>,
-    ) -> Option<Notice> {
-        let index = index(device, slot, words::signal(signal))?;
-        let Some(new) = new else {
-            self.signals.remove(&index);
-            return None;
-        };
-        let row = SignalRow {
-            name: format!("{id}/{slot}/{signal}"),
-            state: new.clone(),
-        };
-        let is_told = |old: &&SignalState| old.status != new.status && old.provenance != Provenance::Unseen;
-        let notice = old.filter(is_told).map(|old| Notice::signal(&index, old, &row));
-        self.signals.insert(index, row);
-        notice
+    fn from(&self, first: u32) -> impl Iterator<Item = (u32, &DeviceId)> {
+        let numbered = (1..).zip(&self.in_order);
+        numbered.skip((first as usize).saturating_sub(1))
     }
 }
 
-impl DeviceRow {
-    fn new(id: &DeviceId) -> DeviceRow {
-        DeviceRow {
-            id: id.clone(),
-            state: None,
-            last_poll: None,
-            round_trip: None,
-            error: None,
-            last_error: None,
-            serial_number: None,
-            firmware: None,
-            polls: Polls::default(),
-            counted: Polls::default(),
-        }
+/// What there is to read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tables<'a> {
+    pub(super) numbers: &'a Numbers,
+    pub(super) fleet: &'a Fleet,
+}
+
+impl<'a> Tables<'a> {
+    /// The devices from that number on.
+    pub(super) fn devices(self, first: u32) -> impl Iterator<Item = Row<DeviceRow<'a>>> {
+        let numbers = self.numbers.from(first);
+        numbers.filter_map(move |(number, id)| {
+            let device: &Device = self.fleet.devices.get(id)?;
+            Some((vec![number], DeviceRow { id, device }))
+        })
+    }
+
+    /// The relays of the devices from that number on.
+    pub(super) fn relays(self, first: u32) -> impl Iterator<Item = Row<RelayRow<'a>>> {
+        self.of_slots(first, |row, id, slot| {
+            let relays = slot.relays.iter();
+            let rows = relays.filter_map(|(relay, state)| relay_row(row, id, *relay, state));
+            rows.collect()
+        })
+    }
+
+    /// The signals of the devices from that number on.
+    pub(super) fn signals(self, first: u32) -> impl Iterator<Item = Row<SignalRow<'a>>> {
+        self.of_slots(first, |row, id, slot| {
+            let signals = slot.signals.iter();
+            let rows = signals.filter_map(|(signal, state)| signal_row(row, id, *signal, state));
+            rows.collect()
+        })
+    }
+
+    fn of_slots<R: 'a>(
+        self,
+        first: u32,
+        rows: impl Fn((u32, &DeviceId), &SlotId, &'a SlotView) -> Vec<Row<R>> + 'a,
+    ) -> impl Iterator<Item = Row<R>> {
+        self.devices(first)
+            .flat_map(move |(index, DeviceRow { id, device })| {
+                let slots = device.view.slots.iter();
+                let mut found: Vec<_> = slots
+                    .flat_map(|(slot, shown)| rows((index[0], id), slot, shown))
+                    .collect();
+                found.sort_by(|(one, _), (other, _)| one.cmp(other));
+                found
+            })
     }
 }
 
-impl Polls {
-    fn add(&mut self, all: u64, failed: u64) {
-        self.all += all;
-        self.failed += failed;
-    }
+/// The notifications that a change of a device gives. A first sight gives none.
+pub(super) fn notices(numbers: &Numbers, update: &DeviceUpdate) -> Vec<Notice> {
+    let DeviceUpdate {
+        device: id,
+        old,
+        new,
+        changes,
+        ..
+    } = update;
+    let (Some(number), Some(old), Some(new)) = (numbers.get(id), old, new) else {
+        return Vec::new();
+    };
+    let has_moved =
+        old.availability.is_some() && new.availability.is_some() && old.availability != new.availability;
+    let moved = has_moved.then(|| {
+        let device = Device {
+            view: new.clone(),
+            ..Device::default()
+        };
+        Notice::device(number, old.availability, &DeviceRow { id, device: &device })
+    });
+    let others = changes.iter().filter_map(|change| match change {
+        Change::Relay {
+            slot,
+            relay,
+            old: Some(old),
+            new: Some(new),
+        } => {
+            let is_change = old.position != new.position && old.provenance != Provenance::Unseen;
+            let (index, row) = relay_row((number, id), slot, *relay, new).filter(|_| is_change)?;
+            Some(Notice::relay(&index, old, &row))
+        }
+        Change::Signal {
+            slot,
+            signal,
+            old: Some(old),
+            new: Some(new),
+        } => {
+            let is_change = old.status != new.status && old.provenance != Provenance::Unseen;
+            let (index, row) = signal_row((number, id), slot, *signal, new).filter(|_| is_change)?;
+            Some(Notice::signal(&index, old, &row))
+        }
+        _ => None,
+    });
+    moved.into_iter().chain(others).collect()
+}
+
+fn relay_row<'a>(
+    (number, id): (u32, &DeviceId),
+    slot: &SlotId,
+    relay: Relay,
+    state: &'a RelayState,
+) -> Option<Row<RelayRow<'a>>> {
+    let name = format!("{id}/{slot}/{relay}");
+    Some((
+        index(number, slot, words::relay(relay))?,
+        RelayRow { name, state },
+    ))
+}
+
+fn signal_row<'a>(
+    (number, id): (u32, &DeviceId),
+    slot: &SlotId,
+    signal: Signal,
+    state: &'a SignalState,
+) -> Option<Row<SignalRow<'a>>> {
+    let name = format!("{id}/{slot}/{signal}");
+    Some((
+        index(number, slot, words::signal(signal))?,
+        SignalRow { name, state },
+    ))
 }
 
 /// Device, slot (its length, then its octets), and relay or signal; `None` for a slot whose id is too long.
@@ -274,7 +184,7 @@ fn index(device: u32, slot: &SlotId, last: u32) -> Option<Vec<u32>> {
     let octets = slot.as_str().as_bytes();
     let length = u32::try_from(octets.len()).ok()?;
     let octets = octets.iter().copied().map(u32::from);
-    let index = [device, length].into_iter().chain(octets).chain([last]);
+    let index = iter::once(device).chain([length]).chain(octets).chain([last]);
     (slot.as_str().len() <= MAX_SLOT).then(|| index.collect())
 }
 

@@ -2,13 +2,11 @@
 //!
 //! Positions are relative: `after` is what follows the arcs that lead here, and empty stands before everything.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use async_snmp::Value;
 
-/// The rows of a table by their index, which is never empty.
-pub(super) type Rows<R> = BTreeMap<Vec<u32>, R>;
+use super::tables::Row;
 
 /// A value and its place.
 pub(super) type Found = (Vec<u32>, Value);
@@ -31,17 +29,23 @@ pub(super) fn under(arc: u32, (mut at, value): Found) -> Found {
     (at, value)
 }
 
-/// The cell at exactly that place.
-pub(super) fn cell<R>(rows: &Rows<R>, at: &[u32], value: impl Fn(&R, u32) -> Option<Value>) -> Option<Value> {
+/// The cell at exactly that place. `rows` gives the rows whose index begins with a number or follows those, in order.
+pub(super) fn cell<R, I: Iterator<Item = Row<R>>>(
+    rows: impl Fn(u32) -> I,
+    at: &[u32],
+    value: impl Fn(&R, u32) -> Option<Value>,
+) -> Option<Value> {
     let (ENTRY, [column, index @ ..]) = at.split_first().map(|(entry, rest)| (*entry, rest))? else {
         return None;
     };
-    value(rows.get(index)?, *column)
+    let mut rows = rows(*index.first()?);
+    let (found, row) = rows.find(|(found, _)| found.as_slice() >= index)?;
+    value(&row, *column).filter(|_| found == index)
 }
 
 /// The first cell behind that place: column by column, in each row by row.
-pub(super) fn next_cell<R>(
-    rows: &Rows<R>,
+pub(super) fn next_cell<R, I: Iterator<Item = Row<R>>>(
+    rows: impl Fn(u32) -> I,
     columns: RangeInclusive<u32>,
     after: &[u32],
     value: impl Fn(&R, u32) -> Option<Value>,
@@ -51,10 +55,11 @@ pub(super) fn next_cell<R>(
         let Some(after) = below(after, column) else {
             continue;
         };
-        let mut rest = rows.range::<[u32], _>((Bound::Excluded(after), Bound::Unbounded));
-        let found = rest.find_map(|(index, row)| Some((index, value(row, column)?)));
+        let rest = rows(after.first().copied().unwrap_or_default());
+        let mut rest = rest.filter(|(index, _)| index.as_slice() > after);
+        let found = rest.find_map(|(index, row)| Some((index, value(&row, column)?)));
         if let Some((index, value)) = found {
-            let at = [ENTRY, column].iter().chain(index).copied().collect();
+            let at = [ENTRY, column].into_iter().chain(index).collect();
             return Some((at, value));
         }
     }
@@ -91,18 +96,18 @@ mod tests {
         (column <= 3 && (*row, column) != (2, 3)).then(|| Value::Integer(row * 10 + column))
     }
 
-    fn rows() -> Rows<i32> {
-        BTreeMap::from([(vec![1], 1), (vec![1, 7], 17), (vec![2], 2)])
+    fn rows(first: u32) -> impl Iterator<Item = Row<i32>> {
+        let rows = [(vec![1], 1), (vec![1, 7], 17), (vec![2], 2)].into_iter();
+        rows.filter(move |(index, _)| index[0] >= first)
     }
 
     #[test]
     fn a_walk_comes_by_every_cell_once_and_in_order() {
-        let rows = rows();
         let mut at = Vec::new();
         let mut seen = Vec::new();
-        while let Some((next, value)) = next_cell(&rows, 2..=3, &at, sample) {
+        while let Some((next, value)) = next_cell(rows, 2..=3, &at, sample) {
             assert!(next > at, "{next:?} does not follow {at:?}");
-            assert_eq!(cell(&rows, &next, sample), Some(value.clone()));
+            assert_eq!(cell(rows, &next, sample), Some(value.clone()));
             seen.push(value);
             at = next;
         }
@@ -112,7 +117,6 @@ mod tests {
 
     #[test]
     fn any_place_has_what_follows_it() {
-        let rows = rows();
         for (after, expected) in [
             (&[0][..], Some(12)),
             (&[1], Some(12)),
@@ -126,16 +130,15 @@ mod tests {
             (&[1, 4], None),
             (&[2], None),
         ] {
-            let next = next_cell(&rows, 2..=3, after, sample).map(|(_, value)| value);
+            let next = next_cell(rows, 2..=3, after, sample).map(|(_, value)| value);
             assert_eq!(next, expected.map(Value::Integer), "{after:?}");
         }
     }
 
     #[test]
     fn what_is_no_cell_has_no_value() {
-        let rows = rows();
         for at in [&[][..], &[1], &[1, 2], &[2, 2, 1], &[1, 4, 1], &[1, 2, 1, 8]] {
-            assert_eq!(cell(&rows, at, sample), None, "{at:?}");
+            assert_eq!(cell(rows, at, sample), None, "{at:?}");
         }
     }
 

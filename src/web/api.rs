@@ -13,7 +13,8 @@ use super::answer::{Answer, JSON, Refusal, written};
 use super::shape;
 use super::{Shared, Shown, token};
 use crate::contract::to_json;
-use crate::model::{DeviceId, DevicePicture, ErrorKind};
+use crate::hub;
+use crate::model::{DeviceId, ErrorKind};
 use crate::records::store::StoreError;
 
 /// Dead letters that are listed where nobody says how many.
@@ -45,8 +46,8 @@ async fn devices(State(app): State<Shared>) -> Response {
     let asked = Arc::clone(&app);
     let write = move || {
         // A copy, so that nobody who has news waits meanwhile.
-        let picture = asked.shown.picture.borrow().clone();
-        let devices = picture.devices.iter();
+        let fleet = asked.shown.fleet.borrow().clone();
+        let devices = fleet.devices.iter();
         let summaries: Vec<_> = devices
             .map(|(id, device)| shape::summary(id, &device.view))
             .collect();
@@ -84,9 +85,9 @@ fn json(json: impl Into<axum::body::Body>) -> Response {
 }
 
 /// The configured device of that id.
-pub(super) fn find(shown: &Shown, id: &str) -> Result<(DeviceId, Arc<DevicePicture>), Refusal> {
+pub(super) fn find(shown: &Shown, id: &str) -> Result<(DeviceId, Arc<hub::Device>), Refusal> {
     let found = DeviceId::new(id).and_then(|id| {
-        let device = shown.picture.borrow().devices.get(&id).cloned();
+        let device = shown.fleet.borrow().devices.get(&id).cloned();
         device.map(|device| (id, device))
     });
     found.ok_or_else(|| {

@@ -7,8 +7,8 @@ use axum::{Json, Router};
 use serde::Serialize;
 
 use super::Shared;
+use crate::hub::Fleet;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::Picture;
 
 /// Devices that are named while they are waited for.
 const NAMED: usize = 10;
@@ -52,7 +52,7 @@ struct Health {
 /// broker that is away does not matter: the page works without one, and records wait on disk.
 async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
     let shown = &app.shown;
-    let waiting = waiting(&shown.picture.borrow());
+    let waiting = waiting(&shown.fleet.borrow());
     let store = shown.store.status().borrow().failing.clone();
     let is_ready = waiting.is_empty() && store.is_none();
     let status = match is_ready {
@@ -69,8 +69,8 @@ async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
 }
 
 /// The devices that have neither answered nor failed yet.
-fn waiting(picture: &Picture) -> Vec<String> {
-    let devices = picture.devices.iter();
+fn waiting(fleet: &Fleet) -> Vec<String> {
+    let devices = fleet.devices.iter();
     devices
         .filter(|(_, device)| device.view.availability.is_none() && device.view.problem.is_none())
         .map(|(id, _)| id.to_string())
@@ -100,8 +100,8 @@ mod tests {
     #[test]
     fn a_device_that_failed_once_is_not_waited_for() {
         let id = |id: &str| DeviceId::new(id).unwrap();
-        let mut picture = Picture::new([id("a"), id("b"), id("c")]);
-        assert_eq!(waiting(&picture), ["a", "b", "c"]);
+        let mut fleet = Fleet::new([id("a"), id("b"), id("c")]);
+        assert_eq!(waiting(&fleet), ["a", "b", "c"]);
         let problem = Problem {
             id: Uuid::nil(),
             operation: Operation::Poll,
@@ -117,12 +117,15 @@ mod tests {
             ..DeviceView::default()
         };
         for (device, view) in [("a", online), ("b", failed)] {
-            picture.apply(&Update::Device {
-                device: id(device),
-                changes: diff(&DeviceView::default(), &view),
-                view: Arc::new(view),
-            });
+            fleet.apply(
+                &Update::Device {
+                    device: id(device),
+                    changes: diff(&DeviceView::default(), &view),
+                    view: Arc::new(view),
+                },
+                Timestamp::UNIX_EPOCH,
+            );
         }
-        assert_eq!(waiting(&picture), ["c"]);
+        assert_eq!(waiting(&fleet), ["c"]);
     }
 }

@@ -36,10 +36,10 @@ fn written(shown: &Shown) -> String {
     text.family(name, Gauge, "The version of the bridge; always 1.");
     text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1);
     // A copy, so that nobody who has news waits meanwhile.
-    let picture = shown.picture.borrow().clone();
+    let fleet = shown.fleet.borrow().clone();
     let name = "lantime2mqtt_devices";
-    text.single(name, Gauge, "Devices that are configured.", picture.devices.len());
-    devices::write(&mut text, &picture);
+    text.single(name, Gauge, "Devices that are configured.", fleet.devices.len());
+    devices::write(&mut text, &fleet);
     broker(&mut text, shown);
     commands(&mut text, shown);
     store(&mut text, shown);

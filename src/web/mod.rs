@@ -1,6 +1,6 @@
 //! The bridge's own HTTP server: the page, the JSON API, server-sent events, health and metrics.
 //!
-//! Owns who may ask (`guard`, `token`), how long (`serve`), and how the picture of the devices is written (`shape`); what is
+//! Owns who may ask (`guard`, `token`), how long (`serve`), and how the fleet of the devices is written (`shape`); what is
 //! shown comes from others by `watch`, and what is changed goes through the inbox of commands. Each area has a router
 //! of its own.
 
@@ -29,12 +29,13 @@ use crate::command::{Counts as CommandCounts, Inbox};
 use crate::config::Http;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
-use crate::integrations::sparkplug::EdgeNodeStatus;
+use crate::hub::Fleet;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::{DeviceId, Picture};
+use crate::model::DeviceId;
 use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
+use crate::sparkplug::EdgeNodeStatus;
 use guard::Guard;
 use large::Large;
 use live::Live;
@@ -45,10 +46,10 @@ use token::Token;
 pub struct Shown {
     /// This bridge.
     pub bridge: DeviceId,
-    /// What it says of itself; how many devices there are is taken from the picture.
+    /// What it says of itself; how many devices there are is taken from the fleet.
     pub info: BridgeInfo,
     /// All devices.
-    pub picture: watch::Receiver<Picture>,
+    pub fleet: watch::Receiver<Fleet>,
     /// The connection that publishes.
     pub broker: watch::Receiver<BrokerStatus>,
     /// The connection that takes commands.

@@ -11,8 +11,9 @@ use crate::contract::state::{
     Signal, SlotInfo,
 };
 use crate::contract::{Time, to_json};
+use crate::hub;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::{DeviceId, DevicePicture, DeviceView, HttpSessions, SlotView};
+use crate::model::{DeviceId, DeviceView, HttpSessions, SlotView};
 use crate::mqtt::LinkStatus;
 
 /// Before the first poll has ended.
@@ -115,7 +116,7 @@ fn slot(slot: &SlotView) -> Slot<'_> {
     }
 }
 
-fn device_http(device: &DevicePicture) -> DeviceHttp {
+fn device_http(device: &hub::Device) -> DeviceHttp {
     DeviceHttp {
         http_stats: device.http.as_ref().map(HttpStats::from),
         http_sessions: device.sessions.as_ref().map(|log| Tracking {
@@ -125,7 +126,7 @@ fn device_http(device: &DevicePicture) -> DeviceHttp {
     }
 }
 
-pub(super) fn whole<'a>(id: &'a DeviceId, shown: &'a DevicePicture) -> Whole<'a> {
+pub(super) fn whole<'a>(id: &'a DeviceId, shown: &'a hub::Device) -> Whole<'a> {
     Whole {
         device: device(id, &shown.view),
         http: device_http(shown),
@@ -230,7 +231,7 @@ struct StoreJson {
 
 pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
     let info = BridgeInfo {
-        devices: shown.picture.borrow().devices.len(),
+        devices: shown.fleet.borrow().devices.len(),
         ..shown.info.clone()
     };
     let broker = shown.broker.borrow();
@@ -332,9 +333,9 @@ mod tests {
         let topics = Topics::new("lantime", DeviceId::new("b").unwrap());
         let retained = Payloads::new(topics, Layout::Json).change(&id, &change);
         let retained = String::from_utf8(retained[0].payload.clone().unwrap().to_vec()).unwrap();
-        let device = DevicePicture {
+        let device = hub::Device {
             view: Arc::new(view),
-            ..DevicePicture::default()
+            ..hub::Device::default()
         };
         let shown = String::from_utf8(to_json(&whole(&id, &device)).to_vec()).unwrap();
         let expected = format!(

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use lantime2mqtt::config::{HomeAssistant, Layout, Mqtt};
 use lantime2mqtt::contract::state::BridgeInfo;
 use lantime2mqtt::contract::topics::Topics;
-use lantime2mqtt::integrations::homeassistant::Discovery;
+use lantime2mqtt::homeassistant::Discovery;
 use lantime2mqtt::model::{
     Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
     Update, Via,
 };
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Observer, Publisher, Setup};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -31,18 +31,7 @@ pub(super) struct Bridge {
 
 impl Bridge {
     pub(super) async fn start(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
-        Bridge::start_observed(mqtt, id, configured, store, None).await
-    }
-
-    pub(super) async fn start_observed(
-        mqtt: Mqtt,
-        id: &str,
-        configured: &[&str],
-        store: &Store,
-        observer: Option<mpsc::Sender<Update>>,
-    ) -> Bridge {
-        let observers = observer.map(Observer::copying).into_iter().collect();
-        Bridge::start_with(mqtt, id, configured, store, |setup| Setup { observers, ..setup }).await
+        Bridge::start_with(mqtt, id, configured, store, |setup| setup).await
     }
 
     /// With discovery by Home Assistant.
@@ -78,7 +67,6 @@ impl Bridge {
             configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().await.unwrap(),
             store: store.clone(),
-            observers: Vec::new(),
             discovery: None,
             stop_within: Duration::from_secs(3),
         };

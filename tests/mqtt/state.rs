@@ -1,13 +1,11 @@
 //! What is retained, and when it is sent.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion, Transport};
 use lantime2mqtt::model::{Position, Update};
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::records::store::Store;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -96,36 +94,6 @@ async fn only_changes_are_sent() {
     // Bridge state and info, the three changes, and the end.
     assert_eq!(seen.log.len(), 6, "{:#?}", seen.log);
     bridge.stop().await;
-}
-
-#[tokio::test]
-async fn an_observer_that_sleeps_holds_nothing_up() {
-    let broker = Mosquitto::start();
-    let (observer, mut observed) = mpsc::channel(1);
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let bridge = Bridge::start_observed(
-        settings(broker.address()),
-        "b1",
-        &["m1"],
-        &memory_store(),
-        Some(observer),
-    )
-    .await;
-    bridge.send("m1", vec![named("first")]).await;
-    bridge.send("m1", first_changes()).await;
-    watcher
-        .until("all of it", |seen| {
-            seen.topics.contains_key("lantime/m1/io3/relay/a")
-        })
-        .await;
-    let first = Update::Device {
-        device: device("m1"),
-        view: Arc::default(),
-        changes: vec![named("first")],
-    };
-    assert_eq!(observed.recv().await, Some(first));
-    bridge.stop().await;
-    assert_eq!(observed.recv().await, None, "the second one was missed");
 }
 
 /// Debian's mosquitto is built without websockets.

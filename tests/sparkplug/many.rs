@@ -62,7 +62,7 @@ async fn numbers_have_no_gap_over_many_changes_on_many_threads() {
     let store = Store::open(&site.state(), Options::new(config.bridge.id.clone())).unwrap();
     let setup = Setup {
         store,
-        observer: None,
+        sink: None,
         control: None,
     };
     let bridge = Bridge::start(config, setup).await.unwrap();

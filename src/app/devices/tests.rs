@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::model::{Availability, ErrorKind, Picture};
+use crate::hub::Fleet;
+use crate::model::{Availability, ErrorKind};
 
 const PROFILE: &str = include_str!("../../../config/profiles/api-20.toml");
 
@@ -42,7 +45,7 @@ async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_c
     let device = configured(&profile);
     let (sender, mut updates) = mpsc::channel(64);
     let mut devices = Devices::new(sender, Duration::from_secs(900), HashMap::new());
-    let mut picture = Picture::default();
+    let mut fleet = Fleet::default();
     devices.apply(&device).await.unwrap();
 
     let told = fail(&mut devices, &mut updates).await;
@@ -56,9 +59,9 @@ async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_c
         panic!("{told:?}");
     };
     for update in &told {
-        picture.apply(update);
+        fleet.apply(update, Timestamp::UNIX_EPOCH);
     }
-    let shown = &picture.devices[&device[0].id];
+    let shown = &fleet.devices[&device[0].id];
     assert_eq!(shown.view.availability, Some(Availability::Offline));
     let problem = shown.view.problem.as_ref().unwrap();
     assert_eq!((problem.id, problem.error.kind), (letter.id, ErrorKind::Internal));
@@ -72,7 +75,7 @@ async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_c
     );
     devices.apply(&[]).await.unwrap();
     while let Ok(update) = updates.try_recv() {
-        picture.apply(&update);
+        fleet.apply(&update, Timestamp::UNIX_EPOCH);
     }
-    assert!(picture.devices.is_empty());
+    assert!(fleet.devices.is_empty());
 }

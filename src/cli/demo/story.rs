@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::super::output;
+use crate::hub::DeviceUpdate;
 use crate::model::{
     Availability, Change, DeviceId, EventName, EventState, EventType, Position, Provenance, Relay,
-    RelayState, Text, Update,
+    RelayState, Text,
 };
 use crate::wording::count;
 
-/// Turns updates into lines for people, and keeps count.
+/// Turns changes into lines for people, and keeps count.
 #[derive(Debug, Default)]
 pub(super) struct Story {
     introduced: BTreeSet<DeviceId>,
@@ -21,11 +21,11 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// Prints each update as it comes, with the time; ends when nobody reads any more.
-    pub(super) async fn print(&mut self, mut updates: mpsc::Receiver<Update>) -> anyhow::Result<()> {
-        while let Some(update) = updates.recv().await {
-            let now = Timestamp::now().strftime("%H:%M:%S%.3fZ");
-            let lines = self.tell(&update);
+    /// Prints each change as it comes, with the time; ends when nobody reads any more.
+    pub(super) async fn print(&mut self, mut changes: mpsc::Receiver<DeviceUpdate>) -> anyhow::Result<()> {
+        while let Some(update) = changes.recv().await {
+            let now = update.at.strftime("%H:%M:%S%.3fZ");
+            let lines = self.lines(&update);
             let text: String = lines.iter().map(|line| format!("{now}  {line}\n")).collect();
             if !output::print(&text)? {
                 return Ok(());
@@ -34,10 +34,8 @@ impl Story {
         std::future::pending().await
     }
 
-    fn tell(&mut self, update: &Update) -> Vec<String> {
-        let Update::Device { device, changes, .. } = update else {
-            return Vec::new();
-        };
+    fn lines(&mut self, update: &DeviceUpdate) -> Vec<String> {
+        let DeviceUpdate { device, changes, .. } = update;
         let is_first = changes.iter().any(|change| matches!(change, Change::Identity(_)))
             && self.introduced.insert(device.clone());
         if is_first {

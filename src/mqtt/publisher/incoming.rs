@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Phase, Publisher};
 use crate::contract::topics::has_wildcard;
-use crate::integrations::homeassistant::Discovery;
+use crate::homeassistant::Discovery;
 use crate::mqtt::connection::{ConnectionError, Delivery, subscription_remedy};
 use crate::mqtt::pending_subscriptions::LeftOut;
 use crate::records::Received;

@@ -3,10 +3,10 @@
 
 use jiff::Timestamp;
 
+use super::Publisher;
 use super::supply::Supplied;
-use super::{Observer, Publisher};
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
-use crate::integrations::homeassistant::Discovery;
+use crate::homeassistant::Discovery;
 use crate::model::{Availability, Change, DeviceId, Update};
 use crate::mqtt::payload::{Message, topic_of};
 use crate::records::{change, dead_letter};
@@ -115,9 +115,6 @@ impl Publisher {
     }
 
     pub(super) fn apply(&mut self, update: Update) {
-        for Observer(see) in &mut self.observers {
-            see(&update);
-        }
         let discovered = self.discovery.as_mut().map(|discovery| discovery.take(&update));
         let (come, gone): (Vec<_>, Vec<_>) = discovered
             .into_iter()

@@ -1,14 +1,14 @@
-//! Rows, their numbers, and what is told of their changes.
+//! Rows, their numbers, and the notifications of their changes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_snmp::Value;
+use jiff::Timestamp;
 
 use super::*;
 use crate::model::{
-    DeviceView, ErrorReport, HttpStats, Identity, Operation, Position, Problem, SlotState, SlotView, Status,
-    diff,
+    Availability, DeviceView, ErrorKind, ErrorReport, Identity, Operation, Position, Problem, SlotState,
+    Status, Update, diff,
 };
 use crate::snmp_agent::columns::device;
 
@@ -43,6 +43,53 @@ fn bad(slot: &str) -> DeviceView {
     view(slot, Position::Nc, Status::Fail, Provenance::Derived)
 }
 
+/// The fleet of a hub, and the numbers as the agent gives them.
+#[derive(Default)]
+struct Site {
+    fleet: Fleet,
+    numbers: Numbers,
+}
+
+impl Site {
+    fn of(devices: &[&str]) -> Site {
+        let devices: Vec<_> = devices.iter().map(|id| device(id)).collect();
+        Site {
+            numbers: Numbers::new(&devices),
+            fleet: Fleet::new(devices),
+        }
+    }
+
+    /// The numbers of the notifications that this gives.
+    fn apply(&mut self, update: &Update) -> Vec<Notice> {
+        let updates = self.fleet.apply(update, at(0));
+        let mut found = Vec::new();
+        for update in &updates {
+            self.numbers.add(&update.device);
+            found.extend(notices(&self.numbers, update));
+        }
+        found
+    }
+
+    fn tables(&self) -> Tables<'_> {
+        let Site { fleet, numbers } = self;
+        Tables { numbers, fleet }
+    }
+
+    fn devices(&self) -> Vec<(u32, &str)> {
+        let rows = self.tables().devices(0);
+        rows.map(|(index, row)| (index[0], row.id.as_str())).collect()
+    }
+
+    /// How many relays and signals have rows.
+    fn rows(&self) -> (usize, usize) {
+        (self.tables().relays(0).count(), self.tables().signals(0).count())
+    }
+
+    fn device(&self) -> DeviceRow<'_> {
+        self.tables().devices(0).next().expect("there is one").1
+    }
+}
+
 fn update(id: &str, old: &DeviceView, new: &DeviceView) -> Update {
     Update::Device {
         device: device(id),
@@ -51,75 +98,79 @@ fn update(id: &str, old: &DeviceView, new: &DeviceView) -> Update {
     }
 }
 
-/// Numbers of the notifications.
-fn told(notices: &[Notice]) -> Vec<u32> {
+fn numbers(notices: &[Notice]) -> Vec<u32> {
     notices.iter().map(|notice| notice.number).collect()
 }
 
 #[test]
 fn configured_devices_have_rows_before_anything_is_known() {
-    let tables = Tables::new(&[device("b"), device("a")]);
-    let rows: Vec<_> = tables
-        .devices
-        .iter()
-        .map(|(index, row)| (index[0], row.id.as_str(), row.state))
-        .collect();
-    assert_eq!(rows, [(1, "b", None), (2, "a", None)]);
+    let site = Site::of(&["b", "a"]);
+    assert_eq!(site.devices(), [(1, "b"), (2, "a")]);
+    assert_eq!(device::cell(&site.device(), 4), None, "no poll, no time");
     assert_eq!(
-        device::cell(&tables.devices[&vec![1]], 4),
-        None,
-        "no poll, no time"
+        device::cell(&site.device(), device::STATE),
+        Some(words::availability(None))
     );
 }
 
 #[test]
 fn a_number_belongs_to_one_device() {
-    let mut tables = Tables::new(&[device("a"), device("b")]);
+    let mut site = Site::of(&["a", "b"]);
     let nothing = DeviceView::default();
-    tables.apply(&update("a", &nothing, &good("io3")));
-    tables.apply(&update("b", &nothing, &good("io3")));
-    tables.apply(&Update::Removed { device: device("a") });
-    assert_eq!(tables.devices.keys().collect::<Vec<_>>(), [&vec![2]]);
-    assert_eq!((tables.relays.len(), tables.signals.len()), (1, 1));
-    tables.apply(&update("c", &nothing, &good("io3")));
-    tables.apply(&update("a", &nothing, &good("io3")));
-    let rows = |tables: &Tables| -> Vec<_> {
-        let rows = tables.devices.iter();
-        rows.map(|(index, row)| (index[0], row.id.to_string())).collect()
-    };
-    let named = |names: &[(u32, &str)]| -> Vec<_> {
-        let names = names.iter();
-        names.map(|(number, name)| (*number, name.to_string())).collect()
-    };
-    assert_eq!(rows(&tables), named(&[(1, "a"), (2, "b"), (3, "c")]));
-    tables.apply(&Update::Forgotten { device: device("b") });
-    tables.apply(&Update::Configured(vec![device("a"), device("d")]));
-    assert_eq!(rows(&tables), named(&[(1, "a"), (2, "b"), (3, "c"), (4, "d")]));
-    assert_eq!(tables.relays.len(), 2, "what b's were is not known");
+    site.apply(&update("a", &nothing, &good("io3")));
+    site.apply(&update("b", &nothing, &good("io3")));
+    site.apply(&Update::Removed { device: device("a") });
+    assert_eq!(site.devices(), [(2, "b")]);
+    assert_eq!(site.rows(), (1, 1));
+    site.apply(&update("c", &nothing, &good("io3")));
+    site.apply(&update("a", &nothing, &good("io3")));
+    assert_eq!(site.devices(), [(1, "a"), (2, "b"), (3, "c")]);
+    site.apply(&Update::Forgotten { device: device("b") });
+    site.apply(&Update::Configured(vec![device("a"), device("d")]));
+    assert_eq!(site.devices(), [(1, "a"), (2, "b"), (3, "c"), (4, "d")]);
+    assert_eq!(site.rows().0, 2, "what b's were is not known");
 }
 
 #[test]
 fn an_index_is_device_slot_and_relay() {
-    let mut tables = Tables::new(&[]);
-    tables.apply(&update("a", &DeviceView::default(), &good("io3")));
-    assert_eq!(
-        tables.relays.keys().collect::<Vec<_>>(),
-        [&vec![1, 3, 105, 111, 51, 1]]
-    );
+    let mut site = Site::default();
+    site.apply(&update("a", &DeviceView::default(), &good("io3")));
+    let relays: Vec<_> = site.tables().relays(0).map(|(index, _)| index).collect();
+    assert_eq!(relays, [[1, 3, 105, 111, 51, 1]]);
     let long = "x".repeat(MAX_SLOT + 1);
-    tables.apply(&update("b", &DeviceView::default(), &good(&long)));
+    site.apply(&update("b", &DeviceView::default(), &good(&long)));
+    assert_eq!((site.devices().len(), site.rows()), (2, (1, 1)));
+}
+
+/// A manager walks by the index: a slot with a shorter id comes first.
+#[test]
+fn rows_are_in_the_order_of_their_index() {
+    let mut site = Site::default();
+    let mut view = good("io3");
+    for slot in ["a10", "z9"] {
+        view.slots.extend(good(slot).slots);
+    }
+    site.apply(&update("a", &DeviceView::default(), &view));
+    site.apply(&update("b", &DeviceView::default(), &view));
+    let names: Vec<_> = site.tables().relays(0).map(|(_, row)| row.name).collect();
     assert_eq!(
-        (tables.devices.len(), tables.relays.len(), tables.signals.len()),
-        (2, 1, 1)
+        names,
+        ["a/z9/a", "a/a10/a", "a/io3/a", "b/z9/a", "b/a10/a", "b/io3/a"]
     );
+    assert!(
+        site.tables()
+            .relays(0)
+            .is_sorted_by(|(one, _), (next, _)| one < next)
+    );
+    assert_eq!(site.tables().signals(2).count(), 3);
 }
 
 #[test]
-fn a_change_is_told_with_what_there_was_and_what_there_is() {
-    let mut tables = Tables::new(&[device("m1")]);
-    tables.apply(&update("m1", &DeviceView::default(), &good("io3")));
-    let notices = tables.apply(&update("m1", &good("io3"), &bad("io3")));
-    assert_eq!(told(&notices), [1, 2]);
+fn a_change_is_sent_with_what_there_was_and_what_there_is() {
+    let mut site = Site::of(&["m1"]);
+    site.apply(&update("m1", &DeviceView::default(), &good("io3")));
+    let notices = site.apply(&update("m1", &good("io3"), &bad("io3")));
+    assert_eq!(numbers(&notices), [1, 2]);
     let index = [1, 3, 105, 111, 51, 1];
     let place = |column| [&[1, 2, 1, column][..], &index].concat();
     let text = |text: &'static str| Value::OctetString(text.into());
@@ -136,9 +187,9 @@ fn a_change_is_told_with_what_there_was_and_what_there_is() {
 }
 
 #[test]
-fn a_device_that_goes_and_comes_is_told() {
-    let mut tables = Tables::new(&[device("m1")]);
-    tables.apply(&update("m1", &DeviceView::default(), &good("io3")));
+fn a_device_that_goes_offline_and_comes_back_is_sent() {
+    let mut site = Site::of(&["m1"]);
+    site.apply(&update("m1", &DeviceView::default(), &good("io3")));
     let mut away = good("io3");
     away.go_offline(at(5), at(5));
     away.problem = Some(Problem {
@@ -147,8 +198,8 @@ fn a_device_that_goes_and_comes_is_told() {
         error: ErrorReport::new(ErrorKind::Timeout, "", ""),
         first_at: at(5),
     });
-    let notices = tables.apply(&update("m1", &good("io3"), &away));
-    assert_eq!(told(&notices), [3, 1, 2]);
+    let notices = site.apply(&update("m1", &good("io3"), &away));
+    assert_eq!(numbers(&notices), [3, 1, 2]);
     let values: Vec<_> = notices[0]
         .objects
         .iter()
@@ -159,67 +210,50 @@ fn a_device_that_goes_and_comes_is_told() {
         values,
         expected.chain([1, 2, 2].map(Value::Integer)).collect::<Vec<_>>()
     );
-    assert_eq!(told(&tables.apply(&update("m1", &away, &good("io3")))), [3, 1, 2]);
-    let row = &tables.devices[&vec![1]];
-    assert_eq!((row.error, row.last_error), (None, Some(ErrorKind::Timeout)));
+    assert_eq!(
+        numbers(&site.apply(&update("m1", &away, &good("io3")))),
+        [3, 1, 2]
+    );
+    let kinds = [device::ERROR, device::ERROR + 1].map(|column| device::cell(&site.device(), column));
+    assert_eq!(
+        kinds,
+        [None, Some(ErrorKind::Timeout)].map(|kind| Some(words::error(kind)))
+    );
 }
 
 #[test]
-fn a_first_sight_is_not_told() {
+fn a_first_sight_is_not_sent() {
     let unseen = view("io3", Position::Unknown, Status::Unknown, Provenance::Unseen);
     let mut away = unseen.clone();
     away.go_offline(at(5), at(5));
     for old in [DeviceView::default(), unseen, away] {
-        let mut tables = Tables::new(&[device("m1")]);
-        tables.apply(&update("m1", &DeviceView::default(), &old));
-        let notices = tables.apply(&update("m1", &old, &good("io3")));
+        let mut site = Site::of(&["m1"]);
+        site.apply(&update("m1", &DeviceView::default(), &old));
+        let notices = site.apply(&update("m1", &old, &good("io3")));
         // That the device, which was away, is there now, is a change.
         let expected: &[u32] = match old.availability {
             Some(Availability::Offline) => &[3],
             _ => &[],
         };
-        assert_eq!(told(&notices), expected, "{old:?}");
+        assert_eq!(numbers(&notices), expected, "{old:?}");
     }
-    let mut tables = Tables::new(&[]);
-    tables.apply(&update("m1", &DeviceView::default(), &good("io3")));
-    let gone = tables.apply(&update("m1", &good("io3"), &DeviceView::default()));
+    let mut site = Site::default();
+    site.apply(&update("m1", &DeviceView::default(), &good("io3")));
+    let gone = site.apply(&update("m1", &good("io3"), &DeviceView::default()));
     assert!(gone.is_empty());
-    assert!(tables.relays.is_empty() && tables.signals.is_empty());
-}
-
-#[test]
-fn polls_are_counted_on_when_another_task_takes_over() {
-    let mut tables = Tables::new(&[device("m1")]);
-    let summary = |good: u32, bad: u32| {
-        let mut stats = HttpStats::default();
-        (0..bad).for_each(|_| stats.failed(ErrorKind::Timeout));
-        (0..good).for_each(|_| stats.succeeded(Duration::from_millis(7), at(60)));
-        Update::HttpStats {
-            device: device("m1"),
-            summary: stats.summary(),
-        }
-    };
-    for update in [summary(10, 2), summary(15, 2), summary(3, 1), summary(0, 1)] {
-        tables.apply(&update);
-    }
-    let row = &tables.devices[&vec![1]];
-    assert_eq!((row.polls.all, row.polls.failed), (17 + 4 + 1, 2 + 1 + 1));
-    assert_eq!((tables.polls.all, tables.polls.failed), (22, 4));
-    assert_eq!((row.last_poll, row.round_trip), (Some(at(60)), Some(7.0)));
-    tables.apply(&Update::Removed { device: device("m1") });
-    assert_eq!(tables.polls.all, 22, "what was counted stays counted");
+    assert_eq!(site.rows(), (0, 0));
 }
 
 #[test]
 fn what_the_device_says_of_itself_is_shown() {
-    let mut tables = Tables::new(&[device("m1")]);
+    let mut site = Site::of(&["m1"]);
     let mut known = good("io3");
     known.identity = Some(Identity {
         serial_number: Some("0123".into()),
         ..Identity::default()
     });
-    tables.apply(&update("m1", &DeviceView::default(), &known));
-    let row = &tables.devices[&vec![1]];
-    assert_eq!(device::cell(row, 8), Some(Value::OctetString("0123".into())));
-    assert_eq!(device::cell(row, 9), None, "it gives no firmware");
+    site.apply(&update("m1", &DeviceView::default(), &known));
+    let cell = |column| device::cell(&site.device(), column);
+    assert_eq!(cell(8), Some(Value::OctetString("0123".into())));
+    assert_eq!(cell(9), None, "it gives no firmware");
 }

@@ -12,7 +12,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use crate::contract::to_json;
-use crate::model::{DeviceId, DevicePicture, Picture};
+use crate::hub::{self, Fleet};
+use crate::model::DeviceId;
 use crate::web::Shown;
 use crate::web::shape;
 
@@ -29,8 +30,8 @@ pub(super) struct Frames {
     bridge: Piece,
     roster: Piece,
     devices: BTreeMap<DeviceId, DeviceFrame>,
-    /// The picture of which they were made.
-    picture: (u64, u64),
+    /// The fleet of which they were made.
+    fleet: (u64, u64),
 }
 
 /// The event of one device.
@@ -81,25 +82,25 @@ impl Frames {
     }
 
     /// Takes in how things are now; whether anything is otherwise.
-    fn refresh(&mut self, pass: u64, picture: &Picture, bridge: Bytes) -> bool {
+    fn refresh(&mut self, pass: u64, fleet: &Fleet, bridge: Bytes) -> bool {
         let is_first = self.pass == 0;
         let mut is_new = self.bridge.set(pass, bridge) | is_first;
-        if is_first || self.picture.1 != picture.roster {
-            let devices = picture.devices.keys().map(DeviceId::as_str).collect();
+        if is_first || self.fleet.1 != fleet.roster {
+            let devices = fleet.devices.keys().map(DeviceId::as_str).collect();
             is_new |= self.roster.set(pass, event("roster", &Roster { devices }));
-            self.devices.retain(|id, _| picture.devices.contains_key(id));
+            self.devices.retain(|id, _| fleet.devices.contains_key(id));
         }
-        if is_first || self.picture.0 != picture.version {
-            for (id, device) in &picture.devices {
+        if is_first || self.fleet.0 != fleet.version {
+            for (id, device) in &fleet.devices {
                 is_new |= self.refresh_device(pass, id, device);
             }
         }
-        self.picture = (picture.version, picture.roster);
+        self.fleet = (fleet.version, fleet.roster);
         self.pass = pass;
         is_new
     }
 
-    fn refresh_device(&mut self, pass: u64, id: &DeviceId, device: &DevicePicture) -> bool {
+    fn refresh_device(&mut self, pass: u64, id: &DeviceId, device: &hub::Device) -> bool {
         let known = self.devices.get(id).map(|known| known.version);
         if known == Some(device.version) {
             return false;
@@ -164,9 +165,9 @@ impl Feed {
     fn refresh(&mut self) {
         self.pass += 1;
         let bridge = event("bridge", &shape::bridge(&self.shown, self.changeable));
-        let picture = self.shown.picture.borrow_and_update();
+        let fleet = self.shown.fleet.borrow_and_update();
         self.frames
-            .send_if_modified(|frames| frames.refresh(self.pass, &picture, bridge));
+            .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge));
     }
 
     /// Returns when something may have changed.
@@ -179,7 +180,7 @@ impl Feed {
             }
         };
         tokio::select! {
-            _ = shown.picture.changed() => {}
+            _ = shown.fleet.changed() => {}
             _ = shown.broker.changed() => {}
             _ = shown.commands.changed() => {}
             _ = traps => {}
@@ -191,6 +192,8 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::model::{Availability, Change, DeviceView, HttpStats, Update};
 
@@ -218,10 +221,10 @@ mod tests {
 
     #[test]
     fn a_client_gets_everything_and_then_what_changes() {
-        let mut picture = Picture::new([id("a"), id("b")]);
+        let mut fleet = Fleet::new([id("a"), id("b")]);
         let mut frames = Frames::default();
         let bridge = || event("bridge", &["x"]);
-        assert!(frames.refresh(1, &picture, bridge()));
+        assert!(frames.refresh(1, &fleet, bridge()));
         let all = [
             "bridge [\"x\"",
             "roster {\"devices\":[\"a\"",
@@ -229,33 +232,39 @@ mod tests {
             "device {\"id\":\"b\"",
         ];
         assert_eq!(newer(&frames, 0), all);
-        assert!(!frames.refresh(2, &picture, bridge()));
+        assert!(!frames.refresh(2, &fleet, bridge()));
         assert!(newer(&frames, 1).is_empty());
 
         let online = DeviceView {
             availability: Some(Availability::Online),
             ..DeviceView::default()
         };
-        picture.apply(&Update::Device {
-            device: id("b"),
-            view: Arc::new(online),
-            changes: vec![Change::Availability(Availability::Online)],
-        });
-        assert!(frames.refresh(3, &picture, bridge()));
+        fleet.apply(
+            &Update::Device {
+                device: id("b"),
+                view: Arc::new(online),
+                changes: vec![Change::Availability(Availability::Online)],
+            },
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(frames.refresh(3, &fleet, bridge()));
         assert_eq!(newer(&frames, 2), ["device {\"id\":\"b\""]);
 
         let summary = HttpStats::default().summary();
-        picture.apply(&Update::HttpStats {
-            device: id("a"),
-            summary,
-        });
+        fleet.apply(
+            &Update::HttpStats {
+                device: id("a"),
+                summary,
+            },
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(
-            !frames.refresh(4, &picture, bridge()),
+            !frames.refresh(4, &fleet, bridge()),
             "pages ask for that of the device they show"
         );
 
-        picture.apply(&Update::Removed { device: id("a") });
-        assert!(frames.refresh(5, &picture, bridge()));
+        fleet.apply(&Update::Removed { device: id("a") }, Timestamp::UNIX_EPOCH);
+        assert!(frames.refresh(5, &fleet, bridge()));
         assert_eq!(newer(&frames, 4), ["roster {\"devices\":[\"b\""]);
     }
 }

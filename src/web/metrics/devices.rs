@@ -4,24 +4,25 @@ use std::sync::Arc;
 
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::{Kind, Text};
+use crate::hub::{self, Fleet};
 use crate::model::http_stats::BOUNDS;
-use crate::model::{Availability, DevicePicture, HttpSummary, Picture, SlotView};
+use crate::model::{Availability, HttpSummary, SlotView};
 
 const POSITIONS: (&str, &[&str]) = ("position", &["NO", "NC", "unknown"]);
 const STATUSES: (&str, &[&str]) = ("status", &["ok", "fail", "absent", "unknown"]);
 const SLOT_STATES: (&str, &[&str]) = ("state", &["online", "offline", "absent", "mismatch"]);
 
 /// All families. One that has no sample now is told all the same.
-pub(super) fn write(text: &mut Text, picture: &Picture) {
-    state(text, picture);
-    polls(text, picture);
-    slots(text, picture);
+pub(super) fn write(text: &mut Text, fleet: &Fleet) {
+    state(text, fleet);
+    polls(text, fleet);
+    slots(text, fleet);
 }
 
-fn state(text: &mut Text, picture: &Picture) {
+fn state(text: &mut Text, fleet: &Fleet) {
     each(
         text,
-        picture,
+        fleet,
         "lantime2mqtt_device_up",
         Gauge,
         "Whether the bridge hears from the device (1) or not (0); absent until the first poll has ended.",
@@ -34,7 +35,7 @@ fn state(text: &mut Text, picture: &Picture) {
     );
     each(
         text,
-        picture,
+        fleet,
         "lantime2mqtt_device_info",
         Gauge,
         "What the device says of itself; always 1.",
@@ -55,7 +56,7 @@ fn state(text: &mut Text, picture: &Picture) {
     );
     each(
         text,
-        picture,
+        fleet,
         "lantime2mqtt_device_error",
         Gauge,
         "The error that stands on the device now, by kind; always 1, absent without an error.",
@@ -68,9 +69,9 @@ fn state(text: &mut Text, picture: &Picture) {
     );
 }
 
-fn polls(text: &mut Text, picture: &Picture) {
+fn polls(text: &mut Text, fleet: &Fleet) {
     let mut each = |name, kind, help, write: fn(&mut Text, &str, &str, &HttpSummary)| {
-        each(text, picture, name, kind, help, |text, name, id, device| {
+        each(text, fleet, name, kind, help, |text, name, id, device| {
             if let Some(http) = &device.http {
                 write(text, name, id, http);
             }
@@ -123,9 +124,9 @@ fn histogram(text: &mut Text, name: &str, id: &str, histogram: &crate::model::ht
     text.sample(&format!("{name}_count"), &[("device", id)], total);
 }
 
-fn slots(text: &mut Text, picture: &Picture) {
+fn slots(text: &mut Text, fleet: &Fleet) {
     let mut each = |name, help, write: fn(&mut Text, &str, [(&str, &str); 2], &SlotView)| {
-        each(text, picture, name, Gauge, help, |text, name, id, device| {
+        each(text, fleet, name, Gauge, help, |text, name, id, device| {
             for (slot_id, slot) in &device.view.slots {
                 write(text, name, [("device", id), ("slot", slot_id.as_str())], slot);
             }
@@ -197,14 +198,14 @@ fn slots(text: &mut Text, picture: &Picture) {
 /// A family, and what `write` makes of each device.
 fn each(
     text: &mut Text,
-    picture: &Picture,
+    fleet: &Fleet,
     name: &str,
     kind: Kind,
     help: &str,
-    mut write: impl FnMut(&mut Text, &str, &str, &Arc<DevicePicture>),
+    mut write: impl FnMut(&mut Text, &str, &str, &Arc<hub::Device>),
 ) {
     text.family(name, kind, help);
-    for (id, device) in &picture.devices {
+    for (id, device) in &fleet.devices {
         write(text, name, id.as_str(), device);
     }
 }

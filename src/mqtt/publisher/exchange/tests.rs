@@ -29,7 +29,6 @@ fn publisher() -> Publisher {
         bridge,
         configured: Vec::new(),
         remembered: Vec::new(),
-        observers: Vec::new(),
         discovery: None,
         stop_within: Duration::from_secs(1),
     };

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::feed::News;
 use super::metrics::{Metric, Value, of_lantime, of_node, of_slot, of_state};
 use super::topics::{OfDevice, OfNode, Place, Topics};
 use super::wire::{BD_SEQ, encode};
-use crate::model::{Availability, DeviceId, DevicePicture, DeviceView, Picture, SlotId};
+use crate::hub::DeviceUpdate;
+use crate::model::{Availability, DeviceId, DeviceView, SlotId};
 use crate::mqtt::connection::packet_size;
 
 /// A message to be published.
@@ -28,10 +28,7 @@ type Shown = BTreeMap<Option<SlotId>, Vec<Metric>>;
 #[derive(Debug)]
 pub(super) struct Node {
     topics: Topics,
-    /// As far as news were taken in.
-    devices: BTreeMap<DeviceId, Arc<DevicePicture>>,
-    /// The version of the whole picture that they are of.
-    version: u64,
+    devices: BTreeMap<DeviceId, Arc<DeviceView>>,
     bd_seq: u8,
     /// The next one.
     seq: u8,
@@ -47,11 +44,12 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(topics: Topics, picture: &Picture) -> Node {
+    /// Of the configured devices, of which nothing is known yet.
+    pub(super) fn new(topics: Topics, devices: impl IntoIterator<Item = DeviceId>) -> Node {
+        let devices = devices.into_iter();
         Node {
             topics,
-            devices: picture.devices.clone(),
-            version: picture.version,
+            devices: devices.map(|device| (device, Arc::default())).collect(),
             bd_seq: 0,
             seq: 0,
             born: None,
@@ -84,7 +82,7 @@ impl Node {
     pub(super) fn rebirth(&mut self, at: Timestamp) -> Vec<Message> {
         let devices = self.devices.iter();
         let states: BTreeMap<_, _> = devices
-            .map(|(id, device)| (id.clone(), of_state(id, &device.view)))
+            .map(|(id, view)| (id.clone(), of_state(id, view)))
             .collect();
         let mut told = vec![self.session()];
         told.extend(of_node());
@@ -115,65 +113,29 @@ impl Node {
         Some(self.tell(&device, at))
     }
 
-    /// A device has changed, or is gone: what has to be said of that.
-    pub(super) fn take(&mut self, news: News) -> Vec<Message> {
-        if news.version <= self.version {
-            return Vec::new();
-        }
-        self.version = news.version;
-        let is_known = self.devices.contains_key(&news.device);
-        let is_there = news.picture.is_some();
-        match news.picture {
-            Some(picture) => drop(self.devices.insert(news.device.clone(), picture)),
-            None => drop(self.devices.remove(&news.device)),
-        }
-        if !self.is_born() {
-            return Vec::new();
-        }
-        if is_known != is_there {
-            // The birth of the edge node names the devices that there are; one that has come follows it.
-            let mut messages = match is_there {
-                true => Vec::new(),
-                false => self.tell(&news.device, news.at),
+    /// What has to be said of these changes. Devices that come or leave are one birth of the edge node.
+    pub(super) fn take(&mut self, updates: impl IntoIterator<Item = DeviceUpdate>) -> Vec<Message> {
+        let (mut messages, mut other_roster) = (Vec::new(), None);
+        for DeviceUpdate { device, new, at, .. } in updates {
+            let is_there = new.is_some();
+            let before = match new {
+                Some(view) => self.devices.insert(device.clone(), view),
+                None => self.devices.remove(&device),
             };
-            messages.extend(self.rebirth(news.at));
-            return messages;
+            if !self.is_born() {
+                continue;
+            }
+            if before.is_some() != is_there {
+                other_roster = Some(at);
+            }
+            messages.extend(self.tell_state(&device, at));
+            // The birth of the edge node names its devices; one that has come follows it.
+            let is_named = self.born.as_ref().is_some_and(|born| born.contains_key(&device));
+            if is_named && !self.due.contains(&device) {
+                messages.extend(self.tell(&device, at));
+            }
         }
-        let mut messages = self.tell_states(std::slice::from_ref(&news.device), news.at);
-        if !self.due.contains(&news.device) {
-            messages.extend(self.tell(&news.device, news.at));
-        }
-        messages
-    }
-
-    /// News were missed: what has changed meanwhile is due.
-    pub(super) fn renew(&mut self, picture: &Picture, at: Timestamp) -> Vec<Message> {
-        let is_same_roster = self.devices.keys().eq(picture.devices.keys());
-        let is_new = |(id, device): &(&DeviceId, &Arc<DevicePicture>)| {
-            self.devices
-                .get(*id)
-                .is_none_or(|old| old.version != device.version)
-        };
-        let changed: Vec<_> = picture
-            .devices
-            .iter()
-            .filter(is_new)
-            .map(|(id, _)| id.clone())
-            .collect();
-        let gone = self.shown.keys().filter(|id| !picture.devices.contains_key(*id));
-        let gone: Vec<_> = gone.cloned().collect();
-        self.devices.clone_from(&picture.devices);
-        self.version = picture.version;
-        if !self.is_born() {
-            return Vec::new();
-        }
-        let mut messages: Vec<_> = gone.iter().flat_map(|device| self.tell(device, at)).collect();
-        if is_same_roster {
-            messages.extend(self.tell_states(&changed, at));
-            self.due.extend(changed);
-        } else {
-            messages.extend(self.rebirth(at));
-        }
+        messages.extend(other_roster.into_iter().flat_map(|at| self.rebirth(at)));
         messages
     }
 
@@ -200,24 +162,17 @@ impl Node {
         self.devices.contains_key(device)
     }
 
-    /// What has changed of what the edge node itself tells of these LANTIMEs.
-    fn tell_states(&mut self, devices: &[DeviceId], at: Timestamp) -> Vec<Message> {
-        let Some(born) = &mut self.born else {
-            return Vec::new();
-        };
-        let mut changed = Vec::new();
-        for id in devices {
-            if let (Some(before), Some(device)) = (born.get_mut(id), self.devices.get(id)) {
-                let now = of_state(id, &device.view);
-                changed.extend(difference(before, &now).unwrap_or_default());
-                *before = now;
-            }
-        }
+    /// What has changed of what the edge node itself tells of that LANTIME.
+    fn tell_state(&mut self, id: &DeviceId, at: Timestamp) -> Option<Message> {
+        let before = self.born.as_mut()?.get_mut(id)?;
+        let now = of_state(id, self.devices.get(id)?);
+        let changed = difference(before, &now).unwrap_or_default();
+        *before = now;
         if changed.is_empty() {
-            return Vec::new();
+            return None;
         }
         let topic = self.topics.of_node(OfNode::Data);
-        self.message(topic, &changed, at).into_iter().collect()
+        self.message(topic, &changed, at)
     }
 
     /// Births, data and deaths of one LANTIME and its slots: all that hosts do not know.
@@ -225,7 +180,7 @@ impl Node {
         let now = self
             .devices
             .get(device)
-            .map(|picture| alive(&picture.view))
+            .map(|view| alive(view))
             .unwrap_or_default();
         let mut before = self.shown.remove(device).unwrap_or_default();
         let mut messages = Vec::new();

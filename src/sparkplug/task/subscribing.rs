@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use super::{EdgeNode, Phase};
 use crate::contract::topics::has_wildcard;
-use crate::integrations::sparkplug::topics::OLD_STATES;
 use crate::mqtt::connection::{ConnectionError, Delivery, Limits, NO_WILDCARDS, subscription_remedy};
 use crate::mqtt::pending_subscriptions::LeftOut;
+use crate::sparkplug::topics::OLD_STATES;
 
 impl EdgeNode {
     pub(super) fn on_connected(&mut self, limits: Limits) {
@@ -102,17 +102,16 @@ impl EdgeNode {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::{mpsc, watch};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::config::{Mqtt, MqttVersion, Sparkplug};
-    use crate::integrations::sparkplug::commands::Writes;
-    use crate::integrations::sparkplug::feed::feed;
-    use crate::integrations::sparkplug::session::Sessions;
-    use crate::integrations::sparkplug::topics::Topics;
-    use crate::model::Picture;
     use crate::mqtt::connection::{Cause, Purpose};
     use crate::mqtt::link::Link;
+    use crate::sparkplug::commands::Writes;
+    use crate::sparkplug::node::Node;
+    use crate::sparkplug::session::Sessions;
+    use crate::sparkplug::topics::Topics;
 
     fn edge_node() -> EdgeNode {
         let settings = Mqtt::for_test(MqttVersion::V5);
@@ -122,13 +121,20 @@ mod tests {
             primary_host: None,
         });
         let directory = tempfile::tempdir().unwrap();
-        let (feed, _) = feed(watch::channel(Picture::default()).1);
+        let node = Node::new(topics.clone(), []);
         let writes = Writes {
             writes: mpsc::channel(1).0,
             unchanged: mpsc::channel(1).1,
         };
         let link = Link::new(settings, Purpose::Commands);
-        EdgeNode::new(link, topics, Sessions::open(directory.path()), feed, writes)
+        EdgeNode::new(
+            link,
+            topics,
+            node,
+            Sessions::open(directory.path()),
+            mpsc::channel(1).1,
+            writes,
+        )
     }
 
     #[tokio::test(start_paused = true)]

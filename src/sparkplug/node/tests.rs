@@ -4,15 +4,16 @@ use srad_types::payload::{Message as _, Payload, metric};
 
 use super::*;
 use crate::config::Sparkplug;
-use crate::model::{Change, HttpSessions, SlotState, SlotView, Update};
+use crate::hub::Fleet;
+use crate::model::{Change, SlotState, SlotView, Update};
 
-fn node(picture: &Picture) -> Node {
+fn node(devices: &[&str]) -> Node {
     let settings = Sparkplug {
         group: "g".to_owned(),
         edge_node: "n".to_owned(),
         primary_host: None,
     };
-    let mut node = Node::new(Topics::new(&settings), picture);
+    let mut node = Node::new(Topics::new(&settings), devices.iter().map(|device| id(device)));
     node.reset(7);
     node
 }
@@ -21,42 +22,32 @@ fn id(id: &str) -> DeviceId {
     DeviceId::new(id).unwrap()
 }
 
-/// Devices, and what they tell.
-struct World(Picture);
+/// Devices, and what the hub gives of their changes.
+struct World(Fleet);
 
 impl World {
     fn of(devices: &[&str]) -> World {
-        World(Picture::new(devices.iter().map(|device| id(device))))
+        World(Fleet::new(devices.iter().map(|device| id(device))))
     }
 
-    fn change(&mut self, device: &str, change: Change) -> News {
+    fn change(&mut self, device: &str, change: Change) -> Option<DeviceUpdate> {
         let device = id(device);
         let known = self.0.devices.get(&device);
         let mut view = known.map(|known| known.view.clone()).unwrap_or_default();
         apply(Arc::make_mut(&mut view), &change);
-        self.0.apply(&Update::Device {
-            device: device.clone(),
+        self.apply(&Update::Device {
+            device,
             view,
             changes: vec![change],
-        });
-        self.news(device)
+        })
     }
 
-    fn remove(&mut self, device: &str) -> News {
-        let device = id(device);
-        self.0.apply(&Update::Removed {
-            device: device.clone(),
-        });
-        self.news(device)
+    fn remove(&mut self, device: &str) -> Option<DeviceUpdate> {
+        self.apply(&Update::Removed { device: id(device) })
     }
 
-    fn news(&self, device: DeviceId) -> News {
-        News {
-            version: self.0.version,
-            picture: self.0.devices.get(&device).cloned(),
-            device,
-            at: Timestamp::UNIX_EPOCH,
-        }
+    fn apply(&mut self, update: &Update) -> Option<DeviceUpdate> {
+        self.0.apply(update, Timestamp::UNIX_EPOCH).pop()
     }
 }
 
@@ -111,7 +102,7 @@ fn kinds(messages: &[Message]) -> Vec<String> {
 #[test]
 fn before_its_birth_it_says_nothing_and_then_everything() {
     let mut world = World::of(&["m1", "m2"]);
-    let mut node = node(&world.0);
+    let mut node = node(&["m1", "m2"]);
     assert!(
         node.take(world.change("m1", availability(Availability::Online)))
             .is_empty()
@@ -129,7 +120,7 @@ fn before_its_birth_it_says_nothing_and_then_everything() {
 
 #[test]
 fn a_birth_and_a_death_of_the_edge_node_are_of_one_session() {
-    let mut node = node(&World::of(&[]).0);
+    let mut node = node(&[]);
     let birth = node.rebirth(Timestamp::UNIX_EPOCH).remove(0);
     let death = node.death(Timestamp::UNIX_EPOCH);
     let session = |message: &Message| {
@@ -144,10 +135,10 @@ fn a_birth_and_a_death_of_the_edge_node_are_of_one_session() {
 #[test]
 fn what_changes_is_data_and_what_comes_is_a_birth() {
     let mut world = World::of(&["m1"]);
-    let mut node = node(&world.0);
+    let mut node = node(&["m1"]);
     node.rebirth(Timestamp::UNIX_EPOCH);
     births(&mut node);
-    let mut take = |news| kinds(&node.take(news));
+    let mut take = |update| kinds(&node.take(update));
     let online = world.change("m1", availability(Availability::Online));
     assert_eq!(take(online), ["NDATA", "DBIRTH m1"]);
     let slot_comes = world.change("m1", slot(Some(SlotState::Online)));
@@ -165,7 +156,7 @@ fn what_changes_is_data_and_what_comes_is_a_birth() {
 #[test]
 fn devices_that_come_and_go_make_the_edge_node_tell_them_anew() {
     let mut world = World::of(&["m1"]);
-    let mut node = node(&world.0);
+    let mut node = node(&["m1"]);
     node.rebirth(Timestamp::UNIX_EPOCH);
     let comes = world.change("m2", availability(Availability::Online));
     assert_eq!(kinds(&node.take(comes)), ["NBIRTH"]);
@@ -175,33 +166,33 @@ fn devices_that_come_and_go_make_the_edge_node_tell_them_anew() {
 }
 
 #[test]
-fn of_news_that_were_missed_only_what_has_changed_is_told() {
-    let mut world = World::of(&["m1", "m2"]);
-    let mut node = node(&world.0);
+fn devices_that_come_together_are_one_birth() {
+    let mut world = World::of(&["m1"]);
+    let mut node = node(&["m1"]);
     node.rebirth(Timestamp::UNIX_EPOCH);
     births(&mut node);
-    for device in ["m1", "m2"] {
-        node.take(world.change(device, availability(Availability::Online)));
-    }
-    node.take(world.change("m1", slot(Some(SlotState::Online))));
-    let missed = world.change("m1", slot(Some(SlotState::Absent)));
-    // Nothing that hosts are told.
-    for device in ["m1", "m2"] {
-        world.0.apply(&Update::HttpSessions {
-            device: id(device),
-            log: HttpSessions::new(true, 10),
-        });
-    }
-    node.renew(&world.0, Timestamp::UNIX_EPOCH);
-    assert_eq!(kinds(&births(&mut node)), ["DDATA m1:io3"]);
-    // It waited all the time, and is known already.
-    assert!(node.take(missed).is_empty());
+    let slot_comes = world.change("m2", slot(Some(SlotState::Online)));
+    let updates = [
+        world.change("m1", availability(Availability::Online)),
+        slot_comes,
+        world.change("m2", availability(Availability::Online)),
+        world.change("m3", availability(Availability::Online)),
+        world.remove("m3"),
+    ];
+    assert_eq!(
+        kinds(&node.take(updates.into_iter().flatten())),
+        ["NDATA", "DBIRTH m1", "NBIRTH"]
+    );
+    assert_eq!(
+        kinds(&births(&mut node)),
+        ["DBIRTH m1", "DBIRTH m2", "DBIRTH m2:io3"]
+    );
 }
 
 #[test]
 fn what_the_broker_would_not_take_uses_up_no_number() {
     let mut world = World::of(&["m1"]);
-    let mut node = node(&world.0);
+    let mut node = node(&["m1"]);
     node.take(world.change("m1", availability(Availability::Online)));
     let birth = node.rebirth(Timestamp::UNIX_EPOCH);
     assert_eq!(told(&birth), [("NBIRTH".to_owned(), Some(0))]);

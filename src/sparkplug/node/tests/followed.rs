@@ -1,12 +1,12 @@
 //! Whatever happens: a host that follows the edge node finds no gap in its numbers, and knows in the end what is so.
 
-use std::collections::VecDeque;
-
 use proptest::prelude::*;
 use srad_types::payload::{Message as _, Payload, PropertySet, metric};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::*;
+use crate::hub::Queue;
 use crate::model::{
     ErrorKind, ErrorReport, EventName, EventState, EventType, LastTriggered, Operation, Problem, Via,
 };
@@ -61,13 +61,13 @@ impl Host {
 }
 
 /// What a host has to know in the end.
-fn truth(picture: &Picture) -> BTreeMap<String, Known> {
+fn truth(fleet: &Fleet) -> BTreeMap<String, Known> {
     let of = |metrics: &[Metric]| known(&encode(None, Timestamp::UNIX_EPOCH, metrics));
-    let states = picture.devices.iter();
+    let states = fleet.devices.iter();
     let states = states.flat_map(|(id, device)| of_state(id, &device.view));
     let of_edge_node: Vec<_> = of_node().into_iter().chain(states).collect();
     let mut truth = BTreeMap::from([(String::new(), of(&of_edge_node))]);
-    for (id, device) in &picture.devices {
+    for (id, device) in &fleet.devices {
         for (slot, metrics) in alive(&device.view) {
             let device = id.clone();
             truth.insert(Place { device, slot }.to_string(), of(&metrics));
@@ -80,8 +80,9 @@ fn truth(picture: &Picture) -> BTreeMap<String, Known> {
 enum Step {
     Change(u8, Change),
     Remove(u8),
+    /// The oldest update that waits, or all of them at once.
     Take,
-    Renew,
+    TakeAll,
     Rebirth,
     /// What is due of one device; others may change in between.
     NextDue,
@@ -116,7 +117,7 @@ fn problem() -> Box<Problem> {
     })
 }
 
-/// News that wait, at most.
+/// Updates that wait before they are merged.
 const ROOM: usize = 3;
 
 fn any_change() -> impl Strategy<Value = Change> {
@@ -137,7 +138,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         8 => (0..3_u8, any_change()).prop_map(|(device, change)| Step::Change(device, change)),
         1 => (0..3_u8).prop_map(Step::Remove),
         6 => Just(Step::Take),
-        3 => Just(Step::Renew),
+        3 => Just(Step::TakeAll),
         1 => Just(Step::Rebirth),
         4 => Just(Step::NextDue),
         1 => Just(Step::AllDue),
@@ -145,34 +146,30 @@ fn any_step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// As in the task: news wait, those for which there is no room are missed, and births go out whenever they may.
+    /// As in the task: updates wait, some are merged, and births go out whenever they may.
     #[test]
     fn numbers_have_no_gap_and_what_hosts_know_in_the_end_is_so(steps in prop::collection::vec(any_step(), 0..400)) {
         let (mut world, mut host) = (World::of(&["m0", "m1"]), Host::default());
-        let (mut waiting, mut is_missed) = (VecDeque::new(), false);
-        let mut node = node(&world.0);
-        let ends = std::iter::repeat_n(Step::Take, ROOM).chain([Step::Renew, Step::AllDue]);
+        let (sender, mut waiting) = mpsc::channel(ROOM);
+        let mut queue = Queue::new(sender);
+        let mut node = node(&["m0", "m1"]);
+        let ends = std::iter::repeat_n(Step::TakeAll, ROOM + 1).chain([Step::AllDue]);
         for step in std::iter::once(Step::Rebirth).chain(steps).chain(ends) {
-            let mut come = |news| match waiting.len() < ROOM {
-                true => waiting.push_back(news),
-                false => is_missed = true,
+            let update = match &step {
+                Step::Change(device, change) => world.change(&format!("m{device}"), change.clone()),
+                Step::Remove(device) => world.remove(&format!("m{device}")),
+                _ => None,
             };
+            update.iter().for_each(|update| queue.put(update));
             let made = match step {
-                Step::Change(device, change) => {
-                    come(world.change(&format!("m{device}"), change));
-                    Vec::new()
-                }
-                Step::Remove(device) => {
-                    come(world.remove(&format!("m{device}")));
-                    Vec::new()
-                }
-                Step::Take => waiting.pop_front().map(|news| node.take(news)).unwrap_or_default(),
-                Step::Renew if std::mem::take(&mut is_missed) => node.renew(&world.0, Timestamp::UNIX_EPOCH),
-                Step::Renew => Vec::new(),
+                Step::Change(..) | Step::Remove(_) => Vec::new(),
+                Step::Take => node.take(waiting.try_recv().ok()),
+                Step::TakeAll => node.take(std::iter::from_fn(|| waiting.try_recv().ok())),
                 Step::Rebirth => node.rebirth(Timestamp::UNIX_EPOCH),
                 Step::NextDue => node.next_due(Timestamp::UNIX_EPOCH).unwrap_or_default(),
                 Step::AllDue => births(&mut node),
             };
+            queue.flush();
             for message in &made {
                 host.hear(message)?;
             }

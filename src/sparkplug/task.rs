@@ -11,15 +11,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::Writes;
-use super::feed::Feed;
 use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{OfNode, Topics};
+use crate::hub::DeviceUpdate;
 use crate::mqtt::connection::{ConnectionError, Event, MAX_WINDOW, Purpose, packet_size};
 use crate::mqtt::link::{Link, LinkStatus, until};
 use crate::mqtt::payload;
@@ -46,6 +46,9 @@ pub struct EdgeNodeStatus {
     pub old_hosts: usize,
 }
 
+/// Changes that are taken at once: devices that come with a reload are one birth.
+const CHANGES_AT_ONCE: usize = super::UPDATES_WAITING;
+
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -65,7 +68,7 @@ pub struct EdgeNode {
     topics: Topics,
     node: Node,
     sessions: Sessions,
-    feed: Feed,
+    changes: mpsc::Receiver<DeviceUpdate>,
     writes: Writes,
     phase: Phase,
     host: PrimaryHost,
@@ -95,11 +98,11 @@ impl EdgeNode {
     pub(super) fn new(
         link: Link,
         topics: Topics,
+        node: Node,
         sessions: Sessions,
-        feed: Feed,
+        changes: mpsc::Receiver<DeviceUpdate>,
         writes: Writes,
     ) -> EdgeNode {
-        let node = Node::new(topics.clone(), &feed.pictured.borrow());
         let (status, _) = watch::channel(EdgeNodeStatus {
             link: link.status().clone(),
             born: false,
@@ -111,7 +114,7 @@ impl EdgeNode {
             topics,
             node,
             sessions,
-            feed,
+            changes,
             writes,
             phase: Phase::Waiting,
             host: PrimaryHost::default(),
@@ -134,6 +137,7 @@ impl EdgeNode {
     /// Publishes until `stop`; then says that the edge node is gone.
     pub async fn run(mut self, stop: CancellationToken) {
         self.begin_session();
+        let mut changes = Vec::new();
         loop {
             let is_all_out = self.send();
             self.report();
@@ -145,11 +149,10 @@ impl EdgeNode {
                 () = until(leaves_at) => self.end_session(),
                 () = until(reborn_at), if is_all_out => {}
                 () = until(self.subscriptions.retry_at()) => self.subscribe_again(),
-                Some(news) = self.feed.news.recv(), if takes_news => {
-                    let messages = self.node.take(news);
+                1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE), if takes_news => {
+                    let messages = self.node.take(changes.drain(..));
                     self.out.extend(messages);
                 }
-                () = self.feed.look_again.notified(), if takes_news => self.renew(),
                 Some(end) = self.writes.unchanged.recv(), if takes_news => {
                     self.out.extend(self.node.echo(end.place.as_ref(), &end.names, Timestamp::now()));
                 }
@@ -232,13 +235,6 @@ impl EdgeNode {
             }
             is_news
         });
-    }
-
-    fn renew(&mut self) {
-        let picture = self.feed.pictured.borrow().clone();
-        tracing::debug!("Sparkplug: hosts are told how the picture differs from what they know");
-        let messages = self.node.renew(&picture, Timestamp::now());
-        self.out.extend(messages);
     }
 
     fn on_events(&mut self, first: Event) {

@@ -7,12 +7,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::{EdgeNode, Phase};
-use crate::integrations::sparkplug::commands::Write;
-use crate::integrations::sparkplug::metrics::REBIRTH;
-use crate::integrations::sparkplug::topics::{Incoming, Place};
-use crate::integrations::sparkplug::wire::{self, Written};
 use crate::mqtt::connection::MAX_WINDOW;
 use crate::records::Received;
+use crate::sparkplug::commands::Write;
+use crate::sparkplug::metrics::REBIRTH;
+use crate::sparkplug::topics::{Incoming, Place};
+use crate::sparkplug::wire::{self, Written};
 use crate::wording::quoted;
 
 /// How often it is told that messages were not understood, at most.

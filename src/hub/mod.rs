@@ -1,0 +1,151 @@
+//! Who gets each change of a device, and the latest view of all of them.
+//!
+//! ```text
+//! devices --Update--> hub --> Fleet (a watch): page, API, metrics, SNMP's GET
+//!                      |----> sinks, one DeviceUpdate a change: Sparkplug, SNMP notifications, whoever asks for a sink
+//!                      |----> publisher, each Update
+//! ```
+//!
+//! The publisher makes the records, so it misses nothing: where it has no room the hub waits, and the devices with it. A
+//! sink that is slow gets the latest view of a device instead of each one.
+
+mod fleet;
+mod sink;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+pub use fleet::{Device, Fleet, Polls};
+pub use sink::DeviceUpdate;
+pub(crate) use sink::Queue;
+
+use crate::model::{DeviceId, Update};
+
+/// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
+const UPDATES_AT_ONCE: usize = 1024;
+
+/// The task.
+#[derive(Debug)]
+pub struct Hub {
+    updates: mpsc::Receiver<Update>,
+    fleet: watch::Sender<Fleet>,
+    sinks: Vec<Queue>,
+}
+
+impl Hub {
+    /// A hub of the `configured` devices, for what comes by `updates`.
+    pub fn new(configured: impl IntoIterator<Item = DeviceId>, updates: mpsc::Receiver<Update>) -> Hub {
+        Hub {
+            updates,
+            fleet: watch::Sender::new(Fleet::new(configured)),
+            sinks: Vec::new(),
+        }
+    }
+
+    /// All devices, as they are at any time.
+    pub fn fleet(&self) -> watch::Receiver<Fleet> {
+        self.fleet.subscribe()
+    }
+
+    /// Another sink: gets each change from now on. When `room` of them wait, what follows is merged, device by device.
+    pub fn sink(&mut self, room: usize) -> mpsc::Receiver<DeviceUpdate> {
+        let (sender, receiver) = mpsc::channel(room);
+        self.add_sink(sender);
+        receiver
+    }
+
+    /// The same for a sink that brings its channel.
+    pub fn add_sink(&mut self, sender: mpsc::Sender<DeviceUpdate>) {
+        self.sinks.push(Queue::new(sender));
+    }
+
+    /// Hands everything on, until all senders of updates are gone; then the publisher's channel closes.
+    pub async fn run(mut self, publisher: mpsc::Sender<Update>) {
+        let mut updates = Vec::new();
+        loop {
+            tokio::select! {
+                count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for update in updates.drain(..) {
+                        self.take(&update, Timestamp::now());
+                        // Without a publisher nobody has to be told: the bridge is stopping.
+                        let _ = publisher.send(update).await;
+                    }
+                }
+                () = sink::any_has_room(&self.sinks) => self.sinks.iter_mut().for_each(Queue::flush),
+            }
+        }
+    }
+
+    fn take(&mut self, update: &Update, at: Timestamp) {
+        let mut changed = Vec::new();
+        self.fleet.send_if_modified(|fleet| {
+            changed = fleet.apply(update, at);
+            !changed.is_empty()
+        });
+        for update in &changed {
+            self.sinks.iter_mut().for_each(|sink| sink.put(update));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::{Availability, DeviceView, diff};
+
+    fn update(old: &DeviceView, new: &DeviceView) -> Update {
+        Update::Device {
+            device: DeviceId::new("m1").unwrap(),
+            view: Arc::new(new.clone()),
+            changes: diff(old, new),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sink_that_sleeps_holds_nobody_up_and_gets_the_latest() {
+        let view = |availability| DeviceView {
+            availability,
+            ..DeviceView::default()
+        };
+        let (none, online, offline) = (
+            view(None),
+            view(Some(Availability::Online)),
+            view(Some(Availability::Offline)),
+        );
+        let all = [
+            update(&none, &online),
+            update(&online, &offline),
+            update(&offline, &online),
+        ];
+        let (updates, receiver) = mpsc::channel(8);
+        let mut hub = Hub::new([DeviceId::new("m1").unwrap()], receiver);
+        let (mut sink, fleet) = (hub.sink(1), hub.fleet());
+        let (to_publisher, mut published) = mpsc::channel(8);
+        let running = tokio::spawn(hub.run(to_publisher));
+        for update in &all {
+            updates.send(update.clone()).await.unwrap();
+            assert_eq!(published.recv().await.as_ref(), Some(update));
+        }
+        let shown = fleet.borrow().devices.values().next().unwrap().view.clone();
+        assert_eq!(*shown, online);
+        let first = sink.recv().await.unwrap();
+        assert_eq!(
+            (first.old, first.new),
+            (Some(Arc::default()), Some(Arc::new(online.clone())))
+        );
+        let merged = sink.recv().await.unwrap();
+        assert_eq!(
+            (merged.old, merged.new),
+            (Some(Arc::new(online.clone())), Some(Arc::new(online)))
+        );
+        assert!(merged.changes.is_empty(), "there and back");
+        drop(updates);
+        running.await.unwrap();
+        assert_eq!(published.recv().await, None, "the publisher stops after the hub");
+    }
+}
