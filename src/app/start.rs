@@ -18,12 +18,13 @@ use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
 use crate::control;
-use crate::homeassistant::Discovery;
+use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
 use crate::lantime::device::Known;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::commands::{Commands, CommandsStatus};
+use crate::mqtt::discovery::Discovery;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
 use crate::records::store::Store;
@@ -148,10 +149,11 @@ impl Start<'_> {
         (publisher, sender, status)
     }
 
-    fn discovery(&self) -> Option<Discovery> {
+    fn discovery(&self) -> Option<Box<dyn Discovery>> {
         let (layout, bridge) = (self.config.mqtt.layout, self.config.bridge.id.clone());
         let settings = self.config.homeassistant.clone()?;
-        Some(Discovery::new(settings, self.topics.clone(), layout, bridge))
+        let discovery = HomeAssistant::new(settings, self.topics.clone(), layout, bridge);
+        Some(Box::new(discovery))
     }
 
     /// The trap receiver, which listens already. To be made before the first device is started.

@@ -3,20 +3,19 @@
 //! A relay module is a device of its own below its LANTIME: it has a serial number and can be exchanged, and the
 //! switches for its relays, one for each event, would bury the few entities of the LANTIME itself.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value, json};
 
-use super::shape::{Shape, SlotShape};
 use super::source::{Sources, fields};
 use crate::contract::topics::{Component, DeviceTopic, DiscoveryTopics, Owner, SlotTopic, StateTopic};
-use crate::model::{CommandTopic, DeviceId, EventName, Identity, Relay, Signal, SlotId};
+use crate::model::{
+    CommandTopic, DeviceId, DeviceView, EventName, EventState, Identity, Relay, Signal, SlotId, SlotView,
+};
 use crate::mqtt::payload::Message;
 
 /// The event that stands while NTP is not synchronised.
 const NTP_NOT_SYNC: &str = "ntp-not-sync";
 
-/// Whatever makes entities of shapes.
+/// Makes entities of views.
 #[derive(Debug, Clone)]
 pub(super) struct Entities {
     pub(super) sources: Sources,
@@ -71,8 +70,8 @@ impl Entities {
     }
 
     /// A device and its slots; nothing before the device was first seen, since what an earlier run has said is better.
-    pub(super) fn of_device(&self, id: &DeviceId, shape: &Shape) -> Vec<Message> {
-        let Some(identity) = &shape.identity else {
+    pub(super) fn of_device(&self, id: &DeviceId, view: &DeviceView) -> Vec<Message> {
+        let Some(identity) = &view.identity else {
             return Vec::new();
         };
         let owner = Owner::Device(id.clone());
@@ -86,18 +85,18 @@ impl Entities {
             .into_iter()
             .map(|entity| self.message(&owner, &lantime, std::slice::from_ref(&bridge), entity))
             .collect();
-        let of_lantime = self.diagnostics(id, shape).into_iter();
+        let of_lantime = self.diagnostics(id, &view.events).into_iter();
         messages.extend(of_lantime.map(|entity| self.message(&owner, &lantime, &both, entity)));
-        for (slot, slot_shape) in &shape.slots {
-            let module = self.module(id, slot, slot_shape);
-            let entities = self.of_slot(id, slot, slot_shape);
+        for (slot, shown) in &view.slots {
+            let module = self.module(id, slot, shown);
+            let entities = self.of_slot(id, slot, shown);
             messages.extend(
                 entities
                     .into_iter()
                     .map(|entity| self.message(&owner, &module, &both, entity)),
             );
             let brief = json!({ "identifiers": module["identifiers"], "name": module["name"] });
-            let switches = self.switches(id, slot, slot_shape, &shape.events);
+            let switches = self.switches(id, slot, shown, &view.events);
             messages.extend(switches.map(|entity| self.message(&owner, &brief, &both, entity)));
         }
         messages
@@ -117,9 +116,9 @@ impl Entities {
         }))
     }
 
-    fn module(&self, id: &DeviceId, slot: &SlotId, shape: &SlotShape) -> Value {
+    fn module(&self, id: &DeviceId, slot: &SlotId, shown: &SlotView) -> Value {
         let node = self.topics.node(&Owner::Device(id.clone()));
-        let module = shape.info.as_ref().and_then(|info| info.module.as_ref());
+        let module = shown.module.as_ref();
         let model = module
             .map(|module| module.model.as_str())
             .filter(|model| !model.is_empty());
@@ -151,7 +150,7 @@ impl Entities {
             .with(self.sources.attributes(&topic))
     }
 
-    fn diagnostics(&self, id: &DeviceId, shape: &Shape) -> Vec<Entity> {
+    fn diagnostics(&self, id: &DeviceId, events: &[EventState]) -> Vec<Entity> {
         let sources = &self.sources;
         let field = |topic, path: &[&str]| sources.field(&of(id, topic), path);
         let sensor = |object, name| {
@@ -173,7 +172,8 @@ impl Entities {
                 "payload_press": "refresh",
             })),
         ];
-        let not_sync = EventName::canonical(NTP_NOT_SYNC).filter(|event| shape.events.contains(event));
+        let is_listed = |name: &EventName| events.iter().any(|event| event.name == *name);
+        let not_sync = EventName::canonical(NTP_NOT_SYNC).filter(is_listed);
         if let Some(event) = not_sync {
             let topic = DeviceTopic::Event(event);
             entities.push(
@@ -186,7 +186,7 @@ impl Entities {
         entities
     }
 
-    fn of_slot(&self, id: &DeviceId, slot: &SlotId, shape: &SlotShape) -> Vec<Entity> {
+    fn of_slot(&self, id: &DeviceId, slot: &SlotId, shown: &SlotView) -> Vec<Entity> {
         let sources = &self.sources;
         let place = |below| of(id, DeviceTopic::Slot(slot.clone(), below));
         let problem = |object: String, name: String| {
@@ -198,13 +198,13 @@ impl Entities {
             .set(json!({ "entity_category": "diagnostic" }))
             .with(state.on_off(&["absent", "mismatch"], &["online"]))
             .with(sources.attributes(&place(SlotTopic::Info)));
-        let relays = shape.relays.iter().map(|relay| {
+        let relays = shown.relays.keys().map(|relay| {
             let topic = place(SlotTopic::Relay(*relay));
             problem(format!("relay_{relay}"), format!("Relay {}", letter(*relay)))
                 .with(sources.field(&topic, &["fault"]).on_off(&["true"], &["false"]))
                 .with(sources.attributes(&topic))
         });
-        let signals = shape.signals.iter().map(|signal| {
+        let signals = shown.signals.keys().map(|signal| {
             let topic = place(SlotTopic::Signal(*signal));
             problem(format!("signal_{signal}"), signal_name(*signal).to_owned())
                 .with(
@@ -222,10 +222,10 @@ impl Entities {
         &'a self,
         id: &'a DeviceId,
         slot: &'a SlotId,
-        shape: &'a SlotShape,
-        events: &'a BTreeSet<EventName>,
+        shown: &'a SlotView,
+        events: &'a [EventState],
     ) -> impl Iterator<Item = Entity> + 'a {
-        shape.following.iter().flat_map(move |relay| {
+        shown.relay_events.keys().flat_map(move |relay| {
             let topic = of(
                 id,
                 DeviceTopic::Slot(slot.clone(), SlotTopic::RelayEvents(*relay)),
@@ -236,7 +236,7 @@ impl Entities {
                 slot: slot.as_str().to_owned(),
                 relay: relay.as_str().to_owned(),
             });
-            events.iter().map(move |event| {
+            events.iter().map(move |EventState { name: event, .. }| {
                 let object = format!("{slot}_relay_{relay}_{event}");
                 let name = format!("Relay {} follows {event}", letter(*relay));
                 Entity::new(Component::Switch, object, name)

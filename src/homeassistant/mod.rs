@@ -1,112 +1,86 @@
 //! Discovery by Home Assistant: which entities there are, as retained configurations that it reads.
 //!
-//! Pure: what the publisher is told becomes messages that it retains beside the state, and keeps and clears by the same
-//! rules. The entities read the topics of the contract; nothing is published for Home Assistant alone but what they are.
+//! Pure: a projection of what is published. The entities read the topics of the contract; nothing is published for Home
+//! Assistant alone but what they are.
 //!
 //! The form is one topic for each entity, which works from Home Assistant 2024.3 on.
 
 mod entities;
-mod shape;
 mod source;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::config::{HomeAssistant, Layout};
-use crate::contract::topics::{DiscoveryTopics, Owner, Topics};
-use crate::model::{DeviceId, Update};
+use crate::config::{self, Layout};
+use crate::contract::topics::{DiscoveryTopics, Topics};
+use crate::model::{DeviceId, DeviceView, SlotView};
+use crate::mqtt::discovery::Discovery;
 use crate::mqtt::payload::Message;
 use entities::Entities;
-use shape::Shape;
 use source::Sources;
 
 /// What Home Assistant says at its status topic when it has started, unless its user has written another payload:
 /// the manual asks for this one.
 const BIRTH: &[u8] = b"online";
 
-/// What is discovered of a bridge and its devices.
+/// What Home Assistant discovers of a bridge and its devices.
 #[derive(Debug)]
-pub struct Discovery {
-    topics: DiscoveryTopics,
+pub struct HomeAssistant {
     status_topic: String,
     entities: Entities,
-    shapes: BTreeMap<DeviceId, Shape>,
 }
 
-impl Discovery {
+impl HomeAssistant {
     /// Discovery of what is published at `topics` in that layout by that bridge.
-    pub fn new(config: HomeAssistant, topics: Topics, layout: Layout, bridge: DeviceId) -> Discovery {
+    pub fn new(
+        config: config::HomeAssistant,
+        topics: Topics,
+        layout: Layout,
+        bridge: DeviceId,
+    ) -> HomeAssistant {
         let discovery = DiscoveryTopics::new(config.discovery_prefix, topics.clone());
-        Discovery {
-            topics: discovery.clone(),
+        HomeAssistant {
             status_topic: config.status_topic,
             entities: Entities {
                 sources: Sources { topics, layout },
                 topics: discovery,
                 bridge,
             },
-            shapes: BTreeMap::new(),
         }
     }
+}
 
-    /// Its topics.
-    pub fn topics(&self) -> &DiscoveryTopics {
-        &self.topics
+impl Discovery for HomeAssistant {
+    fn topics(&self) -> &DiscoveryTopics {
+        &self.entities.topics
     }
 
-    /// Where Home Assistant says that it has started.
-    pub fn status_topic(&self) -> &str {
-        &self.status_topic
+    fn birth(&self) -> (&str, &[u8]) {
+        (&self.status_topic, BIRTH)
     }
 
-    /// Whether that message says so.
-    pub fn is_birth(&self, topic: &str, payload: &[u8]) -> bool {
-        topic == self.status_topic && payload == BIRTH
-    }
-
-    /// What is discovered of the bridge itself.
-    pub fn of_bridge(&self) -> Vec<Message> {
+    fn of_bridge(&self) -> Vec<Message> {
         self.entities.of_bridge()
     }
 
-    /// What changes with that update. A device that leaves is the caller's business, and so is what an earlier run has
-    /// published.
-    pub fn take(&mut self, update: &Update) -> Vec<Message> {
-        match update {
-            Update::Device { device, changes, .. } => {
-                let old = self.shapes.entry(device.clone()).or_default();
-                let mut new = old.clone();
-                changes.iter().for_each(|change| new.apply(change));
-                if *old == new {
-                    return Vec::new();
-                }
-                let old = std::mem::replace(old, new);
-                self.difference(device, &old)
-            }
-            Update::Forgotten { device } | Update::Removed { device } => {
-                // What becomes of all below [`Discovery::of_device`] is the caller's business, too.
-                self.shapes.remove(device);
-                Vec::new()
-            }
-            _ => Vec::new(),
-        }
+    fn of_device(&self, id: &DeviceId, view: &DeviceView) -> Vec<Message> {
+        self.entities.of_device(id, view)
     }
 
-    /// All of a device as it is now, and a clearing for what it no longer has.
-    fn difference(&self, device: &DeviceId, old: &Shape) -> Vec<Message> {
-        let mut messages = self.entities.of_device(device, &self.shapes[device]);
-        let kept: BTreeSet<_> = messages.iter().map(|message| message.topic.clone()).collect();
-        let gone = self.entities.of_device(device, old).into_iter();
-        let gone = gone.filter(|message| !kept.contains(&message.topic));
-        messages.extend(gone.map(|message| Message {
-            payload: None,
-            ..message
-        }));
-        messages
-    }
-
-    /// What every discovery topic of `device` begins with.
-    pub fn of_device(&self, device: &DeviceId) -> [String; 4] {
-        self.topics.of_owner(&Owner::Device(device.clone()))
+    /// Which events, relays and signals there are, and what the device says of itself and its modules. How they stand is
+    /// read elsewhere.
+    fn is_same(&self, old: &DeviceView, new: &DeviceView) -> bool {
+        let is_same_slot = |old: &SlotView, new: &SlotView| {
+            old.module == new.module
+                && old.relays.keys().eq(new.relays.keys())
+                && old.relay_events.keys().eq(new.relay_events.keys())
+                && old.signals.keys().eq(new.signals.keys())
+        };
+        let (old_events, new_events) = (old.events.iter(), new.events.iter());
+        let mut slots = old.slots.values().zip(new.slots.values());
+        old.identity == new.identity
+            && old_events
+                .map(|event| &event.name)
+                .eq(new_events.map(|event| &event.name))
+            && old.slots.keys().eq(new.slots.keys())
+            && slots.all(|(old, new)| is_same_slot(old, new))
     }
 }
 

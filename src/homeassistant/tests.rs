@@ -1,15 +1,17 @@
 //! What is discovered, word for word.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    Availability, Change, EventName, EventState, EventType, Identity, LastTriggered, ModuleInfo, Position,
-    Provenance, Relay, RelayEventsState, RelayState, Signal, SignalState, SlotId, SlotInfo, SlotState,
-    Status, Via,
+    Availability, EventName, EventState, EventType, Identity, LastTriggered, ModuleInfo, Position, Relay,
+    RelayEventsState, RelayState, Signal, SlotId, SlotState,
 };
+use crate::mqtt::discovery;
+
+const UNIX_EPOCH: jiff::Timestamp = jiff::Timestamp::UNIX_EPOCH;
 
 fn id(id: &str) -> DeviceId {
     DeviceId::new(id).unwrap()
@@ -19,135 +21,78 @@ fn slot() -> SlotId {
     SlotId::new("io3").unwrap()
 }
 
-fn discovery(layout: Layout) -> Discovery {
-    let settings = HomeAssistant {
+fn discovery(layout: Layout) -> HomeAssistant {
+    let settings = config::HomeAssistant {
         discovery_prefix: "homeassistant".to_owned(),
         status_topic: "homeassistant/status".to_owned(),
     };
-    Discovery::new(settings, Topics::new("lantime", id("b1")), layout, id("b1"))
+    HomeAssistant::new(settings, Topics::new("lantime", id("b1")), layout, id("b1"))
 }
 
-fn identity(firmware: &str) -> Change {
-    Change::Identity(Box::new(Identity {
+fn identity(firmware: &str) -> Identity {
+    Identity {
         model: Some("M3000".into()),
         serial_number: Some("030111000222".into()),
         firmware: Some(firmware.into()),
         web_interface: "https://10.0.0.7".into(),
         ..Identity::default()
-    }))
-}
-
-fn relay(position: Option<Position>) -> Change {
-    let state = position.map(|position| RelayState {
-        position,
-        driven_by: Some(Signal::Notification),
-        cause: None,
-        provenance: Provenance::Derived,
-        causes: Vec::new(),
-        unknown_reason: None,
-        stale: false,
-        via: Via::Rest,
-        since: jiff::Timestamp::UNIX_EPOCH,
-        last: None,
-    });
-    Change::Relay {
-        slot: slot(),
-        relay: Relay::A,
-        old: None,
-        new: state.map(Box::new),
     }
 }
 
-fn signal() -> Change {
-    Change::Signal {
-        slot: slot(),
-        signal: Signal::TenMhz,
-        old: None,
-        new: Some(Box::new(SignalState {
-            status: Status::Ok,
-            provenance: Provenance::Reported,
-            unknown_reason: None,
-            stale: false,
-            via: Via::Rest,
-            since: jiff::Timestamp::UNIX_EPOCH,
-            detail: Vec::new(),
-            last: None,
-        })),
-    }
-}
-
-fn event(name: &str) -> Change {
-    let name = EventName::canonical(name).unwrap();
-    let state = EventState {
-        name: name.clone(),
+fn event(name: &str) -> EventState {
+    EventState {
+        name: EventName::canonical(name).unwrap(),
         name_on_device: None,
         triggered: Some(false),
         kind: EventType::Error,
         last_triggered: LastTriggered::Never,
-    };
-    Change::Event {
-        name,
-        old: None,
-        new: Some(Box::new(state)),
-        via: Via::Rest,
-        told: false,
     }
 }
 
-fn follows() -> Change {
-    Change::RelayEvents {
-        slot: slot(),
-        relay: Relay::A,
-        new: Some(Box::new(RelayEventsState {
-            events: None,
-            confirmed: false,
-            via: None,
-            since: jiff::Timestamp::UNIX_EPOCH,
-        })),
-    }
-}
-
-fn all() -> Vec<Change> {
-    let info = SlotInfo {
-        module: Some(ModuleInfo {
-            model: "rel1000".into(),
-            serial_number: Some("77".into()),
-            software_revision: None,
-        }),
-        wiring: None,
-    };
-    vec![
-        Change::Availability(Availability::Online),
-        identity("fw_7.06"),
-        event("ntp-not-sync"),
-        event("antenna-faulty"),
-        Change::SlotState(slot(), Some(SlotState::Online)),
-        Change::SlotInfo(slot(), Some(Box::new(info))),
-        relay(Some(Position::No)),
-        follows(),
-        signal(),
-    ]
-}
-
-fn take(discovery: &mut Discovery, changes: Vec<Change>) -> BTreeMap<String, Option<Value>> {
-    let device = id("m1");
-    let view = Arc::default();
-    let messages = discovery.take(&Update::Device {
-        device,
-        view,
-        changes,
+/// A device with one slot: relay A, which follows events, and one signal.
+fn all() -> DeviceView {
+    let mut slot_view = SlotView::unseen(None, [Relay::A], [Signal::TenMhz], UNIX_EPOCH);
+    slot_view.state = SlotState::Online;
+    slot_view.module = Some(ModuleInfo {
+        model: "rel1000".into(),
+        serial_number: Some("77".into()),
+        software_revision: None,
     });
+    let follows = RelayEventsState {
+        events: None,
+        confirmed: false,
+        via: None,
+        since: UNIX_EPOCH,
+    };
+    slot_view.relay_events.insert(Relay::A, follows);
+    DeviceView {
+        availability: Some(Availability::Online),
+        identity: Some(identity("fw_7.06")),
+        events: [event("ntp-not-sync"), event("antenna-faulty")].into(),
+        slots: BTreeMap::from([(slot(), slot_view)]),
+        ..DeviceView::default()
+    }
+}
+
+fn relay(view: &mut DeviceView) -> &mut RelayState {
+    let slot = view.slots.get_mut(&slot()).unwrap();
+    slot.relays.get_mut(&Relay::A).unwrap()
+}
+
+/// What there is to send, by topic.
+fn changed(discovery: &HomeAssistant, old: &DeviceView, new: &DeviceView) -> BTreeMap<String, Option<Value>> {
     let read = |message: Message| {
         let payload = message
             .payload
             .map(|payload| serde_json::from_slice(&payload).unwrap());
         (message.topic, payload)
     };
+    let messages = discovery::changed(discovery, &id("m1"), old, new);
     messages.into_iter().map(read).collect()
 }
 
 fn config(layout: Layout, topic: &str) -> Value {
-    let mut messages = take(&mut discovery(layout), all());
+    let mut messages = changed(&discovery(layout), &DeviceView::default(), &all());
     let topic = format!("homeassistant/{topic}/config");
     messages
         .remove(&topic)
@@ -260,7 +205,7 @@ fn a_device_is_below_its_bridge_and_says_that_it_is_away_and_why() {
 
 #[test]
 fn these_are_the_entities() {
-    let messages = take(&mut discovery(Layout::Json), all());
+    let messages = changed(&discovery(Layout::Json), &DeviceView::default(), &all());
     let names: Vec<_> = messages
         .keys()
         .map(|topic| {
@@ -287,29 +232,55 @@ fn these_are_the_entities() {
 }
 
 #[test]
-fn nothing_is_said_before_a_device_was_seen_and_again_only_what_it_is() {
-    let mut discovery = discovery(Layout::Json);
+fn nothing_is_sent_before_a_device_was_seen_and_again_only_what_it_is() {
+    let (discovery, nothing) = (discovery(Layout::Json), DeviceView::default());
+    let mut unseen = all();
+    unseen.identity = None;
+    assert_eq!(changed(&discovery, &nothing, &unseen).len(), 0);
+    assert!(!changed(&discovery, &unseen, &all()).is_empty());
+    let mut states = all();
+    states.go_offline(UNIX_EPOCH, UNIX_EPOCH);
+    relay(&mut states).position = Position::Nc;
     assert_eq!(
-        take(&mut discovery, vec![relay(Some(Position::Unknown))]).len(),
-        0
+        changed(&discovery, &all(), &states).len(),
+        0,
+        "states are read elsewhere"
     );
-    assert!(!take(&mut discovery, all()).is_empty());
-    let states = vec![
-        Change::Availability(Availability::Offline),
-        relay(Some(Position::Nc)),
-        follows(),
-    ];
-    assert_eq!(take(&mut discovery, states).len(), 0, "states are read elsewhere");
-    let renewed = take(&mut discovery, vec![identity("fw_7.10")]);
+    let mut renewed = all();
+    renewed.identity = Some(identity("fw_7.10"));
+    let renewed = changed(&discovery, &all(), &renewed);
     let firmware = &renewed["homeassistant/sensor/lantime_device_m1/firmware/config"];
     assert_eq!(firmware.as_ref().unwrap()["device"]["sw_version"], "fw_7.10");
 }
 
+/// Whatever the entities are made of makes a difference: a device that has the same is not looked at again.
+#[test]
+fn each_part_of_a_device_that_has_entities_makes_a_difference() {
+    let discovery = discovery(Layout::Json);
+    let entities = |view: &DeviceView| changed(&discovery, &DeviceView::default(), view);
+    let parts: [fn(&mut DeviceView); 8] = [
+        |view| view.identity = Some(identity("fw_8")),
+        |view| view.events = [event("ntp-not-sync")].into(),
+        |view| view.events = [event("ntp-sync"), event("antenna-faulty")].into(),
+        |view| drop(view.slots.remove(&slot())),
+        |view| view.slots.get_mut(&slot()).unwrap().module = None,
+        |view| view.slots.get_mut(&slot()).unwrap().relays.clear(),
+        |view| view.slots.get_mut(&slot()).unwrap().relay_events.clear(),
+        |view| view.slots.get_mut(&slot()).unwrap().signals.clear(),
+    ];
+    for (number, part) in parts.into_iter().enumerate() {
+        let mut other = all();
+        part(&mut other);
+        assert_ne!(entities(&other), entities(&all()), "part {number}");
+        assert!(!discovery.is_same(&all(), &other), "part {number}");
+    }
+}
+
 #[test]
 fn what_goes_is_cleared() {
-    let mut discovery = discovery(Layout::Json);
-    take(&mut discovery, all());
-    let gone = take(&mut discovery, vec![relay(None)]);
+    let mut gone = all();
+    gone.slots.get_mut(&slot()).unwrap().relays.clear();
+    let gone = changed(&discovery(Layout::Json), &all(), &gone);
     let cleared: Vec<_> = gone.iter().filter(|(_, config)| config.is_none()).collect();
     assert_eq!(
         cleared,
@@ -317,12 +288,5 @@ fn what_goes_is_cleared() {
             &"homeassistant/binary_sensor/lantime_device_m1/io3_relay_a/config".to_owned(),
             &None
         )]
-    );
-    let device = id("m1");
-    discovery.take(&Update::Removed { device });
-    assert_eq!(
-        take(&mut discovery, vec![relay(None)]).len(),
-        0,
-        "nothing is known of it any more"
     );
 }

@@ -6,6 +6,7 @@
 
 pub mod commands;
 pub mod connection;
+pub mod discovery;
 pub mod embedded;
 pub(crate) mod link;
 pub mod payload;

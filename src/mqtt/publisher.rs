@@ -18,6 +18,7 @@ mod supply;
 mod updates;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -31,14 +32,14 @@ use records::RecordQueue;
 use supply::Supply;
 
 use super::connection::Purpose;
+use super::discovery::Discovery;
 use super::link::{Link, LinkStatus, until};
 use super::payload::Payloads;
 use super::pending_subscriptions::PendingSubscriptions;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
-use crate::homeassistant::Discovery;
-use crate::model::{DeviceId, Update};
+use crate::model::{DeviceId, DeviceView, Update};
 use crate::records::store::{Store, StoreStatus};
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
@@ -62,8 +63,8 @@ pub struct Setup {
     pub remembered: Vec<String>,
     /// Where published topics are recorded, and records kept until the broker has them.
     pub store: Store,
-    /// What Home Assistant is to discover.
-    pub discovery: Option<Discovery>,
+    /// What other programs are to discover.
+    pub discovery: Option<Box<dyn Discovery>>,
     /// How long [`Publisher::run`] may take to end once all senders of updates are gone.
     pub stop_within: Duration,
 }
@@ -98,9 +99,11 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 /// The task that publishes state and records.
 pub struct Publisher {
     updates: mpsc::Receiver<Update>,
-    discovery: Option<Discovery>,
-    /// When Home Assistant was last told everything because it has started.
-    reborn: Option<Instant>,
+    /// The devices as they were last published.
+    views: BTreeMap<DeviceId, Arc<DeviceView>>,
+    discovery: Option<Box<dyn Discovery>>,
+    /// When its topics were last sent again because the program that reads them has started.
+    born_at: Option<Instant>,
     bridge: DeviceId,
     payloads: Payloads,
     info: BridgeInfo,
@@ -173,7 +176,8 @@ impl Publisher {
         let publisher = Publisher {
             updates,
             discovery: setup.discovery,
-            reborn: None,
+            born_at: None,
+            views: BTreeMap::new(),
             bridge: setup.bridge,
             payloads,
             info: setup.info,

@@ -1,18 +1,19 @@
 //! A publisher that runs, and what a device may tell it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use lantime2mqtt::config::{HomeAssistant, Layout, Mqtt};
+use lantime2mqtt::config::{self, Layout, Mqtt};
 use lantime2mqtt::contract::state::BridgeInfo;
 use lantime2mqtt::contract::topics::Topics;
-use lantime2mqtt::homeassistant::Discovery;
+use lantime2mqtt::homeassistant::HomeAssistant;
 use lantime2mqtt::model::{
-    Availability, Change, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId, SlotState,
-    Update, Via,
+    Availability, Change, DeviceView, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId,
+    SlotState, SlotView, Update, Via,
 };
+use lantime2mqtt::mqtt::discovery::Discovery;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
@@ -27,6 +28,8 @@ pub(super) struct Bridge {
     pub(super) updates: mpsc::Sender<Update>,
     pub(super) status: watch::Receiver<BrokerStatus>,
     pub(super) task: JoinHandle<()>,
+    /// What its devices have published.
+    views: Mutex<BTreeMap<String, DeviceView>>,
 }
 
 impl Bridge {
@@ -36,13 +39,13 @@ impl Bridge {
 
     /// With discovery by Home Assistant.
     pub(super) async fn start_discovered(mqtt: Mqtt, id: &str, configured: &[&str], store: &Store) -> Bridge {
-        let settings = HomeAssistant {
+        let settings = config::HomeAssistant {
             discovery_prefix: "homeassistant".to_owned(),
             status_topic: "homeassistant/status".to_owned(),
         };
         let topics = Topics::new(mqtt.prefix.clone(), device(id));
-        let discovery = Discovery::new(settings, topics, mqtt.layout, device(id));
-        let discovery = Some(discovery);
+        let discovery = HomeAssistant::new(settings, topics, mqtt.layout, device(id));
+        let discovery = Some(Box::new(discovery) as Box<dyn Discovery>);
         Bridge::start_with(mqtt, id, configured, store, |setup| Setup { discovery, ..setup }).await
     }
 
@@ -77,14 +80,19 @@ impl Bridge {
             updates,
             status,
             task,
+            views: Mutex::default(),
         }
     }
 
     pub(super) async fn send(&self, device: &str, changes: Vec<Change>) {
-        let device = crate::device(device);
-        let view = Arc::default();
+        let view = {
+            let mut views = self.views.lock().unwrap();
+            let view = views.entry(device.to_owned()).or_default();
+            changes.iter().for_each(|change| apply(view, change));
+            Arc::new(view.clone())
+        };
         self.tell(Update::Device {
-            device,
+            device: crate::device(device),
             view,
             changes,
         })
@@ -92,6 +100,9 @@ impl Bridge {
     }
 
     pub(super) async fn tell(&self, update: Update) {
+        if let Update::Forgotten { device } | Update::Removed { device } = &update {
+            self.views.lock().unwrap().remove(device.as_str());
+        }
         timeout(PATIENCE, self.updates.send(update))
             .await
             .unwrap()
@@ -131,6 +142,48 @@ impl Bridge {
     pub(super) async fn crash(self) {
         self.task.abort();
         let _ = self.task.await;
+    }
+}
+
+/// Makes that change in a device.
+fn apply(view: &mut DeviceView, change: &Change) {
+    match change.clone() {
+        Change::Availability(availability) => view.availability = Some(availability),
+        Change::Identity(identity) => view.identity = Some(*identity),
+        Change::Problem(problem) => view.problem = problem.map(|problem| *problem),
+        Change::Event { name, new, .. } => {
+            let others = view.events.iter().filter(|event| event.name != name).cloned();
+            view.events = others.chain(new.map(|event| *event)).collect();
+        }
+        Change::SlotState(id, Some(state)) => slot_of(view, &id).state = state,
+        Change::SlotState(id, None) => drop(view.slots.remove(&id)),
+        Change::SlotInfo(id, info) => {
+            let info = info.map(|info| *info);
+            slot_of(view, &id).wiring = info.as_ref().and_then(|info| info.wiring);
+            slot_of(view, &id).module = info.and_then(|info| info.module);
+        }
+        Change::Relay {
+            slot: id, relay, new, ..
+        } => put(&mut slot_of(view, &id).relays, relay, new),
+        Change::RelayEvents { slot: id, relay, new } => put(&mut slot_of(view, &id).relay_events, relay, new),
+        Change::Signal {
+            slot: id,
+            signal,
+            new,
+            ..
+        } => put(&mut slot_of(view, &id).signals, signal, new),
+    }
+}
+
+fn slot_of<'v>(view: &'v mut DeviceView, id: &SlotId) -> &'v mut SlotView {
+    let unseen = || SlotView::unseen(None, [], [], Timestamp::UNIX_EPOCH);
+    view.slots.entry(id.clone()).or_insert_with(unseen)
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<Box<V>>) {
+    match value {
+        Some(value) => drop(map.insert(key, *value)),
+        None => drop(map.remove(&key)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What comes in by the publisher's connection: Home Assistant's birth message, and messages of others at our own
+//! What comes in by the publisher's connection: the birth message of a program that discovers, and messages of others at our own
 //! state topics. Owns the subscriptions and what follows from each message.
 
 use std::time::Duration;
@@ -7,13 +7,12 @@ use tokio::time::Instant;
 
 use super::{Phase, Publisher};
 use crate::contract::topics::has_wildcard;
-use crate::homeassistant::Discovery;
 use crate::mqtt::connection::{ConnectionError, Delivery, subscription_remedy};
 use crate::mqtt::pending_subscriptions::LeftOut;
 use crate::records::Received;
 
-/// Discovery is sent again at most so often: whoever may write to Home Assistant's status topic shall not flood the
-/// broker.
+/// Discovery is sent again at most so often: whoever may write to the topic of the birth message shall not flood
+/// the broker.
 const BIRTH_PAUSE: Duration = Duration::from_secs(10);
 
 impl Publisher {
@@ -22,7 +21,7 @@ impl Publisher {
         let birth = self
             .discovery
             .iter()
-            .map(|discovery| discovery.status_topic().to_owned());
+            .map(|discovery| discovery.birth().0.to_owned());
         let own = self.payloads.topics().own_state_filters().into_iter();
         // A broker without wildcards ends the connection at a filter that has one.
         let own = own.filter(|filter| wildcards || !has_wildcard(filter));
@@ -69,8 +68,8 @@ impl Publisher {
             return;
         }
         let remedy = subscription_remedy(reason);
-        let status_topic = self.discovery.as_ref().map(Discovery::status_topic);
-        if status_topic == Some(filter) {
+        let birth = self.discovery.as_ref().map(|discovery| discovery.birth().0);
+        if birth == Some(filter) {
             tracing::warn!(
                 filter,
                 reason,
@@ -94,8 +93,8 @@ impl Publisher {
         if self.phase != Phase::Running || message.retained {
             return;
         }
-        let discovery = self.discovery.as_ref();
-        if discovery.is_some_and(|discovery| discovery.is_birth(&message.topic, &message.payload)) {
+        let birth = self.discovery.as_ref().map(|discovery| discovery.birth());
+        if birth == Some((&message.topic, &message.payload)) {
             self.on_birth();
         } else if let Some(is_ours) = self.outbox.holds(&message.topic, &message.payload) {
             self.overwritten.seen(&message.topic, is_ours, Instant::now());
@@ -106,11 +105,11 @@ impl Publisher {
     /// their topics.
     fn on_birth(&mut self) {
         let Some(discovery) = &self.discovery else { return };
-        if self.reborn.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
+        if self.born_at.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
             tracing::debug!("Home Assistant has started again at once: it has what was just sent");
             return;
         }
-        self.reborn = Some(Instant::now());
+        self.born_at = Some(Instant::now());
         tracing::info!("Home Assistant has started: its entities are sent again");
         self.outbox.send_again(&discovery.topics().all());
     }

@@ -1,13 +1,15 @@
 //! The publisher's side towards those who tell it something: what is to be at the broker, and which records are to go
 //! there.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::Publisher;
 use super::supply::Supplied;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
-use crate::homeassistant::Discovery;
 use crate::model::{Availability, Change, DeviceId, Update};
+use crate::mqtt::discovery;
 use crate::mqtt::payload::{Message, topic_of};
 use crate::records::{change, dead_letter};
 
@@ -67,7 +69,7 @@ impl Publisher {
         if let Some((state, field)) = self.payloads.topics().parse(topic) {
             return is_here(state.device()) && self.payloads.publishes(&state, field.is_some());
         }
-        let discovery = self.discovery.as_ref().map(Discovery::topics);
+        let discovery = self.discovery.as_ref().map(|discovery| discovery.topics());
         match discovery.and_then(|topics| topics.owner(topic)) {
             Some(Owner::Device(device)) => is_here(Some(&device)),
             Some(Owner::Bridge) => true,
@@ -84,9 +86,10 @@ impl Publisher {
 
     /// What every topic begins with at which `device` is discovered.
     fn discovered_of(&self, device: &DeviceId) -> Vec<String> {
+        let owner = Owner::Device(device.clone());
         let discovery = self.discovery.iter();
         discovery
-            .flat_map(|discovery| discovery.of_device(device))
+            .flat_map(|discovery| discovery.topics().of_owner(&owner))
             .collect()
     }
 
@@ -115,15 +118,32 @@ impl Publisher {
     }
 
     pub(super) fn apply(&mut self, update: Update) {
-        let discovered = self.discovery.as_mut().map(|discovery| discovery.take(&update));
-        let (come, gone): (Vec<_>, Vec<_>) = discovered
-            .into_iter()
-            .flatten()
-            .partition(|message| message.payload.is_some());
+        let discovered = self.discovered(&update).into_iter();
+        let (come, gone): (Vec<_>, Vec<_>) = discovered.partition(|message| message.payload.is_some());
         // What reads a topic goes before the topic does.
         gone.into_iter().for_each(|message| self.put(message));
         self.apply_to_state(update);
         come.into_iter().for_each(|message| self.put(message));
+    }
+
+    /// Keeps the view; gives what changes with it of what is discovered.
+    fn discovered(&mut self, update: &Update) -> Vec<Message> {
+        let (device, view) = match update {
+            Update::Device { device, view, .. } => (device, view),
+            Update::Forgotten { device } | Update::Removed { device } => {
+                self.views.remove(device);
+                return Vec::new();
+            }
+            _ => return Vec::new(),
+        };
+        let old = self
+            .views
+            .insert(device.clone(), Arc::clone(view))
+            .unwrap_or_default();
+        let discovery = self.discovery.iter();
+        discovery
+            .flat_map(|discovery| discovery::changed(&**discovery, device, &old, view))
+            .collect()
     }
 
     fn apply_to_state(&mut self, update: Update) {
