@@ -1,18 +1,18 @@
-//! A change of a device as topics, and what is retained there.
+//! What is retained at each topic, made of what is known of the bridge and its devices.
 //!
-//! Pure: the same change gives the same messages. What the JSON has is known to [`crate::contract`], and what is
-//! already retained is the publisher's business.
+//! Pure. What the JSON has is known to [`crate::contract`], and what the broker has already is the publisher's business.
 
 use bytes::Bytes;
 use serde::Serialize;
 
 use crate::config::Layout;
 use crate::contract::state::{
-    BridgeInfo, DeviceError, DeviceInfo, Event, HttpStats, Relay, RelayEvents, Signal, SlotInfo,
+    BridgeInfo, DeviceError, DeviceInfo, Event, HttpSessions, HttpStats, Relay, RelayEvents, Signal, SlotInfo,
 };
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
-use crate::contract::{scalar, state, to_json};
-use crate::model::{Change, DeviceId, HttpSessions, HttpSummary, SlotId};
+use crate::contract::{scalar, to_json};
+use crate::hub::Device;
+use crate::model::{Availability, Change, DeviceId, SlotId, SlotView};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Message {
     pub payload: Option<Bytes>,
 }
 
-/// Turns changes into messages under one prefix and layout.
+/// Makes messages under one prefix and layout.
 #[derive(Debug, Clone)]
 pub struct Payloads {
     topics: Topics,
@@ -79,37 +79,51 @@ impl Payloads {
         self.object(&StateTopic::BridgeInfo, Some(info))
     }
 
-    /// Statistics of a device's HTTP requests.
-    pub fn http_stats(&self, device: &DeviceId, summary: &HttpSummary) -> Vec<Message> {
-        let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpStats);
-        self.object(&topic, Some(HttpStats::from(summary)))
+    /// What is retained at a topic of a device, and at those of its fields.
+    pub fn of_device(&self, id: &DeviceId, below: &DeviceTopic, device: &Device) -> Vec<Message> {
+        let topic = StateTopic::Device(id.clone(), below.clone());
+        let view = &device.view;
+        match below {
+            DeviceTopic::State => {
+                let availability = view.availability.unwrap_or(Availability::Offline);
+                self.word(&topic, Some(availability.as_str()))
+            }
+            DeviceTopic::Info => self.object(&topic, view.identity.as_ref().map(DeviceInfo::from)),
+            DeviceTopic::Error => self.object(&topic, view.problem.as_ref().map(DeviceError::from)),
+            DeviceTopic::Event(name) => {
+                let event = view.events.iter().find(|event| event.name == *name);
+                self.object(&topic, event.map(Event::from))
+            }
+            DeviceTopic::HttpStats => self.object(&topic, device.http.as_ref().map(HttpStats::from)),
+            DeviceTopic::HttpSessions => {
+                self.object(&topic, device.sessions.as_ref().map(HttpSessions::from))
+            }
+            DeviceTopic::Slot(slot, below) => self.of_slot(&topic, *below, view.slots.get(slot)),
+        }
     }
 
-    /// The log of a device's HTTP sessions.
-    pub fn http_sessions(&self, device: &DeviceId, log: &HttpSessions) -> Vec<Message> {
-        let topic = StateTopic::Device(device.clone(), DeviceTopic::HttpSessions);
-        self.object(&topic, Some(state::HttpSessions::from(log)))
-    }
-
-    /// One change of a device.
-    pub fn change(&self, device: &DeviceId, change: &Change) -> Vec<Message> {
-        let topic = topic_of(device, change);
-        match change {
-            Change::Availability(availability) => self.word(&topic, Some(availability.as_str())),
-            Change::SlotState(_, state) => self.word(&topic, state.map(|state| state.as_str())),
-            Change::Identity(identity) => self.object(&topic, Some(DeviceInfo::from(&**identity))),
-            Change::Problem(problem) => self.object(&topic, problem.as_deref().map(DeviceError::from)),
-            Change::Event { new, .. } => self.object(&topic, new.as_deref().map(Event::from)),
-            Change::SlotInfo(_, info) => {
-                let info = info.as_deref();
+    fn of_slot(&self, topic: &StateTopic, below: SlotTopic, slot: Option<&SlotView>) -> Vec<Message> {
+        match below {
+            SlotTopic::State => self.word(topic, slot.map(|slot| slot.state.as_str())),
+            SlotTopic::Info => {
+                let described = slot.filter(|slot| slot.is_described());
                 self.object(
-                    &topic,
-                    info.map(|info| SlotInfo::new(info.module.as_ref(), info.wiring)),
+                    topic,
+                    described.map(|slot| SlotInfo::new(slot.module.as_ref(), slot.wiring)),
                 )
             }
-            Change::Relay { new, .. } => self.object(&topic, new.as_deref().map(Relay::from)),
-            Change::RelayEvents { new, .. } => self.object(&topic, new.as_deref().map(RelayEvents::from)),
-            Change::Signal { new, .. } => self.object(&topic, new.as_deref().map(Signal::from)),
+            SlotTopic::Relay(relay) => {
+                let relay = slot.and_then(|slot| slot.relays.get(&relay));
+                self.object(topic, relay.map(Relay::from))
+            }
+            SlotTopic::RelayEvents(relay) => {
+                let events = slot.and_then(|slot| slot.relay_events.get(&relay));
+                self.object(topic, events.map(RelayEvents::from))
+            }
+            SlotTopic::Signal(signal) => {
+                let signal = slot.and_then(|slot| slot.signals.get(&signal));
+                self.object(topic, signal.map(Signal::from))
+            }
         }
     }
 
@@ -140,9 +154,9 @@ impl Payloads {
 }
 
 /// The topic of the object, or word, that has changed.
-pub fn topic_of(device: &DeviceId, change: &Change) -> StateTopic {
+pub fn topic_of(change: &Change) -> DeviceTopic {
     let of_slot = |slot: &SlotId, below| DeviceTopic::Slot(slot.clone(), below);
-    let below = match change {
+    match change {
         Change::Availability(_) => DeviceTopic::State,
         Change::Identity(_) => DeviceTopic::Info,
         Change::Problem(_) => DeviceTopic::Error,
@@ -152,8 +166,7 @@ pub fn topic_of(device: &DeviceId, change: &Change) -> StateTopic {
         Change::Relay { slot, relay, .. } => of_slot(slot, SlotTopic::Relay(*relay)),
         Change::RelayEvents { slot, relay, .. } => of_slot(slot, SlotTopic::RelayEvents(*relay)),
         Change::Signal { slot, signal, .. } => of_slot(slot, SlotTopic::Signal(*signal)),
-    };
-    StateTopic::Device(device.clone(), below)
+    }
 }
 
 #[cfg(test)]

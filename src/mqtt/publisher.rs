@@ -13,12 +13,12 @@ mod outbox;
 mod overwritten;
 mod records;
 mod rejected;
+mod retained;
 mod size_limit;
 mod supply;
 mod updates;
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,7 @@ use journal::Journal;
 use outbox::Outbox;
 use overwritten::Overwritten;
 use records::RecordQueue;
+use retained::Retained;
 use supply::Supply;
 
 use super::connection::Purpose;
@@ -39,7 +40,7 @@ use super::pending_subscriptions::PendingSubscriptions;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
-use crate::model::{DeviceId, DeviceView, Update};
+use crate::model::{DeviceId, Update};
 use crate::records::store::{Store, StoreStatus};
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
@@ -99,14 +100,10 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 /// The task that publishes state and records.
 pub struct Publisher {
     updates: mpsc::Receiver<Update>,
-    /// The devices as they were last published.
-    views: BTreeMap<DeviceId, Arc<DeviceView>>,
-    discovery: Option<Box<dyn Discovery>>,
+    retained: Retained,
     /// When its topics were last sent again because the program that reads them has started.
     born_at: Option<Instant>,
     bridge: DeviceId,
-    payloads: Payloads,
-    info: BridgeInfo,
     configured: HashSet<DeviceId>,
     remembered: Vec<String>,
     outbox: Outbox,
@@ -175,12 +172,9 @@ impl Publisher {
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
         let publisher = Publisher {
             updates,
-            discovery: setup.discovery,
             born_at: None,
-            views: BTreeMap::new(),
             bridge: setup.bridge,
-            payloads,
-            info: setup.info,
+            retained: Retained::new(payloads, setup.info, setup.discovery, &setup.configured),
             configured: setup.configured.into_iter().collect(),
             remembered: setup.remembered,
             outbox: Outbox::new(later),
@@ -222,7 +216,7 @@ impl Publisher {
                 break;
             }
             // The broker must not publish a will at a topic that the list does not hold.
-            let may_connect = self.outbox.is_released(&self.payloads.bridge_online().topic);
+            let may_connect = self.outbox.is_released(&self.online_topic());
             let takes_updates = self.phase == Phase::Running && self.journal.has_room();
             tokio::select! {
                 event = self.link.next(), if may_connect => self.on_events(event),
@@ -281,8 +275,8 @@ impl Publisher {
         match self.phase {
             Phase::Flushing if is_idle && are_records_sent => {
                 self.phase = Phase::SayingOffline;
-                let offline = self.payloads.bridge_offline();
-                self.put(offline);
+                self.retained.is_online = false;
+                self.put_object(&StateTopic::BridgeState);
                 self.fill_window();
             }
             Phase::SayingOffline if is_idle => {

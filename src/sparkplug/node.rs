@@ -230,7 +230,7 @@ impl Node {
     /// The next message. `None`, and no number is used up, where the broker would not take it.
     fn message(&mut self, topic: String, metrics: &[Metric], at: Timestamp) -> Option<Message> {
         let payload = encode(Some(self.seq), at, metrics);
-        let bytes = packet_size(&topic, &payload, None);
+        let bytes = packet_size(&topic, payload.len(), None);
         if self.limit.is_some_and(|limit| bytes > limit as usize) {
             if self.too_large.insert(topic.clone()) {
                 tracing::error!(

@@ -266,7 +266,12 @@ impl EdgeNode {
         self.phase = Phase::Publishing;
         self.out.extend(self.node.rebirth(Timestamp::now()));
         let birth = self.out.front();
-        self.birth = birth.map(|birth| (Instant::now(), packet_size(&birth.topic, &birth.payload, None)));
+        self.birth = birth.map(|birth| {
+            (
+                Instant::now(),
+                packet_size(&birth.topic, birth.payload.len(), None),
+            )
+        });
         tracing::debug!(
             born = self.node.is_born(),
             "Sparkplug: the birth of the edge node"

@@ -295,9 +295,9 @@ mod tests {
 
     use super::*;
     use crate::config::Layout;
-    use crate::contract::topics::Topics;
+    use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
     use crate::model::{
-        self, Availability, Change, Position, Provenance, RelayState, Signal, SlotId, SlotState, Via,
+        self, Availability, Position, Provenance, RelayState, Signal, SlotId, SlotState, Via,
     };
     use crate::mqtt::payload::Payloads;
 
@@ -324,19 +324,14 @@ mod tests {
             slots: BTreeMap::from([(slot.clone(), slot_view)]),
             ..DeviceView::default()
         };
-        let change = Change::Relay {
-            slot,
-            relay: model::Relay::A,
-            old: None,
-            new: Some(Box::new(relay)),
-        };
-        let topics = Topics::new("lantime", DeviceId::new("b").unwrap());
-        let retained = Payloads::new(topics, Layout::Json).change(&id, &change);
-        let retained = String::from_utf8(retained[0].payload.clone().unwrap().to_vec()).unwrap();
         let device = hub::Device {
             view: Arc::new(view),
             ..hub::Device::default()
         };
+        let topics = Topics::new("lantime", DeviceId::new("b").unwrap());
+        let below = DeviceTopic::Slot(slot, SlotTopic::Relay(model::Relay::A));
+        let retained = Payloads::new(topics, Layout::Json).of_device(&id, &below, &device);
+        let retained = String::from_utf8(retained[0].payload.clone().unwrap().to_vec()).unwrap();
         let shown = String::from_utf8(to_json(&whole(&id, &device)).to_vec()).unwrap();
         let expected = format!(
             r#"{{"id":"m1","state":"online","events":{{}},"slots":{{"io3":{{"state":"online","info":{{}},"relays":{{"a":{retained}}},"relay_events":{{}},"signals":{{}}}}}}}}"#

@@ -1,12 +1,15 @@
 //! Every payload, word for word.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::*;
 use crate::model::{
-    Availability, Cause, Detail, ErrorKind, ErrorReport, EventName, EventState, EventType, Identity,
-    LastTriggered, ModuleInfo, Operation, Position, Problem, Provenance, Relay, RelayEventsState, RelayState,
-    Signal, SignalState, SlotId, SlotInfo, SlotState, Status, UnknownReason, Via, Wiring, WiringSource,
+    Cause, Detail, DeviceView, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpSummary,
+    Identity, LastTriggered, ModuleInfo, Operation, Position, Problem, Provenance, Relay, RelayEventsState,
+    RelayState, Signal, SignalState, SlotState, Status, UnknownReason, Via, Wiring, WiringSource,
     http_stats::RoundTrip,
 };
 
@@ -32,9 +35,34 @@ fn text(payload: Option<Bytes>) -> Option<String> {
     payload.map(|payload| String::from_utf8(payload.to_vec()).unwrap())
 }
 
+/// A topic of a device, and what is known of the device.
+struct Case(DeviceTopic, Device);
+
+fn of_view(below: DeviceTopic, view: DeviceView) -> Case {
+    let view = Arc::new(view);
+    Case(
+        below,
+        Device {
+            view,
+            ..Device::default()
+        },
+    )
+}
+
+/// A device with one slot that is only listed, but for what `put` puts into it.
+fn in_slot(below: SlotTopic, put: impl FnOnce(&mut SlotView)) -> Case {
+    let mut view = SlotView::unseen(None, [], [], at());
+    put(&mut view);
+    let view = DeviceView {
+        slots: BTreeMap::from([(slot(), view)]),
+        ..DeviceView::default()
+    };
+    of_view(DeviceTopic::Slot(slot(), below), view)
+}
+
 /// The one message of the JSON layout, without the prefix.
-fn json(change: &Change) -> (String, Option<String>) {
-    let [message] = &payloads(Layout::Json).change(&device(), change)[..] else {
+fn json(Case(below, known): &Case) -> (String, Option<String>) {
+    let [message] = &payloads(Layout::Json).of_device(&device(), below, known)[..] else {
         panic!("one topic in the JSON layout");
     };
     let topic = message.topic.strip_prefix("lantime/m1/").unwrap();
@@ -42,9 +70,9 @@ fn json(change: &Change) -> (String, Option<String>) {
 }
 
 /// The topics of the scalar layout below `below`, with what they hold, in alphabetical order.
-fn scalar(change: &Change, below: &str) -> Vec<(String, String)> {
+fn scalar(Case(topic, known): &Case, below: &str) -> Vec<(String, String)> {
     let below = format!("lantime/m1/{below}/");
-    let messages = payloads(Layout::Scalar).change(&device(), change);
+    let messages = payloads(Layout::Scalar).of_device(&device(), topic, known);
     let field = |message: Message| {
         let field = message
             .topic
@@ -79,13 +107,10 @@ fn relay(position: Position, cause: Option<&str>, last: Option<Position>) -> Rel
     }
 }
 
-fn relay_change(new: Option<RelayState>) -> Change {
-    Change::Relay {
-        slot: slot(),
-        relay: Relay::A,
-        old: None,
-        new: new.map(Box::new),
-    }
+fn of_relay(relay: Option<RelayState>) -> Case {
+    in_slot(SlotTopic::Relay(Relay::A), |slot| {
+        slot.relays.extend(relay.map(|relay| (Relay::A, relay)));
+    })
 }
 
 fn signal(status: Status, detail: Vec<(&'static str, Detail)>, last: Option<Status>) -> SignalState {
@@ -101,32 +126,35 @@ fn signal(status: Status, detail: Vec<(&'static str, Detail)>, last: Option<Stat
     }
 }
 
-fn signal_change(old: Option<SignalState>, new: Option<SignalState>) -> Change {
-    Change::Signal {
-        slot: slot(),
-        signal: Signal::Clk1,
-        old: old.map(Box::new),
-        new: new.map(Box::new),
-    }
+fn of_signal(signal: Option<SignalState>) -> Case {
+    in_slot(SlotTopic::Signal(Signal::Clk1), |slot| {
+        slot.signals.extend(signal.map(|signal| (Signal::Clk1, signal)));
+    })
 }
 
 #[track_caller]
-fn golden(change: &Change, topic: &str, payload: Option<&str>) {
-    assert_eq!(json(change), (topic.to_owned(), payload.map(str::to_owned)));
+fn golden(case: &Case, topic: &str, payload: Option<&str>) {
+    assert_eq!(json(case), (topic.to_owned(), payload.map(str::to_owned)));
 }
 
 #[test]
 fn states_are_one_word_in_every_layout() {
-    let offline = Change::Availability(Availability::Offline);
-    golden(&offline, "state", Some("offline"));
-    golden(
-        &Change::SlotState(slot(), Some(SlotState::Mismatch)),
-        "io3/state",
-        Some("mismatch"),
+    let offline = of_view(
+        DeviceTopic::State,
+        DeviceView {
+            availability: Some(Availability::Offline),
+            ..DeviceView::default()
+        },
     );
-    golden(&Change::SlotState(slot(), None), "io3/state", None);
+    golden(&offline, "state", Some("offline"));
+    let nobody_knows = of_view(DeviceTopic::State, DeviceView::default());
+    golden(&nobody_knows, "state", Some("offline"));
+    let mismatch = in_slot(SlotTopic::State, |slot| slot.state = SlotState::Mismatch);
+    golden(&mismatch, "io3/state", Some("mismatch"));
+    let gone = of_view(DeviceTopic::Slot(slot(), SlotTopic::State), DeviceView::default());
+    golden(&gone, "io3/state", None);
     for layout in [Layout::Json, Layout::Scalar, Layout::Both] {
-        let messages = payloads(layout).change(&device(), &offline);
+        let messages = payloads(layout).of_device(&device(), &offline.0, &offline.1);
         assert_eq!(messages.len(), 1);
         assert_eq!(messages[0].topic, "lantime/m1/state");
     }
@@ -158,6 +186,14 @@ fn the_bridge() {
     );
 }
 
+fn of_identity(identity: Identity) -> Case {
+    let view = DeviceView {
+        identity: Some(identity),
+        ..DeviceView::default()
+    };
+    of_view(DeviceTopic::Info, view)
+}
+
 #[test]
 fn identity() {
     let identity = Identity {
@@ -169,9 +205,9 @@ fn identity() {
         profile: "v10".into(),
         web_interface: "https://10.0.0.7".into(),
     };
-    let change = Change::Identity(Box::new(identity));
+    let case = of_identity(identity);
     let expected = r#"{"model":"M3000","serial_number":"030","firmware":"fw_7.06","api_version":"10.21.016","profile":"v10","web_interface":"https://10.0.0.7"}"#;
-    golden(&change, "info", Some(expected));
+    golden(&case, "info", Some(expected));
     let names = [
         "api_version",
         "firmware",
@@ -180,7 +216,7 @@ fn identity() {
         "serial_number",
         "web_interface",
     ];
-    let found = scalar(&change, "info");
+    let found = scalar(&case, "info");
     assert!(found.iter().map(|(name, _)| name).eq(names), "{found:?}");
 }
 
@@ -201,12 +237,19 @@ fn problem() {
         error,
         first_at,
     };
-    let change = Change::Problem(Some(Box::new(problem)));
+    let of = |problem| {
+        let view = DeviceView {
+            problem,
+            ..DeviceView::default()
+        };
+        of_view(DeviceTopic::Error, view)
+    };
+    let case = of(Some(problem));
     let expected = format!(
         r#"{{"id":"00000000-0000-0000-0000-000000000000","operation":"poll","error":{{"kind":"http-status","message":"503","remedy":"wait","http_status":503,"url":"https://h/api"}},"first_at":"{AT}"}}"#
     );
-    golden(&change, "error", Some(&expected));
-    golden(&Change::Problem(None), "error", None);
+    golden(&case, "error", Some(&expected));
+    golden(&of(None), "error", None);
     let expected = [
         ("error/http_status", "503"),
         ("error/kind", "http-status"),
@@ -217,19 +260,16 @@ fn problem() {
         ("id", "00000000-0000-0000-0000-000000000000"),
         ("operation", "poll"),
     ];
-    assert_eq!(scalar(&change, "error"), fields(&expected));
-    assert_eq!(scalar(&Change::Problem(None), "error"), []);
+    assert_eq!(scalar(&case, "error"), fields(&expected));
+    assert_eq!(scalar(&of(None), "error"), []);
 }
 
-fn event_change(name: EventName, new: Option<EventState>) -> Change {
-    let new = new.map(Box::new);
-    Change::Event {
-        name,
-        old: None,
-        new,
-        via: Via::Rest,
-        told: false,
-    }
+fn of_event(name: EventName, event: Option<EventState>) -> Case {
+    let view = DeviceView {
+        events: event.into_iter().collect(),
+        ..DeviceView::default()
+    };
+    of_view(DeviceTopic::Event(name), view)
 }
 
 #[test]
@@ -242,10 +282,10 @@ fn event() {
         kind: EventType::Error,
         last_triggered: LastTriggered::At(at()),
     };
-    let change = event_change(name, Some(event));
+    let case = of_event(name, Some(event));
     let expected =
         format!(r#"{{"triggered":true,"type":"error","last_triggered":"{AT}","clears":["ntp-not-sync"]}}"#);
-    golden(&change, "event/ntp-sync", Some(&expected));
+    golden(&case, "event/ntp-sync", Some(&expected));
 
     let name = EventName::canonical("leapsecond-announced").unwrap();
     let event = EventState {
@@ -255,15 +295,15 @@ fn event() {
         kind: EventType::Unknown,
         last_triggered: LastTriggered::Never,
     };
-    let change = event_change(name.clone(), Some(event));
+    let case = of_event(name.clone(), Some(event));
     let expected = r#"{"triggered":"unknown","type":"unknown","name_on_device":"leapsecond-announced"}"#;
-    golden(&change, "event/leap-second-announced", Some(expected));
-    golden(&event_change(name, None), "event/leap-second-announced", None);
+    golden(&case, "event/leap-second-announced", Some(expected));
+    golden(&of_event(name, None), "event/leap-second-announced", None);
 }
 
 #[test]
 fn relay_events() {
-    let change = |events: Option<&[&str]>| {
+    let case = |events: Option<&[&str]>| {
         let name = |name: &&str| EventName::canonical(name).unwrap();
         let state = RelayEventsState {
             events: events.map(|names| names.iter().map(name).collect()),
@@ -271,12 +311,9 @@ fn relay_events() {
             via: events.map(|_| Via::Rest),
             since: at(),
         };
-        let slot = SlotId::new("io3").unwrap();
-        Change::RelayEvents {
-            slot,
-            relay: Relay::A,
-            new: Some(Box::new(state)),
-        }
+        in_slot(SlotTopic::RelayEvents(Relay::A), |slot| {
+            slot.relay_events.insert(Relay::A, state);
+        })
     };
     for (events, expected) in [
         (
@@ -287,7 +324,7 @@ fn relay_events() {
         (None, r#""events":"unknown","confirmed":false"#),
     ] {
         let expected = format!(r#"{{{expected},"since":"{AT}"}}"#);
-        golden(&change(events), "io3/relay/a/events", Some(&expected));
+        golden(&case(events), "io3/relay/a/events", Some(&expected));
     }
 }
 
@@ -303,12 +340,17 @@ fn slot_info() {
         b: Signal::Clk2,
         c: Signal::Rsc,
     };
-    let info = |module, wiring| Change::SlotInfo(slot(), Some(Box::new(SlotInfo { module, wiring })));
-    let whole = info(Some(module), Some((wiring, WiringSource::Assumed)));
+    let info = |state, module, wiring| {
+        in_slot(SlotTopic::Info, |slot| {
+            (slot.state, slot.module, slot.wiring) = (state, module, wiring);
+        })
+    };
+    let assumed = Some((wiring, WiringSource::Assumed));
+    let whole = info(SlotState::Online, Some(module), assumed);
     let expected = r#"{"model":"rel1000","serial_number":"031","software_revision":"2.1","wiring":{"a":"clk1","b":"clk2","c":"rsc"},"wiring_source":"assumed"}"#;
     golden(&whole, "io3/info", Some(expected));
-    golden(&info(None, None), "io3/info", Some("{}"));
-    golden(&Change::SlotInfo(slot(), None), "io3/info", None);
+    golden(&info(SlotState::Absent, None, None), "io3/info", Some("{}"));
+    golden(&info(SlotState::Offline, None, None), "io3/info", None);
     assert_eq!(
         scalar(&whole, "io3/info"),
         fields(&[
@@ -325,17 +367,17 @@ fn slot_info() {
 
 #[test]
 fn relays() {
-    let fault = relay_change(Some(relay(Position::Nc, Some("clock-not-sync"), None)));
+    let fault = of_relay(Some(relay(Position::Nc, Some("clock-not-sync"), None)));
     let expected = format!(
         r#"{{"position":"NC","fault":true,"driven_by":"clk1","cause":"clock-not-sync","provenance":"derived","since":"{AT}"}}"#
     );
     golden(&fault, "io3/relay/a", Some(&expected));
-    let away = relay_change(Some(relay(Position::Unknown, None, Some(Position::No))));
+    let away = of_relay(Some(relay(Position::Unknown, None, Some(Position::No))));
     let expected = format!(
         r#"{{"position":"unknown","fault":"unknown","driven_by":"clk1","provenance":"derived","since":"{AT}","last":{{"position":"NO","at":"{AT}"}}}}"#
     );
     golden(&away, "io3/relay/a", Some(&expected));
-    golden(&relay_change(None), "io3/relay/a", None);
+    golden(&of_relay(None), "io3/relay/a", None);
     assert_eq!(
         scalar(&fault, "io3/relay/a"),
         fields(&[
@@ -347,7 +389,7 @@ fn relays() {
             ("since", AT),
         ])
     );
-    assert_eq!(scalar(&relay_change(None), "io3/relay/a"), []);
+    assert_eq!(scalar(&of_relay(None), "io3/relay/a"), []);
 }
 
 #[test]
@@ -356,7 +398,7 @@ fn what_holds_a_relay_and_why_a_value_is_unknown() {
         name: name.to_owned(),
         since: at(),
     };
-    let held = relay_change(Some(RelayState {
+    let held = of_relay(Some(RelayState {
         causes: vec![cause("ntp-not-sync"), cause("antenna-faulty")],
         stale: true,
         ..relay(Position::Nc, Some("ntp-not-sync"), None)
@@ -377,14 +419,11 @@ fn what_holds_a_relay_and_why_a_value_is_unknown() {
         (UnknownReason::InfoOnly, "info-only"),
         (UnknownReason::Unclear, "unclear"),
     ] {
-        let unknown = signal_change(
-            None,
-            Some(SignalState {
-                provenance: Provenance::Unknown,
-                unknown_reason: Some(reason),
-                ..signal(Status::Unknown, vec![], None)
-            }),
-        );
+        let unknown = of_signal(Some(SignalState {
+            provenance: Provenance::Unknown,
+            unknown_reason: Some(reason),
+            ..signal(Status::Unknown, vec![], None)
+        }));
         let expected = format!(
             r#"{{"status":"unknown","provenance":"unknown","unknown_reason":"{word}","since":"{AT}"}}"#
         );
@@ -402,17 +441,13 @@ fn signals() {
     let expected = format!(
         r#"{{"status":"ok","provenance":"reported","since":"{AT}","detail":{{"clock":"gps","selected":true}}}}"#
     );
-    golden(
-        &signal_change(None, Some(ok.clone())),
-        "io3/signal/clk1",
-        Some(&expected),
-    );
+    golden(&of_signal(Some(ok)), "io3/signal/clk1", Some(&expected));
     let away = signal(Status::Unknown, vec![], Some(Status::Ok));
     let expected = format!(
         r#"{{"status":"unknown","provenance":"reported","since":"{AT}","last":{{"status":"ok","at":"{AT}"}}}}"#
     );
-    let change = signal_change(Some(ok.clone()), Some(away));
-    golden(&change, "io3/signal/clk1", Some(&expected));
+    let case = of_signal(Some(away));
+    golden(&case, "io3/signal/clk1", Some(&expected));
     let expected = [
         ("last/at", AT),
         ("last/status", "ok"),
@@ -420,8 +455,8 @@ fn signals() {
         ("since", AT),
         ("status", "unknown"),
     ];
-    assert_eq!(scalar(&change, "io3/signal/clk1"), fields(&expected));
-    assert_eq!(scalar(&signal_change(Some(ok), None), "io3/signal/clk1"), []);
+    assert_eq!(scalar(&case, "io3/signal/clk1"), fields(&expected));
+    assert_eq!(scalar(&of_signal(None), "io3/signal/clk1"), []);
 }
 
 #[test]
@@ -441,28 +476,32 @@ fn http_stats() {
         round_trip: Some(round_trip),
         ..HttpSummary::default()
     };
-    let [message] = &payloads(Layout::Json).http_stats(&device(), &summary)[..] else {
-        panic!("one topic")
+    let case = |summary: &HttpSummary| {
+        let http = Some(summary.clone());
+        Case(
+            DeviceTopic::HttpStats,
+            Device {
+                http,
+                ..Device::default()
+            },
+        )
     };
-    assert_eq!(message.topic, "lantime/m1/http/stats");
     let expected = format!(
         r#"{{"polls":12,"failures":2,"rtt_ms":{{"last":9.5,"mean":10.123,"p50":9.0,"p95":20.0,"p99":30.25,"max":31.0}},"last_success":"{AT}"}}"#
     );
-    assert_eq!(text(message.payload.clone()), Some(expected));
+    golden(&case(&summary), "http/stats", Some(&expected));
     (summary.round_trip, summary.last_success) = (None, None);
-    let [message] = &payloads(Layout::Json).http_stats(&device(), &summary)[..] else {
-        panic!("one topic")
-    };
-    assert_eq!(
-        text(message.payload.clone()).as_deref(),
-        Some(r#"{"polls":12,"failures":2}"#)
+    golden(
+        &case(&summary),
+        "http/stats",
+        Some(r#"{"polls":12,"failures":2}"#),
     );
 }
 
 #[test]
 fn both_layouts_are_the_sum_of_the_two() {
-    let change = relay_change(Some(relay(Position::No, None, None)));
-    let of = |layout| payloads(layout).change(&device(), &change);
+    let Case(below, known) = of_relay(Some(relay(Position::No, None, None)));
+    let of = |layout| payloads(layout).of_device(&device(), &below, &known);
     let sum: Vec<_> = of(Layout::Scalar).into_iter().chain(of(Layout::Json)).collect();
     assert_eq!(of(Layout::Both), sum);
     // And every topic of it is one of this layout by its parse.
@@ -481,8 +520,8 @@ fn an_empty_text_cannot_be_a_scalar() {
         hostname: Some("".into()),
         ..Identity::default()
     };
-    let change = Change::Identity(Box::new(identity));
-    let found = scalar(&change, "info");
+    let case = of_identity(identity);
+    let found = scalar(&case, "info");
     assert!(!found.iter().any(|(name, _)| name == "hostname"), "{found:?}");
-    assert!(json(&change).1.unwrap().contains(r#""hostname":"""#));
+    assert!(json(&case).1.unwrap().contains(r#""hostname":"""#));
 }

@@ -59,8 +59,8 @@ impl Publisher {
         let wildcards = limits.wildcards;
         self.flights.connected(limits);
         // Whoever reads `online` may trust what stands beside it.
-        self.outbox
-            .connected(&mut self.flights, &self.payloads.bridge_online().topic);
+        let online = self.online_topic();
+        self.outbox.connected(&mut self.flights, &online);
         self.subscribe(wildcards);
     }
 
@@ -180,7 +180,11 @@ impl Publisher {
     /// State that the broker does not have: told once for each topic in this run, and not for ever more of them. All
     /// that is for Home Assistant counts as one: there may be thousands, and they are refused for one reason.
     fn tell_unpublished(&mut self, topic: &str, error: ErrorReport) {
-        let discovery = self.discovery.iter().map(|discovery| discovery.topics().all());
+        let discovery = self
+            .retained
+            .discovery
+            .iter()
+            .map(|discovery| discovery.topics().all());
         let of_discovery = discovery.into_iter().find(|all| topic.starts_with(all));
         let counted = of_discovery.unwrap_or_else(|| topic.to_owned());
         if self.unpublished.contains(&counted) {
@@ -192,7 +196,7 @@ impl Publisher {
             return;
         }
         self.unpublished.insert(counted);
-        let parsed = self.payloads.topics().parse(topic);
+        let parsed = self.retained.topics().parse(topic);
         let letter = DeadLetter {
             device: parsed.and_then(|(state, _)| state.device().cloned()),
             ..dead_letter::new(Operation::Publish, error, Timestamp::now())
@@ -251,7 +255,9 @@ impl Publisher {
         let with_later = self.sends_later();
         let mut unsendable = Vec::new();
         while (!do_records_wait || self.flights.leaves_room_for_records())
-            && let Some(next) = self.outbox.next(&mut self.flights, with_later)
+            && let Some(next) = self.outbox.next(&mut self.flights, with_later, |topic| {
+                self.retained.payload(topic)
+            })
         {
             match next {
                 outbox::Next::Send(topic, payload) => {

@@ -19,10 +19,11 @@ impl Publisher {
     /// A new connection has no subscription yet.
     pub(super) fn subscribe(&mut self, wildcards: bool) {
         let birth = self
+            .retained
             .discovery
             .iter()
             .map(|discovery| discovery.birth().0.to_owned());
-        let own = self.payloads.topics().own_state_filters().into_iter();
+        let own = self.retained.topics().own_state_filters().into_iter();
         // A broker without wildcards ends the connection at a filter that has one.
         let own = own.filter(|filter| wildcards || !has_wildcard(filter));
         for filter in birth.chain(own).collect::<Vec<_>>() {
@@ -68,7 +69,11 @@ impl Publisher {
             return;
         }
         let remedy = subscription_remedy(reason);
-        let birth = self.discovery.as_ref().map(|discovery| discovery.birth().0);
+        let birth = self
+            .retained
+            .discovery
+            .as_ref()
+            .map(|discovery| discovery.birth().0);
         if birth == Some(filter) {
             tracing::warn!(
                 filter,
@@ -93,7 +98,11 @@ impl Publisher {
         if self.phase != Phase::Running || message.retained {
             return;
         }
-        let birth = self.discovery.as_ref().map(|discovery| discovery.birth());
+        let birth = self
+            .retained
+            .discovery
+            .as_ref()
+            .map(|discovery| discovery.birth());
         if birth == Some((&message.topic, &message.payload)) {
             self.on_birth();
         } else if let Some(is_ours) = self.outbox.holds(&message.topic, &message.payload) {
@@ -104,7 +113,9 @@ impl Publisher {
     /// Home Assistant has started: its entities are told again. How they stand the broker gives it, as it subscribes to
     /// their topics.
     fn on_birth(&mut self) {
-        let Some(discovery) = &self.discovery else { return };
+        let Some(discovery) = &self.retained.discovery else {
+            return;
+        };
         if self.born_at.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
             tracing::debug!("Home Assistant has started again at once: it has what was just sent");
             return;

@@ -1,13 +1,14 @@
 //! What is retained at the broker. Pure data: no task, no clock, no I/O.
 //!
-//! Owns the cache topic -> payload (latest wins), the queue of topics to send (each at most once in it), and
-//! which topics the durable list holds. After a new connection everything is sent again, so a message that
-//! was lost with the old one needs no care.
+//! Owns which content each topic has (its digest, not the payload: that is made again when it is needed again), the queue
+//! of topics to send (each at most once in it), and which topics the durable list holds. After a new connection everything
+//! is sent again, so a message that was lost with the old one needs no care.
 
 mod held_back;
 mod listed;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -22,12 +23,12 @@ pub(super) use listed::Batch;
 type Topic = Arc<str>;
 
 /// What is to be at a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     /// An earlier run published something; whether this one does is not known yet.
     Remembered,
-    /// This.
-    Payload(Bytes),
+    /// A payload, by its digest and its length.
+    Payload(u64, usize),
     /// Nothing: once the broker has acknowledged that, the topic is forgotten.
     Cleared,
 }
@@ -56,12 +57,19 @@ struct Entry {
 }
 
 impl Entry {
-    fn payload(&self) -> Option<Bytes> {
-        match &self.content {
-            Content::Payload(payload) => Some(payload.clone()),
-            Content::Cleared => Some(Bytes::new()),
-            Content::Remembered => None,
+    fn new(content: Content, recorded: Recorded) -> Entry {
+        Entry {
+            content,
+            version: 0,
+            recorded,
+            queued: false,
+            fatal: 0,
+            is_held_back: false,
         }
+    }
+
+    fn is_payload(&self) -> bool {
+        matches!(self.content, Content::Payload(..))
     }
 }
 
@@ -81,6 +89,9 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     entries: BTreeMap<Topic, Entry>,
+    digests: RandomState,
+    /// Payloads that have not been handed over yet, as far as a connection waits for them.
+    payloads: HashMap<Topic, Bytes>,
     queue: VecDeque<Topic>,
     /// How many of them were queued when the connection began.
     first_round: usize,
@@ -106,43 +117,41 @@ impl Outbox {
 
     /// A topic that an earlier run published.
     pub(super) fn remember(&mut self, topic: String) {
-        let entry = Entry {
-            content: Content::Remembered,
-            version: 0,
-            recorded: Recorded::Yes,
-            queued: false,
-            fatal: 0,
-            is_held_back: false,
-        };
+        let entry = Entry::new(Content::Remembered, Recorded::Yes);
         self.entries.entry(Topic::from(topic)).or_insert(entry);
     }
 
     /// What is to be at `topic` from now on; `None` for nothing. Says whether that is a change.
     pub(super) fn set(&mut self, topic: &str, payload: Option<Bytes>) -> bool {
-        let Some(entry) = self.entries.get_mut(topic) else {
-            let Some(payload) = payload else { return false };
-            let topic = Topic::from(topic);
-            let entry = Entry {
-                content: Content::Payload(payload),
-                version: 0,
-                recorded: Recorded::No,
-                queued: false,
-                fatal: 0,
-                is_held_back: false,
-            };
-            self.batch.add.push(topic.clone());
-            self.entries.insert(topic, entry);
-            self.unrecorded += 1;
-            return true;
-        };
-        let content = payload.map_or(Content::Cleared, Content::Payload);
-        if entry.content == content {
-            return false;
+        let content = payload
+            .as_ref()
+            .map_or(Content::Cleared, |payload| self.content(payload));
+        match self.entries.get_mut(topic) {
+            Some(entry) if entry.content == content => return false,
+            Some(entry) => {
+                entry.content = content;
+                entry.version += 1;
+            }
+            None if content == Content::Cleared => return false,
+            None => {
+                let topic = Topic::from(topic);
+                self.batch.add.push(topic.clone());
+                self.entries.insert(topic, Entry::new(content, Recorded::No));
+                self.unrecorded += 1;
+            }
         }
-        entry.content = content;
-        entry.version += 1;
+        self.payloads.remove(topic);
+        if let Some((topic, entry)) = self.entries.get_key_value(topic).filter(|_| self.is_connected)
+            && let Some(payload) = payload.filter(|_| !entry.is_held_back)
+        {
+            self.payloads.insert(topic.clone(), payload);
+        }
         self.enqueue(topic);
         true
+    }
+
+    fn content(&self, payload: &[u8]) -> Content {
+        Content::Payload(self.digests.hash_one(payload), payload.len())
     }
 
     /// Clears what is remembered below `prefix` and was not published anew.
@@ -163,12 +172,13 @@ impl Outbox {
 
     /// What was published below `prefix` is from now on as if an earlier run had done it.
     pub(super) fn doubt(&mut self, prefix: &str) {
-        for topic in self.below(prefix, |entry| matches!(entry.content, Content::Payload(_))) {
+        for topic in self.below(prefix, Entry::is_payload) {
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;
             };
             entry.content = Content::Remembered;
             entry.version += 1;
+            self.payloads.remove(&topic);
         }
     }
 
@@ -205,9 +215,7 @@ impl Outbox {
         if !flights.has_trials() {
             suspects.reverse();
         }
-        for topic in others.iter().filter(|topic| ***topic != *last) {
-            self.enqueue(topic);
-        }
+        self.enqueue_all(others.into_iter().filter(|topic| **topic != *last));
         self.enqueue(last);
         for topic in &suspects {
             self.enqueue(topic);
@@ -217,22 +225,35 @@ impl Outbox {
 
     /// What is there below `prefix` goes out once more.
     pub(super) fn send_again(&mut self, prefix: &str) {
-        for topic in self.below(prefix, |_| true) {
-            self.enqueue(&topic);
+        let topics = self.below(prefix, |_| true);
+        self.enqueue_all(topics.into_iter());
+    }
+
+    /// Queues topics in their order; those that can wait by what stands behind their first two levels, so that those of one
+    /// owner follow one another.
+    fn enqueue_all(&mut self, topics: impl Iterator<Item = Topic>) {
+        let is_later = |topic: &Topic| {
+            self.later
+                .as_deref()
+                .is_some_and(|later| topic.starts_with(later))
+        };
+        let (mut later, others): (Vec<_>, Vec<_>) = topics.partition(is_later);
+        let skipped = self.later.as_ref().map_or(0, String::len);
+        later.sort_by(|one, other| owner(one, skipped).cmp(owner(other, skipped)));
+        for topic in others.iter().chain(&later) {
+            self.enqueue(topic);
         }
     }
 
     /// Whether that payload is what we have at `topic`; `None` where we have none.
     pub(super) fn holds(&self, topic: &str, payload: &[u8]) -> Option<bool> {
-        match &self.entries.get(topic)?.content {
-            Content::Payload(ours) => Some(ours == payload),
-            Content::Remembered | Content::Cleared => None,
-        }
+        let entry = self.entries.get(topic).filter(|entry| entry.is_payload())?;
+        Some(entry.content == self.content(payload))
     }
 
     /// What we have at `topic` goes out once more. Says whether it does; not where it is about to go out anyway.
     pub(super) fn restore(&mut self, topic: &str) -> bool {
-        let is_idle = |entry: &Entry| !entry.queued && matches!(entry.content, Content::Payload(_));
+        let is_idle = |entry: &Entry| !entry.queued && entry.is_payload();
         if !self.entries.get(topic).is_some_and(is_idle) {
             return false;
         }
@@ -243,6 +264,7 @@ impl Outbox {
     /// The connection is gone, and with it what was on its way.
     pub(super) fn disconnected(&mut self) {
         self.is_connected = false;
+        self.payloads.clear();
         for topic in self.queue.drain(..).chain(self.queue_of_later.drain(..)) {
             if let Some(entry) = self.entries.get_mut(&topic) {
                 entry.queued = false;
@@ -286,8 +308,14 @@ impl Outbox {
         next.is_some_and(|topic| flights.is_delicate(&Cargo::State(topic.clone())))
     }
 
-    /// The next message that there is room for; one that nobody waits for only `with_later`.
-    pub(super) fn next(&mut self, flights: &mut Flights, with_later: bool) -> Option<Next> {
+    /// The next message that there is room for; one that nobody waits for only `with_later`. `make` gives the payload of a
+    /// topic where it has not been kept.
+    pub(super) fn next(
+        &mut self,
+        flights: &mut Flights,
+        with_later: bool,
+        mut make: impl FnMut(&str) -> Option<Bytes>,
+    ) -> Option<Next> {
         loop {
             let queue = match self.queue.is_empty() && with_later {
                 true => &mut self.queue_of_later,
@@ -303,8 +331,13 @@ impl Outbox {
                 continue;
             };
             entry.queued = false;
-            let Some(payload) = entry.payload() else { continue };
-            let bytes = packet_size(&topic, &payload, None);
+            let payload = match entry.content {
+                Content::Remembered => None,
+                Content::Cleared => Some(Bytes::new()),
+                Content::Payload(..) => self.payloads.remove(&topic).or_else(|| make(&topic)),
+            };
+            let Some(payload) = payload else { continue };
+            let bytes = packet_size(&topic, payload.len(), None);
             if let Some(limit) = flights.is_too_large(bytes) {
                 entry.fatal = 0;
                 flights.acquit(&cargo);
@@ -347,6 +380,12 @@ impl Outbox {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
+}
+
+/// What stands behind `skipped` bytes and the next level.
+fn owner(topic: &str, skipped: usize) -> &str {
+    let below = topic.get(skipped..).unwrap_or_default();
+    below.split_once('/').map_or(below, |(_, owner)| owner)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl Entry {
         let Record {
             payload, correlation, ..
         } = &self.record;
-        packet_size(&self.topic, payload, correlation.as_ref())
+        packet_size(&self.topic, payload.len(), correlation.as_ref())
     }
 }
 

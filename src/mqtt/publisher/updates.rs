@@ -1,15 +1,12 @@
 //! The publisher's side towards those who tell it something: what is to be at the broker, and which records are to go
 //! there.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use super::Publisher;
 use super::supply::Supplied;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
-use crate::model::{Availability, Change, DeviceId, Update};
-use crate::mqtt::discovery;
+use crate::model::{Change, DeviceId, Update};
 use crate::mqtt::payload::{Message, topic_of};
 use crate::records::{change, dead_letter};
 
@@ -32,12 +29,11 @@ impl Publisher {
             );
         }
         self.doubt_devices();
-        let online = self.payloads.bridge_online();
-        self.put(online);
-        self.put_info();
-        let own = self.payloads.topics().of_bridge();
+        self.put_object(&StateTopic::BridgeState);
+        self.put_object(&StateTopic::BridgeInfo);
+        let own = self.retained.topics().of_bridge();
         self.outbox.clear_remembered(&own);
-        if let Some(discovery) = &self.discovery {
+        if let Some(discovery) = &self.retained.discovery {
             for Message { topic, payload } in discovery.of_bridge() {
                 self.outbox.set(&topic, payload);
             }
@@ -51,13 +47,9 @@ impl Publisher {
     /// first poll has told how they are.
     fn doubt_devices(&mut self) {
         for device in self.configured.clone() {
-            for message in self
-                .payloads
-                .change(&device, &Change::Availability(Availability::Offline))
-            {
-                if self.outbox.is_released(&message.topic) {
-                    self.put(message);
-                }
+            let state = StateTopic::Device(device, DeviceTopic::State);
+            if self.outbox.is_released(&self.retained.topics().state(&state)) {
+                self.put_object(&state);
             }
         }
     }
@@ -66,10 +58,14 @@ impl Publisher {
     fn is_current(&self, topic: &str) -> bool {
         let is_here =
             |device: Option<&DeviceId>| device.is_none_or(|device| self.configured.contains(device));
-        if let Some((state, field)) = self.payloads.topics().parse(topic) {
-            return is_here(state.device()) && self.payloads.publishes(&state, field.is_some());
+        if let Some((state, field)) = self.retained.topics().parse(topic) {
+            return is_here(state.device()) && self.retained.payloads.publishes(&state, field.is_some());
         }
-        let discovery = self.discovery.as_ref().map(|discovery| discovery.topics());
+        let discovery = self
+            .retained
+            .discovery
+            .as_ref()
+            .map(|discovery| discovery.topics());
         match discovery.and_then(|topics| topics.owner(topic)) {
             Some(Owner::Device(device)) => is_here(Some(&device)),
             Some(Owner::Bridge) => true,
@@ -80,14 +76,14 @@ impl Publisher {
     /// What every topic of `device` begins with, its discovery first: what reads a topic goes before the topic does.
     fn of_device(&self, device: &DeviceId) -> Vec<String> {
         let mut topics = self.discovered_of(device);
-        topics.push(self.payloads.topics().of_device(device));
+        topics.push(self.retained.topics().of_device(device));
         topics
     }
 
     /// What every topic begins with at which `device` is discovered.
     fn discovered_of(&self, device: &DeviceId) -> Vec<String> {
         let owner = Owner::Device(device.clone());
-        let discovery = self.discovery.iter();
+        let discovery = self.retained.discovery.iter();
         discovery
             .flat_map(|discovery| discovery.topics().of_owner(&owner))
             .collect()
@@ -97,15 +93,16 @@ impl Publisher {
         self.outbox.set(&message.topic, message.payload);
     }
 
-    fn put_info(&mut self) {
-        let messages = self.payloads.bridge_info(&self.info);
-        self.put_object(&StateTopic::BridgeInfo, messages);
+    /// Where `online` is.
+    pub(super) fn online_topic(&self) -> String {
+        self.retained.topics().state(&StateTopic::BridgeState)
     }
 
     /// Puts what there is of an object now; fields that it no longer has are cleared.
-    fn put_object(&mut self, object: &StateTopic, messages: Vec<Message>) {
-        let topics = self.payloads.topics();
-        if self.payloads.has_fields() {
+    pub(super) fn put_object(&mut self, object: &StateTopic) {
+        let messages = self.retained.object(object);
+        let topics = self.retained.topics();
+        if self.retained.payloads.has_fields() {
             let is_gone = |topic: &str| {
                 let is_field = topics
                     .parse(topic)
@@ -118,7 +115,7 @@ impl Publisher {
     }
 
     pub(super) fn apply(&mut self, update: Update) {
-        let discovered = self.discovered(&update).into_iter();
+        let discovered = self.retained.apply(&update).into_iter();
         let (come, gone): (Vec<_>, Vec<_>) = discovered.partition(|message| message.payload.is_some());
         // What reads a topic goes before the topic does.
         gone.into_iter().for_each(|message| self.put(message));
@@ -126,36 +123,14 @@ impl Publisher {
         come.into_iter().for_each(|message| self.put(message));
     }
 
-    /// Keeps the view; gives what changes with it of what is discovered.
-    fn discovered(&mut self, update: &Update) -> Vec<Message> {
-        let (device, view) = match update {
-            Update::Device { device, view, .. } => (device, view),
-            Update::Forgotten { device } | Update::Removed { device } => {
-                self.views.remove(device);
-                return Vec::new();
-            }
-            _ => return Vec::new(),
-        };
-        let old = self
-            .views
-            .insert(device.clone(), Arc::clone(view))
-            .unwrap_or_default();
-        let discovery = self.discovery.iter();
-        discovery
-            .flat_map(|discovery| discovery::changed(&**discovery, device, &old, view))
-            .collect()
-    }
-
     fn apply_to_state(&mut self, update: Update) {
         match update {
             Update::Device { device, changes, .. } => self.apply_changes(&device, &changes),
-            Update::HttpStats { device, summary } => {
-                let messages = self.payloads.http_stats(&device, &summary);
-                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpStats), messages);
+            Update::HttpStats { device, .. } => {
+                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpStats));
             }
-            Update::HttpSessions { device, log } => {
-                let messages = self.payloads.http_sessions(&device, &log);
-                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpSessions), messages);
+            Update::HttpSessions { device, .. } => {
+                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpSessions));
             }
             Update::DeadLetter(letter) => self.journal.append(dead_letter::record(&letter, &self.bridge)),
             Update::Settled { device } => {
@@ -164,7 +139,7 @@ impl Publisher {
                 }
             }
             Update::Forgotten { device } => {
-                self.outbox.clear_all(&self.payloads.topics().of_device(&device));
+                self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
                 for topics in self.discovered_of(&device) {
                     self.outbox.doubt(&topics);
@@ -176,8 +151,8 @@ impl Publisher {
                 }
             }
             Update::Configured(devices) => {
-                self.info.devices = devices.len();
-                self.put_info();
+                self.retained.info.devices = devices.len();
+                self.put_object(&StateTopic::BridgeInfo);
             }
         }
     }
@@ -185,8 +160,7 @@ impl Publisher {
     fn apply_changes(&mut self, device: &DeviceId, changes: &[Change]) {
         let now = Timestamp::now();
         for change in changes {
-            let messages = self.payloads.change(device, change);
-            self.put_object(&topic_of(device, change), messages);
+            self.put_object(&StateTopic::Device(device.clone(), topic_of(change)));
             for record in change::records(device, change, now) {
                 self.journal.append(record);
             }
@@ -195,7 +169,7 @@ impl Publisher {
 
     pub(super) fn take_in(&mut self, supplied: Supplied) {
         match supplied {
-            Supplied::Records(records) => self.records.take_in(records, self.payloads.topics()),
+            Supplied::Records(records) => self.records.take_in(records, self.retained.topics()),
             Supplied::NoneUpTo(number) => self.records.skip_to(number),
             Supplied::News => {}
         }

@@ -45,6 +45,10 @@ fn connected(publisher: &mut Publisher) {
     publisher.is_state_out = true;
 }
 
+/// What is retained at the state topic of a device of which nobody has heard.
+const OFFLINE: Option<Bytes> = Some(Bytes::from_static(b"offline"));
+const BAD: &str = "lantime/bad/state";
+
 fn state(topic: &str) -> Cargo {
     Cargo::State(Arc::from(topic))
 }
@@ -52,7 +56,7 @@ fn state(topic: &str) -> Cargo {
 /// State at a topic that is held back; an earlier run has published it.
 fn hold_back(publisher: &mut Publisher, topic: &str) {
     publisher.outbox.remember(topic.to_owned());
-    publisher.outbox.set(topic, Some(Bytes::from_static(b"bad")));
+    publisher.outbox.set(topic, OFFLINE);
     publisher.outbox.hold_back(topic);
 }
 
@@ -65,14 +69,14 @@ fn records_wait(publisher: &mut Publisher, numbers: impl IntoIterator<Item = u64
         correlation: None,
     };
     let records = numbers.into_iter().map(|number| (number, record.clone()));
-    let topics = publisher.payloads.topics();
+    let topics = publisher.retained.topics();
     publisher.records.take_in(records.collect(), topics);
 }
 
 #[test]
 fn records_do_not_hold_up_state_that_goes_alone() {
     let mut publisher = publisher();
-    hold_back(&mut publisher, "bad");
+    hold_back(&mut publisher, BAD);
     connected(&mut publisher);
     records_wait(&mut publisher, [2, 3]);
     publisher.flights.hand_over(Cargo::Record(1), 0, 100);
@@ -85,7 +89,7 @@ fn records_do_not_hold_up_state_that_goes_alone() {
         "a record that goes alone is first"
     );
     publisher.flights.acquit(&Cargo::Record(2));
-    publisher.flights.acquit(&state("bad"));
+    publisher.flights.acquit(&state(BAD));
     publisher.fill_window();
     assert_eq!(publisher.flights.len(), 2, "there is nothing to wait for");
 }
@@ -93,7 +97,7 @@ fn records_do_not_hold_up_state_that_goes_alone() {
 #[test]
 fn too_many_records_aside_are_tried_again_without_the_state() {
     let mut publisher = publisher();
-    hold_back(&mut publisher, "bad");
+    hold_back(&mut publisher, BAD);
     connected(&mut publisher);
     let retry_at = Some(Instant::now() + RETRY_HELD_BACK);
     publisher.retry_at = retry_at;
@@ -101,7 +105,7 @@ fn too_many_records_aside_are_tried_again_without_the_state() {
     records_wait(&mut publisher, 1..=256);
     publisher.send_records();
     assert!(publisher.records.has_next() && publisher.records.is_next_delicate(&publisher.flights));
-    assert!(!publisher.flights.is_delicate(&state("bad")));
+    assert!(!publisher.flights.is_delicate(&state(BAD)));
     assert_eq!(publisher.retry_at, retry_at);
 }
 
@@ -110,10 +114,9 @@ fn pause_after(connections: usize, takes_others: bool) -> Duration {
     let mut publisher = publisher();
     let error = ConnectionError::for_test(Cause::Lost("closed".to_owned()));
     for n in 0..connections {
-        publisher.outbox.remember(format!("bad{n}"));
-        publisher
-            .outbox
-            .set(&format!("bad{n}"), Some(Bytes::from_static(b"bad")));
+        let topic = format!("lantime/bad{n}/state");
+        publisher.outbox.remember(topic.clone());
+        publisher.outbox.set(&topic, OFFLINE);
     }
     let mut pause = Duration::ZERO;
     for _ in 0..connections {
@@ -123,7 +126,11 @@ fn pause_after(connections: usize, takes_others: bool) -> Duration {
             publisher.flights.sent(1);
             publisher.flights.acked(1, true);
         }
-        while publisher.outbox.next(&mut publisher.flights, true).is_some() {}
+        while publisher
+            .outbox
+            .next(&mut publisher.flights, true, |_| OFFLINE)
+            .is_some()
+        {}
         pause = publisher.link.ended_for_test(&error);
         publisher.on_closed(Some(error.clone()));
     }

@@ -4,13 +4,16 @@ use std::cmp::Reverse;
 
 use super::super::flights::{Cargo, Flights, MAX_FATAL};
 use super::super::size_limit::TooLarge;
-use super::{Entry, Outbox, Topic};
+use super::{Content, Entry, Outbox, Topic};
 use crate::mqtt::connection::packet_size;
 
 impl Outbox {
     pub(super) fn size(&self, topic: &Topic) -> usize {
-        let payload = self.entries.get(topic).and_then(Entry::payload);
-        payload.map_or(0, |payload| packet_size(topic, &payload, None))
+        match self.entries.get(topic).map(|entry| entry.content) {
+            Some(Content::Payload(_, length)) => packet_size(topic, length, None),
+            Some(Content::Cleared) => packet_size(topic, 0, None),
+            Some(Content::Remembered) | None => 0,
+        }
     }
 
     /// Nothing is sent to that topic any more, whatever it becomes, before it is tried again.
