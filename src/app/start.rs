@@ -23,12 +23,13 @@ use crate::hub::Hub;
 use crate::lantime::device::Known;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
+use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
 use crate::records::store::Store;
-use crate::sparkplug::{self, EdgeNodeStatus};
+use crate::sparkplug;
 use crate::{snmp, snmp_agent, web};
 
 /// How much of that the publisher may take to flush and say goodbye.

@@ -63,6 +63,17 @@ pub struct LinkStatus {
     pub connections: u64,
 }
 
+/// What is known of an edge node's connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeNodeStatus {
+    /// The connection.
+    pub link: LinkStatus,
+    /// Whether hosts have its birth. Without it the connection or the primary host is not there, or the birth is too large.
+    pub born: bool,
+    /// Hosts that speak Sparkplug 2.2, as far as they have been seen.
+    pub old_hosts: usize,
+}
+
 type Delays = <ExponentialBuilder as BackoffBuilder>::Backoff;
 
 pub(crate) struct Link {

@@ -13,4 +13,4 @@ pub mod payload;
 pub(crate) mod pending_subscriptions;
 pub mod publisher;
 
-pub use link::LinkStatus;
+pub use link::{EdgeNodeStatus, LinkStatus};

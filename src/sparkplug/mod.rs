@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 
 pub use commands::Commands;
 pub use session::SESSION_FILE;
-pub use task::{EdgeNode, EdgeNodeStatus};
+pub use task::EdgeNode;
 
 use crate::command::Inbox;
 use crate::config::{Mqtt, Sparkplug};

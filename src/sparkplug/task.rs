@@ -20,8 +20,9 @@ use super::node::{Message, Node};
 use super::session::Sessions;
 use super::topics::{OfNode, Topics};
 use crate::hub::DeviceUpdate;
+use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::connection::{ConnectionError, Event, MAX_WINDOW, Purpose, packet_size};
-use crate::mqtt::link::{Link, LinkStatus, until};
+use crate::mqtt::link::{Link, until};
 use crate::mqtt::payload;
 use crate::mqtt::pending_subscriptions::PendingSubscriptions;
 use host::PrimaryHost;
@@ -34,17 +35,6 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A broker that ends a connection so soon after the birth of the edge node may have done so for its size.
 const AT_BIRTH: Duration = Duration::from_secs(1);
-
-/// What is known of the edge node's way to hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EdgeNodeStatus {
-    /// The connection.
-    pub link: LinkStatus,
-    /// Whether hosts are told. Without it the connection or the primary host is not there, or the birth is too large.
-    pub born: bool,
-    /// Hosts that speak Sparkplug 2.2, as far as they have been seen.
-    pub old_hosts: usize,
-}
 
 /// Changes that are taken at once: devices that come with a reload are one birth.
 const CHANGES_AT_ONCE: usize = super::UPDATES_WAITING;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion};
 use lantime2mqtt::model::{
-    Availability, Change, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpStats, Identity,
-    LastTriggered, Operation, Position, Problem, Provenance, Relay, RelayEventsState, Signal, SignalState,
-    SlotInfo, SlotState, Status, Update, Via,
+    Availability, Change, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpSessions, HttpStats,
+    Identity, LastTriggered, Operation, Position, Problem, Provenance, Relay, RelayEventsState, Signal,
+    SignalState, SlotInfo, SlotState, Status, Update, Via,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -360,6 +360,57 @@ async fn entities_read_topics_that_there_are_in_every_layout() {
         let config: Value = serde_json::from_str(&seen.topics[RELAY]).unwrap();
         let is_of_a_field = config["state_topic"].as_str().unwrap().ends_with("/fault");
         assert_eq!(is_of_a_field, layout == Layout::Scalar);
+        bridge.stop().await;
+    }
+}
+
+/// No payload is kept: what is sent again is made again, and has to be the same.
+#[tokio::test]
+async fn a_broker_that_lost_everything_gets_the_same_in_every_layout() {
+    for layout in [Layout::Json, Layout::Scalar, Layout::Both] {
+        let mut broker = Mosquitto::start();
+        let mqtt = Mqtt {
+            layout,
+            ..settings(broker.address())
+        };
+        let mut bridge = Bridge::start_discovered(mqtt, "b1", &["m1"], &memory_store()).await;
+        bridge.send("m1", everything()).await;
+        bridge
+            .tell(Update::HttpStats {
+                device: device("m1"),
+                summary: HttpStats::default().summary(),
+            })
+            .await;
+        let log = HttpSessions::new(true, 10);
+        bridge
+            .tell(Update::HttpSessions {
+                device: device("m1"),
+                log,
+            })
+            .await;
+        let mut watcher = Watcher::connect(broker.address()).await;
+        watcher
+            .until("the last one is there", |seen| {
+                let mut topics = seen.topics.keys();
+                topics.any(|topic| topic.starts_with("lantime/m1/http/sessions"))
+            })
+            .await;
+        bridge
+            .eventually("all is out", |status| status.pending == 0)
+            .await;
+        let topics = bridge.status.borrow().topics;
+        let before = watcher
+            .until("all is there", |seen| seen.topics.len() == topics)
+            .await;
+        broker.kill9();
+        bridge
+            .until("the loss is noticed", |status| !status.link.connected)
+            .await;
+        broker.restart();
+        let mut watcher = Watcher::connect(broker.address()).await;
+        watcher
+            .until("all is back", |seen| seen.topics == before.topics)
+            .await;
         bridge.stop().await;
     }
 }
