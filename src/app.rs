@@ -26,8 +26,8 @@ use task::Task;
 
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
-/// Updates on their way from the devices to the hub. When it is full a device waits with its next poll; hub and publisher
-/// take them whatever the broker does.
+/// Updates on their way from the devices to the hub. When it is full a device waits with its next poll; the publisher
+/// takes them whatever the broker does.
 const UPDATES_WAITING: usize = 1024;
 
 /// What a bridge is started with, beside its configuration.
@@ -53,7 +53,7 @@ pub struct Bridge {
     devices: Devices,
     /// The configured devices, whose commands are taken.
     configured: watch::Sender<Vec<DeviceId>>,
-    /// What everybody else needs until the end: the hub, the publisher, then what listens.
+    /// What everybody else needs until the end: the publisher, then what listens.
     outlet: Vec<Task>,
     broker: watch::Receiver<BrokerStatus>,
     http: Option<SocketAddr>,
@@ -77,7 +77,6 @@ impl Bridge {
         let agent = start.snmp_agent(engine.as_ref(), &mut hub).await?;
         let (remembered, known) = start.past().await;
         let info = bridge_info(&config);
-        let (publisher, to_publisher, broker) = start.publisher(info.clone(), remembered);
         let mut devices = Devices::new(updates, config.dead_letter.repeat, known);
         let traps = start.trap_receiver(engine, &mut devices).await?;
         devices.apply(&config.devices).await?;
@@ -95,6 +94,8 @@ impl Bridge {
         let command_counts = dispatcher.counts();
         start.control_socket(control, &inbox)?;
         let edge_node = start.sparkplug(&inbox, &mut hub);
+        let fleet = hub.fleet();
+        let (publisher, broker) = start.publisher(info.clone(), remembered, hub);
         let (configured, commands) = start.commands(&inbox);
         start
             .intake
@@ -102,7 +103,7 @@ impl Bridge {
         let shown = web::Shown {
             bridge,
             info,
-            fleet: hub.fleet(),
+            fleet,
             broker: broker.clone(),
             commands,
             sparkplug: edge_node,
@@ -117,7 +118,6 @@ impl Bridge {
             listeners,
             ..
         } = start;
-        let hub = Task::spawn("hub", |_| hub.run(to_publisher));
         let publisher = Task::spawn("publisher", |_| publisher.run());
         Ok(Bridge {
             reached_broker: mqtt.broker,
@@ -125,7 +125,7 @@ impl Bridge {
             intake,
             devices,
             configured,
-            outlet: [hub, publisher].into_iter().chain(listeners).collect(),
+            outlet: std::iter::once(publisher).chain(listeners).collect(),
             broker,
             http,
             traps,
@@ -194,7 +194,7 @@ impl Bridge {
         }
     }
 
-    /// Stops with the flow: no more commands, then the devices, the hub, the publisher, which flushes and says
+    /// Stops with the flow: no more commands, then the devices, then the publisher, which flushes and says
     /// `offline`, then what listens, then the store.
     ///
     /// # Errors

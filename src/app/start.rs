@@ -35,9 +35,6 @@ use crate::{snmp, snmp_agent, web};
 /// How much of that the publisher may take to flush and say goodbye.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 
-/// Updates on their way from the hub to the publisher.
-const UPDATES_WAITING: usize = 64;
-
 /// A bridge that is being started.
 pub(super) struct Start<'c> {
     config: &'c Config,
@@ -129,12 +126,13 @@ impl Start<'_> {
         (remembered, known)
     }
 
-    /// The publisher, and what takes updates to it.
+    /// The publisher, which drives the hub.
     pub(super) fn publisher(
         &mut self,
         info: BridgeInfo,
         remembered: Vec<String>,
-    ) -> (Publisher, mpsc::Sender<Update>, watch::Receiver<BrokerStatus>) {
+        hub: Hub,
+    ) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let setup = publisher::Setup {
             mqtt: self.mqtt.clone(),
             bridge: self.config.bridge.id.clone(),
@@ -145,9 +143,7 @@ impl Start<'_> {
             discovery: self.discovery(),
             stop_within: FLUSH_DEADLINE,
         };
-        let (sender, updates) = mpsc::channel(UPDATES_WAITING);
-        let (publisher, status) = Publisher::new(setup, updates);
-        (publisher, sender, status)
+        Publisher::new(setup, hub)
     }
 
     fn discovery(&self) -> Option<Box<dyn Discovery>> {

@@ -6,8 +6,8 @@
 //!                      |----> publisher, each Update
 //! ```
 //!
-//! The publisher makes the records, so it misses nothing: where it has no room the hub waits, and the devices with it. A
-//! sink that is slow gets the latest view of a device instead of each one.
+//! The publisher drives it: it makes the records, so it misses nothing, and where it has no room the devices wait. A sink
+//! that is slow holds up nobody, and gets the latest view of a device instead of each one.
 
 mod fleet;
 mod sink;
@@ -21,10 +21,16 @@ pub(crate) use sink::Queue;
 
 use crate::model::{DeviceId, Update};
 
-/// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
-const UPDATES_AT_ONCE: usize = 1024;
+/// An update that the hub has taken in.
+#[derive(Debug)]
+pub struct Taken {
+    /// The update.
+    pub update: Update,
+    /// What sinks get of it.
+    pub changed: Vec<DeviceUpdate>,
+}
 
-/// The task.
+/// What comes from the devices, and where it goes.
 #[derive(Debug)]
 pub struct Hub {
     updates: mpsc::Receiver<Update>,
@@ -59,35 +65,32 @@ impl Hub {
         self.sinks.push(Queue::new(sender));
     }
 
-    /// Hands everything on, until all senders of updates are gone; then the publisher's channel closes.
-    pub async fn run(mut self, publisher: mpsc::Sender<Update>) {
+    /// Takes the next updates in and gives them to `taken`, at most so many; 0 once all senders are gone. Safe to drop at any
+    /// time.
+    pub async fn recv_many(&mut self, taken: &mut Vec<Taken>, limit: usize) -> usize {
         let mut updates = Vec::new();
         loop {
             tokio::select! {
-                count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE) => {
-                    if count == 0 {
-                        return;
-                    }
-                    for update in updates.drain(..) {
-                        self.take(&update, Timestamp::now());
-                        // Without a publisher nobody has to be told: the bridge is stopping.
-                        let _ = publisher.send(update).await;
-                    }
-                }
+                biased;
                 () = sink::any_has_room(&self.sinks) => self.sinks.iter_mut().for_each(Queue::flush),
+                count = self.updates.recv_many(&mut updates, limit) => {
+                    taken.extend(updates.drain(..).map(|update| self.take(update, Timestamp::now())));
+                    return count;
+                }
             }
         }
     }
 
-    fn take(&mut self, update: &Update, at: Timestamp) {
+    fn take(&mut self, update: Update, at: Timestamp) -> Taken {
         let mut changed = Vec::new();
         self.fleet.send_if_modified(|fleet| {
-            changed = fleet.apply(update, at);
+            changed = fleet.apply(&update, at);
             !changed.is_empty()
         });
         for update in &changed {
             self.sinks.iter_mut().for_each(|sink| sink.put(update));
         }
+        Taken { update, changed }
     }
 }
 
@@ -125,12 +128,12 @@ mod tests {
         let (updates, receiver) = mpsc::channel(8);
         let mut hub = Hub::new([DeviceId::new("m1").unwrap()], receiver);
         let (mut sink, fleet) = (hub.sink(1), hub.fleet());
-        let (to_publisher, mut published) = mpsc::channel(8);
-        let running = tokio::spawn(hub.run(to_publisher));
+        let mut taken = Vec::new();
         for update in &all {
             updates.send(update.clone()).await.unwrap();
-            assert_eq!(published.recv().await.as_ref(), Some(update));
+            hub.recv_many(&mut taken, 8).await;
         }
+        assert!(taken.iter().map(|taken| &taken.update).eq(&all));
         let shown = fleet.borrow().devices.values().next().unwrap().view.clone();
         assert_eq!(*shown, online);
         let first = sink.recv().await.unwrap();
@@ -138,14 +141,13 @@ mod tests {
             (first.old, first.new),
             (Some(Arc::default()), Some(Arc::new(online.clone())))
         );
+        drop(updates);
+        assert_eq!(hub.recv_many(&mut taken, 8).await, 0, "it has ended");
         let merged = sink.recv().await.unwrap();
         assert_eq!(
             (merged.old, merged.new),
             (Some(Arc::new(online.clone())), Some(Arc::new(online)))
         );
         assert!(merged.changes.is_empty(), "there and back");
-        drop(updates);
-        running.await.unwrap();
-        assert_eq!(published.recv().await, None, "the publisher stops after the hub");
     }
 }

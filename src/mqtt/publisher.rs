@@ -21,7 +21,7 @@ mod updates;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use flights::Flights;
@@ -40,7 +40,8 @@ use super::pending_subscriptions::PendingSubscriptions;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
-use crate::model::{DeviceId, Update};
+use crate::hub::Hub;
+use crate::model::DeviceId;
 use crate::records::store::{Store, StoreStatus};
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
@@ -99,7 +100,7 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 
 /// The task that publishes state and records.
 pub struct Publisher {
-    updates: mpsc::Receiver<Update>,
+    hub: Hub,
     retained: Retained,
     /// When its topics were last sent again because the program that reads them has started.
     born_at: Option<Instant>,
@@ -153,11 +154,10 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    /// A publisher of what comes in by `updates`, and what is known of the broker.
+    /// A publisher of what comes in by `hub`, which it drives, and what is known of the broker.
     ///
-    /// `updates` is bounded; full means that senders wait, which is never long: it is drained whether the
-    /// broker is there or not.
-    pub fn new(setup: Setup, updates: mpsc::Receiver<Update>) -> (Publisher, watch::Receiver<BrokerStatus>) {
+    /// The hub's channel is drained whether the broker is there or not: who sends updates never waits long.
+    pub fn new(setup: Setup, hub: Hub) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
         let payloads = Payloads::new(topics, setup.mqtt.layout);
         let will = payloads.bridge_offline();
@@ -171,10 +171,10 @@ impl Publisher {
         });
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
         let publisher = Publisher {
-            updates,
             born_at: None,
             bridge: setup.bridge,
-            retained: Retained::new(payloads, setup.info, setup.discovery, &setup.configured),
+            retained: Retained::new(payloads, setup.info, setup.discovery, hub.fleet()),
+            hub,
             configured: setup.configured.into_iter().collect(),
             remembered: setup.remembered,
             outbox: Outbox::new(later),
@@ -224,7 +224,7 @@ impl Publisher {
                 supplied = self.supply.next() => self.take_in(supplied),
                 // To be reported.
                 Ok(()) = self.stored.changed() => {}
-                count = self.updates.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
+                count = self.hub.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
                     if count == 0 {
                         self.phase = Phase::Flushing;
                         deadline = Some(Instant::now() + self.stop_within);

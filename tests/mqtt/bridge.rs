@@ -9,6 +9,7 @@ use lantime2mqtt::config::{self, Layout, Mqtt};
 use lantime2mqtt::contract::state::BridgeInfo;
 use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::homeassistant::HomeAssistant;
+use lantime2mqtt::hub::Hub;
 use lantime2mqtt::model::{
     Availability, Change, DeviceView, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId,
     SlotState, SlotView, Update, Via,
@@ -74,7 +75,8 @@ impl Bridge {
             stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);
-        let (publisher, status) = Publisher::new(change(setup), receiver);
+        let hub = Hub::new(setup.configured.iter().cloned(), receiver);
+        let (publisher, status) = Publisher::new(change(setup), hub);
         let task = tokio::spawn(publisher.run());
         Bridge {
             updates,

@@ -2,11 +2,11 @@
 //! No payload is kept: it is made again when it is to be sent again. Pure data.
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic, Topics};
-use crate::hub::{Device, DeviceUpdate, Fleet};
+use crate::hub::{Device, DeviceUpdate, Fleet, Taken};
 use crate::model::{DeviceId, Update};
 use crate::mqtt::discovery::{self, Discovery};
 use crate::mqtt::payload::{Message, Payloads};
@@ -18,8 +18,8 @@ pub(super) struct Retained {
     pub(super) discovery: Option<Box<dyn Discovery>>,
     /// The word at the bridge's own state topic.
     pub(super) is_online: bool,
-    /// The devices as they were last published.
-    fleet: Fleet,
+    /// The devices.
+    fleet: watch::Receiver<Fleet>,
     /// The rest of what was made for the last topic: what follows is often of the same object, or the same device.
     made: Vec<Message>,
 }
@@ -29,14 +29,14 @@ impl Retained {
         payloads: Payloads,
         info: BridgeInfo,
         discovery: Option<Box<dyn Discovery>>,
-        configured: &[DeviceId],
+        fleet: watch::Receiver<Fleet>,
     ) -> Retained {
         Retained {
             payloads,
             info,
             discovery,
             is_online: true,
-            fleet: Fleet::new(configured.iter().cloned()),
+            fleet,
             made: Vec::new(),
         }
     }
@@ -45,10 +45,9 @@ impl Retained {
         self.payloads.topics()
     }
 
-    /// Takes an update in; gives what is to be sent of discovery.
-    pub(super) fn apply(&mut self, update: &Update) -> Vec<Message> {
+    /// Something of the fleet is new; gives what is to be sent of discovery.
+    pub(super) fn apply(&mut self, Taken { update, changed }: &Taken) -> Vec<Message> {
         self.made.clear();
-        let changed = self.fleet.apply(update, Timestamp::UNIX_EPOCH);
         let Some(discovery) = self
             .discovery
             .as_deref()
@@ -56,10 +55,9 @@ impl Retained {
         else {
             return Vec::new();
         };
-        let changed = changed.into_iter();
-        let messages = changed.flat_map(|DeviceUpdate { device, old, new, .. }| {
-            let (old, new) = (old.unwrap_or_default(), new.unwrap_or_default());
-            discovery::changed(discovery, &device, &old, &new)
+        let messages = changed.iter().flat_map(|DeviceUpdate { device, old, new, .. }| {
+            let (old, new) = (old.clone().unwrap_or_default(), new.clone().unwrap_or_default());
+            discovery::changed(discovery, device, &old, &new)
         });
         messages.collect()
     }
@@ -75,7 +73,7 @@ impl Retained {
     }
 
     fn of_device(&self, id: &DeviceId, below: &DeviceTopic) -> Vec<Message> {
-        match self.fleet.devices.get(id) {
+        match self.fleet.borrow().devices.get(id) {
             Some(device) => self.payloads.of_device(id, below, device),
             // Nobody has heard of it in this run.
             None => self.payloads.of_device(id, below, &Device::default()),
@@ -103,7 +101,8 @@ impl Retained {
         match discovery.topics().owner(topic) {
             Some(Owner::Bridge) => discovery.of_bridge(),
             Some(Owner::Device(id)) => {
-                let device = self.fleet.devices.get(&id);
+                let fleet = self.fleet.borrow();
+                let device = fleet.devices.get(&id);
                 device.map_or(Vec::new(), |device| discovery.of_device(&id, &device.view))
             }
             None => Vec::new(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::Publisher;
 use super::supply::Supplied;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
+use crate::hub::Taken;
 use crate::model::{Change, DeviceId, Update};
 use crate::mqtt::payload::{Message, topic_of};
 use crate::records::{change, dead_letter};
@@ -114,12 +115,12 @@ impl Publisher {
         messages.into_iter().for_each(|message| self.put(message));
     }
 
-    pub(super) fn apply(&mut self, update: Update) {
-        let discovered = self.retained.apply(&update).into_iter();
+    pub(super) fn apply(&mut self, taken: Taken) {
+        let discovered = self.retained.apply(&taken).into_iter();
         let (come, gone): (Vec<_>, Vec<_>) = discovered.partition(|message| message.payload.is_some());
         // What reads a topic goes before the topic does.
         gone.into_iter().for_each(|message| self.put(message));
-        self.apply_to_state(update);
+        self.apply_to_state(taken.update);
         come.into_iter().for_each(|message| self.put(message));
     }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{Mqtt, MqttVersion};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Destination;
+use crate::hub::Hub;
 use crate::model::DeviceId;
 use crate::records::Record;
 use crate::records::store::{Options, Store};
@@ -32,7 +33,7 @@ fn publisher() -> Publisher {
         discovery: None,
         stop_within: Duration::from_secs(1),
     };
-    Publisher::new(setup, mpsc::channel(1).1).0
+    Publisher::new(setup, Hub::new([], mpsc::channel(1).1)).0
 }
 
 /// The broker has accepted us, and has all of the state.
