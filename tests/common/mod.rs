@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod clients;
+pub mod expected_files;
 pub mod forward_proxy;
 pub mod mosquitto;
 pub mod net_snmp;
