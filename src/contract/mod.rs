@@ -2,10 +2,11 @@
 //! parsed. Users build on it, so a change here is a change for them.
 //!
 //! Pure: values of the model in, text out. The page's API shows the same structs, and the scalar layout is made of them.
+//! `tests/contract/golden` shows all of it by examples, in a file for each topic.
 
 pub(crate) mod dead_letter;
 pub(crate) mod record;
-pub(crate) mod reply;
+pub mod reply;
 pub mod scalar;
 pub mod state;
 pub mod topics;

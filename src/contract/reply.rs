@@ -11,23 +11,23 @@ use crate::model::{ErrorReport, EventName, Operation, Outcome, Relay, RelayPlace
 
 /// What came of the command of a dead letter that was run once more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Replayed {
+pub struct Replayed {
     /// Id of the dead letter.
-    pub(crate) dead_letter: Uuid,
+    pub dead_letter: Uuid,
     /// Topic of its command.
-    pub(crate) topic: String,
+    pub topic: String,
     /// What came of it.
-    pub(crate) outcome: Outcome,
+    pub outcome: Outcome,
 }
 
 /// The answer to a command that was carried out. `id` is the request's; without one the `record` that carries
 /// the answer gives it.
-pub(crate) fn success(id: Option<&str>, record: Uuid, outcome: &Outcome) -> Bytes {
+pub fn success(id: Option<&str>, record: Uuid, outcome: &Outcome) -> Bytes {
     answer(id, record, operation(outcome), Ok(Answer::of(outcome)))
 }
 
 /// The answer to a replay whose command was carried out.
-pub(crate) fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
+pub fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
     let result = Answer::Replay {
         dead_letter: replayed.dead_letter,
         topic: &replayed.topic,
@@ -38,7 +38,7 @@ pub(crate) fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> B
 }
 
 /// The answer to a command that was not carried out. `dead_letter` is the letter that tells of it, where one does.
-pub(crate) fn failure(
+pub fn failure(
     id: Option<&str>,
     record: Uuid,
     operation: Operation,
@@ -149,97 +149,4 @@ fn answer(
         dead_letter,
     };
     to_json(&reply)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::ErrorKind;
-
-    const RECORD: Uuid = Uuid::from_u128(0x0198_c5f2_7d7c_7b43_9f0e_3a1d_0c2b_4a59);
-
-    fn text(reply: &Bytes) -> &str {
-        std::str::from_utf8(reply).unwrap()
-    }
-
-    fn relay_events() -> Outcome {
-        let slot = SlotId::new("io3").unwrap();
-        let place = |relay| RelayPlace {
-            slot: slot.clone(),
-            relay,
-        };
-        Outcome::RelayEvents {
-            slot: slot.clone(),
-            relay: Relay::A,
-            events: ["ntp-not-sync", "antenna-faulty"]
-                .iter()
-                .filter_map(|name| EventName::canonical(name))
-                .collect(),
-            changed: true,
-            applies_to: vec![place(Relay::A), place(Relay::C)],
-            warnings: Vec::new(),
-            via: Via::Rest,
-        }
-    }
-
-    const EVENTS: &str = r#"{"slot":"io3","relay":"a","events":["antenna-faulty","ntp-not-sync"],"changed":true,"applies_to":[{"slot":"io3","relay":"a"},{"slot":"io3","relay":"c"}],"via":"rest"}"#;
-
-    #[test]
-    fn a_success_says_what_is_so_now() {
-        let reply = success(Some("7"), RECORD, &relay_events());
-        let expected = format!(r#"{{"id":"7","ok":true,"command":"relay-events","result":{EVENTS}}}"#);
-        assert_eq!(text(&reply), expected);
-        let polled_at = "2026-11-22T10:15:30.120Z".parse().unwrap();
-        assert_eq!(
-            text(&success(Some("\"\n"), RECORD, &Outcome::Refresh { polled_at })),
-            r#"{"id":"\"\n","ok":true,"command":"refresh","result":{"polled_at":"2026-11-22T10:15:30.120Z"}}"#
-        );
-        let outcome = Outcome::HttpSessions {
-            enabled: false,
-            max_count: 100,
-        };
-        assert_eq!(
-            text(&success(None, RECORD, &outcome)),
-            r#"{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","ok":true,"command":"http-sessions","result":{"enabled":false,"max_count":100}}"#
-        );
-    }
-
-    #[test]
-    fn a_replay_wraps_what_came_of_its_command() {
-        let replayed_command = Replayed {
-            dead_letter: RECORD,
-            topic: "lantime/m3000-a/io3/relay/a/events/set".to_owned(),
-            outcome: relay_events(),
-        };
-        assert_eq!(
-            text(&replayed(Some("x"), RECORD, &replayed_command)),
-            format!(
-                r#"{{"id":"x","ok":true,"command":"replay","result":{{"dead_letter":"{RECORD}","topic":"lantime/m3000-a/io3/relay/a/events/set","command":"relay-events","result":{EVENTS}}}}}"#
-            )
-        );
-    }
-
-    #[test]
-    fn a_failure_says_why_and_what_to_do() {
-        let mut error = ErrorReport::new(ErrorKind::Busy, "eight wait", "wait");
-        assert_eq!(
-            text(&failure(Some("7"), RECORD, Operation::RelayEvents, &error, None)),
-            r#"{"id":"7","ok":false,"command":"relay-events","error":{"kind":"busy","message":"eight wait","remedy":"wait"}}"#
-        );
-        error.http_status = Some(503);
-        error.url = Some("https://10.0.0.7/api".to_owned());
-        error.body = Some("<html>".to_owned());
-        assert_eq!(
-            text(&failure(
-                None,
-                RECORD,
-                Operation::Replay,
-                &error,
-                Some(Uuid::nil())
-            )),
-            format!(
-                r#"{{"id":"{RECORD}","ok":false,"command":"replay","error":{{"kind":"busy","message":"eight wait","remedy":"wait","http_status":503,"url":"https://10.0.0.7/api","body":"<html>"}},"dead_letter":"00000000-0000-0000-0000-000000000000"}}"#
-            )
-        );
-    }
 }

@@ -191,29 +191,6 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_appears_and_clears_is_told_as_the_contract_says() {
-        let mut new = state(Some(true), Some(30)).unwrap();
-        new.name = EventName::canonical("faillock:-user-banned").unwrap();
-        new.name_on_device = Some("faillock:-user-banned".into());
-        let change = Change::Event {
-            name: new.name.clone(),
-            old: state(Some(false), None),
-            new: Some(new),
-            via: Via::Rest,
-            told: false,
-        };
-        let expected = concat!(
-            r#""at":"1970-01-01T00:01:00.000Z","device":"m1","source":"rest","event":"faillock-user-banned","#,
-            r#""triggered":true,"type":"error","last_triggered":"1970-01-01T00:00:30.000Z","#,
-            r#""name_on_device":"faillock:-user-banned"}"#,
-        );
-        assert_eq!(told(&change), [expected]);
-        let record = &records(&device(), &change, at(60))[0];
-        assert_eq!(record.destination, Destination::Events(device()));
-        assert_eq!(record.id.get_version_num(), 7);
-    }
-
-    #[test]
     fn every_transition_of_an_event_is_told_and_nothing_else() {
         let (yes, no) = (Some(true), Some(false));
         for (old, new, expected) in [
@@ -258,26 +235,6 @@ mod tests {
 
     fn all_told(old: &DeviceView, new: &DeviceView) -> Vec<String> {
         diff(old, new).iter().flat_map(told).collect()
-    }
-
-    #[test]
-    fn a_relay_and_a_signal_that_change_are_told_as_the_contract_says() {
-        let good = view(Position::No, Status::Ok, Provenance::Derived);
-        let bad = view(Position::Nc, Status::Fail, Provenance::Derived);
-        let expected = [
-            concat!(
-                r#""at":"1970-01-01T00:01:00.000Z","device":"m1","slot":"io3","relay":"a","old":"NO","new":"NC","#,
-                r#""cause":"clock-not-sync","provenance":"derived","driven_by":"clk1"}"#,
-            ),
-            concat!(
-                r#""at":"1970-01-01T00:01:00.000Z","device":"m1","slot":"io3","signal":"clk1","old":"ok","#,
-                r#""new":"fail","provenance":"derived"}"#,
-            ),
-        ];
-        assert_eq!(all_told(&good, &bad), expected);
-        let change = &diff(&good, &bad)[0];
-        let destination = &records(&device(), change, at(60))[0].destination;
-        assert_eq!(*destination, Destination::Changes(device(), slot()));
     }
 
     #[test]

@@ -1,0 +1,228 @@
+//! Commands as they are sent, and their replies as they come at `<command topic>/reply`.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use lantime2mqtt::command::{command_of, request};
+use lantime2mqtt::contract::reply::{self, Replayed};
+use lantime2mqtt::contract::topics::reply_topic;
+use lantime2mqtt::model::{
+    CommandTopic, DeadLetter, ErrorKind, ErrorReport, Operation, Outcome, Relay, RelayPlace, Via,
+};
+use lantime2mqtt::records::{Received, dead_letter};
+use uuid::Uuid;
+
+use crate::example::{
+    Example, ID, OTHER_ID, at, bridge_id, device_id, event_name, line, named, slot_id, topics,
+};
+use crate::places;
+
+pub(crate) fn examples() -> Vec<Example> {
+    let examples = [
+        relay_events(),
+        refused_relay_events(),
+        refresh(),
+        http_sessions(),
+        replay(),
+    ];
+    examples.into_iter().flatten().collect()
+}
+
+fn received(topic: &CommandTopic, payload: &str) -> Received {
+    Received {
+        received_at: Timestamp::UNIX_EPOCH,
+        local: false,
+        ..Received::local(topics().command(topic), payload.to_owned())
+    }
+}
+
+fn example(topic: &CommandTopic, name: &str, payload: &str, reply: &Bytes) -> Example {
+    let command = topics().command(topic);
+    let reply = String::from_utf8(reply.to_vec()).unwrap();
+    let reply = line("< ", &reply_topic(&command), Some(reply));
+    Example {
+        place: places::of_command(topic),
+        kind: "Command (>), and the reply to it (<).",
+        text: named(name, &(line("> ", &command, Some(payload.to_owned())) + &reply)),
+    }
+}
+
+/// A command that is carried out.
+fn success(topic: &CommandTopic, name: &str, payload: &str, outcome: &Outcome) -> Example {
+    let request = request::read(topic, &received(topic, payload), Timestamp::UNIX_EPOCH).unwrap();
+    let reply = reply::success(request.id.as_deref(), ID, outcome);
+    example(topic, name, payload, &reply)
+}
+
+/// A command that is refused for what it says.
+fn refused(topic: &CommandTopic, name: &str, payload: &str) -> Example {
+    let refusal = request::read(topic, &received(topic, payload), Timestamp::UNIX_EPOCH).unwrap_err();
+    let (id, operation) = (refusal.id.as_deref(), refusal.operation);
+    let reply = reply::failure(id, ID, operation, &refusal.report, Some(OTHER_ID));
+    example(topic, name, payload, &reply)
+}
+
+/// A command that could be carried out, and is not.
+fn failure(
+    topic: &CommandTopic,
+    name: &str,
+    payload: &str,
+    error: &ErrorReport,
+    letter: Option<Uuid>,
+) -> Example {
+    let request = request::read(topic, &received(topic, payload), Timestamp::UNIX_EPOCH).unwrap();
+    let operation = request::operation(topic);
+    let reply = reply::failure(request.id.as_deref(), ID, operation, error, letter);
+    example(topic, name, payload, &reply)
+}
+
+fn events_of(relay: &str) -> CommandTopic {
+    CommandTopic::RelayEvents {
+        device: device_id(),
+        slot: slot_id().to_string(),
+        relay: relay.to_owned(),
+    }
+}
+
+fn chosen(relay: Relay, events: &[&str], applies_to: &[Relay]) -> Outcome {
+    let place = |relay: &Relay| RelayPlace {
+        slot: slot_id(),
+        relay: *relay,
+    };
+    Outcome::RelayEvents {
+        slot: slot_id(),
+        relay,
+        events: events.iter().map(|name| event_name(name)).collect(),
+        changed: true,
+        applies_to: applies_to.iter().map(place).collect(),
+        warnings: Vec::new(),
+        via: Via::Rest,
+    }
+}
+
+fn relay_events() -> Vec<Example> {
+    let (a, both) = (events_of("a"), ["ntp-not-sync", "antenna-faulty"]);
+    let mut warned = chosen(Relay::C, &["ntp-sync"], &[Relay::C]);
+    if let Outcome::RelayEvents {
+        changed,
+        warnings,
+        via,
+        ..
+    } = &mut warned
+    {
+        (*changed, *via) = (false, Via::Snmp);
+        let warning = "ntp-sync is of type info: whether an event of that type switches a relay is not known";
+        warnings.push(warning.to_owned());
+    }
+    vec![
+        success(
+            &a,
+            "these alone",
+            r#"{"replace":["ntp-not-sync","antenna-faulty"]}"#,
+            &chosen(Relay::A, &both, &[Relay::A]),
+        ),
+        success(
+            &a,
+            "one more, by an id; the device cannot tell two relays apart",
+            r#"{"id":"7","add":["antenna-faulty"]}"#,
+            &chosen(Relay::A, &both, &[Relay::A, Relay::C]),
+        ),
+        success(
+            &a,
+            "one more and one less, unless the device is offline",
+            r#"{"add":["ntp-not-sync"],"remove":["antenna-faulty"],"fail_fast":true}"#,
+            &chosen(Relay::A, &both[..1], &[Relay::A]),
+        ),
+        success(
+            &events_of("c"),
+            "nothing to change, over SNMP, with a warning",
+            r#"{"add":["ntp-sync"]}"#,
+            &warned,
+        ),
+    ]
+}
+
+fn refused_relay_events() -> Vec<Example> {
+    let add = r#"{"id":"7","add":["antenna-faulty"]}"#;
+    let busy = ErrorReport::new(ErrorKind::Busy, "eight commands wait already", "wait");
+    let unavailable = ErrorReport {
+        http_status: Some(503),
+        url: Some("https://10.0.0.7/api".to_owned()),
+        body: Some("<html>".to_owned()),
+        ..ErrorReport::new(ErrorKind::Busy, "the device answered 503", "send it again later")
+    };
+    let a = events_of("a");
+    vec![
+        refused(&events_of("b"), "no software can move a jumper", add),
+        refused(&a, "an unknown key", r#"{"id":"7","events":["antenna-faulty"]}"#),
+        refused(&a, "no JSON", "antenna-faulty"),
+        failure(&a, "too many wait; no dead letter", add, &busy, None),
+        failure(&a, "the device is busy", add, &unavailable, Some(OTHER_ID)),
+    ]
+}
+
+fn refresh() -> Vec<Example> {
+    let topic = CommandTopic::Refresh(device_id());
+    let polled = Outcome::Refresh {
+        polled_at: at("10:15:30.120"),
+    };
+    let timeout = ErrorReport::new(
+        ErrorKind::Timeout,
+        "no answer within 5 s",
+        "check the network and the device",
+    );
+    vec![
+        success(&topic, "polled", "", &polled),
+        success(&topic, "polled, by an id", r#"{"id":"\"\n"}"#, &polled),
+        failure(&topic, "no answer", "now", &timeout, Some(OTHER_ID)),
+    ]
+}
+
+fn http_sessions() -> Vec<Example> {
+    let topic = CommandTopic::HttpSessions(device_id());
+    let log = |enabled, max_count| Outcome::HttpSessions { enabled, max_count };
+    vec![
+        success(&topic, "switched off", r#"{"enabled":false}"#, &log(false, 100)),
+        success(&topic, "resized", r#"{"max_count":500}"#, &log(true, 500)),
+        refused(&topic, "out of range", r#"{"max_count":0}"#),
+    ]
+}
+
+fn replay() -> Vec<Example> {
+    let topic = CommandTopic::Replay;
+    let payload = format!(r#"{{"id":"{OTHER_ID}"}}"#);
+    let replayed = |name, command: &CommandTopic, outcome| {
+        let replayed = Replayed {
+            dead_letter: OTHER_ID,
+            topic: topics().command(command),
+            outcome,
+        };
+        let id = OTHER_ID.to_string();
+        example(&topic, name, &payload, &reply::replayed(Some(&id), ID, &replayed))
+    };
+    let error = ErrorReport::new(ErrorKind::Timeout, "no answer", "wait");
+    let letter = DeadLetter {
+        device: Some(device_id()),
+        ..dead_letter::new(Operation::Poll, error, Timestamp::UNIX_EPOCH)
+    };
+    let without_command = dead_letter::record(&letter, &bridge_id()).payload;
+    let report = command_of(&without_command).unwrap_err();
+    vec![
+        replayed(
+            "the command was carried out",
+            &events_of("a"),
+            chosen(
+                Relay::A,
+                &["ntp-not-sync", "antenna-faulty"],
+                &[Relay::A, Relay::C],
+            ),
+        ),
+        failure(
+            &topic,
+            "the dead letter is about no command",
+            &payload,
+            &report,
+            Some(ID),
+        ),
+        refused(&topic, "no dead letter is named", r#"{"fail_fast":true}"#),
+    ]
+}
