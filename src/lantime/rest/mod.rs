@@ -1,5 +1,5 @@
 //! The LANTIME REST API: [`client`] asks, [`wire`] is the answer as sent, [`profile`] says where the parts
-//! are that the vendor has not published, [`json`] takes an answer apart that is malformed, [`status`] makes a snapshot of it all, [`relay_events`] works on the
+//! are that the vendor has not published, [`json`] reads and repairs JSON, [`status`] makes a snapshot of it all, [`relay_events`] works on the
 //! configuration that chooses which events switch a relay.
 
 pub mod client;

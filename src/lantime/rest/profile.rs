@@ -348,7 +348,8 @@ pub fn firmware_version(text: &str) -> Option<Vec<u32>> {
 
 /// Compares as devices are compared: case and surrounding blanks do not count.
 pub fn is_one_of(texts: &[String], text: &str) -> bool {
+    let text = text.trim();
     texts
         .iter()
-        .any(|candidate| candidate.trim().eq_ignore_ascii_case(text.trim()))
+        .any(|candidate| candidate.trim().eq_ignore_ascii_case(text))
 }

@@ -120,10 +120,10 @@ fn read_into(
     web_interface: &str,
 ) -> Result<Snapshot, StatusError> {
     let body = JsonBody::new(body);
-    let snapshot = read_document(reader, &body.parse()?, profiles, web_interface);
+    let snapshot = read_document(reader, &body.read()?, profiles, web_interface);
     let mut snapshot = if reader.is_malformed && !body.is_repaired() {
         *reader = reader.begin_again();
-        read_document(reader, &body.parse_repaired()?, profiles, web_interface)
+        read_document(reader, &body.read_repaired()?, profiles, web_interface)
     } else {
         snapshot
     }?;

@@ -6,17 +6,13 @@
 mod lenient;
 mod members;
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use super::json::cursor::{Cursor, FromJson, Malformed};
 
 pub use lenient::{List, MAX_LIST, Node, Scalar};
 pub use members::Members;
 
-/// Declares an object of the document by its keys. A key that comes twice is no error, as it would be with a derived
-/// `Deserialize`: the last one counts, as in most parsers. A key that is not listed is skipped.
+/// Declares an object of the document by its keys. A key that comes twice is no error: the last one counts, as in most
+/// parsers. A key that is not listed is skipped.
 macro_rules! object {
     ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $key:literal => $field:ident: $type:ty,)* }) => {
         $(#[$doc])*
@@ -25,39 +21,17 @@ macro_rules! object {
             $($(#[$field_doc])* pub $field: $type,)*
         }
 
-        impl<'de: 'a, 'a> Deserialize<'de> for $name<'a> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                #[derive(Deserialize)]
-                #[serde(field_identifier)]
-                #[expect(non_camel_case_types, reason = "named after the fields")]
-                enum Key {
-                    $(#[serde(rename = $key)] $field,)*
-                    #[serde(other)]
-                    Other,
-                }
-
-                struct ObjectVisitor<'a>(PhantomData<&'a ()>);
-
-                impl<'de: 'a, 'a> Visitor<'de> for ObjectVisitor<'a> {
-                    type Value = $name<'a>;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("an object")
+        impl<'a> FromJson<'a> for $name<'a> {
+            fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+                let mut object = $name::default();
+                cursor.object(|cursor, key| {
+                    match &*key.bytes()? {
+                        $($key => object.$field = FromJson::read(cursor)?,)*
+                        _ => cursor.skip()?,
                     }
-
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                        let mut object = $name::default();
-                        while let Some(key) = map.next_key()? {
-                            match key {
-                                $(Key::$field => object.$field = map.next_value()?,)*
-                                Key::Other => drop(map.next_value::<IgnoredAny>()?),
-                            }
-                        }
-                        Ok(object)
-                    }
-                }
-
-                deserializer.deserialize_map(ObjectVisitor(PhantomData))
+                    Ok(())
+                })?;
+                Ok(object)
             }
         }
     };
@@ -67,9 +41,9 @@ object! {
     /// The whole answer.
     Document {
         /// What the device says of itself.
-        "system-information" => system_information: Node<SystemInformation<'a>>,
+        b"system-information" => system_information: Node<SystemInformation<'a>>,
         /// Everything else.
-        "data" => data: Node<Data<'a>>,
+        b"data" => data: Node<Data<'a>>,
     }
 }
 
@@ -77,17 +51,17 @@ object! {
     /// `system-information`
     SystemInformation {
         /// "LANTIME REST API V10.21.016"
-        "API Version" => api_version: Scalar<'a>,
+        b"API Version" => api_version: Scalar<'a>,
         /// "fw_7.06.014-light"
-        "version" => version: Scalar<'a>,
+        b"version" => version: Scalar<'a>,
         /// Of the chassis.
-        "serial-number" => serial_number: Scalar<'a>,
+        b"serial-number" => serial_number: Scalar<'a>,
         /// Host name.
-        "hostname" => hostname: Scalar<'a>,
+        b"hostname" => hostname: Scalar<'a>,
         /// "M300"
-        "model" => model: Scalar<'a>,
+        b"model" => model: Scalar<'a>,
         /// When the answer was made: "2026-03-22T20:26:47" in UTC.
-        "time-stamp" => time_stamp: Scalar<'a>,
+        b"time-stamp" => time_stamp: Scalar<'a>,
     }
 }
 
@@ -95,13 +69,13 @@ object! {
     /// `data`
     Data {
         /// The REST API itself.
-        "rest-api" => rest_api: Node<RestApi<'a>>,
+        b"rest-api" => rest_api: Node<RestApi<'a>>,
         /// The system.
-        "system" => system: Node<System<'a>>,
+        b"system" => system: Node<System<'a>>,
         /// Notification events.
-        "notification" => notification: Node<Notification<'a>>,
+        b"notification" => notification: Node<Notification<'a>>,
         /// The chassis.
-        "chassis0" => chassis0: Node<Chassis<'a>>,
+        b"chassis0" => chassis0: Node<Chassis<'a>>,
     }
 }
 
@@ -109,7 +83,7 @@ object! {
     /// `data.rest-api`
     RestApi {
         /// "10.21.016"
-        "api-version" => api_version: Scalar<'a>,
+        b"api-version" => api_version: Scalar<'a>,
     }
 }
 
@@ -117,11 +91,11 @@ object! {
     /// `data.system`
     System {
         /// Seconds.
-        "uptime" => uptime: Scalar<'a>,
+        b"uptime" => uptime: Scalar<'a>,
         /// "2026-03-22T20:26:47.622380042 UTC"
-        "current-time" => current_time: Scalar<'a>,
+        b"current-time" => current_time: Scalar<'a>,
         /// When what the API shows was last brought up to date, in UTC; not in API 10.
-        "api-last-update" => api_last_update: Scalar<'a>,
+        b"api-last-update" => api_last_update: Scalar<'a>,
     }
 }
 
@@ -129,7 +103,7 @@ object! {
     /// `data.notification`
     Notification {
         /// Every notification event that this firmware knows.
-        "events" => events: List<Event<'a>>,
+        b"events" => events: List<Event<'a>>,
     }
 }
 
@@ -137,13 +111,13 @@ object! {
     /// One of `data.notification.events`
     Event {
         /// Name.
-        "object-id" => object_id: Scalar<'a>,
+        b"object-id" => object_id: Scalar<'a>,
         /// Classification.
-        "type" => kind: Scalar<'a>,
+        b"type" => kind: Scalar<'a>,
         /// 0 or 1.
-        "triggered" => triggered: Scalar<'a>,
+        b"triggered" => triggered: Scalar<'a>,
         /// "2026-02-10T09:45:48" in UTC, or "never".
-        "last-triggered" => last_triggered: Scalar<'a>,
+        b"last-triggered" => last_triggered: Scalar<'a>,
     }
 }
 
@@ -151,7 +125,7 @@ object! {
     /// `data.chassis0`
     Chassis {
         /// Slots, in no fixed order.
-        "slots" => slots: List<Slot<'a>>,
+        b"slots" => slots: List<Slot<'a>>,
     }
 }
 
@@ -159,9 +133,9 @@ object! {
     /// One of `data.chassis0.slots`
     Slot {
         /// "clk1", "io3"
-        "slot-id" => slot_id: Scalar<'a>,
+        b"slot-id" => slot_id: Scalar<'a>,
         /// The module; missing where none is fitted.
-        "module" => module: Node<Members<'a>>,
+        b"module" => module: Node<Members<'a>>,
     }
 }
 
@@ -169,11 +143,11 @@ object! {
     /// `module.info`
     ModuleInfo {
         /// Type name.
-        "model" => model: Scalar<'a>,
+        b"model" => model: Scalar<'a>,
         /// May carry trailing blanks, or be "N/A".
-        "serial-number" => serial_number: Scalar<'a>,
+        b"serial-number" => serial_number: Scalar<'a>,
         /// "v2.08"
-        "software-revision" => software_revision: Scalar<'a>,
+        b"software-revision" => software_revision: Scalar<'a>,
     }
 }
 
@@ -181,13 +155,13 @@ object! {
     /// `module.sync-status`
     SyncStatus {
         /// "selected"
-        "clock-idx" => clock_idx: Scalar<'a>,
+        b"clock-idx" => clock_idx: Scalar<'a>,
         /// "tcxo"
-        "osc-type" => osc_type: Scalar<'a>,
+        b"osc-type" => osc_type: Scalar<'a>,
         /// "less-than-100ns"
-        "est-time-quality" => est_time_quality: Scalar<'a>,
+        b"est-time-quality" => est_time_quality: Scalar<'a>,
         /// Clock and oscillator.
-        "clock-status" => clock_status: Node<ClockStatus<'a>>,
+        b"clock-status" => clock_status: Node<ClockStatus<'a>>,
     }
 }
 
@@ -195,9 +169,9 @@ object! {
     /// `module.sync-status.clock-status`
     ClockStatus {
         /// "synchronized"
-        "clock" => clock: Scalar<'a>,
+        b"clock" => clock: Scalar<'a>,
         /// "warmed-up"
-        "oscillator" => oscillator: Scalar<'a>,
+        b"oscillator" => oscillator: Scalar<'a>,
     }
 }
 
@@ -205,7 +179,7 @@ object! {
     /// The receiver of a clock module, such as `module.grc`; the profile has the keys.
     Receiver {
         /// The antenna.
-        "antenna" => antenna: Node<Antenna<'a>>,
+        b"antenna" => antenna: Node<Antenna<'a>>,
     }
 }
 
@@ -213,18 +187,19 @@ object! {
     /// Its antenna.
     Antenna {
         /// Whether one is there.
-        "connected" => connected: Scalar<'a>,
+        b"connected" => connected: Scalar<'a>,
         /// Whether its cable is shorted.
-        "short-circuit" => short_circuit: Scalar<'a>,
+        b"short-circuit" => short_circuit: Scalar<'a>,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lantime::rest::json::cursor;
 
-    fn parse(body: &[u8]) -> Result<Node<Document<'_>>, serde_json::Error> {
-        serde_json::from_slice(body)
+    fn parse(body: &[u8]) -> Result<Node<Document<'_>>, Malformed> {
+        cursor::read(body)
     }
 
     #[test]

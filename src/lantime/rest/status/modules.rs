@@ -1,6 +1,7 @@
 //! The slots of a status document: clocks, relay modules, the changeover unit.
 
 use super::{Entry, MAX_TEXT, Reader, is_damaged, trimmed};
+use crate::lantime::rest::json::cursor::{FromJson, Malformed};
 use crate::lantime::rest::profile::{Contact, Profile, RelayModuleEntries, Supervision, is_one_of};
 use crate::lantime::rest::wire::{self, Data, Members, Node, Scalar, Slot, SyncStatus};
 use crate::model::snapshot::{Module, Rsc};
@@ -102,15 +103,10 @@ impl Reader {
         })
     }
 
-    fn member<'a, T: serde::Deserialize<'a>>(
-        &mut self,
-        id: &SlotId,
-        module: &Members<'a>,
-        name: &str,
-    ) -> Node<T> {
-        module.object(name).unwrap_or_else(|error| {
+    fn member<'a, T: FromJson<'a>>(&mut self, id: &SlotId, module: &Members<'a>, name: &str) -> Node<T> {
+        module.object(name).unwrap_or_else(|Malformed| {
             self.is_malformed = true;
-            self.note(|| format!("{name} of the module in slot {id} cannot be read: {error}"));
+            self.note(|| format!("{name} of the module in slot {id} is malformed"));
             Node::Missing
         })
     }
@@ -135,12 +131,6 @@ impl Reader {
         clock.status = text.map_or(Status::Unknown, |text| self.clock_status(text, &place, profile));
         clock.selected = optional_text(&sync.clock_idx).map(|text| text == "selected");
         let antenna = profile.clock.receivers.iter().find_map(|receiver| {
-            // Most receivers have none, and each poll passes here.
-            module
-                .get(&receiver.key)?
-                .get()
-                .contains("\"antenna\"")
-                .then_some(())?;
             let receiver = self.member::<wire::Receiver<'_>>(id, module, &receiver.key);
             receiver.found().and_then(antenna)
         });
@@ -233,7 +223,7 @@ impl Reader {
         understand: impl FnOnce(&str) -> Option<T>,
         snapshot: &mut Snapshot,
     ) -> Option<Option<T>> {
-        let scalar = module.scalar_at(pointer).unwrap_or_else(|_| {
+        let scalar = module.scalar_at(pointer).unwrap_or_else(|Malformed| {
             self.is_malformed = true;
             None
         });

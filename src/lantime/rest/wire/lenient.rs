@@ -1,12 +1,8 @@
 //! Values that take whatever stands there: a value of another type is named, and costs nothing but itself.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use crate::lantime::rest::json::cursor::{Cursor, FromJson, Malformed};
 
 /// Most elements of a list that are read; the largest recorded lists have some thirty.
 pub const MAX_LIST: usize = 512;
@@ -83,153 +79,59 @@ impl<T> Default for List<T> {
     }
 }
 
-/// Implements the visits that end in "something of another type".
-macro_rules! visit_other {
-    ($wrap:expr; $($visit:ident($type:ty) = $name:literal),* $(,)?) => {
-        $(fn $visit<E: serde::de::Error>(self, _: $type) -> Result<Self::Value, E> {
-            Ok($wrap($name))
-        })*
-        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            Ok($wrap("null"))
+impl<'a> FromJson<'a> for Scalar<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        if cursor.first()? == b'"' {
+            return cursor.text()?.decoded().map(Scalar::Text);
         }
-    };
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ScalarVisitor(PhantomData))
-    }
-}
-
-struct ScalarVisitor<'a>(PhantomData<&'a ()>);
-
-impl<'de: 'a, 'a> Visitor<'de> for ScalarVisitor<'a> {
-    type Value = Scalar<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Scalar::Number(number))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Scalar::Number(number as f64))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Scalar::Number(number as f64))
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
-        Ok(Scalar::Bool(flag))
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Scalar::Other("null"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other("an object"))
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Node<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor(PhantomData))
-    }
-}
-
-struct NodeVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for NodeVisitor<T> {
-    type Value = Node<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    visit_other! { Node::Other; visit_str(&str) = "text", visit_f64(f64) = "a number", visit_u64(u64) = "a number",
-    visit_i64(i64) = "a number", visit_bool(bool) = "a boolean" }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Node::Other("a list"))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(Node::Found)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
-}
-
-struct ListVisitor<T>(PhantomData<T>);
-
-fn no_list<T>(other: &'static str) -> List<T> {
-    List {
-        items: Vec::new(),
-        cut: 0,
-        other: Some(other),
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-    type Value = List<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    visit_other! { no_list; visit_str(&str) = "text", visit_f64(f64) = "a number", visit_u64(u64) = "a number",
-    visit_i64(i64) = "a number", visit_bool(bool) = "a boolean" }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(no_list("an object"))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while items.len() < MAX_LIST {
-            match list.next_element()? {
-                Some(item) => items.push(item),
-                None => {
-                    return Ok(List {
-                        items,
-                        cut: 0,
-                        other: None,
-                    });
-                }
+        Ok(match cursor.raw()? {
+            b"true" => Scalar::Bool(true),
+            b"false" => Scalar::Bool(false),
+            number @ [b'-' | b'0'..=b'9', ..] => {
+                Scalar::Number(serde_json::from_slice(number).map_err(|_| Malformed)?)
             }
-        }
-        let mut cut = 0;
-        while list.next_element::<IgnoredAny>()?.is_some() {
-            cut += 1;
-        }
-        Ok(List {
-            items,
-            cut,
-            other: None,
+            other => Scalar::Other(name(other)),
         })
+    }
+}
+
+/// What a value of another type is called in notes.
+fn name(value: &[u8]) -> &'static str {
+    match value {
+        [b'{', ..] => "an object",
+        [b'[', ..] => "a list",
+        [b'"', ..] => "text",
+        b"null" => "null",
+        b"true" | b"false" => "a boolean",
+        _ => "a number",
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for Node<T> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        match cursor.first()? {
+            b'{' => T::read(cursor).map(Node::Found),
+            _ => cursor.raw().map(|other| Node::Other(name(other))),
+        }
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for List<T> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        let mut list = List::default();
+        if cursor.first()? != b'[' {
+            list.other = Some(name(cursor.raw()?));
+            return Ok(list);
+        }
+        list.other = None;
+        cursor.list(|cursor| {
+            if list.items.len() < MAX_LIST {
+                list.items.push(Node::read(cursor)?);
+                return Ok(());
+            }
+            list.cut += 1;
+            cursor.skip()
+        })?;
+        Ok(list)
     }
 }

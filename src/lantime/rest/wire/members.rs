@@ -1,55 +1,44 @@
 //! A module's object, of which only some members are read, and which ones depends on what the module is.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::lenient::{Node, Scalar};
+use crate::lantime::rest::json::cursor::{self, Cursor, FromJson, Malformed};
 
 /// An object whose members are kept as sent: what is read of a module depends on what it is.
 #[derive(Debug, Default)]
-pub struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Members<'a>(Vec<(Cow<'a, [u8]>, &'a [u8])>);
 
 impl<'a> Members<'a> {
     /// The member of that name; of several, the last.
-    pub fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0
-            .iter()
-            .rfind(|(key, _)| key == name)
-            .map(|(_, value)| *value)
+    pub fn get(&self, name: &str) -> Option<&'a [u8]> {
+        let member = self.0.iter().rfind(|(key, _)| **key == *name.as_bytes());
+        member.map(|(_, value)| *value)
     }
 
     /// The member of that name as an object; missing and other types as such.
-    pub fn object<T: Deserialize<'a>>(&self, name: &str) -> Result<Node<T>, serde_json::Error> {
-        self.get(name)
-            .map_or(Ok(Node::Missing), |value| serde_json::from_str(value.get()))
+    pub fn object<T: FromJson<'a>>(&self, name: &str) -> Result<Node<T>, Malformed> {
+        self.get(name).map_or(Ok(Node::Missing), cursor::read)
     }
 
     /// The scalar at a JSON pointer (RFC 6901) that starts at this object.
-    pub fn scalar_at(&self, pointer: &str) -> Result<Option<Scalar<'a>>, serde_json::Error> {
-        let found = self.pointer(pointer)?;
-        found.map(|value| serde_json::from_str(value.get())).transpose()
+    pub fn scalar_at(&self, pointer: &str) -> Result<Option<Scalar<'a>>, Malformed> {
+        self.pointer(pointer)?.map(cursor::read).transpose()
     }
 
-    fn pointer(&self, pointer: &str) -> Result<Option<&'a RawValue>, serde_json::Error> {
+    fn pointer(&self, pointer: &str) -> Result<Option<&'a [u8]>, Malformed> {
         let mut tokens = pointer.split('/').skip(1);
         let mut found = tokens.next().and_then(|token| self.get(&unescaped(token)));
         for token in tokens {
             let Some(value) = found else { break };
-            found = match value.get().as_bytes().first() {
+            found = match value.first() {
                 Some(b'[') => {
-                    let items: Vec<&RawValue> = serde_json::from_str(value.get())?;
-                    token
-                        .parse()
-                        .ok()
-                        .and_then(|index: usize| items.get(index).copied())
+                    let Elements(elements) = cursor::read(value)?;
+                    let index = token.parse().ok();
+                    index.and_then(|index: usize| elements.get(index).copied())
                 }
                 Some(b'{') => {
-                    let members: Members<'_> = serde_json::from_str(value.get())?;
+                    let members: Members<'_> = cursor::read(value)?;
                     members.get(&unescaped(token))
                 }
                 _ => None,
@@ -68,29 +57,28 @@ fn unescaped(token: &str) -> Cow<'_, str> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor(PhantomData))
+impl<'a> FromJson<'a> for Members<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        let mut members = Vec::with_capacity(8);
+        cursor.object(|cursor, key| {
+            members.push((key.bytes()?, cursor.raw()?));
+            Ok(())
+        })?;
+        Ok(Members(members))
     }
 }
 
-struct MembersVisitor<'a>(PhantomData<&'a ()>);
+/// A list whose elements are kept as sent.
+struct Elements<'a>(Vec<&'a [u8]>);
 
-impl<'de: 'a, 'a> Visitor<'de> for MembersVisitor<'a> {
-    type Value = Members<'a>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(8);
-        while let Some((key, value)) = map.next_entry::<Scalar<'a>, &'a RawValue>()? {
-            if let Scalar::Text(key) = key {
-                members.push((key, value));
-            }
-        }
-        Ok(Members(members))
+impl<'a> FromJson<'a> for Elements<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        let mut elements = Vec::new();
+        cursor.list(|cursor| {
+            elements.push(cursor.raw()?);
+            Ok(())
+        })?;
+        Ok(Elements(elements))
     }
 }
 
@@ -101,9 +89,11 @@ mod tests {
     #[test]
     fn a_pointer_finds_what_stands_there() {
         let module: Members<'_> =
-            serde_json::from_str(r#"{"a":{"b/c":[1,{"d":"x"}],"e~":null},"n":6,"k\u0065y":true,"n":7}"#)
-                .unwrap();
-        let at = |pointer| module.pointer(pointer).unwrap().map(RawValue::get);
+            cursor::read(br#"{"a":{"b/c":[1,{"d":"x"}],"e~":null},"n":6,"k\u0065y":true,"n":7}"#).unwrap();
+        let at = |pointer| {
+            let found = module.pointer(pointer).unwrap();
+            found.map(|value| std::str::from_utf8(value).unwrap())
+        };
         assert_eq!(at("/a/b~1c/1/d"), Some("\"x\""));
         assert_eq!(at("/a/e~0"), Some("null"));
         assert_eq!(at("/n"), Some("7"));
