@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{anyhow, ensure};
 use lantime2mqtt::config;
-use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RelayConfig, RestClient, RestError};
+use lantime2mqtt::lantime::relay_events::RelayConfig;
+use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RestClient, RestError};
 use lantime2mqtt::model::EventName;
 use tokio::task::JoinSet;
 
@@ -59,7 +60,7 @@ async fn carry_out(
             .filter_map(EventName::canonical)
             .collect();
         let plan = RelayConfig::read(&body, profile)?.plan("io4-relay-a", &desired);
-        let plan = plan.context("each round chooses other events")?;
+        ensure!(!plan.is_empty(), "each round chooses other events");
         client
             .write_relay_events(profile, plan.body(profile))
             .await

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::letters::PollLetters;
+use super::relay_events::{Applying, Selections};
 use super::rest::client::Paths;
 use super::rest::status;
 use super::rest::{Profiles, RestClient, RestError};
@@ -30,13 +31,12 @@ use super::snmp::traps::TrapLink;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots};
 use crate::model::{
-    Availability, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, SlotId, SlotView, Snapshot,
-    Update,
+    Availability, DeadLetter, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, SlotId, SlotView,
+    Snapshot, Update,
 };
 use job::Waiting;
 pub use job::{Job, not_waited_for};
-use relay_events::Chosen;
-use relay_events::over_snmp::{self, Applying, OverSnmp};
+use relay_events::OverSnmp;
 use second_way::SecondWay;
 use serial_number::SerialNumber;
 use traps::Traps;
@@ -80,9 +80,11 @@ pub struct DeviceTask {
     /// The command that is being carried out, or waits for the device.
     waiting: Option<Waiting>,
     /// The events that switch its relays.
-    chosen: Chosen,
-    /// Where these are chosen over SNMP.
+    selections: Selections,
+    /// Where these are selected over SNMP.
     over_snmp: Option<OverSnmp>,
+    /// A dead letter that says that they cannot be read, to be sent.
+    events_letter: Option<DeadLetter>,
     /// Its status over SNMP.
     second_way: Option<SecondWay>,
     /// When it was last read over SNMP alone.
@@ -161,8 +163,14 @@ impl DeviceTask {
             updates: ends.updates,
             jobs: ends.jobs,
             waiting: None,
-            chosen: Chosen::new(&device.slots, known.relay_events, ends.repeat_letters),
+            selections: Selections::new(
+                &device.slots,
+                known.relay_events,
+                known.applying.is_some(),
+                Instant::now(),
+            ),
             over_snmp: OverSnmp::new(&device.snmp, known.applying),
+            events_letter: None,
             second_way: SecondWay::new(&device.snmp),
             seen_over_snmp: None,
             offline: watch::Sender::default(),
@@ -196,6 +204,7 @@ impl DeviceTask {
     pub async fn run(mut self: Box<Self>, stop: CancellationToken) -> Known {
         // Ends early only when nobody listens any more.
         let _ = self.work_until(&stop).await;
+        let applying = self.take_applying();
         let slots = if self.snapshot.is_none() {
             self.remembered
         } else {
@@ -204,10 +213,10 @@ impl DeviceTask {
         Known {
             view: self.view,
             slots,
-            relay_events: self.chosen.into_known(),
+            relay_events: self.selections.into_known(),
             letters: self.letters,
             serial_number: self.serial_number,
-            applying: self.over_snmp.and_then(OverSnmp::into_applying),
+            applying,
         }
     }
 
@@ -227,12 +236,8 @@ impl DeviceTask {
                         next = self.earliest(Instant::now());
                     }
                 }
-                ended = over_snmp::ended(&mut self.over_snmp) => {
-                    // Boxed: it is rare, and large.
-                    let Some(may_have_moved) = stop.run_until_cancelled(Box::pin(self.beside_ended(ended))).await
-                    else {
-                        return Ok(());
-                    };
+                ended = relay_events::ended(&mut self.over_snmp) => {
+                    let may_have_moved = self.beside_ended(ended);
                     let is_current = self.view.problem.is_none() || self.is_over_snmp;
                     if self.view.availability == Some(Availability::Online) && is_current {
                         self.publish_anew().await?;
@@ -240,6 +245,8 @@ impl DeviceTask {
                     self.answer_if_done();
                     if may_have_moved {
                         next = self.earliest(Instant::now());
+                    } else if self.waiting.is_some() {
+                        next = next.min(self.earliest(Instant::now() + TRY_AGAIN));
                     }
                 }
                 () = until(self.letters.ends_at()) => self.tell_end().await?,
@@ -281,7 +288,7 @@ impl DeviceTask {
                             next = Instant::now();
                         }
                     }
-                    if self.waiting.as_ref().is_some_and(|waiting| !waiting.awaits_apply()) {
+                    if self.waiting.is_some() && !self.is_selecting() {
                         next = next.min(self.earliest(Instant::now() + TRY_AGAIN));
                     }
                 }
@@ -299,9 +306,9 @@ impl DeviceTask {
                 && self.snapshot.is_none()
                 // Over SNMP it takes a way, and perhaps a time, of its own.
                 && self.over_snmp.is_none()
-                && self.chosen.is_due(snapshot)
+                && self.selections.is_due(snapshot, Instant::now())
             {
-                Box::pin(self.read_chosen(snapshot)).await;
+                Box::pin(self.read_events(snapshot)).await;
             }
             polled = Some(result);
         }

@@ -1,11 +1,12 @@
 //! The only place that knows Meinberg's interfaces.
 //!
-//! [`rest`] speaks the REST API, [`snmp`] the vendor's MIB; [`device`] is the task that owns everything about one
-//! device, [`schedule`] says when it polls, [`letters`] when its failures are told.
+//! [`rest`] speaks the REST API, [`snmp`] the vendor's MIB; [`relay_events`] selects by either the events that switch
+//! relays; [`device`] is the task that owns everything about one device, [`schedule`] says when it polls, [`letters`]
+//! when its failures are told.
 
-mod choice;
 pub mod device;
 pub mod letters;
+pub mod relay_events;
 pub mod rest;
 pub mod schedule;
 pub mod snmp;

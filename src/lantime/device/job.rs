@@ -4,12 +4,13 @@
 //! a passing reason is tried again from its beginning: each is safe to repeat.
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use super::relay_events::over_snmp::{Apply, Ended, not_answered_yet};
+use super::relay_events::Ended;
 use super::{DeviceTask, Gone};
-use crate::model::{Availability, DeviceCommand, ErrorKind, ErrorReport, Outcome};
+use crate::lantime::relay_events::{Failure, Progress, too_late};
+use crate::model::{Availability, DeviceCommand, ErrorKind, ErrorReport, Outcome, RelayPlace, Via};
 
 /// A command for the device task.
 #[derive(Debug)]
@@ -29,11 +30,9 @@ pub struct Job {
 /// A command that is under way.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub(super) job: Job,
-    /// Whether something may have been written to the device for it.
-    pub(super) has_written: bool,
-    /// How far it has come over SNMP.
-    pub(super) apply: Apply,
+    job: Job,
+    /// How far it has come at the device.
+    pub(super) progress: watch::Sender<Progress>,
     /// Why it could not be brought to its end yet.
     held_up_by: Option<ErrorReport>,
     result: Option<Result<Outcome, ErrorReport>>,
@@ -44,33 +43,34 @@ impl Waiting {
         self.job.deadline
     }
 
+    /// Whether it was begun before, by an earlier task or run of this program.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.job.attempt > 1
+    }
+
     /// Whether something may have been written to the device for it, by this attempt or an earlier one.
-    pub(super) fn may_have_written(&self) -> bool {
-        self.has_written || self.job.attempt > 1
-    }
-
-    /// Whether the device is still busy with what was sent to it: then there is nothing to be tried.
-    pub(super) fn awaits_apply(&self) -> bool {
-        matches!(self.apply, Apply::Sent(_))
-    }
-
-    /// What came of it, whatever it is.
-    pub(super) fn end(&mut self, result: Result<Outcome, ErrorReport>) {
-        self.result = Some(result);
+    fn may_have_written(&self) -> bool {
+        self.progress.borrow().has_written() || self.is_repeated()
     }
 
     /// What came of a try; what passes is tried again.
-    fn tried(&mut self, result: Result<Outcome, ErrorReport>) {
-        match result {
-            Err(report) if report.kind.is_passing() => self.held_up_by = Some(report),
-            Err(mut report) if self.may_have_written() && report.kind != ErrorKind::Conflict => {
-                report.message.push_str(
-                    "; the change was sent to the device before, and may be pending there or in force",
-                );
-                self.result = Some(Err(report));
-            }
-            result => self.result = Some(result),
+    fn tried(&mut self, result: Result<Outcome, Failure>) {
+        let failure = match result {
+            Ok(outcome) => return self.result = Some(Ok(outcome)),
+            Err(failure) => failure,
+        };
+        let Failure {
+            mut report, is_final, ..
+        } = failure;
+        if !is_final && report.kind.is_passing() {
+            return self.held_up_by = Some(report);
         }
+        if !is_final && self.may_have_written() && report.kind != ErrorKind::Conflict {
+            report
+                .message
+                .push_str("; the change was sent to the device before, and may be pending there or in force");
+        }
+        self.result = Some(Err(report));
     }
 
     fn answer(self, result: Result<Outcome, ErrorReport>) {
@@ -108,8 +108,7 @@ impl DeviceTask {
         let is_left_alone = self.is_left_alone();
         self.waiting = Some(Waiting {
             job,
-            has_written: false,
-            apply: Apply::default(),
+            progress: watch::Sender::default(),
             held_up_by: None,
             result: None,
         });
@@ -127,14 +126,16 @@ impl DeviceTask {
     /// A command waits on while the device is away, but not for a login that is refused.
     pub(super) fn poll_failed(&mut self, report: ErrorReport) {
         let is_offline = self.view.availability == Some(Availability::Offline);
+        let is_selecting = self.is_selecting();
         match &mut self.waiting {
+            // What goes on over SNMP is not up to REST.
+            Some(waiting) if is_selecting || matches!(*waiting.progress.borrow(), Progress::Applied(_)) => {
+                waiting.held_up_by = Some(report);
+            }
             Some(waiting) if is_offline && waiting.job.fail_fast && !waiting.may_have_written() => {
                 self.answer(Err(not_waited_for(report)));
             }
-            // What was sent over SNMP is not up to the login of REST.
-            Some(waiting) if !report.kind.is_refusal() || waiting.apply.is_sent() => {
-                waiting.held_up_by = Some(report);
-            }
+            Some(waiting) if !report.kind.is_refusal() => waiting.held_up_by = Some(report),
             Some(_) => self.answer(Err(report)),
             None => {}
         }
@@ -150,9 +151,9 @@ impl DeviceTask {
 
     /// Whether a poll that succeeded is to be followed by more requests.
     pub(super) fn has_more_to_ask(&self) -> bool {
-        let is_due = |snapshot| self.chosen.is_due(snapshot);
+        let is_due = |snapshot| self.selections.is_due(snapshot, Instant::now());
         match &self.waiting {
-            Some(waiting) => !waiting.awaits_apply(),
+            Some(_) => !self.is_selecting(),
             None => self.snapshot.as_ref().is_some_and(is_due),
         }
     }
@@ -163,50 +164,48 @@ impl DeviceTask {
         let Some(snapshot) = self.snapshot.clone() else {
             return false;
         };
-        let Some(mut waiting) = self.waiting.take() else {
-            self.read_chosen(&snapshot).await;
+        let Some(waiting) = &self.waiting else {
+            self.read_events(&snapshot).await;
             return false;
         };
         let result = match waiting.job.command.clone() {
-            DeviceCommand::RelayEvents { slot, relay, change } if self.over_snmp.is_some() => {
-                let choosing = self.choose_over_snmp(&snapshot, (slot, relay), &change, &mut waiting);
-                match choosing.await.transpose() {
-                    Some(result) => result,
-                    None => {
-                        self.waiting = Some(waiting);
-                        return false;
-                    }
-                }
-            }
             DeviceCommand::RelayEvents { slot, relay, change } => {
-                self.choose_events(&snapshot, (slot, relay), &change, &mut waiting)
-                    .await
+                let place = RelayPlace { slot, relay };
+                self.select_events(&snapshot, place, change).await
             }
             // The latter was answered when it came.
             DeviceCommand::Refresh | DeviceCommand::HttpSessions { .. } => {
-                self.read_chosen(&snapshot).await;
-                Ok(Outcome::Refresh {
+                self.read_events(&snapshot).await;
+                Some(Ok(Outcome::Refresh {
                     polled_at: self.stats.last_success().unwrap_or_else(Timestamp::now),
-                })
+                }))
             }
         };
-        waiting.tried(result);
-        let may_have_moved = waiting.has_written && waiting.result.is_some();
-        self.waiting = Some(waiting);
-        may_have_moved
+        result.is_some_and(|result| self.tried(result))
+    }
+
+    /// What came of a try at the command that waits. Says whether it has come to its end with something written to the
+    /// device.
+    fn tried(&mut self, result: Result<Outcome, Failure>) -> bool {
+        self.waiting.as_mut().is_some_and(|waiting| {
+            waiting.tried(result);
+            waiting.result.is_some() && waiting.progress.borrow().has_written()
+        })
     }
 
     /// What went on over SNMP beside the polls has come to its end. Says whether relays may have moved.
-    pub(super) async fn beside_ended(&mut self, ended: Ended) -> bool {
+    pub(super) fn beside_ended(&mut self, ended: Ended) -> bool {
         match ended {
             Ended::Read(read) => {
                 self.reading_ended(read);
                 false
             }
-            Ended::Applied(answer) => {
-                if self.apply_ended(answer).await {
-                    self.ask_more().await;
-                }
+            Ended::Selected(selected) => {
+                let result = self.selecting_ended(selected);
+                self.tried(result)
+            }
+            Ended::Applied(is_applied) => {
+                self.selections.apply_answered(is_applied, Instant::now());
                 true
             }
         }
@@ -221,11 +220,13 @@ impl DeviceTask {
 
     /// The deadline of the command that waits is over. Says whether it is to be seen at once what came of it.
     pub(super) fn give_up(&mut self) -> bool {
+        let is_selecting = self.is_selecting();
+        self.leave(None);
         let Some(waiting) = &mut self.waiting else {
             return false;
         };
-        if waiting.awaits_apply() {
-            waiting.held_up_by = Some(not_answered_yet());
+        if is_selecting {
+            waiting.held_up_by = Some(too_late(&waiting.progress.borrow(), Via::Snmp));
         }
         let (held_up_by, may_have_written) = (waiting.held_up_by.take(), waiting.may_have_written());
         let mut report = held_up_by.unwrap_or_else(|| {
@@ -244,7 +245,7 @@ impl DeviceTask {
         };
         self.answer(Err(report));
         if may_have_written {
-            self.chosen.doubt();
+            self.selections.mark_stale(Instant::now());
         }
         may_have_written
     }

@@ -154,7 +154,14 @@ impl DeviceTask {
             } else {
                 self.view.events_unknown()
             },
-            slots: slots(snapshot, chassis, &self.slots, self.chosen.known(), known, now),
+            slots: slots(
+                snapshot,
+                chassis,
+                &self.slots,
+                self.selections.known(),
+                known,
+                now,
+            ),
             chassis: Some(chassis),
         }
     }
@@ -183,7 +190,7 @@ impl DeviceTask {
             });
         }
         if self.snapshot.is_none() && self.failures == 1 {
-            let (chosen, reason) = (self.chosen.known(), UnknownReason::Offline);
+            let (chosen, reason) = (self.selections.known(), UnknownReason::Offline);
             view.slots = unseen(&self.slots, chosen, &self.remembered, reason, now);
         }
         Ok(view)
@@ -207,7 +214,7 @@ impl DeviceTask {
             tracing::error!(device = %self.id, failures = self.failures, "device is offline");
             let seen_at = self.stats.last_success().max(self.seen_over_snmp);
             view.go_offline(seen_at.unwrap_or(now), now);
-            self.chosen.doubt();
+            self.selections.mark_stale(Instant::now());
         }
         self.publish(view, Told::Poll(Via::Rest)).await
     }
@@ -219,7 +226,7 @@ impl DeviceTask {
         if is_online && view.problem.is_some() && !self.is_over_snmp {
             view.mark_stale();
         }
-        let letter = self.chosen.letter.take();
+        let letter = self.events_letter.take();
         self.send_letter(letter).await?;
         let mut changes = diff(&self.view, &view);
         self.remember_events(&mut changes, &view);

@@ -189,7 +189,8 @@ impl RestClient {
         self.ask(&ask, paths).await
     }
 
-    /// Asks for the configuration that chooses the events of the relays: see [`RelayConfig`](super::RelayConfig).
+    /// Asks for the configuration that chooses the events of the relays: see
+    /// [`RelayConfig`](crate::lantime::relay_events::RelayConfig).
     ///
     /// # Errors
     /// When there is no answer in time, or none with status 200.

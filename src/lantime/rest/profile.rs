@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-pub(super) use relay_events::keys;
+pub(in crate::lantime) use relay_events::keys;
 pub use relay_events::{RelayEventsEntries, WriteLocation, WriteMethod};
 
 /// The profiles that are part of the program, oldest API first.

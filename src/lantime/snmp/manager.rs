@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_snmp::{Auth, Oid, UsmConfig, Value};
 use tokio::task::spawn_blocking;
 
-pub use failure::SnmpFailure;
+pub use failure::{SnmpFailure, too_late};
 use session::Session;
 
 use super::oids::{self, APPLY_CHANGES};

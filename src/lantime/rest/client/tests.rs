@@ -8,7 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::lantime::rest::{Profiles, RelayConfig};
+use crate::lantime::relay_events::RelayConfig;
+use crate::lantime::rest::Profiles;
 use crate::model::ErrorKind;
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice};
 

@@ -120,7 +120,7 @@ fn is_within(inner: &str, outer: &str) -> bool {
 }
 
 /// The keys on the way that a pointer describes.
-pub(in crate::lantime::rest) fn keys(pointer: &str) -> impl Iterator<Item = String> {
+pub(in crate::lantime) fn keys(pointer: &str) -> impl Iterator<Item = String> {
     let keys = pointer.split('/').skip(1);
     keys.map(|key| key.replace("~1", "/").replace("~0", "~"))
 }

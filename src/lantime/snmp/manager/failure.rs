@@ -6,7 +6,7 @@ use async_snmp::{Error, ErrorKind as Library, ErrorStatus};
 use crate::model::{ErrorKind, ErrorReport, Operation};
 
 /// A request that failed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SnmpFailure {
     /// What the request was for.
     pub operation: Operation,
@@ -66,25 +66,6 @@ impl SnmpFailure {
         SnmpFailure::new(kind, operation, place, message)
     }
 
-    /// What is wrong with a device that answers.
-    pub fn of_device(kind: ErrorKind, message: &str, remedy: &str) -> SnmpFailure {
-        SnmpFailure {
-            operation: Operation::SnmpGet,
-            report: ErrorReport::new(kind, message, remedy),
-            is_refused: false,
-        }
-    }
-
-    /// Requests to a device that have not all been answered when the time for them was over.
-    pub fn too_late(operation: Operation) -> SnmpFailure {
-        let message = "the device's SNMP agent has not answered everything in time";
-        SnmpFailure {
-            operation,
-            report: ErrorReport::new(ErrorKind::Timeout, message, remedy(ErrorKind::Timeout, operation)),
-            is_refused: false,
-        }
-    }
-
     /// A request that could not even be sent.
     pub(super) fn local(kind: ErrorKind, operation: Operation, place: &str, reason: &str) -> SnmpFailure {
         SnmpFailure::new(kind, operation, place, reason.to_owned())
@@ -107,6 +88,12 @@ impl SnmpFailure {
             is_refused: false,
         }
     }
+}
+
+/// Requests to a device that have not all been answered when the time for them was over.
+pub fn too_late(operation: Operation) -> ErrorReport {
+    let message = "the device's SNMP agent has not answered everything in time";
+    ErrorReport::new(ErrorKind::Timeout, message, remedy(ErrorKind::Timeout, operation))
 }
 
 fn refused_as(status: ErrorStatus) -> ErrorKind {

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::{EventActions, RelayConfig};
-use crate::lantime::rest::profile::Profile;
-use crate::model::EventName;
+use crate::lantime::relay_events::configuration::{EventActions, RelayConfig};
+use crate::lantime::rest::Profile;
+use crate::model::{EventName, Via};
 use crate::wording::{count, kind_of};
 
 /// Why an answer is not the configuration that the profile describes.
@@ -65,6 +65,7 @@ impl Reader<'_> {
             return Err(self.shape("events", reason));
         }
         Ok(RelayConfig {
+            via: Via::Rest,
             revision: revision.cloned(),
             is_pending: pending.map_or(Ok(false), |pending| self.flag(pending))?,
             events: read,

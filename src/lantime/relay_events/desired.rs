@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use crate::model::{ErrorKind, ErrorReport, EventName, EventsChange};
-use crate::wording::nearest_few;
+use crate::wording::{nearest_few, quoted};
 
 /// Most events that a refusal names, and most names that it offers for one.
 const MAX_NAMED: usize = 3;
-/// Most characters of a name that a refusal shows.
-const MAX_SHOWN: usize = 80;
 
 /// The events that are to be there after the change; `now` are those that are, `known` all that the device has.
 ///
@@ -56,7 +54,7 @@ fn canonical(names: &[String], known: &[&str]) -> Result<BTreeSet<EventName>, Er
     } else {
         format!("the nearest that it has: {}", near.join(", "))
     };
-    let unknown: Vec<String> = unknown.into_iter().map(|name| shown(name)).collect();
+    let unknown: Vec<String> = unknown.into_iter().map(|name| quoted(name)).collect();
     Err(refusal(
         format!("this device has no event {}", list(&unknown)),
         remedy,
@@ -89,9 +87,4 @@ pub(super) fn list(names: &[impl Display]) -> String {
         0 => text,
         more => format!("{text} and {more} more"),
     }
-}
-
-/// Quoted and cut: it came from outside.
-fn shown(text: &str) -> String {
-    format!("{:?}", text.chars().take(MAX_SHOWN).collect::<String>())
 }

@@ -1,51 +1,46 @@
-//! The string of actions that an event takes, as the vendor's MIB writes it: words with commas between them, such as
-//! `snmp,email`. One word is put in or taken out; all that is not that word stays as it is written. Pure.
+//! The actions that an event takes, each a word such as `snmp`. One word is put in or taken out; all others stay as they
+//! are written. Pure.
 
 use std::collections::BTreeSet;
 
-/// The word of all relays: over SNMP they cannot be told apart.
-pub const RELAY: &str = "relais";
-/// What the MIB has where there is no action.
+/// What the vendor's MIB has where there is no action.
 const NONE: &str = "n/a";
 
-/// Whether the string has that word. Blanks around a word and its case do not count.
-pub fn has(actions: &str, word: &str) -> bool {
-    words(actions).any(|action| is_same_word(action, word))
+/// Whether that word is among them. Blanks around a word and its case do not count.
+pub(super) fn has(actions: &[String], word: &str) -> bool {
+    actions.iter().any(|action| is_same_word(action, word))
 }
 
-/// The string with that word where it was without, and without it where it had it, however often.
-pub fn toggled(actions: &str, word: &str) -> String {
-    if has(actions, word) {
-        let others = actions
-            .split(',')
-            .filter(|action| !is_same_word(action.trim(), word));
-        return others.collect::<Vec<_>>().join(",");
+/// With that word where it was without, and without it where it had it, however often.
+pub(super) fn toggled(actions: &[String], word: &str) -> Vec<String> {
+    let mut actions = actions.to_vec();
+    if has(&actions, word) {
+        actions.retain(|action| !is_same_word(action, word));
+    } else {
+        actions.retain(|action| is_word(action));
+        actions.push(word.to_owned());
     }
-    match actions {
-        none if words(none).next().is_none() => word.to_owned(),
-        open if open.trim_end().ends_with(',') => format!("{open}{word}"),
-        others => format!("{others},{word}"),
-    }
+    actions
 }
 
 /// Whether both mean the same: a device may put words in an order of its own, and write no action as it likes.
-pub fn is_same(one: &str, other: &str) -> bool {
-    let set = |actions| {
-        words(actions)
-            .map(str::to_ascii_lowercase)
+pub(super) fn is_same(one: &[String], other: &[String]) -> bool {
+    let set = |actions: &[String]| {
+        let words = actions.iter().filter(|action| is_word(action));
+        words
+            .map(|action| action.trim().to_ascii_lowercase())
             .collect::<BTreeSet<_>>()
     };
     set(one) == set(other)
 }
 
-/// The words; none for an empty string and for `n/a`.
-fn words(actions: &str) -> impl Iterator<Item = &str> {
-    let is_word = |action: &&str| !action.is_empty() && !is_same_word(action, NONE);
-    actions.split(',').map(str::trim).filter(is_word)
+/// Neither blank nor `n/a`.
+fn is_word(action: &str) -> bool {
+    !action.trim().is_empty() && !is_same_word(action, NONE)
 }
 
 fn is_same_word(action: &str, word: &str) -> bool {
-    action.eq_ignore_ascii_case(word)
+    action.trim().eq_ignore_ascii_case(word.trim())
 }
 
 #[cfg(test)]
@@ -53,6 +48,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    const RELAY: &str = "relais";
+
+    fn list(actions: &str) -> Vec<String> {
+        actions.split(',').map(str::to_owned).collect()
+    }
+
+    fn toggled(actions: &str, word: &str) -> String {
+        super::toggled(&list(actions), word).join(",")
+    }
+
+    fn has(actions: &str, word: &str) -> bool {
+        super::has(&list(actions), word)
+    }
+
+    fn is_same(one: &str, other: &str) -> bool {
+        super::is_same(&list(one), &list(other))
+    }
 
     #[test]
     fn the_relays_word_comes_and_goes() {
@@ -81,7 +94,7 @@ mod tests {
 
     /// All that is not the word, as it is written.
     fn others(actions: &str) -> Vec<&str> {
-        let kept = |action: &&str| words(action).next().is_some() && !has(action, RELAY);
+        let kept = |action: &&str| is_word(action) && !has(action, RELAY);
         actions.split(',').filter(kept).collect()
     }
 
