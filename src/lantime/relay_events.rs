@@ -6,7 +6,7 @@
 
 mod actions;
 mod configuration;
-mod desired;
+mod desired_events;
 mod errors;
 mod place;
 mod progress;
@@ -23,11 +23,12 @@ use tokio::time::{Instant, timeout_at};
 use super::rest::{Profile, RestClient};
 use super::snmp::manager::Manager;
 use crate::fault_point;
-use crate::model::{ErrorReport, EventState, EventsChange, Outcome, RelayPlace, Via};
-use configuration::Staged;
+use crate::model::derive::ChosenEvents;
+use crate::model::{DeviceView, ErrorReport, EventsChange, Outcome, RelayPlace, Via};
 pub use configuration::{Plan, RelayConfig};
 pub(crate) use errors::{Failure, too_late};
-use errors::{changed_meanwhile, held_by_another, unverified};
+use errors::{changed_meanwhile, earlier_apply, held_by_another, unverified};
+use place::check_place;
 pub(crate) use progress::{Applying, Progress};
 pub use rest::ReadError;
 pub(crate) use selections::{Found, Selections};
@@ -49,8 +50,8 @@ pub(crate) struct Request {
     pub(crate) place: RelayPlace,
     /// What to change.
     pub(crate) change: EventsChange,
-    /// The events that the device lists.
-    pub(crate) events: Arc<[EventState]>,
+    /// What is published of the device.
+    pub(crate) view: Arc<DeviceView>,
     /// When it is given up.
     pub(crate) deadline: Instant,
     /// Whether an earlier run of this program, or an earlier task, may have written something for it.
@@ -101,21 +102,21 @@ async fn carry_out(
 ) -> Result<Selected, Failure> {
     let prior = progress.borrow().clone();
     let word = backend.word(&request.place);
+    let events = &request.view.events;
     let mut changed = request.is_repeated || prior.has_written();
     let (plan, after) = if let Progress::Applied(plan) = prior {
         (plan, backend.read().await?)
     } else {
-        request.check_permission(backend)?;
+        request.check(backend)?;
         let before = backend.read().await?;
-        let desired = before.desired(&word, &request.change, &request.events)?;
-        let plan = before.plan(&word, &desired);
-        let is_left = request.is_left(&before, &plan, &word, changed)?;
+        let plan = before.plan(&word, &before.desired(&word, &request.change, events)?);
+        let is_left = request.is_left(&before, &plan, changed)?;
         if plan.is_empty() && !is_left {
             (plan, before)
         } else {
             changed = true;
             // Without an answer it may have arrived all the same: so from now on, unless it is undone.
-            progress.send_replace(Progress::Staged(plan.staged()));
+            progress.send_replace(Progress::Staged(plan.staged().clone()));
             if let Err(failure) = backend.bring_into_force(&plan, request.deadline, progress).await {
                 if failure.is_undone {
                     progress.send_replace(prior);
@@ -126,32 +127,40 @@ async fn carry_out(
         }
     };
     fault_point::reached("read-back");
+    let desired = &plan.staged().events;
     if !plan.is_confirmed_by(&after) {
-        return Err(changed_meanwhile(plan.events(), &after.events_of(&word)).into());
+        return Err(changed_meanwhile(desired, &plan.found(&after).events).into());
     }
     let places = &request.selections.places;
     let is_reached = |place: &&RelayPlace| backend.word(place) == word;
     let outcome = Outcome::RelayEvents {
         slot: request.place.slot.clone(),
         relay: request.place.relay,
-        events: plan.events().clone(),
+        events: desired.clone(),
         changed,
         applies_to: places.iter().filter(is_reached).cloned().collect(),
-        warnings: warnings(plan.events(), &request.events),
-        via: backend.via(),
+        warnings: warnings(desired, events),
+        via: after.via,
     };
     let found = backend.found(&after, places);
     Ok(Selected { outcome, found })
 }
 
 impl Request {
-    fn check_permission(&self, backend: &Backend<'_>) -> Result<(), ErrorReport> {
+    /// Whether it can be carried out now.
+    ///
+    /// # Errors
+    /// A refusal where the relay is not wired so, or its owner does not allow the write; busy while an earlier command
+    /// to apply is in flight.
+    fn check(&self, backend: &Backend<'_>) -> Result<(), ErrorReport> {
+        check_place(&self.view, &self.place)?;
         match backend {
             Backend::Rest(_, profile)
-                if !self.allow_unverified_writes && !profile.relay_events.is_write_seen() =>
+                if !(self.allow_unverified_writes || profile.relay_events.is_write_seen()) =>
             {
                 Err(unverified(profile))
             }
+            Backend::Snmp(_) if self.selections.is_applying => Err(earlier_apply()),
             _ => Ok(()),
         }
     }
@@ -164,7 +173,6 @@ impl Request {
         &self,
         before: &RelayConfig,
         plan: &Plan,
-        word: &str,
         may_have_written: bool,
     ) -> Result<bool, ErrorReport> {
         let Selections {
@@ -175,8 +183,7 @@ impl Request {
             return Ok(staged.is_some() || (may_have_written && !is_settled));
         }
         // Ours is what is pending if it is just what we have written, now or in an earlier attempt.
-        let stands = Staged::new(word, before.events_of(word));
-        let is_ours = (plan.is_empty() && may_have_written) || *staged == Some(stands);
+        let is_ours = (plan.is_empty() && may_have_written) || *staged == Some(plan.found(before));
         match before.is_pending && !is_ours {
             true => Err(held_by_another()),
             false => Ok(before.is_pending),
@@ -201,11 +208,18 @@ impl Backend<'_> {
     }
 
     fn found(&self, config: &RelayConfig, places: &[RelayPlace]) -> Found {
-        let events = |place: &RelayPlace| (place.clone(), config.events_of(&self.word(place)));
+        let chosen = |place: &RelayPlace| ChosenEvents {
+            events: config.events_of(&self.word(place)),
+            via: config.via,
+            confirmed: true,
+        };
+        let events = places
+            .iter()
+            .map(|place| ((place.slot.clone(), place.relay), chosen(place)));
         Found {
             via: config.via,
             is_pending: config.is_pending,
-            events: places.iter().map(events).collect(),
+            events: events.collect(),
         }
     }
 

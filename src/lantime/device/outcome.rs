@@ -140,6 +140,7 @@ impl DeviceTask {
         };
         let was_redundant = self.view.chassis == Some(ChassisKind::Redundant)
             || known.values().any(|slot| slot.signals.contains_key(&Signal::Rsc));
+        let relay_events = self.selections.known();
         let chassis = if was_redundant {
             ChassisKind::Redundant
         } else {
@@ -154,14 +155,7 @@ impl DeviceTask {
             } else {
                 self.view.events_unknown()
             },
-            slots: slots(
-                snapshot,
-                chassis,
-                &self.slots,
-                self.selections.known(),
-                known,
-                now,
-            ),
+            slots: slots(snapshot, chassis, &self.slots, relay_events, known, now),
             chassis: Some(chassis),
         }
     }

@@ -123,7 +123,7 @@ impl DeviceTask {
     /// The device has said what switches its relays, or has not.
     pub(super) fn reading_ended(&mut self, found: Result<Found, ErrorReport>) {
         let report = match found {
-            Ok(found) => return self.selections.learn(&found),
+            Ok(found) => return self.selections.learn(found),
             Err(report) => report,
         };
         if !self.selections.read_failed(self.repeat_letters, Instant::now()) {
@@ -151,14 +151,10 @@ impl DeviceTask {
     ) -> Option<Result<Outcome, Failure>> {
         let waiting = self.waiting.as_ref()?;
         let progress = waiting.progress.clone();
-        let check = self.selections.check(&self.view, &place, &progress.borrow());
-        if let Err(report) = check {
-            return Some(Err(report.into()));
-        }
         let request = Request {
             place,
             change,
-            events: Arc::clone(&snapshot.events),
+            view: Arc::clone(&self.view),
             deadline: waiting.deadline(),
             is_repeated: waiting.is_repeated(),
             allow_unverified_writes: self.allow_unverified_writes,
@@ -181,12 +177,16 @@ impl DeviceTask {
         &mut self,
         selected: Result<Selected, Failure>,
     ) -> Result<Outcome, Failure> {
-        self.leave(selected.as_ref().ok().map(|selected| &selected.found));
-        selected.map(|selected| selected.outcome)
+        let (result, found) = match selected {
+            Ok(Selected { outcome, found }) => (Ok(outcome), Some(found)),
+            Err(failure) => (Err(failure), None),
+        };
+        self.leave(found);
+        result
     }
 
     /// Notes what the command that waits leaves at the device, however it has ended.
-    pub(super) fn leave(&mut self, found: Option<&Found>) {
+    pub(super) fn leave(&mut self, found: Option<Found>) {
         let progress = self.progress();
         self.selections.ended(&progress, found, Instant::now());
         if let Some(over_snmp) = &mut self.over_snmp {

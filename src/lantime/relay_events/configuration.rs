@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::actions;
-use super::desired::{self, list, nearest, refusal};
+use super::desired_events::{self, list, nearest, refusal};
 use crate::lantime::snmp::oids::{self, Notification};
 use crate::model::{ErrorReport, EventName, EventState, EventsChange, Via};
 
@@ -47,7 +47,7 @@ pub(super) struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Staged {
     word: String,
-    events: BTreeSet<EventName>,
+    pub(super) events: BTreeSet<EventName>,
 }
 
 impl RelayConfig {
@@ -79,7 +79,7 @@ impl RelayConfig {
             names.extend(self.events.iter().map(|event| event.name.as_str()));
         }
         let now = self.events_of(word);
-        let desired = desired::desired(now.clone(), change, &names)?;
+        let desired = desired_events::desired(now.clone(), change, &names)?;
         self.check(desired.difference(&now))?;
         Ok(desired)
     }
@@ -134,7 +134,10 @@ impl RelayConfig {
         Plan {
             revision: self.revision.clone(),
             changes: wrong.map(change).collect(),
-            staged: Staged::new(word, desired.clone()),
+            staged: Staged {
+                word: word.to_owned(),
+                events: desired.clone(),
+            },
         }
     }
 
@@ -153,9 +156,8 @@ impl Plan {
     /// The events that are not as they were written, once the configuration was read again: somebody else has
     /// changed them meanwhile, or the device has not done what it said. Empty when all is as it should be.
     pub fn differing(&self, read_back: &RelayConfig) -> BTreeSet<EventName> {
-        let Staged { word, events } = &self.staged;
-        let now = read_back.events_of(word);
-        let of_set = now.symmetric_difference(events).cloned();
+        let now = self.found(read_back).events;
+        let of_set = now.symmetric_difference(&self.staged.events).cloned();
         let is_as_written = |change: &&Change| read_back.events.iter().any(|event| event.is_same(&change.to));
         let of_others = self.changes.iter().filter(|change| !is_as_written(change));
         of_set
@@ -169,19 +171,14 @@ impl Plan {
         self.differing(read_back).is_empty() && !read_back.is_pending && read_back.confirms(word, events)
     }
 
-    /// The events that have the action afterwards.
-    pub(super) fn events(&self) -> &BTreeSet<EventName> {
-        &self.staged.events
+    pub(super) fn staged(&self) -> &Staged {
+        &self.staged
     }
 
-    pub(super) fn staged(&self) -> Staged {
-        self.staged.clone()
-    }
-}
-
-impl Staged {
-    pub(super) fn new(word: &str, events: BTreeSet<EventName>) -> Staged {
-        let word = word.to_owned();
+    /// The events that have the action as it was read.
+    pub(super) fn found(&self, config: &RelayConfig) -> Staged {
+        let word = self.staged.word.clone();
+        let events = config.events_of(&word);
         Staged { word, events }
     }
 }

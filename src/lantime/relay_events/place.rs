@@ -2,11 +2,12 @@
 //! cannot.
 
 use crate::model::{
-    DeviceView, ErrorKind, ErrorReport, Relay, Signal, SlotId, SlotState, SlotView, WiringSource,
+    DeviceView, ErrorKind, ErrorReport, Relay, RelayPlace, Signal, SlotId, SlotState, SlotView, WiringSource,
 };
 
 /// Whether software can choose what switches this relay, as far as the wiring is known.
-pub(super) fn check_place(view: &DeviceView, slot: &SlotId, relay: Relay) -> Result<(), ErrorReport> {
+pub(super) fn check_place(view: &DeviceView, place: &RelayPlace) -> Result<(), ErrorReport> {
+    let (slot, relay) = (&place.slot, place.relay);
     let letter = relay.as_str().to_uppercase();
     let Some(found) = view.slots.get(slot) else {
         let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();

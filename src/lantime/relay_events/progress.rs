@@ -1,9 +1,6 @@
 //! How far a command has come, known the moment it is: who carries it out may be interrupted at any time.
 
-use std::sync::Arc;
-
 use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::configuration::{Plan, Staged};
 use crate::lantime::snmp::manager::SnmpFailure;
@@ -40,19 +37,18 @@ impl Progress {
 /// A command to apply that is in flight over SNMP, for which a device may need two minutes. It goes on, and is not sent
 /// again, until the last clone is dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Applying {
-    answer: watch::Receiver<Option<Result<(), SnmpFailure>>>,
-    _task: Arc<AbortOnDropHandle<()>>,
-}
+pub(crate) struct Applying(pub(super) watch::Receiver<Option<Result<(), SnmpFailure>>>);
 
 impl Applying {
     pub(super) fn begin(sending: impl Future<Output = Result<(), SnmpFailure>> + Send + 'static) -> Applying {
         let (sender, answer) = watch::channel(None);
-        let task = tokio::spawn(async move { drop(sender.send(Some(sending.await))) });
-        Applying {
-            answer,
-            _task: Arc::new(AbortOnDropHandle::new(task)),
-        }
+        tokio::spawn(async move {
+            tokio::select! {
+                answer = sending => drop(sender.send(Some(answer))),
+                () = sender.closed() => {}
+            }
+        });
+        Applying(answer)
     }
 
     /// Waits for the answer.
@@ -60,7 +56,7 @@ impl Applying {
     /// # Errors
     /// When the device refuses it, or gives no answer: then it may have been carried out.
     pub(crate) async fn answer(&mut self) -> Result<(), SnmpFailure> {
-        let answer = self.answer.wait_for(Option::is_some).await;
+        let answer = self.0.wait_for(Option::is_some).await;
         let answer = answer.expect("it goes on while there is a clone");
         answer.clone().expect("it was waited for")
     }

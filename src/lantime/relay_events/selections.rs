@@ -1,17 +1,14 @@
 //! What is known of the events that switch the relays of a device, and of changes of ours that may not be in force
 //! there. Pure: what the time is, and what the device says, is told from outside.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::configuration::Staged;
-use super::errors::earlier_apply;
-use super::place::check_place;
 use super::progress::Progress;
-use crate::model::derive::{ChosenEvents, RelayEvents, Slots, on_notification};
-use crate::model::{DeviceView, ErrorReport, EventName, EventState, RelayPlace, Snapshot, Via};
+use crate::model::derive::{RelayEvents, Slots, on_notification};
+use crate::model::{EventState, RelayPlace, Snapshot, Via};
 
 /// How often the device is asked, if nothing shows a change before.
 const READ_EVERY: Duration = Duration::from_secs(300);
@@ -31,7 +28,7 @@ pub(crate) struct Selections {
     /// A change of ours that is on the device, but may not be in force.
     pub(super) staged: Option<Staged>,
     /// Whether a command to apply is in flight that no command from outside waits for any more.
-    is_applying: bool,
+    pub(super) is_applying: bool,
     /// Whether such a one has been carried out since: then nothing that was set before it has to be applied again.
     pub(super) is_settled: bool,
     /// When it was last reported that they cannot be read.
@@ -44,7 +41,7 @@ pub(crate) struct Found {
     pub(super) via: Via,
     /// Whether there are changes that the device has not applied yet: then this says nothing of what is in force.
     pub(super) is_pending: bool,
-    pub(super) events: Vec<(RelayPlace, BTreeSet<EventName>)>,
+    pub(super) events: RelayEvents,
 }
 
 impl Selections {
@@ -123,20 +120,16 @@ impl Selections {
 
     /// Takes over what was read. What is staged at the device, but not in force, says nothing; and what a change of
     /// ours has set, but nobody knows to be in force, is not certain.
-    pub(crate) fn learn(&mut self, found: &Found) {
+    pub(crate) fn learn(&mut self, found: Found) {
         if found.is_pending {
             return self.unconfirm();
         }
         if found.via == Via::Rest {
             self.staged = None;
         }
-        for (place, events) in &found.events {
-            let chosen = ChosenEvents {
-                events: events.clone(),
-                via: found.via,
-                confirmed: self.staged.is_none(),
-            };
-            self.known.insert((place.slot.clone(), place.relay), chosen);
+        self.known = found.events;
+        if self.staged.is_some() {
+            self.unconfirm();
         }
     }
 
@@ -152,28 +145,8 @@ impl Selections {
             .for_each(|chosen| chosen.confirmed = false);
     }
 
-    /// Whether a command for that relay can be carried out now. `progress` is how far it came before.
-    ///
-    /// # Errors
-    /// A refusal where its wiring does not allow that; busy while an earlier command to apply is in flight.
-    pub(crate) fn check(
-        &self,
-        view: &DeviceView,
-        place: &RelayPlace,
-        progress: &Progress,
-    ) -> Result<(), ErrorReport> {
-        if matches!(progress, Progress::Applied(_)) {
-            return Ok(());
-        }
-        check_place(view, &place.slot, place.relay)?;
-        match self.is_applying {
-            true => Err(earlier_apply()),
-            false => Ok(()),
-        }
-    }
-
     /// A command, or an attempt at it, has come to its end, or was interrupted; what it has `found`, if it succeeded.
-    pub(crate) fn ended(&mut self, progress: &Progress, found: Option<&Found>, now: Instant) {
+    pub(crate) fn ended(&mut self, progress: &Progress, found: Option<Found>, now: Instant) {
         match progress {
             Progress::Unwritten => {}
             Progress::Staged(staged) | Progress::Applying(staged, _) => {
@@ -204,4 +177,249 @@ impl Selections {
 fn configuration_event(snapshot: &Snapshot) -> Option<&EventState> {
     let is_it = |event: &&EventState| event.name.as_str() == CONFIGURATION_CHANGED;
     snapshot.events.iter().find(is_it)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::lantime::relay_events::configuration::{EventActions, Plan, RelayConfig};
+    use crate::lantime::relay_events::progress::Applying;
+    use crate::model::derive::ChosenEvents;
+    use crate::model::{EventName, EventType, LastTriggered, Relay, Signal, SlotId, Wiring};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn slots() -> Slots {
+        let wiring = Wiring {
+            a: Signal::Clk1,
+            b: Signal::Pps,
+            c: Signal::Notification,
+        };
+        let slot = |name| SlotId::new(name).unwrap();
+        Slots::Listed(vec![(slot("io4"), Some(wiring)), (slot("io5"), None)])
+    }
+
+    fn place() -> (SlotId, Relay) {
+        (SlotId::new("io4").unwrap(), Relay::C)
+    }
+
+    fn names(name: &str) -> BTreeSet<EventName> {
+        EventName::canonical(name).into_iter().collect()
+    }
+
+    fn events(name: &str, via: Via) -> RelayEvents {
+        let chosen = ChosenEvents {
+            events: names(name),
+            via,
+            confirmed: true,
+        };
+        [(place(), chosen)].into()
+    }
+
+    fn found(name: &str, via: Via, is_pending: bool) -> Found {
+        let events = events(name, via);
+        Found {
+            via,
+            is_pending,
+            events,
+        }
+    }
+
+    /// A plan that gives `antenna-faulty` to the relays.
+    fn plan() -> Plan {
+        let events = names("antenna-faulty");
+        let actions = |name: &EventName| EventActions {
+            name: name.clone(),
+            name_on_device: name.as_str().to_owned(),
+            actions: Vec::new(),
+        };
+        let config = RelayConfig {
+            via: Via::Snmp,
+            revision: None,
+            is_pending: false,
+            events: events.iter().map(actions).collect(),
+        };
+        config.plan("relais", &events)
+    }
+
+    fn staged() -> Progress {
+        Progress::Staged(plan().staged().clone())
+    }
+
+    fn applying() -> Progress {
+        Progress::Applying(plan().staged().clone(), Applying(watch::channel(None).1))
+    }
+
+    fn selections(now: Instant) -> Selections {
+        Selections::new(&slots(), events("ntp-not-sync", Via::Rest), false, now)
+    }
+
+    /// The event that switches the relay, and whether that is certain.
+    fn known(selections: &Selections) -> (&str, bool) {
+        let chosen = &selections.known()[&place()];
+        (chosen.events.first().unwrap().as_str(), chosen.confirmed)
+    }
+
+    #[test]
+    fn only_relays_on_notification_are_read_and_what_was_known_is_not_certain() {
+        let now = Instant::now();
+        let mut before = events("ntp-not-sync", Via::Rest);
+        let chosen = before[&place()].clone();
+        before.insert((place().0, Relay::A), chosen);
+        let selections = Selections::new(&slots(), before, false, now);
+        assert_eq!(selections.places.len(), 1);
+        assert_eq!(selections.known().len(), 1);
+        assert_eq!(known(&selections), ("ntp-not-sync", false));
+        let none = Selections::new(&Slots::Auto, events("ntp-not-sync", Via::Rest), false, now);
+        assert!(none.is_empty() && none.known().is_empty());
+        assert!(!none.is_due(&Snapshot::default(), now));
+    }
+
+    #[test]
+    fn they_are_read_now_and_then_and_when_the_device_reports_a_change() {
+        let now = Instant::now();
+        let mut selections = selections(now);
+        let quiet = Snapshot::default();
+        let changed = EventState {
+            name: EventName::canonical(CONFIGURATION_CHANGED).unwrap(),
+            name_on_device: None,
+            triggered: Some(true),
+            kind: EventType::Action,
+            last_triggered: LastTriggered::Never,
+        };
+        let reported = Snapshot {
+            events: [changed].into(),
+            ..Snapshot::default()
+        };
+        assert!(selections.is_due(&quiet, now));
+        selections.begin_reading(&quiet, now);
+        for (snapshot, minutes, is_due) in [
+            (&quiet, 0, false),
+            (&quiet, 4, false),
+            (&quiet, 5, true),
+            (&reported, 0, true),
+        ] {
+            let at = now + minutes * MINUTE;
+            assert_eq!(selections.is_due(snapshot, at), is_due, "{minutes} minutes");
+        }
+        selections.begin_reading(&reported, now);
+        assert!(!selections.is_due(&reported, now));
+        selections.mark_stale(now);
+        assert!(selections.is_due(&reported, now));
+    }
+
+    #[test]
+    fn a_failure_to_read_is_reported_when_it_begins_and_while_it_lasts() {
+        let now = Instant::now();
+        let mut selections = selections(now);
+        selections.learn(found("antenna-faulty", Via::Rest, false));
+        assert_eq!(known(&selections), ("antenna-faulty", true));
+        for (minutes, is_reported) in [(0, true), (1, false), (14, false), (15, true), (29, false)] {
+            let at = now + minutes * MINUTE;
+            assert_eq!(
+                selections.read_failed(15 * MINUTE, at),
+                is_reported,
+                "{minutes} minutes"
+            );
+            assert_eq!(known(&selections), ("antenna-faulty", false));
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_certain_unless_something_is_not_in_force() {
+        let now = Instant::now();
+        let staged = staged();
+        for (left, via, is_pending, expected, is_staged) in [
+            (None, Via::Rest, false, ("fan-down", true), false),
+            // What is pending says nothing of what is in force.
+            (None, Via::Rest, true, ("ntp-not-sync", false), false),
+            (Some(&staged), Via::Rest, true, ("ntp-not-sync", false), true),
+            // REST says that nothing is pending, so ours is in force, or gone.
+            (Some(&staged), Via::Rest, false, ("fan-down", true), false),
+            (None, Via::Snmp, false, ("fan-down", true), false),
+            (Some(&staged), Via::Snmp, false, ("fan-down", false), true),
+        ] {
+            let mut selections = selections(now);
+            left.iter().for_each(|left| selections.ended(left, None, now));
+            selections.learn(found("fan-down", via, is_pending));
+            let is = (known(&selections), selections.staged.is_some());
+            assert_eq!(is, (expected, is_staged), "{left:?} {via:?} {is_pending}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_leaves_depends_on_how_far_it_came() {
+        let now = Instant::now();
+        let success = || Some(found("antenna-faulty", Via::Snmp, false));
+        for (progress, found, expected, is_staged, is_applying) in [
+            (Progress::Unwritten, None, ("ntp-not-sync", true), false, false),
+            (
+                Progress::Unwritten,
+                success(),
+                ("antenna-faulty", true),
+                false,
+                false,
+            ),
+            (staged(), None, ("ntp-not-sync", false), true, false),
+            (applying(), None, ("ntp-not-sync", false), true, true),
+            (
+                Progress::Applied(plan()),
+                None,
+                ("ntp-not-sync", false),
+                false,
+                false,
+            ),
+            (
+                Progress::Applied(plan()),
+                success(),
+                ("antenna-faulty", true),
+                false,
+                false,
+            ),
+        ] {
+            let mut selections = selections(now);
+            selections.learn(super::tests::found("ntp-not-sync", Via::Snmp, false));
+            selections.begin_reading(&Snapshot::default(), now);
+            selections.ended(&progress, found, now);
+            let is = (selections.staged.is_some(), selections.is_applying);
+            assert_eq!(
+                (known(&selections), is),
+                (expected, (is_staged, is_applying)),
+                "{progress:?}"
+            );
+            let is_stale = !known(&selections).1;
+            assert_eq!(
+                selections.is_due(&Snapshot::default(), now),
+                is_stale,
+                "{progress:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_apply_that_was_given_up_settles_what_was_set_before_it_if_it_succeeds() {
+        let now = Instant::now();
+        for is_applied in [true, false] {
+            let mut selections = selections(now);
+            selections.ended(&applying(), None, now);
+            selections.apply_answered(is_applied, now);
+            let is = (
+                selections.is_applying,
+                selections.is_settled,
+                selections.staged.is_none(),
+            );
+            assert_eq!(is, (false, is_applied, is_applied));
+            selections.ended(&staged(), None, now);
+            assert!(!selections.is_settled && selections.staged.is_some());
+        }
+        // The one of the task before.
+        let mut selections = Selections::new(&slots(), RelayEvents::new(), true, now);
+        assert!(selections.is_applying);
+        selections.apply_answered(true, now);
+        assert!(!selections.is_applying && selections.is_settled);
+    }
 }

@@ -117,11 +117,11 @@ pub(super) async fn apply(
         Ok(sending) => Applying::begin(sending),
         Err(failure) => return Err(undo(manager, &plan.changes, failure.report).await),
     };
-    progress.send_replace(Progress::Applying(plan.staged(), applying.clone()));
+    progress.send_replace(Progress::Applying(plan.staged().clone(), applying.clone()));
     let answer = applying.answer().await;
     progress.send_replace(match &answer {
         Ok(()) => Progress::Applied(plan.clone()),
-        Err(_) => Progress::Staged(plan.staged()),
+        Err(_) => Progress::Staged(plan.staged().clone()),
     });
     let Err(SnmpFailure {
         mut report,

@@ -35,26 +35,23 @@ pub(super) struct Reader<'p> {
 impl Reader<'_> {
     pub(super) fn document(&self, document: &Value) -> Result<RelayConfig, ReadError> {
         let entries = &self.profile.relay_events;
-        let revision = entries.revision.as_deref();
-        let revision = revision
-            .map(|pointer| self.at(document, "revision", pointer))
-            .transpose()?;
+        let optional = |entry, pointer: &Option<String>| {
+            let pointer = pointer.as_deref();
+            pointer
+                .map(|pointer| self.at(document, entry, pointer))
+                .transpose()
+        };
+        let revision = optional("revision", &entries.revision)?;
         if let Some(revision) = revision.filter(|revision| self.is_damaged(revision)) {
             return Err(self.other("revision", "a revision as the device wrote it", revision));
         }
-        let pending = entries.pending.as_deref();
-        let pending = pending
-            .map(|pointer| self.at(document, "pending", pointer))
-            .transpose()?;
+        let pending = optional("pending", &entries.pending)?;
         let events = self.at(document, "events", &entries.events)?;
         let list = events
             .as_array()
             .ok_or_else(|| self.other("events", "a list", events))?;
-        let read: Result<Vec<_>, _> = list
-            .iter()
-            .filter_map(|event| self.event(event).transpose())
-            .collect();
-        let read = read?;
+        let read = list.iter().filter_map(|event| self.event(event).transpose());
+        let read: Vec<_> = read.collect::<Result<_, _>>()?;
         if read.is_empty() {
             let reason = format!(
                 "of {} none has a name at {} and actions at {}",
