@@ -13,6 +13,8 @@ mod progress;
 mod rest;
 mod selections;
 mod snmp;
+#[cfg(test)]
+mod tests;
 mod warnings;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use super::rest::profile::RelayEventsEntries;
 use super::rest::{Profile, RestClient};
 use super::snmp::manager::Manager;
 use crate::fault_point;
@@ -154,12 +157,10 @@ impl Request {
     /// to apply is in flight.
     fn check(&self, backend: &Backend<'_>) -> Result<(), ErrorReport> {
         check_place(&self.view, &self.place)?;
+        let is_allowed =
+            |entries: &RelayEventsEntries| self.allow_unverified_writes || entries.is_write_seen();
         match backend {
-            Backend::Rest(_, profile)
-                if !(self.allow_unverified_writes || profile.relay_events.is_write_seen()) =>
-            {
-                Err(unverified(profile))
-            }
+            Backend::Rest(_, profile) if !is_allowed(&profile.relay_events) => Err(unverified(profile)),
             Backend::Snmp(_) if self.selections.is_applying => Err(earlier_apply()),
             _ => Ok(()),
         }
@@ -169,21 +170,14 @@ impl Request {
     ///
     /// # Errors
     /// A conflict, when it is somebody else's.
-    fn is_left(
-        &self,
-        before: &RelayConfig,
-        plan: &Plan,
-        may_have_written: bool,
-    ) -> Result<bool, ErrorReport> {
-        let Selections {
-            staged, is_settled, ..
-        } = &self.selections;
+    fn is_left(&self, before: &RelayConfig, plan: &Plan, is_repeated: bool) -> Result<bool, ErrorReport> {
+        let known = &self.selections;
         if before.via == Via::Snmp {
             // The MIB does not say what is pending, nor whose it is.
-            return Ok(staged.is_some() || (may_have_written && !is_settled));
+            return Ok(known.staged.is_some() || (is_repeated && !known.is_settled));
         }
         // Ours is what is pending if it is just what we have written, now or in an earlier attempt.
-        let is_ours = (plan.is_empty() && may_have_written) || *staged == Some(plan.found(before));
+        let is_ours = (plan.is_empty() && is_repeated) || known.staged == Some(plan.found(before));
         match before.is_pending && !is_ours {
             true => Err(held_by_another()),
             false => Ok(before.is_pending),
@@ -213,13 +207,11 @@ impl Backend<'_> {
             via: config.via,
             confirmed: true,
         };
-        let events = places
-            .iter()
-            .map(|place| ((place.slot.clone(), place.relay), chosen(place)));
+        let key = |place: &RelayPlace| (place.slot.clone(), place.relay);
         Found {
             via: config.via,
             is_pending: config.is_pending,
-            events: events.collect(),
+            events: places.iter().map(|place| (key(place), chosen(place))).collect(),
         }
     }
 

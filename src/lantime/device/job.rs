@@ -55,22 +55,21 @@ impl Waiting {
 
     /// What came of a try; what passes is tried again.
     fn tried(&mut self, result: Result<Outcome, Failure>) {
-        let failure = match result {
-            Ok(outcome) => return self.result = Some(Ok(outcome)),
-            Err(failure) => failure,
-        };
-        let Failure {
-            mut report, is_final, ..
-        } = failure;
-        if !is_final && report.kind.is_passing() {
-            return self.held_up_by = Some(report);
-        }
-        if !is_final && self.may_have_written() && report.kind != ErrorKind::Conflict {
-            report
-                .message
-                .push_str("; the change was sent to the device before, and may be pending there or in force");
-        }
-        self.result = Some(Err(report));
+        self.result = Some(match result {
+            Ok(outcome) => Ok(outcome),
+            Err(Failure { report, is_final, .. }) if is_final => Err(report),
+            Err(Failure { report, .. }) if report.kind.is_passing() => {
+                self.held_up_by = Some(report);
+                return;
+            }
+            Err(Failure { mut report, .. }) => {
+                if self.may_have_written() && report.kind != ErrorKind::Conflict {
+                    report.message +=
+                        "; the change was sent to the device before, and may be pending there or in force";
+                }
+                Err(report)
+            }
+        });
     }
 
     fn answer(self, result: Result<Outcome, ErrorReport>) {
@@ -201,7 +200,7 @@ impl DeviceTask {
                 false
             }
             Ended::Selected(selected) => {
-                let result = self.selecting_ended(selected);
+                let result = self.select_ended(selected);
                 self.tried(result)
             }
             Ended::Applied(is_applied) => {

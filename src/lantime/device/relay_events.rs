@@ -169,14 +169,11 @@ impl DeviceTask {
         }
         let profile = self.profiles.for_version(snapshot.api_major());
         let selected = select(&mut Backend::Rest(&mut self.client, profile), &request, &progress).await;
-        Some(self.selecting_ended(selected))
+        Some(self.select_ended(selected))
     }
 
     /// An attempt at a command has come to its end.
-    pub(super) fn selecting_ended(
-        &mut self,
-        selected: Result<Selected, Failure>,
-    ) -> Result<Outcome, Failure> {
+    pub(super) fn select_ended(&mut self, selected: Result<Selected, Failure>) -> Result<Outcome, Failure> {
         let (result, found) = match selected {
             Ok(Selected { outcome, found }) => (Ok(outcome), Some(found)),
             Err(failure) => (Err(failure), None),

@@ -95,14 +95,14 @@ pub(super) fn unanswered(report: ErrorReport) -> ErrorReport {
 
 /// The deadline of a command is over while it is being carried out.
 pub(crate) fn too_late(progress: &Progress, via: Via) -> ErrorReport {
-    let (message, remedy) = match (progress, via) {
-        (Progress::Applying(..), _) => (
+    let (message, remedy) = match progress {
+        Progress::Applying(..) => (
             "the device has not answered the command to apply yet, which may take it up to 120 s",
             "see in the events topics of its relays what the device says now, and send the command again if they do not \
              show it as confirmed; a longer command_timeout for this device waits for the answer",
         ),
-        (_, Via::Snmp) => return manager::too_late(Operation::SnmpSet),
-        (_, Via::Rest) => (
+        _ if via == Via::Snmp => return manager::too_late(Operation::SnmpSet),
+        _ => (
             "the device took too long",
             "look at the device's web interface, and send the command again",
         ),

@@ -69,25 +69,18 @@ impl RelayEventsEntries {
 
     /// The paths and pointers, by their keys.
     pub(super) fn pointers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let always = [
-            ("relay_events.read.path", &self.read.path),
-            ("relay_events.write.path", &self.write.path),
-            ("relay_events.apply.path", &self.apply.path),
-            ("relay_events.events", &self.events),
-            ("relay_events.name", &self.name),
-            ("relay_events.actions", &self.actions),
+        let all = [
+            ("relay_events.read.path", Some(&self.read.path)),
+            ("relay_events.write.path", Some(&self.write.path)),
+            ("relay_events.apply.path", Some(&self.apply.path)),
+            ("relay_events.events", Some(&self.events)),
+            ("relay_events.name", Some(&self.name)),
+            ("relay_events.actions", Some(&self.actions)),
+            ("relay_events.revision", self.revision.as_ref()),
+            ("relay_events.pending", self.pending.as_ref()),
         ];
-        let optional = [
-            ("relay_events.revision", &self.revision),
-            ("relay_events.pending", &self.pending),
-        ];
-        let given = optional
-            .into_iter()
-            .filter_map(|(key, pointer)| Some((key, pointer.as_ref()?)));
-        always
-            .into_iter()
-            .chain(given)
-            .map(|(key, pointer)| (key, pointer.as_str()))
+        all.into_iter()
+            .filter_map(|(key, pointer)| Some((key, pointer?.as_str())))
     }
 
     /// What beside a pointer without a slash makes it impossible to use.
