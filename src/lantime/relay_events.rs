@@ -26,7 +26,7 @@ use super::rest::profile::RelayEventsEntries;
 use super::rest::{Profile, RestClient};
 use super::snmp::manager::Manager;
 use crate::fault_point;
-use crate::model::derive::ChosenEvents;
+use crate::model::derive::SelectedEvents;
 use crate::model::{DeviceView, ErrorReport, EventsChange, Outcome, RelayPlace, Via};
 pub use configuration::{Plan, RelayConfig};
 pub(crate) use errors::{Failure, too_late};
@@ -202,7 +202,7 @@ impl Backend<'_> {
     }
 
     fn found(&self, config: &RelayConfig, places: &[RelayPlace]) -> Found {
-        let chosen = |place: &RelayPlace| ChosenEvents {
+        let chosen = |place: &RelayPlace| SelectedEvents {
             events: config.events_of(&self.word(place)),
             via: config.via,
             confirmed: true,

@@ -25,11 +25,11 @@ pub enum Slots {
 }
 
 /// The events that switch the notification-driven relays, where that is known.
-pub type RelayEvents = BTreeMap<(SlotId, Relay), ChosenEvents>;
+pub type RelayEvents = BTreeMap<(SlotId, Relay), SelectedEvents>;
 
 /// The events that switch one relay, as the device told them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChosenEvents {
+pub struct SelectedEvents {
     /// Which events.
     pub events: BTreeSet<EventName>,
     /// The way on which they became known.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use lantime2mqtt::model::derive::{ChosenEvents, RelayEvents, Slots, slots};
+use lantime2mqtt::model::derive::{RelayEvents, SelectedEvents, Slots, slots};
 use lantime2mqtt::model::snapshot::{Module, Rsc};
 use lantime2mqtt::model::{
     ChassisKind, Clock, EventName, EventState, EventType, LastTriggered, ModuleInfo, Position, Provenance,
@@ -104,7 +104,7 @@ fn any_relay_events() -> impl Strategy<Value = RelayEvents> {
     let chosen = || option::of(btree_set(select(&EVENTS[..]), 0..3));
     (chosen(), chosen()).prop_map(|(a, c)| {
         let name = |name: &str| EventName::canonical(name).expect("a name of the catalogue");
-        let names = |names: BTreeSet<&'static str>| ChosenEvents {
+        let names = |names: BTreeSet<&'static str>| SelectedEvents {
             events: names.into_iter().map(name).collect(),
             via: Via::Rest,
             confirmed: true,

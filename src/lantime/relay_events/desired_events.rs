@@ -1,5 +1,4 @@
-//! What a command makes of the set of events that switch a relay, whichever way it goes to the device, and the words
-//! in which one is refused. Pure.
+//! What a command makes of the set of events that switch a relay, and how one is refused. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;

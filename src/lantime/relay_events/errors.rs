@@ -1,4 +1,4 @@
-//! Why the events of relays could not be read or selected, in words.
+//! Why the events of relays could not be read or selected.
 
 use std::collections::BTreeSet;
 

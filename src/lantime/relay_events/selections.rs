@@ -1,5 +1,5 @@
 //! What is known of the events that switch the relays of a device, and of changes of ours that may not be in force
-//! there. Pure: what the time is, and what the device says, is told from outside.
+//! there. Pure: what the time is, and what the device says, comes from outside.
 
 use std::time::Duration;
 
@@ -60,10 +60,10 @@ impl Selections {
             })
         });
         let places: Vec<_> = on_notification.collect();
-        known.retain(|(slot, relay), _| {
-            let is_it = |place: &RelayPlace| place.slot == *slot && place.relay == *relay;
-            places.iter().any(is_it)
-        });
+        let kept = places
+            .iter()
+            .filter_map(|place| known.remove_entry(&(place.slot.clone(), place.relay)));
+        let known = kept.collect();
         let mut selections = Selections {
             places,
             known,
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::lantime::relay_events::configuration::{EventActions, Plan, RelayConfig};
     use crate::lantime::relay_events::progress::Applying;
-    use crate::model::derive::ChosenEvents;
+    use crate::model::derive::SelectedEvents;
     use crate::model::{EventName, EventType, LastTriggered, Relay, Signal, SlotId, Wiring};
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     fn events(name: &str, via: Via) -> RelayEvents {
-        let chosen = ChosenEvents {
+        let chosen = SelectedEvents {
             events: names(name),
             via,
             confirmed: true,
@@ -338,7 +338,7 @@ mod tests {
             // What is pending says nothing of what is in force.
             (None, Via::Rest, true, ("ntp-not-sync", false), false),
             (Some(&staged), Via::Rest, true, ("ntp-not-sync", false), true),
-            // REST says that nothing is pending, so ours is in force, or gone.
+            // REST says that nothing is pending, so ours is in force, or discarded.
             (Some(&staged), Via::Rest, false, ("fan-down", true), false),
             (None, Via::Snmp, false, ("fan-down", true), false),
             (Some(&staged), Via::Snmp, false, ("fan-down", false), true),

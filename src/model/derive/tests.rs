@@ -70,7 +70,7 @@ fn polled(
     old: &BTreeMap<SlotId, SlotView>,
     second: i64,
 ) -> BTreeMap<SlotId, SlotView> {
-    let chosen = ChosenEvents {
+    let chosen = SelectedEvents {
         events: selected.iter().map(|(event, _)| name(event)).collect(),
         via: Via::Rest,
         confirmed: true,

@@ -1,4 +1,4 @@
-//! From the answer to the configuration that it tells, by the pointers of a profile.
+//! The configuration in an answer of the REST API, by the pointers of a profile.
 
 use serde_json::Value;
 
