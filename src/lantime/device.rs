@@ -163,12 +163,7 @@ impl DeviceTask {
             updates: ends.updates,
             jobs: ends.jobs,
             waiting: None,
-            selections: Selections::new(
-                &device.slots,
-                known.relay_events,
-                known.applying.is_some(),
-                Instant::now(),
-            ),
+            selections: Selections::new(&device.slots, known.relay_events, known.applying.is_some()),
             over_snmp: OverSnmp::new(&device.snmp, known.applying),
             events_letter: None,
             second_way: SecondWay::new(&device.snmp),

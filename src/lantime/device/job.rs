@@ -204,7 +204,7 @@ impl DeviceTask {
                 self.tried(result)
             }
             Ended::Applied(is_applied) => {
-                self.selections.apply_answered(is_applied, Instant::now());
+                self.selections.apply_answered(is_applied);
                 true
             }
         }
@@ -244,7 +244,7 @@ impl DeviceTask {
         };
         self.answer(Err(report));
         if may_have_written {
-            self.selections.mark_stale(Instant::now());
+            self.selections.mark_stale();
         }
         may_have_written
     }

@@ -208,7 +208,7 @@ impl DeviceTask {
             tracing::error!(device = %self.id, failures = self.failures, "device is offline");
             let seen_at = self.stats.last_success().max(self.seen_over_snmp);
             view.go_offline(seen_at.unwrap_or(now), now);
-            self.selections.mark_stale(Instant::now());
+            self.selections.mark_stale();
         }
         self.publish(view, Told::Poll(Via::Rest)).await
     }

@@ -90,9 +90,8 @@ pub(super) async fn ended(over_snmp: &mut Option<OverSnmp>) -> Ended {
 impl DeviceTask {
     /// Whether a command is being carried out beside the polls.
     pub(super) fn is_selecting(&self) -> bool {
-        self.over_snmp
-            .as_ref()
-            .is_some_and(|over_snmp| over_snmp.is_selecting)
+        let over_snmp = self.over_snmp.as_ref();
+        over_snmp.is_some_and(|over_snmp| over_snmp.is_selecting)
     }
 
     /// A command to apply that the device has not answered, for the task that follows.
@@ -185,7 +184,7 @@ impl DeviceTask {
     /// Notes what the command that waits leaves at the device, however it has ended.
     pub(super) fn leave(&mut self, found: Option<Found>) {
         let progress = self.progress();
-        self.selections.ended(&progress, found, Instant::now());
+        self.selections.ended(&progress, found);
         if let Some(over_snmp) = &mut self.over_snmp {
             over_snmp.stop();
             over_snmp.applying = progress.applying().cloned().or(over_snmp.applying.take());

@@ -21,8 +21,8 @@ pub(crate) struct Selections {
     /// The relays that follow notification events by the configured wiring.
     pub(super) places: Vec<RelayPlace>,
     known: RelayEvents,
-    /// When to ask next.
-    due: Instant,
+    /// When to ask next; at once, for `None`.
+    due: Option<Instant>,
     /// How the event that reports a new configuration stood when the device was last asked.
     configuration_event: Option<EventState>,
     /// A change of ours that is on the device, but may not be in force.
@@ -47,7 +47,7 @@ pub(crate) struct Found {
 impl Selections {
     /// For the relays on notification among these slots. `known` is what was read before; `is_applying`, whether a
     /// command to apply, of the task before, is in flight.
-    pub(crate) fn new(slots: &Slots, mut known: RelayEvents, is_applying: bool, now: Instant) -> Selections {
+    pub(crate) fn new(slots: &Slots, mut known: RelayEvents, is_applying: bool) -> Selections {
         let listed = match slots {
             Slots::Listed(listed) => &listed[..],
             Slots::Auto => &[],
@@ -67,14 +67,14 @@ impl Selections {
         let mut selections = Selections {
             places,
             known,
-            due: now,
+            due: None,
             configuration_event: None,
             staged: None,
             is_applying,
             is_settled: false,
             failure_reported: None,
         };
-        selections.mark_stale(now);
+        selections.unconfirm();
         selections
     }
 
@@ -96,12 +96,12 @@ impl Selections {
     /// Whether to read them, as far as the latest status of the device shows.
     pub(crate) fn is_due(&self, snapshot: &Snapshot, now: Instant) -> bool {
         let is_changed = self.configuration_event.as_ref() != configuration_event(snapshot);
-        !self.is_empty() && (now >= self.due || is_changed)
+        !self.is_empty() && (self.due.is_none_or(|due| now >= due) || is_changed)
     }
 
     /// They are about to be read.
     pub(crate) fn begin_reading(&mut self, snapshot: &Snapshot, now: Instant) {
-        self.due = now + READ_EVERY;
+        self.due = Some(now + READ_EVERY);
         self.configuration_event = configuration_event(snapshot).cloned();
     }
 
@@ -134,9 +134,9 @@ impl Selections {
     }
 
     /// What was known may not hold any more: it is read again after the next answer of the device.
-    pub(crate) fn mark_stale(&mut self, now: Instant) {
+    pub(crate) fn mark_stale(&mut self) {
         self.unconfirm();
-        self.due = now;
+        self.due = None;
     }
 
     fn unconfirm(&mut self) {
@@ -146,7 +146,7 @@ impl Selections {
     }
 
     /// A command, or an attempt at it, has come to its end, or was interrupted; what it has `found`, if it succeeded.
-    pub(crate) fn ended(&mut self, progress: &Progress, found: Option<Found>, now: Instant) {
+    pub(crate) fn ended(&mut self, progress: &Progress, found: Option<Found>) {
         match progress {
             Progress::Unwritten => {}
             Progress::Staged(staged) | Progress::Applying(staged, _) => {
@@ -158,19 +158,19 @@ impl Selections {
         self.is_applying |= progress.applying().is_some();
         match found {
             Some(found) => self.learn(found),
-            None if progress.has_written() => self.mark_stale(now),
+            None if progress.has_written() => self.mark_stale(),
             None => {}
         }
     }
 
     /// A command to apply that no command from outside waits for has been answered, or never will be.
-    pub(crate) fn apply_answered(&mut self, is_applied: bool, now: Instant) {
+    pub(crate) fn apply_answered(&mut self, is_applied: bool) {
         self.is_applying = false;
         self.is_settled = is_applied;
         if is_applied {
             self.staged = None;
         }
-        self.mark_stale(now);
+        self.mark_stale();
     }
 }
 
@@ -254,8 +254,8 @@ mod tests {
         Progress::Applying(plan().staged().clone(), Applying(watch::channel(None).1))
     }
 
-    fn selections(now: Instant) -> Selections {
-        Selections::new(&slots(), events("ntp-not-sync", Via::Rest), false, now)
+    fn selections() -> Selections {
+        Selections::new(&slots(), events("ntp-not-sync", Via::Rest), false)
     }
 
     /// The event that switches the relay, and whether that is certain.
@@ -270,11 +270,11 @@ mod tests {
         let mut before = events("ntp-not-sync", Via::Rest);
         let chosen = before[&place()].clone();
         before.insert((place().0, Relay::A), chosen);
-        let selections = Selections::new(&slots(), before, false, now);
+        let selections = Selections::new(&slots(), before, false);
         assert_eq!(selections.places.len(), 1);
         assert_eq!(selections.known().len(), 1);
         assert_eq!(known(&selections), ("ntp-not-sync", false));
-        let none = Selections::new(&Slots::Auto, events("ntp-not-sync", Via::Rest), false, now);
+        let none = Selections::new(&Slots::Auto, events("ntp-not-sync", Via::Rest), false);
         assert!(none.is_empty() && none.known().is_empty());
         assert!(!none.is_due(&Snapshot::default(), now));
     }
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn they_are_read_now_and_then_and_when_the_device_reports_a_change() {
         let now = Instant::now();
-        let mut selections = selections(now);
+        let mut selections = selections();
         let quiet = Snapshot::default();
         let changed = EventState {
             name: EventName::canonical(CONFIGURATION_CHANGED).unwrap(),
@@ -308,14 +308,14 @@ mod tests {
         }
         selections.begin_reading(&reported, now);
         assert!(!selections.is_due(&reported, now));
-        selections.mark_stale(now);
+        selections.mark_stale();
         assert!(selections.is_due(&reported, now));
     }
 
     #[test]
     fn a_failure_to_read_is_reported_when_it_begins_and_while_it_lasts() {
         let now = Instant::now();
-        let mut selections = selections(now);
+        let mut selections = selections();
         selections.learn(found("antenna-faulty", Via::Rest, false));
         assert_eq!(known(&selections), ("antenna-faulty", true));
         for (minutes, is_reported) in [(0, true), (1, false), (14, false), (15, true), (29, false)] {
@@ -331,7 +331,6 @@ mod tests {
 
     #[test]
     fn what_was_read_is_certain_unless_something_is_not_in_force() {
-        let now = Instant::now();
         let staged = staged();
         for (left, via, is_pending, expected, is_staged) in [
             (None, Via::Rest, false, ("fan-down", true), false),
@@ -343,8 +342,8 @@ mod tests {
             (None, Via::Snmp, false, ("fan-down", true), false),
             (Some(&staged), Via::Snmp, false, ("fan-down", false), true),
         ] {
-            let mut selections = selections(now);
-            left.iter().for_each(|left| selections.ended(left, None, now));
+            let mut selections = selections();
+            left.iter().for_each(|left| selections.ended(left, None));
             selections.learn(found("fan-down", via, is_pending));
             let is = (known(&selections), selections.staged.is_some());
             assert_eq!(is, (expected, is_staged), "{left:?} {via:?} {is_pending}");
@@ -381,10 +380,10 @@ mod tests {
                 false,
             ),
         ] {
-            let mut selections = selections(now);
+            let mut selections = selections();
             selections.learn(super::tests::found("ntp-not-sync", Via::Snmp, false));
             selections.begin_reading(&Snapshot::default(), now);
-            selections.ended(&progress, found, now);
+            selections.ended(&progress, found);
             let is = (selections.staged.is_some(), selections.is_applying);
             assert_eq!(
                 (known(&selections), is),
@@ -402,24 +401,23 @@ mod tests {
 
     #[test]
     fn an_apply_that_was_given_up_settles_what_was_set_before_it_if_it_succeeds() {
-        let now = Instant::now();
         for is_applied in [true, false] {
-            let mut selections = selections(now);
-            selections.ended(&applying(), None, now);
-            selections.apply_answered(is_applied, now);
+            let mut selections = selections();
+            selections.ended(&applying(), None);
+            selections.apply_answered(is_applied);
             let is = (
                 selections.is_applying,
                 selections.is_settled,
                 selections.staged.is_none(),
             );
             assert_eq!(is, (false, is_applied, is_applied));
-            selections.ended(&staged(), None, now);
+            selections.ended(&staged(), None);
             assert!(!selections.is_settled && selections.staged.is_some());
         }
         // The one of the task before.
-        let mut selections = Selections::new(&slots(), RelayEvents::new(), true, now);
+        let mut selections = Selections::new(&slots(), RelayEvents::new(), true);
         assert!(selections.is_applying);
-        selections.apply_answered(true, now);
+        selections.apply_answered(true);
         assert!(!selections.is_applying && selections.is_settled);
     }
 }

@@ -60,7 +60,7 @@ impl Scene {
             client: RestClient::new(http, configured),
             profiles: Profiles::named("api-16").unwrap(),
             manager: Manager::new(&configured.snmp).unwrap(),
-            selections: Selections::new(&slots, Default::default(), false, Instant::now()),
+            selections: Selections::new(&slots, Default::default(), false),
             progress: watch::Sender::default(),
         }
     }
@@ -86,7 +86,7 @@ impl Scene {
         let selected = select(&mut backend, request, &self.progress).await;
         let found = selected.as_ref().ok().map(|selected| selected.found.clone());
         let progress = self.progress.borrow().clone();
-        self.selections.ended(&progress, found, Instant::now());
+        self.selections.ended(&progress, found);
         selected
     }
 
@@ -224,7 +224,7 @@ async fn an_apply_goes_on_when_the_command_is_interrupted_and_is_not_sent_again(
         _ = watched.wait_for(|progress| progress.applying().is_some()) => {}
     }
     let progress = scene.progress.borrow().clone();
-    scene.selections.ended(&progress, None, Instant::now());
+    scene.selections.ended(&progress, None);
     scene.progress = watch::Sender::default();
     let mut request = Request {
         is_repeated: true,
@@ -235,7 +235,7 @@ async fn an_apply_goes_on_when_the_command_is_interrupted_and_is_not_sent_again(
     scene.device.set_fault(None);
     let mut applying = progress.applying().unwrap().clone();
     applying.answer().await.unwrap();
-    scene.selections.apply_answered(true, Instant::now());
+    scene.selections.apply_answered(true);
     request.selections = scene.selections.clone();
     assert!(summary(scene.attempt(Via::Snmp, &request).await).1);
     assert_eq!((scene.chosen(), scene.writes()), (vec!["antenna-faulty"], (3, 1)));
