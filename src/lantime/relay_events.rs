@@ -104,13 +104,13 @@ async fn carry_out(
     progress: &watch::Sender<Progress>,
 ) -> Result<Selected, Failure> {
     let prior = progress.borrow().clone();
+    request.check(backend, &prior)?;
     let word = backend.word(&request.place);
     let events = &request.view.events;
     let mut changed = request.is_repeated || prior.has_written();
     let (plan, after) = if let Progress::Applied(plan) = prior {
         (plan, backend.read().await?)
     } else {
-        request.check(backend)?;
         let before = backend.read().await?;
         let plan = before.plan(&word, &before.desired(&word, &request.change, events)?);
         let is_left = request.is_left(&before, &plan, changed)?;
@@ -150,12 +150,15 @@ async fn carry_out(
 }
 
 impl Request {
-    /// Whether it can be carried out now.
+    /// Whether it can be carried out now, as far as is known without the device. [`select`] checks that, too.
     ///
     /// # Errors
     /// A refusal where the relay is not wired so, or its owner does not allow the write; busy while an earlier command
     /// to apply is in flight.
-    fn check(&self, backend: &Backend<'_>) -> Result<(), ErrorReport> {
+    pub(crate) fn check(&self, backend: &Backend<'_>, progress: &Progress) -> Result<(), ErrorReport> {
+        if matches!(progress, Progress::Applied(_)) {
+            return Ok(());
+        }
         check_place(&self.view, &self.place)?;
         let is_allowed =
             |entries: &RelayEventsEntries| self.allow_unverified_writes || entries.is_write_seen();

@@ -160,6 +160,11 @@ impl DeviceTask {
             selections: self.selections.clone(),
         };
         if let Some(over_snmp) = &mut self.over_snmp {
+            // At once: a deadline in the middle of an attempt hides why there was nothing to attempt.
+            let check = request.check(&Backend::Snmp(&mut over_snmp.manager), &progress.borrow());
+            if let Err(report) = check {
+                return Some(Err(report.into()));
+            }
             over_snmp.begin(true, async move |mut manager| {
                 let selected = select(&mut Backend::Snmp(&mut manager), &request, &progress).await;
                 (manager, Ended::Selected(selected))
