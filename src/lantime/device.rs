@@ -3,6 +3,7 @@
 //! It polls, hands each answer on (`outcome`), and carries commands out (`job`), one at
 //! a time and between polls. It knows no topic and no broker.
 
+mod http;
 mod job;
 mod log;
 mod outcome;
@@ -31,9 +32,10 @@ use super::snmp::traps::TrapLink;
 use crate::config;
 use crate::model::derive::{RelayEvents, Slots};
 use crate::model::{
-    Availability, DeadLetter, DeviceId, DeviceView, ErrorReport, EventState, HttpStats, SlotId, SlotView,
-    Snapshot, Update,
+    Availability, DeadLetter, DeviceId, DeviceView, ErrorReport, EventState, SlotId, SlotView, Snapshot,
+    Update,
 };
+use http::Http;
 use job::Waiting;
 pub use job::{Job, not_waited_for};
 use relay_events::OverSnmp;
@@ -45,8 +47,6 @@ use traps::Traps;
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
 /// Pause before a command that was held up is tried again, unless the next poll comes before.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
-/// How often the HTTP statistics and sessions are published, at most.
-const HTTP_EVERY: Duration = Duration::from_secs(10);
 
 /// What was published of a device before its task has asked anything.
 #[derive(Debug, Default)]
@@ -111,15 +111,9 @@ pub struct DeviceTask {
     repeat_letters: Duration,
     /// Until then nothing is asked: the login was refused.
     refused_until: Option<Instant>,
-    stats: HttpStats,
-    http_sent: Option<Instant>,
-    /// What was last published of the HTTP sessions.
-    sessions_sent: Option<SessionsMark>,
+    http: Http,
     reported: BTreeSet<String>,
 }
-
-/// By what the log of HTTP sessions shows that it has changed: switch, size, latest session.
-type SessionsMark = (bool, usize, u64);
 
 /// What the rest of the bridge gives a device task.
 #[derive(Debug)]
@@ -181,9 +175,7 @@ impl DeviceTask {
             letters: known.letters,
             repeat_letters: ends.repeat_letters,
             refused_until: None,
-            stats: HttpStats::default(),
-            http_sent: None,
-            sessions_sent: None,
+            http: Http::new(device),
             reported: BTreeSet::new(),
         }
     }

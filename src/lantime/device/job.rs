@@ -91,16 +91,11 @@ impl DeviceTask {
     /// Takes a command; says whether it needs a poll now.
     pub(super) async fn begin(&mut self, job: Job) -> Result<bool, Gone> {
         if let DeviceCommand::HttpSessions { enabled, max_count } = job.command {
-            let log = self.client.sessions_mut();
-            max_count
-                .into_iter()
-                .for_each(|max_count| log.set_max_count(max_count));
-            enabled.into_iter().for_each(|enabled| log.set_enabled(enabled));
-            let outcome = Outcome::HttpSessions {
-                enabled: log.is_enabled(),
-                max_count: log.max_count(),
-            };
-            self.publish_sessions().await?;
+            self.http.log(self.client.take_sessions());
+            let outcome = self.http.configure(enabled, max_count);
+            if let Some(update) = self.http.changed_log(&self.id) {
+                self.send(update).await?;
+            }
             let _ = job.answer.send(Ok(outcome));
             return Ok(false);
         }
@@ -176,7 +171,7 @@ impl DeviceTask {
             DeviceCommand::Refresh | DeviceCommand::HttpSessions { .. } => {
                 self.read_events(&snapshot).await;
                 Some(Ok(Outcome::Refresh {
-                    polled_at: self.stats.last_success().unwrap_or_else(Timestamp::now),
+                    polled_at: self.http.last_success().unwrap_or_else(Timestamp::now),
                 }))
             }
         };

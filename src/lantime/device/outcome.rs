@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::traps::Told;
-use super::{DeviceTask, Gone, HTTP_EVERY, Polled, REFUSAL_PAUSE, log};
+use super::{DeviceTask, Gone, Polled, REFUSAL_PAUSE, log};
 use crate::lantime::rest::RestError;
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{slots, unseen};
@@ -32,7 +32,7 @@ impl DeviceTask {
                 self.refused_until = None;
                 self.is_over_snmp = false;
                 tracing::debug!(device = %self.id, ms = round_trip.as_millis(), "polled");
-                self.stats.succeeded(round_trip, now);
+                self.http.poll_succeeded(round_trip, now);
                 self.letters.succeeded(Instant::now());
                 if let Some(status) = second {
                     status.compare(&mut snapshot);
@@ -42,7 +42,7 @@ impl DeviceTask {
             }
             Some(Err(error)) => {
                 self.refused_until = is_refused.then(|| Instant::now() + REFUSAL_PAUSE);
-                self.stats.failed(error.report.kind);
+                self.http.poll_failed(error.report.kind);
                 let report = error.report.clone();
                 let view = self.failed(error, now).await?;
                 self.show_without_rest(view, second, is_refused, now).await?;
@@ -55,25 +55,11 @@ impl DeviceTask {
             }
         };
         // After a refusal nothing is asked, and nothing could be told, for minutes.
-        if is_refused || self.http_sent.is_none_or(|sent| sent.elapsed() >= HTTP_EVERY) {
-            self.http_sent = Some(Instant::now());
-            let (device, summary) = (self.id.clone(), self.stats.summary());
-            self.send(Update::HttpStats { device, summary }).await?;
-            self.publish_sessions().await?;
+        self.http.log(self.client.take_sessions());
+        for update in self.http.due(&self.id, is_refused, Instant::now()) {
+            self.send(update).await?;
         }
         Ok(failure)
-    }
-
-    /// Publishes the log of HTTP sessions, if it has changed.
-    pub(super) async fn publish_sessions(&mut self) -> Result<(), Gone> {
-        let log = self.client.sessions();
-        let latest = if log.is_enabled() { log.next_id() } else { 0 };
-        let mark = (log.is_enabled(), log.max_count(), latest);
-        if self.sessions_sent.replace(mark) == Some(mark) {
-            return Ok(());
-        }
-        let (device, log) = (self.id.clone(), log.clone());
-        self.send(Update::HttpSessions { device, log }).await
     }
 
     pub(super) fn letter(&self, operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLetter {
@@ -206,7 +192,7 @@ impl DeviceTask {
         }
         if is_offline && view.availability != Some(Availability::Offline) {
             tracing::error!(device = %self.id, failures = self.failures, "device is offline");
-            let seen_at = self.stats.last_success().max(self.seen_over_snmp);
+            let seen_at = self.http.last_success().max(self.seen_over_snmp);
             view.go_offline(seen_at.unwrap_or(now), now);
             self.selections.mark_stale();
         }

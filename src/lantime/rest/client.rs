@@ -26,8 +26,10 @@ use super::error::RestError;
 use super::profile::{Profile, WriteLocation, WriteMethod};
 use super::status::StatusError;
 use crate::config::{Auth, Device, Secret};
-use crate::model::{HttpSessions, Operation};
+use crate::model::{HttpSession, Operation};
 
+/// Most sessions that wait to be taken: more than any conversation has requests.
+const MAX_WAITING_SESSIONS: usize = 64;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A device's answer.
@@ -65,7 +67,8 @@ pub struct RestClient {
     is_connected: bool,
     cookies: Cookies,
     busy: Busy,
-    sessions: HttpSessions,
+    /// What has not been taken yet.
+    sessions: Vec<HttpSession>,
 }
 
 /// What has been found out about how this device wants us to log in.
@@ -128,7 +131,7 @@ impl RestClient {
             is_connected: false,
             cookies: Cookies::default(),
             busy: Busy::default(),
-            sessions: HttpSessions::new(device.http_sessions.enabled, device.http_sessions.max_count),
+            sessions: Vec::new(),
         }
     }
 
@@ -137,14 +140,9 @@ impl RestClient {
         &self.url
     }
 
-    /// The log of all requests to this device, as configured at first.
-    pub fn sessions(&self) -> &HttpSessions {
-        &self.sessions
-    }
-
-    /// The log of all requests, to switch or resize it.
-    pub fn sessions_mut(&mut self) -> &mut HttpSessions {
-        &mut self.sessions
+    /// The requests since this was last asked, oldest first, 64 at most.
+    pub fn take_sessions(&mut self) -> Vec<HttpSession> {
+        std::mem::take(&mut self.sessions)
     }
 
     /// Whether the last request carried an API token.
@@ -338,7 +336,9 @@ impl RestClient {
             self.busy.note(error);
         }
         let error = result.as_ref().err().map(|error| error.report.kind);
-        self.sessions.push(exchange.session(path, ended, error));
+        if self.sessions.len() < MAX_WAITING_SESSIONS {
+            self.sessions.push(exchange.session(path, ended, error));
+        }
         let round_trip = exchange.lasted(ended);
         let secrets = exchange.secrets;
         result.map(|body| Answer {

@@ -265,7 +265,6 @@ async fn a_cookie_goes_back_to_its_device_alone_and_a_session_that_has_ended_is_
     .await;
     let other = Script::start([ok()]).await;
     let mut client = server.client();
-    client.sessions_mut().set_enabled(true);
     status(&mut client).await.unwrap();
     assert_eq!(client.cookie_names().collect::<Vec<_>>(), ["sid"]);
     let error = status(&mut client).await.unwrap_err();
