@@ -1,7 +1,7 @@
 //! The composition root: every task and channel of the bridge is made here, and stopped here.
 
 mod devices;
-mod past;
+mod prior;
 mod start;
 mod task;
 
@@ -75,7 +75,7 @@ impl Bridge {
         let mut start = Start::new(&config, &store, updates.clone()).await?;
         let engine = snmp_engine(&config)?;
         let agent = start.snmp_agent(engine.as_ref(), &mut hub).await?;
-        let (remembered, known) = start.past().await;
+        let (remembered, known) = start.prior().await;
         let info = bridge_info(&config);
         let mut devices = Devices::new(updates, config.dead_letter.repeat, known);
         let traps = start.trap_receiver(engine, &mut devices).await?;

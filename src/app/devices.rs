@@ -4,7 +4,6 @@ mod fault;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -15,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
-use crate::lantime::device::{DeviceTask, Ends, Known};
+use crate::lantime::device::{DeviceTask, Handles, Prior, TrapHandles};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
-use crate::lantime::snmp::traps::{Sender, TrapLink};
+use crate::lantime::snmp::traps::{self, Sender, SenderIdentity};
 use crate::model::{DeadLetter, DeviceId, SlotId, SlotView, Update};
+use crate::records::store::Store;
 use crate::tls::Trust;
 
 /// Pause before a device task that has ended by a fault is started again.
@@ -34,12 +34,10 @@ const REQUESTS_IN_A_ROW: u32 = 8;
 #[derive(Debug)]
 pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
-    /// How often a failure that lasts is told again.
-    repeat_letters: Duration,
-    /// Whose traps are taken; `None` where nothing takes any.
-    senders: Option<watch::Sender<Vec<Sender>>>,
-    /// What each device's task and the trap receiver share.
-    links: HashMap<DeviceId, Arc<TrapLink>>,
+    /// How often a failure that lasts is reported again.
+    repeat: Duration,
+    /// Where traps go; `None` where nothing takes any.
+    traps: Option<TrapRoutes>,
     /// The ways on which commands get to the devices.
     routes: watch::Sender<Routes>,
     /// Where the grid of ticks begins.
@@ -48,12 +46,12 @@ pub(super) struct Devices {
     built_in: Profiles,
     /// Those that were to run last, whether they do or not.
     configured: Vec<DeviceId>,
-    /// When it was last told that a device's task has failed, and how.
+    /// When it was last reported that a device's task has failed, and how.
     faults: HashMap<DeviceId, (Instant, DeadLetter)>,
     running: HashMap<DeviceId, Running>,
-    tasks: JoinSet<Known>,
+    tasks: JoinSet<Prior>,
     /// What was published of devices that do not run (any more).
-    known: HashMap<DeviceId, Known>,
+    prior: HashMap<DeviceId, Prior>,
 }
 
 #[derive(Debug)]
@@ -64,7 +62,7 @@ struct Running {
     /// The slots that it began with.
     slots: BTreeMap<SlotId, SlotView>,
     route: Route,
-    traps: Option<Arc<TrapLink>>,
+    traps: Option<TrapRoute>,
     task: Id,
     stop: CancellationToken,
 }
@@ -72,7 +70,7 @@ struct Running {
 impl Running {
     /// By what its traps are known.
     fn sender(&self) -> Option<Sender> {
-        let snmp = &self.device.snmp;
+        let (snmp, traps) = (&self.device.snmp, self.traps.clone()?);
         let url = reqwest::Url::parse(&self.device.url).ok();
         let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
         let mut hosts = vec![host.trim_matches(['[', ']']).to_owned(), snmp.address.0.clone()];
@@ -83,8 +81,51 @@ impl Running {
             sources: snmp.sources.clone(),
             engine_id: snmp.engine_id.clone(),
             sys_name: snmp.sys_name.clone(),
-            link: self.traps.clone()?,
+            traps: traps.traps,
+            identity: traps.identity,
         })
+    }
+}
+
+/// What brings traps to the devices.
+#[derive(Debug)]
+struct TrapRoutes {
+    /// Whose traps are taken.
+    senders: watch::Sender<Vec<Sender>>,
+    routes: HashMap<DeviceId, TrapRoute>,
+    /// What the devices get beside their traps.
+    counts: watch::Sender<traps::Counts>,
+    store: Store,
+}
+
+/// How the traps of one device get to its task. It outlives the task: a trap that comes while the device is given to
+/// another one is not lost.
+#[derive(Debug, Clone)]
+struct TrapRoute {
+    traps: mpsc::Sender<traps::DeviceTrap>,
+    identity: watch::Receiver<SenderIdentity>,
+}
+
+impl TrapRoutes {
+    /// The way of that device's traps: the one of the task `before`, or a new one.
+    fn route(&mut self, device: &DeviceId, before: Option<TrapHandles>) -> (TrapRoute, TrapHandles) {
+        if let (Some(handles), Some(route)) = (before, self.routes.get(device)) {
+            return (route.clone(), handles);
+        }
+        let (sender, receiver) = mpsc::channel(traps::WAITING);
+        let identity = watch::Sender::default();
+        let route = TrapRoute {
+            traps: sender,
+            identity: identity.subscribe(),
+        };
+        self.routes.insert(device.clone(), route.clone());
+        let handles = TrapHandles {
+            traps: receiver,
+            identity,
+            counts: self.counts.clone(),
+            store: self.store.clone(),
+        };
+        (route, handles)
     }
 }
 
@@ -110,17 +151,16 @@ struct Files {
 }
 
 impl Devices {
-    /// No devices yet. `known` is what an earlier run published and told of each.
+    /// No devices yet. `prior` is what an earlier run published and reported of each.
     pub(super) fn new(
         updates: mpsc::Sender<Update>,
-        repeat_letters: Duration,
-        known: HashMap<DeviceId, Known>,
+        repeat: Duration,
+        prior: HashMap<DeviceId, Prior>,
     ) -> Devices {
         Devices {
             updates,
-            repeat_letters,
-            senders: None,
-            links: HashMap::new(),
+            repeat,
+            traps: None,
             routes: watch::Sender::default(),
             epoch: Instant::now(),
             clients: HttpClients::default(),
@@ -129,7 +169,7 @@ impl Devices {
             faults: HashMap::new(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
-            known,
+            prior,
         }
     }
 
@@ -138,20 +178,33 @@ impl Devices {
         self.routes.subscribe()
     }
 
-    /// The devices whose traps are to be taken; from now on their tasks listen to them. To be asked before the first
-    /// is started.
-    pub(super) fn take_traps(&mut self) -> watch::Receiver<Vec<Sender>> {
+    /// The devices whose traps are to be taken; from now on their tasks take them, count them, and store their records. To be
+    /// asked before the first is started.
+    pub(super) fn take_traps(
+        &mut self,
+        store: Store,
+        counts: watch::Sender<traps::Counts>,
+    ) -> watch::Receiver<Vec<Sender>> {
         let senders = watch::Sender::default();
-        self.senders.insert(senders).subscribe()
+        let receiver = senders.subscribe();
+        self.traps = Some(TrapRoutes {
+            senders,
+            routes: HashMap::new(),
+            counts,
+            store,
+        });
+        receiver
     }
 
-    fn tell_senders(&self) {
-        let Some(senders) = &self.senders else { return };
+    fn publish_senders(&self) {
+        let Some(TrapRoutes { senders, .. }) = &self.traps else {
+            return;
+        };
         let running = self.running.values();
         senders.send_replace(running.filter_map(Running::sender).collect());
     }
 
-    fn tell_routes(&self) {
+    fn publish_routes(&self) {
         let routes = self
             .running
             .iter()
@@ -188,27 +241,25 @@ impl Devices {
             let running = self.running.get(&device.id);
             let has_moved = running.is_some_and(|running| running.device.url != device.url);
             self.stop_one(&device.id).await;
-            if has_moved && let Some(known) = self.known.get_mut(&device.id) {
-                // Another chassis stands there: of the old one only its topics matter, to clear them.
-                known.slots.clear();
-                known.relay_events.clear();
-                known.applying = None;
-                Arc::make_mut(&mut known.view).chassis = None;
+            if has_moved && let Some(prior) = self.prior.get_mut(&device.id) {
+                prior.moved();
             }
         }
         for device in removed {
             tracing::info!(%device, "device removed");
-            self.known.remove(&device);
-            self.links.remove(&device);
+            self.prior.remove(&device);
             self.faults.remove(&device);
+            self.traps
+                .iter_mut()
+                .for_each(|traps| drop(traps.routes.remove(&device)));
             // Nobody listens only when the bridge is stopping.
             let _ = self.updates.send(Update::Removed { device }).await;
         }
         for (device, parts, place) in to_start {
             self.start(device, parts, place);
         }
-        self.tell_routes();
-        self.tell_senders();
+        self.publish_routes();
+        self.publish_senders();
         let _ = self.updates.send(Update::Configured(listed)).await;
         Ok(())
     }
@@ -233,24 +284,23 @@ impl Devices {
 
     fn start(&mut self, device: &Device, Parts { client, files }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
-        let known = self.known.remove(&device.id).unwrap_or_default();
+        let mut prior = self.prior.remove(&device.id).unwrap_or_default();
         // One command at a time is given to a device.
         let (jobs, commands) = mpsc::channel(1);
-        // It outlives the task: a trap that comes while the device is given to another one is not lost.
-        let links = &mut self.links;
-        let traps = self
-            .senders
-            .as_ref()
-            .map(|_| links.entry(device.id.clone()).or_default().clone());
-        let ends = Ends {
+        let before = prior.traps_from.take();
+        let traps = self.traps.as_mut().map(|traps| traps.route(&device.id, before));
+        let (traps, trap_handles) = traps.unzip();
+        let handles = Handles {
             updates: self.updates.clone(),
             jobs: commands,
-            traps: traps.clone(),
-            repeat_letters: self.repeat_letters,
+            traps: trap_handles,
+            repeat: self.repeat,
         };
         let profiles = files.profiles.clone();
-        let slots = known.slots.clone();
-        let task = Box::new(DeviceTask::new(device, client, profiles, schedule, known, ends));
+        let slots = prior.slots.clone();
+        let task = Box::new(DeviceTask::new(
+            device, client, profiles, schedule, prior, handles,
+        ));
         let route = Route {
             jobs,
             timeout: device.command_timeout,
@@ -283,8 +333,8 @@ impl Devices {
         running.stop.cancel();
         while let Some(ended) = self.tasks.join_next_with_id().await {
             match ended {
-                Ok((task, known)) if task == running.task => {
-                    self.known.insert(id.clone(), known);
+                Ok((task, prior)) if task == running.task => {
+                    self.prior.insert(id.clone(), prior);
                     return;
                 }
                 Err(error) if error.id() == running.task => return,
@@ -319,11 +369,11 @@ impl Devices {
             return;
         };
         tracing::error!(device = %id, "the device's task has ended ({why}); it is started again");
-        let known = Known {
+        let prior = Prior {
             slots: running.slots,
-            ..self.tell_fault(&id)
+            ..self.report_fault(&id)
         };
-        self.known.insert(id.clone(), known);
+        self.prior.insert(id.clone(), prior);
         let place = Place {
             origin: Instant::now() + RESTART_PAUSE,
             ..running.place
@@ -331,8 +381,8 @@ impl Devices {
         match self.parts(&running.device) {
             Ok(parts) => {
                 self.start(&running.device, parts, place);
-                self.tell_routes();
-                self.tell_senders();
+                self.publish_routes();
+                self.publish_senders();
             }
             Err(error) => tracing::error!(device = %id, "the device cannot be started again: {error:#}"),
         }

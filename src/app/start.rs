@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 use super::devices::Devices;
-use super::past;
+use super::prior;
 use super::task::Task;
 use crate::command::Inbox;
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
@@ -20,7 +20,7 @@ use crate::contract::topics::Topics;
 use crate::control;
 use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
-use crate::lantime::device::Known;
+use crate::lantime::device::Prior;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{CommandTopic, DeviceId, Update};
 use crate::mqtt::EdgeNodeStatus;
@@ -110,7 +110,7 @@ impl Start<'_> {
     }
 
     /// What earlier runs have published, and of each device what they knew and told.
-    pub(super) async fn past(&self) -> (Vec<String>, HashMap<DeviceId, Known>) {
+    pub(super) async fn prior(&self) -> (Vec<String>, HashMap<DeviceId, Prior>) {
         let remembered = self.store.published_topics().await.unwrap_or_else(|error| {
             tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
             Vec::new()
@@ -121,9 +121,9 @@ impl Start<'_> {
             );
             Vec::new()
         });
-        let mut known = past::published_slots(&self.topics, &remembered);
-        past::stand(&mut known, standing, self.config.dead_letter.repeat);
-        (remembered, known)
+        let mut prior = prior::published_slots(&self.topics, &remembered);
+        prior::stand(&mut prior, standing, self.config.dead_letter.repeat);
+        (remembered, prior)
     }
 
     /// The publisher, which drives the hub.
@@ -162,11 +162,12 @@ impl Start<'_> {
         let (Some(traps), Some(engine)) = (&self.config.snmp.traps, engine) else {
             return Ok(None);
         };
+        let counts = watch::Sender::default();
         let setup = traps::Setup {
             traps: traps.clone(),
             engine,
-            senders: devices.take_traps(),
-            store: self.store.clone(),
+            senders: devices.take_traps(self.store.clone(), counts.clone()),
+            counts,
             updates: self.updates.clone(),
             repeat_letters: self.config.dead_letter.repeat,
         };

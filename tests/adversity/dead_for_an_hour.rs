@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lantime2mqtt::config::{self, Device};
-use lantime2mqtt::lantime::device::{DeviceTask, Ends, Known};
+use lantime2mqtt::lantime::device::{DeviceTask, Handles, Prior};
 use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RestClient};
 use lantime2mqtt::lantime::schedule::Schedule;
 use lantime2mqtt::model::{DeadLetter, DeviceId, Update};
@@ -37,11 +37,11 @@ fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update>
         let client = clients.for_device(device).expect("no files are needed");
         let schedule = Schedule::new(origin, device.poll, device.jitter, index, devices.len());
         let (_, jobs) = mpsc::channel(1);
-        let ends = Ends {
+        let handles = Handles {
             traps: None,
             updates: updates.clone(),
             jobs,
-            repeat_letters: Duration::from_secs(15 * 60),
+            repeat: Duration::from_secs(15 * 60),
         };
         let client = RestClient::new(client, device);
         let task = DeviceTask::new(
@@ -49,8 +49,8 @@ fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update>
             client,
             Profiles::built_in(),
             schedule,
-            Known::default(),
-            ends,
+            Prior::default(),
+            handles,
         );
         tokio::spawn(Box::new(task).run(stop.clone()));
     }

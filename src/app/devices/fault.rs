@@ -1,4 +1,4 @@
-//! What is told of a device whose task has failed.
+//! What is reported of a device whose task has failed.
 
 use std::sync::Arc;
 
@@ -6,32 +6,32 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::Devices;
-use crate::lantime::device::Known;
-use crate::lantime::letters::PollLetters;
+use crate::lantime::device::Prior;
+use crate::lantime::poll_failures::PollFailures;
 use crate::model::{
     Availability, DeadLetter, DeviceId, DeviceView, ErrorKind, ErrorReport, Operation, Problem, Update, diff,
 };
 use crate::records::dead_letter;
 
 impl Devices {
-    /// Tells that a device's task has failed, and gives what is known of the device from now on.
-    pub(super) fn tell_fault(&mut self, id: &DeviceId) -> Known {
+    /// Reports that a device's task has failed, and gives what is known of the device from now on.
+    pub(super) fn report_fault(&mut self, id: &DeviceId) -> Prior {
         // What it has published is not known any more, so none of it may stay. Without room for that in the
         // channel it stays until the device answers: the lesser evil than to wait here.
         let Ok(room) = self.updates.try_reserve_many(3) else {
-            return Known::default();
+            return Prior::default();
         };
-        let (now, told_at) = (Timestamp::now(), Instant::now());
-        let is_told = |(at, _): &&(Instant, DeadLetter)| at.elapsed() < self.repeat_letters;
-        let told = self
+        let (now, instant) = (Timestamp::now(), Instant::now());
+        let is_recent = |(at, _): &&(Instant, DeadLetter)| at.elapsed() < self.repeat;
+        let before = self
             .faults
             .get(id)
-            .filter(is_told)
+            .filter(is_recent)
             .map(|(_, letter)| letter.clone());
-        let is_new = told.is_none();
-        let letter = told.unwrap_or_else(|| fault(id, now));
+        let is_new = before.is_none();
+        let letter = before.unwrap_or_else(|| fault(id, now));
         if is_new {
-            self.faults.insert(id.clone(), (told_at, letter.clone()));
+            self.faults.insert(id.clone(), (instant, letter.clone()));
         }
         let problem = Problem {
             id: letter.id,
@@ -47,7 +47,7 @@ impl Devices {
         let device = id.clone();
         let changes = diff(&DeviceView::default(), &view);
         let view = Arc::new(view);
-        let told = is_new.then(|| Update::DeadLetter(Box::new(letter.clone())));
+        let letter_due = is_new.then(|| Update::DeadLetter(Box::new(letter.clone())));
         let updates = [
             Update::Forgotten { device: id.clone() },
             Update::Device {
@@ -56,12 +56,12 @@ impl Devices {
                 changes,
             },
         ];
-        room.zip(updates.into_iter().chain(told))
+        room.zip(updates.into_iter().chain(letter_due))
             .for_each(|(room, update)| room.send(update));
-        Known {
+        Prior {
             view,
-            letters: PollLetters::standing(letter, self.repeat_letters, now, told_at),
-            ..Known::default()
+            failures: PollFailures::standing(letter, self.repeat, now, instant),
+            ..Prior::default()
         }
     }
 }

@@ -84,7 +84,11 @@ impl Http {
 
     /// The log, if it has changed since it was last published.
     pub(super) fn changed_log(&mut self, device: &DeviceId) -> Option<Update> {
-        let latest = if self.log.is_enabled() { self.log.next_id() } else { 0 };
+        let latest = if self.log.is_enabled() {
+            self.log.next_id()
+        } else {
+            0
+        };
         let mark = (self.log.is_enabled(), self.log.max_count(), latest);
         let is_same = self.published_log.replace(mark) == Some(mark);
         (!is_same).then(|| Update::HttpSessions {

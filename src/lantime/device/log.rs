@@ -1,23 +1,48 @@
 //! What the log says of a device: what was found there, and what could not be understood.
 
-use super::DeviceTask;
+use std::collections::BTreeSet;
+
+use super::published::Published;
 use crate::model::{DeviceId, DeviceView, Signal, SlotId, SlotState, SlotView, Snapshot, WiringSource};
 
-/// Most texts of a device that are remembered as reported.
-const MAX_REPORTED: usize = 256;
+/// Most texts of a device that are remembered as logged.
+const MAX_LOGGED: usize = 256;
 
-impl DeviceTask {
+/// What was logged of one device.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// Whether REST has answered before.
+    is_known: bool,
+    logged: BTreeSet<String>,
+}
+
+impl Log {
+    /// A device answers over REST, that was online before or not. Says whether it is the first time.
+    pub(super) fn answered(&mut self, device: &DeviceId, published: &Published, was_online: bool) -> bool {
+        let Some(snapshot) = &published.snapshot else {
+            return false;
+        };
+        let view = &published.view;
+        let is_first = !std::mem::replace(&mut self.is_known, true);
+        if is_first {
+            greet(device, snapshot, view);
+        } else if !was_online {
+            tracing::info!(%device, "device answers again");
+        }
+        self.findings(device, snapshot, view);
+        is_first
+    }
+
     /// Says once what could not be understood, and which entries of the profile find nothing.
-    pub(super) fn report(&mut self, snapshot: &Snapshot, view: &DeviceView) {
-        let device = &self.id;
+    fn findings(&mut self, device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
         for note in &snapshot.notes {
-            if self.reported.len() < MAX_REPORTED && self.reported.insert(note.clone()) {
+            if self.logged.len() < MAX_LOGGED && self.logged.insert(note.clone()) {
                 tracing::warn!(%device, "status document: {note}");
             }
         }
         let profile = &snapshot.identity.profile;
         let mut missing: Vec<_> = snapshot.unresolved.clone();
-        missing.retain(|entry| self.reported.insert(format!("{profile} {entry}")));
+        missing.retain(|entry| self.logged.insert(format!("{profile} {entry}")));
         for entry in &missing {
             tracing::debug!(%device, "entry {entry} of API profile {profile} finds nothing at this device");
         }
@@ -50,8 +75,8 @@ fn consequences(entries: &[&'static str]) -> String {
     meanings.join(", ")
 }
 
-/// Says in the log what was found at a device that was heard for the first time.
-pub(super) fn greet(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
+/// Says in the log what was found at a device that answers for the first time.
+fn greet(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
     let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
     let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
     tracing::info!(%device, firmware, ?slots, "device is online");

@@ -1,13 +1,12 @@
 //! The serial number of the device at an address: another one means that the device was exchanged. It is known for one
-//! run of the bridge only, since nothing keeps it.
+//! run of the bridge only, since nothing keeps it. Pure.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{DeviceTask, Gone};
-use crate::model::{ErrorKind, ErrorReport, Operation, Snapshot, Text};
+use super::turn::Settings;
+use crate::model::{ErrorKind, ErrorReport, Snapshot, Text};
 
 /// Most exchanges that are reported within the time in which one is not repeated: two devices that answer in turns must
 /// not flood anybody.
@@ -15,7 +14,7 @@ const MAX_REPORTED: usize = 8;
 
 /// The serial number that REST gave last, and what was reported of it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SerialNumber {
+pub(super) struct SerialNumber {
     last: Option<Text>,
     /// The serial numbers of devices that came in exchange, and when that was reported.
     reported: Vec<(Text, Instant)>,
@@ -36,29 +35,21 @@ impl SerialNumber {
         self.reported.push((found.clone(), now));
         Some(before)
     }
-}
 
-impl DeviceTask {
-    /// Reports, in the log and as a dead letter, that another device answers at this address. `snapshot` is of REST: what
-    /// SNMP says may be written otherwise.
-    pub(super) async fn check_serial_number(
+    /// Reports, in the log and to the caller, that another device answers at this address. `snapshot` is of REST: what SNMP
+    /// says may be written otherwise.
+    pub(super) fn check(
         &mut self,
         snapshot: &Snapshot,
-        at: Timestamp,
-    ) -> Result<(), Gone> {
-        let found = snapshot.identity.serial_number.as_ref();
+        settings: &Settings,
+        now: Instant,
+    ) -> Option<ErrorReport> {
         // Of one that is damaged nobody knows whether it is another.
-        let Some(found) = found.filter(|text| !text.contains(char::REPLACEMENT_CHARACTER)) else {
-            return Ok(());
-        };
-        let before = self
-            .serial_number
-            .take(found, self.repeat_letters, Instant::now());
-        let Some(before) = before else { return Ok(()) };
-        let report = exchanged(&before, found, self.client.url());
-        tracing::warn!(device = %self.id, before = %before, now = %found, "the device at this address was exchanged");
-        let letter = self.letter(Operation::Identity, report, at);
-        self.send_letter(Some(letter)).await
+        let is_whole = |text: &&Text| !text.contains(char::REPLACEMENT_CHARACTER);
+        let found = snapshot.identity.serial_number.as_ref().filter(is_whole)?;
+        let before = self.take(found, settings.repeat, now)?;
+        tracing::warn!(device = %settings.id, before = %before, now = %found, "the device at this address was exchanged");
+        Some(exchanged(&before, found, &settings.url))
     }
 }
 

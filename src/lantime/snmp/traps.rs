@@ -1,42 +1,40 @@
-//! Takes traps and informs of all devices: a socket (`receiver`), what is made of each (`intake`), and what a device's
-//! task and the two share (`link`).
+//! Takes traps and informs of all devices: a socket (`receiver`), and what finds the device of each (`intake`), whose
+//! task decides about it.
 //!
 //! ```text
-//! device --trap, inform--> receiver --Taken--> intake --record--> store, then the inform is acknowledged
-//!                                                 \--link--> device task: event's topic, and poll now
+//! device --trap, inform--> receiver --Taken--> intake --DeviceTrap--> device task --record--> store
+//!              <--------- acknowledgement -----------------receipt-----------------------------/
 //! ```
 
 mod counts;
 mod intake;
-mod link;
-mod names;
+mod receipt;
 mod receiver;
 mod refusals;
-mod repeated;
 mod replay;
 mod senders;
 mod trap;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_snmp::v3::AuthoritativeEngine;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use counts::Counts;
 use intake::{Ends, Intake};
-pub use link::TrapLink;
-pub use names::Names;
+pub use receipt::{InformId, Receipt};
 use receiver::Receiver;
-pub use senders::Sender;
+pub use senders::{DeviceTrap, Sender, SenderIdentity};
 
 use crate::config;
 use crate::model::Update;
-use crate::records::store::Store;
 
-/// Notifications that wait for the disk. Beyond it they are dropped and counted: the next poll shows the events.
-const WAITING: usize = 1024;
+/// Notifications that wait until their records are stored. Beyond it they are dropped and counted: the next poll shows
+/// the events.
+pub const WAITING: usize = 1024;
 
 /// What takes traps and informs. It listens, and [`Self::run`] makes something of them.
 pub struct Traps {
@@ -55,10 +53,10 @@ pub struct Setup {
     pub engine: AuthoritativeEngine,
     /// The configured devices.
     pub senders: watch::Receiver<Vec<Sender>>,
-    /// Takes the records.
-    pub store: Store,
     /// Takes the dead letters.
     pub updates: mpsc::Sender<Update>,
+    /// What is counted.
+    pub counts: watch::Sender<Counts>,
     /// How often a failure that lasts is told again.
     pub repeat_letters: Duration,
 }
@@ -78,12 +76,13 @@ impl Traps {
     /// When the address cannot be listened on, or no keys can be made of a user's passwords.
     pub async fn start(setup: Setup) -> anyhow::Result<Traps> {
         let (taken, take) = mpsc::channel(WAITING);
-        let counts = watch::Sender::new(Counts::default());
+        let counts = setup.counts;
         let generation = watch::Sender::new(0);
         let receiver = Receiver {
             traps: setup.traps,
             engine: setup.engine,
             taken,
+            places: Arc::new(Semaphore::new(WAITING)),
             counts: counts.clone(),
             generation: generation.subscribe(),
         };
@@ -93,7 +92,6 @@ impl Traps {
         let intake = Intake::new(Ends {
             taken: take,
             configured: setup.senders,
-            store: setup.store,
             updates: setup.updates,
             counts,
             generation,

@@ -352,14 +352,7 @@ async fn every_request_is_handed_over_once() {
     let log = client.take_sessions();
     let told: Vec<_> = log
         .iter()
-        .map(|session| {
-            (
-                session.method,
-                &*session.path,
-                session.status,
-                session.error,
-            )
-        })
+        .map(|session| (session.method, &*session.path, session.status, session.error))
         .collect();
     let expected = [
         ("PUT", "/api/get-token", Some(200), None),

@@ -1,25 +1,20 @@
-//! What becomes of each notification: its device is found, its record is put on disk, and the device's task is told.
+//! What becomes of each notification: its device is found, and its task takes it.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
-use super::link::Report;
 use super::receiver::Taken;
 use super::refusals::{Reason, Refusals};
-use super::repeated::Repeated;
 use super::replay::Engines;
-use super::senders::{Sender, Senders, Stranger};
+use super::senders::{DeviceTrap, Sender, Senders, Stranger};
 use crate::model::{DeadLetter, Update};
-use crate::records::store::Store;
-use crate::records::{Record, trap};
 use crate::wording::quoted;
 
 /// How often the counters are looked at for letters.
@@ -30,7 +25,7 @@ const RESOLVE_EVERY: Duration = Duration::from_secs(60);
 const ANEW_AFTER: Duration = Duration::from_secs(10);
 /// Time for looking a host name up.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
-/// Notifications that are stored with one write.
+/// Notifications that are looked at in one go.
 const AT_ONCE: usize = 256;
 
 type Resolved = HashMap<String, Vec<IpAddr>>;
@@ -39,7 +34,6 @@ type Resolved = HashMap<String, Vec<IpAddr>>;
 pub(super) struct Intake {
     taken: mpsc::Receiver<Taken>,
     configured: watch::Receiver<Vec<Sender>>,
-    store: Store,
     updates: mpsc::Sender<Update>,
     counts: watch::Sender<Counts>,
     generation: watch::Sender<u64>,
@@ -49,7 +43,6 @@ pub(super) struct Intake {
     /// Host names that are being looked up.
     resolving: Option<JoinHandle<Resolved>>,
     engines: Engines,
-    repeated: Repeated,
     refusals: Refusals,
     /// The counters as they were last looked at.
     looked: Counts,
@@ -63,7 +56,6 @@ pub(super) struct Intake {
 pub(super) struct Ends {
     pub(super) taken: mpsc::Receiver<Taken>,
     pub(super) configured: watch::Receiver<Vec<Sender>>,
-    pub(super) store: Store,
     pub(super) updates: mpsc::Sender<Update>,
     pub(super) counts: watch::Sender<Counts>,
     pub(super) generation: watch::Sender<u64>,
@@ -75,7 +67,6 @@ impl Intake {
         Intake {
             taken: ends.taken,
             configured: ends.configured,
-            store: ends.store,
             updates: ends.updates,
             counts: ends.counts,
             generation: ends.generation,
@@ -83,7 +74,6 @@ impl Intake {
             resolved: Resolved::new(),
             resolving: None,
             engines: Engines::default(),
-            repeated: Repeated::default(),
             refusals: Refusals::new(ends.repeat_letters),
             looked: Counts::default(),
             anew: Instant::now(),
@@ -156,54 +146,35 @@ impl Intake {
 
     async fn take(&mut self, batch: &mut Vec<Taken>) {
         let now = Instant::now();
-        let mut records = Vec::new();
-        let mut safe = Vec::new();
-        for mut taken in batch.drain(..) {
-            match self.record(&mut taken, now) {
-                Ok(record) => {
-                    let answer = taken.safe.take();
-                    self.counts.send_modify(|counts| counts.taken += 1);
-                    records.extend(record);
-                    safe.extend(answer);
-                }
-                Err((reason, what)) => {
-                    // Not acknowledged: nothing tells a sender whether it is known.
-                    taken.safe = None;
-                    let letter = self.refusals.note(reason, 1, what, now);
-                    self.send(letter).await;
-                }
+        for taken in batch.drain(..) {
+            if let Err((reason, what)) = self.hand_over(taken, now) {
+                // Not acknowledged: nothing tells a sender whether it is known.
+                let letter = self.refusals.note(reason, 1, what, now);
+                self.send(letter).await;
             }
-        }
-        if !records.is_empty() {
-            self.store.append(records).await;
-        }
-        let is_on_disk = self.store.status().borrow().failing.is_none();
-        for answer in safe {
-            let _ = answer.try_send(is_on_disk);
         }
     }
 
-    /// The record of a notification, where one is due, or why there can be none. Tells the device's task.
-    fn record(&mut self, taken: &mut Taken, now: Instant) -> Result<Option<Record>, (Reason, String)> {
-        let received = &taken.received;
-        let sender = match self.senders.find(received) {
+    /// Gives a notification to its device's task, or says why there is none.
+    fn hand_over(&mut self, taken: Taken, now: Instant) -> Result<(), (Reason, String)> {
+        let Taken {
+            received,
+            generation,
+            receipt,
+        } = taken;
+        let sender = match self.senders.find(&received) {
             Ok(sender) => sender,
             Err(stranger) => {
                 self.counts.send_modify(|counts| counts.strangers += 1);
                 return Err((Reason::Stranger, describe(&stranger)));
             }
         };
-        let link = &sender.link;
         if let Some(engine_id) = &received.engine_id {
-            let (generation, uptime) = (taken.generation, received.uptime);
-            if !self.engines.accepts(
-                engine_id,
-                &sender.device,
-                generation,
-                uptime,
-                link.restarted(),
-                now,
-            ) {
+            let (uptime, restarted) = (received.uptime, sender.identity.borrow().restarted);
+            if !self
+                .engines
+                .accepts(engine_id, &sender.device, generation, uptime, restarted, now)
+            {
                 self.counts.send_modify(|counts| counts.replays += 1);
                 // The library has learnt from it what the engine's clock shows, and would refuse the true one.
                 self.is_misled = true;
@@ -211,30 +182,15 @@ impl Intake {
                 return Err((Reason::OutOfTime, what));
             }
         }
-        if self.repeated.is_repeated(received, now) {
-            return Ok(None);
-        }
-        let Some(event) = received.trap.event.clone() else {
-            link.poll_now();
-            return Ok(Some(trap::record(
-                &sender.device,
-                &received.trap,
-                Timestamp::now(),
-            )));
+        let trap = DeviceTrap {
+            trap: received.trap,
+            receipt,
         };
-        let (event, naming) = link.name(&event);
-        match link.trap_tells(&event, received.trap.message.as_deref(), now) {
-            Report::New => {
-                let trap = &mut taken.received.trap;
-                (trap.event, trap.naming) = (Some(event), naming);
-                return Ok(Some(trap::record(&sender.device, trap, Timestamp::now())));
-            }
-            // The record of the poll may not be on disk yet: by the time the inform is repeated it is.
-            Report::PolledBefore if received.trap.confirmed => taken.safe = None,
-            Report::PolledBefore => {}
-            Report::Repeated => self.counts.send_modify(|counts| counts.repeated += 1),
+        // There is room for all that have a place: it is full only where the task has ended by a fault.
+        if sender.traps.try_send(trap).is_err() {
+            self.counts.send_modify(|counts| counts.overrun += 1);
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Tells what was refused before it came here, and lets the receiver be made anew where that helps.
@@ -290,7 +246,8 @@ impl Intake {
         let anew = self.anew;
         let engines = &self.engines;
         let may_be_refused = |sender: &Sender| {
-            sender.link.restarted().is_some_and(|restarted| restarted > anew) && engines.knows(&sender.device)
+            let restarted = sender.identity.borrow().restarted;
+            restarted.is_some_and(|restarted| restarted > anew) && engines.knows(&sender.device)
         };
         let is_misled = self.is_misled && now.duration_since(anew) > ANEW_AFTER;
         if is_misled || self.configured.borrow().iter().any(may_be_refused) {

@@ -4,7 +4,8 @@
 //! record is on disk, and nothing else may run on the thread that waits.
 
 use std::net::SocketAddr;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
@@ -14,11 +15,12 @@ use async_snmp::notification::{
 };
 use async_snmp::v3::AuthoritativeEngine;
 use async_snmp::{SecurityLevel, Version};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::counts::{Counts, socket_drops};
-use super::trap::Received;
+use super::receipt::Receipt;
+use super::trap::{Received, inform_id};
 use crate::config;
 use crate::snmp;
 
@@ -36,8 +38,8 @@ pub(super) struct Taken {
     pub(super) received: Received,
     /// How often the receiver had been made anew by then: what it knows of senders' clocks is lost each time.
     pub(super) generation: u64,
-    /// Of an inform: takes whether it is safe, and so to be acknowledged.
-    pub(super) safe: Option<SyncSender<bool>>,
+    /// What is owed for it.
+    pub(super) receipt: Receipt,
 }
 
 /// Everything that the thread needs.
@@ -45,6 +47,8 @@ pub(super) struct Receiver {
     pub(super) traps: config::Traps,
     pub(super) engine: AuthoritativeEngine,
     pub(super) taken: mpsc::Sender<Taken>,
+    /// A place for each that waits, here or on its further way.
+    pub(super) places: Arc<Semaphore>,
     pub(super) counts: watch::Sender<Counts>,
     /// How often it is to be made anew.
     pub(super) generation: watch::Receiver<u64>,
@@ -120,6 +124,7 @@ impl Receiver {
     ) -> impl Fn(&NotificationEnvelope<'_>) -> NotificationAcceptance + Send + Sync + 'static {
         let communities = self.traps.communities.clone();
         let (taken, counts) = (self.taken.clone(), self.counts.clone());
+        let places = self.places.clone();
         let generation = *self.generation.borrow_and_update();
         let count = move |what: &dyn Fn(&mut Counts)| {
             counts.send_if_modified(|counts| {
@@ -146,17 +151,21 @@ impl Receiver {
                 });
                 return NotificationAcceptance::Reject;
             }
-            let received = Received::read(envelope);
             let (safe, is_safe) = match envelope.pdu_class {
                 NotificationPduClass::Inform => Some(sync_channel(1)).unzip(),
                 NotificationPduClass::Trap => (None, None),
             };
-            let message = Taken {
-                received,
+            let place = places.clone().try_acquire_owned().ok();
+            let message = place.map(|place| Taken {
+                received: Received::read(envelope),
                 generation,
-                safe,
-            };
-            if taken.try_send(message).is_err() {
+                receipt: Receipt {
+                    inform: inform_id(envelope),
+                    safe,
+                    _place: place,
+                },
+            });
+            if message.is_none_or(|message| taken.try_send(message).is_err()) {
                 count(&|counts| counts.overrun += 1);
                 return NotificationAcceptance::Reject;
             }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use super::link::{TrapLink, is_same_name};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::receipt::Receipt;
 use super::trap::Received;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, Trap};
 
 /// A device, as far as its traps tell it from others.
 #[derive(Debug, Clone)]
@@ -21,8 +23,28 @@ pub struct Sender {
     pub engine_id: Option<Vec<u8>>,
     /// Its sysName; the host name that REST tells counts as well.
     pub sys_name: Option<String>,
-    /// What its task is told by.
-    pub link: Arc<TrapLink>,
+    /// Takes its traps.
+    pub traps: mpsc::Sender<DeviceTrap>,
+    /// What its task knows of it.
+    pub identity: watch::Receiver<SenderIdentity>,
+}
+
+/// What the task of a device knows of the sender of its traps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SenderIdentity {
+    /// What the device calls itself.
+    pub host_name: Option<String>,
+    /// When it has last restarted, as far as REST has shown it.
+    pub restarted: Option<Instant>,
+}
+
+/// A trap or inform of a device, on the way to its task.
+#[derive(Debug)]
+pub struct DeviceTrap {
+    /// What it says; its event by the name that is made from the MIB.
+    pub trap: Trap,
+    /// What is owed for it.
+    pub receipt: Receipt,
 }
 
 /// All devices.
@@ -47,6 +69,15 @@ pub(super) enum Stranger {
         /// The devices that are there.
         devices: Vec<DeviceId>,
     },
+}
+
+impl Sender {
+    /// Whether the device is called that; the domain may be left out on either side.
+    fn is_called(&self, name: &str) -> bool {
+        let identity = self.identity.borrow();
+        let own = identity.host_name.as_deref();
+        own.is_some_and(|own| is_same_name(own, name))
+    }
 }
 
 impl Senders {
@@ -100,7 +131,7 @@ impl Senders {
         let has_name = |sender: &&Sender| {
             name.is_some_and(|name| match &sender.sys_name {
                 Some(own) => is_same_name(own, name),
-                None => sender.link.is_called(name),
+                None => sender.is_called(name),
             })
         };
         let mut named = several.iter().map(|index| &self.senders[*index]).filter(has_name);
@@ -116,6 +147,13 @@ impl Senders {
             }),
         }
     }
+}
+
+/// Whether two host names mean the same, where one may lack its domain.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let short = |name: &'_ str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    one.eq_ignore_ascii_case(other)
+        || (short(one) == short(other) && (!one.contains('.') || !other.contains('.')))
 }
 
 #[cfg(test)]
@@ -136,7 +174,8 @@ mod tests {
             sources: Vec::new(),
             engine_id: None,
             sys_name: None,
-            link: Arc::default(),
+            traps: mpsc::channel(1).0,
+            identity: watch::channel(SenderIdentity::default()).1,
         }
     }
 
@@ -156,7 +195,6 @@ mod tests {
             engine_id: None,
             agent: None,
             sys_name: None,
-            request_id: None,
             uptime: 0,
         }
     }
@@ -165,8 +203,12 @@ mod tests {
     fn senders() -> Senders {
         let mut b = sender("b", SHARED);
         b.sys_name = Some("ntp-b".to_owned());
-        let c = sender("c", SHARED);
-        c.link.set_host_name(Some("ntp-c.example"));
+        let mut c = sender("c", SHARED);
+        let identity = SenderIdentity {
+            host_name: Some("ntp-c.example".to_owned()),
+            restarted: None,
+        };
+        c.identity = watch::channel(identity).1;
         let mut e = sender("e", "ntp-e.example");
         e.engine_id = Some(vec![0x80, 0, 0, 0, 1]);
         e.sources = vec![ip("fd00::5")];
@@ -219,6 +261,15 @@ mod tests {
             };
             assert_eq!((told, devices.len()), (name, 3));
         }
+    }
+
+    #[test]
+    fn a_name_may_lack_its_domain() {
+        assert!(is_same_name("ntp-1", "NTP-1.example"));
+        assert!(is_same_name("ntp-1.example", "ntp-1"));
+        assert!(!is_same_name("ntp-1.a", "ntp-1.b"));
+        assert!(!is_same_name("ntp-1", "ntp-2"));
+        assert!(!sender("a", SHARED).is_called("ntp-1"));
     }
 
     #[test]

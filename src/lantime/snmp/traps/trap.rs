@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use async_snmp::notification::{Notification, NotificationEnvelope, NotificationPduClass, oids as standard};
 use async_snmp::{Oid, Value, VarBind, Version, oid};
 
+use super::receipt::InformId;
 use crate::lantime::snmp::oids;
 use crate::model::{EventName, EventNaming, Trap, Varbind, VarbindValue};
 use crate::snmp::hex;
@@ -27,8 +28,6 @@ pub(super) struct Received {
     pub(super) agent: Option<IpAddr>,
     /// The sender's name of itself.
     pub(super) sys_name: Option<String>,
-    /// By this an inform that is repeated is known.
-    pub(super) request_id: Option<i32>,
     /// The sender's uptime in hundredths of a second; it wraps after 497 days.
     pub(super) uptime: u32,
 }
@@ -64,10 +63,19 @@ impl Received {
                 .map(<[u8]>::to_vec),
             agent: agent(envelope.notification(), varbinds),
             sys_name: text(varbinds, &oid!(1, 3, 6, 1, 2, 1, 1, 5)),
-            request_id: envelope.request_id,
             uptime: envelope.uptime,
         }
     }
+}
+
+/// By what an inform is known when it comes again; `None` for a trap.
+pub(super) fn inform_id(envelope: &NotificationEnvelope<'_>) -> Option<InformId> {
+    let is_inform = envelope.pdu_class == NotificationPduClass::Inform;
+    Some(InformId {
+        source: envelope.source.ip().to_canonical(),
+        request: envelope.request_id.filter(|_| is_inform)?,
+        oid: envelope.trap_oid().ok().map(|oid| oid.to_string()),
+    })
 }
 
 /// The agent that a trap names itself.

@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
-use crate::lantime::device::Known;
-use crate::lantime::letters::PollLetters;
+use crate::lantime::device::Prior;
+use crate::lantime::poll_failures::PollFailures;
 use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView};
 use crate::mqtt::publisher::remembered;
 
-/// The slots of each device, as far as the topics tell that an earlier run published: which relays and
+/// The slots of each device, as far as the topics show that an earlier run published: which relays and
 /// signals there were, but not how they stood.
-pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, Known> {
+pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, Prior> {
     let now = Timestamp::now();
     let slots_of = |below: HashSet<DeviceTopic>| {
         let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
@@ -31,9 +31,9 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
         }
         let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
         let slots = slots.into_iter().map(|(slot, shape)| (slot, unseen(shape)));
-        Known {
+        Prior {
             slots: slots.collect(),
-            ..Known::default()
+            ..Prior::default()
         }
     };
     remembered(topics, published)
@@ -42,18 +42,14 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
         .collect()
 }
 
-/// The failures that an earlier run has told and not seen the end of stand on: they are not told as new ones, and
-/// their end is told.
-pub(super) fn stand(
-    known: &mut HashMap<DeviceId, Known>,
-    failures: Vec<DeadLetter>,
-    repeat_letters: Duration,
-) {
+/// The failures that an earlier run has reported and not seen the end of stand on: they are not reported as new ones, and
+/// their end is reported.
+pub(super) fn stand(prior: &mut HashMap<DeviceId, Prior>, failures: Vec<DeadLetter>, repeat: Duration) {
     let (at, now) = (Timestamp::now(), Instant::now());
     for failure in failures {
         if let Some(device) = failure.device.clone() {
-            let letters = PollLetters::standing(failure, repeat_letters, at, now);
-            known.entry(device).or_default().letters = letters;
+            let failures = PollFailures::standing(failure, repeat, at, now);
+            prior.entry(device).or_default().failures = failures;
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::model::{EventName, EventNaming, EventState};
 
 /// What a device calls the events whose names are made from the MIB.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Names(BTreeMap<&'static str, EventName>);
+pub(crate) struct Names(BTreeMap<&'static str, EventName>);
 
 impl Names {
     /// The matches with the events that a document lists.
-    pub(super) fn of(listed: &[EventState]) -> Names {
+    pub(crate) fn of(listed: &[EventState]) -> Names {
         let is_listed = |name: &str| listed.iter().any(|event| event.name.as_str() == name);
         let is_known = |name: &str| NOTIFICATIONS.iter().any(|known| known.event == name);
         let free = listed.iter().filter(|event| !is_known(event.name.as_str()));
@@ -30,7 +30,7 @@ impl Names {
     }
 
     /// What the device calls an event of the MIB, and how that is known.
-    pub(super) fn name(&self, event: &EventName, listed: &[EventState]) -> (EventName, EventNaming) {
+    pub(crate) fn name(&self, event: &EventName, listed: &[EventState]) -> (EventName, EventNaming) {
         if let Some(name) = self.0.get(event.as_str()) {
             return (name.clone(), EventNaming::Matched(event.clone()));
         }
@@ -56,21 +56,16 @@ impl Names {
             .map(|cleared| self.0.get(cleared).map_or(*cleared, EventName::as_str))
     }
 
-    /// Whether a listed event stands after these have come, one after the other, each with an end of those that it clears.
-    pub(crate) fn stands_after<'h>(
-        &self,
-        listed: &EventState,
-        heard: impl IntoIterator<Item = &'h EventName>,
-    ) -> Option<bool> {
-        heard.into_iter().fold(listed.triggered, |stands, name| {
-            if *name == listed.name {
-                Some(true)
-            } else if self.clears(name).any(|cleared| cleared == listed.name.as_str()) {
-                Some(false)
-            } else {
-                stands
-            }
-        })
+    /// Whether a listed event stands after that one has come.
+    pub(crate) fn stands_after(&self, listed: &EventState, event: &EventName) -> Option<bool> {
+        if *event == listed.name {
+            return Some(true);
+        }
+        let mut cleared = self.clears(event);
+        match cleared.any(|cleared| cleared == listed.name.as_str()) {
+            true => Some(false),
+            false => listed.triggered,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! When failed polls are told as dead letters: once when the failure begins, again while it lasts, and once
+//! When failed polls are reported as dead letters: once when the failure begins, again while it lasts, and once
 //! when it has been over for a while. Neither a dead nor a flapping device floods anybody, and neither does a bridge
 //! that is started again and again.
 
@@ -13,32 +13,32 @@ use crate::model::DeadLetter;
 /// How long polls have to succeed before a failure counts as over.
 const OVER_AFTER: Duration = Duration::from_secs(60);
 
-/// What has been told of the failed polls of one device.
+/// What has been reported of the failed polls of one device.
 #[derive(Debug, Clone, Default)]
-pub struct PollLetters {
+pub struct PollFailures {
     standing: Option<Standing>,
 }
 
-/// A failure that has been told.
+/// A failure that has been reported.
 #[derive(Debug, Clone)]
 struct Standing {
-    /// As it was last told: what a letter about its end repeats.
+    /// As it was last reported: what a dead letter about its end repeats.
     letter: DeadLetter,
-    /// When it is told again, if it lasts until then.
+    /// When it is reported again, if it lasts until then.
     again_at: Instant,
     failures: u64,
     /// When the first success came since the last failure.
     well_since: Option<Instant>,
 }
 
-impl PollLetters {
-    /// A failure that an earlier run has told, in these words and by that id, and has not seen the end of.
-    pub fn standing(letter: DeadLetter, repeat: Duration, at: Timestamp, now: Instant) -> PollLetters {
+impl PollFailures {
+    /// A failure that an earlier run has reported, in these words and by that id, and has not seen the end of.
+    pub fn standing(letter: DeadLetter, repeat: Duration, at: Timestamp, now: Instant) -> PollFailures {
         // Below zero where the clock was put back.
-        let told_for = Duration::try_from(at.duration_since(letter.at)).unwrap_or_default();
-        PollLetters {
+        let reported_for = Duration::try_from(at.duration_since(letter.at)).unwrap_or_default();
+        PollFailures {
             standing: Some(Standing {
-                again_at: now + repeat.saturating_sub(told_for),
+                again_at: now + repeat.saturating_sub(reported_for),
                 failures: letter.repeats.unwrap_or(1),
                 letter,
                 well_since: None,
@@ -46,12 +46,12 @@ impl PollLetters {
         }
     }
 
-    /// The letter that told of the failure that stands.
-    pub(super) fn first(&self) -> Option<Uuid> {
+    /// The dead letter that reported the failure that stands.
+    pub(super) fn first_id(&self) -> Option<Uuid> {
         self.standing.as_ref().map(|standing| standing.letter.id)
     }
 
-    /// A poll has failed, as this letter would tell; gives it back if it is due, and again every `repeat` while
+    /// A poll has failed, as this dead letter would report; gives it back if it is due, and again every `repeat` while
     /// the failure lasts.
     pub(super) fn failed(
         &mut self,
@@ -90,15 +90,15 @@ impl PollLetters {
         }
     }
 
-    /// When [`Self::ended`] will have something to tell, if no poll fails until then.
-    pub(super) fn ends_at(&self) -> Option<Instant> {
+    /// When [`Self::recovered`] will have something to report, if no poll fails until then.
+    pub(super) fn recovered_at(&self) -> Option<Instant> {
         let well_since = self.standing.as_ref()?.well_since?;
         Some(well_since + OVER_AFTER)
     }
 
-    /// The letter about the end of a failure, once it has been over for [`OVER_AFTER`].
-    pub(super) fn ended(&mut self, at: Timestamp, now: Instant) -> Option<DeadLetter> {
-        self.ends_at().filter(|ends_at| *ends_at <= now)?;
+    /// The dead letter about the end of a failure, once it has been over for [`OVER_AFTER`].
+    pub(super) fn recovered(&mut self, at: Timestamp, now: Instant) -> Option<DeadLetter> {
+        self.recovered_at().filter(|ends_at| *ends_at <= now)?;
         let standing = self.standing.take()?;
         Some(DeadLetter {
             id: Uuid::now_v7(),
@@ -119,7 +119,7 @@ mod tests {
     const REPEAT: Duration = Duration::from_secs(15 * 60);
 
     struct Device {
-        letters: PollLetters,
+        failures: PollFailures,
         begin: Instant,
         sent: Vec<(u64, DeadLetter)>,
     }
@@ -127,7 +127,7 @@ mod tests {
     impl Device {
         fn new() -> Device {
             Device {
-                letters: PollLetters::default(),
+                failures: PollFailures::default(),
                 begin: Instant::now(),
                 sent: Vec::new(),
             }
@@ -141,7 +141,7 @@ mod tests {
                 ..told
             };
             let (at, now) = self.times(second);
-            self.letters = PollLetters::standing(told, REPEAT, at, now);
+            self.failures = PollFailures::standing(told, REPEAT, at, now);
         }
 
         fn times(&self, second: u64) -> (Timestamp, Instant) {
@@ -154,10 +154,10 @@ mod tests {
             let letter = if fails {
                 let report = ErrorReport::new(ErrorKind::Timeout, "late", "wait");
                 let letter = dead_letter::new(Operation::Poll, report, at);
-                self.letters.failed(letter, REPEAT, now)
+                self.failures.failed(letter, REPEAT, now)
             } else {
-                self.letters.succeeded(now);
-                self.letters.ended(at, now)
+                self.failures.succeeded(now);
+                self.failures.recovered(at, now)
             };
             self.sent.extend(letter.map(|letter| (second, letter)));
         }
@@ -206,14 +206,14 @@ mod tests {
     fn each_letter_has_an_id_of_its_own_and_the_first_one_is_known() {
         let mut device = Device::new();
         device.poll(0, true);
-        let first = device.letters.first();
+        let first = device.failures.first_id();
         device.poll(900, true);
         assert_eq!(first, Some(device.sent[0].1.id));
-        assert_eq!(device.letters.first(), first);
+        assert_eq!(device.failures.first_id(), first);
         assert_ne!(device.sent[1].1.id, device.sent[0].1.id);
         device.poll(901, false);
         device.poll(961, false);
-        assert_eq!(device.letters.first(), None);
+        assert_eq!(device.failures.first_id(), None);
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         }
         let expected = [(0, None, false), (900, Some(2), false)];
         assert_eq!(device.sent(), expected);
-        assert_eq!(device.letters.first(), Some(device.sent[0].1.id));
+        assert_eq!(device.failures.first_id(), Some(device.sent[0].1.id));
         // Away for longer than the pause: the next failure is told at once.
         device.start_again(5000);
         device.poll(5001, true);
@@ -245,7 +245,7 @@ mod tests {
         let (first, end) = (&device.sent[0].1, &device.sent[1].1);
         assert_eq!((&end.error, end.first_at), (&first.error, first.first_at));
         assert_ne!(end.id, first.id);
-        assert_eq!(device.letters.first(), None);
+        assert_eq!(device.failures.first_id(), None);
     }
 
     #[test]
@@ -254,7 +254,7 @@ mod tests {
         device.poll(0, true);
         let (at, now) = (Timestamp::from_second(-7200).unwrap(), device.begin);
         let told = device.sent[0].1.clone();
-        device.letters = PollLetters::standing(told, REPEAT, at, now);
+        device.failures = PollFailures::standing(told, REPEAT, at, now);
         (1..=900).for_each(|second| device.poll(second, true));
         assert_eq!(device.sent().last(), Some(&(900, Some(901), false)));
     }

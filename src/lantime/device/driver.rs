@@ -1,0 +1,235 @@
+//! What a device's task does: the only part of it that waits. Poll, SNMP, the events of relays, commands and traps go on
+//! side by side; what is to be done next says the state.
+
+use std::future::pending;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::command::Job;
+use super::in_flight::{InFlight, Way};
+use super::input::{Effect, Input, Now, Selection};
+use super::requests::{poll, read_over_rest, read_over_snmp, read_snmp, select_over_rest, select_over_snmp};
+use super::state::DeviceState;
+use super::trap_inbox::TrapInbox;
+use super::{Handles, Prior};
+use crate::config::{self, EventsWay};
+use crate::lantime::relay_events::{Applying, Selections};
+use crate::lantime::rest::{Profiles, RestClient};
+use crate::lantime::schedule::Schedule;
+use crate::lantime::snmp::manager::Manager;
+use crate::model::{ErrorReport, Update, Via};
+
+/// The task of one device: sole owner of all that is known of it, and of what is in flight.
+#[derive(Debug)]
+pub struct DeviceTask {
+    state: DeviceState,
+    ways: Ways,
+    /// The command to apply, over SNMP, that nothing else waits for, and its answer.
+    applying: Option<Applying>,
+    applied: InFlight<bool>,
+    traps: TrapInbox,
+    updates: mpsc::Sender<Update>,
+    jobs: mpsc::Receiver<Job>,
+    /// Why it is offline, while it is: for those who bring commands.
+    offline: watch::Sender<Option<ErrorReport>>,
+    wake_at: Option<Instant>,
+}
+
+/// The ways to the device.
+#[derive(Debug)]
+struct Ways {
+    rest: Way<RestClient>,
+    profiles: Profiles,
+    /// Reads the status.
+    snmp: Way<Manager>,
+    /// Reads and selects the events of relays, where that goes over SNMP.
+    events: Way<Manager>,
+    /// The same, to begin with.
+    events_from: Option<Manager>,
+}
+
+/// Nobody takes the updates any more: the bridge is stopping.
+#[derive(Debug)]
+struct Closed;
+
+impl DeviceTask {
+    /// A task for that device. The slots of `prior` are shown as unknown as long as the device has not answered,
+    /// since what stands at the broker may be stale.
+    pub fn new(
+        device: &config::Device,
+        client: RestClient,
+        profiles: Profiles,
+        schedule: Schedule,
+        prior: Prior,
+        handles: Handles,
+    ) -> DeviceTask {
+        let events_from = Manager::new(&device.snmp).filter(|_| device.snmp.events != EventsWay::Rest);
+        let via = match events_from {
+            Some(_) => Via::Snmp,
+            None => Via::Rest,
+        };
+        let applying = prior.applying.clone();
+        let mut task = DeviceTask {
+            state: DeviceState::new(device, schedule, prior, via, handles.repeat),
+            ways: Ways {
+                rest: Way::new(Some(client)),
+                profiles,
+                snmp: Way::new(Manager::new(&device.snmp)),
+                events: Way::new(events_from.clone()),
+                events_from,
+            },
+            applying: None,
+            applied: InFlight::idle(),
+            traps: TrapInbox::new(handles.traps),
+            updates: handles.updates,
+            jobs: handles.jobs,
+            offline: watch::Sender::default(),
+            wake_at: Some(Instant::now()),
+        };
+        applying
+            .into_iter()
+            .for_each(|applying| task.await_apply(applying));
+        task
+    }
+
+    /// Why the device is offline, while it is.
+    pub fn offline(&self) -> watch::Receiver<Option<ErrorReport>> {
+        self.offline.subscribe()
+    }
+
+    /// Polls, takes traps and carries commands out until `stop`, or until nobody takes the updates any more; gives back
+    /// what the task needs that may follow it. A poll that is in flight then is dropped; a command that is under way is
+    /// not answered: who gave it gives it again.
+    pub async fn run(mut self: Box<Self>, stop: CancellationToken) -> Prior {
+        // Ends early only when nobody takes the updates.
+        if self.work_until(&stop).await.is_ok() {
+            let _ = self.take_last_traps().await;
+        }
+        let mut prior = self.state.into_prior();
+        prior.applying = self.applying.or(prior.applying);
+        prior.traps_from = self.traps.into_handles();
+        prior
+    }
+
+    async fn work_until(&mut self, stop: &CancellationToken) -> Result<(), Closed> {
+        loop {
+            let input = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                input = self.next_input() => input,
+            };
+            self.handle(input).await?;
+        }
+    }
+
+    /// Waits for what happens next. Traps come first: they are older than what is to be said of an answer. It may be
+    /// dropped while it waits.
+    async fn next_input(&mut self) -> Input {
+        tokio::select! {
+            biased;
+            input = self.traps.next() => input,
+            input = self.ways.rest.end() => input,
+            input = self.ways.snmp.end() => input,
+            input = self.ways.events.end() => input,
+            is_applied = self.applied.end() => {
+                self.applying = None;
+                Input::Applied(is_applied)
+            }
+            Some(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(job),
+            () = until(self.wake_at) => Input::Timer,
+        }
+    }
+
+    /// Gives the state what has happened, and does what it wants. It waits only for room for updates: who takes them always
+    /// makes it, whatever the broker does.
+    async fn handle(&mut self, input: Input) -> Result<(), Closed> {
+        self.wake_at = None;
+        for effect in self.state.on(input, Now::read()) {
+            self.carry_out(effect).await?;
+        }
+        self.traps.settle();
+        Ok(())
+    }
+
+    /// Publishes, does what takes no time, or lets it go on beside all else.
+    async fn carry_out(&mut self, effect: Effect) -> Result<(), Closed> {
+        match effect {
+            Effect::Publish(update) => return self.updates.send(update).await.map_err(|_| Closed),
+            Effect::Poll(version) => self.ways.poll(version),
+            Effect::ReadSnmp(within) => self.ways.snmp.ask(|manager| read_snmp(manager, within)),
+            Effect::ReadSelections(version, selections) => self.ways.read(version, selections),
+            Effect::Select(version, selection) => self.ways.select(version, *selection),
+            Effect::AwaitApply(applying) => self.await_apply(applying),
+            // Who asked may not wait any more.
+            Effect::Reply((answer, result)) => drop(answer.send(result)),
+            Effect::Offline(reason) => drop(self.offline.send_replace(reason)),
+            Effect::Record(record, receipt) => self.traps.record(record, receipt),
+            Effect::Acknowledge(receipt) => self.traps.acknowledge(receipt),
+            Effect::Repeated(receipt) => self.traps.repeated(receipt),
+            Effect::Identify(identity) => self.traps.identify(identity),
+            Effect::WakeAt(at) => self.wake_at = Some(at),
+        }
+        Ok(())
+    }
+
+    fn await_apply(&mut self, mut applying: Applying) {
+        self.applying = Some(applying.clone());
+        self.applied.begin(async move { applying.answer().await.is_ok() });
+    }
+
+    /// What is in flight is dropped. The traps that have come before the end get their records, and what they move is
+    /// published.
+    async fn take_last_traps(&mut self) -> Result<(), Closed> {
+        self.ways.close();
+        let until = TrapInbox::ends_by();
+        while let Some(input) = self.traps.last(until).await {
+            self.handle(input).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Ways {
+    fn poll(&mut self, version: Option<u32>) {
+        self.rest
+            .ask(|client| poll(client, self.profiles.clone(), version));
+    }
+
+    fn read(&mut self, version: Option<u32>, selections: Selections) {
+        match self.events_from {
+            Some(_) => self.events.ask(|manager| read_over_snmp(manager, selections)),
+            None => {
+                let profiles = self.profiles.clone();
+                self.rest
+                    .ask(|client| read_over_rest(client, profiles, version, selections));
+            }
+        }
+    }
+
+    fn select(&mut self, version: Option<u32>, selection: Selection) {
+        if self.events_from.is_some() {
+            // What is being read would be of before.
+            self.events = Way::new(self.events_from.clone());
+            return self.events.ask(|manager| select_over_snmp(manager, selection));
+        }
+        let profiles = self.profiles.clone();
+        self.rest
+            .ask(|client| select_over_rest(client, profiles, version, selection));
+    }
+
+    /// Drops what is in flight; nothing is begun any more.
+    fn close(&mut self) {
+        self.rest = Way::new(None);
+        (self.snmp, self.events, self.events_from) = (Way::new(None), Way::new(None), None);
+    }
+}
+
+/// That moment; never, for none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
+    }
+}

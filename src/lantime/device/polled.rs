@@ -1,0 +1,155 @@
+//! What polls have shown of a device: how it answers, and what is published of it. Pure.
+
+use tokio::time::Instant;
+
+use super::availability::Answering;
+use super::commands::Commands;
+use super::events::Source;
+use super::http::Http;
+use super::input::Polled;
+use super::log::Log;
+use super::polls::Answer;
+use super::published::Published;
+use super::serial_number::SerialNumber;
+use super::turn::Turn;
+use crate::lantime::rest::RestError;
+use crate::lantime::snmp::status::SnmpStatus;
+use crate::model::derive::RelayEvents;
+use crate::model::{DeviceView, ErrorReport, Operation, Problem, Update, Via};
+
+/// A device, as polls have shown it.
+#[derive(Debug)]
+pub(super) struct PolledDevice {
+    pub(super) published: Published,
+    pub(super) answering: Answering,
+    pub(super) http: Http,
+    pub(super) log: Log,
+    pub(super) serial_number: SerialNumber,
+}
+
+/// Until when what was answered shows what the device did.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    pub(super) by_rest: Instant,
+    pub(super) by_snmp: Instant,
+}
+
+impl PolledDevice {
+    /// Publishes what follows from a poll; gives what REST has failed with, and whether it has refused the login just now.
+    pub(super) fn polled(
+        &mut self,
+        answer: Answer,
+        status: Option<SnmpStatus>,
+        shown: Shown,
+        commands: &mut Commands,
+        turn: &mut Turn,
+    ) -> (Option<ErrorReport>, bool) {
+        match answer.map(|answer| *answer) {
+            Some(Ok(mut polled)) => {
+                let events = &mut polled.snapshot.events;
+                self.published.events.polled(events, shown.by_rest);
+                self.answered(polled, status, commands.known(), turn);
+                self.published.events.poll_published(shown.by_rest);
+                (None, false)
+            }
+            Some(Err(error)) => {
+                let report = error.report.clone();
+                let is_refused = report.kind.is_refusal();
+                let view = self.failed(error, commands.known(), turn);
+                self.show_without_rest(
+                    view,
+                    status.zip(Some(shown.by_snmp)),
+                    is_refused,
+                    (commands, turn),
+                );
+                (Some(report), is_refused)
+            }
+            None => {
+                let view = DeviceView::clone(&self.published.view);
+                self.show_without_rest(view, status.zip(Some(shown.by_snmp)), true, (commands, turn));
+                let problem = self.published.problem();
+                (problem.map(|problem| problem.error.clone()), false)
+            }
+        }
+    }
+
+    /// REST has answered.
+    fn answered(
+        &mut self,
+        polled: Polled,
+        status: Option<SnmpStatus>,
+        relay_events: &RelayEvents,
+        turn: &mut Turn,
+    ) {
+        let (device, now) = (turn.settings.id.clone(), turn.now);
+        let mut snapshot = polled.snapshot;
+        tracing::debug!(%device, ms = polled.round_trip.as_millis(), "polled");
+        self.answering.succeeded(now.instant);
+        self.published.is_over_snmp = false;
+        self.http.poll_succeeded(polled.round_trip, now.wall);
+        if let Some(status) = status {
+            status.compare(&mut snapshot);
+        }
+        let exchanged = self.serial_number.check(&snapshot, &turn.settings, now.instant);
+        turn.report(exchanged.map(|report| turn.letter(Operation::Identity, report)));
+        let was_online = self.published.is_online() && self.published.problem().is_none();
+        if was_online && self.published.snapshot.as_ref() == Some(&snapshot) {
+            return;
+        }
+        self.published.answered(snapshot, None, relay_events, turn);
+        if self.log.answered(&device, &self.published, was_online) {
+            turn.publish(Update::Settled { device });
+        }
+    }
+
+    /// A poll has failed; gives what is to be published of it.
+    fn failed(&mut self, error: RestError, relay_events: &RelayEvents, turn: &mut Turn) -> DeviceView {
+        let now = turn.now;
+        self.answering.failed(error.report.kind, now.instant);
+        self.http.poll_failed(error.report.kind);
+        let letter = turn.letter(error.operation, error.report.clone());
+        let reported = &mut self.answering.reported;
+        turn.report(reported.failed(letter, turn.settings.repeat, now.instant));
+        let mut view = DeviceView::clone(&self.published.view);
+        let before = view.problem.as_ref();
+        if before.is_none_or(|before| !before.error.is_same(&error.report)) {
+            let (report, url) = (&error.report, error.report.url.as_deref().unwrap_or_default());
+            tracing::warn!(device = %turn.settings.id, kind = %report.kind, url, remedy = report.remedy, "poll failed: {}", report.message);
+            view.problem = Some(Problem {
+                id: reported.first_id().unwrap_or_default(),
+                operation: error.operation,
+                first_at: before.map_or(now.wall, |before| before.first_at),
+                error: error.report,
+            });
+        }
+        if self.published.snapshot.is_none() && self.answering.failures() == 1 {
+            view.slots = self.published.unseen(relay_events, now.wall);
+        }
+        view
+    }
+
+    /// Publishes what is known of a device of which REST says nothing, beside what stands (`view`).
+    fn show_without_rest(
+        &mut self,
+        view: DeviceView,
+        status: Option<(SnmpStatus, Instant)>,
+        is_refused: bool,
+        (commands, turn): (&mut Commands, &mut Turn),
+    ) {
+        let is_offline = self.answering.is_offline(is_refused);
+        let status = status.filter(|_| is_offline);
+        self.published.is_over_snmp = status.is_some();
+        if let Some((status, shown)) = status {
+            let snapshot = self.published.over_snmp(&status, shown, &turn.settings);
+            return self
+                .published
+                .answered(snapshot, view.problem, commands.known(), turn);
+        }
+        if is_offline && !self.published.is_offline() {
+            tracing::error!(device = %turn.settings.id, failures = self.answering.failures(), "device is offline");
+            commands.mark_stale();
+            return self.published.go_offline(view, self.http.last_success(), turn);
+        }
+        self.published.publish(view, Source::Poll(Via::Rest), turn);
+    }
+}

@@ -1,0 +1,224 @@
+//! What is published of a device, and from which answer; what follows is published here and nowhere else. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::events::{Events, Source};
+use super::input::Effect;
+use super::turn::{Settings, Turn};
+use crate::lantime::snmp::status::SnmpStatus;
+use crate::model::derive::{RelayEvents, Slots, slots, unseen};
+use crate::model::{
+    Availability, ChassisKind, DeviceView, ErrorReport, Problem, Signal, SlotId, SlotView, Snapshot,
+    UnknownReason, Update, Via, diff,
+};
+
+/// What is published of a device.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) view: Arc<DeviceView>,
+    /// The answer that it follows from.
+    pub(super) snapshot: Option<Snapshot>,
+    /// What an earlier run or task published, before the first answer.
+    prior_slots: BTreeMap<SlotId, SlotView>,
+    /// The slots to watch.
+    watched: Slots,
+    /// What was reported of its events.
+    pub(super) events: Events,
+    /// Whether it is over SNMP alone that the device answers now.
+    pub(super) is_over_snmp: bool,
+    /// When it was last read so.
+    seen_over_snmp: Option<Timestamp>,
+}
+
+impl Published {
+    pub(super) fn new(
+        view: Arc<DeviceView>,
+        prior_slots: BTreeMap<SlotId, SlotView>,
+        watched: Slots,
+        events: Events,
+    ) -> Published {
+        Published {
+            view,
+            snapshot: None,
+            prior_slots,
+            watched,
+            events,
+            is_over_snmp: false,
+            seen_over_snmp: None,
+        }
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        self.view.availability == Some(Availability::Online)
+    }
+
+    pub(super) fn is_offline(&self) -> bool {
+        self.view.availability == Some(Availability::Offline)
+    }
+
+    pub(super) fn problem(&self) -> Option<&Problem> {
+        self.view.problem.as_ref()
+    }
+
+    /// Publishes that the device is offline, which was last polled then.
+    pub(super) fn go_offline(&mut self, mut view: DeviceView, polled_at: Option<Timestamp>, turn: &mut Turn) {
+        let now = turn.now.wall;
+        let seen_at = polled_at.max(self.seen_over_snmp);
+        view.go_offline(seen_at.unwrap_or(now), now);
+        self.publish(view, Source::Poll(Via::Rest), turn);
+    }
+
+    /// The slots as they were known last, by this task or before it.
+    fn known(&self) -> &BTreeMap<SlotId, SlotView> {
+        match self.snapshot {
+            Some(_) => &self.view.slots,
+            None => &self.prior_slots,
+        }
+    }
+
+    /// What the task that follows knows.
+    pub(super) fn into_prior(self) -> (Arc<DeviceView>, BTreeMap<SlotId, SlotView>, Events) {
+        let slots = self.known().clone();
+        (self.view, slots, self.events.into_prior())
+    }
+
+    /// The view of a device that answers so.
+    fn after(&self, snapshot: &Snapshot, relay_events: &RelayEvents, now: Timestamp) -> DeviceView {
+        let known = self.known();
+        let was_redundant = self.view.chassis == Some(ChassisKind::Redundant)
+            || known.values().any(|slot| slot.signals.contains_key(&Signal::Rsc));
+        let chassis = match was_redundant {
+            true => ChassisKind::Redundant,
+            false => snapshot.chassis_kind(),
+        };
+        DeviceView {
+            availability: Some(Availability::Online),
+            identity: Some(snapshot.identity.clone()),
+            problem: None,
+            events: match snapshot.events_seen {
+                true => snapshot.events.clone(),
+                false => self.view.events_unknown(),
+            },
+            slots: slots(snapshot, chassis, &self.watched, relay_events, known, now),
+            chassis: Some(chassis),
+        }
+    }
+
+    /// The slots of a device that has never answered.
+    pub(super) fn unseen(&self, relay_events: &RelayEvents, now: Timestamp) -> BTreeMap<SlotId, SlotView> {
+        let reason = UnknownReason::Offline;
+        unseen(&self.watched, relay_events, &self.prior_slots, reason, now)
+    }
+
+    /// Publishes what follows from an answer of the device; `problem` is the error that stands all the same.
+    pub(super) fn answered(
+        &mut self,
+        snapshot: Snapshot,
+        problem: Option<Problem>,
+        relay_events: &RelayEvents,
+        turn: &mut Turn,
+    ) {
+        let view = DeviceView {
+            problem,
+            ..self.after(&snapshot, relay_events, turn.now.wall)
+        };
+        let source = Source::Poll(snapshot.via);
+        if snapshot.via == Via::Snmp {
+            self.seen_over_snmp = Some(turn.now.wall);
+        }
+        self.snapshot = Some(snapshot);
+        self.publish(view, source, turn);
+    }
+
+    /// The answer that follows from what is known over SNMP alone, which shows what the device did until `shown`.
+    pub(super) fn over_snmp(&mut self, status: &SnmpStatus, shown: Instant, settings: &Settings) -> Snapshot {
+        let last = self.snapshot.as_ref();
+        let kept = self.events.not_polled_yet();
+        let mut snapshot = status.snapshot(last, &kept, &self.watched, &settings.url);
+        if last.is_some() {
+            self.events.polled(&mut snapshot.events, shown);
+        }
+        if !self.is_online() || last.is_none_or(|last| last.via == Via::Rest) {
+            tracing::info!(device = %settings.id, "clocks are read over SNMP, since REST gives no answer");
+        }
+        snapshot
+    }
+
+    /// Publishes what has changed without a new answer, of a device that answers on the way by which it is known.
+    pub(super) fn publish_again(&mut self, relay_events: &RelayEvents, turn: &mut Turn) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let is_current = self.view.problem.is_none() || self.is_over_snmp;
+        if !self.is_online() || !is_current {
+            return;
+        }
+        let (source, problem) = (Source::Poll(snapshot.via), self.view.problem.clone());
+        let view = DeviceView {
+            problem,
+            ..self.after(snapshot, relay_events, turn.now.wall)
+        };
+        self.publish(view, source, turn);
+    }
+
+    /// Publishes the events that traps have moved.
+    pub(super) fn publish_events(&mut self, relay_events: &RelayEvents, turn: &mut Turn) {
+        let events = self.events.listed();
+        let Some(snapshot) = self
+            .snapshot
+            .as_mut()
+            .filter(|snapshot| snapshot.events != *events)
+        else {
+            return;
+        };
+        snapshot.events = events.clone();
+        let (events, problem) = (events.clone(), self.view.problem.clone());
+        let view = match &self.snapshot {
+            Some(snapshot) if self.is_online() => DeviceView {
+                problem,
+                ..self.after(snapshot, relay_events, turn.now.wall)
+            },
+            // What its relays do cannot be known of a device that is offline.
+            _ => DeviceView {
+                events,
+                ..DeviceView::clone(&self.view)
+            },
+        };
+        self.publish(view, Source::Trap, turn);
+    }
+
+    /// Publishes what is new in `view`. While polls fail, but for a device that is read over SNMP, its values are marked as
+    /// stale.
+    pub(super) fn publish(&mut self, mut view: DeviceView, source: Source, turn: &mut Turn) {
+        let is_online = view.availability == Some(Availability::Online);
+        if is_online && view.problem.is_some() && !self.is_over_snmp {
+            view.mark_stale();
+        }
+        let before = std::mem::replace(&mut self.view, Arc::new(view));
+        let mut changes = diff(&before, &self.view);
+        if !Arc::ptr_eq(&before.events, &self.view.events) {
+            self.events
+                .settle(&mut changes, &self.view.events, source, turn.now.instant);
+        }
+        let offline = offline_reason(&self.view);
+        if offline != offline_reason(&before) {
+            turn.push(Effect::Offline(offline.cloned()));
+        }
+        if !changes.is_empty() {
+            turn.publish(Update::Device {
+                device: turn.settings.id.clone(),
+                view: Arc::clone(&self.view),
+                changes,
+            });
+        }
+    }
+}
+
+/// Why a device is offline, while it is.
+fn offline_reason(view: &DeviceView) -> Option<&ErrorReport> {
+    let is_offline = view.availability == Some(Availability::Offline);
+    let problem = view.problem.as_ref().filter(|_| is_offline)?;
+    Some(&problem.error)
+}

@@ -1,0 +1,340 @@
+//! What a device's task decides: given what has happened, what is to be done. Pure: no future, no channel, no clock.
+//!
+//! Its table is in `docs/device.md`, and a test holds each of its rows.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::availability::Answering;
+use super::command::Job;
+use super::commands::Commands;
+use super::http::Http;
+use super::input::{Conversation, Effect, Input, Now, Polled};
+use super::log::Log;
+use super::polled::{PolledDevice, Shown};
+use super::polls::{Answer, Polls, Step};
+use super::published::Published;
+use super::snmp_fallback::SnmpFallback;
+use super::traps::Traps;
+use super::turn::{Settings, Turn};
+use super::{Prior, Reported};
+use crate::config;
+use crate::lantime::relay_events::Selections;
+use crate::lantime::rest::RestError;
+use crate::lantime::schedule::Schedule;
+use crate::lantime::snmp::status::SnmpStatus;
+use crate::lantime::snmp::traps::DeviceTrap;
+use crate::model::{DeviceCommand, ErrorReport, Snapshot, Via};
+
+/// All that is known of one device.
+#[derive(Debug)]
+pub(super) struct DeviceState {
+    settings: Arc<Settings>,
+    device: PolledDevice,
+    polls: Polls,
+    traps: Traps,
+    fallback: Option<SnmpFallback>,
+    commands: Commands,
+}
+
+impl DeviceState {
+    /// The state of a device of which `prior` is known. The events of its relays go `via` that way.
+    pub(super) fn new(
+        device: &config::Device,
+        schedule: Schedule,
+        prior: Prior,
+        via: Via,
+        repeat: Duration,
+    ) -> DeviceState {
+        // At another address another device is none that was exchanged.
+        let identity = prior.view.identity.as_ref();
+        let is_same_address = identity.is_some_and(|identity| identity.web_interface == device.url.as_str());
+        let Reported {
+            serial_number,
+            events,
+            traps,
+        } = prior.reported;
+        let serial_number = Some(serial_number).filter(|_| is_same_address);
+        let fallback = SnmpFallback::new(&device.snmp);
+        let is_applying = prior.applying.is_some();
+        let selections = Selections::new(&device.slots, prior.relay_events, is_applying);
+        DeviceState {
+            settings: Arc::new(Settings {
+                id: device.id.clone(),
+                url: device.url.clone(),
+                repeat,
+                allow_unverified_writes: device.allow_unverified_writes,
+            }),
+            device: PolledDevice {
+                published: Published::new(prior.view, prior.slots, device.slots.clone(), events),
+                answering: Answering::new(device.offline_after, fallback.is_some(), prior.failures),
+                http: Http::new(device),
+                log: Log::default(),
+                serial_number: serial_number.unwrap_or_default(),
+            },
+            polls: Polls::new(schedule),
+            traps,
+            fallback,
+            commands: Commands::new(via, selections),
+        }
+    }
+
+    /// What the task that follows knows.
+    pub(super) fn into_prior(self) -> Prior {
+        let (view, slots, events) = self.device.published.into_prior();
+        let (relay_events, command) = self.commands.into_parts();
+        Prior {
+            view,
+            slots,
+            relay_events,
+            failures: self.device.answering.reported,
+            traps_from: None,
+            applying: command.and_then(|command| command.progress.borrow().applying().cloned()),
+            reported: Reported {
+                serial_number: self.device.serial_number,
+                events,
+                traps: self.traps.into_prior(),
+            },
+        }
+    }
+
+    /// Whether a command is taken now.
+    pub(super) fn is_free(&self) -> bool {
+        self.commands.is_free()
+    }
+
+    /// Something has happened; gives what is to be done, in that order.
+    pub(super) fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
+        let mut turn = Turn::new(Arc::clone(&self.settings), now);
+        match input {
+            Input::Polled(answer, conversation) => self.polled(answer, conversation, &mut turn),
+            Input::SnmpRead(read) => self.snmp_read(read, &mut turn),
+            Input::SelectionsRead(read, conversation) => {
+                self.take_in(conversation);
+                self.commands.read_ended(read, &mut turn);
+                self.selections_read(&mut turn);
+            }
+            Input::Selected(ended, conversation) => {
+                self.take_in(conversation);
+                let reply = self.commands.selected(ended, &mut turn);
+                self.device
+                    .published
+                    .publish_again(self.commands.known(), &mut turn);
+                turn.reply(reply);
+            }
+            Input::Applied(is_applied) => {
+                self.commands.applied(is_applied, &mut turn);
+                self.device
+                    .published
+                    .publish_again(self.commands.known(), &mut turn);
+            }
+            Input::Traps(traps) => self.traps(traps, &mut turn),
+            Input::Stored(receipts) => self.traps.stored(receipts, &mut turn),
+            Input::Command(job) => self.command(job, &mut turn),
+            Input::Timer => {}
+        }
+        self.do_what_is_due(&mut turn);
+        turn.push(self.next_due().map(Effect::WakeAt));
+        turn.effects
+    }
+
+    /// When something is due of itself.
+    fn next_due(&self) -> Option<Instant> {
+        let poll = self.polls.next().filter(|_| self.commands.leaves_rest());
+        let fallback = self.fallback.as_ref();
+        let recovered = fallback.and_then(|fallback| fallback.failures.recovered_at());
+        let all = [
+            poll,
+            self.commands.deadline(),
+            recovered,
+            self.device.answering.reported.recovered_at(),
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    fn do_what_is_due(&mut self, turn: &mut Turn) {
+        let Now { wall, instant: now } = turn.now;
+        turn.report(self.device.answering.reported.recovered(wall, now));
+        if let Some(fallback) = &mut self.fallback {
+            turn.report(fallback.failures.recovered(wall, now));
+        }
+        let reply = self.commands.give_up(turn);
+        turn.reply(reply);
+        self.polls_wanted(turn);
+        let is_due = self.polls.next().is_some_and(|next| next <= now);
+        if is_due && self.commands.leaves_rest() {
+            self.poll(turn);
+        }
+    }
+
+    /// Has the next poll begin when this turn wants it, as far as there is somebody to ask.
+    fn polls_wanted(&mut self, turn: &mut Turn) {
+        if let Some(at) = turn.take_poll_at() {
+            self.polls
+                .not_after(self.device.answering.earliest(at, turn.now.instant));
+        }
+    }
+
+    /// A poll begins. A login that was refused is left alone: then REST is not asked.
+    fn poll(&mut self, turn: &mut Turn) {
+        let now = turn.now.instant;
+        self.polls.begin(now);
+        if self.device.answering.is_refused(now) {
+            return self.rest_asked(now, None, turn);
+        }
+        let version = self
+            .device
+            .published
+            .snapshot
+            .as_ref()
+            .and_then(Snapshot::api_major);
+        turn.push(Effect::Poll(version));
+    }
+
+    fn polled(
+        &mut self,
+        answer: Box<Result<Polled, RestError>>,
+        conversation: Conversation,
+        turn: &mut Turn,
+    ) {
+        self.take_in(Some(conversation));
+        let Some(began) = self.polls.polled() else { return };
+        if let Ok(Polled { snapshot, timing, .. }) = &*answer {
+            turn.push(self.traps.runs_for(timing.uptime, turn.now.instant));
+            self.polls.for_traps.lags_by(timing.lag);
+            let is_first = self.device.published.snapshot.is_none();
+            if is_first && self.commands.is_due_first(snapshot, turn.now.instant) {
+                self.commands.read(snapshot, turn);
+                return self.polls.wait(began, Step::Selections(Some(answer)));
+            }
+        }
+        self.rest_asked(began, Some(answer), turn);
+    }
+
+    /// What switches the relays was read, or could not be.
+    fn selections_read(&mut self, turn: &mut Turn) {
+        if let Some((began, answer)) = self.polls.take_first() {
+            return self.rest_asked(began, answer, turn);
+        }
+        self.device.published.publish_again(self.commands.known(), turn);
+        let reply = self.commands.refreshed(self.device.http.last_success(), turn);
+        turn.reply(reply);
+    }
+
+    /// REST was asked, or was not to be; now it may be SNMP's turn.
+    fn rest_asked(&mut self, began: Instant, answer: Answer, turn: &mut Turn) {
+        let is_needed = match answer.as_deref() {
+            // The first failures are reported without it: what it says would not be shown.
+            Some(Err(error)) => self.device.answering.will_be_offline(error.report.kind),
+            _ => true,
+        };
+        let is_answered = matches!(answer.as_deref(), Some(Ok(_)));
+        let fallback = self.fallback.as_ref().filter(|_| is_needed);
+        match fallback.and_then(|fallback| fallback.within(is_answered, turn.now.instant)) {
+            Some(within) => {
+                turn.push(Effect::ReadSnmp(within));
+                self.polls.wait(began, Step::Snmp(answer));
+            }
+            None => self.finish(began, answer, None, turn),
+        }
+    }
+
+    fn snmp_read(&mut self, read: Result<SnmpStatus, ErrorReport>, turn: &mut Turn) {
+        let Some((began, answer)) = self.polls.take_with_snmp() else {
+            return;
+        };
+        if let Some(fallback) = &mut self.fallback {
+            let is_answered = matches!(answer.as_deref(), Some(Ok(_)));
+            fallback.ended(is_answered, read.as_ref().err(), turn);
+        }
+        self.finish(began, answer, read.ok(), turn);
+    }
+
+    /// All that a poll asks is answered, or not: publishes what follows.
+    fn finish(&mut self, began: Instant, answer: Answer, status: Option<SnmpStatus>, turn: &mut Turn) {
+        let now = turn.now.instant;
+        self.polls.end();
+        let shown = Shown {
+            by_rest: self.polls.for_traps.shown_until(began),
+            by_snmp: self.polls.for_traps.shown_until(now),
+        };
+        let (failure, is_refused) = self
+            .device
+            .polled(answer, status, shown, &mut self.commands, turn);
+        if let Some(snapshot) = self
+            .device
+            .published
+            .snapshot
+            .as_ref()
+            .filter(|_| failure.is_none())
+        {
+            turn.push(self.traps.is_called(snapshot.identity.hostname.as_deref()));
+        }
+        // After a refusal nothing is asked, and nothing could be published, for minutes.
+        for update in self.device.http.due(&self.settings.id, is_refused, now) {
+            turn.publish(update);
+        }
+        let next = self.device.answering.next_poll(
+            &mut self.polls.schedule,
+            self.device.published.is_over_snmp,
+            turn,
+        );
+        self.polls.set_next(next);
+        let for_traps = &mut self.polls.for_traps;
+        for_traps.ended(began);
+        let wanted = [for_traps.again_at(began), for_traps.due_at(now)];
+        wanted.into_iter().flatten().for_each(|at| turn.poll_at(at));
+        let reply = match failure.filter(|_| !self.commands.can_go_on_over_snmp(&self.device.published)) {
+            Some(failure) => self.commands.hold_up(failure, self.device.published.is_offline()),
+            None => self.commands.ask_more(
+                began,
+                &self.device.published,
+                self.device.http.last_success(),
+                turn,
+            ),
+        };
+        turn.reply(reply);
+        if let Some(at) = self.commands.poll_at(began, now) {
+            turn.poll_at(at);
+        }
+    }
+
+    fn traps(&mut self, traps: Vec<DeviceTrap>, turn: &mut Turn) {
+        let now = turn.now.instant;
+        for trap in traps {
+            if self.traps.take(trap, &mut self.device.published.events, turn) {
+                self.polls.for_traps.trap(now);
+            }
+        }
+        if let Some(at) = self.polls.for_traps.due_at(now) {
+            turn.poll_at(at);
+        }
+        self.device.published.publish_events(self.commands.known(), turn);
+    }
+
+    fn command(&mut self, job: Job, turn: &mut Turn) {
+        // The log is the bridge's own.
+        if let DeviceCommand::HttpSessions { enabled, max_count } = job.command {
+            let outcome = self.device.http.configure(enabled, max_count);
+            turn.publish(self.device.http.changed_log(&self.settings.id));
+            return turn.reply(Some((job.answer, Ok(outcome))));
+        }
+        let reply = self
+            .commands
+            .begin(job, &self.device.published, &self.device.answering, turn);
+        turn.reply(reply);
+    }
+
+    /// Takes in what requests over REST have left behind.
+    fn take_in(&mut self, conversation: Option<Conversation>) {
+        if let Some(Conversation { sessions, busy_until }) = conversation {
+            self.device.http.log(sessions);
+            self.device.answering.wants_pause(busy_until);
+        }
+    }
+}
