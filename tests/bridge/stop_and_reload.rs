@@ -193,6 +193,34 @@ async fn a_reload_touches_only_the_devices_that_differ() {
 }
 
 #[tokio::test]
+async fn a_reload_does_not_wait_for_a_poll_that_hangs() {
+    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let device = &fleet.devices()[0];
+    let broker = Mosquitto::start();
+    let mut watcher = Watcher::connect(broker.address()).await;
+    let entry = Entry::of(device).with("timeout", "60s");
+    let site = Site::new(broker.address(), std::slice::from_ref(&entry));
+    let bridge = site.start();
+    watcher
+        .until("normal operation", |seen| is_healthy(seen, "sim-1"))
+        .await;
+    device.set_fault(Some(Fault::Hang));
+    let asked = device.counters().requests;
+    eventually("a request that hangs", || device.counters().requests > asked).await;
+    // Nothing has been answered by the time the next task asks.
+    let held = device.counters().requests;
+    let _site = site.devices(&[entry.with("offline_after", 5)]);
+    bridge.signal("HUP");
+    eventually("the request of the next task", || {
+        device.counters().requests == held + 1
+    })
+    .await;
+    device.set_fault(None);
+    polls(device, 3).await;
+    assert_eq!(word(&watcher.now(), "sim-1/state"), "online");
+}
+
+#[tokio::test]
 async fn what_left_the_configuration_while_the_bridge_was_down_is_cleared() {
     let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V10), (Chassis::M500, V10)]).await;
     let [stays, goes, foreign] = fleet.devices() else {

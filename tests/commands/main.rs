@@ -12,6 +12,7 @@ mod choosing;
 mod conflicts;
 mod dead_letters;
 mod delivery;
+mod hanging;
 mod history;
 mod http_sessions;
 mod nonexistent;

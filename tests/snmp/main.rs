@@ -3,8 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod fallback;
+mod hanging;
 mod scene;
-mod second_way;
 mod snmpd;
 mod standing;
 mod storms;

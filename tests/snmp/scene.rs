@@ -1,6 +1,7 @@
 //! A bridge that takes traps, and what net-snmp's tools need to send it some.
 
 use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::program::Program;
 use crate::common::site::{Entry, Site};
-use crate::common::{Seen, Watcher};
+use crate::common::{PATIENCE, Seen, Watcher};
 use crate::tools::succeeds;
 
 pub(crate) const NOT_SYNC: &str = "1.3.6.1.4.1.5597.30.3.0.1";
@@ -54,6 +55,11 @@ impl Scene {
 
     /// With a device of that API.
     pub(crate) async fn start_with(api: ApiGeneration) -> Scene {
+        Scene::start_as(api, |entry| entry).await
+    }
+
+    /// The same, with more settings of the device.
+    pub(crate) async fn start_as(api: ApiGeneration, settings: impl FnOnce(Entry) -> Entry) -> Scene {
         let options = FleetOptions {
             devices: 1,
             kinds: vec![DeviceKind::new(Chassis::M3000, api)],
@@ -68,7 +74,7 @@ impl Scene {
         let device = &fleet.devices()[0];
         let site = Site::new(
             broker.address(),
-            &[Entry::of(device).listed(device).with("poll", "1h")],
+            &[settings(Entry::of(device).listed(device).with("poll", "1h"))],
         )
         .with("snmp.traps.listen", format!("127.0.0.1:{port}"))
         .with(
@@ -110,6 +116,17 @@ impl Scene {
         let trap = ["-v", "2c", "-c", "public", to.as_str(), "", SYNC];
         let record = self.sends("snmptrap", &trap).await;
         assert_eq!(record["event"], "ntp-sync");
+    }
+
+    /// Waits until the device has answered so many polls.
+    pub(crate) async fn until_polled(&self, polls: u64) {
+        let answered = async {
+            while self.polls() < polls {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, answered).await;
+        waited.expect("the device is polled");
     }
 
     pub(crate) fn polls(&self) -> u64 {

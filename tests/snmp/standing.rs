@@ -1,12 +1,10 @@
 //! An event that a trap has reported stands until the device can show otherwise, is repeated without a new record, and is
 //! cleared without a detour.
 
-use std::time::Duration;
-
 use lantime2mqtt::simulator::{Action, ApiGeneration, Fault};
 use serde_json::Value;
 
-use crate::common::{PATIENCE, Seen};
+use crate::common::Seen;
 use crate::scene::{CHANGED, MESSAGE, NOT_SYNC, SYNC, Scene, trap_records};
 use crate::storms::{number, until_counted};
 use crate::tools::succeeds;
@@ -22,17 +20,6 @@ fn states(seen: &Seen) -> Vec<Value> {
     json.map(|state| state["triggered"].clone()).collect()
 }
 
-/// Waits until the device has answered so many polls.
-async fn until_polled(scene: &Scene, polls: u64) {
-    let answered = async {
-        while scene.polls() < polls {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, answered).await;
-    waited.expect("the device is polled");
-}
-
 async fn sends_not_sync(scene: &mut Scene) {
     let to = scene.receiver.clone();
     let trap = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
@@ -46,7 +33,7 @@ async fn a_poll_that_shows_things_of_before_a_trap_does_not_undo_it() {
     scene.fleet.devices()[0].set_fault(Some(Fault::StaleStatus));
     sends_not_sync(&mut scene).await;
     // At once, after a second, and then as far behind as the device says to be.
-    until_polled(&scene, polls + 4).await;
+    scene.until_polled(polls + 4).await;
     scene.until(|seen| states(seen).ends_with(&[true.into()])).await;
     // Now the device shows the present, in which nothing of the kind has happened.
     scene.fleet.devices()[0].set_fault(None);
@@ -184,7 +171,7 @@ async fn a_relay_whose_event_a_trap_clears_has_no_unknown_cause_on_its_way_to_no
         .expect("it has that event");
     let polls = scene.polls();
     scene.sends("snmptrap", &trap(SYNC)).await;
-    until_polled(&scene, polls + 2).await;
+    scene.until_polled(polls + 2).await;
     scene.fleet.devices()[0].set_fault(None);
     let seen = scene.until(|seen| relay(seen)["position"] == "NO").await;
     let fell = seen

@@ -1,4 +1,4 @@
-//! The second way to a device: what SNMP tells when REST tells nothing, and when the two tell different things.
+//! Reading over SNMP: what it gives when REST gives nothing, and when the two say different things.
 
 use std::sync::Arc;
 use std::time::Duration;
