@@ -1,5 +1,5 @@
 //! A clock fails: from that moment in the simulated device to the relay's retained topic at a subscriber, with traps
-//! and a poll a minute. Prints a table; judges nothing.
+//! and a poll a minute; and to the event's retained topic while a poll of the device hangs. Prints tables; judges nothing.
 //!
 //! ```text
 //! cargo bench --bench traps                      50 devices, 4 failures each
@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Parser;
 use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, FleetOptions, SnmpOptions, TrapReceiver, TrapWay,
+    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, FleetOptions, SnmpOptions, TrapReceiver,
+    TrapWay,
 };
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use common::children;
 use common::devices::Devices;
@@ -76,31 +77,37 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut times = runtime.block_on(async {
+    let (to_relays, while_hanging) = runtime.block_on(async {
         let mut watcher = Watcher::connect(port).await?;
-        watcher.measure(&devices, options.rounds).await
+        let to_relays = watcher.measure(&devices, options.rounds).await?;
+        let while_hanging = watcher.measure_hanging(&devices).await?;
+        anyhow::Ok((to_relays, while_hanging))
     })?;
+    println!("                  devices  poll s  p50 ms  p99 ms  max ms  (samples)");
+    print("clock to relay", options.devices, to_relays);
+    print("poll hangs", options.devices, while_hanging);
+    Ok(())
+}
+
+fn print(what: &str, devices: usize, mut times: Vec<Duration>) {
     times.sort();
     let millis = |p: usize| times[(times.len() * p).div_ceil(100).max(1) - 1].as_secs_f64() * 1e3;
-    println!("devices  poll s  p50 ms  p99 ms  max ms  (samples)");
     println!(
-        "{:>7}  {:>6}  {:>6.1}  {:>6.1}  {:>6.1}  ({})",
-        options.devices,
+        "{what:<16}  {devices:>7}  {:>6}  {:>6.1}  {:>6.1}  {:>6.1}  ({})",
         POLL.as_secs(),
         millis(50),
         millis(99),
         millis(100),
         times.len()
     );
-    Ok(())
 }
 
-/// A subscriber of all relays A.
+/// A subscriber of all relays A, and of events.
 struct Watcher {
     _client: AsyncClient,
     eventloop: EventLoop,
-    /// Where each stands, by its topic.
-    relays: HashMap<String, String>,
+    /// Where each relay stands, and whether each event does, by its topic.
+    states: HashMap<String, String>,
 }
 
 impl Watcher {
@@ -108,26 +115,56 @@ impl Watcher {
         let mut options = MqttOptions::new("bench", "127.0.0.1", port);
         options.set_keep_alive(Duration::from_secs(60));
         let (client, eventloop) = AsyncClient::new(options, 8);
-        client.subscribe("lantime/+/io3/relay/a", QoS::AtMostOnce).await?;
+        for filter in ["lantime/+/io3/relay/a", "lantime/+/event/+"] {
+            client.subscribe(filter, QoS::AtMostOnce).await?;
+        }
         Ok(Watcher {
             _client: client,
             eventloop,
-            relays: HashMap::new(),
+            states: HashMap::new(),
         })
     }
 
-    async fn until(&mut self, topic: &str, position: &str) -> anyhow::Result<()> {
-        while self.relays.get(topic).is_none_or(|relay| relay != position) {
+    async fn until(&mut self, topic: &str, state: &str) -> anyhow::Result<()> {
+        while self.states.get(topic).is_none_or(|known| known != state) {
             let event = timeout(PATIENCE, self.eventloop.poll()).await;
             if let Event::Incoming(Packet::Publish(publish)) =
-                event.with_context(|| format!("{topic} is not {position}"))??
+                event.with_context(|| format!("{topic} is not {state}"))??
             {
-                let relay: serde_json::Value = serde_json::from_slice(&publish.payload)?;
-                let position = relay["position"].as_str().unwrap_or_default().to_owned();
-                self.relays.insert(publish.topic, position);
+                let json: serde_json::Value = serde_json::from_slice(&publish.payload)?;
+                let state = match &json["position"] {
+                    serde_json::Value::String(position) => position.clone(),
+                    _ => json["triggered"].to_string(),
+                };
+                self.states.insert(publish.topic, state);
             }
         }
         Ok(())
+    }
+
+    /// From the failure of each clock to its event, while a poll of the device hangs.
+    async fn measure_hanging(&mut self, devices: &Devices) -> anyhow::Result<Vec<Duration>> {
+        let mut times = Vec::new();
+        for device in devices.fleet.devices() {
+            let event = |name: &str| format!("lantime/{}/event/{name}", device.id());
+            device.set_fault(Some(Fault::Hang));
+            let asked = device.counters().requests;
+            // Its trap brings about a poll.
+            device.apply(&Action::FireEvent("antenna-faulty".to_owned()))?;
+            self.until(&event("antenna-faulty"), "true").await?;
+            let held = async {
+                while device.counters().requests == asked {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            timeout(PATIENCE, held).await.context("no poll follows a trap")?;
+            let begin = Instant::now();
+            device.apply(&Action::LoseSync(Clock::Clk1))?;
+            self.until(&event("refclock-1-not-sync"), "true").await?;
+            times.push(begin.elapsed());
+            device.set_fault(None);
+        }
+        Ok(times)
     }
 
     /// From the failure of each clock to its relay.
