@@ -50,3 +50,8 @@ pub mod sparkplug;
 pub mod tls;
 pub mod web;
 mod wording;
+
+/// The example of an output in the documentation of the architecture.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/architecture.md")]
+mod architecture {}
