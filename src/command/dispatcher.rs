@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Accepted, Refused};
+use super::context::Context;
 use super::counts::Counts;
-use super::execution::Context;
 use super::inbox::{Entry, Inbox};
-use super::work::{Refused, Work};
+use super::route::Routes;
 use crate::contract::topics::Topics;
-use crate::lantime::device::{Job, not_waited_for};
-use crate::model::{DeviceCommand, DeviceId, ErrorKind, ErrorReport};
+use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::records::Received;
 use crate::records::store::{AnswerKey, End, Store, StoreError};
 
@@ -29,36 +29,6 @@ const RETAINED: usize = 1024;
 /// end stays in the inbox, for the next run.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
-/// How a command gets to a device.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// Takes one command at a time.
-    pub jobs: mpsc::Sender<Job>,
-    /// How long a command may take.
-    pub timeout: Duration,
-    /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.
-    pub grace: Duration,
-    /// Whether commands that do not say so are refused at once while the device is offline.
-    pub fail_fast: bool,
-    /// Why the device is offline, while it is.
-    pub offline: watch::Receiver<Option<ErrorReport>>,
-}
-
-impl Route {
-    /// Why a command is not even to wait for its turn: the device is offline, and the command is not to wait for that.
-    pub(super) fn refuses(&self, command: &DeviceCommand, fail_fast: Option<bool>) -> Option<ErrorReport> {
-        // The log of HTTP sessions is the bridge's own.
-        let needs_device = !matches!(command, DeviceCommand::HttpSessions { .. });
-        if !needs_device || !fail_fast.unwrap_or(self.fail_fast) {
-            return None;
-        }
-        self.offline.borrow().clone().map(not_waited_for)
-    }
-}
-
-/// The ways to all devices.
-pub type Routes = Arc<HashMap<DeviceId, Route>>;
-
 /// The task between the inbox and the devices.
 #[derive(Debug)]
 pub struct Dispatcher {
@@ -66,7 +36,7 @@ pub struct Dispatcher {
     entries: mpsc::Receiver<Entry>,
     left_over: VecDeque<Entry>,
     /// What waits for each device. There while a command for it is carried out.
-    queues: HashMap<DeviceId, VecDeque<Work>>,
+    queues: HashMap<DeviceId, VecDeque<Accepted>>,
     running: JoinSet<()>,
     /// The device that each command which is carried out is for.
     devices: HashMap<Id, DeviceId>,
@@ -88,7 +58,7 @@ impl Dispatcher {
         let left_over = store.inbox().await?.into_iter().map(|waiting| Entry {
             waiting,
             is_left_over: true,
-            is_told: false,
+            is_repeated: false,
             local: None,
         });
         let (entries, receiver) = mpsc::channel(ON_THE_WAY);
@@ -148,15 +118,15 @@ impl Dispatcher {
             self.running.spawn(forget);
             return;
         }
-        entry.is_told = command.retained && self.is_told(command);
-        match self.context.prepare(entry).await {
-            Ok(work) => self.queue(work, is_left_over),
+        entry.is_repeated = command.retained && self.is_repeated(command);
+        match self.context.admit(entry).await {
+            Ok(accepted) => self.queue(accepted, is_left_over),
             Err(refused) => self.refuse(*refused),
         }
     }
 
     /// Whether a dead letter has told of this retained command already.
-    fn is_told(&mut self, command: &Received) -> bool {
+    fn is_repeated(&mut self, command: &Received) -> bool {
         if self.retained.len() >= RETAINED {
             self.retained.clear();
         }
@@ -164,27 +134,29 @@ impl Dispatcher {
         !self.retained.insert(key)
     }
 
-    fn queue(&mut self, work: Work, is_left_over: bool) {
-        match self.queues.get_mut(&work.device) {
+    fn queue(&mut self, accepted: Accepted, is_left_over: bool) {
+        match self.queues.get_mut(&accepted.device) {
             None => {
-                self.queues.insert(work.device.clone(), VecDeque::new());
-                self.start(work);
+                self.queues.insert(accepted.device.clone(), VecDeque::new());
+                self.start(accepted);
             }
             Some(queue) if is_left_over || queue.len() < WAITING_PER_DEVICE => {
-                queue.push_back(work);
+                queue.push_back(accepted);
             }
             Some(_) => {
                 let message = format!("{WAITING_PER_DEVICE} commands are waiting for this device already");
                 let remedy = "wait for their replies, and send the command again";
                 let report = ErrorReport::new(ErrorKind::Busy, message, remedy);
-                self.refuse(work.refused(report));
+                self.refuse(accepted.refused(report));
             }
         }
     }
 
-    fn start(&mut self, work: Work) {
-        let (context, device) = (self.context.clone(), work.device.clone());
-        let task = self.running.spawn(async move { context.carry_out(work).await });
+    fn start(&mut self, accepted: Accepted) {
+        let (context, device) = (self.context.clone(), accepted.device.clone());
+        let task = self
+            .running
+            .spawn(async move { context.carry_out(accepted).await });
         self.devices.insert(task.id(), device);
     }
 
@@ -206,7 +178,7 @@ impl Dispatcher {
             return;
         };
         match self.queues.get_mut(&device).and_then(|queue| queue.pop_front()) {
-            Some(work) => self.start(work),
+            Some(accepted) => self.start(accepted),
             None => drop(self.queues.remove(&device)),
         }
     }

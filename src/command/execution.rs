@@ -4,46 +4,37 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::counts::Counts;
-use super::dispatcher::{Route, Routes};
+use super::admission::{Accepted, Message, Refused};
+use super::context::Context;
 use super::inbox::Entry;
 use super::reply_topic::reply_destination;
 use super::request;
+use super::route::Route;
 use super::unknown::no_such_device;
-use super::work::{Refused, Task, Work};
 use crate::contract::reply::{self, Replayed};
 use crate::contract::topics::Destination;
-use crate::contract::topics::Topics;
 use crate::fault_point;
 use crate::lantime::device::Job;
-use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin, Outcome};
-use crate::records::store::{End, Store, Waiting};
+use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation, Origin, Outcome};
+use crate::records::store::{End, Waiting};
 use crate::records::{Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// What every command needs.
-#[derive(Debug)]
-pub(super) struct Context {
-    pub(super) store: Store,
-    pub(super) topics: Topics,
-    pub(super) bridge: DeviceId,
-    pub(super) routes: watch::Receiver<Routes>,
-    pub(super) counts: watch::Sender<Counts>,
-}
-
 impl Context {
     /// Carries a command out, unless the same one was answered before.
-    pub(super) async fn carry_out(&self, work: Work) {
-        if let Some(answer) = self.earlier_answer(&work.task).await {
-            return self.end(work.task, Uuid::now_v7(), answer, None, false).await;
+    pub(super) async fn carry_out(&self, accepted: Accepted) {
+        if let Some(answer) = self.earlier_answer(&accepted.message).await {
+            return self
+                .end(accepted.message, Uuid::now_v7(), answer, None, false)
+                .await;
         }
-        let Waiting { number, attempts, .. } = work.task.entry.waiting;
+        let Waiting { number, attempts, .. } = accepted.message.entry.waiting;
         // Without the count on disk the command is still safe to repeat.
         let attempt = self.store.attempt(number).await.unwrap_or(attempts + 1);
         if attempt > MAX_ATTEMPTS {
@@ -53,36 +44,36 @@ impl Context {
             );
             let remedy = "look at its log, and report what you find there";
             let report = ErrorReport::new(ErrorKind::Internal, message, remedy);
-            return self.refuse(work.refused(report), attempt - 1).await;
+            return self.refuse(accepted.refused(report), attempt - 1).await;
         }
         // It may have waited.
-        if let Some(report) = request::expired(work.task.received(), Timestamp::now()) {
-            return self.refuse(work.refused(report), attempt).await;
+        if let Some(report) = request::expired(accepted.message.received(), Timestamp::now()) {
+            return self.refuse(accepted.refused(report), attempt).await;
         }
-        match self.ask_device(&work, attempt).await {
-            Ok(outcome) => self.succeed(work.task, outcome).await,
-            Err(report) => self.refuse(work.refused(report), attempt).await,
+        match self.ask_device(&accepted, attempt).await {
+            Ok(outcome) => self.succeed(accepted.message, outcome).await,
+            Err(report) => self.refuse(accepted.refused(report), attempt).await,
         }
     }
 
     /// The answer that the same command got when it was carried out, within the last hour.
-    async fn earlier_answer(&self, task: &Task) -> Option<Bytes> {
+    async fn earlier_answer(&self, message: &Message) -> Option<Bytes> {
         // A store that fails knows of none: to carry it out again is harmless.
-        self.store.answer(task.key()?).await.ok().flatten()
+        self.store.answer(message.key()?).await.ok().flatten()
     }
 
     /// Gives the command to its device's task, and again to a task that takes its place.
-    async fn ask_device(&self, work: &Work, mut attempt: u32) -> Result<Outcome, ErrorReport> {
+    async fn ask_device(&self, accepted: &Accepted, mut attempt: u32) -> Result<Outcome, ErrorReport> {
         let mut routes = self.routes.clone();
-        let expires_in = work.task.received().expires_at.map(|at| {
+        let expires_in = accepted.message.received().expires_at.map(|at| {
             // Below zero for one that has expired just now.
             Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
         });
         let mut deadline = None;
         loop {
-            let route = routes.borrow_and_update().get(&work.device).cloned();
+            let route = routes.borrow_and_update().get(&accepted.device).cloned();
             let Some(route) = route else {
-                return Err(no_such_device(&work.device, &self.routes.borrow()));
+                return Err(no_such_device(&accepted.device, &self.routes.borrow()));
             };
             let Route {
                 jobs, timeout, grace, ..
@@ -93,10 +84,10 @@ impl Context {
             });
             let (answer, answered) = oneshot::channel();
             let job = Job {
-                command: work.command.clone(),
+                command: accepted.command.clone(),
                 attempt,
                 deadline,
-                fail_fast: work.fail_fast.unwrap_or(route.fail_fast),
+                fail_fast: accepted.fail_fast.unwrap_or(route.fail_fast),
                 answer,
             };
             let asked = async {
@@ -117,12 +108,12 @@ impl Context {
         }
     }
 
-    async fn succeed(&self, task: Task, outcome: Outcome) {
-        tracing::info!(topic = task.received().topic, "command carried out");
+    async fn succeed(&self, message: Message, outcome: Outcome) {
+        tracing::info!(topic = message.received().topic, "command carried out");
         self.counts.send_modify(|counts| counts.carried_out += 1);
         let record = Uuid::now_v7();
-        let id = task.id.as_deref();
-        let payload = match &task.replays {
+        let id = message.id.as_deref();
+        let payload = match &message.replays {
             None => reply::success(id, record, &outcome),
             Some((letter, origin)) => {
                 let replayed = Replayed {
@@ -133,22 +124,21 @@ impl Context {
                 reply::replayed(id, record, &replayed)
             }
         };
-        self.end(task, record, payload, None, true).await;
+        self.end(message, record, payload, None, true).await;
     }
 
     /// Refuses a command: a reply, and a dead letter with the message. A duplicate gets the answer of the first
     /// one, whatever speaks against it now.
     pub(super) async fn refuse(&self, refused: Refused, attempts: u32) {
         let Refused {
-            operation,
             mut report,
-            is_for_its_words,
-            task,
+            is_permanent,
+            message,
         } = refused;
-        if let Some(answer) = self.earlier_answer(&task).await {
-            return self.end(task, Uuid::now_v7(), answer, None, false).await;
+        if let Some(answer) = self.earlier_answer(&message).await {
+            return self.end(message, Uuid::now_v7(), answer, None, false).await;
         }
-        let received = task.received();
+        let received = message.received();
         if may_be_for_lack_of_time(report.kind)
             && let Some(expired) = request::expired(received, Timestamp::now())
         {
@@ -158,48 +148,51 @@ impl Context {
         let (kind, topic) = (report.kind, &received.topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
         // A stored copy comes at each connect: it counts once, as it is told once.
-        if !task.entry.is_told {
+        if !message.entry.is_repeated {
             self.counts.send_modify(|counts| counts.refuse(kind));
         }
         let record = Uuid::now_v7();
-        let asked_for = task.replays.as_ref().map_or(operation, |_| Operation::Replay);
+        let asked_for = message
+            .replays
+            .as_ref()
+            .map_or(message.operation, |_| Operation::Replay);
         let letter = DeadLetter {
-            device: task.device.clone(),
-            slot: task.slot.clone(),
+            device: message.device.clone(),
+            slot: message.slot.clone(),
             attempts,
             first_at: received.received_at,
-            origin: Some(match &task.replays {
+            origin: Some(match &message.replays {
                 Some((_, origin)) => origin.clone(),
                 None => origin(received),
             }),
-            ..dead_letter::new(operation, report.clone(), Timestamp::now())
+            ..dead_letter::new(message.operation, report.clone(), Timestamp::now())
         };
-        let letter = Some(letter).filter(|_| !task.entry.is_told);
-        let told_by = letter.as_ref().map(|letter| letter.id);
-        let payload = reply::failure(task.id.as_deref(), record, asked_for, &report, told_by);
-        self.end(task, record, payload, letter, is_for_its_words).await;
+        let letter = Some(letter).filter(|_| !message.entry.is_repeated);
+        let reported_by = letter.as_ref().map(|letter| letter.id);
+        let payload = reply::failure(message.id.as_deref(), record, asked_for, &report, reported_by);
+        self.end(message, record, payload, letter, is_permanent).await;
     }
 
     /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer. Most
     /// refusals are not remembered: what they advise, and then to send the same again, must be possible.
     async fn end(
         &self,
-        task: Task,
+        message: Message,
         record: Uuid,
         payload: Bytes,
         letter: Option<DeadLetter>,
         remember: bool,
     ) {
-        let key = task.key().filter(|_| remember);
+        let key = message.key().filter(|_| remember);
         let Entry {
             waiting,
             local,
-            is_told,
+            is_repeated,
             ..
-        } = task.entry;
+        } = message.entry;
         let mut records = Vec::new();
         // A stored copy comes at each connect, and nobody waits for an answer to that.
-        let is_awaited = !is_told || waiting.command.response_topic.is_some();
+        let is_awaited = !is_repeated || waiting.command.response_topic.is_some();
         if !waiting.command.local && is_awaited {
             records.push(Record {
                 id: record,

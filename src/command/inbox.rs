@@ -16,8 +16,8 @@ pub(super) struct Entry {
     pub(super) waiting: Waiting,
     /// Whether it was there before this process: it has been accepted, however many wait.
     pub(super) is_left_over: bool,
-    /// Whether a dead letter has told of it already: a retained command that the broker gives again.
-    pub(super) is_told: bool,
+    /// Whether it was refused before: a retained command that the broker gives again.
+    pub(super) is_repeated: bool,
     /// Gets the reply, for one who asks from this machine.
     pub(super) local: Option<oneshot::Sender<Bytes>>,
 }
@@ -103,7 +103,7 @@ impl Inbox {
         let entry = Entry {
             waiting,
             is_left_over: false,
-            is_told: false,
+            is_repeated: false,
             local,
         };
         // The dispatcher is gone only when the bridge stops: then the next run finds the command on disk.

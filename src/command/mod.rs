@@ -4,6 +4,8 @@
 //! instead, and is pure; the JSON of the answer is `contract::reply`. An [`Inbox`] takes commands, durably, and
 //! the [`Dispatcher`] gives them to the devices in order. How a device does it is known to its task only.
 
+mod admission;
+mod context;
 mod counts;
 mod dispatcher;
 mod execution;
@@ -14,11 +16,12 @@ mod relay_events;
 mod replay;
 mod reply_topic;
 pub mod request;
+mod route;
 mod unknown;
-mod work;
 
 pub use counts::Counts;
-pub use dispatcher::{Dispatcher, Route, Routes};
+pub use dispatcher::Dispatcher;
 pub use inbox::Inbox;
-pub use replay::{command_of, letter_of};
-pub use request::{Refusal, Request, Target};
+pub use replay::command_of;
+pub use request::{Refusal, Request, Target, letter_of};
+pub use route::{Route, Routes};

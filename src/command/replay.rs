@@ -1,14 +1,11 @@
 //! `dead-letters/replay`: which dead letter's command is to run once more. Its `id` is the letter's, and so
 //! also that of the reply.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::{FAIL_FAST, Payload, rejected, wrong};
-use super::request::{self, Target};
-use crate::contract::{dead_letter, topics::Topics};
+use crate::contract::dead_letter;
 use crate::model::{ErrorReport, Origin};
-use crate::records::Received;
 use crate::wording::quoted;
 
 const KEYS: [&str; 2] = ["id", FAIL_FAST];
@@ -25,15 +22,6 @@ pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {
     };
     Uuid::try_parse(id)
         .map_err(|_| rejected(format!("{} is not the id of a dead letter", quoted(id)), remedy))
-}
-
-/// The dead letter whose command `command` runs once more; `None` where it does something else, or would be refused.
-pub fn letter_of(topics: &Topics, command: &Received, now: Timestamp) -> Option<Uuid> {
-    let topic = topics.parse_command(&command.topic)?;
-    match request::read(&topic, command, now).ok()?.target {
-        Target::Replay(letter) => Some(letter),
-        Target::Device(..) => None,
-    }
 }
 
 /// The command that an archived dead letter began with.

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::payload::{Payload, rejected};
 use super::{http_sessions, relay_events, replay};
+use crate::contract::topics::Topics;
 use crate::model::time::rfc3339;
-use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation};
+use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport};
 use crate::records::Received;
 
 /// Longest payload that is taken, in bytes.
@@ -17,8 +18,6 @@ pub const MAX_PAYLOAD: usize = 64 * 1024;
 /// A command that can be carried out, as far as its words tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What its sender calls it; its reply is called the same.
-    pub id: Option<String>,
     /// Whether it is to be refused at once while the device is offline; `None` where it does not say.
     pub fail_fast: Option<bool>,
     /// What is to be done, and where.
@@ -34,26 +33,20 @@ pub enum Target {
     Replay(Uuid),
 }
 
-/// A command that is not carried out.
+/// Why a command is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// What its sender calls it, where that could be read.
-    pub id: Option<String>,
-    /// Which command it is.
-    pub operation: Operation,
     /// Why not, and what to do instead.
     pub report: ErrorReport,
     /// Whether the same message could never be carried out, whenever and however it comes.
-    pub is_for_its_words: bool,
+    pub is_permanent: bool,
 }
 
-/// Which command arrives at `topic`.
-pub fn operation(topic: &CommandTopic) -> Operation {
-    match topic {
-        CommandTopic::RelayEvents { .. } => Operation::RelayEvents,
-        CommandTopic::Refresh(_) => Operation::Refresh,
-        CommandTopic::HttpSessions(_) => Operation::HttpSessions,
-        CommandTopic::Replay => Operation::Replay,
+impl From<ErrorReport> for Box<Refusal> {
+    /// A refusal that says nothing about the same message at another time.
+    fn from(report: ErrorReport) -> Box<Refusal> {
+        let is_permanent = false;
+        Box::new(Refusal { report, is_permanent })
     }
 }
 
@@ -63,33 +56,30 @@ pub fn operation(topic: &CommandTopic) -> Operation {
 /// When it must not or cannot be carried out: it was retained, is too large or came too late, its topic names
 /// what cannot be, or its payload is not what the command asks for.
 pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result<Request, Box<Refusal>> {
-    let beginning = &received.payload[..received.payload.len().min(MAX_PAYLOAD)];
-    let payload = Payload::read(beginning);
-    let id = payload.id().map(str::to_owned);
+    deliverable(received, now)?;
+    let payload = payload_of(received);
     let fail_fast = payload.fail_fast();
-    let refusal = |report, is_for_its_words| {
-        Box::new(Refusal {
-            id: id.clone(),
-            operation: operation(topic),
-            report,
-            is_for_its_words,
-        })
-    };
-    deliverable(received, now).map_err(|report| refusal(report, false))?;
-    match target(topic, payload) {
-        Ok(target) => Ok(Request {
-            id,
-            fail_fast,
-            target,
-        }),
-        Err(report) => Err(refusal(report, true)),
-    }
+    let is_permanent = true;
+    let target = target(topic, payload).map_err(|report| Refusal { report, is_permanent })?;
+    Ok(Request { fail_fast, target })
 }
 
-/// What the sender of a message calls it, where that can be read.
-pub(super) fn id_of(received: &Received) -> Option<String> {
-    let beginning = &received.payload[..received.payload.len().min(MAX_PAYLOAD)];
-    Payload::read(beginning).id().map(str::to_owned)
+/// What the sender of a message calls it, where that can be read; its reply is called the same.
+pub fn id_of(received: &Received) -> Option<String> {
+    payload_of(received).id().map(str::to_owned)
+}
+
+fn payload_of(received: &Received) -> Payload {
+    Payload::read(&received.payload[..received.payload.len().min(MAX_PAYLOAD)])
+}
+
+/// The dead letter whose command `command` runs once more; `None` where it does something else, or would be refused.
+pub fn letter_of(topics: &Topics, command: &Received, now: Timestamp) -> Option<Uuid> {
+    let topic = topics.parse_command(&command.topic)?;
+    match read(&topic, command, now).ok()?.target {
+        Target::Replay(letter) => Some(letter),
+        Target::Device(..) => None,
+    }
 }
 
 /// Why a message must not be carried out whatever it says: it was retained, is too large, or came too late.

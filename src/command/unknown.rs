@@ -1,6 +1,6 @@
 //! A command for what is not there: why it is refused, and what was probably meant. Pure.
 
-use super::dispatcher::Routes;
+use super::route::Routes;
 use crate::contract::topics::Topics;
 use crate::model::{CommandTopic, DeviceId, ErrorKind, ErrorReport};
 use crate::wording::{nearest, nearest_few, quoted};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{DeviceId, EventName, Relay, SlotId};
+use super::{DeviceId, EventName, Operation, Relay, SlotId};
 
 /// What the topic of a command says: which command, and for what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -28,6 +28,16 @@ pub enum CommandTopic {
 }
 
 impl CommandTopic {
+    /// Which command it is.
+    pub fn operation(&self) -> Operation {
+        match self {
+            CommandTopic::RelayEvents { .. } => Operation::RelayEvents,
+            CommandTopic::Refresh(_) => Operation::Refresh,
+            CommandTopic::HttpSessions(_) => Operation::HttpSessions,
+            CommandTopic::Replay => Operation::Replay,
+        }
+    }
+
     /// The device that it is for; `None` for the bridge itself.
     pub fn device(&self) -> Option<&DeviceId> {
         match self {

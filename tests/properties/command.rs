@@ -39,7 +39,11 @@ fn is_refresh(topic: &CommandTopic) -> bool {
 }
 
 fn read(topic: &CommandTopic, payload: &[u8]) -> Result<Request, Box<Refusal>> {
-    let received = Received {
+    request::read(topic, &received(payload), Timestamp::UNIX_EPOCH)
+}
+
+fn received(payload: &[u8]) -> Received {
+    Received {
         topic: "lantime/somewhere".to_owned(),
         payload: Bytes::copy_from_slice(payload),
         payload_length: None,
@@ -49,12 +53,11 @@ fn read(topic: &CommandTopic, payload: &[u8]) -> Result<Request, Box<Refusal>> {
         received_at: Timestamp::UNIX_EPOCH,
         expires_at: None,
         local: false,
-    };
-    request::read(topic, &received, Timestamp::UNIX_EPOCH)
+    }
 }
 
 /// Every command, in JSON as a user writes it.
-fn written(request: &Request) -> Value {
+fn written(id: Option<&str>, request: &Request) -> Value {
     let mut json = match &request.target {
         Target::Device(_, DeviceCommand::RelayEvents { change, .. }) => match change {
             EventsChange::Replace(events) => json!({ "replace": events }),
@@ -66,8 +69,8 @@ fn written(request: &Request) -> Value {
         }
         Target::Replay(letter) => return json!({ "id": letter.to_string() }),
     };
-    if let Some(id) = &request.id {
-        json["id"] = id.as_str().into();
+    if let Some(id) = id {
+        json["id"] = id.into();
     }
     json
 }
@@ -126,11 +129,13 @@ proptest! {
     #[test]
     fn a_request_says_what_the_json_says(payload in prop_oneof![3 => nearly(), 1 => any_json()]) {
         for topic in topics() {
-            match read(&topic, payload.to_string().as_bytes()) {
+            let text = payload.to_string();
+            let id = request::id_of(&received(text.as_bytes()));
+            match read(&topic, text.as_bytes()) {
                 Ok(request) if !is_refresh(&topic) => {
-                    prop_assert_eq!(said(&written(&request)), said(&payload));
+                    prop_assert_eq!(said(&written(id.as_deref(), &request)), said(&payload));
                 }
-                Ok(request) => prop_assert_eq!(request.id.as_deref(), payload["id"].as_str()
+                Ok(_) => prop_assert_eq!(id.as_deref(), payload["id"].as_str()
                     .filter(|id| (1..=128).contains(&id.chars().count()))),
                 Err(refusal) => prop_assert!(refusal.report.message.len() < 300, "{:?}", refusal),
             }
@@ -158,8 +163,10 @@ proptest! {
         if let Some(id) = id {
             payload["id"] = id.into();
         }
-        let request = read(&topics()[0], payload.to_string().as_bytes());
-        prop_assert_eq!(request.map(|request| said(&written(&request))), Ok(said(&payload)));
+        let text = payload.to_string();
+        let id = request::id_of(&received(text.as_bytes()));
+        let request = read(&topics()[0], text.as_bytes());
+        prop_assert_eq!(request.map(|request| said(&written(id.as_deref(), &request))), Ok(said(&payload)));
     }
 }
 

@@ -47,9 +47,8 @@ fn replay(payload: &str) -> Result<Request, Box<Refusal>> {
     ask(&CommandTopic::Replay, payload)
 }
 
-fn for_device(id: Option<&str>, command: DeviceCommand) -> Result<Request, Box<Refusal>> {
+fn for_device(command: DeviceCommand) -> Result<Request, Box<Refusal>> {
     Ok(Request {
-        id: id.map(str::to_owned),
         fail_fast: None,
         target: Target::Device(device(), command),
     })
@@ -77,21 +76,23 @@ fn refused(result: Result<Request, Box<Refusal>>) -> (ErrorKind, String) {
 
 #[test]
 fn events_are_chosen_by_replacing_or_by_adding_and_removing() {
+    let with_id = r#"{"replace":["ntp-not-sync","antenna-faulty"],"id":"7"}"#;
+    assert_eq!(id_of(&received(with_id)).as_deref(), Some("7"));
     assert_eq!(
-        events(r#"{"replace":["ntp-not-sync","antenna-faulty"],"id":"7"}"#),
-        for_device(
-            Some("7"),
-            change(EventsChange::Replace(names(&["ntp-not-sync", "antenna-faulty"])))
-        )
+        events(with_id),
+        for_device(change(EventsChange::Replace(names(&[
+            "ntp-not-sync",
+            "antenna-faulty"
+        ]))))
     );
     assert_eq!(
         events(r#" { "replace" : [] } "#),
-        for_device(None, change(EventsChange::Replace(vec![])))
+        for_device(change(EventsChange::Replace(vec![])))
     );
     let (add, remove) = (names(&["a", "faillock:-user-banned"]), names(&["b"]));
     assert_eq!(
         events(r#"{"add":["a","faillock:-user-banned"],"remove":["b"]}"#),
-        for_device(None, change(EventsChange::Edit { add, remove }))
+        for_device(change(EventsChange::Edit { add, remove }))
     );
     for (payload, add, remove) in [
         (r#"{"add":["a"]}"#, &["a"][..], &[][..]),
@@ -100,7 +101,7 @@ fn events_are_chosen_by_replacing_or_by_adding_and_removing() {
         let (add, remove) = (names(add), names(remove));
         assert_eq!(
             events(payload),
-            for_device(None, change(EventsChange::Edit { add, remove }))
+            for_device(change(EventsChange::Edit { add, remove }))
         );
     }
 }
@@ -116,9 +117,10 @@ fn a_refresh_takes_any_payload() {
         (r#"{"id":"x","why":1}"#, Some("x")),
         (r#"{"id":1}"#, None),
     ] {
+        let (found, request) = (id_of(&received(payload)), ask(&refresh, payload));
         assert_eq!(
-            ask(&refresh, payload),
-            for_device(id, DeviceCommand::Refresh),
+            (found.as_deref(), request),
+            (id, for_device(DeviceCommand::Refresh)),
             "{payload}"
         );
     }
@@ -132,15 +134,16 @@ fn the_log_of_sessions_is_switched_and_resized() {
         (r#"{"enabled":true,"max_count":1000}"#, Some(true), Some(1000)),
     ] {
         let command = DeviceCommand::HttpSessions { enabled, max_count };
-        assert_eq!(sessions(payload), for_device(None, command));
+        assert_eq!(sessions(payload), for_device(command));
     }
 }
 
 #[test]
 fn a_replay_names_its_dead_letter() {
     let id = "0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59";
-    let request = replay(&format!(r#"{{"id":"{id}"}}"#)).unwrap();
-    assert_eq!(request.id.as_deref(), Some(id));
+    let payload = format!(r#"{{"id":"{id}"}}"#);
+    assert_eq!(id_of(&received(&payload)).as_deref(), Some(id));
+    let request = replay(&payload).unwrap();
     assert_eq!(request.target, Target::Replay(Uuid::try_parse(id).unwrap()));
 }
 
@@ -326,8 +329,8 @@ fn retained_overlong_and_late_commands_are_refused_whatever_they_say() {
         ] {
             let refusal = read(&topic, message, now).unwrap_err();
             assert_eq!(
-                (refusal.id.as_deref(), refusal.operation),
-                (Some("7"), operation(&topic))
+                (id_of(message).as_deref(), refusal.is_permanent),
+                (Some("7"), false)
             );
             let (found, text) = refused(Err(refusal));
             assert_eq!(found, kind, "{text}");
@@ -353,14 +356,16 @@ fn an_id_is_given_back_where_it_can_be_read() {
         format!(r#"{{"id":"{id}"}} x"#),
         format!(r#"{{"add":[],"add":[],"id":"{id}"}}"#),
     ] {
-        assert_eq!(events(&payload).unwrap_err().id, Some(id.clone()), "{payload}");
+        assert!(events(&payload).unwrap_err().is_permanent, "{payload}");
+        assert_eq!(id_of(&received(&payload)), Some(id.clone()), "{payload}");
     }
     for payload in [
         r#"{"replace":[},"id":"x"}"#.to_owned(),
         r#"{"id":"x","id":"y","replace":[]}"#.to_owned(),
         format!(r#"{{"id":"{id}x","replace":[]}}"#),
     ] {
-        assert_eq!(events(&payload).unwrap_err().id, None, "{payload}");
+        assert!(events(&payload).is_err(), "{payload}");
+        assert_eq!(id_of(&received(&payload)), None, "{payload}");
     }
 }
 
