@@ -6,7 +6,6 @@
 use super::action::ActionError;
 use super::events::Events;
 use super::kind::{ApiGeneration, DeviceKind, Driver, Relay};
-use super::world::World;
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -109,8 +108,19 @@ impl Configuration {
             .any(|entry| entry.event == event && entry.applied.iter().any(|action| action == word))
     }
 
+    /// The events that switch a relay now; none for a relay that no event can switch.
+    pub(super) fn relay_events(&self, slot: &str, relay: Relay) -> BTreeSet<&'static str> {
+        let word = word(self.kind.api, slot, relay);
+        let is_on_notification = self.is_on_notification(slot, relay);
+        let switching = self
+            .entries
+            .iter()
+            .filter(|entry| is_on_notification && entry.applied.contains(&word));
+        switching.map(|entry| entry.event).collect()
+    }
+
     /// Takes changes in, all or none of them; they have no effect before [`Self::apply`].
-    fn stage(&mut self, changes: &[EventActions]) -> Result<(), ActionError> {
+    pub(super) fn stage(&mut self, changes: &[EventActions]) -> Result<(), ActionError> {
         let mut staged = self.entries.clone();
         for EventActions { event, actions } in changes {
             let entry = staged.iter_mut().find(|entry| entry.event == event);
@@ -129,13 +139,53 @@ impl Configuration {
         Ok(())
     }
 
-    /// Lets all changes take effect; whether there were any.
-    fn apply(&mut self) -> bool {
-        let changed = self.pending() > 0;
+    /// Lets all changes take effect, and notes an event if there were any.
+    pub(super) fn apply(&mut self, events: &mut Events, now: Timestamp) {
+        let has_changed = self.pending() > 0;
         for entry in &mut self.entries {
             entry.applied.clone_from(&entry.staged);
         }
-        changed
+        if has_changed {
+            // In a recording, events of its type have a time, but do not stand.
+            events.note("device-configuration-changed", now);
+        }
+    }
+
+    /// The change after which these events, in any spelling, and no others switch a relay.
+    pub(super) fn relay_change(
+        &self,
+        slot: &str,
+        relay: Relay,
+        names: &[String],
+        events: &Events,
+    ) -> Result<Vec<EventActions>, ActionError> {
+        if !self.is_on_notification(slot, relay) {
+            let slot = slot.to_owned();
+            return Err(ActionError::NotOnNotification { slot, relay });
+        }
+        let chosen: Result<BTreeSet<_>, _> = names.iter().map(|name| events.name_of(name)).collect();
+        let (chosen, word) = (chosen?, word(self.kind.api, slot, relay));
+        let mut changes = Vec::new();
+        for (event, actions) in self.staged() {
+            let (has, wanted) = (actions.contains(&word), chosen.contains(event));
+            if has == wanted {
+                continue;
+            }
+            let mut actions = actions.to_vec();
+            if wanted {
+                actions.push(word.clone());
+            } else {
+                actions.retain(|action| *action != word);
+            }
+            let event = event.to_owned();
+            changes.push(EventActions { event, actions });
+        }
+        Ok(changes)
+    }
+
+    fn is_on_notification(&self, slot: &str, relay: Relay) -> bool {
+        let mut modules = self.kind.chassis.relay_modules().iter();
+        modules.any(|module| module.slot == slot && module.driver(relay) == Driver::Notification)
     }
 }
 
@@ -182,108 +232,4 @@ fn usual_actions(kind: DeviceKind, event: &str) -> Vec<String> {
         }
     }
     actions
-}
-
-impl World {
-    /// The events that switch a relay now, as this API generation writes them; none for a relay that no event
-    /// can switch.
-    pub fn relay_events(&self, slot: &str, relay: Relay) -> BTreeSet<&'static str> {
-        let word = word(self.kind().api, slot, relay);
-        let names = self.events.iter().map(|event| event.name);
-        names
-            .filter(|name| {
-                self.is_on_notification(slot, relay) && self.configuration.has_applied(name, &word)
-            })
-            .collect()
-    }
-
-    /// How many events have a change that is not applied.
-    pub fn pending_changes(&self) -> usize {
-        self.configuration.pending()
-    }
-
-    /// Takes in what a client writes, all or nothing.
-    pub(super) fn write(&mut self, changes: &[EventActions]) -> Result<(), ActionError> {
-        self.configuration.stage(changes)?;
-        self.generation += 1;
-        Ok(())
-    }
-
-    /// Lets what is pending take effect, as a client asks for it.
-    pub(super) fn apply_changes(&mut self, now: Timestamp) {
-        self.take_effect(now);
-        self.generation += 1;
-    }
-
-    fn take_effect(&mut self, now: Timestamp) {
-        if self.configuration.apply() {
-            // In a recording, events of its type have a time, but do not stand.
-            self.events.note("device-configuration-changed", now);
-        }
-    }
-
-    fn is_on_notification(&self, slot: &str, relay: Relay) -> bool {
-        let modules = self.kind().chassis.relay_modules();
-        modules
-            .iter()
-            .any(|module| module.slot == slot && module.driver(relay) == Driver::Notification)
-    }
-
-    /// Somebody else chooses the events of a relay, at the device.
-    pub(super) fn choose_events(
-        &mut self,
-        slot: &str,
-        relay: Relay,
-        names: &[String],
-        now: Timestamp,
-    ) -> Result<(), ActionError> {
-        if !self.is_on_notification(slot, relay) {
-            let slot = slot.to_owned();
-            return Err(ActionError::NotOnNotification { slot, relay });
-        }
-        let chosen: Result<BTreeSet<_>, _> = names.iter().map(|name| self.event_name(name)).collect();
-        let (chosen, word) = (chosen?, word(self.kind().api, slot, relay));
-        let mut changes = Vec::new();
-        for (event, actions) in self.configuration.staged() {
-            let (has, wanted) = (actions.contains(&word), chosen.contains(event));
-            if has == wanted {
-                continue;
-            }
-            let mut actions = actions.to_vec();
-            if wanted {
-                actions.push(word.clone());
-            } else {
-                actions.retain(|action| *action != word);
-            }
-            let event = event.to_owned();
-            changes.push(EventActions { event, actions });
-        }
-        self.configuration.stage(&changes)?;
-        self.take_effect(now);
-        Ok(())
-    }
-
-    /// Somebody else chooses the actions of an event, at the device, and applies that or leaves it pending.
-    pub(super) fn choose_actions(
-        &mut self,
-        event: &str,
-        actions: &[String],
-        apply: bool,
-        now: Timestamp,
-    ) -> Result<(), ActionError> {
-        let change = EventActions {
-            event: self.event_name(event)?.to_owned(),
-            actions: actions.to_vec(),
-        };
-        self.configuration.stage(&[change])?;
-        if apply {
-            self.take_effect(now);
-        }
-        Ok(())
-    }
-
-    fn event_name(&self, name: &str) -> Result<&'static str, ActionError> {
-        let found = self.events.find(name).map(|event| event.name);
-        found.ok_or_else(|| ActionError::NoEvent(name.to_owned()))
-    }
 }

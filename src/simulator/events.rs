@@ -1,6 +1,7 @@
 //! The notification events of a device: which exist in which API generation, and what firing or clearing
 //! one does to its counterparts. Not here: what makes the world fire them.
 
+use super::action::ActionError;
 use super::kind::{ApiGeneration, DeviceKind};
 use jiff::Timestamp;
 
@@ -178,6 +179,12 @@ impl Events {
     /// One by name, in this or another generation's spelling.
     pub(super) fn find(&self, name: &str) -> Option<&EventState> {
         self.0.iter().find(|event| same(event.name, name))
+    }
+
+    /// The name of one, which may be written in another generation's spelling.
+    pub(super) fn name_of(&self, name: &str) -> Result<&'static str, ActionError> {
+        let found = self.find(name).map(|event| event.name);
+        found.ok_or_else(|| ActionError::NoEvent(name.to_owned()))
     }
 
     /// Triggers an event now: what it clears goes out, and so does the good news that it contradicts.

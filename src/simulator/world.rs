@@ -3,9 +3,9 @@
 //! document's; where relays stand is in `relays.rs`, and which events switch them in `configuration.rs`.
 
 use super::action::{Action, ActionError, RscMode, Signal};
-use super::configuration::Configuration;
+use super::configuration::{Configuration, EventActions};
 use super::events::{EventState, EventType, Events};
-use super::kind::{Clock, DeviceKind};
+use super::kind::{Clock, DeviceKind, Relay};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ struct Receiver {
 pub struct World {
     kind: DeviceKind,
     booted_at: Timestamp,
-    pub(super) generation: u64,
+    generation: u64,
     receivers: Vec<Receiver>,
     active: Clock,
     rsc_mode: RscMode,
@@ -131,6 +131,30 @@ impl World {
         self.events.find(name)
     }
 
+    /// The events that switch a relay now, as this API generation writes them; none for a relay that no event
+    /// can switch.
+    pub fn relay_events(&self, slot: &str, relay: Relay) -> BTreeSet<&'static str> {
+        self.configuration.relay_events(slot, relay)
+    }
+
+    /// How many events have a change that is not applied.
+    pub fn pending_changes(&self) -> usize {
+        self.configuration.pending()
+    }
+
+    /// Takes in what a client writes, all or nothing.
+    pub(super) fn write(&mut self, changes: &[EventActions]) -> Result<(), ActionError> {
+        self.configuration.stage(changes)?;
+        self.generation += 1;
+        Ok(())
+    }
+
+    /// Lets what is pending take effect, as a client asks for it.
+    pub(super) fn apply_changes(&mut self, now: Timestamp) {
+        self.configuration.apply(&mut self.events, now);
+        self.generation += 1;
+    }
+
     /// Starts the device anew: its uptime begins at `now`; what is wrong with it stays wrong.
     pub fn restart(&mut self, now: Timestamp) {
         self.booted_at = now;
@@ -162,19 +186,29 @@ impl World {
             Action::AntennaOn(clock) => self.receiver(*clock)?.antenna = true,
             Action::ChangeOver => self.active = self.change_over_target()?,
             Action::RscMode(mode) => self.rsc_mode = self.redundant().map(|()| *mode)?,
-            Action::FireEvent(name) => known_event(self.events.fire(name, now), name)?,
-            Action::ClearEvent(name) => known_event(self.events.clear(name, now), name)?,
+            Action::FireEvent(name) => _ = self.events.fire(self.events.name_of(name)?, now),
+            Action::ClearEvent(name) => _ = self.events.clear(self.events.name_of(name)?, now),
             Action::PowerOff(slot) => _ = self.unpowered.insert(self.powered_slot(slot)?),
             Action::PowerOn(slot) => _ = self.unpowered.remove(self.powered_slot(slot)?),
             Action::FailSignal(signal) => *self.signal(*signal)? = false,
             Action::RestoreSignal(signal) => *self.signal(*signal)? = true,
-            Action::RelayEvents { slot, relay, events } => self.choose_events(slot, *relay, events, now)?,
+            Action::RelayEvents { slot, relay, events } => {
+                let change = self
+                    .configuration
+                    .relay_change(slot, *relay, events, &self.events)?;
+                self.configuration.stage(&change)?;
+                self.configuration.apply(&mut self.events, now);
+            }
             Action::EventActions {
                 event,
                 actions,
                 apply,
             } => {
-                self.choose_actions(event, actions, *apply, now)?;
+                let (event, actions) = (self.events.name_of(event)?.to_owned(), actions.clone());
+                self.configuration.stage(&[EventActions { event, actions }])?;
+                if *apply {
+                    self.configuration.apply(&mut self.events, now);
+                }
             }
             Action::Recover => self.recover(),
         }
@@ -301,13 +335,5 @@ impl World {
                 now,
             );
         }
-    }
-}
-
-fn known_event(found: bool, name: &str) -> Result<(), ActionError> {
-    if found {
-        Ok(())
-    } else {
-        Err(ActionError::NoEvent(name.to_owned()))
     }
 }

@@ -9,14 +9,11 @@ use std::path::{Path, PathBuf};
 use redb::{Database, StorageBackend};
 
 use super::StoreError;
-use super::store_file::StoreFile;
+use super::store_file::{StoreFile, builder};
 use super::tables::{Levels, Unusable, prepare};
 
 /// The file in the state directory.
 pub const FILE_NAME: &str = "lantime2mqtt.redb";
-
-/// The database's page cache. Its default of 1 GiB is for other jobs.
-const CACHE_BYTES: usize = 1024 * 1024;
 
 /// Where the database is. It can be opened again and again, once at a time.
 pub(super) enum Source {
@@ -145,16 +142,6 @@ impl Source {
             },
         }
     }
-}
-
-/// What every database is made by.
-pub(super) fn builder() -> redb::Builder {
-    let mut builder = redb::Builder::new();
-    // Without the check a damaged page shows up at any later time, or as a panic.
-    builder
-        .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(true);
-    builder
 }
 
 fn is_damage(error: &redb::Error) -> bool {

@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use redb::{Database, DatabaseError};
 
 use super::StoreError;
-use super::file::builder;
 
 /// The suffix of a copy that is to take the file's place.
 const PARTIAL: &str = ".partial";
+
+/// The database's page cache. Its default of 1 GiB is for other jobs.
+const CACHE_BYTES: usize = 1024 * 1024;
 
 /// A path, and the file that was opened there.
 #[derive(Debug)]
@@ -171,6 +173,16 @@ impl StoreFile {
             tracing::warn!(%file, %error, "the durable store may have another owner than before");
         }
     }
+}
+
+/// What every database is made by.
+pub(super) fn builder() -> redb::Builder {
+    let mut builder = redb::Builder::new();
+    // Without the check a damaged page shows up at any later time, or as a panic.
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(true);
+    builder
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
