@@ -180,7 +180,7 @@ fn read_one(mut section: Section<'_>, index: usize, earlier: &mut Earlier) -> Op
     let id = read_id(&mut section, index, &mut earlier.ids);
     let url = read_url(&mut section, index, &mut earlier.urls);
     let (username, password) = read_login(&mut section, url.as_ref());
-    let proxy = section.parsed("proxy", url::proxy);
+    let proxy = section.parsed("proxy", proxy::read);
     let auth = section.parsed("auth", parse::word(&AUTH));
     let times = read_times(&mut section);
     let offline_after = section.number("offline_after", 1..=1000);

@@ -121,7 +121,7 @@ pub enum Layout {
 
 /// `None` only together with a problem. `bridge` is missing where its id is wrong.
 pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Option<Mqtt> {
-    let broker = section.parsed("url", url::broker);
+    let broker = section.parsed("url", broker::read);
     section.need(
         "url",
         r#"write where the broker is, such as url = "mqtt://localhost:1883", or "embedded""#,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{DeviceId, EventName, Operation, Relay, SlotId};
+use super::{DeviceId, EventName, Operation, Relay, SlotId, Via};
 
 /// What the topic of a command says: which command, and for what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -92,27 +92,6 @@ pub enum EventsChange {
         /// Events to remove.
         remove: Vec<String>,
     },
-}
-
-/// The way to a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Via {
-    /// Its REST API.
-    #[default]
-    Rest,
-    /// The vendor's MIB.
-    Snmp,
-}
-
-impl Via {
-    /// The word in payloads.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Via::Rest => "rest",
-            Via::Snmp => "snmp",
-        }
-    }
 }
 
 /// A relay of a device.

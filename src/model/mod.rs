@@ -19,9 +19,10 @@ pub mod snapshot;
 pub mod time;
 pub mod trap;
 pub mod update;
+pub mod via;
 pub mod view;
 
-pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace, Via};
+pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace};
 pub use dead_letter::{DeadLetter, Origin};
 pub use diff::{Change, SlotInfo, diff};
 pub use event::{EventName, EventState, EventType, LastTriggered};
@@ -34,6 +35,7 @@ pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
 pub use trap::{EventNaming, Trap, Varbind, VarbindValue};
 pub use update::Update;
+pub use via::Via;
 pub use view::{Availability, DeviceView, SlotState, SlotView};
 
 use serde::Serialize;

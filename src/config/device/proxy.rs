@@ -1,8 +1,11 @@
-//! `proxy` of a device: what a choice is. Which URLs are taken is in `url`.
+//! `proxy` of a device.
 
 use std::fmt;
 
-use super::super::problem;
+use crate::config::problem::{self, Complaint, complaint};
+use crate::config::url;
+
+const REMEDY: &str = r#"write "bypass", "system", or "http://HOST:PORT""#;
 
 /// The way to a device.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -26,4 +29,19 @@ impl fmt::Debug for Proxy {
                 .finish(),
         }
     }
+}
+
+/// A device's `proxy`.
+pub(super) fn read(text: &str) -> Result<Proxy, Complaint> {
+    match text {
+        "bypass" => return Ok(Proxy::Bypass),
+        "system" => return Ok(Proxy::System),
+        _ => {}
+    }
+    let url = url::parse(text, REMEDY)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(complaint("not a scheme for a proxy", REMEDY));
+    }
+    url::host(&url, REMEDY)?;
+    Ok(Proxy::Url(url.to_string()))
 }

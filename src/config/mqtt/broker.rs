@@ -1,10 +1,15 @@
 //! Which broker: another one, or the one in this process (`mqtt.embedded`).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::super::parse;
-use super::super::problem::complaint;
-use super::super::section::Section;
+use crate::config::problem::{Complaint, complaint};
+use crate::config::section::Section;
+use crate::config::{parse, url};
+
+/// Where the embedded broker listens.
+const DEFAULT_EMBEDDED_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
+
+const REMEDY: &str = r#"write "mqtt://HOST:PORT", "mqtts://", "ws://", "wss://", or "embedded""#;
 
 /// Which broker the bridge talks to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +45,42 @@ pub enum Transport {
     WebSocket,
     /// `wss://`
     WebSocketTls,
+}
+
+/// `mqtt.url`
+pub(super) fn read(text: &str) -> Result<Broker, Complaint> {
+    if text == "embedded" {
+        return Ok(Broker::Embedded {
+            listen: DEFAULT_EMBEDDED_LISTEN,
+            websocket: None,
+        });
+    }
+    let url = url::parse_plain(text, REMEDY)?;
+    let (transport, default_port) = match url.scheme() {
+        "mqtt" => (Transport::Tcp, 1883),
+        "mqtts" => (Transport::Tls, 8883),
+        "ws" => (Transport::WebSocket, 80),
+        "wss" => (Transport::WebSocketTls, 443),
+        _ => return Err(complaint("not a scheme for a broker", REMEDY)),
+    };
+    let web = matches!(transport, Transport::WebSocket | Transport::WebSocketTls);
+    let path = match (web, url.path()) {
+        (false, "" | "/") => "",
+        (false, _) => {
+            return Err(complaint(
+                "a path",
+                "leave it out; only ws:// and wss:// have one",
+            ));
+        }
+        (true, "" | "/") => "/mqtt",
+        (true, path) => path,
+    };
+    Ok(Broker::Remote {
+        transport,
+        host: url::host(&url, REMEDY)?,
+        port: url.port().unwrap_or(default_port),
+        path: path.to_owned(),
+    })
 }
 
 /// Fills in `embedded.*`; refuses them for another broker.
@@ -80,6 +121,59 @@ fn check_embedded(keys: &Section<'_>, listen: SocketAddr, websocket: Option<Sock
             let what = "whoever reaches this address can read and change all state";
             let remedy = "listen at 127.0.0.1, or use a broker that asks for a password";
             keys.warn(key, complaint(what, remedy));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(text: &str) -> Option<(Transport, String, u16, String)> {
+        match read(text).ok()? {
+            Broker::Remote {
+                transport,
+                host,
+                port,
+                path,
+            } => Some((transport, host, port, path)),
+            Broker::Embedded { .. } => None,
+        }
+    }
+
+    #[test]
+    fn a_broker_url_has_defaults() {
+        let is = |text, transport, host: &str, port, path: &str| {
+            assert_eq!(
+                remote(text),
+                Some((transport, host.to_owned(), port, path.to_owned())),
+                "{text}"
+            );
+        };
+        is("mqtt://h", Transport::Tcp, "h", 1883, "");
+        is("mqtts://h/", Transport::Tls, "h", 8883, "");
+        is("mqtt://[fd00::1]:1884", Transport::Tcp, "fd00::1", 1884, "");
+        is("ws://h", Transport::WebSocket, "h", 80, "/mqtt");
+        is("wss://[::1]:444/a/b", Transport::WebSocketTls, "::1", 444, "/a/b");
+        for bad in [
+            "",
+            "h",
+            "h:1883",
+            "tcp://h",
+            "mqtt:h",
+            "mqtt://",
+            "mqtt://:1883",
+            "mqtt://h:0",
+            "mqtt://h:70000",
+            "mqtt://u@h",
+            "mqtt://:p@h",
+            "mqtt://h/a",
+            "ws://h/?a",
+            "mqtt://h#a",
+            "mqtt:///a",
+            "Embedded",
+        ] {
+            assert_eq!(remote(bad), None, "{bad}");
         }
     }
 }
