@@ -1,7 +1,9 @@
 //! TLS towards devices and brokers: one rustls configuration per trust setting, ring as the only provider.
 
 mod certificate;
-mod error;
+mod explanation;
+mod handshake;
+mod refused;
 mod verifier;
 
 use std::fmt;
@@ -12,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
-pub use error::{Explanation, Server};
+pub use explanation::{Explanation, Server};
 use verifier::{Accepted, Verifier};
 
 /// Whom to trust, and who we are.

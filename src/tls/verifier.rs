@@ -11,7 +11,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 use webpki::RawPublicKeyEntity;
 
 use super::certificate::{Certificate, Key};
-use super::error::{Reason, Refused};
+use super::refused::{Reason, Refused};
 use super::{Fingerprint, Trust};
 
 /// Which certificates are accepted.

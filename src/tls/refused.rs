@@ -1,74 +1,20 @@
-//! Why a TLS connection failed, and what to do about it: one place for devices and brokers.
+//! A server's certificate that is refused: why, and what to do about it.
 
-use std::io;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
+use rustls::{CertificateError, Error, OtherError};
 
 use super::certificate::Certificate;
+use super::explanation::{Explanation, KEYS, Server};
 use super::{Fingerprint, Trust};
-
-/// Keys of certificates that work, for remedies.
-const KEYS: &str = "RSA of 2048 to 8192 bits, ECDSA P-256 or P-384, or Ed25519";
 
 /// Most names of a certificate, and characters of all of them, that an error quotes.
 const MAX_NAMES: usize = 5;
 const MAX_QUOTED: usize = 200;
 
-/// What failed, and the remedy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// What failed.
-    pub cause: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
-/// Whose certificate it is: settings have other names for each, and remedies name them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Server {
-    /// A device.
-    Device,
-    /// The broker.
-    Broker {
-        /// Whether it is shown a certificate of ours.
-        is_shown_certificate: bool,
-    },
-}
-
-impl Server {
-    fn name(self) -> &'static str {
-        match self {
-            Server::Device => "device",
-            Server::Broker { .. } => "broker",
-        }
-    }
-
-    fn url(self) -> &'static str {
-        match self {
-            Server::Device => "the device's url",
-            Server::Broker { .. } => "mqtt.url",
-        }
-    }
-
-    fn ca(self) -> &'static str {
-        match self {
-            Server::Device => "tls.ca",
-            Server::Broker { .. } => "mqtt.ca",
-        }
-    }
-
-    fn fingerprint(self) -> &'static str {
-        match self {
-            Server::Device => "tls.fingerprint",
-            Server::Broker { .. } => "mqtt.tls.fingerprint",
-        }
-    }
-}
-
-/// A server's certificate that is refused. It travels inside an error of rustls.
+/// It travels inside an error of rustls.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the certificate {found} is refused: {reason:?}")]
 pub(super) struct Refused {
@@ -158,175 +104,9 @@ fn is_ca(error: &OtherError) -> bool {
     error.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
 }
 
-impl Explanation {
-    fn new(cause: impl Into<String>, remedy: impl Into<String>) -> Explanation {
-        Explanation {
-            cause: cause.into(),
-            remedy: remedy.into(),
-        }
-    }
-
-    /// Of a connection to that server which ended, or broke, in the handshake.
-    fn of_end(server: Server) -> Explanation {
-        Explanation::new(
-            "the connection ended during the TLS handshake",
-            not_tls_remedy(server),
-        )
-    }
-
-    /// Of an error of a socket to that server, during the handshake; `None` where it has nothing to do with TLS.
-    pub fn of_io(error: &io::Error, server: Server) -> Option<Explanation> {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-        match (inner, error.kind()) {
-            (Some(tls), _) => Some(Explanation::of(tls, server)),
-            (
-                None,
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe,
-            ) => Some(Explanation::of_end(server)),
-            _ => None,
-        }
-    }
-
-    /// Of an error of the TLS stack towards that server.
-    pub fn of(error: &Error, server: Server) -> Explanation {
-        match error {
-            Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-                match inner.downcast_ref::<Refused>() {
-                    Some(refused) => refused.explain(server),
-                    None => other(error, server),
-                }
-            }
-            Error::InvalidCertificate(CertificateError::BadSignature) => Explanation::new(
-                "the server does not hold the private key of the certificate that it shows",
-                format!(
-                    "check the certificate and key of the {}, and what is between here and there",
-                    server.name()
-                ),
-            ),
-            Error::InvalidMessage(_) => {
-                Explanation::new("what answers there is not TLS", not_tls_remedy(server))
-            }
-            Error::PeerIncompatible(reason) => explain_incompatible(reason, server),
-            Error::AlertReceived(alert) => explain_alert(*alert, server),
-            _ => other(error, server),
-        }
-    }
-}
-
-fn other(error: &Error, server: Server) -> Explanation {
-    let remedy = format!(
-        "check the TLS settings of the {}; its log may say more",
-        server.name()
-    );
-    Explanation::new(error.to_string(), remedy)
-}
-
-fn not_tls_remedy(server: Server) -> String {
-    let schemes = match server {
-        Server::Device => "http or https",
-        Server::Broker { .. } => "mqtt or mqtts, ws or wss",
-    };
-    format!(
-        "check that {} has the port at which TLS is spoken, and the right scheme ({schemes})",
-        server.url()
-    )
-}
-
-fn explain_incompatible(reason: &PeerIncompatible, server: Server) -> Explanation {
-    match reason {
-        PeerIncompatible::ServerDoesNotSupportTls12Or13
-        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
-        | PeerIncompatible::Tls12NotOffered
-        | PeerIncompatible::Tls12NotOfferedOrEnabled => old_version(server),
-        reason => nothing_in_common(&format!("{reason:?}"), server),
-    }
-}
-
-fn explain_alert(alert: AlertDescription, server: Server) -> Explanation {
-    use AlertDescription as Alert;
-    match alert {
-        Alert::ProtocolVersion => old_version(server),
-        Alert::HandshakeFailure | Alert::InsufficientSecurity => {
-            nothing_in_common(&format!("alert {alert:?}"), server)
-        }
-        Alert::UnrecognisedName => Explanation::new(
-            "the server has no certificate for the host name that it is asked for",
-            format!("write the host name that the server knows into {}", server.url()),
-        ),
-        Alert::CertificateRequired
-        | Alert::NoCertificate
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::AccessDenied
-        | Alert::DecryptError => explain_own_certificate(alert, server),
-        alert => Explanation::new(
-            format!("the server ended the handshake with the alert {alert:?}"),
-            format!("see the log of the {} for its reason", server.name()),
-        ),
-    }
-}
-
-fn old_version(server: Server) -> Explanation {
-    let remedy = match server {
-        Server::Device => {
-            "switch TLS 1.2 or 1.3 on in the device's settings for HTTPS, or update its firmware; without either, \
-             use http in its url, in a network where nobody can listen"
-        }
-        Server::Broker { .. } => "switch TLS 1.2 or 1.3 on in the broker",
-    };
-    Explanation::new("the server speaks only TLS older than 1.2", remedy)
-}
-
-fn nothing_in_common(reason: &str, server: Server) -> Explanation {
-    Explanation::new(
-        format!(
-            "the server has no cipher suite, or no kind of key, in common with the bridge ({reason}): it may have a key of \
-             ECDSA P-521 alone, or ciphers without ECDHE"
-        ),
-        format!(
-            "switch TLS 1.3, or 1.2 with ECDHE and AES-GCM or ChaCha20, on in the {}, and give it a certificate with a key that is \
-             {KEYS}{}",
-            server.name(),
-            match server {
-                Server::Broker {
-                    is_shown_certificate: false,
-                } => "; if it asks clients for a certificate, set mqtt.certificate and mqtt.key",
-                _ => "",
-            }
-        ),
-    )
-}
-
-/// The server says something about the certificate that it was shown, or not shown.
-fn explain_own_certificate(alert: AlertDescription, server: Server) -> Explanation {
-    match server {
-        Server::Device => Explanation::new(
-            format!(
-                "the device asks for a certificate of the bridge, which has none for devices (alert {alert:?})"
-            ),
-            "switch the check of client certificates off in the device",
-        ),
-        Server::Broker {
-            is_shown_certificate: true,
-        } => Explanation::new(
-            format!("the broker does not take the certificate of the bridge (alert {alert:?})"),
-            "have the certificate in mqtt.certificate issued by a CA that the broker trusts, for clients, and check its dates",
-        ),
-        Server::Broker {
-            is_shown_certificate: false,
-        } => Explanation::new(
-            format!("the broker asks for a certificate of the bridge (alert {alert:?})"),
-            "set mqtt.certificate and mqtt.key to one that the broker's CA has issued",
-        ),
-    }
-}
-
 impl Refused {
-    fn explain(&self, server: Server) -> Explanation {
+    /// Why a connection to that server failed by it.
+    pub(super) fn explain(&self, server: Server) -> Explanation {
         let name = server.name();
         let (cause, remedy) = match &self.reason {
             Reason::Fingerprint(pin) => (
@@ -489,10 +269,7 @@ mod tests {
                 let by_machine = explain(Trust::System);
                 assert!(!by_machine.remedy.contains("instead of"), "{by_machine:?}");
                 assert_eq!(by_file.cause, by_machine.cause);
-                let elsewhere = match server {
-                    Server::Device => "mqtt.",
-                    Server::Broker { .. } => " tls.",
-                };
+                let elsewhere = server.either("mqtt.", " tls.");
                 assert!(!by_machine.remedy.contains(elsewhere), "{by_machine:?}");
             }
         }
