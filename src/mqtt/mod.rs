@@ -4,6 +4,7 @@
 //! and sends it, and the records, through a [`connection`], a new one after each failure. [`commands`] takes
 //! commands in, through a connection of their own. [`embedded`] is a broker for those who have none.
 
+mod backoff;
 pub mod commands;
 pub mod connection;
 pub mod discovery;
