@@ -13,6 +13,7 @@
 mod commands;
 mod metrics;
 mod node;
+mod requests;
 mod session;
 mod task;
 mod topics;
