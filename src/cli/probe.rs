@@ -1,6 +1,7 @@
 //! `probe`: asks a real device once, and prints what the bridge would make of it, without secrets.
 
 mod configuration;
+mod description;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,17 +9,17 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use anyhow::anyhow;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use self::configuration::configuration;
+use self::description::describe;
 use super::{Failure, block_on, output};
 use crate::config::{self, Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::relay_events::RelayConfig;
 use crate::lantime::rest::client::Paths;
-use crate::lantime::rest::status::{self, Reading};
+use crate::lantime::rest::status;
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
-use crate::model::snapshot::Module;
-use crate::model::{ErrorKind, Relay, Signal, Snapshot, Text};
+use crate::model::{ErrorKind, Relay, Signal, Snapshot};
 use crate::tls::{self, Explanation, Fingerprint, Server};
 
 /// The environment variable that the password is taken from.
@@ -44,8 +45,8 @@ pub(super) struct Options {
     #[arg(long)]
     insecure: bool,
     /// How to log in.
-    #[arg(long, value_enum, default_value_t = AuthName::Auto)]
-    auth: AuthName,
+    #[arg(long, default_value = "auto", value_parser = ["auto", "basic", "bearer"])]
+    auth: String,
     /// API profile: auto, a built-in one, or a file.
     #[arg(long, default_value = "auto")]
     profile: String,
@@ -58,13 +59,6 @@ pub(super) struct Options {
     /// Show serial numbers in full.
     #[arg(long)]
     show_serials: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum AuthName {
-    Auto,
-    Basic,
-    Bearer,
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
@@ -88,12 +82,7 @@ fn device(options: &Options) -> Result<Device, Failure> {
             return Err(Failure::Usage(message));
         }
     }
-    let auth = match options.auth {
-        AuthName::Auto => "auto",
-        AuthName::Basic => "basic",
-        AuthName::Bearer => "bearer",
-    };
-    set("auth", auth);
+    set("auth", &options.auth);
     set("proxy", &options.proxy);
     set("profile", &options.profile);
     let timeout = format!("{}s", options.timeout);
@@ -277,100 +266,4 @@ async fn try_relay_events(client: &mut RestClient, snapshot: &Snapshot, profile:
         found.push_str(", with changes that are not applied");
     }
     found
-}
-
-/// What the document tells, for a person and for a report.
-fn describe(reading: &Reading, profile: &Profile, relay_events: &str, show_serials: bool) -> String {
-    let snapshot = &reading.snapshot;
-    let identity = &snapshot.identity;
-    let known = |text: &Option<Text>| text.as_deref().unwrap_or("unknown").to_owned();
-    let serial = |text: &Option<Text>| match text {
-        Some(serial) if !show_serials => mask(serial),
-        other => known(other),
-    };
-    let mut out = String::new();
-    let mut line = |name: &str, text: String| {
-        // What a device sends must not move the cursor.
-        let text: String = text
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect();
-        let _ = writeln!(out, "{name:<13} {text}");
-    };
-    line("model", known(&identity.model));
-    line("serial", serial(&identity.serial_number));
-    line("host name", known(&identity.hostname));
-    line("firmware", known(&identity.firmware));
-    line("REST API", known(&identity.api_version));
-    line(
-        "profile",
-        format!(
-            "{} (entries that were never seen on a device are marked \"assumed\")",
-            profile.name
-        ),
-    );
-    line("events", snapshot.events.len().to_string());
-    let mut slots: Vec<_> = snapshot.slots.iter().collect();
-    slots.sort_by_key(|(id, _)| id);
-    for (id, module) in slots {
-        let module = match module {
-            Module::Empty => "-".to_owned(),
-            Module::Fitted(model) => known(model),
-        };
-        let clock = snapshot
-            .clocks
-            .iter()
-            .find(|clock| clock.signal.as_str() == id.as_str());
-        let clock = clock
-            .map(|clock| format!(", clock {}", clock.status.as_str()))
-            .unwrap_or_default();
-        let relay = snapshot
-            .relay_module(id)
-            .map(|relay| format!(", relay module, serial {}", serial(&relay.info.serial_number)));
-        line(
-            "slot",
-            format!("{id:<6} {module}{clock}{}", relay.unwrap_or_default()),
-        );
-    }
-    let seen = |entry: &str| if profile.is_seen(entry) { "seen" } else { "assumed" };
-    for entry in &reading.entries {
-        let found = match &entry.found {
-            Some(text) if entry.understood => text.clone(),
-            Some(text) => format!("{text:?}, which the profile does not know"),
-            None => "nothing".to_owned(),
-        };
-        line(
-            "entry",
-            format!(
-                "{:<22} {:<8} {:<6} {found}",
-                entry.name,
-                seen(entry.name),
-                entry.slot
-            ),
-        );
-    }
-    for (entry, found) in [
-        ("relay_events.read", relay_events),
-        ("relay_events.write", "not tried"),
-        ("relay_events.apply", "not tried"),
-    ] {
-        line(
-            "entry",
-            format!("{entry:<22} {:<8} {:<6} {found}", seen(entry), ""),
-        );
-    }
-    for note in &snapshot.notes {
-        line("note", note.clone());
-    }
-    out
-}
-
-/// All but the last two characters hidden.
-fn mask(serial: &str) -> String {
-    let hidden = serial.chars().count().saturating_sub(2);
-    serial
-        .chars()
-        .enumerate()
-        .map(|(index, c)| if index < hidden { '*' } else { c })
-        .collect()
 }
