@@ -108,6 +108,13 @@ pub(super) fn complaint(what: impl Into<String>, remedy: impl Into<String>) -> C
     }
 }
 
+/// Whether what stands under that key must not be shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    ["password", "community", "communities", "token"]
+        .iter()
+        .any(|end| key.ends_with(end))
+}
+
 /// A value as a problem may repeat it: lists and tables are not shown, nor what may be a secret in a URL.
 pub(super) fn shown(value: &Value) -> Option<String> {
     match value {

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use figment::Figment;
@@ -15,7 +16,7 @@ use figment::value::{Dict, Value};
 
 use super::parse;
 use super::places;
-use super::problem::{Complaint, Problem, complaint, shown};
+use super::problem::{Complaint, Problem, complaint, is_secret, shown};
 use crate::tls::ClientTls;
 use crate::wording::quoted;
 
@@ -76,9 +77,13 @@ pub(super) struct Section<'a> {
 impl<'a> Section<'a> {
     /// The whole file.
     pub(super) fn root(context: &'a Context<'a>, values: Dict) -> Section<'a> {
+        Section::new(context, String::new(), values)
+    }
+
+    fn new(context: &'a Context<'a>, path: String, values: Dict) -> Section<'a> {
         Section {
             context,
-            path: String::new(),
+            path,
             values,
             known: Vec::new(),
         }
@@ -162,18 +167,10 @@ impl<'a> Section<'a> {
         Some(self.context.base.join(path))
     }
 
-    /// A whole number. From the environment it comes as text.
+    /// A whole number.
     pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
-        let value = self.value(key)?.clone();
-        let number = match self.context.variable(&value) {
-            Some(_) => value.as_str().and_then(|text| text.trim().parse().ok()),
-            None => value.to_i128(),
-        };
         let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
-        let Some(number) = number else {
-            self.refuse_kind(key, "a whole number", &remedy);
-            return None;
-        };
+        let number = self.typed(key, Value::to_i128, "a whole number", &remedy)?;
         let number = u32::try_from(number).ok().filter(|n| range.contains(n));
         if number.is_none() {
             self.refuse(key, complaint("out of range", remedy));
@@ -181,17 +178,29 @@ impl<'a> Section<'a> {
         number
     }
 
-    /// `true` or `false`. From the environment it comes as text.
+    /// `true` or `false`.
     pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let remedy = "write true or false, without quotes";
+        self.typed(key, Value::to_bool, "true or false", remedy)
+    }
+
+    /// A value that is no text, but comes as text from the environment.
+    fn typed<T: FromStr>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+        wanted: &str,
+        remedy: &str,
+    ) -> Option<T> {
         let value = self.value(key)?.clone();
-        let flag = match self.context.variable(&value) {
+        let typed = match self.context.variable(&value) {
             Some(_) => value.as_str().and_then(|text| text.trim().parse().ok()),
-            None => value.to_bool(),
+            None => read(&value),
         };
-        if flag.is_none() {
-            self.refuse_kind(key, "true or false", "write true or false, without quotes");
+        if typed.is_none() {
+            self.refuse_kind(key, wanted, remedy);
         }
-        flag
+        typed
     }
 
     /// A table within this one; an empty one where there is none.
@@ -204,12 +213,7 @@ impl<'a> Section<'a> {
                 Dict::new()
             }
         };
-        Section {
-            context: self.context,
-            path: self.key_path(key),
-            values,
-            known: Vec::new(),
-        }
+        Section::new(self.context, self.key_path(key), values)
     }
 
     /// A list of tables; each is named by its number, and by its id where it has one.
@@ -242,12 +246,7 @@ impl<'a> Section<'a> {
             Some(id) => format!("{path} ({})", quoted(id)),
             None => path,
         };
-        Some(Section {
-            context: self.context,
-            path,
-            values,
-            known: Vec::new(),
-        })
+        Some(Section::new(self.context, path, values))
     }
 
     /// Notes that a key which must be there is not.
@@ -259,14 +258,12 @@ impl<'a> Section<'a> {
 
     /// Notes a problem with that key; with `""`, with the section itself.
     pub(super) fn refuse(&self, key: &str, complaint: Complaint) {
-        let value = self.values.get(key);
-        self.note(&self.context.problems, self.key_path(key), value, complaint);
+        self.note(&self.context.problems, key, complaint);
     }
 
     /// Notes a warning about that key.
     pub(super) fn warn(&self, key: &str, complaint: Complaint) {
-        let value = self.values.get(key);
-        self.note(&self.context.warnings, self.key_path(key), value, complaint);
+        self.note(&self.context.warnings, key, complaint);
     }
 
     fn refuse_kind(&self, key: &str, wanted: &str, remedy: &str) {
@@ -290,13 +287,9 @@ impl<'a> Section<'a> {
         });
     }
 
-    fn note(
-        &self,
-        list: &RefCell<Vec<Problem>>,
-        key: String,
-        value: Option<&Value>,
-        Complaint { what, remedy }: Complaint,
-    ) {
+    fn note(&self, list: &RefCell<Vec<Problem>>, key: &str, Complaint { what, remedy }: Complaint) {
+        let value = self.values.get(key);
+        let key = self.key_path(key);
         let secret = key.rsplit('.').next().is_some_and(is_secret);
         list.borrow_mut().push(Problem {
             variable: value.and_then(|value| self.context.variable(value)),
@@ -344,13 +337,6 @@ fn kind_complaint(value: &Value, wanted: &str, remedy: &str) -> Complaint {
         format!("{found} where {wanted} is needed")
     };
     complaint(what, remedy)
-}
-
-/// Whether what stands under that key must not be shown.
-fn is_secret(key: &str) -> bool {
-    ["password", "community", "communities", "token"]
-        .iter()
-        .any(|end| key.ends_with(end))
 }
 
 fn bare_or_quoted(key: &str) -> String {
