@@ -1,8 +1,10 @@
-//! Asks one device: login, tokens, and which requests there are. Knows nothing of what the answers mean.
+//! Asks one device: login, tokens, cookies, pauses. Which requests there are is in `requests`; what the answers mean is
+//! not known here.
 
 mod clients;
 mod cookies;
 mod exchange;
+mod requests;
 mod retry_after;
 #[cfg(test)]
 mod tests;
@@ -17,13 +19,13 @@ use reqwest::{Method, Request};
 
 pub use clients::{ClientError, HttpClients};
 pub use exchange::MAX_BODY;
+pub use requests::Paths;
 
 use self::cookies::Cookies;
 use self::exchange::{Exchange, Secrets};
 use self::retry_after::Busy;
 use self::token::{bearer, is_no_token, token};
 use super::error::RestError;
-use super::profile::{Profile, WriteLocation, WriteMethod};
 use super::status::StatusError;
 use crate::config::{Auth, Device, Secret};
 use crate::model::{HttpSession, Operation};
@@ -80,27 +82,6 @@ enum Login {
     Bearer(Secret),
 }
 
-/// Where the API is, as the profile says.
-#[derive(Debug, Clone, Copy)]
-pub struct Paths<'a> {
-    /// Of the status document.
-    pub status: &'a str,
-    /// Of API tokens.
-    pub token: &'a str,
-    /// The token in the answer, as a JSON pointer.
-    pub token_pointer: &'a str,
-}
-
-impl<'a> From<&'a Profile> for Paths<'a> {
-    fn from(profile: &'a Profile) -> Paths<'a> {
-        Paths {
-            status: &profile.status.path,
-            token: &profile.token.path,
-            token_pointer: &profile.token.pointer,
-        }
-    }
-}
-
 /// A request, without the login.
 #[derive(Debug)]
 struct Ask<'a> {
@@ -121,10 +102,9 @@ impl RestClient {
             password: device.password.clone(),
             timeout: device.timeout,
             auth: device.auth,
-            login: if device.auth == Auth::Bearer {
-                Login::Token
-            } else {
-                Login::Basic
+            login: match device.auth {
+                Auth::Bearer => Login::Token,
+                Auth::Auto | Auth::Basic => Login::Basic,
             },
             has_taken_token: false,
             status_request: None,
@@ -167,85 +147,19 @@ impl RestClient {
         }
     }
 
+    fn request<'a>(&self, operation: Operation, method: Method, path: &'a str) -> Ask<'a> {
+        Ask {
+            operation,
+            method,
+            path,
+            body: None,
+            timeout: self.timeout,
+        }
+    }
+
     fn set_login(&mut self, login: Login) {
         self.login = login;
         self.status_request = None;
-    }
-
-    /// Asks for the status document. A token that is refused is renewed once.
-    ///
-    /// # Errors
-    /// When there is no answer in time, or none with status 200.
-    pub async fn status(&mut self, paths: Paths<'_>) -> Result<Answer, RestError> {
-        let ask = Ask {
-            operation: Operation::Poll,
-            method: Method::GET,
-            path: paths.status,
-            body: None,
-            timeout: self.timeout,
-        };
-        self.ask(&ask, paths).await
-    }
-
-    /// Asks for the configuration that chooses the events of the relays: see
-    /// [`RelayConfig`](crate::lantime::relay_events::RelayConfig).
-    ///
-    /// # Errors
-    /// When there is no answer in time, or none with status 200.
-    pub async fn relay_events(&mut self, profile: &Profile) -> Result<Bytes, RestError> {
-        let ask = Ask {
-            operation: Operation::RelayEvents,
-            method: Method::GET,
-            path: &profile.relay_events.read.path,
-            body: None,
-            timeout: self.timeout,
-        };
-        let result = self.ask(&ask, profile.into()).await;
-        let body = result.map(|answer| answer.body);
-        body.map_err(|error| error.of_entry("relay_events.read", &profile.name))
-    }
-
-    /// Writes a change of that configuration. It is sent once; once more only where the device has refused the
-    /// token that came with it.
-    ///
-    /// # Errors
-    /// When the device refuses it, and when there is no answer in time: then it may or may not have been taken.
-    pub async fn write_relay_events(&mut self, profile: &Profile, body: Bytes) -> Result<(), RestError> {
-        let write = &profile.relay_events.write;
-        let result = self.change(write, Some(body), self.timeout, profile).await;
-        result.map_err(|error| error.of_entry("relay_events.write", &profile.name))
-    }
-
-    /// Makes what was written take effect, for which a device may need longer than for anything else. Sent as
-    /// often as a write is.
-    ///
-    /// # Errors
-    /// As [`Self::write_relay_events`].
-    pub async fn apply(&mut self, profile: &Profile, timeout: Duration) -> Result<(), RestError> {
-        let apply = &profile.relay_events.apply;
-        let result = self.change(apply, None, timeout, profile).await;
-        result.map_err(|error| error.of_entry("relay_events.apply", &profile.name))
-    }
-
-    async fn change(
-        &mut self,
-        location: &WriteLocation,
-        body: Option<Bytes>,
-        timeout: Duration,
-        profile: &Profile,
-    ) -> Result<(), RestError> {
-        let ask = Ask {
-            operation: Operation::RelayEvents,
-            method: match location.method {
-                WriteMethod::Put => Method::PUT,
-                WriteMethod::Post => Method::POST,
-                WriteMethod::Patch => Method::PATCH,
-            },
-            path: &location.path,
-            body,
-            timeout,
-        };
-        self.ask(&ask, profile.into()).await.map(drop)
     }
 
     /// Logs in as the device wants it, and asks; a token that is refused is renewed once. Nothing is sent to a device
@@ -374,14 +288,7 @@ impl RestClient {
     /// Gets a token. With `auth = "auto"`, a device that knows no tokens is asked with Basic on; so is, on
     /// the `first` try, one that gives none for whatever reason, since Basic has just worked.
     async fn renew_token(&mut self, paths: Paths<'_>, first: bool) -> Result<(), RestError> {
-        let ask = Ask {
-            operation: Operation::Token,
-            method: Method::PUT,
-            path: paths.token,
-            body: None,
-            timeout: self.timeout,
-        };
-        let request = self.build(&ask)?;
+        let request = self.build(&self.request(Operation::Token, Method::PUT, paths.token))?;
         let url = request.url().to_string();
         let result = self.exchange(paths.token.into(), request, Operation::Token).await;
         let result = result.and_then(|answer| token(&answer.body, &url, paths));

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::lantime::relay_events::RelayConfig;
-use crate::lantime::rest::Profiles;
+use crate::lantime::rest::{Profile, Profiles};
 use crate::model::ErrorKind;
 use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice};
 
