@@ -9,9 +9,7 @@ use uuid::Uuid;
 use super::Record;
 use crate::contract::topics::Destination;
 use crate::contract::{Time, record as contract, to_json};
-use crate::model::{
-    Change, DeviceId, EventState, Provenance, Relay, RelayState, Signal, SignalState, SlotId, Via,
-};
+use crate::model::{Change, DeviceId, EventState, Provenance, SlotId, Via};
 
 /// The records of one change, in order; none where it is no transition: a first sight is none.
 pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record> {
@@ -38,7 +36,15 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
             old: Some(old),
             new: Some(new),
         } if old.position != new.position && old.provenance != Provenance::Unseen => {
-            vec![relay_change(device, slot, *relay, old, new, now)]
+            vec![state_change(device, slot, now, |change| contract::Change {
+                relay: Some(*relay),
+                old: old.position.as_str(),
+                new: new.position.as_str(),
+                cause: new.cause.as_deref(),
+                provenance: new.provenance,
+                driven_by: new.driven_by,
+                ..change
+            })]
         }
         Change::Signal {
             slot,
@@ -46,7 +52,13 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
             old: Some(old),
             new: Some(new),
         } if old.status != new.status && old.provenance != Provenance::Unseen => {
-            vec![signal_change(device, slot, *signal, old, new, now)]
+            vec![state_change(device, slot, now, |change| contract::Change {
+                signal: Some(*signal),
+                old: old.status.as_str(),
+                new: new.status.as_str(),
+                provenance: new.provenance,
+                ..change
+            })]
         }
         _ => Vec::new(),
     }
@@ -68,54 +80,28 @@ fn event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, now: 
     record(id, Destination::Events(device.clone()), &json)
 }
 
-fn relay_change(
-    device: &DeviceId,
-    slot: &SlotId,
-    relay: Relay,
-    old: &RelayState,
-    new: &RelayState,
+/// The record of what `fill` adds: what has changed, and how.
+fn state_change<'a>(
+    device: &'a DeviceId,
+    slot: &'a SlotId,
     now: Timestamp,
+    fill: impl FnOnce(contract::Change<'a>) -> contract::Change<'a>,
 ) -> Record {
     let id = Uuid::now_v7();
-    let json = contract::Change {
-        id,
-        at: Time(now),
-        device,
-        slot,
-        relay: Some(relay),
-        signal: None,
-        old: old.position.as_str(),
-        new: new.position.as_str(),
-        cause: new.cause.as_deref(),
-        provenance: new.provenance,
-        driven_by: new.driven_by,
-    };
-    record(id, Destination::Changes(device.clone(), slot.clone()), &json)
-}
-
-fn signal_change(
-    device: &DeviceId,
-    slot: &SlotId,
-    signal: Signal,
-    old: &SignalState,
-    new: &SignalState,
-    now: Timestamp,
-) -> Record {
-    let id = Uuid::now_v7();
-    let json = contract::Change {
+    let change = fill(contract::Change {
         id,
         at: Time(now),
         device,
         slot,
         relay: None,
-        signal: Some(signal),
-        old: old.status.as_str(),
-        new: new.status.as_str(),
+        signal: None,
+        old: "",
+        new: "",
         cause: None,
-        provenance: new.provenance,
+        provenance: Provenance::Unknown,
         driven_by: None,
-    };
-    record(id, Destination::Changes(device.clone(), slot.clone()), &json)
+    });
+    record(id, Destination::Changes(device.clone(), slot.clone()), &change)
 }
 
 pub(super) fn record(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
@@ -133,8 +119,8 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Availability, DeviceView, EventName, EventType, LastTriggered, Position, SlotState, SlotView, Status,
-        diff,
+        Availability, DeviceView, EventName, EventType, LastTriggered, Position, Relay, Signal, SlotState,
+        SlotView, Status, diff,
     };
 
     fn device() -> DeviceId {

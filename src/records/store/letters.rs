@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::health::Failure;
 use super::options::Limit;
 use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation};
 use crate::records::{Record, dead_letter};
@@ -24,10 +25,13 @@ pub(super) fn disk_fails(bridge: &DeviceId, error: &str, first_at: Timestamp) ->
     record(bridge, message, DISK, first_at, None, false)
 }
 
-/// The disk works again after so many failures.
-pub(super) fn disk_works(bridge: &DeviceId, error: &str, first_at: Timestamp, failures: u64) -> Record {
-    let message = format!("the durable store could not be written: {error}; it works again");
-    record(bridge, message, DISK, first_at, Some(failures), true)
+/// The disk works again.
+pub(super) fn disk_works(bridge: &DeviceId, failure: &Failure) -> Record {
+    let message = format!(
+        "the durable store could not be written: {}; it works again",
+        failure.error
+    );
+    record(bridge, message, DISK, failure.first_at, Some(failure.count), true)
 }
 
 /// The outbox is full, and so many records have been dropped by now.

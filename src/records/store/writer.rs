@@ -274,13 +274,7 @@ impl Writer {
     fn end_failure(&mut self) {
         if let Some(failure) = self.health.over(Instant::now()) {
             tracing::info!(failures = failure.count, "the durable store can be written again");
-            let letter = letters::disk_works(
-                &self.options.bridge,
-                &failure.error,
-                failure.first_at,
-                failure.count,
-            );
-            self.push(letter);
+            self.push(letters::disk_works(&self.options.bridge, &failure));
         }
     }
 
@@ -296,11 +290,8 @@ impl Writer {
         let count = self.memory.bound(limit);
         let dropping = self.levels.note_dropped(count, jiff::Timestamp::now());
         if begins {
-            self.push(letters::dropping(
-                &self.options.bridge,
-                dropping.count,
-                dropping.since,
-            ));
+            let letter = letters::dropping(&self.options.bridge, dropping.count, dropping.since);
+            self.push(letter);
         }
     }
 
@@ -345,13 +336,7 @@ impl Writer {
             self.commit(&mut []);
         }
         if let Some(failure) = self.health.over_at_end() {
-            let letter = letters::disk_works(
-                &self.options.bridge,
-                &failure.error,
-                failure.first_at,
-                failure.count,
-            );
-            self.push(letter);
+            self.push(letters::disk_works(&self.options.bridge, &failure));
         }
         if has_more(&self.memory) && self.health.failing().is_none() {
             self.commit(&mut []);
