@@ -10,6 +10,7 @@ mod options;
 mod reason;
 mod received;
 mod route;
+mod step;
 mod v311;
 mod v5;
 
@@ -25,6 +26,7 @@ pub use options::address;
 pub use reason::{NO_WILDCARDS, subscription_remedy};
 pub use received::MAX_PAYLOAD;
 use route::Route;
+use step::Step;
 
 use crate::config::{Mqtt, MqttVersion};
 use crate::mqtt::payload::Message;
@@ -77,6 +79,20 @@ impl Purpose {
             Purpose::Commands => format!("{}-commands", settings.client_id),
             Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
         }
+    }
+
+    /// What the broker publishes when the connection ends without a goodbye, and whether it retains that.
+    fn will(&self) -> Option<(&Message, bool)> {
+        match self {
+            Purpose::Publishing { will } => Some((will, true)),
+            Purpose::EdgeNode { will } => Some((will, false)),
+            Purpose::Commands => None,
+        }
+    }
+
+    /// Whether the broker keeps the session: then commands are acknowledged by hand, once they are safe.
+    fn keeps_session(&self) -> bool {
+        matches!(self, Purpose::Commands)
     }
 
     /// How many events may wait for the owner. Full: the event loop waits, and with it the network; the owner
@@ -191,25 +207,6 @@ pub fn connect(settings: &Mqtt, purpose: &Purpose, attempt: usize) -> (Client, m
 enum EventLoop {
     V5(Box<rumqttc::v5::EventLoop>),
     V311(Box<rumqttc::EventLoop>),
-}
-
-/// What one step of an event loop brought.
-enum Step {
-    /// The broker was heard.
-    Heard(Option<Event>),
-    /// Something was written.
-    Wrote(Option<Event>),
-    /// DISCONNECT was written.
-    SaidGoodbye,
-}
-
-impl Step {
-    fn into_event(self) -> Option<Event> {
-        match self {
-            Step::Heard(event) | Step::Wrote(event) => event,
-            Step::SaidGoodbye => None,
-        }
-    }
 }
 
 impl EventLoop {

@@ -2,14 +2,14 @@
 
 use rumqttc::mqttbytes::Error;
 use rumqttc::{
-    ConnectReturnCode, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Outgoing, Packet,
-    Publish, QoS, StateError, SubAck, SubscribeReasonCode,
+    ConnectReturnCode, ConnectionError, Event as Raw, EventLoop, LastWill, MqttOptions, Packet, Publish, QoS,
+    StateError, SubAck, SubscribeReasonCode,
 };
 
 use super::received::received;
-use super::{Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, Step, options, reason};
+use super::step::Step;
+use super::{Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, options, reason};
 use crate::config::Mqtt;
-use crate::fault_point;
 use crate::tls::Server;
 
 /// The largest packet that MQTT knows. 3.1.1 has no way to tell a smaller limit, neither the broker's nor ours:
@@ -25,24 +25,13 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     options
         .set_keep_alive(options::keep_alive(settings))
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
-        .set_inflight(MAX_WINDOW);
-    match purpose {
-        Purpose::Publishing { will } => {
-            let payload = will.payload.clone().unwrap_or_default();
-            options.set_clean_session(true).set_last_will(LastWill::new(
-                &will.topic,
-                payload,
-                QoS::AtLeastOnce,
-                true,
-            ))
-        }
-        Purpose::EdgeNode { will } => {
-            let payload = will.payload.clone().unwrap_or_default();
-            let will = LastWill::new(&will.topic, payload, QoS::AtLeastOnce, false);
-            options.set_clean_session(true).set_last_will(will)
-        }
-        Purpose::Commands => options.set_clean_session(false).set_manual_acks(true),
-    };
+        .set_inflight(MAX_WINDOW)
+        .set_clean_session(!purpose.keeps_session())
+        .set_manual_acks(purpose.keeps_session());
+    if let Some((will, is_retained)) = purpose.will() {
+        let payload = will.payload.clone().unwrap_or_default();
+        options.set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, is_retained));
+    }
     if let Some(login) = &settings.credentials {
         let password = login.password.as_ref().map_or("", |password| password.expose());
         options.set_credentials(&login.username, password);
@@ -77,16 +66,7 @@ fn step(eventloop: &EventLoop, event: Raw) -> Step {
         Raw::Incoming(Packet::Publish(publish)) => Step::Heard(Some(taken(publish))),
         Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Heard(None),
-        Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
-        Raw::Outgoing(Outgoing::PubAck(_)) => {
-            // Not of the state that a publisher gets back: only commands are acknowledged by hand.
-            if eventloop.mqtt_options.manual_acks() {
-                fault_point::reached("acknowledged");
-            }
-            Step::Wrote(None)
-        }
-        Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
-        Raw::Outgoing(_) => Step::Wrote(None),
+        Raw::Outgoing(written) => Step::wrote(written, eventloop.mqtt_options.manual_acks()),
     }
 }
 

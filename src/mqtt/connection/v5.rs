@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{
     ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, Packet, PubAck,
     PubAckReason, Publish, SubAck, SubscribeReasonCode,
@@ -13,12 +12,12 @@ use rumqttc::v5::{ConnectionError, Event as Raw, EventLoop, MqttOptions, StateEr
 
 use super::error::SEE_ITS_LOG;
 use super::received::{expiry, received};
+use super::step::Step;
 use super::{
-    Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, RECEIVE_MAXIMUM, Refusal, Step, options,
+    Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, RECEIVE_MAXIMUM, Refusal, options,
     reason,
 };
 use crate::config::Mqtt;
-use crate::fault_point;
 use crate::tls::Server;
 
 /// Largest packet that we take, told to the broker. Well above a command (64 KiB) and its properties.
@@ -29,34 +28,28 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     let mut options = MqttOptions::new(purpose.client_id(settings), host, port);
     let mut properties = ConnectProperties::new();
     properties.max_packet_size = Some(MAX_INCOMING_PACKET);
-    match purpose {
-        Purpose::Publishing { will } => {
-            let payload = will.payload.clone().unwrap_or_default();
-            options.set_clean_start(true).set_last_will(LastWill::new(
-                &will.topic,
-                payload,
-                QoS::AtLeastOnce,
-                true,
-                None,
-            ));
-        }
-        Purpose::EdgeNode { will } => {
-            let payload = will.payload.clone().unwrap_or_default();
-            let will = LastWill::new(&will.topic, payload, QoS::AtLeastOnce, false, None);
-            options.set_clean_start(true).set_last_will(will);
-        }
-        Purpose::Commands => {
-            let seconds = settings.session_expiry.as_secs();
-            properties.session_expiry_interval = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
-            properties.receive_maximum = Some(RECEIVE_MAXIMUM);
-            options.set_clean_start(false).set_manual_acks(true);
-        }
+    if purpose.keeps_session() {
+        let seconds = settings.session_expiry.as_secs();
+        properties.session_expiry_interval = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        properties.receive_maximum = Some(RECEIVE_MAXIMUM);
+    }
+    if let Some((will, is_retained)) = purpose.will() {
+        let payload = will.payload.clone().unwrap_or_default();
+        options.set_last_will(LastWill::new(
+            &will.topic,
+            payload,
+            QoS::AtLeastOnce,
+            is_retained,
+            None,
+        ));
     }
     options
         .set_keep_alive(options::keep_alive(settings))
         .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         .set_connect_properties(properties)
-        .set_outgoing_inflight_upper_limit(MAX_WINDOW);
+        .set_outgoing_inflight_upper_limit(MAX_WINDOW)
+        .set_clean_start(!purpose.keeps_session())
+        .set_manual_acks(purpose.keeps_session());
     options.set_network_options(options::network());
     if let Some(login) = &settings.credentials {
         let password = login.password.as_ref().map_or("", |password| password.expose());
@@ -85,16 +78,7 @@ fn step(eventloop: &EventLoop, event: Raw) -> Result<Step, Cause> {
         Raw::Incoming(Packet::Publish(publish)) => Step::Heard(Some(taken(publish))),
         Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Heard(None),
-        Raw::Outgoing(Outgoing::Publish(pkid)) => Step::Wrote(Some(Event::Sent(pkid))),
-        Raw::Outgoing(Outgoing::PubAck(_)) => {
-            // Not of the state that a publisher gets back: only commands are acknowledged by hand.
-            if eventloop.options.manual_acks() {
-                fault_point::reached("acknowledged");
-            }
-            Step::Wrote(None)
-        }
-        Raw::Outgoing(Outgoing::Disconnect) => Step::SaidGoodbye,
-        Raw::Outgoing(_) => Step::Wrote(None),
+        Raw::Outgoing(written) => Step::wrote(written, eventloop.options.manual_acks()),
     })
 }
 
