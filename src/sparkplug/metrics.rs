@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 
 use crate::model::{
-    Availability, DeviceId, DeviceView, EventName, EventState, ModuleInfo, Position, Provenance, Relay,
-    RelayEventsState, RelayState, Signal, SignalState, SlotView, Status, Text, UnknownReason, WiringSource,
+    Availability, DeviceId, DeviceView, EventName, EventState, Identity, ModuleInfo, Position, Provenance,
+    Relay, RelayEventsState, RelayState, Signal, SignalState, SlotView, Status, Text, UnknownReason,
+    WiringSource,
 };
 
 /// Asks for all births again.
@@ -106,31 +107,26 @@ pub(super) fn of_state(id: &DeviceId, device: &DeviceView) -> [Metric; 2] {
     ]
 }
 
+/// What is known of a LANTIME: the name of its metric, and where it is.
+type Fact = (&'static str, fn(&Identity) -> Option<&Text>);
+
+const FACTS: [Fact; 6] = [
+    ("model", |identity| identity.model.as_ref()),
+    ("serial_number", |identity| identity.serial_number.as_ref()),
+    ("hostname", |identity| identity.hostname.as_ref()),
+    ("firmware", |identity| identity.firmware.as_ref()),
+    ("api_version", |identity| identity.api_version.as_ref()),
+    ("web_interface", |identity| Some(&identity.web_interface)),
+];
+
 /// A LANTIME itself.
 pub(super) fn of_lantime(device: &DeviceView) -> Vec<Metric> {
-    let identity = device.identity.as_ref();
-    let told = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
-    let mut metrics = vec![
-        plain(REFRESH, Value::Flag(Some(false))),
-        told("model", identity.and_then(|identity| identity.model.as_ref())),
-        told(
-            "serial_number",
-            identity.and_then(|identity| identity.serial_number.as_ref()),
-        ),
-        told(
-            "hostname",
-            identity.and_then(|identity| identity.hostname.as_ref()),
-        ),
-        told(
-            "firmware",
-            identity.and_then(|identity| identity.firmware.as_ref()),
-        ),
-        told(
-            "api_version",
-            identity.and_then(|identity| identity.api_version.as_ref()),
-        ),
-        told("web_interface", identity.map(|identity| &identity.web_interface)),
-    ];
+    let fact = |(name, fact): &Fact| {
+        let value = device.identity.as_ref().and_then(fact);
+        text(format!("info/{name}"), value.map(Text::as_str))
+    };
+    let mut metrics = vec![plain(REFRESH, Value::Flag(Some(false)))];
+    metrics.extend(FACTS.iter().map(fact));
     let mut events: Vec<&EventState> = device.events.iter().collect();
     events.sort_unstable_by_key(|event| &event.name);
     let events = events.into_iter();
