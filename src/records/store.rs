@@ -17,6 +17,7 @@ mod letters;
 mod memory;
 pub mod options;
 mod outbox;
+mod status;
 mod store_file;
 mod tables;
 mod writer;
@@ -40,6 +41,7 @@ use file::Source;
 use job::{Answer, Job, Read, Reply, Request};
 pub use key::AnswerKey;
 pub use options::{Limit, Limits, Options};
+pub use status::StoreStatus;
 use writer::Writer;
 
 /// Calls that wait for the thread. When it is full the next one waits: the disk is slower than what comes in.
@@ -47,26 +49,6 @@ const CALLS_WAITING: usize = 1024;
 
 /// How long the end of the last handle waits for the disk.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
-
-/// What is in the store. Who watches it is woken when a number becomes zero or is no longer, and when the
-/// disk fails or works again, not for each record.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoreStatus {
-    /// Records that the broker has not acknowledged.
-    pub records: usize,
-    /// Bytes of these.
-    pub record_bytes: usize,
-    /// Commands that are not answered yet.
-    pub commands: usize,
-    /// Dead letters in the archive.
-    pub dead_letters: usize,
-    /// Number of the dead letter that came last: in a full archive it alone tells of a new one.
-    pub last_dead_letter: u64,
-    /// Records that were dropped for want of room, since the store was opened.
-    pub dropped: u64,
-    /// Why the disk cannot be used now.
-    pub failing: Option<String>,
-}
 
 /// A command in the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,17 +77,6 @@ pub enum Letters {
     AllBut(Vec<Uuid>),
     /// These; unknown ones do not matter.
     These(Vec<Uuid>),
-}
-
-impl StoreStatus {
-    /// Whether anything begins or ends.
-    fn differs_in_kind(&self, other: &StoreStatus) -> bool {
-        (self.records == 0) != (other.records == 0)
-            || (self.commands == 0) != (other.commands == 0)
-            || (self.dead_letters == 0) != (other.dead_letters == 0)
-            || (self.dropped == 0) != (other.dropped == 0)
-            || self.failing.is_some() != other.failing.is_some()
-    }
 }
 
 /// The durable store. Clones share it; with the last of them it is closed, which waits for the disk, but not

@@ -1,17 +1,16 @@
 //! The thread that owns the database: takes all that waits, puts it into one transaction, and answers when that
-//! is on disk. While the disk fails it keeps in memory what must not be lost, and tries again.
+//! is on disk. While the disk fails it keeps in memory what must not be lost, and tries again (`failure`).
 
+mod failure;
 mod reads;
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use redb::Database;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
-use super::file::{Damage, Source};
+use super::file::Source;
 use super::health::Health;
 use super::job::{Job, Request};
 use super::memory::Memory;
@@ -19,6 +18,7 @@ use super::options::Options;
 use super::tables::{Levels, write};
 use super::{End, StoreError, StoreStatus, letters};
 use crate::records::Record;
+use failure::guarded;
 
 /// Jobs that go into one transaction.
 const JOBS_AT_ONCE: usize = 1024;
@@ -58,7 +58,7 @@ impl Writer {
             newest: watch::Sender::new(0),
             status: watch::Sender::new(StoreStatus::default()),
         };
-        writer.tell_damage(opened.damage);
+        writer.report_damage(opened.damage);
         writer.tell();
         Ok(writer)
     }
@@ -220,88 +220,6 @@ impl Writer {
         }
     }
 
-    /// The database has failed: it is opened anew, at least for reading.
-    fn failed(&mut self, error: &str) {
-        self.close_database();
-        self.note_failure(error);
-        if let Err(error) = self.open() {
-            tracing::debug!(error, "the durable store cannot be opened again");
-        }
-    }
-
-    fn note_failure(&mut self, error: &str) {
-        if let Some(first_at) = self.health.failed(error, Instant::now()) {
-            tracing::warn!(
-                error,
-                "the durable store cannot be written: records are kept in memory, and commands are not taken, until \
-                 the disk of state.directory works again"
-            );
-            self.push(letters::disk_fails(&self.options.bridge, error, first_at));
-        }
-    }
-
-    fn open(&mut self) -> Result<(), String> {
-        let opened = match catch_unwind(AssertUnwindSafe(|| self.source.open())) {
-            Ok(opened) => opened.map_err(|error| error.to_string())?,
-            Err(panic) => return Err(panicked(panic)),
-        };
-        let known = std::mem::replace(&mut self.levels, opened.levels);
-        // What failed may be on disk all the same. Of commands the sender was told that they are not, and of
-        // records those that memory no longer has are sent.
-        let ghosts = known.last_command + 1..=self.levels.last_command;
-        self.memory.finished.extend(ghosts.map(|number| (number, None)));
-        let ghosts = known.newest_on_disk + 1..=self.levels.newest_on_disk;
-        let ghosts = ghosts.filter(|number| !self.memory.records.contains_key(number));
-        self.memory.sent.extend(ghosts);
-        self.levels.last_record = self.levels.last_record.max(known.last_record);
-        self.levels.last_command = self.levels.last_command.max(known.last_command);
-        self.levels.dropping = known.dropping;
-        self.levels.dropped = known.dropped;
-        self.database = Some(opened.database);
-        self.tell_damage(opened.damage);
-        if let Some(aside) = opened.displaced {
-            self.push(letters::displaced(&self.options.bridge, &aside));
-        }
-        Ok(())
-    }
-
-    fn tell_damage(&mut self, damage: Option<Damage>) {
-        if let Some(Damage { aside, error }) = damage {
-            self.push(letters::damaged(&self.options.bridge, &aside, &error));
-        }
-    }
-
-    fn end_failure(&mut self) {
-        if let Some(failure) = self.health.over(Instant::now()) {
-            tracing::info!(failures = failure.count, "the durable store can be written again");
-            self.push(letters::disk_works(&self.options.bridge, &failure));
-        }
-    }
-
-    /// Drops the oldest records in memory beyond the bound, and says so when that begins.
-    fn bound_memory(&mut self) {
-        let limit = self.options.limits.memory;
-        if self.health.failing().is_none() || !self.memory.level.is_above(limit) {
-            return;
-        }
-        let begins = self.levels.dropping.is_none();
-        // As in the outbox: the letter must not push out more than it says.
-        let limit = if begins { limit.less(letters::ROOM) } else { limit };
-        let count = self.memory.bound(limit);
-        let dropping = self.levels.note_dropped(count, jiff::Timestamp::now());
-        if begins {
-            let letter = letters::dropping(&self.options.bridge, dropping.count, dropping.since);
-            self.push(letter);
-        }
-    }
-
-    fn log_dropping(&self) {
-        match self.levels.dropping {
-            Some(_) => tracing::error!("too many records wait for the broker: the oldest are dropped"),
-            None => tracing::info!(dropped = self.levels.dropped, "there is room for records again"),
-        }
-    }
-
     /// Tells others how much there is.
     fn tell(&self) {
         self.newest.send_if_modified(|newest| {
@@ -351,31 +269,4 @@ impl Writer {
         }
         self.close_database();
     }
-
-    fn close_database(&mut self) {
-        let closed = guarded(|| {
-            self.database = None;
-            Ok(())
-        });
-        if let Err(error) = closed {
-            tracing::debug!(error, "the durable store could not be closed");
-        }
-    }
-}
-
-/// A fault of the database must not end the thread: a panic is a failure like another.
-fn guarded<T>(work: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| error.to_string()),
-        Err(panic) => Err(panicked(panic)),
-    }
-}
-
-fn panicked(panic: Box<dyn Any + Send>) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no text");
-    format!("the database panicked: {text}")
 }

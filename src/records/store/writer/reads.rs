@@ -2,7 +2,8 @@
 
 use redb::{Database, ReadableDatabase, ReadableTable};
 
-use super::{Writer, guarded};
+use super::Writer;
+use super::failure::guarded;
 use crate::contract::dead_letter::Summary;
 use crate::contract::topics::Destination;
 use crate::model::DeadLetter;
