@@ -74,14 +74,14 @@ pub struct Commands {
     submission: Option<Submission>,
     retry_at: Option<Instant>,
     status: watch::Sender<CommandsStatus>,
-    /// Why commands cannot be stored, since that was told.
+    /// Why commands cannot be stored, since that was logged.
     failing: Option<String>,
-    /// Whether it was told that commands are dropped, since some were stored.
-    drop_told: bool,
-    /// Whether it was told that messages come that are no commands.
-    stray_told: bool,
-    /// Whether it was told that commands come.
-    delivery_told: bool,
+    /// Whether it was logged that commands are dropped, since some were stored.
+    drop_logged: bool,
+    /// Whether it was logged that messages come that are no commands.
+    stray_logged: bool,
+    /// Whether it was logged that commands come.
+    delivery_logged: bool,
 }
 
 impl std::fmt::Debug for Commands {
@@ -130,9 +130,9 @@ impl Commands {
             retry_at: None,
             status,
             failing: None,
-            drop_told: false,
-            stray_told: false,
-            delivery_told: false,
+            drop_logged: false,
+            stray_logged: false,
+            delivery_logged: false,
         };
         (commands, receiver)
     }
@@ -203,7 +203,7 @@ impl Commands {
             }
             Event::Subscribed(answers) => {
                 self.subscriptions.answered(answers);
-                self.tell_delivery();
+                self.log_delivery();
             }
             Event::Received(message, ack) => self.on_message(*message, ack),
             Event::Closed(end) => {
@@ -218,10 +218,10 @@ impl Commands {
         }
     }
 
-    /// Says once that everything is in force.
-    fn tell_delivery(&mut self) {
+    /// Logs once that everything is in force.
+    fn log_delivery(&mut self) {
         let is_complete = self.subscriptions.is_settled() && self.subscriptions.refused().is_empty();
-        if is_complete && !std::mem::replace(&mut self.delivery_told, true) {
+        if is_complete && !std::mem::replace(&mut self.delivery_logged, true) {
             tracing::info!("the broker delivers commands");
         }
     }
@@ -233,7 +233,7 @@ impl Commands {
         let is_ours = command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device));
         if is_ours || (self.subscriptions.takes_unknown() && self.is_for_nobody(&message)) {
             fault_point::reached("received");
-            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_told, true) {
+            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_logged, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;
@@ -242,7 +242,7 @@ impl Commands {
         if self.subscriptions.takes_unknown() {
             return;
         }
-        if !std::mem::replace(&mut self.stray_told, true) {
+        if !std::mem::replace(&mut self.stray_logged, true) {
             let topic: String = message.topic.chars().take(200).collect();
             tracing::warn!(
                 topic,
@@ -292,7 +292,7 @@ impl Commands {
             Ok(()) => {
                 let acks = self.intake.stored();
                 self.acknowledge(acks);
-                self.drop_told = false;
+                self.drop_logged = false;
                 if self.failing.take().is_some() {
                     tracing::info!("commands can be stored again");
                 }

@@ -284,8 +284,8 @@ impl Store {
         self.read(|answer| Read::DeadLetter(id, answer)).await
     }
 
-    /// The failures of polls whose end no letter of the archive tells, each as it was told last, with the id of the
-    /// letter that told it first. Reads the whole archive: for the start.
+    /// The failures of polls whose end no letter of the archive tells, each as it was answered last, with the id of the
+    /// letter that answered it first. Reads the whole archive: for the start.
     ///
     /// # Errors
     /// When the storage fails.
@@ -302,9 +302,9 @@ impl Store {
     }
 
     async fn put(&self, job: impl FnOnce(oneshot::Sender<()>) -> Job) {
-        let (done, told) = oneshot::channel();
+        let (done, answered) = oneshot::channel();
         let is_taken = self.0.jobs.send(job(done)).await.is_ok();
-        if !is_taken || told.await.is_err() {
+        if !is_taken || answered.await.is_err() {
             tracing::error!("the durable store has ended: records are lost");
         }
     }
@@ -319,9 +319,9 @@ impl Store {
 
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
         let ended = || StoreError::Io("its thread has ended".to_owned());
-        let (answer, told) = oneshot::channel();
+        let (answer, answered) = oneshot::channel();
         self.0.jobs.send(job(answer)).await.map_err(|_| ended())?;
-        told.await.unwrap_or_else(|_| Err(ended()))
+        answered.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 

@@ -119,7 +119,7 @@ impl Commands {
             let unchanged = self.unchanged.clone();
             self.running.spawn(async move {
                 let reply = serde_json::from_slice(&reply.await).unwrap_or_default();
-                tell_lost(&topic, &reply);
+                log_lost(&topic, &reply);
                 log_warnings(&topic, &reply);
                 if !has_changed(&reply) {
                     let _ = unchanged.send(Unchanged { place, names }).await;
@@ -157,8 +157,8 @@ fn has_changed(reply: &Value) -> bool {
     reply["ok"] == true && reply["result"]["changed"] == true
 }
 
-/// Tells of a command that could not even be stored: no dead letter does.
-fn tell_lost(topic: &str, reply: &Value) {
+/// Logs a command that could not even be stored: no dead letter has it.
+fn log_lost(topic: &str, reply: &Value) {
     if reply["ok"] == false && reply["dead_letter"].is_null() {
         let reason = &reply["error"]["message"];
         let remedy = &reply["error"]["remedy"];

@@ -138,7 +138,7 @@ pub(super) fn of_lantime(device: &DeviceView) -> Vec<Metric> {
 pub(super) fn of_slot(device: &DeviceView, slot: &SlotView) -> Vec<Metric> {
     let described = Some(slot).filter(|slot| slot.is_described());
     let module = described.and_then(|slot| slot.module.as_ref());
-    let told = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
+    let fact = |name: &str, value: Option<&Text>| text(format!("info/{name}"), value.map(Text::as_str));
     let wiring = described.and_then(|slot| slot.wiring);
     let source = wiring.map(|(_, source)| match source {
         WiringSource::Configured => "configured",
@@ -146,12 +146,12 @@ pub(super) fn of_slot(device: &DeviceView, slot: &SlotView) -> Vec<Metric> {
     });
     let mut metrics = vec![
         text("state", Some(slot.state.as_str())),
-        told("model", module.map(|module| &module.model)),
-        told(
+        fact("model", module.map(|module| &module.model)),
+        fact(
             "serial_number",
             module.and_then(|module| module.serial_number.as_ref()),
         ),
-        told(
+        fact(
             "software_revision",
             module.and_then(|module: &ModuleInfo| module.software_revision.as_ref()),
         ),

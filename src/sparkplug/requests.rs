@@ -166,7 +166,7 @@ mod tests {
             ("relay/c/events/ntp-not-sync", Some(true)),
         ]);
         let (commands, refused) = requests(&topics(), Some(&place), &metrics);
-        let told: Vec<_> = commands
+        let found: Vec<_> = commands
             .iter()
             .map(|asked| (asked.topic.as_str(), std::str::from_utf8(&asked.payload).unwrap()))
             .collect();
@@ -180,7 +180,7 @@ mod tests {
                 r#"{"add":["ntp-not-sync"],"remove":[]}"#,
             ),
         ];
-        assert_eq!((told, refused), (expected.to_vec(), Vec::new()));
+        assert_eq!((found, refused), (expected.to_vec(), Vec::new()));
     }
 
     #[test]

@@ -83,21 +83,21 @@ fn step(eventloop: &EventLoop, event: Raw) -> Result<Step, Cause> {
 }
 
 fn connected(eventloop: &EventLoop, connack: &ConnAck) -> Result<Event, Cause> {
-    let told = connack.properties.as_ref();
-    if told.and_then(|told| told.retain_available) == Some(0) {
+    let properties = connack.properties.as_ref();
+    if properties.and_then(|given| given.retain_available) == Some(0) {
         return Err(Cause::Unsupported("retained messages"));
     }
-    if told.and_then(|told| told.max_qos) == Some(0) {
+    if properties.and_then(|given| given.max_qos) == Some(0) {
         return Err(Cause::Unsupported("QoS 1"));
     }
     Ok(Event::Connected(Limits {
-        receive_maximum: told.and_then(|told| told.receive_max).unwrap_or(u16::MAX),
-        maximum_packet_size: told.and_then(|told| told.max_packet_size),
+        receive_maximum: properties.and_then(|given| given.receive_max).unwrap_or(u16::MAX),
+        maximum_packet_size: properties.and_then(|given| given.max_packet_size),
         keep_alive: eventloop.options.keep_alive(),
-        wildcards: told.and_then(|told| told.wildcard_subscription_available) != Some(0),
+        wildcards: properties.and_then(|given| given.wildcard_subscription_available) != Some(0),
         session_present: connack.session_present,
-        session_expiry: told
-            .and_then(|told| told.session_expiry_interval)
+        session_expiry: properties
+            .and_then(|given| given.session_expiry_interval)
             .map(|seconds| Duration::from_secs(seconds.into())),
     }))
 }
@@ -126,10 +126,12 @@ fn taken(publish: Publish) -> Event {
     });
     let topic = String::from_utf8_lossy(&publish.topic).into_owned();
     let mut message = received(topic, &publish.payload, publish.retain);
-    if let Some(told) = publish.properties {
-        message.response_topic = told.response_topic;
-        message.correlation = told.correlation_data.map(|data| Bytes::copy_from_slice(&data));
-        message.expires_at = told
+    if let Some(properties) = publish.properties {
+        message.response_topic = properties.response_topic;
+        message.correlation = properties
+            .correlation_data
+            .map(|data| Bytes::copy_from_slice(&data));
+        message.expires_at = properties
             .message_expiry_interval
             .map(|seconds| expiry(message.received_at, seconds));
     }
@@ -137,11 +139,11 @@ fn taken(publish: Publish) -> Event {
 }
 
 fn subscribed(ack: &SubAck) -> Event {
-    let told = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref());
+    let reason = ack.properties.as_ref().and_then(|p| p.reason_string.as_deref());
     let codes = ack.return_codes.iter().map(|code| match code {
         SubscribeReasonCode::Success(QoS::AtMostOnce) => Some(options::ONLY_QOS_0.to_owned()),
         SubscribeReasonCode::Success(_) => None,
-        code => Some(reason_text(code, told)),
+        code => Some(reason_text(code, reason)),
     });
     Event::Subscribed(codes.collect())
 }
@@ -271,8 +273,8 @@ mod tests {
     #[test]
     fn a_reason_code_is_told_in_words() {
         assert_eq!(reason_text(&PubAckReason::QuotaExceeded, None), "quota exceeded");
-        let told = reason_text(&DisconnectReasonCode::NotAuthorized, Some("no\nrights"));
-        assert_eq!(told, r#"not authorized: "no\nrights""#);
+        let text = reason_text(&DisconnectReasonCode::NotAuthorized, Some("no\nrights"));
+        assert_eq!(text, r#"not authorized: "no\nrights""#);
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) enum Request {
     DropLetters(Letters, Reply<usize>),
 }
 
-/// What came of a request. It is told when its transaction has ended, well or not.
+/// What came of a request. It is sent when its transaction has ended, well or not.
 pub(super) struct Reply<T> {
     answer: Answer<T>,
     result: Option<Result<T, StoreError>>,
@@ -63,7 +63,7 @@ impl<T> Reply<T> {
         Reply { answer, result: None }
     }
 
-    fn tell(self, failure: Option<&StoreError>) {
+    fn send(self, failure: Option<&StoreError>) {
         let result = match (failure, self.result) {
             (None, Some(result)) => result,
             (Some(failure), _) => Err(failure.clone()),
@@ -94,13 +94,13 @@ impl Request {
         Ok(())
     }
 
-    /// Tells what came of it.
-    pub(super) fn tell(self, failure: Option<&StoreError>) {
+    /// Sends what came of it.
+    pub(super) fn send(self, failure: Option<&StoreError>) {
         match self {
-            Request::PublishedTopics { reply, .. } => reply.tell(failure),
-            Request::Receive(_, reply) => reply.tell(failure),
-            Request::Attempt(_, reply) => reply.tell(failure),
-            Request::DropLetters(_, reply) => reply.tell(failure),
+            Request::PublishedTopics { reply, .. } => reply.send(failure),
+            Request::Receive(_, reply) => reply.send(failure),
+            Request::Attempt(_, reply) => reply.send(failure),
+            Request::DropLetters(_, reply) => reply.send(failure),
         }
     }
 }

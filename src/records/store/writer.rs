@@ -59,7 +59,7 @@ impl Writer {
             status: watch::Sender::new(StoreStatus::default()),
         };
         writer.report_damage(opened.damage);
-        writer.tell();
+        writer.report_status();
         Ok(writer)
     }
 
@@ -120,7 +120,7 @@ impl Writer {
         if dropping.is_none() != self.levels.dropping.is_none() {
             self.log_dropping();
         }
-        self.tell();
+        self.report_status();
         let failure = self
             .health
             .failing()
@@ -131,7 +131,7 @@ impl Writer {
         }
         requests
             .into_iter()
-            .for_each(|request| request.tell(failure.as_ref()));
+            .for_each(|request| request.send(failure.as_ref()));
         reads.into_iter().for_each(|read| self.read(read));
     }
 
@@ -221,7 +221,7 @@ impl Writer {
     }
 
     /// Tells others how much there is.
-    fn tell(&self) {
+    fn report_status(&self) {
         self.newest.send_if_modified(|newest| {
             let is_news = *newest != self.levels.last_record;
             *newest = self.levels.last_record;

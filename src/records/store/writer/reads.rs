@@ -83,7 +83,7 @@ impl Writer {
         result.map_err(|error| {
             if self.database.is_some() {
                 self.failed(&error);
-                self.tell();
+                self.report_status();
             }
             StoreError::Io(error)
         })
