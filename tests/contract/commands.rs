@@ -48,16 +48,18 @@ fn example(topic: &CommandTopic, name: &str, payload: &str, reply: &Bytes) -> Ex
 
 /// A command that is carried out.
 fn success(topic: &CommandTopic, name: &str, payload: &str, outcome: &Outcome) -> Example {
-    let request = request::read(topic, &received(topic, payload), Timestamp::UNIX_EPOCH).unwrap();
-    let reply = reply::success(request.id.as_deref(), ID, outcome);
+    let received = received(topic, payload);
+    request::read(topic, &received, Timestamp::UNIX_EPOCH).unwrap();
+    let reply = reply::success(request::id_of(&received).as_deref(), ID, outcome);
     example(topic, name, payload, &reply)
 }
 
 /// A command that is refused for what it says.
 fn refused(topic: &CommandTopic, name: &str, payload: &str) -> Example {
-    let refusal = request::read(topic, &received(topic, payload), Timestamp::UNIX_EPOCH).unwrap_err();
-    let (id, operation) = (refusal.id.as_deref(), refusal.operation);
-    let reply = reply::failure(id, ID, operation, &refusal.report, Some(OTHER_ID));
+    let received = received(topic, payload);
+    let refusal = request::read(topic, &received, Timestamp::UNIX_EPOCH).unwrap_err();
+    let (id, operation) = (request::id_of(&received), topic.operation());
+    let reply = reply::failure(id.as_deref(), ID, operation, &refusal.report, Some(OTHER_ID));
     example(topic, name, payload, &reply)
 }
 
@@ -69,9 +71,10 @@ fn failure(
     error: &ErrorReport,
     letter: Option<Uuid>,
 ) -> Example {
-    let request = request::read(topic, &received(topic, payload), Timestamp::UNIX_EPOCH).unwrap();
-    let operation = request::operation(topic);
-    let reply = reply::failure(request.id.as_deref(), ID, operation, error, letter);
+    let received = received(topic, payload);
+    request::read(topic, &received, Timestamp::UNIX_EPOCH).unwrap();
+    let (id, operation) = (request::id_of(&received), topic.operation());
+    let reply = reply::failure(id.as_deref(), ID, operation, error, letter);
     example(topic, name, payload, &reply)
 }
 

@@ -42,7 +42,7 @@ impl RestClient {
     }
 
     /// Asks for the configuration that chooses the events of the relays: see
-    /// [`RelayConfig`](crate::lantime::rest::RelayConfig).
+    /// [`RelayConfig`](crate::lantime::relay_events::RelayConfig).
     ///
     /// # Errors
     /// When there is no answer in time, or none with status 200.
