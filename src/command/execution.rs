@@ -91,7 +91,7 @@ impl Context {
                 answer,
             };
             let asked = async {
-                jobs.send(job).await.ok()?;
+                jobs.send(Box::new(job)).await.ok()?;
                 answered.await.ok()
             };
             if let Ok(Some(result)) = timeout_at(deadline + grace, asked).await {

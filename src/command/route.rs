@@ -13,7 +13,7 @@ use crate::model::{DeviceCommand, DeviceId, ErrorReport};
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Takes one command at a time.
-    pub jobs: mpsc::Sender<Job>,
+    pub jobs: mpsc::Sender<Box<Job>>,
     /// How long a command may take.
     pub timeout: Duration,
     /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.

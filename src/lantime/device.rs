@@ -89,8 +89,8 @@ impl Prior {
 pub struct Handles {
     /// Takes what is new.
     pub updates: mpsc::Sender<Update>,
-    /// Gives commands, one at a time.
-    pub jobs: mpsc::Receiver<Job>,
+    /// Gives commands, one at a time. Boxed: a channel has room for 32 from its beginning.
+    pub jobs: mpsc::Receiver<Box<Job>>,
     /// Its traps; `None` where nothing takes traps.
     pub traps: Option<TrapHandles>,
     /// How often a failure that lasts is reported again.

@@ -31,7 +31,7 @@ pub struct DeviceTask {
     applied: InFlight<bool>,
     traps: TrapInbox,
     updates: mpsc::Sender<Update>,
-    jobs: mpsc::Receiver<Job>,
+    jobs: mpsc::Receiver<Box<Job>>,
     /// Why it is offline, while it is: for those who bring commands.
     offline: watch::Sender<Option<ErrorReport>>,
     wake_at: Option<Instant>,
@@ -137,7 +137,7 @@ impl DeviceTask {
                 self.applying = None;
                 Input::Applied(is_applied)
             }
-            Some(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(job),
+            Some(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(*job),
             () = until(self.wake_at) => Input::Timer,
         }
     }

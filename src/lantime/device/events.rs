@@ -221,7 +221,11 @@ impl Events {
                 .map(|event| kept(event).unwrap_or_else(|| event.clone()))
                 .collect();
         }
-        self.list(polled.clone());
+        // Most answers say the same: then there is one list of it.
+        match *polled == self.listed {
+            true => polled.clone_from(&self.listed),
+            false => self.list(polled.clone()),
+        }
         for event in self.listed.iter().filter(|event| event.triggered == Some(false)) {
             if let Some(reported) = self.reported.get_mut(&event.name) {
                 reported.standing = reported.standing.take().filter(|standing| standing.last > shown);
@@ -292,7 +296,11 @@ impl Events {
             }
         }
         let known = |event: &EventState| event.or_known(last_known_of(&event.name).unwrap_or(event));
-        self.last_known = events.iter().map(known).collect();
+        let known: Vec<_> = events.iter().map(known).collect();
+        self.last_known = match known == **events {
+            true => events.clone(),
+            false => known.into(),
+        };
     }
 
     /// A poll shows that this event came, and stands or not. Whether a record of it is due: a trap may have reported it.

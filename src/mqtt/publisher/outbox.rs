@@ -22,6 +22,9 @@ pub(super) use listed::Batch;
 
 type Topic = Arc<str>;
 
+/// Room for topics that is kept where nothing is to be sent.
+const KEPT: usize = 64;
+
 /// What is to be at a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
@@ -321,7 +324,11 @@ impl Outbox {
                 true => &mut self.queue_of_later,
                 false => &mut self.queue,
             };
-            let cargo = Cargo::State(queue.front()?.clone());
+            let Some(topic) = queue.front() else {
+                self.release_memory();
+                return None;
+            };
+            let cargo = Cargo::State(topic.clone());
             if !flights.may_send(&cargo) {
                 return None;
             }
@@ -346,6 +353,13 @@ impl Outbox {
             flights.hand_over(cargo, entry.version, bytes);
             return Some(Next::Send(topic, payload));
         }
+    }
+
+    /// All is handed over: what a connection with all of the state has taken is not needed for single changes.
+    fn release_memory(&mut self) {
+        self.queue.shrink_to(KEPT);
+        self.queue_of_later.shrink_to(KEPT);
+        self.payloads.shrink_to(KEPT);
     }
 
     /// The broker has answered. What it refused is sent again only after the next connect.

@@ -183,7 +183,7 @@ impl Intake {
             }
         }
         let trap = DeviceTrap {
-            trap: received.trap,
+            trap: Box::new(received.trap),
             receipt,
         };
         // There is room for all that have a place: it is full only where the task has ended by a fault.

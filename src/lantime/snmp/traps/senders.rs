@@ -41,8 +41,8 @@ pub struct SenderIdentity {
 /// A trap or inform of a device, on the way to its task.
 #[derive(Debug)]
 pub struct DeviceTrap {
-    /// What it says; its event by the name that is made from the MIB.
-    pub trap: Trap,
+    /// What it says; its event by the name that is made from the MIB. Boxed: a channel has room for 32 from its beginning.
+    pub trap: Box<Trap>,
     /// What is owed for it.
     pub receipt: Receipt,
 }

@@ -120,7 +120,7 @@ pub(super) fn trap(event: Option<EventName>, inform: Option<i32>) -> (DeviceTrap
         request,
         oid: None,
     }));
-    let trap = Trap {
+    let trap = Box::new(Trap {
         version: "2c",
         confirmed: inform.is_some(),
         oid: None,
@@ -129,7 +129,7 @@ pub(super) fn trap(event: Option<EventName>, inform: Option<i32>) -> (DeviceTrap
         message: None,
         varbinds: Vec::new(),
         left_out: 0,
-    };
+    });
     (DeviceTrap { trap, receipt }, is_safe)
 }
 
