@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
-use crate::lantime::device::{DeviceTask, Handles, Prior, TrapHandles};
+use crate::lantime::device::{DeviceTask, Handles, Prior, TrapHandles, TrapInbox};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
 use crate::lantime::snmp::traps::{self, Sender, SenderIdentity};
@@ -108,9 +108,9 @@ struct TrapRoute {
 
 impl TrapRoutes {
     /// The way of that device's traps: the one of the task `before`, or a new one.
-    fn route(&mut self, device: &DeviceId, before: Option<TrapHandles>) -> (TrapRoute, TrapHandles) {
-        if let (Some(handles), Some(route)) = (before, self.routes.get(device)) {
-            return (route.clone(), handles);
+    fn route(&mut self, device: &DeviceId, before: Option<TrapInbox>) -> (TrapRoute, TrapInbox) {
+        if let (Some(inbox), Some(route)) = (before, self.routes.get(device)) {
+            return (route.clone(), inbox);
         }
         let (sender, receiver) = mpsc::channel(traps::WAITING);
         let identity = watch::Sender::default();
@@ -125,7 +125,7 @@ impl TrapRoutes {
             counts: self.counts.clone(),
             store: self.store.clone(),
         };
-        (route, handles)
+        (route, TrapInbox::new(Some(handles)))
     }
 }
 
@@ -287,13 +287,13 @@ impl Devices {
         let mut prior = self.prior.remove(&device.id).unwrap_or_default();
         // One command at a time is given to a device.
         let (jobs, commands) = mpsc::channel(1);
-        let before = prior.traps_from.take();
+        let before = prior.traps.take();
         let traps = self.traps.as_mut().map(|traps| traps.route(&device.id, before));
-        let (traps, trap_handles) = traps.unzip();
+        let (traps, inbox) = traps.unzip();
         let handles = Handles {
             updates: self.updates.clone(),
             jobs: commands,
-            traps: trap_handles,
+            traps: inbox.unwrap_or_else(|| TrapInbox::new(None)),
             repeat: self.repeat,
         };
         let profiles = files.profiles.clone();
@@ -337,7 +337,11 @@ impl Devices {
                     self.prior.insert(id.clone(), prior);
                     return;
                 }
-                Err(error) if error.id() == running.task => return,
+                Err(error) if error.id() == running.task => {
+                    // Nobody knows what it has published.
+                    let _ = self.updates.send(Update::Forgotten { device: id.clone() }).await;
+                    return;
+                }
                 // Another one has ended meanwhile, by a fault.
                 Ok((task, _)) => self.restart(task, "it returned"),
                 Err(error) => self.restart(error.id(), &error.to_string()),

@@ -96,7 +96,7 @@ impl Start<'_> {
             bridge: self.config.bridge.id.clone(),
             devices: self.ids(),
             fleet: hub.fleet(),
-            changes: hub.sink(snmp_agent::UPDATES_WAITING),
+            changes: hub.sink("SNMP agent", snmp_agent::UPDATES_WAITING),
             engine: engine.clone(),
             store: self.store.status(),
         };
@@ -214,7 +214,7 @@ impl Start<'_> {
             directory: &self.config.state.directory,
             contract: self.topics.clone(),
             devices: self.ids(),
-            changes: hub.sink(sparkplug::UPDATES_WAITING),
+            changes: hub.sink("Sparkplug", sparkplug::UPDATES_WAITING),
             inbox: inbox.clone(),
             updates: self.updates.clone(),
         });

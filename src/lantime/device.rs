@@ -44,7 +44,7 @@ pub use command::{Job, not_waited_for};
 pub use driver::DeviceTask;
 use events::Events;
 use serial_number::SerialNumber;
-pub use trap_inbox::TrapHandles;
+pub use trap_inbox::{TrapHandles, TrapInbox};
 use traps::Traps;
 
 /// What was known of a device before its task has asked anything.
@@ -58,8 +58,8 @@ pub struct Prior {
     pub relay_events: RelayEvents,
     /// What the task before has reported of failed polls.
     pub failures: PollFailures,
-    /// What gave the task before its traps.
-    pub traps_from: Option<TrapHandles>,
+    /// The traps of the task before, as far as they are not stored.
+    pub traps: Option<TrapInbox>,
     /// A command to apply, over SNMP, that the device has not answered yet: it must not be sent again.
     pub(crate) applying: Option<Applying>,
     /// What was reported of the device by the task before.
@@ -91,8 +91,8 @@ pub struct Handles {
     pub updates: mpsc::Sender<Update>,
     /// Gives commands, one at a time. Boxed: a channel has room for 32 from its beginning.
     pub jobs: mpsc::Receiver<Box<Job>>,
-    /// Its traps; `None` where nothing takes traps.
-    pub traps: Option<TrapHandles>,
+    /// Its traps.
+    pub traps: TrapInbox,
     /// How often a failure that lasts is reported again.
     pub repeat: Duration,
 }

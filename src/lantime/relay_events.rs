@@ -1,7 +1,7 @@
 //! Which events switch relays A and C of a device: read now and then, and selected by commands. One algorithm, by two
 //! backends: over REST with the assumed entries of the API profile, or over SNMP with the objects of the vendor's MIB.
 //!
-//! Plain functions that use a backend while they run, and a state ([`Selections`]) that uses none. Whoever owns both
+//! Plain functions that use a backend while they run, and a state (`Selections`) that uses none. Whoever owns both
 //! decides when.
 
 mod actions;

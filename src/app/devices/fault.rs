@@ -16,9 +16,11 @@ use crate::records::dead_letter;
 impl Devices {
     /// Reports that a device's task has failed, and gives what is known of the device from now on.
     pub(super) fn report_fault(&mut self, id: &DeviceId) -> Prior {
-        // What it has published is not known any more, so none of it may stay. Without room for that in the
-        // channel it stays until the device answers: the lesser evil than to wait here.
+        // What it has published is not known any more, so none of it may stay. Nobody waits here for room in the channel: a
+        // task of its own does, and the device begins only some seconds later.
         let Ok(room) = self.updates.try_reserve_many(3) else {
+            let (updates, device) = (self.updates.clone(), id.clone());
+            tokio::spawn(async move { updates.send(Update::Forgotten { device }).await });
             return Prior::default();
         };
         let (now, instant) = (Timestamp::now(), Instant::now());

@@ -28,6 +28,8 @@ pub(super) struct Commands {
     /// Whether they are being read.
     is_reading: bool,
     selections: Selections,
+    /// When relays may have moved, until a poll has begun that shows it.
+    moved_at: Option<Instant>,
 }
 
 impl Commands {
@@ -37,6 +39,7 @@ impl Commands {
             via,
             is_reading: false,
             selections,
+            moved_at: None,
         }
     }
 
@@ -159,8 +162,12 @@ impl Commands {
         None
     }
 
-    /// When to poll for the command that waits, after a poll that began then.
-    pub(super) fn poll_at(&self, began: Instant, now: Instant) -> Option<Instant> {
+    /// When to poll for the command that waits, or for relays that may have moved, after a poll that began then.
+    pub(super) fn poll_at(&mut self, began: Instant, now: Instant) -> Option<Instant> {
+        self.moved_at = self.moved_at.filter(|moved| *moved > began);
+        if self.moved_at.is_some() {
+            return Some(now);
+        }
         let command = self.command.as_ref().filter(|command| !command.is_attempted())?;
         Some(match command.is_ready(began) {
             true => now + RETRY_PAUSE,
@@ -237,8 +244,7 @@ impl Commands {
         let answer = command.attempted(result);
         match &answer {
             None => turn.poll_at(now + RETRY_PAUSE),
-            // Relays may have moved.
-            Some(_) if progress.has_written() => turn.poll_at(now),
+            Some(_) if progress.has_written() => self.moved(turn),
             Some(_) => {}
         }
         self.ended_by(answer)
@@ -247,6 +253,12 @@ impl Commands {
     /// A command to apply that nobody waits for any more has been answered: relays may have moved.
     pub(super) fn applied(&mut self, is_applied: bool, turn: &mut Turn) {
         self.selections.apply_answered(is_applied);
+        self.moved(turn);
+    }
+
+    /// Relays may have moved: the next poll shows it.
+    fn moved(&mut self, turn: &mut Turn) {
+        self.moved_at = Some(turn.now.instant);
         turn.poll_at(turn.now.instant);
     }
 

@@ -71,8 +71,10 @@ impl DeviceTask {
             None => Via::Rest,
         };
         let applying = prior.applying.clone();
+        let state = DeviceState::new(device, schedule, prior, via, handles.repeat);
+        let offline = watch::Sender::new(state.offline().cloned());
         let mut task = DeviceTask {
-            state: DeviceState::new(device, schedule, prior, via, handles.repeat),
+            state,
             ways: Ways {
                 rest: Way::new(Some(client)),
                 profiles,
@@ -82,10 +84,10 @@ impl DeviceTask {
             },
             applying: None,
             applied: InFlight::idle(),
-            traps: TrapInbox::new(handles.traps),
+            traps: handles.traps,
             updates: handles.updates,
             jobs: handles.jobs,
-            offline: watch::Sender::default(),
+            offline,
             wake_at: Some(Instant::now()),
         };
         applying
@@ -109,7 +111,7 @@ impl DeviceTask {
         }
         let mut prior = self.state.into_prior();
         prior.applying = self.applying.or(prior.applying);
-        prior.traps_from = self.traps.into_handles();
+        prior.traps = Some(self.traps);
         prior
     }
 

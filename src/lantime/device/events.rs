@@ -289,7 +289,8 @@ impl Events {
             if transitions.contains(&true) {
                 // The trap's own record says so.
                 let stands = new.triggered == Some(true);
-                *told = by == Source::Trap || !self.is_new_by_poll(name, stands, now);
+                let is_same_time = new.last_triggered == old.last_triggered;
+                *told = by == Source::Trap || !self.is_new_by_poll(name, stands, is_same_time, now);
             }
             if transitions.last() == Some(&false) {
                 self.ended(name, by);
@@ -303,12 +304,18 @@ impl Events {
         };
     }
 
-    /// A poll shows that this event came, and stands or not. Whether a record of it is due: a trap may have reported it.
-    fn is_new_by_poll(&mut self, event: &EventName, stands: bool, now: Instant) -> bool {
+    /// A poll shows that this event came, and stands or not; whether it was last triggered when it was before. Whether a
+    /// record of it is due: a trap may have reported it.
+    fn is_new_by_poll(&mut self, event: &EventName, stands: bool, is_same_time: bool, now: Instant) -> bool {
         let reported = self.of(event);
         // What stands came after the trap that has cleared it.
         let came_again = reported.is_cleared && stands;
-        let is_new = reported.by_trap.take().is_none() || came_again;
+        let by_trap = match reported.moved.is_some() && is_same_time {
+            // As the trap has it: the answer is of before, and a later one will show it.
+            true => reported.by_trap,
+            false => reported.by_trap.take(),
+        };
+        let is_new = by_trap.is_none() || came_again;
         if is_new {
             reported.by_poll = Some(now);
         }

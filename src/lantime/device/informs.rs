@@ -11,11 +11,17 @@ use crate::lantime::snmp::traps::{InformId, Receipt};
 const SAME_FOR: Duration = Duration::from_secs(60);
 /// Most informs that are remembered.
 const MOST: usize = 4096;
+/// So many are never looked through.
+const FEW: usize = 64;
 
 /// The informs of the last minute, by what stays the same when they are repeated: when each came last, and those of its
 /// repetitions that wait for its record; `None` once that is stored, or none is due.
 #[derive(Debug, Default)]
-pub(super) struct Informs(HashMap<InformId, (Instant, Option<Vec<Receipt>>)>);
+pub(super) struct Informs {
+    known: HashMap<InformId, (Instant, Option<Vec<Receipt>>)>,
+    /// How many there may be before those are dropped that are over.
+    sweep_at: usize,
+}
 
 /// What an inform is beside those that came before.
 #[derive(Debug)]
@@ -29,22 +35,17 @@ pub(super) enum Repetition {
 }
 
 impl Informs {
-    /// What the task that follows knows of them.
-    pub(super) fn into_prior(mut self) -> Informs {
-        self.0.values_mut().for_each(|(_, waiting)| *waiting = None);
-        self
-    }
-
     /// A trap or inform has come.
     pub(super) fn take(&mut self, receipt: Receipt, now: Instant) -> Repetition {
         let Some(inform) = receipt.inform.clone() else {
             return Repetition::New(receipt);
         };
         let is_recent = |came: &Instant| now.duration_since(*came) < SAME_FOR;
-        if self.0.len() >= MOST {
-            self.0.retain(|_, (came, _)| is_recent(came));
+        if self.known.len() >= self.sweep_at.max(FEW) {
+            self.known.retain(|_, (came, _)| is_recent(came));
+            self.sweep_at = (2 * self.known.len()).min(MOST);
         }
-        if let Some((came, waiting)) = self.0.get_mut(&inform).filter(|(came, _)| is_recent(came)) {
+        if let Some((came, waiting)) = self.known.get_mut(&inform).filter(|(came, _)| is_recent(came)) {
             *came = now;
             let Some(waiting) = waiting else {
                 return Repetition::Settled(receipt);
@@ -52,8 +53,8 @@ impl Informs {
             waiting.push(receipt);
             return Repetition::Waiting;
         }
-        if self.0.len() < MOST {
-            self.0.insert(inform, (now, Some(Vec::new())));
+        if self.known.len() < MOST {
+            self.known.insert(inform, (now, Some(Vec::new())));
         }
         Repetition::New(receipt)
     }
@@ -61,7 +62,10 @@ impl Informs {
     /// The record of this trap is stored, or none is due: a repetition is acknowledged from now on. Gives those that have
     /// waited for it.
     pub(super) fn settle(&mut self, receipt: &Receipt) -> Vec<Receipt> {
-        let inform = receipt.inform.as_ref().and_then(|inform| self.0.get_mut(inform));
+        let inform = receipt
+            .inform
+            .as_ref()
+            .and_then(|inform| self.known.get_mut(inform));
         inform.and_then(|(_, waiting)| waiting.take()).unwrap_or_default()
     }
 }
@@ -98,13 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn the_task_that_follows_knows_them_too() {
+    fn those_that_are_over_are_dropped_before_there_are_many() {
         let (mut informs, now) = (Informs::default(), Instant::now());
-        informs.take(receipt(1), now);
-        let again = informs.into_prior().take(receipt(1), now);
-        assert!(
-            matches!(again, Repetition::Settled(_)),
-            "its record is stored at the end"
-        );
+        for request in 0..10_000 {
+            informs.take(receipt(request), now + Duration::from_secs(request as u64));
+        }
+        assert!(informs.known.len() <= 2 * FEW, "{}", informs.known.len());
     }
 }

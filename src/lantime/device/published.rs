@@ -64,6 +64,11 @@ impl Published {
         self.view.problem.as_ref()
     }
 
+    /// Why the device is offline, while it is.
+    pub(super) fn offline(&self) -> Option<&ErrorReport> {
+        offline_reason(&self.view)
+    }
+
     /// Publishes that the device is offline, which was last polled then.
     pub(super) fn go_offline(&mut self, mut view: DeviceView, polled_at: Option<Timestamp>, turn: &mut Turn) {
         let now = turn.now.wall;
@@ -202,7 +207,7 @@ impl Published {
             self.events
                 .settle(&mut changes, &self.view.events, source, turn.now.instant);
         }
-        let offline = offline_reason(&self.view);
+        let offline = self.offline();
         if offline != offline_reason(&before) {
             turn.push(Effect::Offline(offline.cloned()));
         }

@@ -93,7 +93,7 @@ impl DeviceState {
             slots,
             relay_events,
             failures: self.device.answering.reported,
-            traps_from: None,
+            traps: None,
             applying: command.and_then(|command| command.progress.borrow().applying().cloned()),
             reported: Reported {
                 serial_number: self.device.serial_number,
@@ -101,6 +101,11 @@ impl DeviceState {
                 traps: self.traps.into_prior(),
             },
         }
+    }
+
+    /// Why the device is offline, while it is.
+    pub(super) fn offline(&self) -> Option<&ErrorReport> {
+        self.device.published.offline()
     }
 
     /// Whether a command is taken now.

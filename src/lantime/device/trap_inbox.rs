@@ -30,9 +30,10 @@ pub struct TrapHandles {
     pub store: Store,
 }
 
-/// The traps of one device.
+/// The traps of one device. It outlives the task: what waits for the store when the device is given to another one is
+/// stored there.
 #[derive(Debug)]
-pub(super) struct TrapInbox {
+pub struct TrapInbox {
     /// `None` where nothing takes traps.
     handles: Option<TrapHandles>,
     /// What waits for the store.
@@ -43,17 +44,14 @@ pub(super) struct TrapInbox {
 }
 
 impl TrapInbox {
-    pub(super) fn new(handles: Option<TrapHandles>) -> TrapInbox {
+    /// What these bring; nothing, where nothing takes traps.
+    pub fn new(handles: Option<TrapHandles>) -> TrapInbox {
         TrapInbox {
             handles,
             to_store: Vec::new(),
             storing: InFlight::idle(),
             uncounted: (0, 0),
         }
-    }
-
-    pub(super) fn into_handles(self) -> Option<TrapHandles> {
-        self.handles
     }
 
     /// Waits for traps, or for the end of storing some. It may be dropped while it waits.
@@ -136,5 +134,48 @@ impl TrapInbox {
                 receipts
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::contract::topics::Destination;
+    use crate::model::DeviceId;
+    use crate::records::store::Options;
+
+    fn record(number: u128) -> Record {
+        Record {
+            id: Uuid::from_u128(number),
+            destination: Destination::Reply("r".to_owned()),
+            payload: Bytes::from_static(b"{}"),
+            correlation: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_store_is_stored_by_the_task_that_follows() {
+        let store = Store::in_memory(Options::new(DeviceId::new("b").unwrap()));
+        let (_sender, traps) = mpsc::channel(1);
+        let handles = TrapHandles {
+            traps,
+            identity: watch::Sender::default(),
+            counts: watch::Sender::default(),
+            store: store.clone(),
+        };
+        let mut inbox = TrapInbox::new(Some(handles));
+        inbox.record(record(1), Receipt::of_test(None).0);
+        inbox.settle();
+        inbox.record(record(2), Receipt::of_test(None).0);
+        // The task ends while the first call to the store is in flight; the next one begins with what there is.
+        let mut next = Box::new(inbox);
+        for _ in 0..2 {
+            assert!(matches!(next.next().await, Input::Stored(receipts) if receipts.len() == 1));
+            next.settle();
+        }
+        assert_eq!(store.outbox(0, 9, 1 << 20).await.unwrap().len(), 2);
     }
 }

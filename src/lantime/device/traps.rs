@@ -23,11 +23,7 @@ pub(super) struct Traps {
 impl Traps {
     /// What the task that follows knows of them.
     pub(super) fn into_prior(self) -> Traps {
-        Traps {
-            informs: self.informs.into_prior(),
-            uptime: None,
-            ..self
-        }
+        Traps { uptime: None, ..self }
     }
 
     /// A trap has come. Says whether it is worth a look at the device.

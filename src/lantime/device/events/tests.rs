@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lantime::device::trap_polls::{SETTLED_AFTER, TrapPolls, USUAL_LAG};
-use crate::model::LastTriggered;
+use crate::model::{DeviceView, LastTriggered, diff};
 
 fn name(name: &str) -> EventName {
     EventName::canonical(name).unwrap()
@@ -52,11 +52,11 @@ fn the_first_of_trap_and_poll_makes_the_record() {
     let (mut events, begin) = (Events::default(), Instant::now());
     assert_eq!(events.trap(&event(), None, begin), TrapKind::New);
     assert!(
-        !events.is_new_by_poll(&event(), true, after(begin, 1)),
+        !events.is_new_by_poll(&event(), true, false, after(begin, 1)),
         "the trap has reported it"
     );
     assert!(
-        events.is_new_by_poll(&event(), true, after(begin, 2)),
+        events.is_new_by_poll(&event(), true, false, after(begin, 2)),
         "it came again"
     );
     let late = events.trap(&event(), None, after(begin, 3));
@@ -72,34 +72,34 @@ fn a_trap_that_no_poll_shows_is_over_with_the_next_poll() {
     events.trap(&event(), None, after(begin, 1));
     events.poll_published(begin);
     assert!(
-        !events.is_new_by_poll(&event(), true, after(begin, 2)),
+        !events.is_new_by_poll(&event(), true, false, after(begin, 2)),
         "that poll began before the trap"
     );
     events.trap(&clearing(), None, after(begin, 3));
     events.trap(&event(), None, after(begin, 3));
     events.poll_published(after(begin, 4));
-    assert!(events.is_new_by_poll(&event(), true, after(begin, 5)));
+    assert!(events.is_new_by_poll(&event(), true, false, after(begin, 5)));
 }
 
 #[test]
 fn what_has_ended_and_comes_again_is_reported_again() {
     let (mut events, begin) = (Events::default(), Instant::now());
-    events.is_new_by_poll(&event(), true, begin);
+    events.is_new_by_poll(&event(), true, false, begin);
     events.ended(&event(), Source::Poll(Via::Rest));
     assert_eq!(events.trap(&event(), None, after(begin, 1)), TrapKind::New);
     events.ended(&event(), Source::Trap);
     assert!(
-        !events.is_new_by_poll(&event(), false, after(begin, 2)),
+        !events.is_new_by_poll(&event(), false, false, after(begin, 2)),
         "that it had come is reported"
     );
     events.trap(&event(), None, after(begin, 3));
     events.ended(&event(), Source::Trap);
     assert!(
-        events.is_new_by_poll(&event(), true, after(begin, 4)),
+        events.is_new_by_poll(&event(), true, false, after(begin, 4)),
         "it came again since"
     );
     let mut events = Events::default();
-    events.is_new_by_poll(&event(), true, begin);
+    events.is_new_by_poll(&event(), true, false, begin);
     let late = events.trap(&event(), None, after(begin, 61));
     assert_eq!(late, TrapKind::New, "too late to be the same");
 }
@@ -210,5 +210,50 @@ fn what_a_trap_has_moved_stays_until_a_poll_can_show_it() {
             (shown.clone(), None),
             "by now the poll is right"
         );
+    }
+}
+
+/// A task that follows another one gets the trap before it has published anything: what it publishes then is the trap's
+/// state, and only a later answer shows the event.
+#[test]
+fn a_trap_before_the_first_answer_makes_one_record() {
+    let (mut events, begin) = (Events::default(), Instant::now());
+    let listed = |triggered, last_triggered| -> Arc<[EventState]> {
+        let state = EventState {
+            name: event(),
+            name_on_device: None,
+            triggered: Some(triggered),
+            kind: EventType::Error,
+            last_triggered,
+        };
+        Arc::new([state])
+    };
+    let before = listed(false, LastTriggered::Never);
+    events.polled(&mut before.clone(), begin);
+    assert_eq!(events.trap(&event(), None, after(begin, 1)), TrapKind::New);
+    let mut shown = listed(false, LastTriggered::Never);
+    events.polled(&mut shown, begin);
+    assert_eq!(shown, listed(true, LastTriggered::Never), "as the trap has it");
+    let later = listed(true, LastTriggered::At(jiff::Timestamp::UNIX_EPOCH));
+    for (old, new) in [(&before, &shown), (&shown, &later)] {
+        let (old, new) = (view(old), view(new));
+        let mut changes = diff(&old, &new);
+        events.settle(
+            &mut changes,
+            &new.events,
+            Source::Poll(Via::Rest),
+            after(begin, 2),
+        );
+        assert!(
+            matches!(changes[..], [Change::Event { told: true, .. }]),
+            "{changes:?}"
+        );
+    }
+}
+
+fn view(events: &Arc<[EventState]>) -> DeviceView {
+    DeviceView {
+        events: events.clone(),
+        ..DeviceView::default()
     }
 }

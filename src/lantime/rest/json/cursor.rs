@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-/// How deep objects and lists may be within each other, as in `serde_json`.
+/// How deep objects and lists may be within each other: what is read is so in `serde_json`, too.
 const MAX_DEPTH: u8 = 127;
 
 /// What stands there is no JSON.
