@@ -71,7 +71,7 @@ impl Bridge {
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let devices_at_start = config.devices.iter().map(|device| device.id.clone());
         let mut hub = Hub::new(devices_at_start, updates_of_devices);
-        sink.into_iter().for_each(|sink| hub.add_sink(sink));
+        sink.into_iter().for_each(|sink| hub.add_sink("demo", sink));
         let mut start = Start::new(&config, &store, updates.clone()).await?;
         let engine = snmp_engine(&config)?;
         let agent = start.snmp_agent(engine.as_ref(), &mut hub).await?;

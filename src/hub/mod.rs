@@ -53,16 +53,16 @@ impl Hub {
         self.fleet.subscribe()
     }
 
-    /// Another sink: gets each change from now on. When `room` of them wait, what follows is merged, device by device.
-    pub fn sink(&mut self, room: usize) -> mpsc::Receiver<DeviceUpdate> {
+    /// Another sink, by its name in the log: gets each change from now on. When `room` of them wait, what follows is merged, device by device.
+    pub fn sink(&mut self, name: &'static str, room: usize) -> mpsc::Receiver<DeviceUpdate> {
         let (sender, receiver) = mpsc::channel(room);
-        self.add_sink(sender);
+        self.add_sink(name, sender);
         receiver
     }
 
     /// The same for a sink that brings its channel.
-    pub fn add_sink(&mut self, sender: mpsc::Sender<DeviceUpdate>) {
-        self.sinks.push(Queue::new(sender));
+    pub fn add_sink(&mut self, name: &'static str, sender: mpsc::Sender<DeviceUpdate>) {
+        self.sinks.push(Queue::new(name, sender));
     }
 
     /// Takes the next updates in and gives them to `taken`, at most so many; 0 once all senders are gone. Safe to drop at any
@@ -127,7 +127,7 @@ mod tests {
         ];
         let (updates, receiver) = mpsc::channel(8);
         let mut hub = Hub::new([DeviceId::new("m1").unwrap()], receiver);
-        let (mut sink, fleet) = (hub.sink(1), hub.fleet());
+        let (mut sink, fleet) = (hub.sink("test", 1), hub.fleet());
         let mut taken = Vec::new();
         for update in &all {
             updates.send(update.clone()).await.unwrap();

@@ -41,6 +41,8 @@ impl DeviceUpdate {
 /// What waits for one sink.
 #[derive(Debug)]
 pub(crate) struct Queue {
+    /// Whose queue it is.
+    name: &'static str,
     sender: mpsc::Sender<DeviceUpdate>,
     /// Without room in the channel: one for each device, and the order in which these came.
     merged: BTreeMap<DeviceId, DeviceUpdate>,
@@ -48,8 +50,9 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(sender: mpsc::Sender<DeviceUpdate>) -> Queue {
+    pub(crate) fn new(name: &'static str, sender: mpsc::Sender<DeviceUpdate>) -> Queue {
         Queue {
+            name,
             sender,
             merged: BTreeMap::new(),
             order: VecDeque::new(),
@@ -62,7 +65,10 @@ impl Queue {
             return;
         }
         if self.merged.is_empty() {
-            tracing::debug!("a sink is slow: changes of a device are merged");
+            tracing::warn!(
+                sink = self.name,
+                "changes come faster than they are taken: of each device the latest is"
+            );
         }
         match self.merged.get_mut(&update.device) {
             Some(waiting) => waiting.merge(update),
@@ -129,7 +135,7 @@ mod tests {
     #[test]
     fn a_sink_that_keeps_up_gets_each_change() {
         let (sender, mut updates) = mpsc::channel(3);
-        let mut queue = Queue::new(sender);
+        let mut queue = Queue::new("test", sender);
         let all = [
             update("a", None, ONLINE),
             update("b", None, OFFLINE),
@@ -144,7 +150,7 @@ mod tests {
     #[test]
     fn a_slow_sink_gets_the_latest_against_what_it_had() {
         let (sender, mut updates) = mpsc::channel(1);
-        let mut queue = Queue::new(sender);
+        let mut queue = Queue::new("test", sender);
         queue.put(&update("a", None, ONLINE));
         queue.put(&update("a", ONLINE, OFFLINE));
         queue.put(&update("b", None, ONLINE));
@@ -169,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn room_is_waited_for_only_where_a_sink_was_slow() {
         let ((full, _kept), (slow, mut updates)) = (mpsc::channel(1), mpsc::channel(1));
-        let mut queues = [Queue::new(full), Queue::new(slow)];
+        let mut queues = [Queue::new("full", full), Queue::new("slow", slow)];
         queues[0].put(&update("a", None, ONLINE));
         for update in [update("a", None, ONLINE), update("a", ONLINE, OFFLINE)] {
             queues[1].put(&update);

@@ -137,10 +137,11 @@ impl EventName {
     /// The canonical name for any spelling: the catalogue's, else the text itself made fit for a topic.
     /// `None` for a text that is empty or overlong.
     pub fn canonical(spelling: &str) -> Option<EventName> {
-        match BY_SPELLING.get(spelling) {
-            Some(event) => Some(EventName(Cow::Borrowed(event.name))),
-            None => to_id(spelling).map(|id| EventName(Cow::Owned(id))),
-        }
+        let known = |spelling: &str| Some(EventName(Cow::Borrowed(BY_SPELLING.get(spelling)?.name)));
+        known(spelling).or_else(|| {
+            let id = to_id(spelling)?;
+            known(&id).or(Some(EventName(Cow::Owned(id))))
+        })
     }
 
     /// The name as text.

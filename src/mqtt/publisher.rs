@@ -1,8 +1,8 @@
-//! The only sender of state and records: takes updates from everybody, keeps what is retained, and sees to it
+//! The only sender of state and records: takes updates from the hub, knows what is to be retained, and sees to it
 //! that the broker has it, and that it gets every record.
 //!
-//! Updates are always taken, broker or not: the outbox keeps one payload a topic, records go into the store,
-//! so an outage costs no memory. On every connect it sends everything that is retained, then says `online`,
+//! Updates are always taken, broker or not: the outbox keeps no payload, and records go into the store, so an outage costs
+//! no memory. On every connect it sends everything that is retained, then says `online`,
 //! then sends the records, in order; in between only what changed.
 
 mod exchange;

@@ -236,9 +236,12 @@ impl Outbox {
     /// owner follow one another.
     fn enqueue_all(&mut self, topics: impl Iterator<Item = Topic>) {
         let is_later = |topic: &Topic| {
-            self.later
-                .as_deref()
-                .is_some_and(|later| topic.starts_with(later))
+            let is_cleared = self
+                .entries
+                .get(topic)
+                .is_some_and(|entry| entry.content == Content::Cleared);
+            let later = self.later.as_deref().filter(|_| !is_cleared);
+            later.is_some_and(|later| topic.starts_with(later))
         };
         let (mut later, others): (Vec<_>, Vec<_>) = topics.partition(is_later);
         let skipped = self.later.as_ref().map_or(0, String::len);
@@ -343,7 +346,12 @@ impl Outbox {
                 Content::Cleared => Some(Bytes::new()),
                 Content::Payload(..) => self.payloads.remove(&topic).or_else(|| make(&topic)),
             };
-            let Some(payload) = payload else { continue };
+            let Some(payload) = payload else {
+                if entry.is_payload() {
+                    tracing::error!(%topic, "what is to be retained there cannot be made again; please report it");
+                }
+                continue;
+            };
             let bytes = packet_size(&topic, payload.len(), None);
             if let Some(limit) = flights.is_too_large(bytes) {
                 entry.fatal = 0;

@@ -151,7 +151,7 @@ proptest! {
     fn numbers_have_no_gap_and_what_hosts_know_in_the_end_is_so(steps in prop::collection::vec(any_step(), 0..400)) {
         let (mut world, mut host) = (World::of(&["m0", "m1"]), Host::default());
         let (sender, mut waiting) = mpsc::channel(ROOM);
-        let mut queue = Queue::new(sender);
+        let mut queue = Queue::new("test", sender);
         let mut node = node(&["m0", "m1"]);
         let ends = std::iter::repeat_n(Step::TakeAll, ROOM + 1).chain([Step::AllDue]);
         for step in std::iter::once(Step::Rebirth).chain(steps).chain(ends) {
