@@ -53,7 +53,7 @@ pub struct Bridge {
     devices: Devices,
     /// The configured devices, whose commands are taken.
     configured: watch::Sender<Vec<DeviceId>>,
-    /// What everybody else needs until the end: the publisher, then what listens.
+    /// What everybody else needs until the end: the publisher, then what listens, the embedded broker last.
     outlet: Vec<Task>,
     broker: watch::Receiver<BrokerStatus>,
     http: Option<SocketAddr>,
@@ -125,7 +125,9 @@ impl Bridge {
             intake,
             devices,
             configured,
-            outlet: std::iter::once(publisher).chain(listeners).collect(),
+            outlet: std::iter::once(publisher)
+                .chain(listeners.into_iter().rev())
+                .collect(),
             broker,
             http,
             traps,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lantime2mqtt::config::{self, Device};
-use lantime2mqtt::lantime::device::{DeviceTask, Handles, Prior};
+use lantime2mqtt::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RestClient};
 use lantime2mqtt::lantime::schedule::Schedule;
 use lantime2mqtt::model::{DeadLetter, DeviceId, Update};
@@ -38,7 +38,7 @@ fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update>
         let schedule = Schedule::new(origin, device.poll, device.jitter, index, devices.len());
         let (_, jobs) = mpsc::channel(1);
         let handles = Handles {
-            traps: None,
+            traps: TrapInbox::new(None),
             updates: updates.clone(),
             jobs,
             repeat: Duration::from_secs(15 * 60),

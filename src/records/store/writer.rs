@@ -228,9 +228,11 @@ impl Writer {
             is_news
         });
         let on_disk = self.levels.outbox.entries.saturating_sub(self.memory.sent.len());
+        // What was sent is not taken off before the next commit, and how large it was is not known here.
+        let bytes_on_disk = if on_disk == 0 { 0 } else { self.levels.outbox.bytes };
         let status = StoreStatus {
             records: on_disk + self.memory.records.len(),
-            record_bytes: self.levels.outbox.bytes + self.memory.level.bytes,
+            record_bytes: bytes_on_disk + self.memory.level.bytes,
             commands: self
                 .levels
                 .inbox
