@@ -118,7 +118,17 @@ impl Watcher {
 
     /// Waits until `condition` holds; panics with `what` when it never does.
     pub async fn until(&mut self, what: &str, condition: impl FnMut(&Seen) -> bool) -> Seen {
-        if let Ok(Ok(seen)) = timeout(PATIENCE, self.seen.wait_for(condition)).await {
+        self.until_within(PATIENCE, what, condition).await
+    }
+
+    /// The same for what takes its time, such as pauses that grow.
+    pub async fn until_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        condition: impl FnMut(&Seen) -> bool,
+    ) -> Seen {
+        if let Ok(Ok(seen)) = timeout(patience, self.seen.wait_for(condition)).await {
             return seen.clone();
         }
         let seen = self.seen.borrow();

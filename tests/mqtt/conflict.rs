@@ -23,8 +23,9 @@ async fn two_bridges_with_one_id_report_it_and_make_few_connections() {
         let one = Bridge::start(mqtt.clone(), "b1", &["m1"], &stores[0]).await;
         let other = Bridge::start(mqtt, "b1", &["m1"], &stores[1]).await;
         let topic = "lantime/dead-letter/bridge";
+        // Six connections with pauses that grow, of two who kick each other.
         let seen = watcher
-            .until("a dead letter", |seen| seen.last(topic).is_some())
+            .until_within(4 * PATIENCE, "a dead letter", |seen| seen.last(topic).is_some())
             .await;
         let letter: serde_json::Value = serde_json::from_str(seen.last(topic).unwrap()).unwrap();
         let error = &letter["error"];

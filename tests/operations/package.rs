@@ -77,7 +77,9 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
 /// The files, or the folders of files, that the program of that source has in it.
 fn embedded(source: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(source).expect("it is part of the project");
-    let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let is_in_it = |mark: &str, text: &str| text.split(mark).next().unwrap_or_default().to_owned();
+    let program = is_in_it("#[cfg(test)]\nmod tests {", &text);
+    let program = is_in_it("#[cfg(doctest)]", &program);
     let places = ["include_str!(", "include_bytes!("].map(|name| program.split(name).skip(1));
     let names = places.into_iter().flatten();
     let names = names.map(|rest| rest.split('"').nth(1).expect("a path in quotes"));

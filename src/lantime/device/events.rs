@@ -91,14 +91,6 @@ impl Standing {
 }
 
 impl Events {
-    /// What a task that follows knows of them: what was reported, but not how they stand.
-    pub(super) fn into_prior(self) -> Events {
-        Events {
-            last_known: Arc::default(),
-            ..self
-        }
-    }
-
     /// The events as the device lists them, with what traps have reported since.
     pub(super) fn listed(&self) -> &Arc<[EventState]> {
         &self.listed

@@ -88,7 +88,7 @@ impl Published {
     /// What the task that follows knows.
     pub(super) fn into_prior(self) -> (Arc<DeviceView>, BTreeMap<SlotId, SlotView>, Events) {
         let slots = self.known().clone();
-        (self.view, slots, self.events.into_prior())
+        (self.view, slots, self.events)
     }
 
     /// The view of a device that answers so.
