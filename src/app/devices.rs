@@ -1,6 +1,7 @@
 //! The device tasks: started, replaced and stopped as the configuration says, and started again after a fault.
 
 mod fault;
+mod trap_routes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -14,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
-use crate::lantime::device::{DeviceTask, Handles, Prior, TrapHandles, TrapInbox};
+use crate::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
-use crate::lantime::snmp::traps::{self, Sender, SenderIdentity};
+use crate::lantime::snmp::traps::{self, Sender};
 use crate::model::{DeadLetter, DeviceId, SlotId, SlotView, Update};
 use crate::records::store::Store;
 use crate::tls::Trust;
+use trap_routes::{TrapRoute, TrapRoutes};
 
 /// Pause before a device task that has ended by a fault is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
@@ -84,48 +86,6 @@ impl Running {
             traps: traps.traps,
             identity: traps.identity,
         })
-    }
-}
-
-/// What brings traps to the devices.
-#[derive(Debug)]
-struct TrapRoutes {
-    /// Whose traps are taken.
-    senders: watch::Sender<Vec<Sender>>,
-    routes: HashMap<DeviceId, TrapRoute>,
-    /// What the devices get beside their traps.
-    counts: watch::Sender<traps::Counts>,
-    store: Store,
-}
-
-/// How the traps of one device get to its task. It outlives the task: a trap that comes while the device is given to
-/// another one is not lost.
-#[derive(Debug, Clone)]
-struct TrapRoute {
-    traps: mpsc::Sender<traps::DeviceTrap>,
-    identity: watch::Receiver<SenderIdentity>,
-}
-
-impl TrapRoutes {
-    /// The way of that device's traps: the one of the task `before`, or a new one.
-    fn route(&mut self, device: &DeviceId, before: Option<TrapInbox>) -> (TrapRoute, TrapInbox) {
-        if let (Some(inbox), Some(route)) = (before, self.routes.get(device)) {
-            return (route.clone(), inbox);
-        }
-        let (sender, receiver) = mpsc::channel(traps::WAITING);
-        let identity = watch::Sender::default();
-        let route = TrapRoute {
-            traps: sender,
-            identity: identity.subscribe(),
-        };
-        self.routes.insert(device.clone(), route.clone());
-        let handles = TrapHandles {
-            traps: receiver,
-            identity,
-            counts: self.counts.clone(),
-            store: self.store.clone(),
-        };
-        (route, TrapInbox::new(Some(handles)))
     }
 }
 

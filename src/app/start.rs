@@ -137,7 +137,6 @@ impl Start<'_> {
             mqtt: self.mqtt.clone(),
             bridge: self.config.bridge.id.clone(),
             info,
-            configured: self.ids(),
             remembered,
             store: self.store.clone(),
             discovery: self.discovery(),

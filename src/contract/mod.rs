@@ -20,8 +20,7 @@ use crate::model::time::rfc3339;
 /// As JSON.
 pub(crate) fn to_json(value: &impl Serialize) -> Bytes {
     let json = serde_json::to_vec(value).expect("texts, numbers and flags can be written as JSON");
-    // The page keeps some of it: without the room to grow that serialising left.
-    Bytes::from(json.into_boxed_slice())
+    Bytes::from(json)
 }
 
 /// A time: RFC 3339 in UTC, with milliseconds.

@@ -74,10 +74,6 @@ impl Discovery for HomeAssistant {
                 && old.signals.keys().eq(new.signals.keys())
         };
         let (old_events, new_events) = (old.events.iter(), new.events.iter());
-        if new.identity.is_none() {
-            // What is known of it is of an earlier run, or of a task before: that is better.
-            return true;
-        }
         let mut slots = old.slots.values().zip(new.slots.values());
         old.identity == new.identity
             && old_events

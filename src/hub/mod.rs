@@ -53,7 +53,8 @@ impl Hub {
         self.fleet.subscribe()
     }
 
-    /// Another sink, by its name in the log: gets each change from now on. When `room` of them wait, what follows is merged, device by device.
+    /// Another sink, by its name in the log: gets each change from now on. When `room` of them wait, what follows is merged,
+    /// device by device.
     pub fn sink(&mut self, name: &'static str, room: usize) -> mpsc::Receiver<DeviceUpdate> {
         let (sender, receiver) = mpsc::channel(room);
         self.add_sink(name, sender);

@@ -28,7 +28,7 @@ pub enum Change {
         /// The way on which it came to be known.
         via: Via,
         /// Whether a record says already that it came: that of the trap.
-        told: bool,
+        recorded: bool,
     },
     /// A slot's state.
     SlotState(SlotId, Option<SlotState>),
@@ -109,7 +109,7 @@ fn diff_events(old: &[EventState], new: &[EventState], changes: &mut Vec<Change>
             old: old.cloned().map(Box::new),
             new: new.cloned().map(Box::new),
             via: Via::Rest,
-            told: false,
+            recorded: false,
         });
     };
     for (index, event) in new.iter().enumerate() {

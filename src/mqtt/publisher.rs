@@ -59,8 +59,6 @@ pub struct Setup {
     pub bridge: DeviceId,
     /// What the bridge says of itself.
     pub info: BridgeInfo,
-    /// The configured devices: topics of others that an earlier run published are cleared.
-    pub configured: Vec<DeviceId>,
     /// What [`Store::published_topics`] gave at the start.
     pub remembered: Vec<String>,
     /// Where published topics are recorded, and records kept until the broker has them.
@@ -105,7 +103,6 @@ pub struct Publisher {
     /// When its topics were last sent again because the program that reads them has started.
     born_at: Option<Instant>,
     bridge: DeviceId,
-    configured: HashSet<DeviceId>,
     remembered: Vec<String>,
     outbox: Outbox,
     records: RecordQueue,
@@ -175,7 +172,6 @@ impl Publisher {
             bridge: setup.bridge,
             retained: Retained::new(payloads, setup.info, setup.discovery, hub.fleet()),
             hub,
-            configured: setup.configured.into_iter().collect(),
             remembered: setup.remembered,
             outbox: Outbox::new(later),
             records: RecordQueue::default(),

@@ -18,12 +18,12 @@ pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record
             old: Some(old),
             new: Some(new),
             via,
-            told,
+            recorded,
             ..
         } => {
             let due = match new.transitions(old) {
                 // What was not there and is not, was told by traps in between, or is about to be.
-                [true, ..] if *told => &[],
+                [true, ..] if *recorded => &[],
                 due => due,
             };
             due.iter()
@@ -169,7 +169,7 @@ mod tests {
             old,
             new,
             via: Via::Rest,
-            told: by_trap,
+            recorded: by_trap,
         });
         told.iter()
             .map(|text| text.contains(r#""triggered":true"#))

@@ -68,14 +68,13 @@ impl Bridge {
             mqtt,
             bridge: device(id),
             info,
-            configured: configured.iter().map(|id| device(id)).collect(),
             remembered: store.published_topics().await.unwrap(),
             store: store.clone(),
             discovery: None,
             stop_within: Duration::from_secs(3),
         };
         let (updates, receiver) = mpsc::channel(64);
-        let hub = Hub::new(setup.configured.iter().cloned(), receiver);
+        let hub = Hub::new(configured.iter().map(|id| device(id)), receiver);
         let (publisher, status) = Publisher::new(change(setup), hub);
         let task = tokio::spawn(publisher.run());
         Bridge {

@@ -108,7 +108,7 @@ fn everything() -> Vec<Change> {
             old: None,
             new: Some(Box::new(standing)),
             via: Via::Rest,
-            told: false,
+            recorded: false,
         },
         Change::SlotState(slot(), Some(SlotState::Online)),
         Change::SlotInfo(

@@ -212,7 +212,7 @@ mod tests {
             })),
             new: Some(Box::new(event)),
             via: Via::Rest,
-            told: false,
+            recorded: false,
         }
     }
 

@@ -218,10 +218,12 @@ impl Events {
             true => polled.clone_from(&self.listed),
             false => self.list(polled.clone()),
         }
-        for event in self.listed.iter().filter(|event| event.triggered == Some(false)) {
-            if let Some(reported) = self.reported.get_mut(&event.name) {
-                reported.standing = reported.standing.take().filter(|standing| standing.last > shown);
-            }
+        let has_ended = |name: &EventName| {
+            let mut listed = self.listed.iter();
+            listed.any(|event| event.name == *name && event.triggered == Some(false))
+        };
+        for (_, reported) in self.reported.iter_mut().filter(|(name, _)| has_ended(name)) {
+            reported.standing = reported.standing.take().filter(|standing| standing.last > shown);
         }
         self.reported.retain(|_, reported| !reported.is_empty());
     }
@@ -268,7 +270,7 @@ impl Events {
                 old: Some(old),
                 new: Some(new),
                 via,
-                told,
+                recorded,
             } = change
             else {
                 continue;
@@ -282,7 +284,7 @@ impl Events {
                 // The trap's own record says so.
                 let stands = new.triggered == Some(true);
                 let is_same_time = new.last_triggered == old.last_triggered;
-                *told = by == Source::Trap || !self.is_new_by_poll(name, stands, is_same_time, now);
+                *recorded = by == Source::Trap || !self.is_new_by_poll(name, stands, is_same_time, now);
             }
             if transitions.last() == Some(&false) {
                 self.ended(name, by);

@@ -25,7 +25,7 @@ impl Log {
         let view = &published.view;
         let is_first = !std::mem::replace(&mut self.is_known, true);
         if is_first {
-            greet(device, snapshot, view);
+            log_first_answer(device, snapshot, view);
         } else if !was_online {
             tracing::info!(%device, "device answers again");
         }
@@ -76,7 +76,7 @@ fn consequences(entries: &[&'static str]) -> String {
 }
 
 /// Says in the log what was found at a device that answers for the first time.
-fn greet(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
+fn log_first_answer(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
     let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
     let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
     tracing::info!(%device, firmware, ?slots, "device is online");

@@ -118,7 +118,7 @@ async fn read_status(manager: &mut Manager) -> Result<SnmpStatus, ErrorReport> {
     if status.is_usable() {
         return Ok(status);
     }
-    let message = "the device's SNMP agent tells nothing of its clocks";
+    let message = "the device's SNMP agent reports nothing of its clocks";
     let remedy = "let the user or the community read 1.3.6.1.4.1.5597.30 (MBG-SNMP-LTNG-MIB), or set snmp.read = \"off\"";
     Err(ErrorReport::new(ErrorKind::Snmp, message, remedy))
 }

@@ -62,6 +62,16 @@ impl Retained {
         messages.collect()
     }
 
+    /// The configured devices.
+    pub(super) fn devices(&self) -> Vec<DeviceId> {
+        self.fleet.borrow().devices.keys().cloned().collect()
+    }
+
+    /// Whether that device is configured.
+    pub(super) fn has(&self, device: &DeviceId) -> bool {
+        self.fleet.borrow().devices.contains_key(device)
+    }
+
     /// The messages of an object: of the whole, and of its fields.
     pub(super) fn object(&self, topic: &StateTopic) -> Vec<Message> {
         match topic {

@@ -47,7 +47,7 @@ impl Publisher {
     /// In this run nobody has heard from any device: those that an earlier run has left as `online` are not, until the
     /// first poll has told how they are.
     fn doubt_devices(&mut self) {
-        for device in self.configured.clone() {
+        for device in self.retained.devices() {
             let state = StateTopic::Device(device, DeviceTopic::State);
             if self.outbox.is_released(&self.retained.topics().state(&state)) {
                 self.put_object(&state);
@@ -57,8 +57,7 @@ impl Publisher {
 
     /// Whether a topic of an earlier run may be published in this one.
     fn is_current(&self, topic: &str) -> bool {
-        let is_here =
-            |device: Option<&DeviceId>| device.is_none_or(|device| self.configured.contains(device));
+        let is_here = |device: Option<&DeviceId>| device.is_none_or(|device| self.retained.has(device));
         if let Some((state, field)) = self.retained.topics().parse(topic) {
             return is_here(state.device()) && self.retained.payloads.publishes(&state, field.is_some());
         }

@@ -245,7 +245,7 @@ fn a_trap_before_the_first_answer_makes_one_record() {
             after(begin, 2),
         );
         assert!(
-            matches!(changes[..], [Change::Event { told: true, .. }]),
+            matches!(changes[..], [Change::Event { recorded: true, .. }]),
             "{changes:?}"
         );
     }

@@ -28,7 +28,6 @@ fn publisher() -> Publisher {
         },
         store: Store::in_memory(Options::new(bridge.clone())),
         bridge,
-        configured: Vec::new(),
         remembered: Vec::new(),
         discovery: None,
         stop_within: Duration::from_secs(1),

@@ -104,7 +104,7 @@ fn event(triggered: Option<Option<bool>>) -> Change {
         old: None,
         new: triggered.map(state).map(Box::new),
         via: Via::Rest,
-        told: false,
+        recorded: false,
     }
 }
 

@@ -1,0 +1,52 @@
+//! How the traps of each device get from the receiver to its task.
+
+use std::collections::HashMap;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::lantime::device::{TrapHandles, TrapInbox};
+use crate::lantime::snmp::traps::{self, Sender, SenderIdentity};
+use crate::model::DeviceId;
+use crate::records::store::Store;
+
+/// What brings traps to the devices.
+#[derive(Debug)]
+pub(super) struct TrapRoutes {
+    /// Whose traps are taken.
+    pub(super) senders: watch::Sender<Vec<Sender>>,
+    pub(super) routes: HashMap<DeviceId, TrapRoute>,
+    /// What the devices get beside their traps.
+    pub(super) counts: watch::Sender<traps::Counts>,
+    pub(super) store: Store,
+}
+
+/// How the traps of one device get to its task. It outlives the task: a trap that comes while the device is given to
+/// another one is not lost.
+#[derive(Debug, Clone)]
+pub(super) struct TrapRoute {
+    pub(super) traps: mpsc::Sender<traps::DeviceTrap>,
+    pub(super) identity: watch::Receiver<SenderIdentity>,
+}
+
+impl TrapRoutes {
+    /// The way of that device's traps: the one of the task `before`, or a new one.
+    pub(super) fn route(&mut self, device: &DeviceId, before: Option<TrapInbox>) -> (TrapRoute, TrapInbox) {
+        if let (Some(inbox), Some(route)) = (before, self.routes.get(device)) {
+            return (route.clone(), inbox);
+        }
+        let (sender, receiver) = mpsc::channel(traps::WAITING);
+        let identity = watch::Sender::default();
+        let route = TrapRoute {
+            traps: sender,
+            identity: identity.subscribe(),
+        };
+        self.routes.insert(device.clone(), route.clone());
+        let handles = TrapHandles {
+            traps: receiver,
+            identity,
+            counts: self.counts.clone(),
+            store: self.store.clone(),
+        };
+        (route, TrapInbox::new(Some(handles)))
+    }
+}
