@@ -1,11 +1,13 @@
 //! A document recorded from a device, read with a relay module put into one of its free slots.
 //!
-//! Recordings are not part of this repository. Where none lies beside it, these tests only say so.
+//! Needs recordings: see CONTRIBUTING.md.
+
+// Of the shared helpers only this one.
+#[allow(dead_code, unreachable_pub)]
+#[path = "common/recordings.rs"]
+mod recordings;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
-use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use lantime2mqtt::lantime::rest::{Profiles, status};
@@ -18,36 +20,17 @@ use lantime2mqtt::model::{
 };
 use serde_json::{Value, json};
 
-const RECORDING: &str = "../shared/device/recordings/m300-api-10.21.016.json";
 /// All notifications of the vendor's MIB, and what is known of each.
-const NOTIFICATION_TABLE: &str = "../shared/device/traps.csv";
+const NOTIFICATION_TABLE: &str = "traps.csv";
 
-/// A file that lies beside this repository, if it is there.
-fn beside(path: &str) -> Option<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if !path.exists() {
-        // Not eprintln, which the test harness keeps to itself while all is well.
-        let _ = writeln!(std::io::stderr(), "not there, so not tested: {}", path.display());
-        return None;
-    }
-    Some(std::fs::read(&path).expect("a file that exists can be read"))
-}
-
-/// The recorded document, if it is there.
-fn recording() -> Option<Value> {
-    static DOCUMENT: LazyLock<Option<Value>> = LazyLock::new(|| {
-        let text = beside(RECORDING)?;
-        Some(serde_json::from_slice(&text).expect("a recording is JSON"))
-    });
-    DOCUMENT.clone()
+/// The recorded document.
+fn recording() -> Value {
+    serde_json::from_slice(&recordings::read(recordings::M300)).expect("a recording is JSON")
 }
 
 #[test]
 fn notifications_are_those_of_the_table() {
-    let Some(table) = beside(NOTIFICATION_TABLE) else {
-        return;
-    };
-    let table = String::from_utf8(table).expect("a table is text");
+    let table = String::from_utf8(recordings::read(NOTIFICATION_TABLE)).expect("a table is text");
     let rows: Vec<Vec<&str>> = table
         .lines()
         .skip(1)
@@ -124,7 +107,7 @@ fn position(view: &SlotView, relay: Relay) -> (Position, Provenance, Option<Sign
 
 #[test]
 fn positions_that_the_device_does_not_report_are_derived() {
-    let Some(mut document) = recording() else { return };
+    let mut document = recording();
     fit_relay_module(&mut document, Value::Null);
     let snapshot = read(&document);
     assert_eq!(snapshot.notes, [""; 0]);
@@ -147,7 +130,7 @@ fn positions_that_the_device_does_not_report_are_derived() {
 
 #[test]
 fn a_clock_that_is_not_synchronous_brings_relay_a_down() {
-    let Some(mut document) = recording() else { return };
+    let mut document = recording();
     fit_relay_module(&mut document, Value::Null);
     let slots = document["data"]["chassis0"]["slots"].as_array_mut();
     let mut clocks = slots.expect("slots are a list").iter_mut();
@@ -165,7 +148,7 @@ fn a_clock_that_is_not_synchronous_brings_relay_a_down() {
 
 #[test]
 fn reported_positions_are_taken_as_reported() {
-    let Some(mut document) = recording() else { return };
+    let mut document = recording();
     let relays = json!({
         "relay-a": { "state": "nc" }, "relay-b": { "state": "no" }, "relay-c": { "state": "no" },
     });
@@ -189,7 +172,7 @@ fn reported_positions_are_taken_as_reported() {
 
 #[test]
 fn every_event_has_its_canonical_name() {
-    let Some(document) = recording() else { return };
+    let document = recording();
     let snapshot = read(&document);
     assert_eq!(snapshot.notes, [""; 0]);
     assert_eq!(snapshot.events.len(), 28);
@@ -216,7 +199,7 @@ fn every_event_has_its_canonical_name() {
 
 #[test]
 fn what_the_device_says_of_itself_is_read() {
-    let Some(document) = recording() else { return };
+    let document = recording();
     let Snapshot { identity, events, .. } = read(&document);
     assert_eq!(identity.model.as_deref(), Some("M300"));
     assert_eq!(identity.firmware.as_deref(), Some("fw_7.06.014-light"));

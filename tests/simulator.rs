@@ -12,6 +12,11 @@ mod client;
 mod configuration;
 #[path = "simulator/faults.rs"]
 mod faults;
+#[cfg(feature = "recordings")]
+#[allow(dead_code, unreachable_pub)]
+#[path = "common/recordings.rs"]
+mod recordings;
+#[cfg(feature = "recordings")]
 #[path = "simulator/shape.rs"]
 mod shape;
 

@@ -1,13 +1,14 @@
 //! What is retained for a healthy device, and what changes move there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Signal};
 use serde_json::{Value, json as value};
 
 use crate::common::mosquitto::Mosquitto;
+#[cfg(feature = "recordings")]
+use crate::common::recordings;
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer, authorization};
 use crate::common::{Seen, Watcher};
@@ -39,22 +40,11 @@ fn slot<'d>(document: &'d mut Value, id: &str) -> &'d mut Value {
         .expect("the chassis has the slot")
 }
 
-/// Recorded from a device; not part of the project, so it runs where the recordings lie beside it.
-fn recording() -> Option<Value> {
-    let file =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/device/recordings/m300-api-10.21.016.json");
-    let Ok(text) = std::fs::read(&file) else {
-        println!("skipped: there is no {}", file.display());
-        return None;
-    };
-    Some(serde_json::from_slice(&text).expect("a recording is JSON"))
-}
-
+#[cfg(feature = "recordings")]
 #[tokio::test]
 async fn a_recorded_device_with_a_relay_module() {
-    let Some(mut document) = recording() else {
-        return;
-    };
+    let recording = recordings::read(recordings::M300);
+    let mut document: Value = serde_json::from_slice(&recording).expect("a recording is JSON");
     let info =
         value!({ "model": "rel1000", "serial-number": "990011        ", "software-revision": "v1.00" });
     slot(&mut document, "int1")["module"] = value!({ "info": info });

@@ -57,7 +57,7 @@ impl ExpectedFiles {
         }
         assert!(
             self.wrong.is_empty(),
-            "{}\nwhere that is wanted: UPDATE_EXPECTED=1 cargo test --test {}, and look at git diff",
+            "{}\nwhere that is wanted: UPDATE_EXPECTED=1 cargo test --features peers --test {}, and look at git diff",
             self.wrong,
             env!("CARGO_CRATE_NAME")
         );

@@ -10,6 +10,7 @@ pub mod net_snmp;
 pub mod openssl;
 pub mod program;
 pub mod proxy;
+pub mod recordings;
 pub mod requester;
 pub mod site;
 pub mod tap;

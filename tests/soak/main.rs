@@ -3,9 +3,9 @@
 //! memory is where it was.
 //!
 //! ```text
-//! cargo test --test soak                                        one minute, as all tests do
-//! SOAK_SECONDS=600 cargo test --test soak -- --nocapture        ten; memory is judged then
-//! SOAK_SEED=4711 cargo test --test soak                         what that seed brings
+//! cargo test --features peers,stress --test soak                                        one minute, as all tests do
+//! SOAK_SECONDS=600 cargo test --features peers,stress --test soak -- --nocapture        ten; memory is judged then
+//! SOAK_SEED=4711 cargo test --features peers,stress --test soak                         what that seed brings
 //! ```
 //!
 //! A seed decides what happens, not how fast the processes are meanwhile. A login that is refused (401, 403) is not among
