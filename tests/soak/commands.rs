@@ -10,7 +10,7 @@ use serde_json::json as value;
 
 use crate::common::requester::Requester;
 use crate::common::tap::{Noted, Tap};
-use crate::{eventually, holds};
+use crate::none_left;
 
 const EVENTS: [&str; 6] = [
     "ntp-not-sync",
@@ -83,7 +83,7 @@ impl Commander {
     }
 
     /// Everything is well again: waits until each is answered. One that the broker has lost, since it was killed before
-    /// the bridge had acknowledged it, is sent again, as its sender would do. Whether all are answered in time.
+    /// the bridge had acknowledged it, is sent again, as its sender would do. Whether all are answered.
     pub(crate) async fn finish(&mut self, requester: &mut Requester, tap: &Tap) -> bool {
         // In the end what somebody else has chosen at a device is known: its time has whole seconds only, by which
         // the bridge cannot tell two changes apart.
@@ -96,10 +96,12 @@ impl Commander {
             self.sent.push(command);
         }
         let last = self.sent.len() - 1;
-        eventually("the last command comes to the bridge", || {
-            taken(&tap.messages()).contains(&last)
-        })
-        .await;
+        // In order: the last one comes after all that the broker has not lost.
+        let not_taken = || match taken(&tap.messages()) {
+            taken if taken.contains(&last) => 0,
+            taken => self.sent.len() - taken.len(),
+        };
+        assert!(none_left(not_taken).await, "the last command comes to the bridge");
         let taken = taken(&tap.messages());
         for (number, (topic, payload)) in self.sent.iter().enumerate() {
             if !taken.contains(&number) {
@@ -112,8 +114,7 @@ impl Commander {
                 .filter(|number| !answered.contains_key(number))
                 .collect()
         };
-        // Twice: commands wait for one another at a device, eight of them, until their deadlines.
-        let are_answered = holds(|| missing().is_empty()).await || holds(|| missing().is_empty()).await;
+        let are_answered = none_left(|| missing().len()).await;
         if !are_answered {
             self.tell_missing(&missing(), &tap.messages());
         }

@@ -7,24 +7,19 @@ use lantime2mqtt::simulator::{Driver, Position, Relay, RelayModule, SimulatedDev
 use serde_json::Value;
 
 use crate::common::{Seen, Watcher};
+use crate::none_left;
 
 /// Waits until everything is told as it is. What is not known may be told as such where the device does not report it.
 pub(crate) async fn is_told(watcher: &mut Watcher, devices: &[Arc<SimulatedDevice>]) {
-    let mut lies = Vec::new();
-    let told = tokio::time::timeout(2 * crate::PATIENCE, async {
-        loop {
-            let seen = watcher.now();
-            lies = devices
-                .iter()
-                .flat_map(|device| lies_about(&seen, device))
-                .collect();
-            if lies.is_empty() {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    });
-    if told.await.is_err() {
+    let lies = || -> Vec<String> {
+        let seen = watcher.now();
+        devices
+            .iter()
+            .flat_map(|device| lies_about(&seen, device))
+            .collect()
+    };
+    if !none_left(|| lies().len()).await {
+        let lies = lies();
         panic!(
             "{} topics tell what is not so: {:#?}",
             lies.len(),
