@@ -88,9 +88,7 @@ async fn with_tls_password_and_certificate_all_is_back_after_a_kill_and_a_freeze
 
     broker.kill9();
     broker.restart();
-    let back = Instant::now();
     assert!(retained(&broker, count).await == before, "all as it was");
-    assert!(back.elapsed() < Duration::from_secs(5), "{:?}", back.elapsed());
 
     broker.freeze();
     // Twice the three keep-alives of 5 s after which the bridge gives the connection up.

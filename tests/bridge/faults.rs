@@ -1,6 +1,6 @@
 //! What goes wrong between a device and the bridge: what is published then, and what it leaves alone.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 use serde_json::json as value;
@@ -11,7 +11,7 @@ use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
 use crate::common::web_server::{WebServer, answer};
 use crate::common::{Seen, Watcher};
-use crate::{error_kind, fleet, is_healthy, json, polls, word};
+use crate::{error_kind, eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V20};
 
 /// Whether a device with one relay module is away, as far as everybody sees.
@@ -242,7 +242,7 @@ async fn a_hanging_device_delays_no_other() {
     let devices: Vec<_> = fleet
         .devices()
         .iter()
-        .map(|device| Entry::of(device).with("timeout", "4s").with("offline_after", 1))
+        .map(|device| Entry::of(device).with("timeout", "5m").with("offline_after", 1))
         .collect();
     let site = Site::new(broker.address(), &devices);
     let _bridge = site.start();
@@ -255,24 +255,13 @@ async fn a_hanging_device_delays_no_other() {
         .await;
 
     hanging.set_fault(Some(Fault::Hang));
-    others.iter().for_each(|device| device.record_arrivals(1000));
-    let start = Instant::now();
-    watcher
-        .until("the time-out", |seen| error_kind(seen, "sim-1") == "timeout")
-        .await;
-    let waited = start.elapsed();
-    assert!(waited >= Duration::from_secs(3), "{waited:?}: it did hang");
+    let asked = hanging.counters().requests;
+    eventually("a request that hangs", || hanging.counters().requests > asked).await;
     for device in others {
-        let arrivals = device.take_arrivals();
-        let longest = arrivals.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-        // Waiting for the hanging one would take its 4 s; a busy machine takes far less.
-        assert!(
-            longest < Duration::from_millis(1500),
-            "{}: {longest:?}",
-            device.id()
-        );
-        assert!(arrivals.len() >= 20, "{}: {} polls", device.id(), arrivals.len());
+        polls(device, 10).await;
     }
+    let seen = watcher.now();
+    assert_eq!(error_kind(&seen, "sim-1"), "", "it hangs still");
 }
 
 #[tokio::test]

@@ -8,7 +8,9 @@ pub const M300: &str = "recordings/m300-api-10.21.016.json";
 /// The directory.
 pub fn directory() -> PathBuf {
     let named = std::env::var_os("RECORDINGS");
-    named.expect("RECORDINGS names the directory of the recordings").into()
+    named
+        .expect("RECORDINGS names the directory of the recordings")
+        .into()
 }
 
 /// A file of it.

@@ -50,7 +50,7 @@ impl Bridge {
         Bridge::start_with(mqtt, id, configured, store, |setup| Setup { discovery, ..setup }).await
     }
 
-    async fn start_with(
+    pub(super) async fn start_with(
         mqtt: Mqtt,
         id: &str,
         configured: &[&str],

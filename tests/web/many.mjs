@@ -16,7 +16,7 @@ function timed(act, done) {
 
 await withPage(async (page) => {
   await page.goto(at("#/device/sim-250"));
-  await page.waitForFunction((count) => document.querySelectorAll("#devices li").length === count, COUNT);
+  await page.waitForFunction((count) => document.querySelectorAll("#devices li").length === count, COUNT, { timeout: 120_000 });
   const first = await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => resolve(performance.now()))));
   const filter = await page.evaluate(`(${timed})(
     () => { const box = document.getElementById("filter"); box.value = "sim-42"; box.dispatchEvent(new Event("input")); },
