@@ -83,15 +83,15 @@ async fn values_come_in_the_order_in_which_they_were_asked_for() {
 }
 
 #[tokio::test]
-async fn a_dead_agent_costs_the_configured_time_and_no_more() {
+async fn a_dead_agent_is_asked_as_often_as_configured_and_no_more() {
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     for access in [community("public", "public"), known_user()] {
         let mut manager = manager(silent.local_addr().unwrap(), access);
-        let begin = Instant::now();
         let failure = manager.actions(&[2]).await.unwrap_err();
         assert_eq!(failure.report.kind, ErrorKind::Timeout);
         assert_eq!(failure.operation, Operation::SnmpGet);
-        assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+        let asked = std::iter::from_fn(|| silent.try_recv(&mut [0; 2000]).ok());
+        assert_eq!(asked.count(), 2, "once, and one retry");
     }
 }
 
