@@ -6,7 +6,7 @@ use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 
 use crate::common::mosquitto::Mosquitto;
 use crate::common::site::{Entry, Site};
-use crate::common::{Seen, Watcher};
+use crate::common::{PATIENCE, Seen, Watcher};
 use crate::{eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V20};
 
