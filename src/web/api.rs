@@ -25,8 +25,12 @@ const MAX_LETTERS: usize = 1000;
 /// The most that are listed for the bridge's owner: more than `dead_letter.keep` may say are never there.
 pub(crate) const MAX_LETTERS_OF_OWNER: usize = 100_000;
 
+/// The OpenAPI document of all paths but those of the page.
+const DOCUMENT: &str = include_str!("assets/openapi.json");
+
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/api/openapi.json", get(document))
         .route("/api/bridge", get(bridge))
         .route("/api/token", get(is_token))
         .route("/api/devices", get(devices))
@@ -34,6 +38,10 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/devices/{device}/http/sessions", get(sessions))
         .route("/api/dead-letters", get(dead_letters))
         .route("/api/dead-letters/{letter}", get(dead_letter))
+}
+
+async fn document() -> Response {
+    json(DOCUMENT)
 }
 
 async fn bridge(State(app): State<Shared>) -> Response {

@@ -43,6 +43,39 @@ fn examples() -> Vec<Example> {
     examples
 }
 
+#[test]
+fn every_path_has_an_example() {
+    let document: Value =
+        serde_json::from_str(include_str!("../../src/web/assets/openapi.json")).expect("JSON");
+    let commands: Vec<_> = examples().into_iter().map(|example| example.command).collect();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in ["get", "post"]
+            .into_iter()
+            .filter(|method| item.get(method).is_some())
+        {
+            let is_it = |command: &String| is_request(command, method, path);
+            assert!(commands.iter().any(is_it), "no example of {method} {path}");
+        }
+    }
+}
+
+/// Whether a command of the document asks for that path, whose variables may be anything.
+fn is_request(command: &str, method: &str, path: &str) -> bool {
+    let words = command.split(['"', ' ', ')']);
+    let urls = words.filter_map(|word| {
+        let path = word
+            .strip_prefix("$bridge")
+            .or(word.strip_prefix("http://localhost"));
+        path.map(|path| path.split('?').next().unwrap_or_default())
+    });
+    let is_path = |url: &str| {
+        let (levels, asked): (Vec<_>, Vec<_>) = (path.split('/').collect(), url.split('/').collect());
+        let mut pairs = levels.iter().zip(&asked);
+        levels.len() == asked.len() && pairs.all(|(level, asked)| level == asked || level.starts_with('{'))
+    };
+    (method == "post") == command.contains(" -d ") && urls.into_iter().any(is_path)
+}
+
 #[tokio::test]
 async fn they_do_what_the_document_says() {
     let scene = Scene::start(1).await;

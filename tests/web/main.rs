@@ -12,6 +12,7 @@ mod browser;
 mod examples;
 mod http;
 mod many;
+mod openapi;
 mod page;
 mod refused;
 mod scene;
