@@ -6,7 +6,6 @@ mod start;
 mod task;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -37,8 +36,8 @@ pub struct Setup {
     pub store: Store,
     /// Gets each change of a device; full means that some are merged.
     pub sink: Option<mpsc::Sender<DeviceUpdate>>,
-    /// Where the command line finds this bridge: a Unix socket.
-    pub control: Option<PathBuf>,
+    /// Whether the command line finds this bridge, at a Unix socket in its state directory: where the store is there, too.
+    pub has_socket: bool,
 }
 
 /// A running bridge.
@@ -67,7 +66,11 @@ impl Bridge {
     /// # Errors
     /// When an address cannot be listened on, or a device's TLS or profile files cannot be read.
     pub async fn start(config: Config, setup: Setup) -> anyhow::Result<Bridge> {
-        let Setup { store, sink, control } = setup;
+        let Setup {
+            store,
+            sink,
+            has_socket,
+        } = setup;
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
         let devices_at_start = config.devices.iter().map(|device| device.id.clone());
         let mut hub = Hub::new(devices_at_start, updates_of_devices);
@@ -92,7 +95,6 @@ impl Bridge {
         )
         .await?;
         let command_counts = dispatcher.counts();
-        start.control_socket(control, &inbox)?;
         let edge_node = start.sparkplug(&inbox, &mut hub);
         let fleet = hub.fleet();
         let (publisher, broker) = start.publisher(info.clone(), remembered, hub);
@@ -111,7 +113,12 @@ impl Bridge {
             traps: trap_counts,
             store: store.clone(),
         };
-        let http = start.http_server(shown, inbox).await?;
+        let topics = start.topics.clone();
+        let changed = web::Changed { inbox, topics };
+        if has_socket {
+            start.control_socket(shown.clone(), changed.clone())?;
+        }
+        let http = start.http_server(shown, changed).await?;
         let Start {
             mqtt,
             intake,

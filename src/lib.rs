@@ -18,21 +18,19 @@
 //! - [`hub`]: the latest view of every device, and who gets each change.
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
-//! - [`control`]: what the command line asks of a running bridge.
 //! - [`homeassistant`], [`sparkplug`]: what is published, in other people's conventions.
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - `open_files`: how many descriptors this process may have.
 //! - `logging`: lines on stderr, for people, machines and the journal.
 //! - `net`: connecting to a host with several addresses.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
-//!   HTTP server.
+//!   HTTP server, for others and for the command line.
 
 pub mod app;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod contract;
-pub mod control;
 mod fault_point;
 pub mod homeassistant;
 pub mod hub;

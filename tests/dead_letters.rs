@@ -6,22 +6,19 @@
 mod common;
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener;
 
 use bytes::Bytes;
-use common::program::{End, run};
+use common::program::{End, Program, run};
 use common::site::{Entry, Site};
 use jiff::Timestamp;
-use lantime2mqtt::contract::topics::Topics;
-use lantime2mqtt::control::server::Server;
-use lantime2mqtt::control::socket;
 use lantime2mqtt::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin};
 use lantime2mqtt::records::dead_letter;
 use lantime2mqtt::records::store::{self, Options, Store};
+use lantime2mqtt::simulator::{Fleet, FleetOptions};
+use lantime2mqtt::web::socket;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// The id of the letter that carries a command.
@@ -56,12 +53,19 @@ impl Place {
     }
 
     fn open(&self) -> Store {
-        let options = Options::new(DeviceId::new("test").unwrap());
+        let options = Options {
+            keep: 5000,
+            ..Options::new(DeviceId::new("test").unwrap())
+        };
         Store::open(self.state.path(), options).unwrap()
     }
 
-    fn socket(&self) -> PathBuf {
-        socket(self.state.path()).unwrap()
+    /// A bridge that runs there.
+    async fn start(&self) -> Program {
+        let mut bridge = self.site.start();
+        let is_there = |output: &common::program::Output| output.stderr.contains("running");
+        bridge.until("the start", is_there).await;
+        bridge
     }
 
     async fn ask(&self, arguments: &[&str]) -> End {
@@ -112,30 +116,12 @@ fn letter(id: Uuid, origin: Option<Origin>) -> DeadLetter {
 
 fn origin() -> Origin {
     Origin {
-        topic: "lantime/m3000-a/io3/relay/a/events/set".to_owned(),
+        topic: "lantime/sim-1/refresh".to_owned(),
         payload: Bytes::from_static(b"{\"replace\":[]}"),
         payload_length: None,
         correlation: None,
         response_topic: None,
     }
-}
-
-/// The control socket of a bridge, whose replays succeed for the letter with a command and fail for others.
-fn serve(place: &Place, store: Store) -> (CancellationToken, JoinHandle<()>) {
-    let server = Server::bind(&place.socket()).unwrap();
-    let replay = |id: Uuid| async move {
-        let reply = match id {
-            COMMAND => json!({ "id": id, "ok": true, "command": "replay", "result": { "dead_letter": id } }),
-            _ => {
-                json!({ "id": id, "ok": false, "command": "replay", "error": { "kind": "rejected", "message": "no command", "remedy": "none" } })
-            }
-        };
-        Bytes::from(reply.to_string())
-    };
-    let stop = CancellationToken::new();
-    let topics = Topics::new("lantime", DeviceId::new("test").unwrap());
-    let task = tokio::spawn(server.run(store, topics, replay, stop.clone()));
-    (stop, task)
 }
 
 /// What holds with a bridge and without one.
@@ -188,37 +174,83 @@ async fn list_and_show(place: &Place) {
     );
 }
 
-async fn drops(place: &Place) {
-    let error = place.refused(&["drop", &POLL.to_string(), NONE]).await;
-    assert!(error.contains("1 of them were not in the archive"), "{error}");
-    assert_eq!(
-        place.told(&["drop", "--all", "--json"]).await,
-        "{\"dropped\":1}\n"
-    );
+/// `left` letters are there beside the one that is dropped by its id.
+async fn drops(place: &Place, left: usize) {
+    let poll = POLL.to_string();
+    let end = place.ask(&["drop", &poll, NONE, &poll]).await;
+    assert_eq!((end.code, end.output.stdout.as_str()), (Some(1), "1 dropped\n"));
+    let error = end.output.stderr;
+    assert!(error.contains(&format!("not in the archive: {NONE};")), "{error}");
+    let json = place.told(&["drop", "--all", "--json"]).await;
+    assert_eq!(json, format!("{{\"dropped\":{left}}}\n"));
     assert_eq!(place.told(&["list"]).await, "no dead letters\n");
     assert_eq!(place.told(&["list", "--json"]).await, "");
 }
 
 #[tokio::test]
 async fn a_running_bridge_is_asked() {
+    let fleet = Fleet::start(FleetOptions::default()).await.unwrap();
     let place = Place::new();
-    let (stop, task) = serve(&place, place.store().await);
+    let site = place.site.devices(&[Entry::of(&fleet.devices()[0])]);
+    let place = Place { site, ..place };
+    drop(place.store().await);
+    let bridge = place.start().await;
     list_and_show(&place).await;
     let id = COMMAND.to_string();
     let told = place.told(&["replay", &id]).await;
-    assert_eq!(
-        told,
-        format!("carried out:\n{{\n  \"dead_letter\": \"{id}\"\n}}\n")
-    );
+    let begin = format!("carried out:\n{{\n  \"dead_letter\": \"{id}\",\n  \"topic\": ");
+    assert!(told.starts_with(&begin), "{told}");
     let reply: Value = serde_json::from_str(&place.told(&["replay", &id, "--json"]).await).unwrap();
     assert_eq!((&reply["ok"], &reply["id"]), (&json!(true), &json!(id)));
     let end = place.ask(&["replay", &POLL.to_string(), "--json"]).await;
     assert_eq!(end.code, Some(1));
     assert!(end.output.stdout.contains("\"ok\":false"), "{:?}", end.output);
-    assert!(end.output.stderr.contains("no command; none"), "{:?}", end.output);
-    drops(&place).await;
-    stop.cancel();
-    task.await.unwrap();
+    let error = &end.output.stderr;
+    assert!(
+        error.contains("not carried out: the dead letter is about no command"),
+        "{error}"
+    );
+    // The refused replay is a dead letter, too.
+    drops(&place, 2).await;
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+}
+
+#[tokio::test]
+async fn more_than_one_request_takes_are_listed_and_dropped() {
+    let place = Place::new();
+    let store = place.store().await;
+    let bridge = DeviceId::new("test").unwrap();
+    let ids: Vec<_> = (1..=1500).map(Uuid::from_u128).collect();
+    let records = ids
+        .iter()
+        .map(|id| dead_letter::record(&letter(*id, None), &bridge));
+    let site = place.site.with("dead_letter.keep", 5000);
+    let place = Place { site, ..place };
+    store.append(records.collect()).await;
+    drop(store);
+    let bridge = place.start().await;
+    assert_eq!(place.told(&["list", "--json"]).await.lines().count(), 1502);
+    assert_eq!(
+        place
+            .told(&["list", "--limit", "1200", "--json"])
+            .await
+            .lines()
+            .count(),
+        1200
+    );
+    let ids: Vec<_> = ids.iter().map(Uuid::to_string).collect();
+    let arguments: Vec<_> = ["drop", NONE]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .collect();
+    let end = place.ask(&arguments).await;
+    assert_eq!(
+        (end.code, end.output.stdout.as_str()),
+        (Some(1), "1500 dropped\n")
+    );
+    assert!(end.output.stderr.contains(NONE), "{:?}", end.output);
+    assert_eq!(place.told(&["list", "--json"]).await.lines().count(), 2);
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test]
@@ -250,7 +282,8 @@ async fn without_a_bridge_the_store_is_opened() {
 
     // The replay finds its command in the letter.
     let error = place.refused(&["drop", &id, NONE]).await;
-    for part in ["not dropped", &id, "start the bridge", "1 of them were not in"] {
+    let missing = format!("not in the archive: {NONE}");
+    for part in ["not dropped", &id, "start the bridge", &missing] {
         assert!(error.contains(part), "{part}: {error}");
     }
     let end = place.ask(&["drop", "--all"]).await;
@@ -263,8 +296,8 @@ async fn without_a_bridge_the_store_is_opened() {
     drop(place.store().await);
 
     // A bridge that was killed leaves its socket behind.
-    drop(Server::bind(&place.socket()).unwrap());
-    drops(&place).await;
+    drop(UnixListener::bind(socket::path_in(place.state.path()).unwrap()).unwrap());
+    drops(&place, 1).await;
 }
 
 #[tokio::test]

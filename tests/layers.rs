@@ -18,7 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["main", "lib"],
     &["cli"],
     &["app"],
-    &["web", "snmp_agent", "homeassistant", "sparkplug", "control"],
+    &["web", "snmp_agent", "homeassistant", "sparkplug"],
     &["mqtt"],
     &["command"],
     &["lantime"],

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,12 +16,11 @@ use crate::command::Inbox;
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
-use crate::control;
 use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
 use crate::lantime::device::Prior;
 use crate::lantime::snmp::traps::{self, Traps};
-use crate::model::{CommandTopic, DeviceId, Update};
+use crate::model::{DeviceId, Update};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
@@ -185,22 +183,6 @@ impl Start<'_> {
         Some(told)
     }
 
-    /// Where the command line finds this bridge.
-    pub(super) fn control_socket(&mut self, path: Option<PathBuf>, inbox: &Inbox) -> anyhow::Result<()> {
-        let Some(path) = path else { return Ok(()) };
-        let server = control::server::Server::bind(&path)?;
-        let (store, topics, inbox) = (self.store.clone(), self.topics.clone(), inbox.clone());
-        let topic = topics.command(&CommandTopic::Replay);
-        let replay = move |letter| {
-            let (inbox, topic) = (inbox.clone(), topic.clone());
-            async move { inbox.replay(topic, letter).await }
-        };
-        self.intake.push(Task::spawn("control socket", |stop| {
-            server.run(store, topics, replay, stop)
-        }));
-        Ok(())
-    }
-
     /// The edge node's connection, and what carries out its commands.
     pub(super) fn sparkplug(
         &mut self,
@@ -247,23 +229,26 @@ impl Start<'_> {
     pub(super) async fn http_server(
         &mut self,
         shown: web::Shown,
-        inbox: Inbox,
+        changed: web::Changed,
     ) -> anyhow::Result<Option<SocketAddr>> {
         let Some(listen) = self.config.http.listen else {
             return Ok(None);
         };
-        let changed = web::Changed {
-            inbox,
-            topics: self.topics.clone(),
-        };
-        let server = web::Server::bind(listen, &self.config.http, shown, changed).await;
-        let server = server.with_context(|| {
+        let bound = web::Server::bind(listen, &self.config.http, shown, changed).await;
+        let (server, address) = bound.with_context(|| {
             format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
         })?;
-        let address = server.local_addr()?;
         self.listeners
             .push(Task::spawn("HTTP server", |stop| server.run(stop)));
         Ok(Some(address))
+    }
+
+    /// The same for the command line, which finds this bridge in its state directory.
+    pub(super) fn control_socket(&mut self, shown: web::Shown, changed: web::Changed) -> anyhow::Result<()> {
+        let server = web::Server::bind_socket(&self.config.state.directory, shown, changed)?;
+        self.listeners
+            .push(Task::spawn("control socket", |stop| server.run(stop)));
+        Ok(())
     }
 }
 

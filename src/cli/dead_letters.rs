@@ -1,11 +1,12 @@
 //! `dead-letters`: lists, shows and drops the dead letters of a bridge, and runs their commands once more.
 //!
-//! A bridge that runs is asked through its control socket, since the store is its own; the store of one that
-//! does not run is opened here.
+//! A bridge that runs is asked by its API, since the store is its own; the store of one that does not run is opened here.
 
 mod text;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
@@ -15,14 +16,23 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::client::{Answer, Client, ClientError};
 use super::{ConfigFile, Failure, block_on, output};
 use crate::command::command_of;
 use crate::config::{self, StoreConfig};
 use crate::contract::dead_letter::Summary;
+use crate::contract::to_json;
 use crate::contract::topics::{CommandTopic, Topics};
-use crate::control::{self, Answer, ControlError, Dropped, Fault, Request, client};
+use crate::model::ErrorReport;
 use crate::records::Received;
 use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
+use crate::web::api::{MAX_LETTERS_OF_OWNER, unknown_letter};
+use crate::web::dead_letters::{Dropped, ToDrop, drop_from};
+
+/// How long the bridge may take to answer where it need not wait for a device.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Ids in one request: the body of a request has a bound.
+const IDS_AT_A_TIME: usize = 1000;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -64,50 +74,96 @@ enum What {
     },
 }
 
-impl What {
-    fn request(&self) -> Request {
-        match self {
-            What::List { limit } => Request::List {
-                limit: limit.unwrap_or(usize::MAX),
-            },
-            What::Show { id } => Request::Show { id: *id },
-            What::Replay { id } => Request::Replay { id: *id },
-            What::Drop { all: true, .. } => Request::DropAll {},
-            What::Drop { ids, .. } => Request::Drop { ids: ids.clone() },
-        }
-    }
-}
-
-/// What is printed, and what is said of it if it is no success.
-type Told = (String, anyhow::Result<()>);
+/// What is printed, and the error if it is no success.
+type Report = (String, anyhow::Result<()>);
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
     let config = config::load_store(&options.file.config, std::env::vars_os())?;
     block_on(async {
-        let answer = ask(&config, options.what.request()).await?;
-        let result = answer.map_err(|fault| anyhow!("{}; {}", fault.message, fault.remedy))?;
-        let (text, end) = tell(&options.what, &result, options.json).context("the bridge's answer")?;
+        let answer = match ask_bridge(&config, &options.what).await {
+            Err(no_bridge @ (ClientError::NoBridge(_) | ClientError::Socket(_))) => {
+                ask_store(&config, &options.what, &no_bridge).await?
+            }
+            answered => answered?,
+        };
+        let (text, end) = report(&options.what, &answer, options.json).context("the bridge's answer")?;
         output::print(&text)?;
         end
     })
 }
 
-/// The running bridge, else the store itself.
-async fn ask(config: &StoreConfig, request: Request) -> anyhow::Result<Answer> {
-    let directory = &config.state.directory;
-    let unreachable = match control::socket(directory) {
-        Ok(path) => match client::ask(&path, &request).await {
-            Err(error @ ControlError::NobodyThere(_)) => error,
-            answered => return Ok(answered?),
-        },
-        Err(error) => error,
+async fn ask_bridge(config: &StoreConfig, what: &What) -> Result<Answer, ClientError> {
+    let bridge = Client::new(&config.state.directory, PATIENCE)?;
+    match what {
+        What::List { limit } => {
+            let limit = limit.unwrap_or(usize::MAX).min(MAX_LETTERS_OF_OWNER);
+            bridge.get(&format!("/api/dead-letters?limit={limit}")).await
+        }
+        What::Show { id } => bridge.get(&format!("/api/dead-letters/{id}")).await,
+        What::Replay { id } => {
+            let path = format!("/api/dead-letters/{id}/replay");
+            bridge.command(&path, "{}".to_owned()).await
+        }
+        What::Drop { ids, all } => {
+            let mut sum = Dropped::default();
+            for to_drop in to_drop(ids, *all) {
+                let body = String::from_utf8_lossy(&to_json(&to_drop)).into_owned();
+                let answer = bridge.post("/api/dead-letters/drop", body).await?;
+                match serde_json::from_str(&answer.json) {
+                    Ok(dropped) => sum += dropped,
+                    Err(_) => return Ok(answer),
+                }
+            }
+            Ok(success(&to_json(&sum)))
+        }
+    }
+}
+
+/// What to ask for, in parts.
+fn to_drop(ids: &[Uuid], all: bool) -> Vec<ToDrop> {
+    if all {
+        return vec![ToDrop::All(true)];
+    }
+    let ids: Vec<_> = BTreeSet::from_iter(ids).into_iter().copied().collect();
+    ids.chunks(IDS_AT_A_TIME)
+        .map(|ids| ToDrop::Ids(ids.to_vec()))
+        .collect()
+}
+
+/// Does in the store of a bridge that does not run what that would do.
+async fn ask_store(config: &StoreConfig, what: &What, no_bridge: &ClientError) -> anyhow::Result<Answer> {
+    let store = open(config, no_bridge)?;
+    let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
+    let json = match what {
+        What::List { limit } => to_json(&store.dead_letters(limit.unwrap_or(usize::MAX)).await?),
+        What::Show { id } => find(&store, *id).await?,
+        What::Replay { id } => {
+            command_of(&find(&store, *id).await?).map_err(refused)?;
+            let payload = serde_json::json!({ "id": id }).to_string();
+            let command = Received::local(topics.command(&CommandTopic::Replay), payload);
+            store.receive(vec![command]).await?;
+            Bytes::from_static(br#"{"queued":true}"#)
+        }
+        What::Drop { ids, all } => {
+            let mut sum = Dropped::default();
+            for to_drop in to_drop(ids, *all) {
+                sum += drop_from(&store, &topics, to_drop).await?;
+            }
+            to_json(&sum)
+        }
     };
+    Ok(success(&json))
+}
+
+/// The store of a bridge that does not run, and has run.
+fn open(config: &StoreConfig, no_bridge: &ClientError) -> anyhow::Result<Store> {
+    let directory = &config.state.directory;
     // Made by the bridge alone: a store of another user, such as root, would lock it out.
     let file = directory.join(FILE_NAME);
     match file.try_exists() {
         Ok(true) => {}
         Ok(false) => bail!(
-            "no store in {}: no bridge with this configuration has run yet; name its configuration with --config",
+            "no bridge runs, and none has run with this configuration: there is no store in {}; name its configuration with --config",
             directory.display()
         ),
         Err(error) => bail!(
@@ -119,120 +175,119 @@ async fn ask(config: &StoreConfig, request: Request) -> anyhow::Result<Answer> {
         keep: config.dead_letter.keep,
         ..StoreOptions::new(config.bridge.id.clone())
     };
-    let store = match Store::open(directory, options) {
-        Err(StoreError::InUse(_)) => {
-            bail!("a bridge has the durable store in use, and it cannot be asked: {unreachable}")
-        }
-        opened => opened?,
-    };
-    let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
-    Ok(control::answer(&store, &topics, request, |id| queue(&store, &topics, id)).await)
+    match Store::open(directory, options) {
+        Err(StoreError::InUse(_)) => match no_bridge {
+            ClientError::NoBridge(path) => bail!(
+                "a bridge has the store in {} in use and does not listen at {}: it starts or stops, try again in a moment",
+                directory.display(),
+                path.display()
+            ),
+            other => bail!("a bridge has the store in use, and it cannot be asked: {other}"),
+        },
+        opened => Ok(opened?),
+    }
 }
 
-/// Puts a replay into the inbox of a bridge that does not run.
-async fn queue(store: &Store, topics: &Topics, id: Uuid) -> Result<Bytes, Fault> {
+async fn find(store: &Store, id: Uuid) -> anyhow::Result<Bytes> {
     let letter = store.dead_letter(id).await?;
-    let letter = letter.ok_or_else(|| control::unknown(id))?;
-    command_of(&letter)?;
-    let payload = serde_json::json!({ "id": id }).to_string();
-    let command = Received::local(topics.command(&CommandTopic::Replay), payload);
-    store.receive(vec![command]).await?;
-    Ok(Bytes::from_static(br#"{"queued":true}"#))
+    letter.ok_or_else(|| refused(unknown_letter(&id.to_string())))
 }
 
-/// What is read of an answer to a replay: a reply, or that it has to wait.
+fn success(json: &[u8]) -> Answer {
+    Answer {
+        is_success: true,
+        json: String::from_utf8_lossy(json).into_owned(),
+    }
+}
+
+fn refused(error: ErrorReport) -> anyhow::Error {
+    anyhow!("{}; {}", error.message, error.remedy)
+}
+
+/// What is read of a refusal, and of the answer to a replay: a reply, or that it has to wait.
 #[derive(Deserialize)]
-struct Replayed<'a> {
+struct Reply<'a> {
     #[serde(default)]
     queued: bool,
     #[serde(default)]
     ok: bool,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
-    error: Option<Fault>,
+    error: Option<ReplyError>,
 }
 
-fn tell(what: &What, result: &RawValue, json: bool) -> anyhow::Result<Told> {
-    let (text, end) = match what {
-        What::List { .. } => {
-            let mut letters: Vec<Summary> = serde_json::from_str(result.get())?;
-            letters.reverse();
-            (
-                if json {
-                    text::lines(&letters)
-                } else {
-                    text::table(&letters, io::stdout().is_terminal())
-                },
-                Ok(()),
-            )
-        }
-        What::Show { .. } if json => (format!("{result}\n"), Ok(())),
-        What::Show { .. } => (text::pretty(result.get()), Ok(())),
-        What::Drop { ids, .. } => {
-            let Dropped { dropped, waiting } = serde_json::from_str(result.get())?;
-            let text = if json {
-                format!("{result}\n")
-            } else {
-                format!("{dropped} dropped\n")
-            };
-            (text, all_dropped(ids, dropped, &waiting))
-        }
+#[derive(Deserialize)]
+struct ReplyError {
+    message: String,
+    remedy: String,
+}
+
+fn report(what: &What, answer: &Answer, json: bool) -> anyhow::Result<Report> {
+    let result = answer.json.as_str();
+    let or_json = |text: String| if json { format!("{result}\n") } else { text };
+    Ok(match what {
         What::Replay { .. } => {
-            let reply: Replayed<'_> = serde_json::from_str(result.get())?;
-            let text = if json { format!("{result}\n") } else { told(&reply) };
-            (text, carried_out(&reply))
+            let reply: Reply<'_> = serde_json::from_str(result)?;
+            let end = carried_out(&reply).map_err(|error| error.context("the command was not carried out"));
+            (or_json(result_of(&reply)), end)
         }
-    };
-    Ok((text, end))
+        _ if !answer.is_success => (String::new(), carried_out(&serde_json::from_str(result)?)),
+        What::List { .. } => {
+            let mut letters: Vec<Summary> = serde_json::from_str(result)?;
+            letters.reverse();
+            let text = match json {
+                true => text::lines(&letters),
+                false => text::table(&letters, io::stdout().is_terminal()),
+            };
+            (text, Ok(()))
+        }
+        What::Show { .. } => (or_json(text::pretty(result)), Ok(())),
+        What::Drop { .. } => {
+            let dropped: Dropped = serde_json::from_str(result)?;
+            let text = format!("{} dropped\n", dropped.dropped);
+            (or_json(text), all_dropped(&dropped))
+        }
+    })
 }
 
-fn all_dropped(ids: &[Uuid], dropped: usize, waiting: &[Uuid]) -> anyhow::Result<()> {
-    let mut ids = ids.to_vec();
-    ids.sort();
-    ids.dedup();
-    let mut complaints = Vec::new();
-    if !waiting.is_empty() {
-        let waiting: Vec<_> = waiting.iter().map(Uuid::to_string).collect();
-        complaints.push(format!(
+fn all_dropped(dropped: &Dropped) -> anyhow::Result<()> {
+    let listed = |ids: &[Uuid]| ids.iter().map(Uuid::to_string).collect::<Vec<_>>().join(", ");
+    let mut problems = Vec::new();
+    if !dropped.waiting.is_empty() {
+        problems.push(format!(
             "not dropped, since the replay waits in the inbox: {}; drop it when the bridge has carried the replay out, \
              and start the bridge if none runs",
-            waiting.join(", ")
+            listed(&dropped.waiting)
         ));
     }
-    let missing = ids.len().saturating_sub(dropped + waiting.len());
-    if missing > 0 {
-        complaints.push(format!(
-            "{missing} of them were not in the archive; lantime2mqtt dead-letters list shows those that are"
+    if !dropped.missing.is_empty() {
+        problems.push(format!(
+            "not in the archive: {}; lantime2mqtt dead-letters list shows those that are",
+            listed(&dropped.missing)
         ));
     }
-    if complaints.is_empty() {
-        return Ok(());
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(anyhow!(problems.join("\n"))),
     }
-    Err(anyhow!(complaints.join("\n")))
 }
 
-fn told(reply: &Replayed<'_>) -> String {
+fn result_of(reply: &Reply<'_>) -> String {
     match reply {
-        Replayed { queued: true, .. } => {
+        Reply { queued: true, .. } => {
             "no bridge runs, so the command waits in the inbox: it is carried out at the next start, and a failure is a new dead letter\n".to_owned()
         }
-        Replayed { ok: true, result: Some(result), .. } => {
+        Reply { ok: true, result: Some(result), .. } => {
             format!("carried out:\n{}", text::pretty(result.get()))
         }
         _ => String::new(),
     }
 }
 
-fn carried_out(reply: &Replayed<'_>) -> anyhow::Result<()> {
-    match reply {
-        Replayed { queued: true, .. } | Replayed { ok: true, .. } => Ok(()),
-        Replayed {
-            error: Some(error), ..
-        } => Err(anyhow!(
-            "the command was not carried out: {}; {}",
-            error.message,
-            error.remedy
-        )),
-        _ => Err(anyhow!("the command was not carried out")),
+fn carried_out(reply: &Reply<'_>) -> anyhow::Result<()> {
+    match &reply.error {
+        _ if reply.queued || reply.ok => Ok(()),
+        Some(error) => Err(anyhow!("{}; {}", error.message, error.remedy)),
+        None => Err(anyhow!("the bridge does not say why; see its log")),
     }
 }

@@ -71,7 +71,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let setup = Setup {
         store,
         sink: Some(sink),
-        control: None,
+        has_socket: false,
     };
     let mut bridge = Bridge::start(config, setup).await?;
 

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, exit codes, logging.
 
 mod check_config;
+mod client;
 mod dead_letters;
 mod demo;
 mod healthcheck;
@@ -17,10 +18,10 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{self, ConfigError, Loaded, Log, Problem, ProfileChoice};
-use crate::control::{self, ControlError};
 use crate::lantime::rest::Profile;
 use crate::logging::{self, Logging};
 use crate::open_files;
+use crate::web::socket::{self, SocketError};
 use crate::wording::quoted;
 
 /// Something failed.
@@ -215,18 +216,18 @@ fn check_config(file: &Path) -> Result<Loaded, ConfigError> {
 
 /// What is wrong with a state directory in which no socket can be made, since its path is too long.
 fn unfit_for_socket(directory: &Path) -> Option<Problem> {
-    let Err(ControlError::PathTooLong { length, .. }) = control::socket(directory) else {
+    let Err(SocketError::PathTooLong { length, .. }) = socket::path_in(directory) else {
         return None;
     };
-    let room = control::MAX_PATH - control::FILE_NAME.len() - 1;
+    let room = socket::MAX_PATH - socket::FILE_NAME.len() - 1;
     Some(Problem {
         key: "state.directory".to_owned(),
         value: Some(quoted(&directory.display().to_string())),
         variable: None,
         what: format!(
             "the path of {} in it has {length} bytes, and the system takes at most {} for a socket",
-            control::FILE_NAME,
-            control::MAX_PATH
+            socket::FILE_NAME,
+            socket::MAX_PATH
         ),
         remedy: format!("choose a directory whose whole path has at most {room} bytes"),
     })

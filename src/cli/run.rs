@@ -7,7 +7,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, LogOptions, block_on, check_config, log_warnings, systemd};
 use crate::app::{Bridge, Setup};
-use crate::control;
 use crate::logging::Logging;
 use crate::open_files;
 use crate::records::store::{Options, Store};
@@ -24,13 +23,13 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
             keep: config.dead_letter.keep,
             ..Options::new(config.bridge.id.clone())
         };
-        let directory = config.state.directory.clone();
-        let store = Store::open(&directory, options).context("the durable store cannot be used")?;
+        let store =
+            Store::open(&config.state.directory, options).context("the durable store cannot be used")?;
         let (version, devices) = (env!("CARGO_PKG_VERSION"), config.devices.len());
         let setup = Setup {
             store,
             sink: None,
-            control: Some(directory.join(control::FILE_NAME)),
+            has_socket: true,
         };
         let bridge = Bridge::start(config, setup).await?;
         let http = bridge.http_address().map(tracing::field::display);

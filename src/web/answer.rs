@@ -61,7 +61,7 @@ pub(super) fn written(status: StatusCode, json: impl Into<Body>) -> Response {
 
 /// For a path that nobody serves.
 pub(super) async fn nothing_here() -> Refusal {
-    let remedy = "the page is at /, and docs/page.md lists what the API has";
+    let remedy = "the page is at /, and GET /api/openapi.json lists what the API has";
     Refusal::new(
         StatusCode::NOT_FOUND,
         ErrorKind::NotFound,
@@ -72,7 +72,7 @@ pub(super) async fn nothing_here() -> Refusal {
 
 /// For a path that is served, and not in that way.
 pub(super) async fn wrong_method() -> Refusal {
-    let remedy = "GET shows and POST changes; docs/page.md tells which path takes which";
+    let remedy = "GET shows and POST changes; GET /api/openapi.json tells which path takes which";
     Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::Rejected,

@@ -9,21 +9,28 @@ use axum::response::Response;
 use axum::routing::get;
 use uuid::Uuid;
 
+use super::access::Access;
 use super::answer::{Answer, JSON, Refusal, written};
 use super::shape;
-use super::{Shared, Shown, token};
+use super::{Shared, Shown};
 use crate::contract::to_json;
 use crate::hub;
-use crate::model::{DeviceId, ErrorKind};
+use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::records::store::StoreError;
 
 /// Dead letters that are listed where nobody says how many.
 const USUAL_LETTERS: usize = 100;
-/// The most that are listed at a time.
+/// The most that are listed at a time for anybody.
 const MAX_LETTERS: usize = 1000;
+/// The most that are listed for the bridge's owner: more than `dead_letter.keep` may say are never there.
+pub(crate) const MAX_LETTERS_OF_OWNER: usize = 100_000;
+
+/// The OpenAPI document of all paths but those of the page.
+const DOCUMENT: &str = include_str!("assets/openapi.json");
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/api/openapi.json", get(document))
         .route("/api/bridge", get(bridge))
         .route("/api/token", get(is_token))
         .route("/api/devices", get(devices))
@@ -33,12 +40,16 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/dead-letters/{letter}", get(dead_letter))
 }
 
+async fn document() -> Response {
+    json(DOCUMENT)
+}
+
 async fn bridge(State(app): State<Shared>) -> Response {
-    json(to_json(&shape::bridge(&app.shown, app.token.is_some())))
+    json(to_json(&shape::bridge(&app.shown, app.access.can_change())))
 }
 
 async fn is_token(State(app): State<Shared>, headers: HeaderMap) -> Result<StatusCode, Refusal> {
-    token::check(app.token.as_ref(), &headers)?;
+    app.access.check(&headers)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -67,7 +78,11 @@ async fn sessions(State(app): State<Shared>, Path(device): Path<String>) -> Answ
 }
 
 async fn dead_letters(State(app): State<Shared>, RawQuery(query): RawQuery) -> Answer {
-    let limit = limit_of(query.as_deref().unwrap_or_default())?;
+    let most = match app.access {
+        Access::Owner => MAX_LETTERS_OF_OWNER,
+        _ => MAX_LETTERS,
+    };
+    let limit = limit_of(query.as_deref().unwrap_or_default(), most)?;
     let letters = app.shown.store.dead_letters(limit).await.map_err(no_store)?;
     Ok(json(to_json(&letters)))
 }
@@ -102,29 +117,34 @@ pub(super) fn letter_id(text: &str) -> Result<Uuid, Refusal> {
 }
 
 fn no_letter(id: &str) -> Refusal {
-    let message = format!("no dead letter {} in the archive", crate::wording::quoted(id));
-    let remedy = "GET /api/dead-letters lists those that are there; the oldest go when there are more than dead_letter.keep";
-    Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
+    let (status, error) = (StatusCode::NOT_FOUND, unknown_letter(id));
+    Refusal { status, error }
 }
 
-fn no_store(error: StoreError) -> Refusal {
+/// What is said of an id that no dead letter has.
+pub(crate) fn unknown_letter(id: &str) -> ErrorReport {
+    let message = format!("no dead letter {} in the archive", crate::wording::quoted(id));
+    let remedy = "look for it among those that are there, with lantime2mqtt dead-letters list or GET /api/dead-letters; \
+                  the oldest go when there are more than dead_letter.keep";
+    ErrorReport::new(ErrorKind::NotFound, message, remedy)
+}
+
+pub(super) fn no_store(error: StoreError) -> Refusal {
     let remedy = "ask again when the store works";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Refusal::new(status, ErrorKind::Storage, error.to_string(), remedy)
 }
 
-fn limit_of(query: &str) -> Result<usize, Refusal> {
+fn limit_of(query: &str, most: usize) -> Result<usize, Refusal> {
     if query.is_empty() {
         return Ok(USUAL_LETTERS);
     }
     let limit = query.strip_prefix("limit=").and_then(|limit| limit.parse().ok());
-    limit
-        .filter(|limit| (1..=MAX_LETTERS).contains(limit))
-        .ok_or_else(|| {
-            let message = format!("{} is no limit", crate::wording::quoted(query));
-            let remedy = format!("write ?limit= and a number from 1 to {MAX_LETTERS}, and nothing else");
-            Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::Rejected, message, remedy)
-        })
+    limit.filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
+        let message = format!("{} is no limit", crate::wording::quoted(query));
+        let remedy = format!("write ?limit= and a number from 1 to {most}, and nothing else");
+        Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::Rejected, message, remedy)
+    })
 }
 
 #[cfg(test)]
@@ -133,6 +153,7 @@ mod tests {
 
     #[test]
     fn a_limit_is_a_number_within_bounds() {
+        let limit_of = |query| super::limit_of(query, 1000);
         assert_eq!(limit_of("").ok(), Some(USUAL_LETTERS));
         assert_eq!(limit_of("limit=7").ok(), Some(7));
         for wrong in [

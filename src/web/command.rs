@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, written};
 use super::api::{find, letter_id};
-use super::{App, Shared, token};
+use super::{App, Shared};
 use crate::model::{CommandTopic, ErrorKind, Operation};
 use crate::mqtt::connection::MAX_PAYLOAD;
 use crate::wording::quoted;
@@ -69,8 +69,8 @@ async fn replay(State(app): State<Shared>, Path(letter): Path<String>, request: 
 }
 
 /// The payload of who may command.
-async fn admit(app: &App, request: Request) -> Result<Bytes, Refusal> {
-    token::check(app.token.as_ref(), request.headers())?;
+pub(super) async fn admit(app: &App, request: Request) -> Result<Bytes, Refusal> {
+    app.access.check(request.headers())?;
     if !is_json(request.headers()) {
         let remedy = "send the header \"Content-Type: application/json\"";
         let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;

@@ -1,12 +1,15 @@
 //! The bridge's own HTTP server: the page, the JSON API, server-sent events, health and metrics.
 //!
-//! Owns who may ask (`guard`, `token`), how long (`serve`), and how the fleet of the devices is written (`shape`); what is
+//! It listens at a port, and for the owner of the bridge at a Unix socket. Owns who may ask (`guard`) and change
+//! (`access`), how long (`serve`), and how the fleet of the devices is written (`shape`); what is
 //! shown comes from others by `watch`, and what is changed goes through the inbox of commands. Each area has a router
 //! of its own.
 
+mod access;
 mod answer;
-mod api;
+pub(crate) mod api;
 mod command;
+pub(crate) mod dead_letters;
 mod guard;
 mod health;
 mod large;
@@ -15,9 +18,10 @@ mod metrics;
 mod page;
 mod serve;
 mod shape;
-mod token;
+pub mod socket;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
@@ -36,10 +40,12 @@ use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
+use access::Access;
 use guard::Guard;
 use large::Large;
 use live::Live;
-use token::Token;
+use serve::Listener;
+use socket::{Socket, SocketError};
 
 /// What the server shows.
 #[derive(Debug, Clone)]
@@ -78,8 +84,7 @@ pub struct Changed {
 struct App {
     shown: Shown,
     changed: Changed,
-    /// Without one nothing is changed.
-    token: Option<Token>,
+    access: Access,
     live: Live,
     large: Large,
 }
@@ -90,15 +95,15 @@ type Shared = Arc<App>;
 /// A server that listens already.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     guard: Guard,
-    token: Option<Token>,
+    access: Access,
     shown: Shown,
     changed: Changed,
 }
 
 impl Server {
-    /// Listens at `listen`; who may ask, and change, is as `config` says.
+    /// Listens at `listen`, and says where that is; who may ask, and change, is as `config` says.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -107,31 +112,41 @@ impl Server {
         config: &Http,
         shown: Shown,
         changed: Changed,
-    ) -> std::io::Result<Server> {
-        Ok(Server {
-            listener: TcpListener::bind(listen).await?,
+    ) -> std::io::Result<(Server, SocketAddr)> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let server = Server {
+            listener: Listener::Tcp(listener),
             guard: Guard::new(&config.hosts),
-            token: config.token.as_ref().map(Token::new),
+            access: Access::by_token(config.token.as_ref()),
+            shown,
+            changed,
+        };
+        Ok((server, address))
+    }
+
+    /// Listens at the socket of the state directory `directory`: who can connect there may change everything. The
+    /// caller has the store of that directory open.
+    ///
+    /// # Errors
+    /// When its path is too long or something else is there.
+    pub fn bind_socket(directory: &Path, shown: Shown, changed: Changed) -> Result<Server, SocketError> {
+        Ok(Server {
+            listener: Listener::Socket(Socket::bind(directory)?),
+            guard: Guard::new(&[]),
+            access: Access::Owner,
             shown,
             changed,
         })
     }
 
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-
     /// Serves until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let (live, feed) = live::channel(self.shown.clone(), self.token.is_some(), stop.clone());
+        let (live, feed) = live::channel(self.shown.clone(), self.access.can_change(), stop.clone());
         let app = Arc::new(App {
             shown: self.shown,
             changed: self.changed,
-            token: self.token,
+            access: self.access,
             live,
             large: Large::default(),
         });
@@ -141,6 +156,7 @@ impl Server {
             .merge(metrics::routes())
             .merge(api::routes())
             .merge(command::routes())
+            .merge(dead_letters::routes())
             .merge(live::routes())
             .fallback(answer::nothing_here)
             .method_not_allowed_fallback(answer::wrong_method)

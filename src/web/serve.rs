@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,18 +16,22 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
 use socket2::SockRef;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::live;
+use super::socket::Socket;
 use crate::open_files;
 
 /// Connections at a time, for live ones and some more; others wait in the backlog. Each is a file descriptor that the polls
 /// cannot have.
 const MAX_CONNECTIONS: usize = live::MAX_CLIENTS + 64;
+/// Connections at a time of the command line.
+const MAX_OF_SOCKET: usize = 16;
 /// Connections of one address; further ones are ended. This machine's own may have all: a proxy has those of everybody.
 const MAX_OF_ONE: usize = 64;
 /// How long the head of a request may take; also how long a connection may lie idle.
@@ -47,8 +51,41 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How long a connection may last that has a descriptor of the reserve: long enough for health and metrics.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
 
+/// Where clients connect.
+#[derive(Debug)]
+pub(super) enum Listener {
+    /// Anybody who reaches the port.
+    Tcp(TcpListener),
+    /// The owner of the bridge.
+    Socket(Socket),
+}
+
+type Stream = Either<TcpStream, UnixStream>;
+
+impl Listener {
+    /// The next connection, and the address that it comes from; at the socket that is this machine.
+    async fn accept(&self) -> io::Result<(Stream, IpAddr)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok((Either::Left(stream), peer.ip()))
+            }
+            Listener::Socket(socket) => {
+                Ok((Either::Right(socket.accept().await?), Ipv4Addr::LOCALHOST.into()))
+            }
+        }
+    }
+
+    fn max_connections(&self) -> usize {
+        match self {
+            Listener::Tcp(_) => MAX_CONNECTIONS,
+            Listener::Socket(_) => MAX_OF_SOCKET,
+        }
+    }
+}
+
 /// Serves until `stop`; nothing of it is left then.
-pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub(super) async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     let accepting = accept(&listener, &router, &stop, &mut connections);
     stop.run_until_cancelled(accepting).await;
@@ -59,12 +96,12 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
 }
 
 async fn accept(
-    listener: &TcpListener,
+    listener: &Listener,
     router: &Router,
     stop: &CancellationToken,
     connections: &mut JoinSet<()>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(listener.max_connections()));
     let mut peers = Peers::default();
     let mut is_refused = false;
     loop {
@@ -74,7 +111,7 @@ async fn accept(
         match next(listener).await {
             Ok((stream, peer, most)) => {
                 is_refused = false;
-                let Some(one) = peers.admit(peer.ip()) else {
+                let Some(one) = peers.admit(peer) else {
                     tracing::debug!(%peer, "too many connections of one address to the HTTP server");
                     continue;
                 };
@@ -99,7 +136,7 @@ async fn accept(
 }
 
 /// The next connection, and how long it may last: while polls use up all descriptors it has one of the reserve.
-async fn next(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr, Duration)> {
+async fn next(listener: &Listener) -> io::Result<(Stream, IpAddr, Duration)> {
     match listener.accept().await {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => {
             let (stream, peer) = open_files::with_reserve(listener.accept()).await?;
@@ -127,9 +164,11 @@ impl Peers {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    SockRef::from(&stream).set_tcp_user_timeout(Some(TAKEN_WITHIN))?;
+async fn connection(stream: Stream, router: Router, stop: CancellationToken) -> io::Result<()> {
+    if let Either::Left(tcp) = &stream {
+        tcp.set_nodelay(true)?;
+        SockRef::from(tcp).set_tcp_user_timeout(Some(TAKEN_WITHIN))?;
+    }
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
@@ -175,7 +214,7 @@ async fn passed(mut deadline: watch::Receiver<Option<Instant>>) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::Ipv6Addr;
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
@@ -215,7 +254,7 @@ mod tests {
         let router = Router::new().route("/", get(async move || body()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, router, CancellationToken::new()));
+        tokio::spawn(serve(Listener::Tcp(listener), router, CancellationToken::new()));
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         stream.write_all(request).await.unwrap();

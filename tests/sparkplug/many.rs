@@ -63,7 +63,7 @@ async fn numbers_have_no_gap_over_many_changes_on_many_threads() {
     let setup = Setup {
         store,
         sink: None,
-        control: None,
+        has_socket: false,
     };
     let bridge = Bridge::start(config, setup).await.unwrap();
     host.until("all are born", |seen| seen.count("DBIRTH") >= 3 * DEVICES)

@@ -1,10 +1,11 @@
 //! HTTP by hand: requests as no well-behaved client would send them.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::common::PATIENCE;
@@ -45,7 +46,18 @@ impl Answer {
 
 /// Sends these bytes on a connection of their own and reads to its end; `None` where there is no answer.
 pub(crate) async fn ask(address: SocketAddr, request: impl AsRef<[u8]>) -> Option<Answer> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
+    exchange(TcpStream::connect(address).await.ok()?, request).await
+}
+
+/// The same at a Unix socket.
+pub(crate) async fn ask_socket(path: &Path, request: impl AsRef<[u8]>) -> Option<Answer> {
+    exchange(UnixStream::connect(path).await.ok()?, request).await
+}
+
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: impl AsRef<[u8]>,
+) -> Option<Answer> {
     // A server that has refused already does not read the rest.
     let _ = stream.write_all(request.as_ref()).await;
     let mut answer = Vec::new();

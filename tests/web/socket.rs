@@ -1,0 +1,137 @@
+//! The API at the Unix socket of the state directory: for the owner of the bridge, who needs neither a port nor a token.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use crate::common::PATIENCE;
+use crate::common::site::Site;
+use crate::http::{Answer, ask_socket};
+use crate::scene::{Scene, eventually, get};
+
+fn socket(site: &Site) -> PathBuf {
+    site.state().join("control.sock")
+}
+
+async fn get_at(site: &Site, path: &str) -> Option<Answer> {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    ask_socket(&socket(site), request).await
+}
+
+async fn there(site: &Site) {
+    let answers = async || {
+        get_at(site, "/healthz")
+            .await
+            .is_some_and(|answer| answer.status == 200)
+    };
+    eventually("the socket", answers).await;
+}
+
+/// A site whose bridge has no device, no broker and no port.
+fn bare() -> Site {
+    Site::new(([127, 0, 0, 1], 1).into(), &[])
+}
+
+#[tokio::test]
+async fn the_owner_may_what_nobody_else_may() {
+    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let at_socket = async |path: &str| get_at(&scene.site, path).await.expect("it answers");
+    let at_port = async |path: &str| get(scene.http, path).await.expect("it answers");
+    for (path, port, owner) in [
+        ("/api/token", 403, 204),
+        ("/api/dead-letters?limit=1001", 400, 200),
+        ("/api/dead-letters?limit=100001", 400, 400),
+    ] {
+        assert_eq!(at_port(path).await.status, port, "{path}");
+        assert_eq!(at_socket(path).await.status, owner, "{path}");
+    }
+    assert_eq!(at_port("/api/bridge").await.json()["changeable"], false);
+    assert_eq!(at_socket("/api/bridge").await.json()["changeable"], true);
+
+    let refresh = "/api/devices/sim-1/refresh";
+    assert_eq!(scene.post(refresh, "{}").await.status, 403);
+    let post = |kind: &str| {
+        let head = format!("Host: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n");
+        format!("POST {refresh} HTTP/1.1\r\n{head}Content-Length: 2\r\n\r\n{{}}")
+    };
+    let socket = socket(&scene.site);
+    for (kind, status) in [("application/json", 200), ("text/plain", 415)] {
+        let answer = ask_socket(&socket, post(kind)).await.expect("it answers");
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn without_a_port_it_is_there_and_goes_with_the_bridge() {
+    let site = bare();
+    let bridge = site.start();
+    there(&site).await;
+    // It has no end but that of the bridge.
+    let request = "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let path = socket(&site);
+    let live = tokio::spawn(async move { ask_socket(&path, request).await });
+    let has_client = async || get_at(&site, "/api/bridge").await.is_some();
+    assert!(has_client().await);
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+    if let Some(answer) = live.await.expect("no panic") {
+        assert!(answer.body.contains("event: bridge"), "{answer:?}");
+    }
+    assert!(!socket(&site).exists());
+}
+
+#[tokio::test]
+async fn a_second_bridge_leaves_it_alone_and_the_one_after_a_killed_one_has_its_own() {
+    let site = bare();
+    let mut first = site.start();
+    there(&site).await;
+    let second = site.start().end(PATIENCE).await;
+    assert_eq!(second.code, Some(1));
+    assert!(
+        second.output.stderr.contains("already in use"),
+        "{:?}",
+        second.output
+    );
+    assert!(get_at(&site, "/healthz").await.is_some());
+
+    first.signal("KILL");
+    first.ended(PATIENCE).await;
+    assert!(socket(&site).exists(), "it was killed");
+    let third = site.start();
+    there(&site).await;
+    assert_eq!(third.stop("TERM").await.code, Some(0));
+}
+
+#[tokio::test]
+async fn odd_requests_are_refused_and_idle_clients_keep_nobody_out_for_good() {
+    let site = bare();
+    let bridge = site.start();
+    there(&site).await;
+    let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(64 * 1024));
+    for (request, status) in [
+        ("{\"operation\":\"list\"}\n\r\n\r\n", 400),
+        ("\u{0}\u{1}\r\n\r\n", 400),
+        (&endless, 431),
+        ("GET /api/bridge HTTP/1.1\r\nConnection: close\r\n\r\n", 400),
+        (
+            "GET /api/bridge HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+            421,
+        ),
+    ] {
+        let answer = ask_socket(&socket(&site), request).await.expect("it answers");
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+
+    let mut idle = Vec::new();
+    for _ in 0..16 {
+        let mut stream = UnixStream::connect(socket(&site)).await.expect("it listens");
+        stream.write_all(b"GET /").await.expect("it is taken");
+        idle.push(stream);
+    }
+    let (asked, ()) = tokio::join!(get_at(&site, "/healthz"), async { drop(idle.pop()) });
+    assert_eq!(asked.map(|answer| answer.status), Some(200));
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+}
