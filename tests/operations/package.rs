@@ -3,27 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::program::run;
 use crate::project;
-
-#[tokio::test]
-async fn the_manual_page_names_every_command() {
-    let help = run(&["--help"]).await.output.stdout;
-    let commands: Vec<_> = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|command| *command != "help")
-        .collect();
-    assert!(commands.len() >= 6, "{help}");
-    let page = read("deploy/debian/lantime2mqtt.1");
-    for command in commands {
-        let entry = format!(".B {}\n", command.replace('-', "\\-"));
-        assert!(page.contains(&entry), "{command} is not in the manual page");
-    }
-}
 
 /// What packages are made by, and what systemd has of its own in the package.
 const NOT_FOR_USERS: [&str; 3] = ["container", "debian", "systemd"];
@@ -117,8 +97,10 @@ fn the_image_is_made_of_what_is_there() {
     for source in &sources {
         assert!(project(source).exists(), "{source} is copied, and not there");
     }
-    // The manifest names them, and cargo looks for them.
-    assert!(sources.contains(&"benches"), "{sources:?}");
+    // The manifest names the one, and cargo looks for the other.
+    for needed in ["benches", "build.rs"] {
+        assert!(sources.contains(&needed), "{needed}: {sources:?}");
+    }
     let toolchain = format!("rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
     assert!(text.contains(&toolchain), "it is built with {toolchain}");
 }
