@@ -44,6 +44,7 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         (&["completions", "bash"], 0),
         (&["completions", "nonsense"], 64),
         (&["man", &no_directory], 1),
+        (&["simulate", "--devices", "0"], 64),
         (&["simulate", "--devices", "2", "--port", "65535"], 1),
         (&["simulate", "--scenario", &bad], 1),
     ];
@@ -102,6 +103,38 @@ async fn the_manual_pages_have_every_command_and_option() {
         }
     }
     assert!(page("").contains("78 the configuration is wrong"));
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_twice_at_once_is_one() {
+    let mut demo = Program::start(&["demo", "--mqtt-port", "0", "--http-port", "0"]);
+    demo.until("its start", |output| output.stdout.contains("What happens"))
+        .await;
+    // As timeout(1) does, and a terminal with a wrapper in it.
+    let pid = demo.pid().to_string();
+    let script = "kill -INT \"$0\"; kill -TERM \"$0\"";
+    let sent = Command::new("sh")
+        .args(["-c", script, &pid])
+        .stderr(Stdio::null())
+        .status();
+    sent.expect("a shell");
+    let end = demo.end(PATIENCE).await;
+    assert_eq!((end.code, end.output.stderr.as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn simulate_advises_what_works_with_one_device() {
+    let alone = ["simulate", "--devices", "1", "--port", "0"];
+    let served = |output: &crate::common::program::Output| output.stdout.contains("Ctrl-C");
+    let mut simulator = Program::start(&alone);
+    let shown = simulator.until("its advice", served).await.stdout;
+    let (_, advised) = shown.split_once("such as ").expect("a scenario");
+    let scenario = advised.split_whitespace().next().expect("its path");
+    let scenario = format!("{}/{scenario}", env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(simulator.stop("TERM").await.code, Some(0));
+    let mut simulator = Program::start(&[&alone[..], &["--scenario", &scenario]].concat());
+    simulator.until("it to be served", served).await;
+    assert_eq!(simulator.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test]
