@@ -15,7 +15,7 @@ test-all:
 # Checks form and lints, as CI does.
 lint:
     cargo fmt --check
-    cargo clippy --all-targets --locked -- -D warnings
+    cargo clippy --all-targets --features peers,recordings,stress --locked -- -D warnings
 
 # Shows the bridge at work, with simulated devices.
 demo *arguments:
@@ -24,3 +24,7 @@ demo *arguments:
 # Makes the documentation of the source.
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked --open
+
+# Makes all that is released, in target/dist.
+release *target:
+    deploy/release/build {{ target }}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::project;
 
 /// What packages are made by, and what systemd has of its own in the package.
-const NOT_FOR_USERS: [&str; 3] = ["container", "debian", "systemd"];
+const NOT_FOR_USERS: [&str; 4] = ["container", "debian", "release", "systemd"];
 
 #[test]
 fn the_debian_package_has_all_that_is_for_its_users() {
@@ -101,6 +101,10 @@ fn the_image_is_made_of_what_is_there() {
     for needed in ["benches", "build.rs"] {
         assert!(sources.contains(&needed), "{needed}: {sources:?}");
     }
+    // So does the script that packs them for a release.
+    let release = read("deploy/release/build");
+    let packed = sources.join(" ");
+    assert!(release.contains(&format!("cp -r {packed} ")), "{packed}");
     let toolchain = format!("rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
     assert!(text.contains(&toolchain), "it is built with {toolchain}");
 }
