@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use crate::wording::system_error;
+
 /// The host's addresses, one at least, beginning with that at place `first`, counted round and round: who tries again begins with the
 /// next one.
 ///
@@ -20,7 +22,8 @@ pub(crate) async fn addresses(
 ) -> io::Result<Vec<SocketAddr>> {
     let found = timeout(patience, lookup_host((host, port))).await;
     let found = found.map_err(|_| io::Error::other(format!("no name server answers for {host}")))?;
-    let found = found.map_err(|error| io::Error::other(format!("cannot find {host}: {error}")))?;
+    let found =
+        found.map_err(|error| io::Error::other(format!("cannot find {host}: {}", system_error(&error))))?;
     let mut addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() {
         return Err(io::Error::other(format!("{host} has no address")));
@@ -40,7 +43,7 @@ pub(crate) async fn connect(addresses: &[SocketAddr], patience: Duration) -> io:
     for address in addresses {
         last = match timeout(share, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => io::Error::new(error.kind(), format!("{address}: {error}")),
+            Ok(Err(error)) => io::Error::new(error.kind(), format!("{address}: {}", system_error(&error))),
             Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("{address}: no answer")),
         };
     }

@@ -1,5 +1,9 @@
 //! Words in messages for people: foreign ones in quotes, which known one was probably meant, how many there are.
 
+use std::io;
+
+use strsim::osa_distance;
+
 /// Longest text that is repeated in a message.
 const MAX_SHOWN: usize = 80;
 
@@ -18,6 +22,24 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
         number => format!("{number} {noun}s"),
     }
 }
+
+/// What the system says of a call that failed, as part of a sentence: `connection refused`.
+pub(crate) fn system_error(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" (os error ").map_or(&*text, |(text, _)| text);
+    let text = text.strip_prefix(FAILED_LOOKUP).unwrap_or(text);
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
+/// Whether a host name was looked up in vain.
+pub(crate) fn is_failed_lookup(error: &io::Error) -> bool {
+    error.to_string().starts_with(FAILED_LOOKUP)
+}
+
+/// How such errors begin in the standard library, which has no kind for them.
+const FAILED_LOOKUP: &str = "failed to lookup address information: ";
 
 /// What kind of JSON value it is, with its article.
 pub(crate) fn kind_of(value: &serde_json::Value) -> &'static str {
@@ -40,7 +62,7 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 /// The known words that were probably meant: the most likely first, at most `most` of them.
 pub(crate) fn nearest_few<'a>(word: &str, known: &[&'a str], most: usize) -> Vec<&'a str> {
     let word: String = word.chars().take(40).flat_map(char::to_lowercase).collect();
-    let measured = known.iter().map(|known| (distance(&word, known), *known));
+    let measured = known.iter().map(|known| (osa_distance(&word, known), *known));
     let is_close =
         |(distance, known): &(usize, &str)| *distance <= 2 && *distance < known.len().min(word.len());
     let mut close: Vec<_> = measured.filter(is_close).collect();
@@ -56,25 +78,6 @@ pub(crate) fn nearest_few<'a>(word: &str, known: &[&'a str], most: usize) -> Vec
     found
 }
 
-/// How many characters to add, drop, change, or swap with their neighbour (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,6 +86,23 @@ mod tests {
     fn a_long_value_is_cut() {
         assert_eq!(quoted("a\n"), r#""a\n""#);
         assert_eq!(quoted(&"ä".repeat(81)), format!("\"{}\"..", "ä".repeat(80)));
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_part_of_a_sentence() {
+        let refused = io::Error::from_raw_os_error(111);
+        assert_eq!(system_error(&refused), "connection refused");
+        let lookup = io::Error::other("failed to lookup address information: Name or service not known");
+        assert_eq!(system_error(&lookup), "name or service not known");
+        assert!(is_failed_lookup(&lookup) && !is_failed_lookup(&refused));
+        assert_eq!(system_error(&io::Error::other("")), "");
+    }
+
+    #[test]
+    fn a_failed_lookup_is_known_by_how_the_standard_library_puts_it() {
+        use std::net::ToSocketAddrs;
+        let error = ("no-such-host.invalid", 1).to_socket_addrs().unwrap_err();
+        assert!(is_failed_lookup(&error), "{error}");
     }
 
     #[test]

@@ -371,6 +371,7 @@ async fn a_fleet_that_cannot_be_started_says_why() {
     assert!(
         matches!(error, SimulatorError::Bind { number: 1, .. }) && error.to_string().contains("first port")
     );
+    assert!(std::error::Error::source(&error).is_none(), "told once");
     let many = FleetOptions {
         first_port: 65_530,
         devices: 7,

@@ -99,7 +99,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     };
     let stopped = tokio::select! {
         stopped = bridge.stop() => stopped,
-        () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),
+        () = signals.stop_again() => Err(anyhow!("stopped at once by a second signal")),
     };
     let devices = fleet.devices().iter();
     let polls = devices.map(|device| device.counters().requests as usize).sum();

@@ -8,6 +8,7 @@ mod healthcheck;
 mod output;
 mod probe;
 mod run;
+mod shell;
 mod simulate;
 mod systemd;
 
@@ -31,9 +32,17 @@ const USAGE: u8 = 64;
 /// The configuration is wrong (as `sysexits.h` has it).
 const CONFIGURATION: u8 = 78;
 
+/// The program's version; of a release also its commit, and when that was made.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("BUILD_OF"));
+/// What clap does not know of the command line.
+const MORE_HELP: &str = "\
+Exit status: 0 success, 1 failure, 64 the command line makes no sense, 78 the configuration is wrong.
+
+Files: /etc/lantime2mqtt/lantime2mqtt.toml is the configuration; /var/lib/lantime2mqtt has what outlives the process.";
+
 /// SNMP/MQTT protocol bridge for the error relay module (REL1000) of Meinberg LANTIME IMS time servers.
 #[derive(Debug, Parser)]
-#[command(name = "lantime2mqtt", version)]
+#[command(name = "lantime2mqtt", version = VERSION, after_long_help = MORE_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -43,6 +52,7 @@ struct Cli {
 
 /// How the command line wants it, whatever the configuration says.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 struct LogOptions {
     /// How log lines look; they go to stderr. By default text, or as log.format says.
     #[arg(long, global = true, value_enum)]
@@ -85,6 +95,10 @@ enum Command {
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands once more.
     DeadLetters(dead_letters::Options),
+    /// Prints the completions of a shell.
+    Completions(shell::Completions),
+    /// Writes the manual pages.
+    Man(shell::Man),
 }
 
 /// Where the configuration is.
@@ -92,6 +106,7 @@ enum Command {
 struct ConfigFile {
     /// The configuration file.
     #[arg(
+        short,
         long,
         global = true,
         value_name = "FILE",
@@ -158,6 +173,8 @@ pub fn main() -> ExitCode {
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
+        Command::Completions(options) => shell::completions(&options),
+        Command::Man(options) => shell::man(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,34 +1,41 @@
-//! `probe`: asks a real device once, and prints what the bridge would make of it, without secrets.
+//! `probe`: asks real devices once, and prints what the bridge would make of them, without secrets.
 
+mod append;
 mod configuration;
 mod description;
+mod failure;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::Args;
 
-use self::configuration::configuration;
+use self::append::ConfigurationFile;
+use self::configuration::{configuration, device_id};
 use self::description::describe;
+use self::failure::{explain, explain_handshake};
 use super::{Failure, block_on, output};
-use crate::config::{self, Auth, Device, ProfileChoice, Proxy};
+use crate::config::{Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::relay_events::RelayConfig;
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status;
-use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient, RestError};
-use crate::model::{ErrorKind, Relay, Signal, Snapshot};
-use crate::tls::{self, Explanation, Fingerprint, Server};
-
-/// The environment variable that the password is taken from.
-const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
+use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
+use crate::logging;
+use crate::model::{Relay, Signal, Snapshot};
+use crate::tls;
+use crate::wording::count;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The device: https://10.0.0.7
-    url: String,
+    /// The device, or several: https://10.0.0.7
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<String>,
+    /// Append the `[[devices]]` found to this configuration file; without it they are printed.
+    #[arg(long, value_name = "FILE")]
+    append: Option<PathBuf>,
     /// User name; the access level "info" is enough.
     #[arg(long, default_value = "info")]
     username: String,
@@ -62,62 +69,22 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    let device = device(&options)?;
-    let profiles = profiles(&device.profile)?;
-    block_on(probe(&device, &profiles, options.show_serials))
+    let devices = settings::devices(&options)?;
+    let [first, ..] = &*devices else {
+        return Ok(());
+    };
+    let mut session = Session {
+        profiles: profiles(&first.profile)?,
+        show_serials: options.show_serials,
+        password_file: options.password_file.map(absolute).transpose()?,
+        file: options.append.map(ConfigurationFile::read).transpose()?,
+        ids: Vec::new(),
+    };
+    block_on(session.probe_all(&devices))
 }
 
-/// What the options say, checked as the configuration is.
-fn device(options: &Options) -> Result<Device, Failure> {
-    let mut keys = toml::Table::new();
-    let mut set = |key: &str, value: &str| drop(keys.insert(key.to_owned(), value.into()));
-    set("id", "probe");
-    set("url", &options.url);
-    set("username", &options.username);
-    match (&options.password_file, std::env::var(PASSWORD_VARIABLE)) {
-        (Some(file), _) => set("password_file", &file.display().to_string()),
-        (None, Ok(password)) => set("password", &password),
-        (None, Err(_)) => {
-            let message = format!("no password: give --password-file, or set {PASSWORD_VARIABLE}");
-            return Err(Failure::Usage(message));
-        }
-    }
-    set("auth", &options.auth);
-    set("proxy", &options.proxy);
-    set("profile", &options.profile);
-    let timeout = format!("{}s", options.timeout);
-    // There is one poll only, so that none is left out while it lasts.
-    set("poll", &timeout);
-    set("timeout", &timeout);
-    set("connect_timeout", &timeout);
-    let mut tls = toml::Table::new();
-    if let Some(pin) = &options.fingerprint {
-        tls.insert("fingerprint".to_owned(), pin.as_str().into());
-    }
-    if let Some(ca) = &options.ca {
-        tls.insert("ca".to_owned(), ca.display().to_string().into());
-    }
-    if options.insecure {
-        tls.insert("insecure".to_owned(), true.into());
-    }
-    if !tls.is_empty() {
-        keys.insert("tls".to_owned(), tls.into());
-    }
-    let mut values = toml::Table::new();
-    values.insert("devices".to_owned(), vec![toml::Value::from(keys)].into());
-    // Nothing is published, but no configuration is whole without a bridge and a broker.
-    for (section, key, value) in [("bridge", "id", "probe"), ("mqtt", "url", "embedded")] {
-        let keys = toml::Table::from_iter([(key.to_owned(), value.into())]);
-        values.insert(section.to_owned(), keys.into());
-    }
-    // What the options say is refused is the command line's fault, not a configuration's.
-    let mut loaded = config::from_table("the command line", values)
-        .map_err(|error| Failure::Usage(error.to_string().replace("devices[0] (\"probe\").", "")))?;
-    for warning in &loaded.warnings {
-        // Where nobody reads stderr the answer is worth having all the same.
-        let _ = writeln!(io::stderr(), "warning: {warning}");
-    }
-    Ok(loaded.config.devices.remove(0))
+fn absolute(file: PathBuf) -> anyhow::Result<PathBuf> {
+    path::absolute(&file).with_context(|| format!("--password-file {}", file.display()))
 }
 
 fn profiles(choice: &ProfileChoice) -> anyhow::Result<Profiles> {
@@ -133,81 +100,103 @@ fn profiles(choice: &ProfileChoice) -> anyhow::Result<Profiles> {
     }
 }
 
-async fn probe(device: &Device, profiles: &Profiles, show_serials: bool) -> anyhow::Result<()> {
-    let mut certificate = None;
-    if device.url.starts_with("https:") {
-        let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
-        let seen = seen.map_err(|error| no_tls(&device.url, &error))?;
-        output::print(&format!("certificate   {seen}\n"))?;
-        certificate = Some(seen);
-        if device.proxy != Proxy::Bypass {
-            output::print("              (as seen without the proxy)\n")?;
+/// What the devices of one call share.
+struct Session {
+    profiles: Profiles,
+    show_serials: bool,
+    /// As the configuration names it, whose folder is another one.
+    password_file: Option<PathBuf>,
+    file: Option<ConfigurationFile>,
+    /// Ids that devices found have been given.
+    ids: Vec<String>,
+}
+
+impl Session {
+    /// One after the other. What fails is told at once where others follow.
+    async fn probe_all(&mut self, devices: &[Device]) -> anyhow::Result<()> {
+        if let [device] = devices {
+            return self.probe(device).await;
+        }
+        let mut failed = 0;
+        for device in devices {
+            output::print(&format!("==== {}\n", device.url))?;
+            if let Err(error) = self.probe(device).await {
+                failed += 1;
+                logging::complain(&format!("error: {error:#}"));
+            }
+            output::print("\n")?;
+        }
+        match failed {
+            0 => Ok(()),
+            failed => Err(anyhow!(
+                "{failed} of {} could not be probed",
+                count(devices.len(), "device")
+            )),
         }
     }
-    let client = HttpClients::default().for_device(device)?;
-    let mut client = RestClient::new(client, device);
-    let paths = Paths::from(profiles.for_version(None));
-    let answer = client
-        .status(paths)
-        .await
-        .map_err(|error| explain(error, certificate))?;
-    output::print(&format!(
-        "round trip    {:.1} ms, {} bytes\n",
-        answer.round_trip.as_secs_f64() * 1e3,
-        answer.body.len()
-    ))?;
-    let reading = status::read(&answer.body, profiles, &device.url).map_err(|error| {
-        let url = format!("{}{}", device.url, paths.status);
-        explain(answer.not_understood(&url, &error), None)
-    })?;
-    let profile = profiles.for_version(reading.snapshot.api_major());
-    let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
-    output::print(&describe(&reading, profile, &relay_events, show_serials))?;
-    output::print(&format!(
-        "login         {}\n",
-        try_tokens(&mut client, device, &reading.snapshot, profile, paths).await
-    ))?;
-    let cookies: Vec<_> = client.cookie_names().collect();
-    if !cookies.is_empty() {
+
+    async fn probe(&mut self, device: &Device) -> anyhow::Result<()> {
+        let snapshot = self.show(device).await?;
+        let taken = self.file.iter().flat_map(ConfigurationFile::ids);
+        let taken: Vec<_> = taken.chain(self.ids.iter().map(String::as_str)).collect();
+        let id = device_id(&snapshot, &taken);
+        let section = configuration(&id, device, self.password_file.as_deref(), &snapshot);
+        let text = match &mut self.file {
+            Some(file) => file.append(&device.url, &section)?,
+            None => format!("# A configuration to start from:\n\n{section}"),
+        };
+        output::print(&format!("\n{text}\n"))?;
+        self.ids.push(id);
+        Ok(())
+    }
+
+    /// Prints what the device says of itself, and how it can be asked.
+    async fn show(&self, device: &Device) -> anyhow::Result<Snapshot> {
+        let certificate = match device.url.starts_with("https:") {
+            true => Some(show_certificate(device).await?),
+            false => None,
+        };
+        let client = HttpClients::default().for_device(device);
+        let mut client = RestClient::new(client.map_err(failure::no_client)?, device);
+        let paths = Paths::from(self.profiles.for_version(None));
+        let answer = client.status(paths).await;
+        let answer = answer.map_err(|error| explain(error, device, certificate))?;
         output::print(&format!(
-            "cookie        {}: kept, so that all polls share a session\n",
-            cookies.join(", ")
+            "round trip    {:.1} ms, {} bytes\n",
+            answer.round_trip.as_secs_f64() * 1e3,
+            answer.body.len()
         ))?;
-    }
-    output::print(&format!(
-        "\n# A configuration to start from:\n\n{}\n",
-        configuration(device, &reading.snapshot)
-    ))?;
-    Ok(())
-}
-
-fn no_tls(url: &str, error: &std::io::Error) -> anyhow::Error {
-    match Explanation::of_io(error, Server::Device) {
-        Some(Explanation { cause, remedy }) => {
-            anyhow!("no TLS connection to {url}: {cause}\nremedy: {remedy}")
+        let reading = status::read(&answer.body, &self.profiles, &device.url).map_err(|error| {
+            let url = format!("{}{}", device.url, paths.status);
+            explain(answer.not_understood(&url, &error), device, None)
+        })?;
+        let profile = self.profiles.for_version(reading.snapshot.api_major());
+        let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
+        let login = try_tokens(&mut client, device, &reading.snapshot, profile, paths).await;
+        let mut text = describe(&reading, profile, &relay_events, self.show_serials);
+        let _ = writeln!(text, "login         {login}");
+        let cookies: Vec<_> = client.cookie_names().collect();
+        if !cookies.is_empty() {
+            let cookies = cookies.join(", ");
+            let _ = writeln!(
+                text,
+                "cookie        {cookies}: kept, so that all polls share a session"
+            );
         }
-        None => anyhow!("no TLS connection to {url}: {error}"),
+        output::print(&text)?;
+        Ok(reading.snapshot)
     }
 }
 
-fn explain(error: RestError, certificate: Option<Fingerprint>) -> anyhow::Error {
-    let report = error.report;
-    let next = certificate.filter(|_| report.kind == ErrorKind::Tls).map(|seen| {
-        format!(
-            "\nnothing was sent there; if this is the device's own certificate, run probe with --fingerprint {seen}"
-        )
-    });
-    let body = report
-        .body
-        .map(|body| format!("\nanswer: {body:?}"))
-        .unwrap_or_default();
-    anyhow!(
-        "{} ({}){body}\nremedy: {}{}",
-        report.message,
-        report.kind,
-        report.remedy,
-        next.unwrap_or_default()
-    )
+/// The fingerprint of the certificate that the device shows, before anything is sent to it.
+async fn show_certificate(device: &Device) -> anyhow::Result<tls::Fingerprint> {
+    let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
+    let seen = seen.map_err(|error| explain_handshake(&error, device))?;
+    output::print(&format!("certificate   {seen}\n"))?;
+    if device.proxy != Proxy::Bypass {
+        output::print("              (as seen without the proxy)\n")?;
+    }
+    Ok(seen)
 }
 
 /// Which ways of logging in work.

@@ -1,15 +1,21 @@
 //! `run`: the bridge, with the signals that stop and reload it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use super::{Failure, LogOptions, block_on, check_config, log_warnings, systemd};
 use crate::app::{Bridge, Setup};
 use crate::logging::Logging;
 use crate::open_files;
 use crate::records::store::{Options, Store};
+
+/// What comes within it is the same wish once more: a terminal sends Ctrl-C to all that runs in it, and a wrapper
+/// (timeout, npm, docker) passes its own on. Nobody reads what has happened and presses again so fast.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
     let loaded = check_config(file)?;
@@ -63,7 +69,7 @@ async fn serve(
     tracing::info!("stopping");
     tokio::select! {
         stopped = bridge.stop() => result.and(stopped),
-        () = signals.stop() => Err(anyhow!("stopped at once by a second signal")),
+        () = signals.stop_again() => Err(anyhow!("stopped at once by a second signal")),
     }
 }
 
@@ -105,5 +111,34 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+
+    /// Waits for SIGTERM or SIGINT once more, from [`SAME_SIGNAL`] on.
+    pub(super) async fn stop_again(&mut self) {
+        again(async || self.stop().await).await;
+    }
+}
+
+/// Waits for `next` until it comes [`SAME_SIGNAL`] from now or later.
+async fn again(mut next: impl AsyncFnMut()) {
+    let begin = Instant::now();
+    while begin.elapsed() < SAME_SIGNAL {
+        next().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_that_a_wrapper_repeats_is_the_same_one() {
+        let (begin, mut signals) = (Instant::now(), 0);
+        let next = async || {
+            signals += 1;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        };
+        again(next).await;
+        assert_eq!((signals, begin.elapsed()), (3, Duration::from_millis(600)));
     }
 }

@@ -24,8 +24,8 @@ const USUAL_PASSWORD: &str = "simulated";
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// How many devices.
-    #[arg(long, default_value_t = 2)]
-    devices: usize,
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..))]
+    devices: u16,
     /// Port of the first device, the others follow; 0 takes free ones.
     #[arg(long, default_value_t = 8880)]
     port: u16,
@@ -93,7 +93,7 @@ async fn serve(options: Options) -> anyhow::Result<()> {
     let scenario = options.scenario.as_deref().map(read_scenario).transpose()?;
     let snmp = snmp(options.snmp_port, &options.trap_receiver).await?;
     let fleet = Fleet::start(FleetOptions {
-        devices: options.devices,
+        devices: options.devices.into(),
         listen: options.listen,
         first_port: options.port,
         https: options.https,
@@ -178,8 +178,17 @@ fn introduction(fleet: &Fleet, options: &Options) -> String {
     text += "\n";
     text += &match &options.scenario {
         Some(file) => format!("What happens to them: {}\n", file.display()),
-        None => "Nothing happens to them: add --scenario FILE, such as config/scenarios/lively.toml of the source tree.\n"
-            .to_owned(),
+        None => {
+            // The lively one is for two devices at least, that with all faults for any number.
+            let name = if fleet.devices().len() < 2 {
+                "faults"
+            } else {
+                "lively"
+            };
+            format!(
+                "Nothing happens to them: add --scenario FILE, such as config/scenarios/{name}.toml of the source tree.\n"
+            )
+        }
     };
     text += &match &options.write_config {
         Some(file) => format!("The [[devices]] of a bridge for them: {}", file.display()),

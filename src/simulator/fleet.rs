@@ -7,6 +7,7 @@ use super::kind::{ApiGeneration, Chassis, DeviceKind};
 use super::server::Server;
 use super::snmp::{Life, Service, Side, SnmpOptions};
 use super::tls::{self, Certificate};
+use crate::wording::system_error;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -80,7 +81,8 @@ pub enum SimulatorError {
     },
     /// An address cannot be listened on.
     #[error(
-        "cannot listen on {address} for device {number}: {source}; take another first port, or 0 for free ones"
+        "cannot listen on {address} for device {number}: {}; take another first port, or 0 for free ones",
+        system_error(cause)
     )]
     Bind {
         /// The device's place in the fleet, from 1.
@@ -88,11 +90,11 @@ pub enum SimulatorError {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// The SNMP agent of a device cannot be served.
     #[error(
-        "cannot serve SNMP at {address} for device {number}: {source}; take another first SNMP port, or 0 for free ones, and receivers of traps that can be reached"
+        "cannot serve SNMP at {address} for device {number}: {cause}; take another first SNMP port, or 0 for free ones, and receivers of traps that can be reached"
     )]
     Snmp {
         /// The device's place in the fleet, from 1.
@@ -100,11 +102,11 @@ pub enum SimulatorError {
         /// The address.
         address: SocketAddr,
         /// What the library said.
-        source: Box<async_snmp::Error>,
+        cause: Box<async_snmp::Error>,
     },
     /// The certificate could not be made.
     #[error("cannot make the fleet's certificate: {0}")]
-    Certificate(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Certificate(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Devices that are being served. Dropping it ends them without waiting.
@@ -174,10 +176,10 @@ impl Fleet {
         };
         let address = SocketAddr::new(device.address().ip(), port(options.first_port, number - 1));
         let service = Service::new(Arc::clone(device), address);
-        let life = service.begin().await.map_err(|source| SimulatorError::Snmp {
+        let life = service.begin().await.map_err(|cause| SimulatorError::Snmp {
             number,
             address,
-            source,
+            cause,
         })?;
         Ok(Some((service, life)))
     }
@@ -293,10 +295,10 @@ fn port(first: u16, index: usize) -> u16 {
 }
 
 async fn listen(number: usize, address: SocketAddr) -> Result<(TcpListener, SocketAddr), SimulatorError> {
-    let refused = |source| SimulatorError::Bind {
+    let refused = |cause| SimulatorError::Bind {
         number,
         address,
-        source,
+        cause,
     };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;

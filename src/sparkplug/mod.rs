@@ -5,7 +5,7 @@
 //! broker --NCMD, DCMD--> connection --> commands --> inbox, as any command
 //! ```
 //!
-//! - `topics`, `metrics`, `wire`: names, what is told, and the protobuf. Pure.
+//! - `topics`, `metrics`, `protobuf`, `wire`: names, what is told, the protobuf, and the one as the other. Pure.
 //! - `node`: what is to be said, numbered. Pure, and the only one that makes messages.
 //! - `task`: the connection, with a will of its own, and what hosts send. `session`: its number, on disk.
 //! - `commands`: what hosts write, as commands of the contract.
@@ -13,6 +13,7 @@
 mod commands;
 mod metrics;
 mod node;
+mod protobuf;
 mod requests;
 mod session;
 mod task;

@@ -2,11 +2,10 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use srad_types::payload::{
-    DataType, Message, Metric as Wire, Payload, PropertySet, PropertyValue, metric, property_value,
-};
+use prost::Message;
 
 use super::metrics::{Metric, Quality, Value};
+use super::protobuf::{self, DataType, Metric as Wire, Payload, PropertySet, PropertyValue};
 
 /// The number of the session, in births and deaths of the edge node.
 pub(super) const BD_SEQ: &str = "bdSeq";
@@ -23,36 +22,32 @@ pub(super) fn encode(seq: Option<u8>, at: Timestamp, metrics: &[Metric]) -> Byte
         timestamp: Some(millis(at)),
         metrics: metrics.iter().map(|metric| wire(metric, at)).collect(),
         seq: seq.map(u64::from),
-        uuid: None,
-        body: None,
     };
     Bytes::from(payload.encode_to_vec())
 }
 
 fn wire(metric: &Metric, at: Timestamp) -> Wire {
-    let mut wire = Wire::new();
-    wire.set_name(metric.name.clone());
-    wire.set_timestamp(millis(at));
     let (datatype, value) = match &metric.value {
-        Value::Text(text) => (DataType::String, text.clone().map(metric::Value::StringValue)),
-        Value::Flag(flag) => (DataType::Boolean, flag.map(metric::Value::BooleanValue)),
+        Value::Text(text) => (DataType::String, text.clone().map(protobuf::Value::String)),
+        Value::Flag(flag) => (DataType::Boolean, flag.map(protobuf::Value::Boolean)),
         Value::Time(time) => (
             DataType::DateTime,
-            time.map(|time| metric::Value::LongValue(millis(time))),
+            time.map(|time| protobuf::Value::Long(millis(time))),
         ),
         Value::Number(number) => (
             DataType::Int64,
-            Some(metric::Value::LongValue(number.cast_unsigned())),
+            Some(protobuf::Value::Long(number.cast_unsigned())),
         ),
     };
-    // In data, too, though Sparkplug would rather have it in births only: Tahu's decoder for JavaScript reads no value without.
-    wire.set_datatype(datatype);
-    match value {
-        Some(value) => wire.set_value(value),
-        None => wire.set_null(),
-    };
-    wire.properties = metric.quality.map(property);
-    wire
+    Wire {
+        name: Some(metric.name.clone()),
+        timestamp: Some(millis(at)),
+        // In data, too, though Sparkplug would rather have it in births only: Tahu's decoder for JavaScript reads no value without.
+        datatype: Some(datatype.into()),
+        is_null: value.is_none().then_some(true),
+        properties: metric.quality.map(property),
+        value,
+    }
 }
 
 fn property(quality: Quality) -> PropertySet {
@@ -64,9 +59,8 @@ fn property(quality: Quality) -> PropertySet {
     PropertySet {
         keys: vec![QUALITY.to_owned()],
         values: vec![PropertyValue {
-            r#type: Some(DataType::Int32 as u32),
-            is_null: None,
-            value: Some(property_value::Value::IntValue(value)),
+            r#type: Some(DataType::Int32.into()),
+            int_value: Some(value),
         }],
     }
 }
@@ -97,7 +91,7 @@ pub(super) fn decode(payload: &[u8]) -> Option<Vec<Written>> {
     let written = |metric: Wire| Written {
         name: metric.name,
         flag: match metric.value {
-            Some(metric::Value::BooleanValue(flag)) => Some(flag),
+            Some(protobuf::Value::Boolean(flag)) => Some(flag),
             _ => None,
         },
     };
@@ -126,7 +120,7 @@ mod tests {
             (Some(255), Some(1_700_000_000_123))
         );
         assert_eq!((found.is_null, &found.value), (Some(true), &None));
-        assert_eq!(found.datatype, Some(DataType::Boolean as u32));
+        assert_eq!(found.datatype, Some(DataType::Boolean.into()));
         assert_eq!(found.properties, Some(property(Quality::Bad)));
     }
 
@@ -135,7 +129,7 @@ mod tests {
         let payload = encode(None, Timestamp::UNIX_EPOCH, &[metric(Value::Number(-1), None)]);
         let payload = Payload::decode(&payload[..]).unwrap();
         assert_eq!((payload.seq, &payload.metrics[0].properties), (None, &None));
-        assert_eq!(payload.metrics[0].value, Some(metric::Value::LongValue(u64::MAX)));
+        assert_eq!(payload.metrics[0].value, Some(protobuf::Value::Long(u64::MAX)));
     }
 
     #[test]

@@ -40,6 +40,11 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
         (&["check-config", "--config", &missing], 78),
         (&["run", "--config", &bad], 78),
         (&["run", "--config", &unusable], 1),
+        (&["check-config", "-c", &good], 0),
+        (&["completions", "bash"], 0),
+        (&["completions", "nonsense"], 64),
+        (&["man", &no_directory], 1),
+        (&["simulate", "--devices", "0"], 64),
         (&["simulate", "--devices", "2", "--port", "65535"], 1),
         (&["simulate", "--scenario", &bad], 1),
     ];
@@ -54,6 +59,82 @@ async fn exit_codes_tell_what_kind_of_failure_it_was() {
             assert_ne!(end.output.stderr, "", "{arguments:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn global_options_have_a_group_of_their_own() {
+    for arguments in [
+        &["--help"][..],
+        &["probe", "--help"],
+        &["dead-letters", "list", "--help"],
+    ] {
+        let help = run(arguments).await.output.stdout;
+        let (others, global) = help.split_once("\nGlobal options:\n").expect("a group");
+        for option in ["--log-format", "--log-level"] {
+            assert!(global.contains(option) && !others.contains(option), "{help}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_manual_pages_have_every_command_and_option() {
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let directory = site.file("man", "") + "1";
+    assert_eq!(run(&["man", &directory]).await.code, Some(0));
+    let page = |name: &str| {
+        let page = std::fs::read_to_string(format!("{directory}/lantime2mqtt{name}.1"));
+        page.expect("a page for each command").replace("\\-", "-")
+    };
+    let help = run(&["--help"]).await.output.stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    let commands = commands.filter_map(|line| line.split_whitespace().next());
+    let commands: Vec<_> = commands.filter(|command| *command != "help").collect();
+    assert!(commands.len() >= 9, "{help}");
+    for command in commands {
+        assert!(page("").contains(&format!("lantime2mqtt-{command}(1)")));
+        let help = run(&[command, "--help"]).await.output.stdout;
+        let page = page(&format!("-{command}"));
+        let words = help.split_whitespace().filter(|word| word.starts_with("--"));
+        let options: Vec<_> = words.map(|word| word.trim_end_matches([',', ';', ')'])).collect();
+        assert!(options.contains(&"--help"), "{help}");
+        for option in options {
+            assert!(page.contains(option), "{option} is not in the page of {command}");
+        }
+    }
+    assert!(page("").contains("78 the configuration is wrong"));
+}
+
+#[tokio::test]
+async fn a_signal_that_comes_twice_at_once_is_one() {
+    let mut demo = Program::start(&["demo", "--mqtt-port", "0", "--http-port", "0"]);
+    demo.until("its start", |output| output.stdout.contains("What happens"))
+        .await;
+    // As timeout(1) does, and a terminal with a wrapper in it.
+    let pid = demo.pid().to_string();
+    let script = "kill -INT \"$0\"; kill -TERM \"$0\"";
+    let sent = Command::new("sh")
+        .args(["-c", script, &pid])
+        .stderr(Stdio::null())
+        .status();
+    sent.expect("a shell");
+    let end = demo.end(PATIENCE).await;
+    assert_eq!((end.code, end.output.stderr.as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn simulate_advises_what_works_with_one_device() {
+    let alone = ["simulate", "--devices", "1", "--port", "0"];
+    let served = |output: &crate::common::program::Output| output.stdout.contains("Ctrl-C");
+    let mut simulator = Program::start(&alone);
+    let shown = simulator.until("its advice", served).await.stdout;
+    let (_, advised) = shown.split_once("such as ").expect("a scenario");
+    let scenario = advised.split_whitespace().next().expect("its path");
+    let scenario = format!("{}/{scenario}", env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(simulator.stop("TERM").await.code, Some(0));
+    let mut simulator = Program::start(&[&alone[..], &["--scenario", &scenario]].concat());
+    simulator.until("it to be served", served).await;
+    assert_eq!(simulator.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test]

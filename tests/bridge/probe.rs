@@ -167,14 +167,54 @@ async fn what_cannot_be_probed_has_a_reason_and_an_exit_code() {
     let fleet = device(Chassis::M500, ApiGeneration::V20, false).await;
     let device = &fleet.devices()[0];
     let url = device.url();
+    let pin = format!("sha256:{}", "00".repeat(32));
     // (arguments, password, exit code, what it says)
     let cases = [
         (&[url][..], Some("mistaken"), 1, "unauthorized"),
-        (&["http://127.0.0.1:1"], Some("x"), 1, "connect"),
-        (&["https://127.0.0.1:1"], Some("x"), 1, "no TLS connection"),
+        (
+            &["http://127.0.0.1:1"],
+            Some("x"),
+            1,
+            ": connection refused (connect)",
+        ),
+        (
+            &["https://127.0.0.1:1"],
+            Some("x"),
+            1,
+            ": connection refused (connect)",
+        ),
+        (
+            &["http://no-such-host.invalid"],
+            Some("x"),
+            1,
+            "cannot find the host: ",
+        ),
+        (
+            &["https://no-such-host.invalid"],
+            Some("x"),
+            1,
+            "cannot find no-such-host.invalid: ",
+        ),
+        (
+            &[&url.replace("http:", "https:")],
+            Some("x"),
+            1,
+            "what answers there is not TLS",
+        ),
         (&["ftp://127.0.0.1"], Some("x"), 64, "not a scheme"),
         (&[url], None, 64, "LANTIME2MQTT_PROBE_PASSWORD"),
-        (&[url, "--fingerprint", "sha256:00"], Some("x"), 64, "fingerprint"),
+        (
+            &[url, "--fingerprint", "sha256:00"],
+            Some("x"),
+            64,
+            "--fingerprint",
+        ),
+        (
+            &[url, url, "--fingerprint", &pin],
+            Some("x"),
+            64,
+            "--fingerprint is that of one device",
+        ),
     ];
     for (arguments, password, code, text) in cases {
         let variable = password.map(|password| ("LANTIME2MQTT_PROBE_PASSWORD", password));
@@ -188,10 +228,57 @@ async fn what_cannot_be_probed_has_a_reason_and_an_exit_code() {
             "{arguments:?}: {:?}",
             end.output
         );
+        for foreign in ["client error", "os error", "tls.", "configuration", "the bridge"] {
+            assert!(!end.output.stderr.contains(foreign), "{:?}", end.output);
+        }
     }
     assert_eq!(
         device.counters().failed_logins,
         1,
         "a refused password is not repeated"
     );
+}
+
+#[tokio::test]
+async fn several_devices_are_appended_to_a_configuration() {
+    let options = FleetOptions {
+        devices: 2,
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::start(options).await.expect("free ports on the loopback");
+    let urls = [0, 1].map(|index| fleet.devices()[index].url());
+    let site = Site::new(([127, 0, 0, 1], 1883).into(), &[]);
+    let head = "# by hand\n[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n[http]\nlisten = \"off\"\n";
+    let file = site.file("bridge.toml", head);
+    let password = site.file("password", "simulated\n");
+    let append = ["--password-file", &password, "--append", &file];
+    let end = probe(
+        &[&append[..], &[urls[0], "http://127.0.0.1:1", urls[1]]].concat(),
+        &[],
+    )
+    .await;
+    assert_eq!(end.code, Some(1), "one does not answer: {:?}", end.output);
+    let shown = end.output.stderr;
+    assert!(
+        shown.contains("http://127.0.0.1:1: connection refused"),
+        "{shown}"
+    );
+    assert!(shown.contains("1 of 3 devices could not be probed"), "{shown}");
+    let once = std::fs::read_to_string(&file).unwrap();
+    assert!(once.starts_with(head), "{once}");
+    let table: toml::Table = toml::from_str(&once).unwrap();
+    let listed = table["devices"].as_array().unwrap();
+    let listed = listed.iter().map(|device| device["url"].as_str().unwrap());
+    assert_eq!(listed.collect::<Vec<_>>(), urls);
+
+    let again = probe(&[&append[..], &[urls[1]]].concat(), &[]).await;
+    assert_eq!(again.code, Some(0), "{:?}", again.output);
+    assert!(
+        again.output.stdout.contains("nothing is appended"),
+        "{:?}",
+        again.output
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), once);
+    let checked = run(&["check-config", "-c", &file]).await;
+    assert_eq!(checked.code, Some(0), "{once}\n{:?}", checked.output);
 }

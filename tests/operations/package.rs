@@ -3,30 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::program::run;
 use crate::project;
 
-#[tokio::test]
-async fn the_manual_page_names_every_command() {
-    let help = run(&["--help"]).await.output.stdout;
-    let commands: Vec<_> = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty())
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|command| *command != "help")
-        .collect();
-    assert!(commands.len() >= 6, "{help}");
-    let page = read("deploy/debian/lantime2mqtt.1");
-    for command in commands {
-        let entry = format!(".B {}\n", command.replace('-', "\\-"));
-        assert!(page.contains(&entry), "{command} is not in the manual page");
-    }
-}
-
 /// What packages are made by, and what systemd has of its own in the package.
-const NOT_FOR_USERS: [&str; 3] = ["container", "debian", "systemd"];
+const NOT_FOR_USERS: [&str; 4] = ["container", "debian", "release", "systemd"];
 
 #[test]
 fn the_debian_package_has_all_that_is_for_its_users() {
@@ -117,8 +97,14 @@ fn the_image_is_made_of_what_is_there() {
     for source in &sources {
         assert!(project(source).exists(), "{source} is copied, and not there");
     }
-    // The manifest names them, and cargo looks for them.
-    assert!(sources.contains(&"benches"), "{sources:?}");
+    // The manifest names the one, and cargo looks for the other.
+    for needed in ["benches", "build.rs"] {
+        assert!(sources.contains(&needed), "{needed}: {sources:?}");
+    }
+    // So does the script that packs them for a release.
+    let release = read("deploy/release/build");
+    let packed = sources.join(" ");
+    assert!(release.contains(&format!("cp -r {packed} ")), "{packed}");
     let toolchain = format!("rust:{}-", env!("CARGO_PKG_RUST_VERSION"));
     assert!(text.contains(&toolchain), "it is built with {toolchain}");
 }

@@ -1,24 +1,38 @@
 //! The configuration at the end of what `probe` prints. What nobody could see at the device stays a comment.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::config::{Auth, Device, ProfileChoice, Proxy};
 use crate::model::derive::{RelayEvents, Slots, slots};
 use crate::model::{Relay, SlotView, Snapshot, id::to_id};
 use crate::tls::Trust;
 
-/// A configuration that polls this device.
-pub(super) fn configuration(device: &Device, snapshot: &Snapshot) -> String {
-    let id = snapshot
-        .identity
-        .hostname
-        .as_deref()
-        .and_then(|host| to_id(host.split('.').next()?));
+/// An id for this device, of its host name, that no other one has.
+pub(super) fn device_id(snapshot: &Snapshot, taken: &[&str]) -> String {
+    let host = snapshot.identity.hostname.as_deref();
+    let id = host.and_then(|host| to_id(host.split('.').next()?));
     let id = id.unwrap_or_else(|| "lantime-1".to_owned());
+    let numbered = (2..).map(|number| format!("{id}-{number}"));
+    let mut candidates = std::iter::once(id.clone()).chain(numbered);
+    candidates.find(|id| !taken.contains(&id.as_str())).unwrap_or(id)
+}
+
+/// A configuration that polls this device.
+pub(super) fn configuration(
+    id: &str,
+    device: &Device,
+    password_file: Option<&Path>,
+    snapshot: &Snapshot,
+) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "[[devices]]\nid = \"{id}\"\nurl = \"{}\"", device.url);
     let _ = writeln!(out, "username = {}", toml::Value::String(device.username.clone()));
-    let _ = writeln!(out, "password_file = \"/etc/lantime2mqtt/{id}.password\"");
+    let password_file = match password_file {
+        Some(path) => path.display().to_string(),
+        None => format!("/etc/lantime2mqtt/{id}.password"),
+    };
+    let _ = writeln!(out, "password_file = {}", toml::Value::String(password_file));
     match &device.tls.trust {
         Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
         Trust::Ca(path) => drop(writeln!(

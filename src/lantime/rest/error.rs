@@ -11,7 +11,7 @@ use super::status::StatusError;
 use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::tls::{Explanation, Server};
 use answer::Oddity;
-use failure::{Failure, all, describe, find};
+use failure::{Failure, all, find};
 
 /// Most bytes of an answer that an error carries.
 const MAX_BODY: usize = 512;
@@ -103,11 +103,7 @@ impl RestError {
         if let Some(explanation) = tls_failure(failure, &error, url) {
             return RestError::tls(operation, url, explanation);
         }
-        let message = match failure.subject() {
-            Some(subject) => format!("{subject}: {}", describe(&error)),
-            None => describe(&error),
-        };
-        let mut result = RestError::new(operation, failure.kind(), url, message);
+        let mut result = RestError::new(operation, failure.kind(), url, failure.message(&error));
         // A change that was sent may have been carried out: that matters more than how its answer was lost.
         let may_have_changed =
             operation == Operation::RelayEvents && matches!(failure, Failure::SlowBody | Failure::CutBody);

@@ -1,11 +1,12 @@
 //! What the edge node says of changes.
 
-use srad_types::payload::{Message as _, Payload, metric};
+use prost::Message as _;
 
 use super::*;
 use crate::config::Sparkplug;
 use crate::hub::Fleet;
 use crate::model::{Change, SlotState, SlotView, Update};
+use crate::sparkplug::protobuf::{self, Payload};
 
 fn node(devices: &[&str]) -> Node {
     let settings = Sparkplug {
@@ -127,7 +128,7 @@ fn a_birth_and_a_death_of_the_edge_node_are_of_one_session() {
         let payload = Payload::decode(&message.payload[..]).unwrap();
         (payload.metrics[0].name.clone(), payload.metrics[0].value.clone())
     };
-    let expected = (Some("bdSeq".to_owned()), Some(metric::Value::LongValue(7)));
+    let expected = (Some("bdSeq".to_owned()), Some(protobuf::Value::Long(7)));
     assert_eq!((session(&birth), session(&death)), (expected.clone(), expected));
     assert_eq!(told(&[death]), [("NDEATH".to_owned(), None)]);
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use crate::model::ErrorKind;
+use crate::wording::{is_failed_lookup, system_error};
 
 /// `EMFILE`, this process may open no more files, and `ENFILE`, nor may the machine, on Linux.
 const NO_MORE_FILES: [i32; 2] = [24, 23];
@@ -75,16 +76,23 @@ impl Failure {
         }
     }
 
-    /// What the words of the layers below are about, where these do not say it.
-    pub(super) fn subject(self) -> Option<&'static str> {
+    /// What happened. `error` has the details that are worth having.
+    pub(super) fn message(self, error: &reqwest::Error) -> String {
         match self {
-            Failure::NoMoreFiles => Some("no file descriptor is left for a connection"),
-            Failure::CutBody => Some("the connection was closed within the answer"),
-            Failure::HeadTooLarge => {
-                Some("the head of the answer is too large: more than 100 lines or 400 KiB")
+            Failure::Timeout if error.is_connect() => "no connection in time".to_owned(),
+            Failure::Timeout => "no answer in time".to_owned(),
+            Failure::SlowBody => "the answer did not end in time".to_owned(),
+            Failure::NoMoreFiles => {
+                let code = find(error).and_then(io::Error::raw_os_error).unwrap_or_default();
+                format!("no file descriptor is left for a connection (os error {code})")
             }
-            Failure::Malformed => Some("the answer does not follow HTTP"),
-            _ => None,
+            Failure::Closed => "the connection was closed before the answer".to_owned(),
+            Failure::CutBody => "the connection was closed within the answer".to_owned(),
+            Failure::HeadTooLarge => {
+                "the head of the answer is too large: more than 100 lines or 400 KiB".to_owned()
+            }
+            Failure::Malformed => format!("the answer does not follow HTTP: {}", innermost(error)),
+            Failure::Connect => unconnected(error),
         }
     }
 
@@ -142,17 +150,18 @@ pub(super) fn all<'e, E: Error + 'static>(error: &'e (dyn Error + 'static)) -> i
     causes(error).filter_map(|cause| cause.downcast_ref())
 }
 
-/// The error and everything below it, in one line.
-pub(super) fn describe(error: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for cause in causes(error) {
-        let text = cause.to_string();
-        // Many layers only repeat what the layer below says.
-        if !words.iter().any(|word| word.contains(&text)) {
-            words.push(text);
-        }
+/// Why there is no connection: as the system has it, or else the last of the layers.
+fn unconnected(error: &reqwest::Error) -> String {
+    match all::<io::Error>(error).last() {
+        Some(io) if is_failed_lookup(io) => format!("cannot find the host: {}", system_error(io)),
+        Some(io) => system_error(io),
+        None => innermost(error),
     }
-    words.join(": ")
+}
+
+/// What the last of the layers says: those above it only repeat that.
+fn innermost(error: &reqwest::Error) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {

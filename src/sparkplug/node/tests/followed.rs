@@ -1,7 +1,7 @@
 //! Whatever happens: a host that follows the edge node finds no gap in its numbers, and knows in the end what is so.
 
 use proptest::prelude::*;
-use srad_types::payload::{Message as _, Payload, PropertySet, metric};
+use prost::Message as _;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -10,9 +10,10 @@ use crate::hub::Queue;
 use crate::model::{
     ErrorKind, ErrorReport, EventName, EventState, EventType, LastTriggered, Operation, Problem, Via,
 };
+use crate::sparkplug::protobuf::PropertySet;
 
 /// Metrics by name: value and quality. Data does not name the type again.
-type Known = BTreeMap<String, (Option<metric::Value>, Option<PropertySet>)>;
+type Known = BTreeMap<String, (Option<protobuf::Value>, Option<PropertySet>)>;
 
 /// A host that takes what it is told, and nothing that it should not be told.
 #[derive(Debug, Default, PartialEq)]
