@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DeviceUpdate;
-use crate::model::{Change, DeviceId, DeviceView, ErrorKind, HttpSessions, HttpSummary, Update};
+use crate::model::{DeviceId, DeviceView, ErrorKind, HttpSessions, HttpSummary, Update};
 
 /// All configured devices. A copy is cheap: devices are shared until they change.
 #[derive(Debug, Clone, Default)]
@@ -67,9 +67,14 @@ impl Fleet {
                 device,
                 view,
                 changes,
+                transitions,
             } => {
                 let old = self.set_view(device, view);
-                vec![changed(device, old, Some(view), changes.as_slice().into(), at)]
+                vec![DeviceUpdate {
+                    changes: changes.as_slice().into(),
+                    transitions: transitions.as_slice().into(),
+                    ..DeviceUpdate::new(device, old, Some(view), at)
+                }]
             }
             Update::Forgotten { device } => {
                 let forgotten = Arc::default();
@@ -80,7 +85,7 @@ impl Fleet {
                         ..Device::default()
                     };
                 });
-                vec![changed(device, old, Some(&forgotten), Arc::default(), at)]
+                vec![DeviceUpdate::new(device, old, Some(&forgotten), at)]
             }
             Update::Removed { device } => {
                 let Some(gone) = self.devices.remove(device) else {
@@ -88,7 +93,7 @@ impl Fleet {
                 };
                 self.version += 1;
                 self.roster = self.version;
-                vec![changed(device, Some(gone.view.clone()), None, Arc::default(), at)]
+                vec![DeviceUpdate::new(device, Some(gone.view.clone()), None, at)]
             }
             Update::Configured(devices) => {
                 let new = devices
@@ -98,7 +103,7 @@ impl Fleet {
                 let come = |device: DeviceId| {
                     let view = Arc::default();
                     let old = self.set_view(&device, &view);
-                    changed(&device, old, Some(&view), Arc::default(), at)
+                    DeviceUpdate::new(&device, old, Some(&view), at)
                 };
                 new.into_iter().map(come).collect()
             }
@@ -166,28 +171,12 @@ impl Polls {
     }
 }
 
-fn changed(
-    device: &DeviceId,
-    old: Option<Arc<DeviceView>>,
-    new: Option<&Arc<DeviceView>>,
-    changes: Arc<[Change]>,
-    at: Timestamp,
-) -> DeviceUpdate {
-    DeviceUpdate {
-        device: device.clone(),
-        old,
-        new: new.cloned(),
-        changes,
-        at,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Availability, HttpStats};
+    use crate::model::{Availability, DeviceTopic, HttpStats};
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -206,7 +195,8 @@ mod tests {
         Update::Device {
             device: id(name),
             view: Arc::new(view),
-            changes: vec![Change::Availability(Availability::Online)],
+            changes: vec![DeviceTopic::State],
+            transitions: Vec::new(),
         }
     }
 

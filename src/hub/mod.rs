@@ -6,8 +6,8 @@
 //!                      |----> publisher, each Update
 //! ```
 //!
-//! The publisher drives it: it makes the records, so it misses nothing, and where it has no room the devices wait. A sink
-//! that is slow holds up nobody, and gets the latest view of a device instead of each one.
+//! The publisher drives it: it keeps the records, so it misses nothing, and where it has no room the devices wait. A sink
+//! that is slow holds up nobody: it gets the latest view of a device instead of each one, and the transitions in between.
 
 mod fleet;
 mod sink;
@@ -107,6 +107,7 @@ mod tests {
             device: DeviceId::new("m1").unwrap(),
             view: Arc::new(new.clone()),
             changes: diff(old, new),
+            transitions: Vec::new(),
         }
     }
 

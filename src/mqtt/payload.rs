@@ -12,7 +12,7 @@ use crate::contract::state::{
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
 use crate::contract::{scalar, to_json};
 use crate::hub::Device;
-use crate::model::{Availability, Change, DeviceId, SlotId, SlotView};
+use crate::model::{Availability, DeviceId, SlotView};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,10 +90,7 @@ impl Payloads {
             }
             DeviceTopic::Info => self.object(&topic, view.identity.as_ref().map(DeviceInfo::from)),
             DeviceTopic::Error => self.object(&topic, view.problem.as_ref().map(DeviceError::from)),
-            DeviceTopic::Event(name) => {
-                let event = view.events.iter().find(|event| event.name == *name);
-                self.object(&topic, event.map(Event::from))
-            }
+            DeviceTopic::Event(name) => self.object(&topic, view.event(name).map(Event::from)),
             DeviceTopic::HttpStats => self.object(&topic, device.http.as_ref().map(HttpStats::from)),
             DeviceTopic::HttpSessions => {
                 self.object(&topic, device.sessions.as_ref().map(HttpSessions::from))
@@ -150,22 +147,6 @@ impl Payloads {
             messages.push(Message { topic, payload });
         }
         messages
-    }
-}
-
-/// The topic of the object, or word, that has changed.
-pub fn topic_of(change: &Change) -> DeviceTopic {
-    let of_slot = |slot: &SlotId, below| DeviceTopic::Slot(slot.clone(), below);
-    match change {
-        Change::Availability(_) => DeviceTopic::State,
-        Change::Identity(_) => DeviceTopic::Info,
-        Change::Problem(_) => DeviceTopic::Error,
-        Change::Event { name, .. } => DeviceTopic::Event(name.clone()),
-        Change::SlotState(slot, _) => of_slot(slot, SlotTopic::State),
-        Change::SlotInfo(slot, _) => of_slot(slot, SlotTopic::Info),
-        Change::Relay { slot, relay, .. } => of_slot(slot, SlotTopic::Relay(*relay)),
-        Change::RelayEvents { slot, relay, .. } => of_slot(slot, SlotTopic::RelayEvents(*relay)),
-        Change::Signal { slot, signal, .. } => of_slot(slot, SlotTopic::Signal(*signal)),
     }
 }
 

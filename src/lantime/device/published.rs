@@ -13,7 +13,7 @@ use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
     Availability, ChassisKind, DeviceView, ErrorReport, Problem, Signal, SlotId, SlotView, Snapshot,
-    UnknownReason, Update, Via, diff,
+    Transition, UnknownReason, Update, Via, diff,
 };
 
 /// What is published of a device.
@@ -202,11 +202,10 @@ impl Published {
             view.mark_stale();
         }
         let before = std::mem::replace(&mut self.view, Arc::new(view));
-        let mut changes = diff(&before, &self.view);
-        if !Arc::ptr_eq(&before.events, &self.view.events) {
-            self.events
-                .settle(&mut changes, &self.view.events, source, turn.now.instant);
-        }
+        let changes = diff(&before, &self.view);
+        let events = &self.view.events;
+        let mut transitions = self.events.transitions(events, source, turn.now.instant);
+        transitions.extend(Transition::between(&before, &self.view, &changes));
         let offline = self.offline();
         if offline != offline_reason(&before) {
             turn.push(Effect::Offline(offline.cloned()));
@@ -216,6 +215,7 @@ impl Published {
                 device: turn.settings.id.clone(),
                 view: Arc::clone(&self.view),
                 changes,
+                transitions,
             });
         }
     }

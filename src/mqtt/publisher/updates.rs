@@ -7,8 +7,8 @@ use super::Publisher;
 use super::supply::Supplied;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
-use crate::model::{Change, DeviceId, Update};
-use crate::mqtt::payload::{Message, topic_of};
+use crate::model::{DeviceId, Update};
+use crate::mqtt::payload::Message;
 use crate::records::{change, dead_letter};
 
 impl Publisher {
@@ -125,7 +125,20 @@ impl Publisher {
 
     fn apply_to_state(&mut self, update: Update) {
         match update {
-            Update::Device { device, changes, .. } => self.apply_changes(&device, &changes),
+            Update::Device {
+                device,
+                changes,
+                transitions,
+                ..
+            } => {
+                for topic in changes {
+                    self.put_object(&StateTopic::Device(device.clone(), topic));
+                }
+                let now = Timestamp::now();
+                let records = transitions.iter();
+                let records = records.filter_map(|transition| change::record(&device, transition, now));
+                records.for_each(|record| self.journal.append(record));
+            }
             Update::HttpStats { device, .. } => {
                 self.put_object(&StateTopic::Device(device, DeviceTopic::HttpStats));
             }
@@ -153,16 +166,6 @@ impl Publisher {
             Update::Configured(devices) => {
                 self.retained.info.devices = devices.len();
                 self.put_object(&StateTopic::BridgeInfo);
-            }
-        }
-    }
-
-    fn apply_changes(&mut self, device: &DeviceId, changes: &[Change]) {
-        let now = Timestamp::now();
-        for change in changes {
-            self.put_object(&StateTopic::Device(device.clone(), topic_of(change)));
-            for record in change::records(device, change, now) {
-                self.journal.append(record);
             }
         }
     }

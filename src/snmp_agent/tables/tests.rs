@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::model::{
-    Availability, DeviceView, ErrorKind, ErrorReport, Identity, Operation, Position, Problem, SlotState,
-    Status, Update, diff,
+    Availability, DeviceView, ErrorKind, ErrorReport, Identity, Operation, Position, Problem, Provenance,
+    SlotState, Status, Update, diff,
 };
 use crate::snmp_agent::columns::device;
 
@@ -91,10 +91,12 @@ impl Site {
 }
 
 fn update(id: &str, old: &DeviceView, new: &DeviceView) -> Update {
+    let changes = diff(old, new);
     Update::Device {
         device: device(id),
         view: Arc::new(new.clone()),
-        changes: diff(old, new),
+        transitions: Transition::between(old, new, &changes),
+        changes,
     }
 }
 

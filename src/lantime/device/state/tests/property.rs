@@ -14,10 +14,9 @@ use super::scene::{Scene, answer, event_name, failure, job, selection, snapshot,
 use crate::lantime::device::input::{Conversation, Effect, Input};
 use crate::lantime::snmp::traps::Receipt;
 use crate::model::{
-    Availability, Change, DeviceCommand, DeviceId, DeviceView, ErrorKind, ErrorReport, EventName, Provenance,
-    Status, Update,
+    Availability, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName, Provenance,
+    Status, Transition, Update,
 };
-use crate::records::change;
 
 /// Something that may happen; what cannot happen now does not.
 #[derive(Debug, Clone)]
@@ -246,7 +245,12 @@ impl Device {
                 receipt.acknowledge();
                 self.check_stored();
             }
-            Effect::Publish(Update::Device { view, changes, .. }) => self.published(&view, &changes),
+            Effect::Publish(Update::Device {
+                view,
+                changes,
+                transitions,
+                ..
+            }) => self.published(&view, &changes, &transitions),
             _ => {}
         }
     }
@@ -273,32 +277,28 @@ impl Device {
         }
     }
 
-    fn published(&mut self, view: &Arc<DeviceView>, changes: &[Change]) {
-        let online = Change::Availability(Availability::Online);
-        if let Some(place) = changes.iter().position(|change| *change == online) {
-            assert_eq!(place + 1, changes.len(), "online comes last");
-        }
-        let device = DeviceId::new("m1").unwrap();
-        let records = changes
-            .iter()
-            .flat_map(|change| change::records(&device, change, self.scene.now.wall));
-        let texts: Vec<_> = records
-            .map(|record| String::from_utf8_lossy(&record.payload).into_owned())
-            .collect();
-        let count = |what: &str| texts.iter().filter(|text| text.contains(what)).count();
-        assert_eq!(count(r#""relay":"#), relays_moved(&self.view, view), "{texts:?}");
-        assert_eq!(
-            count(r#""signal":"#),
-            signals_moved(&self.view, view),
-            "{texts:?}"
+    fn published(&mut self, view: &Arc<DeviceView>, changes: &[DeviceTopic], transitions: &[Transition]) {
+        let has_come = view.availability == Some(Availability::Online)
+            && self.view.availability != Some(Availability::Online);
+        assert!(
+            !has_come || changes.last() == Some(&DeviceTopic::State),
+            "online comes last"
         );
+        let count = |is_it: fn(&Transition) -> bool| transitions.iter().filter(|one| is_it(one)).count();
+        let relays = count(|one| matches!(one, Transition::Relay { .. }));
+        assert_eq!(relays, relays_moved(&self.view, view), "{transitions:?}");
+        let signals = count(|one| matches!(one, Transition::Signal { .. }));
+        assert_eq!(signals, signals_moved(&self.view, view), "{transitions:?}");
         let stands = view.events.first().and_then(|event| event.triggered);
-        let (came, ended) = (count(r#""triggered":true"#), count(r#""triggered":false"#));
+        let came = count(|one| matches!(one, Transition::Event { triggered: true, .. }));
+        let ended = count(|one| matches!(one, Transition::Event { triggered: false, .. }));
         match (self.stood, stands) {
             (Some(false), Some(true)) if self.is_recorded && self.came + came == 0 => assert_eq!(ended, 0),
-            (Some(false), Some(true)) => assert_eq!((self.came + came, ended), (1, 0), "it came: {texts:?}"),
-            (Some(true), Some(false)) => assert_eq!((came, ended), (0, 1), "it ended: {texts:?}"),
-            _ => assert_eq!((came, ended), (0, 0), "it did nothing: {texts:?}"),
+            (Some(false), Some(true)) => {
+                assert_eq!((self.came + came, ended), (1, 0), "it came: {transitions:?}")
+            }
+            (Some(true), Some(false)) => assert_eq!((came, ended), (0, 1), "it ended: {transitions:?}"),
+            _ => assert_eq!((came, ended), (0, 0), "it did nothing: {transitions:?}"),
         }
         if stands.is_some() && stands != self.stood {
             self.is_recorded = self.stood.is_none() && self.came > 0;

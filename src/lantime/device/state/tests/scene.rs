@@ -20,9 +20,9 @@ use crate::lantime::snmp::status::SnmpStatus;
 use crate::lantime::snmp::traps::{DeviceTrap, InformId, Receipt};
 use crate::model::snapshot::Module;
 use crate::model::{
-    Availability, Change, Clock, DeviceCommand, ErrorKind, ErrorReport, EventName, EventNaming, EventState,
-    EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal, SlotId, Snapshot, Status,
-    Trap, Update, Via,
+    Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
+    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal,
+    SlotId, SlotTopic, Snapshot, Status, Trap, Update, Via,
 };
 
 /// From one poll to the next.
@@ -347,8 +347,8 @@ impl Scene {
 /// What is published, but for statistics, which are not up to the state.
 fn published(update: &Update) -> Option<String> {
     Some(match update {
-        Update::Device { changes, .. } => {
-            let mut parts: Vec<_> = changes.iter().map(part).collect();
+        Update::Device { changes, view, .. } => {
+            let mut parts: Vec<_> = changes.iter().map(|change| part(change, view)).collect();
             parts.dedup();
             format!("publish {}", parts.join(" + "))
         }
@@ -361,16 +361,17 @@ fn published(update: &Update) -> Option<String> {
     })
 }
 
-fn part(change: &Change) -> &'static str {
+fn part(change: &DeviceTopic, view: &DeviceView) -> &'static str {
     match change {
-        Change::Availability(Availability::Online) => "online",
-        Change::Availability(Availability::Offline) => "offline",
-        Change::Identity(_) => "identity",
-        Change::Problem(Some(_)) => "error",
-        Change::Problem(None) => "no error",
-        Change::Event { .. } => "event",
-        Change::SlotState(..) | Change::SlotInfo(..) => "slot",
-        Change::Relay { .. } | Change::RelayEvents { .. } => "relays",
-        Change::Signal { .. } => "signals",
+        DeviceTopic::State if view.availability == Some(Availability::Online) => "online",
+        DeviceTopic::State => "offline",
+        DeviceTopic::Info => "identity",
+        DeviceTopic::Error if view.problem.is_some() => "error",
+        DeviceTopic::Error => "no error",
+        DeviceTopic::Event(_) => "event",
+        DeviceTopic::Slot(_, SlotTopic::State | SlotTopic::Info) => "slot",
+        DeviceTopic::Slot(_, SlotTopic::Relay(_) | SlotTopic::RelayEvents(_)) => "relays",
+        DeviceTopic::Slot(_, SlotTopic::Signal(_)) => "signals",
+        DeviceTopic::HttpSessions | DeviceTopic::HttpStats => unreachable!("views have none"),
     }
 }
