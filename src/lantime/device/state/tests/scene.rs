@@ -160,23 +160,33 @@ pub(super) fn snmp_status() -> SnmpStatus {
     SnmpStatus::read(&values)
 }
 
+/// The state of a task that begins then.
+fn state(device: &config::Device, begin: Instant, prior: Prior) -> DeviceState {
+    let schedule = Schedule::new(begin, POLL, Duration::ZERO, 0, 1);
+    DeviceState::new(device, schedule, prior, Via::Rest, Duration::from_secs(900))
+}
+
 impl Scene {
     pub(super) fn new(read: &str) -> Scene {
-        let device = device(read);
         let start = Instant::now() + Duration::from_secs(3600);
         let now = Now {
             wall: Timestamp::from_second(1_000_000).unwrap(),
             instant: start,
         };
-        let schedule = Schedule::new(start, POLL, Duration::ZERO, 0, 1);
-        let repeat = Duration::from_secs(900);
-        let state = DeviceState::new(&device, schedule, Prior::default(), Via::Rest, repeat);
         Scene {
-            state,
+            state: state(&device(read), start, Prior::default()),
             now,
             to_store: Vec::new(),
             wake_at: Some(start),
         }
+    }
+
+    /// A reload gives the device to another task, which reads it over SNMP as `read` says.
+    pub(super) fn reload(&mut self, read: &str) {
+        let (device, now) = (device(read), self.now.instant);
+        let ended = std::mem::replace(&mut self.state, state(&device, now, Prior::default()));
+        self.state = state(&device, now, ended.into_prior());
+        self.wake_at = Some(now);
     }
 
     /// In that state of the table.
