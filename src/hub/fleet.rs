@@ -68,24 +68,20 @@ impl Fleet {
                 view,
                 changes,
                 transitions,
-            } => {
-                let old = self.set_view(device, view);
-                vec![DeviceUpdate {
-                    changes: changes.as_slice().into(),
-                    transitions: transitions.as_slice().into(),
-                    ..DeviceUpdate::new(device, old, Some(view), at)
-                }]
-            }
+            } => vec![DeviceUpdate {
+                changes: changes.as_slice().into(),
+                transitions: transitions.as_slice().into(),
+                ..self.show(device, view, at)
+            }],
             Update::Forgotten { device } => {
-                let forgotten = Arc::default();
-                let old = self.set_view(device, &forgotten);
+                let forgotten = self.show(device, &Arc::default(), at);
                 self.with(device, |device| {
                     *device = Device {
                         version: device.version,
                         ..Device::default()
                     };
                 });
-                vec![DeviceUpdate::new(device, old, Some(&forgotten), at)]
+                vec![forgotten]
             }
             Update::Removed { device } => {
                 let Some(gone) = self.devices.remove(device) else {
@@ -100,12 +96,9 @@ impl Fleet {
                     .iter()
                     .filter(|device| !self.devices.contains_key(*device));
                 let new: Vec<_> = new.cloned().collect();
-                let come = |device: DeviceId| {
-                    let view = Arc::default();
-                    let old = self.set_view(&device, &view);
-                    DeviceUpdate::new(&device, old, Some(&view), at)
-                };
-                new.into_iter().map(come).collect()
+                new.iter()
+                    .map(|device| self.show(device, &Arc::default(), at))
+                    .collect()
             }
             Update::HttpStats { device, summary } => {
                 self.count(device, summary);
@@ -125,22 +118,19 @@ impl Fleet {
             .map(|device| change(Arc::make_mut(device)))
     }
 
-    /// Gives the view before; `None` where the device comes.
-    fn set_view(&mut self, id: &DeviceId, view: &Arc<DeviceView>) -> Option<Arc<DeviceView>> {
+    /// Shows a device so from now on.
+    fn show(&mut self, id: &DeviceId, view: &Arc<DeviceView>, at: Timestamp) -> DeviceUpdate {
         self.version += 1;
-        let version = self.version;
-        let is_there = self.devices.contains_key(id);
-        if !is_there {
-            self.roster = version;
-            self.devices.insert(id.clone(), Arc::default());
+        let old = self.devices.get(id).map(|device| Arc::clone(&device.view));
+        if old.is_none() {
+            self.roster = self.version;
         }
-        let old = self.with(id, |device| {
-            device.version = version;
-            let error = view.problem.as_ref().map(|problem| problem.error.kind);
-            device.last_error = error.or(device.last_error);
-            std::mem::replace(&mut device.view, Arc::clone(view))
-        });
-        old.filter(|_| is_there)
+        let device = Arc::make_mut(self.devices.entry(id.clone()).or_default());
+        device.version = self.version;
+        device.view = Arc::clone(view);
+        let error = view.problem.as_ref().map(|problem| problem.error.kind);
+        device.last_error = error.or(device.last_error);
+        DeviceUpdate::new(id, old, Some(view), at)
     }
 
     fn count(&mut self, id: &DeviceId, summary: &HttpSummary) {

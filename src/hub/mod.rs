@@ -70,28 +70,25 @@ impl Hub {
     /// time.
     pub async fn recv_many(&mut self, taken: &mut Vec<Taken>, limit: usize) -> usize {
         let mut updates = Vec::new();
-        loop {
+        let count = loop {
             tokio::select! {
                 biased;
                 () = sink::any_has_room(&self.sinks) => self.sinks.iter_mut().for_each(Queue::flush),
-                count = self.updates.recv_many(&mut updates, limit) => {
-                    taken.extend(updates.drain(..).map(|update| self.take(update, Timestamp::now())));
-                    return count;
-                }
+                count = self.updates.recv_many(&mut updates, limit) => break count,
             }
+        };
+        for update in updates {
+            let mut changed = Vec::new();
+            self.fleet.send_if_modified(|fleet| {
+                changed = fleet.apply(&update, Timestamp::now());
+                !changed.is_empty()
+            });
+            for update in &changed {
+                self.sinks.iter_mut().for_each(|sink| sink.put(update));
+            }
+            taken.push(Taken { update, changed });
         }
-    }
-
-    fn take(&mut self, update: Update, at: Timestamp) -> Taken {
-        let mut changed = Vec::new();
-        self.fleet.send_if_modified(|fleet| {
-            changed = fleet.apply(&update, at);
-            !changed.is_empty()
-        });
-        for update in &changed {
-            self.sinks.iter_mut().for_each(|sink| sink.put(update));
-        }
-        Taken { update, changed }
+        count
     }
 }
 
