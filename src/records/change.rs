@@ -8,48 +8,69 @@ use uuid::Uuid;
 use super::Record;
 use crate::contract::topics::Destination;
 use crate::contract::{Time, record as contract};
-use crate::model::{DeviceId, EventState, Provenance, SlotId, Transition, Via};
+use crate::model::{DeviceId, EventState, Provenance, Transition, Via};
 
 /// The record of a transition; none where the contract has none for it.
 pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Option<Record> {
-    Some(match transition {
+    let id = Uuid::now_v7();
+    let of_slot = |slot| contract::Change {
+        id,
+        at: Time(now),
+        device,
+        slot,
+        relay: None,
+        signal: None,
+        old: "",
+        new: "",
+        cause: None,
+        provenance: Provenance::Unknown,
+        driven_by: None,
+    };
+    let change = match transition {
         Transition::Availability { .. } => return None,
         Transition::Event {
             event,
             triggered,
             via,
-        } => of_event(device, event, *triggered, *via, now),
+        } => return Some(of_event(device, event, *triggered, *via, (id, now))),
         Transition::Relay {
             slot,
             relay,
             old,
             new,
-        } => state_change(device, slot, now, |change| contract::Change {
+        } => contract::Change {
             relay: Some(*relay),
             old: old.as_str(),
             new: new.position.as_str(),
             cause: new.cause.as_deref(),
             provenance: new.provenance,
             driven_by: new.driven_by,
-            ..change
-        }),
+            ..of_slot(slot)
+        },
         Transition::Signal {
             slot,
             signal,
             old,
             new,
-        } => state_change(device, slot, now, |change| contract::Change {
+        } => contract::Change {
             signal: Some(*signal),
             old: old.as_str(),
             new: new.status.as_str(),
             provenance: new.provenance,
-            ..change
-        }),
-    })
+            ..of_slot(slot)
+        },
+    };
+    let destination = Destination::Changes(device.clone(), change.slot.clone());
+    Some(Record::of(id, destination, &change))
 }
 
-fn of_event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, now: Timestamp) -> Record {
-    let id = Uuid::now_v7();
+fn of_event(
+    device: &DeviceId,
+    event: &EventState,
+    triggered: bool,
+    via: Via,
+    (id, now): (Uuid, Timestamp),
+) -> Record {
     let json = contract::Event {
         id,
         at: Time(now),
@@ -64,37 +85,13 @@ fn of_event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, no
     Record::of(id, Destination::Events(device.clone()), &json)
 }
 
-/// The record of what `fill` adds: what has changed, and how.
-fn state_change<'a>(
-    device: &'a DeviceId,
-    slot: &'a SlotId,
-    now: Timestamp,
-    fill: impl FnOnce(contract::Change<'a>) -> contract::Change<'a>,
-) -> Record {
-    let id = Uuid::now_v7();
-    let change = fill(contract::Change {
-        id,
-        at: Time(now),
-        device,
-        slot,
-        relay: None,
-        signal: None,
-        old: "",
-        new: "",
-        cause: None,
-        provenance: Provenance::Unknown,
-        driven_by: None,
-    });
-    Record::of(id, Destination::Changes(device.clone(), slot.clone()), &change)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::{
-        Availability, DeviceView, Position, Relay, Signal, SlotState, SlotView, Status, diff,
+        Availability, DeviceView, Position, Relay, Signal, SlotId, SlotState, SlotView, Status, diff,
     };
 
     fn device() -> DeviceId {
