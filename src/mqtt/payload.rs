@@ -12,7 +12,7 @@ use crate::contract::state::{
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
 use crate::contract::{scalar, to_json};
 use crate::hub::Device;
-use crate::model::{Availability, DeviceId, SlotView};
+use crate::model::{Availability, DeviceId};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +57,9 @@ impl Payloads {
         self.layout != Layout::Json
     }
 
-    /// `online`: the bridge runs and is connected.
-    pub fn bridge_online(&self) -> Message {
-        self.bridge_state("online")
-    }
-
-    /// `offline`: the last will, and the last word of a clean stop.
-    pub fn bridge_offline(&self) -> Message {
-        self.bridge_state("offline")
-    }
-
-    fn bridge_state(&self, word: &'static str) -> Message {
+    /// `online`: the bridge runs and is connected. `offline`: the last will, and the last word of a clean stop.
+    pub fn bridge_state(&self, is_online: bool) -> Message {
+        let word = if is_online { "online" } else { "offline" };
         Message {
             topic: self.topics.state(&StateTopic::BridgeState),
             payload: Some(Bytes::from_static(word.as_bytes())),
@@ -95,31 +87,26 @@ impl Payloads {
             DeviceTopic::HttpSessions => {
                 self.object(&topic, device.sessions.as_ref().map(HttpSessions::from))
             }
-            DeviceTopic::Slot(slot, below) => self.of_slot(&topic, *below, view.slots.get(slot)),
-        }
-    }
-
-    fn of_slot(&self, topic: &StateTopic, below: SlotTopic, slot: Option<&SlotView>) -> Vec<Message> {
-        match below {
-            SlotTopic::State => self.word(topic, slot.map(|slot| slot.state.as_str())),
-            SlotTopic::Info => {
-                let described = slot.filter(|slot| slot.is_described());
+            DeviceTopic::Slot(slot, SlotTopic::State) => {
+                self.word(&topic, view.slots.get(slot).map(|slot| slot.state.as_str()))
+            }
+            DeviceTopic::Slot(slot, SlotTopic::Info) => {
+                let slot = view.slots.get(slot).filter(|slot| slot.is_described());
                 self.object(
-                    topic,
-                    described.map(|slot| SlotInfo::new(slot.module.as_ref(), slot.wiring)),
+                    &topic,
+                    slot.map(|slot| SlotInfo::new(slot.module.as_ref(), slot.wiring)),
                 )
             }
-            SlotTopic::Relay(relay) => {
-                let relay = slot.and_then(|slot| slot.relays.get(&relay));
-                self.object(topic, relay.map(Relay::from))
+            DeviceTopic::Slot(slot, SlotTopic::Relay(relay)) => {
+                self.object(&topic, view.relay(slot, *relay).map(Relay::from))
             }
-            SlotTopic::RelayEvents(relay) => {
-                let events = slot.and_then(|slot| slot.relay_events.get(&relay));
-                self.object(topic, events.map(RelayEvents::from))
+            DeviceTopic::Slot(slot, SlotTopic::RelayEvents(relay)) => {
+                let slot = view.slots.get(slot);
+                let events = slot.and_then(|slot| slot.relay_events.get(relay));
+                self.object(&topic, events.map(RelayEvents::from))
             }
-            SlotTopic::Signal(signal) => {
-                let signal = slot.and_then(|slot| slot.signals.get(&signal));
-                self.object(topic, signal.map(Signal::from))
+            DeviceTopic::Slot(slot, SlotTopic::Signal(signal)) => {
+                self.object(&topic, view.signal(slot, *signal).map(Signal::from))
             }
         }
     }
