@@ -239,6 +239,11 @@ async fn the_state_is_current_before_the_records_follow() {
             status.topics == DEVICES + 2 && status.records == 2_000
         })
         .await;
+    // A topic goes out once the list has it.
+    let listed = async { while store.published_topics().await.unwrap().len() < DEVICES + 2 {} };
+    timeout(PATIENCE, listed)
+        .await
+        .expect("all topics are in the list");
     let mut watcher = Watcher::connect(broker.address()).await;
     let before = watcher.now().log.len();
     proxy.refuse(false);
