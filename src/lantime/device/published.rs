@@ -91,8 +91,14 @@ impl Published {
         (self.view, slots, self.events)
     }
 
-    /// The view of a device that answers so.
-    fn after(&self, snapshot: &Snapshot, relay_events: &RelayEvents, now: Timestamp) -> DeviceView {
+    /// The view of a device that answers so; `problem` is the error that stands all the same.
+    fn after(
+        &self,
+        snapshot: &Snapshot,
+        problem: Option<Problem>,
+        relay_events: &RelayEvents,
+        now: Timestamp,
+    ) -> DeviceView {
         let known = self.known();
         let was_redundant = self.view.chassis == Some(ChassisKind::Redundant)
             || known.values().any(|slot| slot.signals.contains_key(&Signal::Rsc));
@@ -103,7 +109,7 @@ impl Published {
         DeviceView {
             availability: Some(Availability::Online),
             identity: Some(snapshot.identity.clone()),
-            problem: None,
+            problem,
             events: match snapshot.events_seen {
                 true => snapshot.events.clone(),
                 false => self.view.events_unknown(),
@@ -127,10 +133,7 @@ impl Published {
         relay_events: &RelayEvents,
         turn: &mut Turn,
     ) {
-        let view = DeviceView {
-            problem,
-            ..self.after(&snapshot, relay_events, turn.now.wall)
-        };
+        let view = self.after(&snapshot, problem, relay_events, turn.now.wall);
         let source = Source::Poll(snapshot.via);
         if snapshot.via == Via::Snmp {
             self.seen_over_snmp = Some(turn.now.wall);
@@ -161,10 +164,7 @@ impl Published {
             return;
         }
         let (source, problem) = (Source::Poll(snapshot.via), self.view.problem.clone());
-        let view = DeviceView {
-            problem,
-            ..self.after(snapshot, relay_events, turn.now.wall)
-        };
+        let view = self.after(snapshot, problem, relay_events, turn.now.wall);
         self.publish(view, source, turn);
     }
 
@@ -181,10 +181,7 @@ impl Published {
         snapshot.events = events.clone();
         let (events, problem) = (events.clone(), self.view.problem.clone());
         let view = match &self.snapshot {
-            Some(snapshot) if self.is_online() => DeviceView {
-                problem,
-                ..self.after(snapshot, relay_events, turn.now.wall)
-            },
+            Some(snapshot) if self.is_online() => self.after(snapshot, problem, relay_events, turn.now.wall),
             // What its relays do cannot be known of a device that is offline.
             _ => DeviceView {
                 events,

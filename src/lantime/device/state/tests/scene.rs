@@ -22,7 +22,7 @@ use crate::model::snapshot::Module;
 use crate::model::{
     Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
     EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal,
-    SlotId, SlotTopic, Snapshot, Status, Trap, Update, Via,
+    SlotId, SlotTopic, Snapshot, Status, Transition, Trap, Update, Via,
 };
 
 /// From one poll to the next.
@@ -357,10 +357,24 @@ impl Scene {
 /// What is published, but for statistics, which are not up to the state.
 fn published(update: &Update) -> Option<String> {
     Some(match update {
-        Update::Device { changes, view, .. } => {
+        Update::Device {
+            changes,
+            view,
+            transitions,
+            ..
+        } => {
             let mut parts: Vec<_> = changes.iter().map(|change| part(change, view)).collect();
             parts.dedup();
-            format!("publish {}", parts.join(" + "))
+            let mut recorded: Vec<_> = transitions.iter().filter_map(recorded).collect();
+            recorded.dedup();
+            match recorded.is_empty() {
+                true => format!("publish {}", parts.join(" + ")),
+                false => format!(
+                    "publish {}, of these record {}",
+                    parts.join(" + "),
+                    recorded.join(" + ")
+                ),
+            }
         }
         Update::HttpStats { .. } => return None,
         Update::HttpSessions { .. } => "publish HTTP sessions".to_owned(),
@@ -369,6 +383,16 @@ fn published(update: &Update) -> Option<String> {
         Update::Settled { .. } => "publish that all is published".to_owned(),
         _ => unreachable!("it is not a device's"),
     })
+}
+
+/// What a record says.
+fn recorded(transition: &Transition) -> Option<&'static str> {
+    match transition {
+        Transition::Availability { .. } => None,
+        Transition::Event { .. } => Some("event"),
+        Transition::Relay { .. } => Some("relays"),
+        Transition::Signal { .. } => Some("signals"),
+    }
 }
 
 fn part(change: &DeviceTopic, view: &DeviceView) -> &'static str {
