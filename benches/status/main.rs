@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use jiff::Timestamp;
 use lantime2mqtt::lantime::rest::{Profiles, status};
 use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};
-use lantime2mqtt::model::{Availability, Change, DeviceView, Snapshot, diff};
+use lantime2mqtt::model::{Availability, DeviceTopic, DeviceView, Snapshot, diff};
 use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 
 #[expect(dead_code, reason = "the fields are there to be parsed")]
@@ -76,7 +76,7 @@ impl Device {
         snapshot.expect("a status document")
     }
 
-    fn poll(&mut self, body: &[u8]) -> Vec<Change> {
+    fn poll(&mut self, body: &[u8]) -> Vec<DeviceTopic> {
         let snapshot = self.read(body);
         if self.snapshot.as_ref() == Some(&snapshot) {
             return Vec::new();

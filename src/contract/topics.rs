@@ -27,7 +27,7 @@ mod record;
 
 use std::fmt;
 
-pub use crate::model::CommandTopic;
+pub use crate::model::{CommandTopic, DeviceTopic, SlotTopic};
 pub use command::reply_topic;
 pub use discovery::{Component, DiscoveryTopics, Owner};
 pub use record::Destination;
@@ -50,40 +50,6 @@ pub enum StateTopic {
     BridgeInfo,
     /// Below `{prefix}/{device}`.
     Device(DeviceId, DeviceTopic),
-}
-
-/// A state topic of a device, below its id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum DeviceTopic {
-    /// `state`
-    State,
-    /// `info`
-    Info,
-    /// `error`
-    Error,
-    /// `event/{event}`
-    Event(EventName),
-    /// `http/sessions`
-    HttpSessions,
-    /// `http/stats`
-    HttpStats,
-    /// Below `{slot}`.
-    Slot(SlotId, SlotTopic),
-}
-
-/// A state topic of a slot, below its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SlotTopic {
-    /// `state`
-    State,
-    /// `info`
-    Info,
-    /// `relay/{relay}`
-    Relay(Relay),
-    /// `relay/{relay}/events`
-    RelayEvents(Relay),
-    /// `signal/{signal}`
-    Signal(Signal),
 }
 
 impl StateTopic {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DeviceUpdate;
-use crate::model::{Change, DeviceId, DeviceView, ErrorKind, HttpSessions, HttpSummary, Update};
+use crate::model::{DeviceId, DeviceView, ErrorKind, HttpSessions, HttpSummary, Update};
 
 /// All configured devices. A copy is cheap: devices are shared until they change.
 #[derive(Debug, Clone, Default)]
@@ -67,20 +67,21 @@ impl Fleet {
                 device,
                 view,
                 changes,
-            } => {
-                let old = self.set_view(device, view);
-                vec![changed(device, old, Some(view), changes.as_slice().into(), at)]
-            }
+                transitions,
+            } => vec![DeviceUpdate {
+                changes: changes.as_slice().into(),
+                transitions: transitions.as_slice().into(),
+                ..self.show(device, view, at)
+            }],
             Update::Forgotten { device } => {
-                let forgotten = Arc::default();
-                let old = self.set_view(device, &forgotten);
+                let forgotten = self.show(device, &Arc::default(), at);
                 self.with(device, |device| {
                     *device = Device {
                         version: device.version,
                         ..Device::default()
                     };
                 });
-                vec![changed(device, old, Some(&forgotten), Arc::default(), at)]
+                vec![forgotten]
             }
             Update::Removed { device } => {
                 let Some(gone) = self.devices.remove(device) else {
@@ -88,19 +89,16 @@ impl Fleet {
                 };
                 self.version += 1;
                 self.roster = self.version;
-                vec![changed(device, Some(gone.view.clone()), None, Arc::default(), at)]
+                vec![DeviceUpdate::new(device, Some(gone.view.clone()), None, at)]
             }
             Update::Configured(devices) => {
                 let new = devices
                     .iter()
                     .filter(|device| !self.devices.contains_key(*device));
                 let new: Vec<_> = new.cloned().collect();
-                let come = |device: DeviceId| {
-                    let view = Arc::default();
-                    let old = self.set_view(&device, &view);
-                    changed(&device, old, Some(&view), Arc::default(), at)
-                };
-                new.into_iter().map(come).collect()
+                new.iter()
+                    .map(|device| self.show(device, &Arc::default(), at))
+                    .collect()
             }
             Update::HttpStats { device, summary } => {
                 self.count(device, summary);
@@ -120,22 +118,19 @@ impl Fleet {
             .map(|device| change(Arc::make_mut(device)))
     }
 
-    /// Gives the view before; `None` where the device comes.
-    fn set_view(&mut self, id: &DeviceId, view: &Arc<DeviceView>) -> Option<Arc<DeviceView>> {
+    /// Shows a device so from now on.
+    fn show(&mut self, id: &DeviceId, view: &Arc<DeviceView>, at: Timestamp) -> DeviceUpdate {
         self.version += 1;
-        let version = self.version;
-        let is_there = self.devices.contains_key(id);
-        if !is_there {
-            self.roster = version;
-            self.devices.insert(id.clone(), Arc::default());
+        let old = self.devices.get(id).map(|device| Arc::clone(&device.view));
+        if old.is_none() {
+            self.roster = self.version;
         }
-        let old = self.with(id, |device| {
-            device.version = version;
-            let error = view.problem.as_ref().map(|problem| problem.error.kind);
-            device.last_error = error.or(device.last_error);
-            std::mem::replace(&mut device.view, Arc::clone(view))
-        });
-        old.filter(|_| is_there)
+        let device = Arc::make_mut(self.devices.entry(id.clone()).or_default());
+        device.version = self.version;
+        device.view = Arc::clone(view);
+        let error = view.problem.as_ref().map(|problem| problem.error.kind);
+        device.last_error = error.or(device.last_error);
+        DeviceUpdate::new(id, old, Some(view), at)
     }
 
     fn count(&mut self, id: &DeviceId, summary: &HttpSummary) {
@@ -166,28 +161,12 @@ impl Polls {
     }
 }
 
-fn changed(
-    device: &DeviceId,
-    old: Option<Arc<DeviceView>>,
-    new: Option<&Arc<DeviceView>>,
-    changes: Arc<[Change]>,
-    at: Timestamp,
-) -> DeviceUpdate {
-    DeviceUpdate {
-        device: device.clone(),
-        old,
-        new: new.cloned(),
-        changes,
-        at,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Availability, HttpStats};
+    use crate::model::{Availability, DeviceTopic, HttpStats};
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -206,7 +185,8 @@ mod tests {
         Update::Device {
             device: id(name),
             view: Arc::new(view),
-            changes: vec![Change::Availability(Availability::Online)],
+            changes: vec![DeviceTopic::State],
+            transitions: Vec::new(),
         }
     }
 

@@ -6,8 +6,8 @@
 //!                      |----> publisher, each Update
 //! ```
 //!
-//! The publisher drives it: it makes the records, so it misses nothing, and where it has no room the devices wait. A sink
-//! that is slow holds up nobody, and gets the latest view of a device instead of each one.
+//! The publisher drives it: it keeps the records, so it misses nothing, and where it has no room the devices wait. A sink
+//! that is slow holds up nobody: it gets the latest view of a device instead of each one, and the transitions in between.
 
 mod fleet;
 mod sink;
@@ -70,28 +70,25 @@ impl Hub {
     /// time.
     pub async fn recv_many(&mut self, taken: &mut Vec<Taken>, limit: usize) -> usize {
         let mut updates = Vec::new();
-        loop {
+        let count = loop {
             tokio::select! {
                 biased;
                 () = sink::any_has_room(&self.sinks) => self.sinks.iter_mut().for_each(Queue::flush),
-                count = self.updates.recv_many(&mut updates, limit) => {
-                    taken.extend(updates.drain(..).map(|update| self.take(update, Timestamp::now())));
-                    return count;
-                }
+                count = self.updates.recv_many(&mut updates, limit) => break count,
             }
+        };
+        for update in updates {
+            let mut changed = Vec::new();
+            self.fleet.send_if_modified(|fleet| {
+                changed = fleet.apply(&update, Timestamp::now());
+                !changed.is_empty()
+            });
+            for update in &changed {
+                self.sinks.iter_mut().for_each(|sink| sink.put(update));
+            }
+            taken.push(Taken { update, changed });
         }
-    }
-
-    fn take(&mut self, update: Update, at: Timestamp) -> Taken {
-        let mut changed = Vec::new();
-        self.fleet.send_if_modified(|fleet| {
-            changed = fleet.apply(&update, at);
-            !changed.is_empty()
-        });
-        for update in &changed {
-            self.sinks.iter_mut().for_each(|sink| sink.put(update));
-        }
-        Taken { update, changed }
+        count
     }
 }
 
@@ -107,6 +104,7 @@ mod tests {
             device: DeviceId::new("m1").unwrap(),
             view: Arc::new(new.clone()),
             changes: diff(old, new),
+            transitions: Vec::new(),
         }
     }
 

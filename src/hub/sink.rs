@@ -1,4 +1,4 @@
-//! The queue of a sink: each change of a device in order; where the sink is slow, the latest.
+//! The queue of a sink: each change of a device in order; where the sink is slow, the latest, and what lay between.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::model::{Change, DeviceId, DeviceView, diff};
+use crate::model::{DeviceId, DeviceTopic, DeviceView, Transition, diff};
+
+/// Most transitions of a device that are kept for a slow sink. Of more the latest are.
+const MAX_TRANSITIONS: usize = 64;
 
 /// A change of a device.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,16 +24,42 @@ pub struct DeviceUpdate {
     /// As it is now; `None` where it has left the configuration.
     pub new: Option<Arc<DeviceView>>,
     /// What is new, in the order in which it is to be shown. Empty where the device comes, leaves or is forgotten.
-    pub changes: Arc<[Change]>,
+    pub changes: Arc<[DeviceTopic]>,
+    /// What it went through on the way, in order; merged updates have those of all of them.
+    pub transitions: Arc<[Transition]>,
+    /// How many more there were, before these, for which a slow sink had no room.
+    pub lost_transitions: usize,
     /// When it was so.
     pub at: Timestamp,
 }
 
 impl DeviceUpdate {
+    /// A device comes, leaves or is forgotten.
+    pub(super) fn new(
+        device: &DeviceId,
+        old: Option<Arc<DeviceView>>,
+        new: Option<&Arc<DeviceView>>,
+        at: Timestamp,
+    ) -> DeviceUpdate {
+        DeviceUpdate {
+            device: device.clone(),
+            old,
+            new: new.cloned(),
+            changes: Arc::default(),
+            transitions: Arc::default(),
+            lost_transitions: 0,
+            at,
+        }
+    }
+
     /// This update, and `next` of the same device, as one.
     fn merge(&mut self, next: &DeviceUpdate) {
         self.new.clone_from(&next.new);
         self.at = next.at;
+        let transitions = [&self.transitions[..], &next.transitions].concat();
+        let lost = transitions.len().saturating_sub(MAX_TRANSITIONS);
+        self.transitions = transitions[lost..].into();
+        self.lost_transitions += next.lost_transitions + lost;
         self.changes = match (&self.old, &self.new) {
             (Some(old), Some(new)) => diff(old, new).into(),
             _ => Arc::default(),
@@ -120,12 +149,17 @@ mod tests {
     }
 
     fn update(device: &str, old: Option<Availability>, new: Option<Availability>) -> DeviceUpdate {
+        let (old, new) = (view(old).unwrap(), view(new).unwrap());
+        let changes = diff(&old, &new);
         DeviceUpdate {
-            device: DeviceId::new(device).unwrap(),
-            changes: diff(&view(old).unwrap(), &view(new).unwrap()).into(),
-            old: view(old),
-            new: view(new),
-            at: Timestamp::UNIX_EPOCH,
+            transitions: Transition::between(&old, &new, &changes).into(),
+            changes: changes.into(),
+            ..DeviceUpdate::new(
+                &DeviceId::new(device).unwrap(),
+                Some(old),
+                Some(&new),
+                Timestamp::UNIX_EPOCH,
+            )
         }
     }
 
@@ -170,6 +204,52 @@ mod tests {
         assert_eq!((left.new, left.changes.len()), (None, 0), "b has left");
         queue.flush();
         assert_eq!(updates.try_recv(), Ok(update("a", None, ONLINE)), "in its turn");
+    }
+
+    #[test]
+    fn a_slow_sink_misses_no_transition() {
+        let (sender, mut updates) = mpsc::channel(1);
+        let mut queue = Queue::new("test", sender);
+        let moves = [
+            update("a", None, ONLINE),
+            update("a", ONLINE, OFFLINE),
+            update("a", OFFLINE, ONLINE),
+            update("a", ONLINE, OFFLINE),
+        ];
+        moves.iter().for_each(|update| queue.put(update));
+        let removed = DeviceUpdate {
+            new: None,
+            transitions: Arc::default(),
+            ..update("a", OFFLINE, None)
+        };
+        queue.put(&removed);
+        assert_eq!(updates.try_recv(), Ok(update("a", None, ONLINE)));
+        queue.flush();
+        let merged = updates.try_recv().unwrap();
+        let all: Vec<_> = moves
+            .iter()
+            .flat_map(|update| update.transitions.iter().cloned())
+            .collect();
+        assert_eq!(all.len(), 3);
+        assert_eq!((&merged.transitions[..], merged.lost_transitions), (&all[..], 0));
+    }
+
+    #[test]
+    fn transitions_for_which_there_is_no_room_are_counted() {
+        let (sender, mut updates) = mpsc::channel(1);
+        let mut queue = Queue::new("test", sender);
+        queue.put(&update("a", None, ONLINE));
+        for _ in 0..MAX_TRANSITIONS {
+            queue.put(&update("a", ONLINE, OFFLINE));
+            queue.put(&update("a", OFFLINE, ONLINE));
+        }
+        updates.try_recv().unwrap();
+        queue.flush();
+        let merged = updates.try_recv().unwrap();
+        assert_eq!(merged.lost_transitions, MAX_TRANSITIONS);
+        let newest = update("a", OFFLINE, ONLINE).transitions;
+        assert_eq!(merged.transitions.len(), MAX_TRANSITIONS);
+        assert_eq!(merged.transitions.last(), newest.last());
     }
 
     #[tokio::test]

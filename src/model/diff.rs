@@ -1,128 +1,50 @@
-//! Two views of a device -> what has changed between them. `None` as a new value means: no longer there.
+//! Two views of a device -> the parts of what is published that have changed between them.
 
 use std::collections::BTreeMap;
 
-use super::snapshot::ModuleInfo;
-use super::{
-    Availability, DeviceView, EventName, EventState, Identity, Problem, Relay, RelayEventsState, RelayState,
-    Signal, SignalState, SlotId, SlotState, SlotView, Via, Wiring, WiringSource,
-};
-
-/// One change of a device's published state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// The device was heard of, or no longer.
-    Availability(Availability),
-    /// The device describes itself.
-    Identity(Box<Identity>),
-    /// Another error stands, or none.
-    Problem(Option<Box<Problem>>),
-    /// A notification event: what was published before, and now.
-    Event {
-        /// Which event.
-        name: EventName,
-        /// Before.
-        old: Option<Box<EventState>>,
-        /// Now.
-        new: Option<Box<EventState>>,
-        /// The way on which it came to be known.
-        via: Via,
-        /// Whether a record says already that it came: that of the trap.
-        recorded: bool,
-    },
-    /// A slot's state.
-    SlotState(SlotId, Option<SlotState>),
-    /// A slot's module and wiring.
-    SlotInfo(SlotId, Option<Box<SlotInfo>>),
-    /// A relay: what was published before, and now.
-    Relay {
-        /// Slot of the module.
-        slot: SlotId,
-        /// Which of the three.
-        relay: Relay,
-        /// Before.
-        old: Option<Box<RelayState>>,
-        /// Now.
-        new: Option<Box<RelayState>>,
-    },
-    /// What switches a relay that follows notification events.
-    RelayEvents {
-        /// Slot of the module.
-        slot: SlotId,
-        /// Which of the three.
-        relay: Relay,
-        /// Now.
-        new: Option<Box<RelayEventsState>>,
-    },
-    /// A signal: what was published before, and now.
-    Signal {
-        /// Slot of the module that monitors it.
-        slot: SlotId,
-        /// Which signal.
-        signal: Signal,
-        /// Before.
-        old: Option<Box<SignalState>>,
-        /// Now.
-        new: Option<Box<SignalState>>,
-    },
-}
-
-/// A slot's module and wiring, as they are published.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SlotInfo {
-    /// The module, while the device reports one.
-    pub module: Option<ModuleInfo>,
-    /// What drives the relays, and how that is known.
-    pub wiring: Option<(Wiring, WiringSource)>,
-}
+use super::{Availability, DeviceTopic, DeviceView, EventName, EventState, SlotTopic, SlotView};
 
 /// Everything that has to be published to get from `old` to `new`. That the device is there comes last, that it is away
 /// first: whoever reads `online` may trust what stands beside it.
-pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<Change> {
+pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<DeviceTopic> {
     let mut changes = Vec::new();
     let availability = new.availability.filter(|_| old.availability != new.availability);
     if availability == Some(Availability::Offline) {
-        changes.push(Change::Availability(Availability::Offline));
+        changes.push(DeviceTopic::State);
     }
-    if let Some(identity) = new.identity.as_ref().filter(|_| old.identity != new.identity) {
-        changes.push(Change::Identity(Box::new(identity.clone())));
+    if new.identity.is_some() && old.identity != new.identity {
+        changes.push(DeviceTopic::Info);
     }
     if old.problem != new.problem {
-        changes.push(Change::Problem(new.problem.clone().map(Box::new)));
+        changes.push(DeviceTopic::Error);
     }
     if old.events != new.events {
-        diff_events(&old.events, &new.events, &mut changes);
+        changes.extend(
+            diff_events(&old.events, &new.events)
+                .cloned()
+                .map(DeviceTopic::Event),
+        );
     }
-    diff_maps(&old.slots, &new.slots, |id, old, new| {
-        diff_slot(id, old, new, &mut changes)
-    });
+    for id in differing(Some(&old.slots), Some(&new.slots)) {
+        let below = diff_slot(old.slots.get(id), new.slots.get(id));
+        changes.extend(
+            below
+                .into_iter()
+                .map(|below| DeviceTopic::Slot(id.clone(), below)),
+        );
+    }
     if availability == Some(Availability::Online) {
-        changes.push(Change::Availability(Availability::Online));
+        changes.push(DeviceTopic::State);
     }
     changes
 }
 
-fn diff_events(old: &[EventState], new: &[EventState], changes: &mut Vec<Change>) {
-    let mut push = |name: &EventName, old: Option<&EventState>, new: Option<&EventState>| {
-        changes.push(Change::Event {
-            name: name.clone(),
-            old: old.cloned().map(Box::new),
-            new: new.cloned().map(Box::new),
-            via: Via::Rest,
-            recorded: false,
-        });
-    };
-    for (index, event) in new.iter().enumerate() {
-        let before = named(old, &event.name, index);
-        if before != Some(event) {
-            push(&event.name, before, Some(event));
-        }
-    }
-    for (index, event) in old.iter().enumerate() {
-        if named(new, &event.name, index).is_none() {
-            push(&event.name, Some(event), None);
-        }
-    }
+fn diff_events<'e>(old: &'e [EventState], new: &'e [EventState]) -> impl Iterator<Item = &'e EventName> {
+    let has_changed = |(index, event): &(usize, &EventState)| named(old, &event.name, *index) != Some(*event);
+    let changed = new.iter().enumerate().filter(has_changed);
+    let gone = old.iter().enumerate();
+    let gone = gone.filter(|(index, event)| named(new, &event.name, *index).is_none());
+    changed.chain(gone).map(|(_, event)| &event.name)
 }
 
 /// The event of that name; devices keep their order, so it is nearly always at the same index.
@@ -132,76 +54,44 @@ fn named<'e>(events: &'e [EventState], name: &EventName, index: usize) -> Option
     here.or_else(|| events.iter().find(is_named))
 }
 
-fn diff_slot(id: &SlotId, old: Option<&SlotView>, new: Option<&SlotView>, changes: &mut Vec<Change>) {
-    let state = new.map(|slot| slot.state);
-    if old.map(|slot| slot.state) != state {
-        changes.push(Change::SlotState(id.clone(), state));
+fn diff_slot(old: Option<&SlotView>, new: Option<&SlotView>) -> Vec<SlotTopic> {
+    let mut changes = Vec::new();
+    if old.map(|slot| slot.state) != new.map(|slot| slot.state) {
+        changes.push(SlotTopic::State);
     }
-    let described = |slot: Option<&'_ SlotView>| {
-        slot.filter(|slot| slot.is_described()).map(|slot| SlotInfo {
-            module: slot.module.clone(),
-            wiring: slot.wiring,
-        })
-    };
-    let info = described(new);
-    if described(old) != info {
-        changes.push(Change::SlotInfo(id.clone(), info.map(Box::new)));
+    if old.and_then(described) != new.and_then(described) {
+        changes.push(SlotTopic::Info);
     }
-    let (no_relays, no_events, no_signals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let relays = (
-        old.map_or(&no_relays, |slot| &slot.relays),
-        new.map_or(&no_relays, |slot| &slot.relays),
+    let relays = differing(old.map(|slot| &slot.relays), new.map(|slot| &slot.relays));
+    changes.extend(relays.copied().map(SlotTopic::Relay));
+    let events = differing(
+        old.map(|slot| &slot.relay_events),
+        new.map(|slot| &slot.relay_events),
     );
-    diff_maps(relays.0, relays.1, |relay, old, new| {
-        let (slot, old, new) = (id.clone(), old.cloned().map(Box::new), new.cloned().map(Box::new));
-        changes.push(Change::Relay {
-            slot,
-            relay: *relay,
-            old,
-            new,
-        });
-    });
-    let chosen = (
-        old.map_or(&no_events, |slot| &slot.relay_events),
-        new.map_or(&no_events, |slot| &slot.relay_events),
-    );
-    diff_maps(chosen.0, chosen.1, |relay, _, new| {
-        changes.push(Change::RelayEvents {
-            slot: id.clone(),
-            relay: *relay,
-            new: new.cloned().map(Box::new),
-        });
-    });
-    let signals = (
-        old.map_or(&no_signals, |slot| &slot.signals),
-        new.map_or(&no_signals, |slot| &slot.signals),
-    );
-    diff_maps(signals.0, signals.1, |signal, old, new| {
-        let (slot, old, new) = (id.clone(), old.cloned().map(Box::new), new.cloned().map(Box::new));
-        changes.push(Change::Signal {
-            slot,
-            signal: *signal,
-            old,
-            new,
-        });
-    });
+    changes.extend(events.copied().map(SlotTopic::RelayEvents));
+    let signals = differing(old.map(|slot| &slot.signals), new.map(|slot| &slot.signals));
+    changes.extend(signals.copied().map(SlotTopic::Signal));
+    changes
 }
 
-/// Calls `changed` for every key whose value differs; a key that only one side has is `None` on the other.
-fn diff_maps<K: Ord, V: PartialEq>(
-    old: &BTreeMap<K, V>,
-    new: &BTreeMap<K, V>,
-    mut changed: impl FnMut(&K, Option<&V>, Option<&V>),
-) {
-    for (key, value) in new {
-        let before = old.get(key);
-        if before != Some(value) {
-            changed(key, before, Some(value));
-        }
-    }
-    for (key, value) in old.iter().filter(|(key, _)| !new.contains_key(key)) {
-        changed(key, Some(value), None);
-    }
+/// What is published of a slot's module and wiring.
+fn described(slot: &SlotView) -> Option<impl PartialEq> {
+    slot.is_described().then_some((&slot.module, &slot.wiring))
+}
+
+/// The keys whose values differ; those that only `old` has come last.
+fn differing<'m, K: Ord, V: PartialEq>(
+    old: Option<&'m BTreeMap<K, V>>,
+    new: Option<&'m BTreeMap<K, V>>,
+) -> impl Iterator<Item = &'m K> {
+    let value = |map: Option<&'m BTreeMap<K, V>>, key| map.and_then(|map| map.get(key));
+    let changed = new.into_iter().flatten();
+    let changed = changed.filter(move |(key, new)| value(old, key) != Some(new));
+    let gone = old
+        .into_iter()
+        .flatten()
+        .filter(move |(key, _)| value(new, key).is_none());
+    changed.chain(gone).map(|(key, _)| key)
 }
 
 #[cfg(test)]
@@ -209,7 +99,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{EventType, LastTriggered, Position};
+    use crate::model::{EventType, LastTriggered, Position, Relay, Signal, SlotId, SlotState};
 
     fn view(names: &[&str]) -> DeviceView {
         let events = names
@@ -237,14 +127,8 @@ mod tests {
     #[test]
     fn an_event_that_the_device_no_longer_lists_is_cleared() {
         let changes = diff(&view(&["a", "b"]), &view(&["b", "c"]));
-        let names: Vec<_> = changes
-            .iter()
-            .map(|change| match change {
-                Change::Event { name, new, .. } => (name.as_str(), new.is_some()),
-                other => panic!("unexpected {other:?}"),
-            })
-            .collect();
-        assert_eq!(names, [("c", true), ("a", false)]);
+        let event = |name| DeviceTopic::Event(EventName::canonical(name).unwrap());
+        assert_eq!(changes, [event("c"), event("a")]);
     }
 
     #[test]
@@ -255,46 +139,26 @@ mod tests {
             state: SlotState::Online,
             ..slot
         };
-        old.slots.insert(SlotId::new("io3").unwrap(), slot);
-        let changes = diff(&old, &view(&[]));
-        assert_eq!(changes.len(), 1 + 1 + 3 + 1);
-        assert!(changes.iter().all(|change| matches!(
-            change,
-            Change::SlotState(_, None)
-                | Change::SlotInfo(_, None)
-                | Change::Relay { new: None, .. }
-                | Change::Signal { new: None, .. }
-        )));
+        let id = SlotId::new("io3").unwrap();
+        old.slots.insert(id.clone(), slot);
+        let all = [SlotTopic::State, SlotTopic::Info].into_iter();
+        let all = all
+            .chain(Relay::ALL.map(SlotTopic::Relay))
+            .chain([SlotTopic::Signal(Signal::Clk1)]);
+        let all: Vec<_> = all.map(|below| DeviceTopic::Slot(id.clone(), below)).collect();
+        assert_eq!(diff(&old, &view(&[])), all);
     }
 
     #[test]
-    fn a_relay_change_carries_old_and_new() {
+    fn a_relay_that_moves_is_all_that_changes() {
         let mut old = view(&[]);
+        let id = SlotId::new("io3").unwrap();
         let slot = SlotView::unseen(None, [Relay::B], [], Timestamp::UNIX_EPOCH);
-        old.slots.insert(SlotId::new("io3").unwrap(), slot);
+        old.slots.insert(id.clone(), slot);
         let mut new = old.clone();
-        let relay = new
-            .slots
-            .values_mut()
-            .next()
-            .unwrap()
-            .relays
-            .get_mut(&Relay::B)
-            .unwrap();
-        relay.position = Position::Nc;
-        let [
-            Change::Relay {
-                old: Some(before),
-                new: Some(after),
-                ..
-            },
-        ] = &diff(&old, &new)[..]
-        else {
-            panic!("one relay changed");
-        };
-        assert_eq!(
-            (before.position, after.position),
-            (Position::Unknown, Position::Nc)
-        );
+        let slot = new.slots.values_mut().next().unwrap();
+        slot.relays.get_mut(&Relay::B).unwrap().position = Position::Nc;
+        let relay = DeviceTopic::Slot(id, SlotTopic::Relay(Relay::B));
+        assert_eq!(diff(&old, &new), [relay]);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure: nothing here awaits, reads a clock or does I/O, and nothing of the other modules is imported.
 //! A poll gives a [`Snapshot`]; [`mod@derive`] turns it, with the wiring, into the slots of a [`DeviceView`];
-//! [`mod@diff`] compares two views and says what has to be published.
+//! [`mod@diff`] compares two views and says what has to be published; a [`Transition`] is what makes a record.
 
 pub mod command;
 pub mod dead_letter;
@@ -18,6 +18,8 @@ pub mod relay;
 pub mod signal;
 pub mod snapshot;
 pub mod time;
+pub mod topic;
+pub mod transition;
 pub mod trap;
 pub mod update;
 pub mod via;
@@ -25,7 +27,7 @@ pub mod view;
 
 pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace};
 pub use dead_letter::{DeadLetter, Origin};
-pub use diff::{Change, SlotInfo, diff};
+pub use diff::diff;
 pub use event::{EventState, EventType, LastTriggered};
 pub use event_name::EventName;
 pub use http_session::{HttpSession, HttpSessions};
@@ -35,6 +37,8 @@ pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{Cause, ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
+pub use topic::{DeviceTopic, SlotTopic};
+pub use transition::Transition;
 pub use trap::{EventNaming, Trap, Varbind, VarbindValue};
 pub use update::Update;
 pub use via::Via;

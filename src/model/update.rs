@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, DeadLetter, DeviceId, DeviceView, HttpSessions, HttpSummary};
+use super::{DeadLetter, DeviceId, DeviceTopic, DeviceView, HttpSessions, HttpSummary, Transition};
 
 /// News of one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +14,9 @@ pub enum Update {
         /// As it is published from now on.
         view: Arc<DeviceView>,
         /// What has changed, in the order in which it is to be published.
-        changes: Vec<Change>,
+        changes: Vec<DeviceTopic>,
+        /// What it went through: these are to be kept, whatever becomes of the state.
+        transitions: Vec<Transition>,
     },
     /// How its polls went.
     HttpStats {

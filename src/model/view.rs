@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::snapshot::ModuleInfo;
 use super::{
-    ChassisKind, EventState, Identity, Position, Problem, Provenance, Relay, RelayEventsState, RelayState,
-    Signal, SignalState, SlotId, Status, UnknownReason, Via, Wiring, WiringSource,
+    ChassisKind, EventName, EventState, Identity, Position, Problem, Provenance, Relay, RelayEventsState,
+    RelayState, Signal, SignalState, SlotId, Status, UnknownReason, Via, Wiring, WiringSource,
 };
 
 /// Whether the bridge hears from a device.
@@ -94,6 +94,21 @@ pub struct DeviceView {
 }
 
 impl DeviceView {
+    /// That event, where the device lists it.
+    pub fn event(&self, name: &EventName) -> Option<&EventState> {
+        self.events.iter().find(|event| event.name == *name)
+    }
+
+    /// That relay, where it is shown.
+    pub fn relay(&self, slot: &SlotId, relay: Relay) -> Option<&RelayState> {
+        self.slots.get(slot)?.relays.get(&relay)
+    }
+
+    /// That signal, where it is shown.
+    pub fn signal(&self, slot: &SlotId, signal: Signal) -> Option<&SignalState> {
+        self.slots.get(slot)?.signals.get(&signal)
+    }
+
     /// The events as they are when a document does not show them: known by name, but not how they stand.
     pub fn events_unknown(&self) -> Arc<[EventState]> {
         let unknown = |event: &EventState| EventState {

@@ -64,8 +64,6 @@ pub struct Commands {
     topics: Topics,
     link: Link,
     devices: watch::Receiver<Vec<DeviceId>>,
-    /// Whether somebody may still change `devices`.
-    devices_may_change: bool,
     subscriptions: Subscriptions,
     session: Session,
     intake: Intake,
@@ -76,12 +74,18 @@ pub struct Commands {
     status: watch::Sender<CommandsStatus>,
     /// Why commands cannot be stored, since that was logged.
     failing: Option<String>,
-    /// Whether it was logged that commands are dropped, since some were stored.
-    drop_logged: bool,
-    /// Whether it was logged that messages come that are no commands.
-    stray_logged: bool,
-    /// Whether it was logged that commands come.
-    delivery_logged: bool,
+    logged: Logged,
+}
+
+/// What was logged already.
+#[derive(Default)]
+struct Logged {
+    /// That commands are dropped, since some were stored.
+    drops: bool,
+    /// That messages come that are no commands.
+    strays: bool,
+    /// That commands come.
+    delivery: bool,
 }
 
 impl std::fmt::Debug for Commands {
@@ -123,16 +127,13 @@ impl Commands {
             topics,
             link,
             devices,
-            devices_may_change: true,
             intake: Intake::default(),
             submit: Box::new(move |commands| Box::pin(submit(commands))),
             submission: None,
             retry_at: None,
             status,
             failing: None,
-            drop_logged: false,
-            stray_logged: false,
-            delivery_logged: false,
+            logged: Logged::default(),
         };
         (commands, receiver)
     }
@@ -154,10 +155,7 @@ impl Commands {
                 () = stop.cancelled() => break,
                 event = self.link.next(), if self.intake.has_room() => self.on_events(event),
                 result = done(&mut self.submission) => self.on_submitted(result),
-                changed = self.devices.changed(), if self.devices_may_change => {
-                    self.devices_may_change = changed.is_ok();
-                    self.apply_devices();
-                }
+                Ok(()) = self.devices.changed() => self.apply_devices(),
                 () = until(self.retry_at) => self.retry_at = None,
             }
         }
@@ -221,7 +219,7 @@ impl Commands {
     /// Logs once that everything is in force.
     fn log_delivery(&mut self) {
         let is_complete = self.subscriptions.is_settled() && self.subscriptions.refused().is_empty();
-        if is_complete && !std::mem::replace(&mut self.delivery_logged, true) {
+        if is_complete && !std::mem::replace(&mut self.logged.delivery, true) {
             tracing::info!("the broker delivers commands");
         }
     }
@@ -233,7 +231,7 @@ impl Commands {
         let is_ours = command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device));
         if is_ours || (self.subscriptions.takes_unknown() && self.is_for_nobody(&message)) {
             fault_point::reached("received");
-            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_logged, true) {
+            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.logged.drops, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;
@@ -242,7 +240,7 @@ impl Commands {
         if self.subscriptions.takes_unknown() {
             return;
         }
-        if !std::mem::replace(&mut self.stray_logged, true) {
+        if !std::mem::replace(&mut self.logged.strays, true) {
             let topic: String = message.topic.chars().take(200).collect();
             tracing::warn!(
                 topic,
@@ -292,7 +290,7 @@ impl Commands {
             Ok(()) => {
                 let acks = self.intake.stored();
                 self.acknowledge(acks);
-                self.drop_logged = false;
+                self.logged.drops = false;
                 if self.failing.take().is_some() {
                     tracing::info!("commands can be stored again");
                 }

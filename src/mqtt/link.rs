@@ -53,9 +53,14 @@ pub(crate) struct Link {
     conflict: Option<ErrorReport>,
     conflict_reported: bool,
     status: LinkStatus,
-    /// Failures that were logged since the last good connection.
-    logged: HashSet<String>,
-    /// Whether a failure was logged that no recovery has followed.
+    logged: Logged,
+}
+
+/// What was logged of connections.
+struct Logged {
+    /// Failures since the last good connection.
+    failures: HashSet<String>,
+    /// Whether a failure that no recovery has followed.
     recovery_is_news: bool,
 }
 
@@ -79,8 +84,10 @@ impl Link {
                 last_error: None,
                 connections: 0,
             },
-            logged: HashSet::new(),
-            recovery_is_news: true,
+            logged: Logged {
+                failures: HashSet::new(),
+                recovery_is_news: true,
+            },
         }
     }
 
@@ -149,7 +156,7 @@ impl Link {
             address(&self.settings.broker),
             self.purpose.client_id(&self.settings),
         );
-        if std::mem::take(&mut self.recovery_is_news) {
+        if std::mem::take(&mut self.logged.recovery_is_news) {
             let version = self.settings.version.as_str();
             tracing::info!(%broker, client_id, version, "connected to the broker");
         } else {
@@ -171,7 +178,7 @@ impl Link {
             was_connected.map(|at| at.elapsed()),
         );
         if lasted.is_some_and(|lasted| Backoff::was_good(lasted, cause)) {
-            self.logged.clear();
+            self.logged.failures.clear();
         }
         let delay = self.backoff.pause(lasted, cause);
         if lasted.is_some() && !self.conflict_reported {
@@ -217,15 +224,15 @@ impl Link {
     /// The owner knows why the last connections ended, and that the next one will last.
     pub(crate) fn is_explained(&mut self) {
         self.backoff = Backoff::new();
-        self.logged.clear();
+        self.logged.failures.clear();
     }
 
     fn log_failure(&mut self, error: &str) {
         let client_id = self.purpose.client_id(&self.settings);
         // Bounded, should a broker find ever new words.
-        if self.logged.len() < 100 && self.logged.insert(error.to_owned()) {
+        if self.logged.failures.len() < 100 && self.logged.failures.insert(error.to_owned()) {
             tracing::warn!(error, client_id, "no connection to the broker; trying again");
-            self.recovery_is_news = true;
+            self.logged.recovery_is_news = true;
         } else {
             tracing::debug!(error, client_id, "no connection to the broker; trying again");
         }

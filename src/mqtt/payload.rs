@@ -12,7 +12,7 @@ use crate::contract::state::{
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
 use crate::contract::{scalar, to_json};
 use crate::hub::Device;
-use crate::model::{Availability, Change, DeviceId, SlotId, SlotView};
+use crate::model::{Availability, DeviceId};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,17 +57,9 @@ impl Payloads {
         self.layout != Layout::Json
     }
 
-    /// `online`: the bridge runs and is connected.
-    pub fn bridge_online(&self) -> Message {
-        self.bridge_state("online")
-    }
-
-    /// `offline`: the last will, and the last word of a clean stop.
-    pub fn bridge_offline(&self) -> Message {
-        self.bridge_state("offline")
-    }
-
-    fn bridge_state(&self, word: &'static str) -> Message {
+    /// `online`: the bridge runs and is connected. `offline`: the last will, and the last word of a clean stop.
+    pub fn bridge_state(&self, is_online: bool) -> Message {
+        let word = if is_online { "online" } else { "offline" };
         Message {
             topic: self.topics.state(&StateTopic::BridgeState),
             payload: Some(Bytes::from_static(word.as_bytes())),
@@ -90,39 +82,31 @@ impl Payloads {
             }
             DeviceTopic::Info => self.object(&topic, view.identity.as_ref().map(DeviceInfo::from)),
             DeviceTopic::Error => self.object(&topic, view.problem.as_ref().map(DeviceError::from)),
-            DeviceTopic::Event(name) => {
-                let event = view.events.iter().find(|event| event.name == *name);
-                self.object(&topic, event.map(Event::from))
-            }
+            DeviceTopic::Event(name) => self.object(&topic, view.event(name).map(Event::from)),
             DeviceTopic::HttpStats => self.object(&topic, device.http.as_ref().map(HttpStats::from)),
             DeviceTopic::HttpSessions => {
                 self.object(&topic, device.sessions.as_ref().map(HttpSessions::from))
             }
-            DeviceTopic::Slot(slot, below) => self.of_slot(&topic, *below, view.slots.get(slot)),
-        }
-    }
-
-    fn of_slot(&self, topic: &StateTopic, below: SlotTopic, slot: Option<&SlotView>) -> Vec<Message> {
-        match below {
-            SlotTopic::State => self.word(topic, slot.map(|slot| slot.state.as_str())),
-            SlotTopic::Info => {
-                let described = slot.filter(|slot| slot.is_described());
+            DeviceTopic::Slot(slot, SlotTopic::State) => {
+                self.word(&topic, view.slots.get(slot).map(|slot| slot.state.as_str()))
+            }
+            DeviceTopic::Slot(slot, SlotTopic::Info) => {
+                let slot = view.slots.get(slot).filter(|slot| slot.is_described());
                 self.object(
-                    topic,
-                    described.map(|slot| SlotInfo::new(slot.module.as_ref(), slot.wiring)),
+                    &topic,
+                    slot.map(|slot| SlotInfo::new(slot.module.as_ref(), slot.wiring)),
                 )
             }
-            SlotTopic::Relay(relay) => {
-                let relay = slot.and_then(|slot| slot.relays.get(&relay));
-                self.object(topic, relay.map(Relay::from))
+            DeviceTopic::Slot(slot, SlotTopic::Relay(relay)) => {
+                self.object(&topic, view.relay(slot, *relay).map(Relay::from))
             }
-            SlotTopic::RelayEvents(relay) => {
-                let events = slot.and_then(|slot| slot.relay_events.get(&relay));
-                self.object(topic, events.map(RelayEvents::from))
+            DeviceTopic::Slot(slot, SlotTopic::RelayEvents(relay)) => {
+                let slot = view.slots.get(slot);
+                let events = slot.and_then(|slot| slot.relay_events.get(relay));
+                self.object(&topic, events.map(RelayEvents::from))
             }
-            SlotTopic::Signal(signal) => {
-                let signal = slot.and_then(|slot| slot.signals.get(&signal));
-                self.object(topic, signal.map(Signal::from))
+            DeviceTopic::Slot(slot, SlotTopic::Signal(signal)) => {
+                self.object(&topic, view.signal(slot, *signal).map(Signal::from))
             }
         }
     }
@@ -150,22 +134,6 @@ impl Payloads {
             messages.push(Message { topic, payload });
         }
         messages
-    }
-}
-
-/// The topic of the object, or word, that has changed.
-pub fn topic_of(change: &Change) -> DeviceTopic {
-    let of_slot = |slot: &SlotId, below| DeviceTopic::Slot(slot.clone(), below);
-    match change {
-        Change::Availability(_) => DeviceTopic::State,
-        Change::Identity(_) => DeviceTopic::Info,
-        Change::Problem(_) => DeviceTopic::Error,
-        Change::Event { name, .. } => DeviceTopic::Event(name.clone()),
-        Change::SlotState(slot, _) => of_slot(slot, SlotTopic::State),
-        Change::SlotInfo(slot, _) => of_slot(slot, SlotTopic::Info),
-        Change::Relay { slot, relay, .. } => of_slot(slot, SlotTopic::Relay(*relay)),
-        Change::RelayEvents { slot, relay, .. } => of_slot(slot, SlotTopic::RelayEvents(*relay)),
-        Change::Signal { slot, signal, .. } => of_slot(slot, SlotTopic::Signal(*signal)),
     }
 }
 

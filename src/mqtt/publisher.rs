@@ -12,6 +12,7 @@ mod journal;
 mod outbox;
 mod overwritten;
 mod records;
+mod refusals;
 mod rejected;
 mod retained;
 mod size_limit;
@@ -25,10 +26,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use flights::Flights;
+use incoming::Incoming;
 use journal::Journal;
 use outbox::Outbox;
-use overwritten::Overwritten;
 use records::RecordQueue;
+use refusals::Refusals;
 use retained::Retained;
 use supply::Supply;
 
@@ -36,7 +38,6 @@ use super::connection::Purpose;
 use super::discovery::Discovery;
 use super::link::{Link, LinkStatus, until};
 use super::payload::Payloads;
-use super::pending_subscriptions::PendingSubscriptions;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
@@ -100,34 +101,29 @@ pub fn remembered(topics: &Topics, published: &[String]) -> BTreeMap<DeviceId, H
 pub struct Publisher {
     hub: Hub,
     retained: Retained,
-    /// When its topics were last sent again because the program that reads them has started.
-    born_at: Option<Instant>,
-    bridge: DeviceId,
-    remembered: Vec<String>,
     outbox: Outbox,
     records: RecordQueue,
-    flights: Flights,
-    journal: Journal,
     supply: Supply,
-    /// Whether all of the state was sent since this connection began.
-    is_state_out: bool,
-    /// The broker has no room for records until then.
-    records_pause: Option<Instant>,
-    /// When what is held back is tried again.
-    retry_at: Option<Instant>,
+    journal: Journal,
+    flights: Flights,
     link: Link,
-    subscriptions: PendingSubscriptions,
-    overwritten: Overwritten,
-    /// As [`BrokerStatus::restored`].
-    restored: u64,
+    incoming: Incoming,
+    refusals: Refusals,
+    reports: Reports,
+    stop: Stop,
+}
+
+/// What others are to know, and the store's part of it.
+struct Reports {
     stored: watch::Receiver<StoreStatus>,
     status: watch::Sender<BrokerStatus>,
-    stop_within: Duration,
+}
+
+/// How it ends.
+struct Stop {
     phase: Phase,
-    /// Topics whose state the broker does not take, as far as that was told in this run.
-    unpublished: HashSet<String>,
-    /// Messages that the broker refused during this connection.
-    refusals: usize,
+    /// How long it may take.
+    within: Duration,
 }
 
 /// How far the end has come.
@@ -145,7 +141,7 @@ enum Phase {
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Publisher")
-            .field("phase", &self.phase)
+            .field("phase", &self.stop.phase)
             .finish_non_exhaustive()
     }
 }
@@ -157,7 +153,7 @@ impl Publisher {
     pub fn new(setup: Setup, hub: Hub) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
         let payloads = Payloads::new(topics, setup.mqtt.layout);
-        let will = payloads.bridge_offline();
+        let will = payloads.bridge_state(false);
         let link = Link::new(setup.mqtt, Purpose::Publishing { will });
         let (status, receiver) = watch::channel(BrokerStatus {
             link: link.status().clone(),
@@ -167,30 +163,28 @@ impl Publisher {
             restored: 0,
         });
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
+        let mut outbox = Outbox::new(later);
+        setup
+            .remembered
+            .into_iter()
+            .for_each(|topic| outbox.remember(topic));
+        let stored = setup.store.status();
         let publisher = Publisher {
-            born_at: None,
-            bridge: setup.bridge,
             retained: Retained::new(payloads, setup.info, setup.discovery, hub.fleet()),
             hub,
-            remembered: setup.remembered,
-            outbox: Outbox::new(later),
+            outbox,
             records: RecordQueue::default(),
-            flights: Flights::default(),
-            stored: setup.store.status(),
             supply: Supply::new(setup.store.clone()),
-            journal: Journal::new(setup.store),
-            is_state_out: false,
-            records_pause: None,
-            retry_at: None,
+            journal: Journal::new(setup.store, setup.bridge),
+            flights: Flights::default(),
             link,
-            subscriptions: PendingSubscriptions::default(),
-            overwritten: Overwritten::default(),
-            restored: 0,
-            status,
-            stop_within: setup.stop_within,
-            phase: Phase::Running,
-            unpublished: HashSet::new(),
-            refusals: 0,
+            incoming: Incoming::default(),
+            refusals: Refusals::default(),
+            reports: Reports { stored, status },
+            stop: Stop {
+                phase: Phase::Running,
+                within: setup.stop_within,
+            },
         };
         (publisher, receiver)
     }
@@ -208,29 +202,29 @@ impl Publisher {
             }
             self.fill_window();
             self.report();
-            if self.phase != Phase::Running && !self.go_on_stopping() {
+            if self.stop.phase != Phase::Running && !self.go_on_stopping() {
                 break;
             }
             // The broker must not publish a will at a topic that the list does not hold.
             let may_connect = self.outbox.is_released(&self.online_topic());
-            let takes_updates = self.phase == Phase::Running && self.journal.has_room();
+            let takes_updates = self.stop.phase == Phase::Running && self.journal.has_room();
             tokio::select! {
                 event = self.link.next(), if may_connect => self.on_events(event),
                 (batch, stored) = self.journal.written() => self.outbox.recorded(batch, stored),
                 supplied = self.supply.next() => self.take_in(supplied),
                 // To be reported.
-                Ok(()) = self.stored.changed() => {}
+                Ok(()) = self.reports.stored.changed() => {}
                 count = self.hub.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
                     if count == 0 {
-                        self.phase = Phase::Flushing;
-                        deadline = Some(Instant::now() + self.stop_within);
+                        self.stop.phase = Phase::Flushing;
+                        deadline = Some(Instant::now() + self.stop.within);
                     }
                     updates.drain(..).for_each(|update| self.apply(update));
                 }
-                () = until(self.records_pause) => self.records_pause = None,
-                () = until(self.overwritten.next_due()) => self.restore_overwritten(),
-                () = until(self.subscriptions.retry_at()) => self.subscribe_again(),
-                () = until(self.retry_at) => self.try_held_back_again(),
+                () = until(self.records.paused_until) => self.records.paused_until = None,
+                () = until(self.incoming.overwritten.next_due()) => self.restore_overwritten(),
+                () = until(self.incoming.subscriptions.retry_at()) => self.subscribe_again(),
+                () = until(self.refusals.retry_at) => self.try_held_back_again(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it will say offline by the last will");
                     break;
@@ -244,17 +238,17 @@ impl Publisher {
     fn report(&self) {
         let topics = self.outbox.len();
         let pending = self.outbox.pending() + self.flights.len();
-        let records = self.stored.borrow().records;
-        self.status.send_if_modified(|status| {
+        let records = self.reports.stored.borrow().records;
+        self.reports.status.send_if_modified(|status| {
             let is_news = status.link != *self.link.status()
                 || (status.pending == 0) != (pending == 0)
                 || (status.records == 0) != (records == 0)
-                || status.restored != self.restored;
+                || status.restored != self.incoming.restored;
             if status.link != *self.link.status() {
                 status.link.clone_from(self.link.status());
             }
             (status.topics, status.pending, status.records) = (topics, pending, records);
-            status.restored = self.restored;
+            status.restored = self.incoming.restored;
             is_news
         });
     }
@@ -266,17 +260,17 @@ impl Publisher {
         }
         let is_idle = self.outbox.is_state_sent() && self.flights.len() == 0 && !self.journal.is_writing();
         // What the broker has no room for, or the store cannot give, is for the next run.
-        let are_records_sent =
-            self.records_pause.is_some() || (self.records.len() == 0 && !self.supply.has_more(&self.records));
-        match self.phase {
+        let are_records_sent = self.records.paused_until.is_some()
+            || (self.records.len() == 0 && !self.supply.has_more(&self.records));
+        match self.stop.phase {
             Phase::Flushing if is_idle && are_records_sent => {
-                self.phase = Phase::SayingOffline;
+                self.stop.phase = Phase::SayingOffline;
                 self.retained.is_online = false;
-                self.put_object(&StateTopic::BridgeState);
+                self.put(&StateTopic::BridgeState);
                 self.fill_window();
             }
             Phase::SayingOffline if is_idle => {
-                self.phase = Phase::Leaving;
+                self.stop.phase = Phase::Leaving;
                 if let Some(client) = self.link.client() {
                     client.disconnect();
                 }

@@ -1,94 +1,19 @@
-//! The `events` and `changes` records: what a device's change says to those who keep a history.
+//! The `events` and `changes` records: what a device's transition says to those who keep a history.
 //!
 //! Pure but for the ids. Their JSON is that of `contract::record`.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::Record;
 use crate::contract::topics::Destination;
-use crate::contract::{Time, record as contract, to_json};
-use crate::model::{Change, DeviceId, EventState, Provenance, SlotId, Via};
+use crate::contract::{Time, record as contract};
+use crate::model::{DeviceId, EventState, Provenance, Transition, Via};
 
-/// The records of one change, in order; none where it is no transition: a first sight is none.
-pub fn records(device: &DeviceId, change: &Change, now: Timestamp) -> Vec<Record> {
-    match change {
-        Change::Event {
-            old: Some(old),
-            new: Some(new),
-            via,
-            recorded,
-            ..
-        } => {
-            let due = match new.transitions(old) {
-                // What was not there and is not, was told by traps in between, or is about to be.
-                [true, ..] if *recorded => &[],
-                due => due,
-            };
-            due.iter()
-                .map(|triggered| event(device, new, *triggered, *via, now))
-                .collect()
-        }
-        Change::Relay {
-            slot,
-            relay,
-            old: Some(old),
-            new: Some(new),
-        } if old.position != new.position && old.provenance != Provenance::Unseen => {
-            vec![state_change(device, slot, now, |change| contract::Change {
-                relay: Some(*relay),
-                old: old.position.as_str(),
-                new: new.position.as_str(),
-                cause: new.cause.as_deref(),
-                provenance: new.provenance,
-                driven_by: new.driven_by,
-                ..change
-            })]
-        }
-        Change::Signal {
-            slot,
-            signal,
-            old: Some(old),
-            new: Some(new),
-        } if old.status != new.status && old.provenance != Provenance::Unseen => {
-            vec![state_change(device, slot, now, |change| contract::Change {
-                signal: Some(*signal),
-                old: old.status.as_str(),
-                new: new.status.as_str(),
-                provenance: new.provenance,
-                ..change
-            })]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn event(device: &DeviceId, event: &EventState, triggered: bool, via: Via, now: Timestamp) -> Record {
+/// The record of a transition; none where the contract has none for it.
+pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Option<Record> {
     let id = Uuid::now_v7();
-    let json = contract::Event {
-        id,
-        at: Time(now),
-        device,
-        source: via,
-        event: &event.name,
-        triggered,
-        kind: event.kind,
-        last_triggered: event.last_triggered.time().map(Time),
-        name_on_device: event.name_on_device.as_deref(),
-    };
-    record(id, Destination::Events(device.clone()), &json)
-}
-
-/// The record of what `fill` adds: what has changed, and how.
-fn state_change<'a>(
-    device: &'a DeviceId,
-    slot: &'a SlotId,
-    now: Timestamp,
-    fill: impl FnOnce(contract::Change<'a>) -> contract::Change<'a>,
-) -> Record {
-    let id = Uuid::now_v7();
-    let change = fill(contract::Change {
+    let of_slot = |slot| contract::Change {
         id,
         at: Time(now),
         device,
@@ -100,17 +25,64 @@ fn state_change<'a>(
         cause: None,
         provenance: Provenance::Unknown,
         driven_by: None,
-    });
-    record(id, Destination::Changes(device.clone(), slot.clone()), &change)
+    };
+    let change = match transition {
+        Transition::Availability { .. } => return None,
+        Transition::Event {
+            event,
+            triggered,
+            via,
+        } => return Some(of_event(device, event, *triggered, *via, (id, now))),
+        Transition::Relay {
+            slot,
+            relay,
+            old,
+            new,
+        } => contract::Change {
+            relay: Some(*relay),
+            old: old.as_str(),
+            new: new.position.as_str(),
+            cause: new.cause.as_deref(),
+            provenance: new.provenance,
+            driven_by: new.driven_by,
+            ..of_slot(slot)
+        },
+        Transition::Signal {
+            slot,
+            signal,
+            old,
+            new,
+        } => contract::Change {
+            signal: Some(*signal),
+            old: old.as_str(),
+            new: new.status.as_str(),
+            provenance: new.provenance,
+            ..of_slot(slot)
+        },
+    };
+    let destination = Destination::Changes(device.clone(), change.slot.clone());
+    Some(Record::of(id, destination, &change))
 }
 
-pub(super) fn record(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
-    Record {
+fn of_event(
+    device: &DeviceId,
+    event: &EventState,
+    triggered: bool,
+    via: Via,
+    (id, now): (Uuid, Timestamp),
+) -> Record {
+    let json = contract::Event {
         id,
-        destination,
-        payload: to_json(json),
-        correlation: None,
-    }
+        at: Time(now),
+        device,
+        source: via,
+        event: &event.name,
+        triggered,
+        kind: event.kind,
+        last_triggered: event.last_triggered.time().map(Time),
+        name_on_device: event.name_on_device.as_deref(),
+    };
+    Record::of(id, Destination::Events(device.clone()), &json)
 }
 
 #[cfg(test)]
@@ -119,8 +91,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Availability, DeviceView, EventName, EventType, LastTriggered, Position, Relay, Signal, SlotState,
-        SlotView, Status, diff,
+        Availability, DeviceView, Position, Relay, Signal, SlotId, SlotState, SlotView, Status, diff,
     };
 
     fn device() -> DeviceId {
@@ -133,74 +104,6 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
-    }
-
-    /// The payloads of what `change` gives, without their ids.
-    fn told(change: &Change) -> Vec<String> {
-        let records = records(&device(), change, at(60));
-        let texts = records.iter().map(|record| {
-            let text = std::str::from_utf8(&record.payload).unwrap();
-            let id = format!("{{\"id\":\"{}\",", record.id);
-            text.strip_prefix(&id).expect("the id comes first").to_owned()
-        });
-        texts.collect()
-    }
-
-    fn state(triggered: Option<bool>, last: Option<i64>) -> Option<Box<EventState>> {
-        Some(Box::new(EventState {
-            name: EventName::canonical("ntp-not-sync").unwrap(),
-            name_on_device: None,
-            triggered,
-            kind: EventType::Error,
-            last_triggered: last.map_or(LastTriggered::Never, |second| LastTriggered::At(at(second))),
-        }))
-    }
-
-    /// Whether the event stood, for each record.
-    fn events(old: Option<Box<EventState>>, new: Option<Box<EventState>>) -> Vec<bool> {
-        events_where(false, old, new)
-    }
-
-    /// So it is where a trap has told, or has not, that it came.
-    fn events_where(by_trap: bool, old: Option<Box<EventState>>, new: Option<Box<EventState>>) -> Vec<bool> {
-        let name = EventName::canonical("ntp-not-sync").unwrap();
-        let told = told(&Change::Event {
-            name,
-            old,
-            new,
-            via: Via::Rest,
-            recorded: by_trap,
-        });
-        told.iter()
-            .map(|text| text.contains(r#""triggered":true"#))
-            .collect()
-    }
-
-    #[test]
-    fn every_transition_of_an_event_is_told_and_nothing_else() {
-        let (yes, no) = (Some(true), Some(false));
-        for (old, new, expected) in [
-            ((no, None), (yes, Some(5)), &[true][..]),
-            ((yes, Some(5)), (no, Some(5)), &[false]),
-            ((no, None), (yes, None), &[true]),
-            // It came again, or came and went, between two polls.
-            ((yes, Some(5)), (yes, Some(6)), &[true]),
-            ((no, Some(5)), (no, Some(6)), &[true, false]),
-            ((no, None), (no, Some(6)), &[true, false]),
-            ((yes, Some(6)), (yes, Some(5)), &[]),
-            ((yes, Some(6)), (yes, None), &[]),
-            ((None, Some(5)), (yes, Some(6)), &[]),
-            ((no, Some(5)), (None, Some(6)), &[]),
-        ] {
-            let told = events(state(old.0, old.1), state(new.0, new.1));
-            assert_eq!(told, expected, "{old:?} {new:?}");
-        }
-        let told = |old: Option<Box<EventState>>, new| events_where(true, old, new);
-        assert!(told(state(no, None), state(yes, Some(5))).is_empty());
-        assert!(told(state(no, None), state(no, Some(5))).is_empty());
-        assert_eq!(told(state(yes, None), state(no, Some(5))), [false]);
-        assert!(events(None, state(yes, Some(5))).is_empty(), "a first sight");
-        assert!(events(state(yes, Some(5)), None).is_empty(), "no longer listed");
     }
 
     fn view(position: Position, status: Status, provenance: Provenance) -> DeviceView {
@@ -219,8 +122,18 @@ mod tests {
         }
     }
 
+    /// The payloads of the records, without their ids.
     fn all_told(old: &DeviceView, new: &DeviceView) -> Vec<String> {
-        diff(old, new).iter().flat_map(told).collect()
+        let transitions = Transition::between(old, new, &diff(old, new));
+        let records = transitions
+            .iter()
+            .filter_map(|transition| record(&device(), transition, at(60)));
+        let text = |record: Record| {
+            let text = std::str::from_utf8(&record.payload).unwrap();
+            let id = format!("{{\"id\":\"{}\",", record.id);
+            text.strip_prefix(&id).expect("the id comes first").to_owned()
+        };
+        records.map(text).collect()
     }
 
     #[test]

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Record;
+use crate::contract::dead_letter as contract;
 use crate::contract::topics::Destination;
-use crate::contract::{dead_letter as contract, to_json};
 use crate::model::{DeadLetter, DeviceId, ErrorReport, Operation};
 pub use standing::Standing;
 
@@ -33,10 +33,6 @@ pub fn new(operation: Operation, error: ErrorReport, at: Timestamp) -> DeadLette
 
 /// The record that tells `letter`, as the bridge of that id publishes it.
 pub fn record(letter: &DeadLetter, bridge: &DeviceId) -> Record {
-    Record {
-        id: letter.id,
-        destination: Destination::DeadLetter(letter.device.clone()),
-        payload: to_json(&contract::DeadLetter::of(letter, bridge)),
-        correlation: None,
-    }
+    let destination = Destination::DeadLetter(letter.device.clone());
+    Record::of(letter.id, destination, &contract::DeadLetter::of(letter, bridge))
 }

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Serialize;
 use uuid::Uuid;
 
+use crate::contract::to_json;
 use crate::contract::topics::Destination;
 
 /// A message on its way to the broker.
@@ -17,6 +19,18 @@ pub struct Record {
     pub payload: Bytes,
     /// Correlation data of the command that it answers (MQTT 5).
     pub correlation: Option<Bytes>,
+}
+
+impl Record {
+    /// A record that answers no command. `json` has the id, too.
+    pub(super) fn of(id: Uuid, destination: Destination, json: &impl Serialize) -> Record {
+        Record {
+            id,
+            destination,
+            payload: to_json(json),
+            correlation: None,
+        }
+    }
 }
 
 /// A command as it arrived.

@@ -33,5 +33,5 @@ pub fn record(device: &DeviceId, trap: &Trap, now: Timestamp) -> Record {
         varbinds: &trap.varbinds,
         varbinds_left_out: (trap.left_out > 0).then_some(trap.left_out),
     };
-    super::change::record(id, Destination::Events(device.clone()), &json)
+    Record::of(id, Destination::Events(device.clone()), &json)
 }

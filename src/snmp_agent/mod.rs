@@ -38,8 +38,8 @@ use notice::Notice;
 use objects::{Handler, Objects};
 use tables::Numbers;
 
-/// Changes that wait to be sent as notifications: those of a thousand devices that go offline at once, and some. Of more
-/// the latest of each device are sent.
+/// Updates that wait to be sent as notifications: those of a thousand devices that go offline at once, and some. More are
+/// merged, device by device, and keep their transitions.
 pub const UPDATES_WAITING: usize = 4096;
 
 /// How often it is told that requests were not taken, at most.
@@ -171,6 +171,10 @@ impl Agent {
                 numbers.send_if_modified(|numbers| numbers.add(&update.device));
                 if failing.is_empty() {
                     continue;
+                }
+                if update.lost_transitions > 0 {
+                    let (device, lost) = (&update.device, update.lost_transitions);
+                    tracing::warn!(%device, lost, "SNMP notifications are not sent: changes come faster than they are sent");
                 }
                 let notices = tables::notices(&numbers.borrow(), &update);
                 for notice in notices {

@@ -2,9 +2,9 @@
 
 use async_snmp::Value;
 
-use super::columns::{DeviceRow, RelayRow, SignalRow, device, relay, signal};
+use super::columns::{RelayRow, SignalRow, device, relay, signal};
 use super::{OBJECTS, words};
-use crate::model::{Availability, RelayState, SignalState};
+use crate::model::{Availability, DeviceId, ErrorKind, Position, Status};
 
 /// l2mNotificationObjects
 const OLD: u32 = 5;
@@ -20,10 +20,10 @@ pub(super) struct Notice {
 
 impl Notice {
     /// l2mRelayChanged
-    pub(super) fn relay(index: &[u32], old: &RelayState, row: &RelayRow<'_>) -> Notice {
+    pub(super) fn relay(index: &[u32], old: Position, row: &RelayRow<'_>) -> Notice {
         use relay::{CAUSE, DRIVEN_BY, FAULT, NAME, POSITION, PROVENANCE, TABLE};
         let columns = [NAME, POSITION, FAULT, PROVENANCE, DRIVEN_BY, CAUSE];
-        let old = (1, words::position(old.position));
+        let old = (1, words::position(old));
         Notice {
             number: 1,
             objects: objects((TABLE, index), row, &columns, relay::cell, old),
@@ -31,9 +31,9 @@ impl Notice {
     }
 
     /// l2mSignalChanged
-    pub(super) fn signal(index: &[u32], old: &SignalState, row: &SignalRow<'_>) -> Notice {
+    pub(super) fn signal(index: &[u32], old: Status, row: &SignalRow<'_>) -> Notice {
         use signal::{NAME, PROVENANCE, STATUS, TABLE};
-        let old = (2, words::status(old.status));
+        let old = (2, words::status(old));
         Notice {
             number: 2,
             objects: objects(
@@ -47,12 +47,22 @@ impl Notice {
     }
 
     /// l2mDeviceChanged
-    pub(super) fn device(number: u32, old: Option<Availability>, row: &DeviceRow<'_>) -> Notice {
+    pub(super) fn device(
+        index: u32,
+        id: &DeviceId,
+        (old, new): (Availability, Availability),
+        error: Option<ErrorKind>,
+    ) -> Notice {
         use device::{ERROR, ID, STATE, TABLE};
-        let old = (3, words::availability(old));
+        let at = |column| vec![OBJECTS, TABLE, 1, column, index];
         Notice {
             number: 3,
-            objects: objects((TABLE, &[number]), row, &[ID, STATE, ERROR], device::cell, old),
+            objects: vec![
+                (at(ID), words::text(id.as_str())),
+                (vec![OBJECTS, OLD, 3, 0], words::availability(Some(old))),
+                (at(STATE), words::availability(Some(new))),
+                (at(ERROR), words::error(error)),
+            ],
         }
     }
 }

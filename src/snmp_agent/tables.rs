@@ -7,7 +7,7 @@ use super::columns::{DeviceRow, RelayRow, SignalRow};
 use super::notice::Notice;
 use super::words;
 use crate::hub::{Device, DeviceUpdate, Fleet};
-use crate::model::{Change, DeviceId, Provenance, Relay, RelayState, Signal, SignalState, SlotId, SlotView};
+use crate::model::{DeviceId, Relay, RelayState, Signal, SignalState, SlotId, SlotView, Transition};
 
 /// Longest id of a slot that fits into an index. Those of devices have a few characters.
 const MAX_SLOT: usize = 32;
@@ -106,51 +106,37 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The notifications that a change of a device gives. A first sight gives none.
+/// The notifications that this gives of what a device went through.
 pub(super) fn notices(numbers: &Numbers, update: &DeviceUpdate) -> Vec<Notice> {
-    let DeviceUpdate {
-        device: id,
-        old,
-        new,
-        changes,
-        ..
-    } = update;
-    let (Some(number), Some(old), Some(new)) = (numbers.get(id), old, new) else {
+    let id = &update.device;
+    let Some(number) = numbers.get(id) else {
         return Vec::new();
     };
-    let has_moved =
-        old.availability.is_some() && new.availability.is_some() && old.availability != new.availability;
-    let moved = has_moved.then(|| {
-        let device = Device {
-            view: new.clone(),
-            ..Device::default()
-        };
-        Notice::device(number, old.availability, &DeviceRow { id, device: &device })
-    });
-    let others = changes.iter().filter_map(|change| match change {
-        Change::Relay {
+    let notice = |transition: &Transition| match transition {
+        Transition::Availability { old, new, error } => {
+            Some(Notice::device(number, id, (*old, *new), *error))
+        }
+        Transition::Relay {
             slot,
             relay,
-            old: Some(old),
-            new: Some(new),
+            old,
+            new,
         } => {
-            let is_change = old.position != new.position && old.provenance != Provenance::Unseen;
-            let (index, row) = relay_row((number, id), slot, *relay, new).filter(|_| is_change)?;
-            Some(Notice::relay(&index, old, &row))
+            let (index, row) = relay_row((number, id), slot, *relay, new)?;
+            Some(Notice::relay(&index, *old, &row))
         }
-        Change::Signal {
+        Transition::Signal {
             slot,
             signal,
-            old: Some(old),
-            new: Some(new),
+            old,
+            new,
         } => {
-            let is_change = old.status != new.status && old.provenance != Provenance::Unseen;
-            let (index, row) = signal_row((number, id), slot, *signal, new).filter(|_| is_change)?;
-            Some(Notice::signal(&index, old, &row))
+            let (index, row) = signal_row((number, id), slot, *signal, new)?;
+            Some(Notice::signal(&index, *old, &row))
         }
-        _ => None,
-    });
-    moved.into_iter().chain(others).collect()
+        Transition::Event { .. } => None,
+    };
+    update.transitions.iter().filter_map(notice).collect()
 }
 
 fn relay_row<'a>(

@@ -293,7 +293,7 @@ impl EdgeNode {
         self.out.clear();
         let death = self.node.death(Timestamp::now());
         if let Some(client) = self.link.client() {
-            client.publish_record(&death.topic, death.payload, None);
+            client.publish(&death.topic, death.payload, false, None);
         }
     }
 

@@ -122,6 +122,7 @@ mod tests {
                     device: id(device),
                     changes: diff(&DeviceView::default(), &view),
                     view: Arc::new(view),
+                    transitions: Vec::new(),
                 },
                 Timestamp::UNIX_EPOCH,
             );

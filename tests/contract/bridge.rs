@@ -15,12 +15,12 @@ pub(crate) fn examples() -> Vec<Example> {
     };
     vec![
         retained(&StateTopic::BridgeState, "running", |payloads| {
-            vec![payloads.bridge_online()]
+            vec![payloads.bridge_state(true)]
         }),
         retained(
             &StateTopic::BridgeState,
             "stopped, or its last will",
-            |payloads| vec![payloads.bridge_offline()],
+            |payloads| vec![payloads.bridge_state(false)],
         ),
         retained(&StateTopic::BridgeInfo, "with three devices", |payloads| {
             payloads.bridge_info(&info)

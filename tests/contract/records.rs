@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lantime2mqtt::model::{
-    Change, DeviceView, EventNaming, EventState, EventType, LastTriggered, Position, Provenance, Relay,
-    Signal, SlotView, Status, Trap, Varbind, VarbindValue, Via, diff,
+    DeviceView, EventNaming, EventState, EventType, LastTriggered, Position, Provenance, Relay, Signal,
+    SlotView, Status, Transition, Trap, Varbind, VarbindValue, Via, diff,
 };
 use lantime2mqtt::records::{Record, change, trap};
 
@@ -19,17 +19,14 @@ pub(crate) fn examples() -> Vec<Example> {
 }
 
 /// All records of the way from one view to the next one.
-fn all_records(old: &DeviceView, new: &DeviceView, via: Via) -> Vec<Record> {
-    let mut changes = diff(old, new);
-    for change in &mut changes {
-        if let Change::Event { via: way, .. } = change {
-            *way = via;
-        }
-    }
-    let records = changes
-        .iter()
-        .flat_map(|change| change::records(&device_id(), change, at(AT)));
-    records.collect()
+fn all_records(old: &DeviceView, new: &DeviceView) -> Vec<Record> {
+    let transitions = Transition::between(old, new, &diff(old, new)).into_iter();
+    records_of(transitions)
+}
+
+fn records_of(transitions: impl Iterator<Item = Transition>) -> Vec<Record> {
+    let record = |transition| change::record(&device_id(), &transition, at(AT));
+    transitions.filter_map(record).collect()
 }
 
 fn event(triggered: bool, last: Option<&str>) -> EventState {
@@ -44,11 +41,12 @@ fn event(triggered: bool, last: Option<&str>) -> EventState {
 
 fn events() -> Vec<Example> {
     let of = |name, old: EventState, new: EventState, via| {
-        let view = |event| DeviceView {
-            events: [event].into(),
-            ..DeviceView::default()
-        };
-        records(name, &all_records(&view(old), &view(new), via))
+        let transitions = new.transitions(&old).iter().map(|triggered| Transition::Event {
+            event: new.clone(),
+            triggered: *triggered,
+            via,
+        });
+        records(name, &records_of(transitions))
     };
     let spelled = |event: EventState| EventState {
         name: event_name("faillock:-user-banned"),
@@ -175,7 +173,7 @@ fn view(position: Position, status: Status, provenance: Provenance) -> DeviceVie
 
 /// The records of the way from one view to the next one.
 fn changed(name: &str, old: &DeviceView, new: &DeviceView) -> Example {
-    records(name, &all_records(old, new, Via::Rest))
+    records(name, &all_records(old, new))
 }
 
 fn relays() -> Vec<Example> {

@@ -11,8 +11,8 @@ use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::homeassistant::HomeAssistant;
 use lantime2mqtt::hub::Hub;
 use lantime2mqtt::model::{
-    Availability, Change, DeviceView, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId,
-    SlotState, SlotView, Update, Via,
+    Availability, DeviceTopic, DeviceView, Identity, Position, Provenance, Relay, RelayState, Signal, SlotId,
+    SlotState, SlotTopic, SlotView, Transition, Update, Via,
 };
 use lantime2mqtt::mqtt::discovery::Discovery;
 use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
@@ -85,17 +85,18 @@ impl Bridge {
         }
     }
 
-    pub(super) async fn send(&self, device: &str, changes: Vec<Change>) {
+    pub(super) async fn send(&self, device: &str, edits: Vec<Edit>) {
         let view = {
             let mut views = self.views.lock().unwrap();
             let view = views.entry(device.to_owned()).or_default();
-            changes.iter().for_each(|change| apply(view, change));
+            edits.iter().for_each(|edit| (edit.make)(view));
             Arc::new(view.clone())
         };
         self.tell(Update::Device {
             device: crate::device(device),
             view,
-            changes,
+            transitions: edits.iter().filter_map(|edit| edit.transition.clone()).collect(),
+            changes: edits.into_iter().map(|edit| edit.topic).collect(),
         })
         .await;
     }
@@ -146,54 +147,55 @@ impl Bridge {
     }
 }
 
-/// Makes that change in a device.
-fn apply(view: &mut DeviceView, change: &Change) {
-    match change.clone() {
-        Change::Availability(availability) => view.availability = Some(availability),
-        Change::Identity(identity) => view.identity = Some(*identity),
-        Change::Problem(problem) => view.problem = problem.map(|problem| *problem),
-        Change::Event { name, new, .. } => {
-            let others = view.events.iter().filter(|event| event.name != name).cloned();
-            view.events = others.chain(new.map(|event| *event)).collect();
+/// What becomes new in a device.
+#[derive(Clone)]
+pub(super) struct Edit {
+    topic: DeviceTopic,
+    transition: Option<Transition>,
+    make: Arc<dyn Fn(&mut DeviceView) + Send + Sync>,
+}
+
+impl Edit {
+    /// At that topic, and so.
+    pub(super) fn new(topic: DeviceTopic, make: impl Fn(&mut DeviceView) + Send + Sync + 'static) -> Edit {
+        Edit {
+            topic,
+            transition: None,
+            make: Arc::new(make),
         }
-        Change::SlotState(id, Some(state)) => slot_of(view, &id).state = state,
-        Change::SlotState(id, None) => drop(view.slots.remove(&id)),
-        Change::SlotInfo(id, info) => {
-            let info = info.map(|info| *info);
-            slot_of(view, &id).wiring = info.as_ref().and_then(|info| info.wiring);
-            slot_of(view, &id).module = info.and_then(|info| info.module);
+    }
+
+    /// In the slot.
+    pub(super) fn in_slot(below: SlotTopic, make: impl Fn(&mut SlotView) + Send + Sync + 'static) -> Edit {
+        Edit::new(DeviceTopic::Slot(slot(), below), move |view| make(slot_of(view)))
+    }
+
+    /// A record says so.
+    pub(super) fn recorded(self, transition: Transition) -> Edit {
+        Edit {
+            transition: Some(transition),
+            ..self
         }
-        Change::Relay {
-            slot: id, relay, new, ..
-        } => put(&mut slot_of(view, &id).relays, relay, new),
-        Change::RelayEvents { slot: id, relay, new } => put(&mut slot_of(view, &id).relay_events, relay, new),
-        Change::Signal {
-            slot: id,
-            signal,
-            new,
-            ..
-        } => put(&mut slot_of(view, &id).signals, signal, new),
     }
 }
 
-fn slot_of<'v>(view: &'v mut DeviceView, id: &SlotId) -> &'v mut SlotView {
+fn slot_of(view: &mut DeviceView) -> &mut SlotView {
     let unseen = || SlotView::unseen(None, [], [], Timestamp::UNIX_EPOCH);
-    view.slots.entry(id.clone()).or_insert_with(unseen)
+    view.slots.entry(slot()).or_insert_with(unseen)
 }
 
-fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<Box<V>>) {
-    match value {
-        Some(value) => drop(map.insert(key, *value)),
-        None => drop(map.remove(&key)),
-    }
+pub(super) fn available(availability: Availability) -> Edit {
+    Edit::new(DeviceTopic::State, move |view| {
+        view.availability = Some(availability)
+    })
 }
 
 pub(super) fn slot() -> SlotId {
     SlotId::new("io3").unwrap()
 }
 
-fn relay_state(position: Position) -> Box<RelayState> {
-    Box::new(RelayState {
+fn relay_state(position: Position) -> RelayState {
+    RelayState {
         position,
         driven_by: Some(Signal::Clk1),
         cause: (position == Position::Nc).then(|| "clock-not-sync".to_owned()),
@@ -204,36 +206,36 @@ fn relay_state(position: Position) -> Box<RelayState> {
         via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
-    })
+    }
 }
 
 /// Relay A of the slot is seen for the first time.
-pub(super) fn relay(position: Position) -> Change {
-    Change::Relay {
-        slot: slot(),
-        relay: Relay::A,
-        old: None,
-        new: Some(relay_state(position)),
-    }
+pub(super) fn relay(position: Position) -> Edit {
+    Edit::in_slot(SlotTopic::Relay(Relay::A), move |slot| {
+        slot.relays.insert(Relay::A, relay_state(position));
+    })
 }
 
 /// Relay A of the slot switches.
-pub(super) fn relay_switches(from: Position, to: Position) -> Change {
-    Change::Relay {
+pub(super) fn relay_switches(from: Position, to: Position) -> Edit {
+    relay(to).recorded(Transition::Relay {
         slot: slot(),
         relay: Relay::A,
-        old: Some(relay_state(from)),
-        new: Some(relay_state(to)),
-    }
+        old: from,
+        new: relay_state(to),
+    })
 }
 
-pub(super) fn named(hostname: &str) -> Change {
-    Change::Identity(Box::new(Identity {
+pub(super) fn named(hostname: &str) -> Edit {
+    let identity = Identity {
         hostname: Some(hostname.into()),
         profile: "v10".into(),
         web_interface: "https://m".into(),
         ..Identity::default()
-    }))
+    };
+    Edit::new(DeviceTopic::Info, move |view| {
+        view.identity = Some(identity.clone())
+    })
 }
 
 pub(super) fn named_json(hostname: &str) -> String {
@@ -275,10 +277,10 @@ pub(super) fn without_info(topics: &BTreeMap<String, String>) -> BTreeMap<String
     topics
 }
 
-pub(super) fn first_changes() -> Vec<Change> {
+pub(super) fn first_changes() -> Vec<Edit> {
     vec![
-        Change::Availability(Availability::Online),
-        Change::SlotState(slot(), Some(SlotState::Online)),
+        available(Availability::Online),
+        Edit::in_slot(SlotTopic::State, |slot| slot.state = SlotState::Online),
         relay(Position::No),
     ]
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion};
 use lantime2mqtt::model::{
-    Availability, Change, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpSessions, HttpStats,
-    Identity, LastTriggered, Operation, Position, Problem, Provenance, Relay, RelayEventsState, Signal,
-    SignalState, SlotInfo, SlotState, Status, Update, Via,
+    Availability, DeviceTopic, ErrorKind, ErrorReport, EventName, EventState, EventType, HttpSessions,
+    HttpStats, Identity, LastTriggered, Operation, Position, Problem, Provenance, Relay, RelayEventsState,
+    Signal, SignalState, SlotState, SlotTopic, Status, Update, Via,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::bridge::{Bridge, named, relay, slot};
+use crate::bridge::{Bridge, Edit, available, named, relay};
 use crate::common::clients::Clients;
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::{Seen, Watcher};
@@ -23,21 +23,18 @@ const RELAY: &str = "homeassistant/binary_sensor/lantime_device_m1/io3_relay_a/c
 const REFRESH: &str = "homeassistant/button/lantime_device_m1/refresh/config";
 const BRIDGE: &str = "homeassistant/binary_sensor/lantime_bridge_b1/connection/config";
 
-fn first_changes() -> Vec<Change> {
+fn first_changes() -> Vec<Edit> {
     vec![
-        Change::Availability(Availability::Online),
+        available(Availability::Online),
         named("ntp-1"),
         relay(Position::No),
     ]
 }
 
-fn relay_leaves() -> Vec<Change> {
-    vec![Change::Relay {
-        slot: slot(),
-        relay: Relay::A,
-        old: None,
-        new: None,
-    }]
+fn relay_leaves() -> Vec<Edit> {
+    vec![Edit::in_slot(SlotTopic::Relay(Relay::A), |slot| {
+        slot.relays.remove(&Relay::A);
+    })]
 }
 
 fn discovered(seen: &Seen) -> Vec<&str> {
@@ -63,7 +60,7 @@ fn topics_read(seen: &Seen) -> BTreeSet<String> {
 }
 
 /// A device of which something is known wherever an entity may look.
-fn everything() -> Vec<Change> {
+fn everything() -> Vec<Edit> {
     let since = Timestamp::UNIX_EPOCH;
     let event = EventName::canonical("ntp-not-sync").unwrap();
     let standing = EventState {
@@ -100,36 +97,25 @@ fn everything() -> Vec<Change> {
         last: None,
     };
     vec![
-        Change::Availability(Availability::Online),
-        Change::Identity(Box::new(identity)),
-        Change::Problem(Some(Box::new(problem))),
-        Change::Event {
-            name: event,
-            old: None,
-            new: Some(Box::new(standing)),
-            via: Via::Rest,
-            recorded: false,
-        },
-        Change::SlotState(slot(), Some(SlotState::Online)),
-        Change::SlotInfo(
-            slot(),
-            Some(Box::new(SlotInfo {
-                module: None,
-                wiring: None,
-            })),
-        ),
+        available(Availability::Online),
+        Edit::new(DeviceTopic::Info, move |view| {
+            view.identity = Some(identity.clone())
+        }),
+        Edit::new(DeviceTopic::Error, move |view| {
+            view.problem = Some(problem.clone())
+        }),
+        Edit::new(DeviceTopic::Event(event), move |view| {
+            view.events = [standing.clone()].into()
+        }),
+        Edit::in_slot(SlotTopic::State, |slot| slot.state = SlotState::Online),
+        Edit::in_slot(SlotTopic::Info, |_| {}),
         relay(Position::No),
-        Change::RelayEvents {
-            slot: slot(),
-            relay: Relay::A,
-            new: Some(Box::new(chosen)),
-        },
-        Change::Signal {
-            slot: slot(),
-            signal: Signal::Clk1,
-            old: None,
-            new: Some(Box::new(signal)),
-        },
+        Edit::in_slot(SlotTopic::RelayEvents(Relay::A), move |slot| {
+            slot.relay_events.insert(Relay::A, chosen.clone());
+        }),
+        Edit::in_slot(SlotTopic::Signal(Signal::Clk1), move |slot| {
+            slot.signals.insert(Signal::Clk1, signal.clone());
+        }),
     ]
 }
 
@@ -177,10 +163,7 @@ async fn an_earlier_run_s_entities_stay_until_their_device_is_seen_and_go_with_d
     bridge.stop().await;
 
     let mut bridge = Bridge::start_discovered(settings(broker.address()), "b1", &["m1"], &store).await;
-    let offline = vec![
-        Change::Availability(Availability::Offline),
-        relay(Position::Unknown),
-    ];
+    let offline = vec![available(Availability::Offline), relay(Position::Unknown)];
     bridge.send("m1", offline).await;
     watcher
         .until("the device is away", |seen| {
@@ -234,7 +217,7 @@ async fn a_device_that_is_forgotten_keeps_the_entities_that_it_still_has() {
         .await;
     assert!(seen.topics.contains_key(RELAY) && seen.topics.contains_key(REFRESH));
     // It comes back without the relay.
-    let online = vec![Change::Availability(Availability::Online), named("ntp-1")];
+    let online = vec![available(Availability::Online), named("ntp-1")];
     bridge.send("m1", online).await;
     bridge.tell(Update::Settled { device: device("m1") }).await;
     let seen = watcher

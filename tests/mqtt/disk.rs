@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use lantime2mqtt::model::{Availability, Change, Position};
+use lantime2mqtt::model::{Availability, Position};
 use lantime2mqtt::records::store::Store;
 use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
-use crate::bridge::{Bridge, named, named_json, relay_switches};
+use crate::bridge::{Bridge, available, named, named_json, relay_switches};
 use crate::common::Watcher;
 use crate::common::mosquitto::Mosquitto;
 use crate::{settings, store_options};
@@ -71,7 +71,7 @@ async fn a_full_disk_does_not_hold_up_what_is_published() {
         .await;
     is_full.store(true, Ordering::SeqCst);
     for n in 0..3 {
-        let state = Change::Availability(Availability::Online);
+        let state = available(Availability::Online);
         bridge
             .send(&format!("m{n}"), vec![state, named(&format!("during {n}"))])
             .await;

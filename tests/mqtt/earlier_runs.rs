@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use lantime2mqtt::config::{Layout, Mqtt};
 use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, Topics};
-use lantime2mqtt::model::{Availability, Change, Relay, Update};
+use lantime2mqtt::model::{Availability, Relay, Update};
 use lantime2mqtt::mqtt::publisher::remembered;
 use lantime2mqtt::records::store::Store;
 
-use crate::bridge::{Bridge, expected, first_changes, slot, without_info};
+use crate::bridge::{Bridge, available, expected, first_changes, slot, without_info};
 use crate::common::Watcher;
 use crate::common::mosquitto::Mosquitto;
 use crate::common::proxy::Proxy;
@@ -76,9 +76,7 @@ async fn what_an_earlier_configuration_published_is_cleared() {
         watcher
             .until("m2 is gone", |seen| !seen.topics.contains_key("lantime/m2/state"))
             .await;
-        bridge
-            .send("m1", vec![Change::Availability(Availability::Offline)])
-            .await;
+        bridge.send("m1", vec![available(Availability::Offline)]).await;
         watcher
             .until("m1 is offline", |seen| seen.is("lantime/m1/state", "offline"))
             .await;

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use lantime2mqtt::model::{Change, Position, Provenance, Relay, RelayState, Signal, Via};
+use lantime2mqtt::model::{Position, Provenance, Relay, RelayState, Signal, SlotTopic, Transition, Via};
 use lantime2mqtt::records::store::{FILE_NAME, Limit, Limits, Options, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::bridge::{Bridge, slot};
+use crate::bridge::{Bridge, Edit, slot};
 use crate::common::mosquitto::Mosquitto;
 use crate::common::proxy::Proxy;
 use crate::common::{PATIENCE, Seen, Watcher};
@@ -31,8 +31,8 @@ const OUTBOX: Limit = Limit {
 };
 
 /// What a relay is after that many changes; its cause tells how many.
-fn after(change: usize) -> Box<RelayState> {
-    Box::new(RelayState {
+fn after(change: usize) -> RelayState {
+    RelayState {
         position: match change % 2 {
             0 => Position::No,
             _ => Position::Nc,
@@ -46,15 +46,21 @@ fn after(change: usize) -> Box<RelayState> {
         via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
-    })
+    }
 }
 
-fn change(number: usize) -> Change {
-    Change::Relay {
-        slot: slot(),
-        relay: Relay::A,
-        old: number.checked_sub(1).map(after),
-        new: Some(after(number)),
+fn change(number: usize) -> Edit {
+    let edit = Edit::in_slot(SlotTopic::Relay(Relay::A), move |slot| {
+        slot.relays.insert(Relay::A, after(number));
+    });
+    match number.checked_sub(1) {
+        None => edit,
+        Some(before) => edit.recorded(Transition::Relay {
+            slot: slot(),
+            relay: Relay::A,
+            old: after(before).position,
+            new: after(number),
+        }),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What somebody else publishes at our own state topics does not stay there.
 
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change};
+use lantime2mqtt::model::Availability;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 
-use crate::bridge::{Bridge, first_changes};
+use crate::bridge::{Bridge, available, first_changes};
 use crate::common::Watcher;
 use crate::common::clients::Clients;
 use crate::common::mosquitto::{Mosquitto, Options};
@@ -113,7 +113,7 @@ async fn our_own_messages_are_not_taken_for_those_of_others() {
                 0 => Availability::Offline,
                 _ => Availability::Online,
             };
-            bridge.send("m1", vec![Change::Availability(availability)]).await;
+            bridge.send("m1", vec![available(availability)]).await;
         }
         // Whatever was echoed has come before this.
         clients.publish(BRIDGE, "offline", &["-r"]).await;

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use lantime2mqtt::config::{Layout, Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change, Position};
+use lantime2mqtt::model::{Availability, Position};
 use lantime2mqtt::mqtt::publisher::Setup;
 
-use crate::bridge::{Bridge, expected, first_changes, named, named_json, relay, without_info};
+use crate::bridge::{Bridge, available, expected, first_changes, named, named_json, relay, without_info};
 use crate::common::mosquitto::Mosquitto;
 use crate::common::proxy::Proxy;
 use crate::common::{PATIENCE, Seen, Watcher};
@@ -146,9 +146,7 @@ async fn a_crash_says_offline_and_a_clean_stop_too() {
     })
     .await;
 
-    bridge
-        .send("m9", vec![Change::Availability(Availability::Online)])
-        .await;
+    bridge.send("m9", vec![available(Availability::Online)]).await;
     bridge.stop().await;
     let seen = watcher
         .until("offline by a clean stop", |seen| seen.is(state, "offline"))

@@ -8,9 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
 use lantime2mqtt::contract::topics::Destination;
-use lantime2mqtt::model::{
-    Availability, Change, DeadLetter, ErrorKind, ErrorReport, Operation, Position, Update,
-};
+use lantime2mqtt::model::{Availability, DeadLetter, ErrorKind, ErrorReport, Operation, Position, Update};
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::records::Record;
 use lantime2mqtt::records::store::Store;
@@ -20,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::bridge::{Bridge, named, relay, relay_switches};
+use crate::bridge::{Bridge, available, named, relay, relay_switches};
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::common::proxy::Proxy;
 use crate::common::{PATIENCE, Watcher};
@@ -233,7 +231,7 @@ async fn the_state_is_current_before_the_records_follow() {
     store.append(numbered(0..2_000)).await;
     for n in 0..DEVICES {
         bridge
-            .send(&format!("d{n}"), vec![Change::Availability(Availability::Online)])
+            .send(&format!("d{n}"), vec![available(Availability::Online)])
             .await;
     }
     bridge
@@ -241,6 +239,11 @@ async fn the_state_is_current_before_the_records_follow() {
             status.topics == DEVICES + 2 && status.records == 2_000
         })
         .await;
+    // A topic goes out once the list has it.
+    let listed = async { while store.published_topics().await.unwrap().len() < DEVICES + 2 {} };
+    timeout(PATIENCE, listed)
+        .await
+        .expect("all topics are in the list");
     let mut watcher = Watcher::connect(broker.address()).await;
     let before = watcher.now().log.len();
     proxy.refuse(false);

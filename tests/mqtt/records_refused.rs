@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change, Update};
+use lantime2mqtt::model::{Availability, Update};
 use lantime2mqtt::records::Record;
 use lantime2mqtt::records::store::Store;
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use tokio::time::Instant;
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, available};
 use crate::common::Watcher;
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::fake_broker::FakeBroker;
@@ -183,9 +183,7 @@ async fn a_broker_without_room_is_asked_again_and_gets_the_state_meanwhile() {
     let (topic, first) = conversation.take(|_| PubAckReason::QuotaExceeded).await;
     assert_eq!(topic, TOPIC);
     let refused = Instant::now();
-    bridge
-        .send("m1", vec![Change::Availability(Availability::Online)])
-        .await;
+    bridge.send("m1", vec![available(Availability::Online)]).await;
     let (topic, _) = conversation.take(|_| PubAckReason::Success).await;
     assert_eq!(topic, "lantime/m1/state");
     let (_, again) = conversation.take(|_| PubAckReason::Success).await;

@@ -1,9 +1,9 @@
 //! State that the broker does not take.
 
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::model::{Availability, Change};
+use lantime2mqtt::model::Availability;
 
-use crate::bridge::{Bridge, named, named_json};
+use crate::bridge::{Bridge, available, named, named_json};
 use crate::common::Watcher;
 use crate::common::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, settings};
@@ -37,7 +37,7 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
             ..settings(broker.address())
         };
         let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &memory_store()).await;
-        let available = Change::Availability(Availability::Online);
+        let available = available(Availability::Online);
         bridge.send("m1", vec![named(&"x".repeat(3000)), available]).await;
         watcher
             .until("the other one", |seen| seen.is("lantime/m1/state", "online"))
@@ -81,7 +81,7 @@ async fn a_size_that_the_broker_has_not_taken_costs_no_further_connection() {
             ..settings(broker.address())
         };
         let mut bridge = Bridge::start(mqtt, "b1", &["m1", "m2"], &memory_store()).await;
-        let available = Change::Availability(Availability::Online);
+        let available = available(Availability::Online);
         bridge
             .send("m1", vec![named(&"x".repeat(3000)), available.clone()])
             .await;
@@ -140,7 +140,7 @@ async fn two_messages_far_apart_that_the_broker_does_not_take_harm_no_other() {
                 "m20" | "m60" => "x".repeat(3000),
                 _ => "short".to_owned(),
             };
-            let changes = vec![named(&name), Change::Availability(Availability::Online)];
+            let changes = vec![named(&name), available(Availability::Online)];
             bridge.send(device, changes).await;
         }
         let last = ["lantime/m69/state", "lantime/bridge/b1/state"];
@@ -177,10 +177,7 @@ async fn a_refused_message_harms_no_other() {
     let mut watcher = Watcher::connect(broker.address()).await;
     let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge
-        .send(
-            "m1",
-            vec![named("refused"), Change::Availability(Availability::Online)],
-        )
+        .send("m1", vec![named("refused"), available(Availability::Online)])
         .await;
     watcher
         .until("the other one", |seen| seen.is("lantime/m1/state", "online"))

@@ -56,6 +56,8 @@ impl Devices {
                 device,
                 view: Arc::clone(&view),
                 changes,
+                // What is shown from now on is a first sight.
+                transitions: Vec::new(),
             },
         ];
         room.zip(updates.into_iter().chain(letter_due))

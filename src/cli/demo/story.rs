@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use super::super::output;
 use crate::hub::DeviceUpdate;
 use crate::model::{
-    Availability, Change, DeviceId, EventName, EventState, EventType, Position, Provenance, Relay,
-    RelayState, Text,
+    Availability, DeviceId, DeviceTopic, DeviceView, EventName, EventState, EventType, Position, Problem,
+    Provenance, Relay, RelayState, SlotId, SlotTopic, SlotView, Text,
 };
 use crate::wording::count;
 
@@ -36,66 +36,34 @@ impl Story {
 
     fn lines(&mut self, update: &DeviceUpdate) -> Vec<String> {
         let DeviceUpdate { device, changes, .. } = update;
-        let is_first = changes.iter().any(|change| matches!(change, Change::Identity(_)))
-            && self.introduced.insert(device.clone());
+        let (old, new) = (
+            update.old.clone().unwrap_or_default(),
+            update.new.clone().unwrap_or_default(),
+        );
+        let is_first = changes.contains(&DeviceTopic::Info) && self.introduced.insert(device.clone());
         if is_first {
-            return vec![format!("{device} is online: {}", introduction(changes))];
+            return vec![format!("{device} is online: {}", introduction(&new))];
         }
-        changes
-            .iter()
-            .filter_map(|change| self.line(change))
-            .map(|line| format!("{device} {line}"))
-            .collect()
+        let lines = changes.iter().filter_map(|change| self.line(change, &old, &new));
+        lines.map(|line| format!("{device} {line}")).collect()
     }
 
-    fn line(&mut self, change: &Change) -> Option<String> {
+    fn line(&mut self, change: &DeviceTopic, old: &DeviceView, new: &DeviceView) -> Option<String> {
         let (kind, line) = match change {
-            Change::Availability(availability) => ("device", format!("is {}", availability.as_str())),
-            Change::Problem(Some(problem)) => (
-                "error",
-                format!(
-                    "cannot be polled: {} ({})",
-                    problem.error.message, problem.error.kind
+            DeviceTopic::State => ("device", format!("is {}", new.availability?.as_str())),
+            DeviceTopic::Error => match &new.problem {
+                Some(Problem { error, .. }) => (
+                    "error",
+                    format!("cannot be polled: {} ({})", error.message, error.kind),
                 ),
-            ),
-            Change::Problem(None) => ("error", "answers again".to_owned()),
-            Change::Event {
-                name,
-                old,
-                new: Some(event),
-                ..
-            } => ("event", event_line(name, old.as_deref(), event)?),
-            Change::RelayEvents {
-                slot,
-                relay,
-                new: Some(chosen),
-            } => {
-                let events = chosen.events.as_ref()?.iter().map(EventName::as_str);
-                let events: Vec<_> = events.collect();
-                let relay = relay.as_str().to_uppercase();
-                let line = format!("relay {relay} of {slot} follows {}", events.join(", "));
-                ("choice of events", line)
+                None => ("error", "answers again".to_owned()),
+            },
+            DeviceTopic::Event(name) => ("event", event_line(name, old.event(name), new.event(name)?)?),
+            DeviceTopic::Slot(slot, below) => {
+                let (old, new) = (old.slots.get(slot), new.slots.get(slot)?);
+                slot_line(slot, *below, old, new)?
             }
-            Change::SlotState(slot, Some(state)) => ("slot", format!("slot {slot} is {}", state.as_str())),
-            Change::Relay {
-                slot,
-                relay,
-                old,
-                new: Some(new),
-            } => {
-                let old = old.as_ref().map_or(Position::Unknown, |old| old.position);
-                ("relay", format!("{slot} {}", relay_line(*relay, old, new)?))
-            }
-            Change::Signal {
-                slot,
-                signal,
-                old: Some(old),
-                new: Some(new),
-            } if old.status != new.status => {
-                let (old, new) = (old.status.as_str(), new.status.as_str());
-                ("signal", format!("{slot} signal {signal}: {old} -> {new}"))
-            }
-            _ => return None,
+            DeviceTopic::Info | DeviceTopic::HttpSessions | DeviceTopic::HttpStats => return None,
         };
         *self.counts.entry(kind).or_default() += 1;
         Some(line)
@@ -150,69 +118,88 @@ fn relay_line(relay: Relay, old: Position, new: &RelayState) -> Option<String> {
     Some(format!("relay {relay}: {old} -> {new}{driver}{derived}"))
 }
 
-fn introduction(changes: &[Change]) -> String {
-    let mut words = Vec::new();
-    for change in changes {
-        match change {
-            Change::Identity(identity) => {
-                let known = |text: &Option<Text>| text.as_deref().unwrap_or("unknown").to_owned();
-                words.push(format!(
-                    "{}, firmware {}",
-                    known(&identity.model),
-                    known(&identity.firmware)
-                ));
-            }
-            Change::Relay {
-                slot,
-                relay,
-                new: Some(new),
-                ..
-            } => {
-                let driver = new
-                    .driven_by
-                    .map(|driver| format!(" ({driver})"))
-                    .unwrap_or_default();
-                let slot = if *relay == Relay::A {
-                    format!("{slot} ")
-                } else {
-                    String::new()
-                };
-                words.push(format!(
-                    "{slot}{} {}{driver}",
-                    relay.as_str().to_uppercase(),
-                    new.position.as_str()
-                ));
-            }
-            Change::Availability(Availability::Offline) => words.push("offline".to_owned()),
-            _ => {}
+/// The kind of a change in a slot, and its line.
+fn slot_line(
+    slot: &SlotId,
+    below: SlotTopic,
+    old: Option<&SlotView>,
+    new: &SlotView,
+) -> Option<(&'static str, String)> {
+    Some(match below {
+        SlotTopic::State => ("slot", format!("slot {slot} is {}", new.state.as_str())),
+        SlotTopic::RelayEvents(relay) => {
+            let events = new.relay_events.get(&relay)?.events.as_ref()?;
+            let events: Vec<_> = events.iter().map(EventName::as_str).collect();
+            let relay = relay.as_str().to_uppercase();
+            let line = format!("relay {relay} of {slot} follows {}", events.join(", "));
+            ("choice of events", line)
         }
-    }
-    words.join(", ")
+        SlotTopic::Relay(relay) => {
+            let old = old.and_then(|old| old.relays.get(&relay));
+            let old = old.map_or(Position::Unknown, |old| old.position);
+            let line = relay_line(relay, old, new.relays.get(&relay)?)?;
+            ("relay", format!("{slot} {line}"))
+        }
+        SlotTopic::Signal(signal) => {
+            let (old, new) = (
+                old?.signals.get(&signal)?.status,
+                new.signals.get(&signal)?.status,
+            );
+            let line = format!("{slot} signal {signal}: {} -> {}", old.as_str(), new.as_str());
+            ("signal", (old != new).then_some(line)?)
+        }
+        SlotTopic::Info => return None,
+    })
+}
+
+fn introduction(view: &DeviceView) -> String {
+    let known = |text: &Option<Text>| text.as_deref().unwrap_or("unknown").to_owned();
+    let identity = view.identity.iter();
+    let identity = identity.map(|it| format!("{}, firmware {}", known(&it.model), known(&it.firmware)));
+    let relays = view.slots.iter().flat_map(|(slot, shown)| {
+        let relays = shown.relays.iter();
+        relays.map(move |(relay, state)| {
+            let slot = if *relay == Relay::A {
+                format!("{slot} ")
+            } else {
+                String::new()
+            };
+            let driver = state
+                .driven_by
+                .map(|driver| format!(" ({driver})"))
+                .unwrap_or_default();
+            format!(
+                "{slot}{} {}{driver}",
+                relay.as_str().to_uppercase(),
+                state.position.as_str()
+            )
+        })
+    });
+    let offline = (view.availability == Some(Availability::Offline)).then(|| "offline".to_owned());
+    identity
+        .chain(relays)
+        .chain(offline)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LastTriggered, Via};
+    use crate::model::LastTriggered;
 
-    fn event(name: &str, kind: EventType, old: Option<bool>, triggered: Option<bool>) -> Change {
-        let name = EventName::canonical(name).expect("a name");
+    /// A device whose event stands or not, or of which nobody knows.
+    fn view(name: &str, kind: EventType, triggered: Option<bool>) -> DeviceView {
         let event = EventState {
-            name: name.clone(),
+            name: EventName::canonical(name).expect("a name"),
             name_on_device: None,
             triggered,
             kind,
             last_triggered: LastTriggered::Never,
         };
-        Change::Event {
-            name,
-            old: Some(Box::new(EventState {
-                triggered: old,
-                ..event.clone()
-            })),
-            new: Some(Box::new(event)),
-            via: Via::Rest,
-            recorded: false,
+        DeviceView {
+            events: [event].into(),
+            ..DeviceView::default()
         }
     }
 
@@ -221,17 +208,21 @@ mod tests {
         let mut story = Story::default();
         let (yes, no, changed) = (Some(true), Some(false), "device-configuration-changed");
         let changes = [
-            event(changed, EventType::Action, no, yes),
+            (changed, EventType::Action, no, yes),
             // The end of an action.
-            event(changed, EventType::Action, yes, no),
-            event("ntp-not-sync", EventType::Error, yes, no),
+            (changed, EventType::Action, yes, no),
+            ("ntp-not-sync", EventType::Error, yes, no),
             // Another time at which it was last triggered.
-            event("ntp-not-sync", EventType::Error, no, no),
+            ("ntp-not-sync", EventType::Error, no, no),
             // The device is away, and back.
-            event("ntp-not-sync", EventType::Error, no, None),
-            event("ntp-not-sync", EventType::Error, None, no),
+            ("ntp-not-sync", EventType::Error, no, None),
+            ("ntp-not-sync", EventType::Error, None, no),
         ];
-        let lines: Vec<_> = changes.iter().filter_map(|change| story.line(change)).collect();
+        let lines = changes.into_iter().filter_map(|(name, kind, old, new)| {
+            let event = DeviceTopic::Event(EventName::canonical(name).expect("a name"));
+            story.line(&event, &view(name, kind, old), &view(name, kind, new))
+        });
+        let lines: Vec<_> = lines.collect();
         assert_eq!(
             lines,
             [

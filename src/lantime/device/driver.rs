@@ -106,31 +106,33 @@ impl DeviceTask {
     /// not answered: who gave it gives it again.
     pub async fn run(mut self: Box<Self>, stop: CancellationToken) -> Prior {
         // Ends early only when nobody takes the updates.
-        if self.work_until(&stop).await.is_ok() {
-            let _ = self.take_last_traps().await;
-        }
+        let _ = self.work_until(&stop).await;
         let mut prior = self.state.into_prior();
         prior.applying = self.applying.or(prior.applying);
         prior.traps = Some(self.traps);
         prior
     }
 
+    /// At the end what is in flight is dropped. The traps that have come before get their records, and what they move is
+    /// published.
     async fn work_until(&mut self, stop: &CancellationToken) -> Result<(), Closed> {
-        loop {
-            let input = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                input = self.next_input() => input,
-            };
+        while let Some(input) = self.next_input(stop).await {
             self.handle(input).await?;
         }
+        self.ways.close();
+        let until = TrapInbox::ends_by();
+        while let Some(input) = self.traps.last(until).await {
+            self.handle(input).await?;
+        }
+        Ok(())
     }
 
-    /// Waits for what happens next. Traps come first: they are older than what is to be said of an answer. It may be
-    /// dropped while it waits.
-    async fn next_input(&mut self) -> Input {
-        tokio::select! {
+    /// Waits for what happens next; nothing does after `stop`. Traps come first: they are older than what is to be said of an
+    /// answer. It may be dropped while it waits.
+    async fn next_input(&mut self, stop: &CancellationToken) -> Option<Input> {
+        Some(tokio::select! {
             biased;
+            () = stop.cancelled() => return None,
             input = self.traps.next() => input,
             input = self.ways.rest.end() => input,
             input = self.ways.snmp.end() => input,
@@ -141,7 +143,7 @@ impl DeviceTask {
             }
             Some(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(*job),
             () = until(self.wake_at) => Input::Timer,
-        }
+        })
     }
 
     /// Gives the state what has happened, and does what it wants. It waits only for room for updates: who takes them always
@@ -179,17 +181,6 @@ impl DeviceTask {
     fn await_apply(&mut self, mut applying: Applying) {
         self.applying = Some(applying.clone());
         self.applied.begin(async move { applying.answer().await.is_ok() });
-    }
-
-    /// What is in flight is dropped. The traps that have come before the end get their records, and what they move is
-    /// published.
-    async fn take_last_traps(&mut self) -> Result<(), Closed> {
-        self.ways.close();
-        let until = TrapInbox::ends_by();
-        while let Some(input) = self.traps.last(until).await {
-            self.handle(input).await?;
-        }
-        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::lantime::snmp::event_names::Names;
-use crate::model::{Change, EventName, EventNaming, EventState, EventType, Via};
+use crate::model::{EventName, EventNaming, EventState, EventType, Transition, Via};
 
 /// How long after a poll the trap of the same event may come and still be the same: an inform is repeated for a
 /// while until it is acknowledged.
@@ -253,49 +253,53 @@ impl Events {
         by_trap.map(|(event, _)| event.clone()).collect()
     }
 
-    /// Completes the changes from what was published to `events`, which came to be known so: an event of which something
+    /// The transitions to these events, which came to be known so, of which a record is due: an event of which something
     /// was not known for a while is compared with what was last known, and one that was reported before makes no record.
-    pub(super) fn settle(
+    pub(super) fn transitions(
         &mut self,
-        changes: &mut [Change],
         events: &Arc<[EventState]>,
         by: Source,
         now: Instant,
-    ) {
+    ) -> Vec<Transition> {
+        if Arc::ptr_eq(&self.last_known, events) {
+            return Vec::new();
+        }
         let last_known = std::mem::take(&mut self.last_known);
-        let last_known_of = |name: &EventName| last_known.iter().find(|event| event.name == *name);
-        for change in changes {
-            let Change::Event {
-                name,
-                old: Some(old),
-                new: Some(new),
-                via,
-                recorded,
-            } = change
-            else {
+        let mut transitions = Vec::new();
+        let mut known = Vec::with_capacity(events.len());
+        for event in events.iter() {
+            let Some(before) = last_known.iter().find(|before| before.name == event.name) else {
+                known.push(event.clone());
                 continue;
             };
-            if let Some(known) = last_known_of(name) {
-                **old = old.or_known(known);
-            }
-            *via = by.via();
-            let transitions = new.transitions(old);
-            if transitions.contains(&true) {
-                // The trap's own record says so.
-                let stands = new.triggered == Some(true);
-                let is_same_time = new.last_triggered == old.last_triggered;
-                *recorded = by == Source::Trap || !self.is_new_by_poll(name, stands, is_same_time, now);
-            }
-            if transitions.last() == Some(&false) {
-                self.ended(name, by);
-            }
+            let due = self.due(event, before, by, now).iter();
+            transitions.extend(due.map(|triggered| Transition::Event {
+                event: event.clone(),
+                triggered: *triggered,
+                via: by.via(),
+            }));
+            known.push(event.or_known(before));
         }
-        let known = |event: &EventState| event.or_known(last_known_of(&event.name).unwrap_or(event));
-        let known: Vec<_> = events.iter().map(known).collect();
         self.last_known = match known == **events {
             true => events.clone(),
             false => known.into(),
         };
+        transitions
+    }
+
+    /// How the event went from `before` to this, as far as a record of it is due: each time whether it stood then.
+    fn due(&mut self, event: &EventState, before: &EventState, by: Source, now: Instant) -> &'static [bool] {
+        let transitions = event.transitions(before);
+        let stands = event.triggered == Some(true);
+        let is_same_time = event.last_triggered == before.last_triggered;
+        // A trap has a record of its own.
+        let is_reported = transitions.contains(&true)
+            && (by == Source::Trap || !self.is_new_by_poll(&event.name, stands, is_same_time, now));
+        if transitions.last() == Some(&false) {
+            self.ended(&event.name, by);
+        }
+        // What was not there and is not, was reported by traps in between, or is about to be.
+        if is_reported { &[] } else { transitions }
     }
 
     /// A poll shows that this event came, and stands or not; whether it was last triggered when it was before. Whether a

@@ -8,7 +8,6 @@ use super::events::Source;
 use super::http::Http;
 use super::input::Polled;
 use super::log::Log;
-use super::polls::Answer;
 use super::published::Published;
 use super::serial_number::SerialNumber;
 use super::turn::Turn;
@@ -27,62 +26,19 @@ pub(super) struct PolledDevice {
     pub(super) serial_number: SerialNumber,
 }
 
-/// Until when what was answered shows what the device did.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Shown {
-    pub(super) by_rest: Instant,
-    pub(super) by_snmp: Instant,
-}
-
 impl PolledDevice {
-    /// Publishes what follows from a poll; gives what REST has failed with, and whether it has refused the login just now.
-    pub(super) fn polled(
-        &mut self,
-        answer: Answer,
-        status: Option<SnmpStatus>,
-        shown: Shown,
-        commands: &mut Commands,
-        turn: &mut Turn,
-    ) -> (Option<ErrorReport>, bool) {
-        match answer.map(|answer| *answer) {
-            Some(Ok(mut polled)) => {
-                let events = &mut polled.snapshot.events;
-                self.published.events.polled(events, shown.by_rest);
-                self.answered(polled, status, commands.known(), turn);
-                self.published.events.poll_published(shown.by_rest);
-                (None, false)
-            }
-            Some(Err(error)) => {
-                let report = error.report.clone();
-                let is_refused = report.kind.is_refusal();
-                let view = self.failed(error, commands.known(), turn);
-                self.show_without_rest(
-                    view,
-                    status.zip(Some(shown.by_snmp)),
-                    is_refused,
-                    (commands, turn),
-                );
-                (Some(report), is_refused)
-            }
-            None => {
-                let view = DeviceView::clone(&self.published.view);
-                self.show_without_rest(view, status.zip(Some(shown.by_snmp)), true, (commands, turn));
-                let problem = self.published.problem();
-                (problem.map(|problem| problem.error.clone()), false)
-            }
-        }
-    }
-
-    /// REST has answered.
-    fn answered(
+    /// REST has answered, and shows what the device did until `shown`: publishes what follows.
+    pub(super) fn answered(
         &mut self,
         polled: Polled,
         status: Option<SnmpStatus>,
+        shown: Instant,
         relay_events: &RelayEvents,
         turn: &mut Turn,
     ) {
         let (device, now) = (turn.settings.id.clone(), turn.now);
         let mut snapshot = polled.snapshot;
+        self.published.events.polled(&mut snapshot.events, shown);
         tracing::debug!(%device, ms = polled.round_trip.as_millis(), "polled");
         self.answering.succeeded(now.instant);
         self.published.is_over_snmp = false;
@@ -93,13 +49,46 @@ impl PolledDevice {
         let exchanged = self.serial_number.check(&snapshot, &turn.settings, now.instant);
         turn.report(exchanged.map(|report| turn.letter(Operation::Identity, report)));
         let was_online = self.published.is_online() && self.published.problem().is_none();
-        if was_online && self.published.snapshot.as_ref() == Some(&snapshot) {
-            return;
+        if !was_online || self.published.snapshot.as_ref() != Some(&snapshot) {
+            self.published.answered(snapshot, None, relay_events, turn);
+            if self.log.answered(&device, &self.published, was_online) {
+                turn.publish(Update::Settled { device });
+            }
         }
-        self.published.answered(snapshot, None, relay_events, turn);
-        if self.log.answered(&device, &self.published, was_online) {
-            turn.publish(Update::Settled { device });
+        self.published.events.poll_published(shown);
+    }
+
+    /// REST has failed, or was not to be asked since it had refused the login. SNMP may have answered, which shows what the
+    /// device did until then. Publishes what follows; gives why REST says nothing.
+    pub(super) fn without_rest(
+        &mut self,
+        error: Option<RestError>,
+        status: Option<(SnmpStatus, Instant)>,
+        commands: &mut Commands,
+        turn: &mut Turn,
+    ) -> Option<ErrorReport> {
+        let is_refused = error.as_ref().is_none_or(|error| error.report.kind.is_refusal());
+        let problem = self.published.problem().map(|problem| problem.error.clone());
+        let report = error.as_ref().map(|error| error.report.clone()).or(problem);
+        let view = match error {
+            Some(error) => self.failed(error, commands.known(), turn),
+            None => DeviceView::clone(&self.published.view),
+        };
+        let is_offline = self.answering.is_offline(is_refused);
+        let status = status.filter(|_| is_offline);
+        self.published.is_over_snmp = status.is_some();
+        if let Some((status, shown)) = status {
+            let snapshot = self.published.over_snmp(&status, shown, &turn.settings);
+            self.published
+                .answered(snapshot, view.problem, commands.known(), turn);
+        } else if is_offline && !self.published.is_offline() {
+            tracing::error!(device = %turn.settings.id, failures = self.answering.failures(), "device is offline");
+            commands.mark_stale();
+            self.published.go_offline(view, self.http.last_success(), turn);
+        } else {
+            self.published.publish(view, Source::Poll(Via::Rest), turn);
         }
+        report
     }
 
     /// A poll has failed; gives what is to be published of it.
@@ -126,30 +115,5 @@ impl PolledDevice {
             view.slots = self.published.unseen(relay_events, now.wall);
         }
         view
-    }
-
-    /// Publishes what is known of a device of which REST says nothing, beside what stands (`view`).
-    fn show_without_rest(
-        &mut self,
-        view: DeviceView,
-        status: Option<(SnmpStatus, Instant)>,
-        is_refused: bool,
-        (commands, turn): (&mut Commands, &mut Turn),
-    ) {
-        let is_offline = self.answering.is_offline(is_refused);
-        let status = status.filter(|_| is_offline);
-        self.published.is_over_snmp = status.is_some();
-        if let Some((status, shown)) = status {
-            let snapshot = self.published.over_snmp(&status, shown, &turn.settings);
-            return self
-                .published
-                .answered(snapshot, view.problem, commands.known(), turn);
-        }
-        if is_offline && !self.published.is_offline() {
-            tracing::error!(device = %turn.settings.id, failures = self.answering.failures(), "device is offline");
-            commands.mark_stale();
-            return self.published.go_offline(view, self.http.last_success(), turn);
-        }
-        self.published.publish(view, Source::Poll(Via::Rest), turn);
     }
 }

@@ -7,7 +7,7 @@ use super::trap_polls::TrapPolls;
 use crate::lantime::rest::RestError;
 use crate::lantime::schedule::Schedule;
 
-/// What REST has answered; `None` where it was not asked.
+/// What REST has answered; `None` where it has not, or was not asked.
 pub(super) type Answer = Option<Box<Result<Polled, RestError>>>;
 
 /// The polls of one device; never two at once.
@@ -26,17 +26,18 @@ pub(super) struct Polls {
 struct Round {
     began: Instant,
     step: Step,
+    answer: Answer,
 }
 
 /// What a poll waits for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// The status document.
     Status,
     /// What switches the relays, before the first answer is published.
-    Selections(Answer),
+    Selections,
     /// The status over SNMP, beside that of REST.
-    Snmp(Answer),
+    Snmp,
 }
 
 impl Polls {
@@ -67,41 +68,18 @@ impl Polls {
     /// A poll begins.
     pub(super) fn begin(&mut self, now: Instant) {
         self.for_traps.begin(now);
-        self.wait(now, Step::Status);
+        self.wait(now, Step::Status, None);
     }
 
-    /// The poll that began then goes on, and waits for that.
-    pub(super) fn wait(&mut self, began: Instant, step: Step) {
-        self.round = Some(Round { began, step });
+    /// The poll that began then goes on, and waits for that; so REST has answered.
+    pub(super) fn wait(&mut self, began: Instant, step: Step, answer: Answer) {
+        self.round = Some(Round { began, step, answer });
     }
 
-    /// Of the poll that waits for its status document: when it began.
-    pub(super) fn polled(&self) -> Option<Instant> {
-        match &self.round {
-            Some(Round {
-                began,
-                step: Step::Status,
-            }) => Some(*began),
-            _ => None,
-        }
-    }
-
-    /// Of the poll that waits for what switches the relays: when it began, and what REST has answered.
-    pub(super) fn take_first(&mut self) -> Option<(Instant, Answer)> {
-        self.take_where(|step| matches!(step, Step::Selections(_)))
-    }
-
-    /// Of the poll that waits for SNMP: when it began, and what REST has answered.
-    pub(super) fn take_with_snmp(&mut self) -> Option<(Instant, Answer)> {
-        self.take_where(|step| matches!(step, Step::Snmp(_)))
-    }
-
-    fn take_where(&mut self, is_it: impl Fn(&Step) -> bool) -> Option<(Instant, Answer)> {
-        let round = self.round.take_if(|round| is_it(&round.step))?;
-        match round.step {
-            Step::Selections(answer) | Step::Snmp(answer) => Some((round.began, answer)),
-            Step::Status => None,
-        }
+    /// Takes the poll that waits for that: when it began, and what REST has answered.
+    pub(super) fn take(&mut self, step: Step) -> Option<(Instant, Answer)> {
+        let round = self.round.take_if(|round| round.step == step)?;
+        Some((round.began, round.answer))
     }
 
     /// The poll that was under way is over.

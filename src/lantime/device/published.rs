@@ -13,7 +13,7 @@ use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
     Availability, ChassisKind, DeviceView, ErrorReport, Problem, Signal, SlotId, SlotView, Snapshot,
-    UnknownReason, Update, Via, diff,
+    Transition, UnknownReason, Update, Via, diff,
 };
 
 /// What is published of a device.
@@ -91,8 +91,14 @@ impl Published {
         (self.view, slots, self.events)
     }
 
-    /// The view of a device that answers so.
-    fn after(&self, snapshot: &Snapshot, relay_events: &RelayEvents, now: Timestamp) -> DeviceView {
+    /// The view of a device that answers so; `problem` is the error that stands all the same.
+    fn after(
+        &self,
+        snapshot: &Snapshot,
+        problem: Option<Problem>,
+        relay_events: &RelayEvents,
+        now: Timestamp,
+    ) -> DeviceView {
         let known = self.known();
         let was_redundant = self.view.chassis == Some(ChassisKind::Redundant)
             || known.values().any(|slot| slot.signals.contains_key(&Signal::Rsc));
@@ -103,7 +109,7 @@ impl Published {
         DeviceView {
             availability: Some(Availability::Online),
             identity: Some(snapshot.identity.clone()),
-            problem: None,
+            problem,
             events: match snapshot.events_seen {
                 true => snapshot.events.clone(),
                 false => self.view.events_unknown(),
@@ -127,10 +133,7 @@ impl Published {
         relay_events: &RelayEvents,
         turn: &mut Turn,
     ) {
-        let view = DeviceView {
-            problem,
-            ..self.after(&snapshot, relay_events, turn.now.wall)
-        };
+        let view = self.after(&snapshot, problem, relay_events, turn.now.wall);
         let source = Source::Poll(snapshot.via);
         if snapshot.via == Via::Snmp {
             self.seen_over_snmp = Some(turn.now.wall);
@@ -161,10 +164,7 @@ impl Published {
             return;
         }
         let (source, problem) = (Source::Poll(snapshot.via), self.view.problem.clone());
-        let view = DeviceView {
-            problem,
-            ..self.after(snapshot, relay_events, turn.now.wall)
-        };
+        let view = self.after(snapshot, problem, relay_events, turn.now.wall);
         self.publish(view, source, turn);
     }
 
@@ -181,10 +181,7 @@ impl Published {
         snapshot.events = events.clone();
         let (events, problem) = (events.clone(), self.view.problem.clone());
         let view = match &self.snapshot {
-            Some(snapshot) if self.is_online() => DeviceView {
-                problem,
-                ..self.after(snapshot, relay_events, turn.now.wall)
-            },
+            Some(snapshot) if self.is_online() => self.after(snapshot, problem, relay_events, turn.now.wall),
             // What its relays do cannot be known of a device that is offline.
             _ => DeviceView {
                 events,
@@ -202,11 +199,10 @@ impl Published {
             view.mark_stale();
         }
         let before = std::mem::replace(&mut self.view, Arc::new(view));
-        let mut changes = diff(&before, &self.view);
-        if !Arc::ptr_eq(&before.events, &self.view.events) {
-            self.events
-                .settle(&mut changes, &self.view.events, source, turn.now.instant);
-        }
+        let changes = diff(&before, &self.view);
+        let events = &self.view.events;
+        let mut transitions = self.events.transitions(events, source, turn.now.instant);
+        transitions.extend(Transition::between(&before, &self.view, &changes));
         let offline = self.offline();
         if offline != offline_reason(&before) {
             turn.push(Effect::Offline(offline.cloned()));
@@ -216,6 +212,7 @@ impl Published {
                 device: turn.settings.id.clone(),
                 view: Arc::clone(&self.view),
                 changes,
+                transitions,
             });
         }
     }

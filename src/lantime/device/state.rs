@@ -16,7 +16,7 @@ use super::commands::Commands;
 use super::http::Http;
 use super::input::{Conversation, Effect, Input, Now, Polled};
 use super::log::Log;
-use super::polled::{PolledDevice, Shown};
+use super::polled::PolledDevice;
 use super::polls::{Answer, Polls, Step};
 use super::published::Published;
 use super::snmp_fallback::SnmpFallback;
@@ -127,16 +127,12 @@ impl DeviceState {
             Input::Selected(ended, conversation) => {
                 self.take_in(conversation);
                 let reply = self.commands.selected(ended, &mut turn);
-                self.device
-                    .published
-                    .publish_again(self.commands.known(), &mut turn);
+                self.publish_again(&mut turn);
                 turn.reply(reply);
             }
             Input::Applied(is_applied) => {
                 self.commands.applied(is_applied, &mut turn);
-                self.device
-                    .published
-                    .publish_again(self.commands.known(), &mut turn);
+                self.publish_again(&mut turn);
             }
             Input::Traps(traps) => self.traps(traps, &mut turn),
             Input::Stored(receipts) => self.traps.stored(receipts, &mut turn),
@@ -170,19 +166,19 @@ impl DeviceState {
         }
         let reply = self.commands.give_up(turn);
         turn.reply(reply);
-        self.polls_wanted(turn);
+        // As far as there is somebody to ask.
+        if let Some(at) = turn.take_poll_at() {
+            self.polls.not_after(self.device.answering.earliest(at, now));
+        }
         let is_due = self.polls.next().is_some_and(|next| next <= now);
         if is_due && self.commands.leaves_rest() {
             self.poll(turn);
         }
     }
 
-    /// Has the next poll begin when this turn wants it, as far as there is somebody to ask.
-    fn polls_wanted(&mut self, turn: &mut Turn) {
-        if let Some(at) = turn.take_poll_at() {
-            self.polls
-                .not_after(self.device.answering.earliest(at, turn.now.instant));
-        }
+    /// Publishes what has changed without a new answer.
+    fn publish_again(&mut self, turn: &mut Turn) {
+        self.device.published.publish_again(self.commands.known(), turn);
     }
 
     /// A poll begins. A login that was refused is left alone: then REST is not asked.
@@ -192,13 +188,8 @@ impl DeviceState {
         if self.device.answering.is_refused(now) {
             return self.rest_asked(now, None, turn);
         }
-        let version = self
-            .device
-            .published
-            .snapshot
-            .as_ref()
-            .and_then(Snapshot::api_major);
-        turn.push(Effect::Poll(version));
+        let snapshot = self.device.published.snapshot.as_ref();
+        turn.push(Effect::Poll(snapshot.and_then(Snapshot::api_major)));
     }
 
     fn polled(
@@ -208,14 +199,16 @@ impl DeviceState {
         turn: &mut Turn,
     ) {
         self.take_in(Some(conversation));
-        let Some(began) = self.polls.polled() else { return };
+        let Some((began, _)) = self.polls.take(Step::Status) else {
+            return;
+        };
         if let Ok(Polled { snapshot, timing, .. }) = &*answer {
             turn.push(self.traps.runs_for(timing.uptime, turn.now.instant));
             self.polls.for_traps.lags_by(timing.lag);
             let is_first = self.device.published.snapshot.is_none();
             if is_first && self.commands.is_due_first(snapshot, turn.now.instant) {
                 self.commands.read(snapshot, turn);
-                return self.polls.wait(began, Step::Selections(Some(answer)));
+                return self.polls.wait(began, Step::Selections, Some(answer));
             }
         }
         self.rest_asked(began, Some(answer), turn);
@@ -223,10 +216,10 @@ impl DeviceState {
 
     /// What switches the relays was read, or could not be.
     fn selections_read(&mut self, turn: &mut Turn) {
-        if let Some((began, answer)) = self.polls.take_first() {
+        if let Some((began, answer)) = self.polls.take(Step::Selections) {
             return self.rest_asked(began, answer, turn);
         }
-        self.device.published.publish_again(self.commands.known(), turn);
+        self.publish_again(turn);
         let reply = self.commands.refreshed(self.device.http.last_success(), turn);
         turn.reply(reply);
     }
@@ -243,14 +236,14 @@ impl DeviceState {
         match fallback.and_then(|fallback| fallback.within(is_answered, turn.now.instant)) {
             Some(within) => {
                 turn.push(Effect::ReadSnmp(within));
-                self.polls.wait(began, Step::Snmp(answer));
+                self.polls.wait(began, Step::Snmp, answer);
             }
             None => self.finish(began, answer, None, turn),
         }
     }
 
     fn snmp_read(&mut self, read: Result<SnmpStatus, ErrorReport>, turn: &mut Turn) {
-        let Some((began, answer)) = self.polls.take_with_snmp() else {
+        let Some((began, answer)) = self.polls.take(Step::Snmp) else {
             return;
         };
         if let Some(fallback) = &mut self.fallback {
@@ -262,28 +255,40 @@ impl DeviceState {
 
     /// All that a poll asks is answered, or not: publishes what follows.
     fn finish(&mut self, began: Instant, answer: Answer, status: Option<SnmpStatus>, turn: &mut Turn) {
-        let now = turn.now.instant;
         self.polls.end();
-        let shown = Shown {
-            by_rest: self.polls.for_traps.shown_until(began),
-            by_snmp: self.polls.for_traps.shown_until(now),
+        let for_traps = &self.polls.for_traps;
+        let (by_rest, by_snmp) = (
+            for_traps.shown_until(began),
+            for_traps.shown_until(turn.now.instant),
+        );
+        let is_refused = matches!(answer.as_deref(), Some(Err(error)) if error.report.kind.is_refusal());
+        let failure = match answer.map(|answer| *answer) {
+            Some(Ok(polled)) => {
+                let host_name = polled.snapshot.identity.hostname.clone();
+                self.device
+                    .answered(polled, status, by_rest, self.commands.known(), turn);
+                turn.push(self.traps.is_called(host_name.as_deref()));
+                None
+            }
+            other => {
+                let error = other.and_then(Result::err);
+                let status = status.zip(Some(by_snmp));
+                self.device.without_rest(error, status, &mut self.commands, turn)
+            }
         };
-        let (failure, is_refused) = self
-            .device
-            .polled(answer, status, shown, &mut self.commands, turn);
-        if let Some(snapshot) = self
-            .device
-            .published
-            .snapshot
-            .as_ref()
-            .filter(|_| failure.is_none())
-        {
-            turn.push(self.traps.is_called(snapshot.identity.hostname.as_deref()));
-        }
         // After a refusal nothing is asked, and nothing could be published, for minutes.
-        for update in self.device.http.due(&self.settings.id, is_refused, now) {
-            turn.publish(update);
-        }
+        let updates = self
+            .device
+            .http
+            .due(&self.settings.id, is_refused, turn.now.instant);
+        updates.into_iter().for_each(|update| turn.publish(update));
+        self.go_on_after(began, failure, turn);
+    }
+
+    /// What comes after a poll that began then, and with which REST has failed so: the next one, for traps or for the command,
+    /// and what the command wants.
+    fn go_on_after(&mut self, began: Instant, failure: Option<ErrorReport>, turn: &mut Turn) {
+        let now = turn.now.instant;
         let next = self.device.answering.next_poll(
             &mut self.polls.schedule,
             self.device.published.is_over_snmp,
@@ -294,14 +299,12 @@ impl DeviceState {
         for_traps.ended(began);
         let wanted = [for_traps.again_at(began), for_traps.due_at(now)];
         wanted.into_iter().flatten().for_each(|at| turn.poll_at(at));
-        let reply = match failure.filter(|_| !self.commands.can_go_on_over_snmp(&self.device.published)) {
-            Some(failure) => self.commands.hold_up(failure, self.device.published.is_offline()),
-            None => self.commands.ask_more(
-                began,
-                &self.device.published,
-                self.device.http.last_success(),
-                turn,
-            ),
+        let published = &self.device.published;
+        let reply = match failure.filter(|_| !self.commands.can_go_on_over_snmp(published)) {
+            Some(failure) => self.commands.hold_up(failure, published.is_offline()),
+            None => self
+                .commands
+                .ask_more(began, published, self.device.http.last_success(), turn),
         };
         turn.reply(reply);
         if let Some(at) = self.commands.poll_at(began, now) {

@@ -3,7 +3,8 @@
 use super::*;
 use crate::model::snapshot::ModuleInfo;
 use crate::model::{
-    Change, Clock, Detail, DeviceView, EventState, EventType, LastTriggered, Provenance, Status, diff,
+    Clock, Detail, DeviceTopic, DeviceView, EventState, EventType, LastTriggered, Provenance, SlotTopic,
+    Status, diff,
 };
 
 const A: EventKey = ("antenna-faulty", EventType::Warning);
@@ -156,7 +157,7 @@ fn another_cause_is_a_change_of_the_topic() {
         3,
     );
     let changes = diff(&view(one), &view(two));
-    let is_relay = |change: &Change| matches!(change, Change::Relay { relay: Relay::A, .. });
+    let is_relay = |change: &DeviceTopic| matches!(change, DeviceTopic::Slot(_, SlotTopic::Relay(Relay::A)));
     assert!(changes.iter().any(is_relay), "{changes:?}");
 }
 

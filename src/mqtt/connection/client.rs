@@ -49,16 +49,6 @@ impl Ack {
 }
 
 impl Client {
-    /// Hands over a QoS 1 message that the broker is to retain. At most [`super::MAX_WINDOW`] may be on their way.
-    pub fn publish_state(&self, topic: &str, payload: Bytes) -> bool {
-        self.publish(topic, payload, true, None)
-    }
-
-    /// Hands over a QoS 1 message that the broker is not to retain; `correlation` goes with MQTT 5 only.
-    pub fn publish_record(&self, topic: &str, payload: Bytes, correlation: Option<Bytes>) -> bool {
-        self.publish(topic, payload, false, correlation)
-    }
-
     /// Hands over a QoS 0 message that the broker is not to retain: one that nobody acknowledges.
     pub fn publish_data(&self, topic: &str, payload: Bytes) -> bool {
         match &self.0 {
@@ -71,7 +61,9 @@ impl Client {
         }
     }
 
-    fn publish(&self, topic: &str, payload: Bytes, retain: bool, correlation: Option<Bytes>) -> bool {
+    /// Hands over a QoS 1 message, which the broker is to `retain` or not; `correlation` goes with MQTT 5 only. At most
+    /// [`super::MAX_WINDOW`] may be on their way.
+    pub fn publish(&self, topic: &str, payload: Bytes, retain: bool, correlation: Option<Bytes>) -> bool {
         tracing::debug!(topic, bytes = payload.len(), retain, "published");
         match &self.0 {
             Inner::V5(client) => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{DeviceView, Identity, Relay};
+use crate::model::{DeviceView, Identity, Relay, SlotId, SlotView};
 
 fn payloads(layout: Layout) -> Payloads {
     Payloads::new(Topics::new("lantime", DeviceId::new("b1").unwrap()), layout)

@@ -14,12 +14,6 @@ use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
 use crate::mqtt::connection::{Cause, ConnectionError, Event, Limits, Refusal};
 use crate::records::dead_letter;
 
-/// Refusals of single messages that are told at level error during one connection.
-const REFUSALS_TOLD: usize = 5;
-
-/// Topics whose state the broker does not take, and that are told as dead letters, in one run.
-const MAX_UNPUBLISHED: usize = 100;
-
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
 
@@ -53,9 +47,8 @@ impl Publisher {
     }
 
     fn on_connected(&mut self, limits: Limits) {
-        self.refusals = 0;
-        self.records_pause = None;
-        self.is_state_out = false;
+        self.refusals.begin_anew();
+        self.records.paused_until = None;
         let wildcards = limits.wildcards;
         self.flights.connected(limits);
         // Whoever reads `online` may trust what stands beside it.
@@ -76,7 +69,7 @@ impl Publisher {
             }
             Cargo::Record(number) => match self.records.answered(number, refused) {
                 Answered::Taken => self.journal.sent(number),
-                Answered::Later => self.records_pause = Some(Instant::now() + QUOTA_PAUSE),
+                Answered::Later => self.records.paused_until = Some(Instant::now() + QUOTA_PAUSE),
                 Answered::Rejected(rejected) => self.reject(rejected),
             },
         }
@@ -90,7 +83,7 @@ impl Publisher {
         self.records.disconnected();
         if let Some(conflict) = self.link.take_conflict() {
             let letter = dead_letter::new(Operation::Publish, conflict, Timestamp::now());
-            self.journal.append(dead_letter::record(&letter, &self.bridge));
+            self.journal.append_letter(&letter);
         }
         if let (Some(flight), Some(error)) = (found, error) {
             self.on_found(flight, &error);
@@ -131,7 +124,8 @@ impl Publisher {
             if takes_others {
                 self.link.is_explained();
             }
-            self.retry_at
+            self.refusals
+                .retry_at
                 .get_or_insert_with(|| Instant::now() + RETRY_HELD_BACK);
         }
         if let Some(rejected) = rejected {
@@ -156,7 +150,7 @@ impl Publisher {
     }
 
     pub(super) fn try_held_back_again(&mut self) {
-        self.retry_at = None;
+        self.refusals.retry_at = None;
         self.outbox.try_again(&mut self.flights);
         self.records.try_again(&mut self.flights);
     }
@@ -166,12 +160,12 @@ impl Publisher {
         let error = rejected.error();
         match rejected.dead_letter(Timestamp::now()) {
             Some(letter) => {
-                self.tell_refusal(&error.message, &error.remedy);
-                self.journal.append(dead_letter::record(&letter, &self.bridge));
+                self.refusals.log(&error.message, &error.remedy);
+                self.journal.append_letter(&letter);
             }
             None => {
                 let what = format!("a dead letter stays in the archive only: {}", error.message);
-                self.tell_refusal(&what, &error.remedy);
+                self.refusals.log(&what, &error.remedy);
             }
         }
         self.journal.sent(rejected.number);
@@ -187,35 +181,14 @@ impl Publisher {
             .map(|discovery| discovery.topics().all());
         let of_discovery = discovery.into_iter().find(|all| topic.starts_with(all));
         let counted = of_discovery.unwrap_or_else(|| topic.to_owned());
-        if self.unpublished.contains(&counted) {
-            tracing::debug!(remedy = %error.remedy, "{}", error.message);
-            return;
+        if self.refusals.report(counted, &error) {
+            let parsed = self.retained.topics().parse(topic);
+            let letter = DeadLetter {
+                device: parsed.and_then(|(state, _)| state.device().cloned()),
+                ..dead_letter::new(Operation::Publish, error, Timestamp::now())
+            };
+            self.journal.append_letter(&letter);
         }
-        self.tell_refusal(&error.message, &error.remedy);
-        if self.unpublished.len() >= MAX_UNPUBLISHED {
-            return;
-        }
-        self.unpublished.insert(counted);
-        let parsed = self.retained.topics().parse(topic);
-        let letter = DeadLetter {
-            device: parsed.and_then(|(state, _)| state.device().cloned()),
-            ..dead_letter::new(Operation::Publish, error, Timestamp::now())
-        };
-        self.journal.append(dead_letter::record(&letter, &self.bridge));
-    }
-
-    fn tell_refusal(&mut self, what: &str, remedy: &str) {
-        self.refusals += 1;
-        if self.refusals > REFUSALS_TOLD {
-            tracing::debug!(remedy, "{what}");
-            return;
-        }
-        let note = if self.refusals == REFUSALS_TOLD {
-            "; more are told at level debug"
-        } else {
-            ""
-        };
-        tracing::error!(remedy, "{what}{note}");
     }
 
     /// Hands over what there is room for. A new connection begins with all of the state; records follow, and from then
@@ -226,7 +199,6 @@ impl Publisher {
         // A record that goes with few others or alone would wait for ever among state that keeps coming.
         if !(do_records_wait && self.records.is_next_delicate(&self.flights)) {
             self.send_state(do_records_wait);
-            self.is_state_out |= self.outbox.is_first_round_over();
         }
         if self.is_record_time() && !self.do_records_give_way() {
             self.send_records();
@@ -242,12 +214,12 @@ impl Publisher {
 
     /// Whether state goes out that nobody waits for. A stop does not wait for it: the next run sends it.
     fn sends_later(&self) -> bool {
-        self.phase == Phase::Running
+        self.stop.phase == Phase::Running
     }
 
     fn is_record_time(&self) -> bool {
-        let is_before_goodbye = matches!(self.phase, Phase::Running | Phase::Flushing);
-        self.is_state_out && self.records_pause.is_none() && is_before_goodbye
+        let is_before_goodbye = matches!(self.stop.phase, Phase::Running | Phase::Flushing);
+        self.outbox.is_first_round_over() && self.records.paused_until.is_none() && is_before_goodbye
     }
 
     fn send_state(&mut self, do_records_wait: bool) {
@@ -262,7 +234,7 @@ impl Publisher {
             match next {
                 outbox::Next::Send(topic, payload) => {
                     // Refused only by a connection that is ending: its last event resets the outbox.
-                    if !client.publish_state(&topic, payload) {
+                    if !client.publish(&topic, payload, true, None) {
                         break;
                     }
                 }
@@ -291,7 +263,7 @@ impl Publisher {
                 } => {
                     let client = self.link.client();
                     // As above.
-                    if !client.is_some_and(|client| client.publish_record(&topic, payload, correlation)) {
+                    if !client.is_some_and(|client| client.publish(&topic, payload, false, correlation)) {
                         break;
                     }
                 }

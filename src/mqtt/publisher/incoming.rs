@@ -5,24 +5,33 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::overwritten::Overwritten;
 use super::{Phase, Publisher};
 use crate::contract::topics::has_wildcard;
 use crate::mqtt::connection::{ConnectionError, Delivery, subscription_remedy};
-use crate::mqtt::pending_subscriptions::LeftOut;
+use crate::mqtt::pending_subscriptions::{LeftOut, PendingSubscriptions};
 use crate::records::Received;
 
 /// Discovery is sent again at most so often: whoever may write to the topic of the birth message shall not flood
 /// the broker.
 const BIRTH_PAUSE: Duration = Duration::from_secs(10);
 
+/// What is known of that.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    pub(super) subscriptions: PendingSubscriptions,
+    pub(super) overwritten: Overwritten,
+    /// As [`super::BrokerStatus::restored`].
+    pub(super) restored: u64,
+    /// When what is discovered was last sent again because the program that reads it has started.
+    born_at: Option<Instant>,
+}
+
 impl Publisher {
     /// A new connection has no subscription yet.
     pub(super) fn subscribe(&mut self, wildcards: bool) {
-        let birth = self
-            .retained
-            .discovery
-            .iter()
-            .map(|discovery| discovery.birth().0.to_owned());
+        let birth = self.retained.birth().into_iter();
+        let birth = birth.map(|(topic, _)| topic.to_owned());
         let own = self.retained.topics().own_state_filters().into_iter();
         // A broker without wildcards ends the connection at a filter that has one.
         let own = own.filter(|filter| wildcards || !has_wildcard(filter));
@@ -34,7 +43,7 @@ impl Publisher {
     /// In a packet of its own: where a filter cannot be had, the others can. Refused only by a connection that is ending.
     fn subscribe_to(&mut self, filter: String) {
         if let Some(client) = self.link.client()
-            && self.subscriptions.ask(&filter, Instant::now())
+            && self.incoming.subscriptions.ask(&filter, Instant::now())
         {
             client.subscribe(vec![filter], Delivery::New);
         }
@@ -42,13 +51,13 @@ impl Publisher {
 
     /// Without a connection the next one begins with them.
     pub(super) fn subscribe_again(&mut self) {
-        for filter in self.subscriptions.take_due(Instant::now()) {
+        for filter in self.incoming.subscriptions.take_due(Instant::now()) {
             self.subscribe_to(filter);
         }
     }
 
     pub(super) fn on_subscribed(&mut self, answers: &[Option<String>]) {
-        let filter = self.subscriptions.answered();
+        let filter = self.incoming.subscriptions.answered();
         if let (Some(filter), Some(reason)) = (filter, answers.iter().flatten().next()) {
             self.warn_of_refusal(&filter, reason);
         }
@@ -56,8 +65,11 @@ impl Publisher {
 
     /// The connection has ended.
     pub(super) fn unsubscribed(&mut self, error: Option<&ConnectionError>) {
-        self.overwritten.disconnected();
-        let left_out = self.subscriptions.disconnected(error, |_| true, Instant::now());
+        self.incoming.overwritten.disconnected();
+        let left_out = self
+            .incoming
+            .subscriptions
+            .disconnected(error, |_| true, Instant::now());
         if let Some(LeftOut { filter, reason }) = left_out {
             self.link.is_explained();
             self.warn_of_refusal(&filter, &reason);
@@ -65,16 +77,11 @@ impl Publisher {
     }
 
     fn warn_of_refusal(&mut self, filter: &str, reason: &str) {
-        if !self.subscriptions.is_news(filter) {
+        if !self.incoming.subscriptions.is_news(filter) {
             return;
         }
         let remedy = subscription_remedy(reason);
-        let birth = self
-            .retained
-            .discovery
-            .as_ref()
-            .map(|discovery| discovery.birth().0);
-        if birth == Some(filter) {
+        if self.retained.birth().is_some_and(|(topic, _)| topic == filter) {
             tracing::warn!(
                 filter,
                 reason,
@@ -95,18 +102,15 @@ impl Publisher {
 
     pub(super) fn on_message(&mut self, message: &Received) {
         // A copy that the broker has stored says nothing about now: all of the state follows.
-        if self.phase != Phase::Running || message.retained {
+        if self.stop.phase != Phase::Running || message.retained {
             return;
         }
-        let birth = self
-            .retained
-            .discovery
-            .as_ref()
-            .map(|discovery| discovery.birth());
-        if birth == Some((&message.topic, &message.payload)) {
+        if self.retained.birth() == Some((&message.topic, &message.payload)) {
             self.on_birth();
         } else if let Some(is_ours) = self.outbox.holds(&message.topic, &message.payload) {
-            self.overwritten.seen(&message.topic, is_ours, Instant::now());
+            self.incoming
+                .overwritten
+                .seen(&message.topic, is_ours, Instant::now());
         }
     }
 
@@ -116,21 +120,21 @@ impl Publisher {
         let Some(discovery) = &self.retained.discovery else {
             return;
         };
-        if self.born_at.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
+        if self.incoming.born_at.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
             tracing::debug!("Home Assistant has started again at once: it has what was just sent");
             return;
         }
-        self.born_at = Some(Instant::now());
+        self.incoming.born_at = Some(Instant::now());
         tracing::info!("Home Assistant has started: its entities are sent again");
         self.outbox.send_again(&discovery.topics().all());
     }
 
     /// Publishes again where others have published. What is queued anyway goes out after their message.
     pub(super) fn restore_overwritten(&mut self) {
-        let mut topics = self.overwritten.take_due(Instant::now());
+        let mut topics = self.incoming.overwritten.take_due(Instant::now());
         topics.retain(|topic| self.outbox.restore(topic));
         let Some(first) = topics.first() else { return };
-        self.restored += topics.len() as u64;
+        self.incoming.restored += topics.len() as u64;
         tracing::warn!(
             topics = topics.len(),
             first,

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox::{Batch, Outbox};
-use crate::records::Record;
+use crate::model::{DeadLetter, DeviceId};
 use crate::records::store::{Store, StoreError};
+use crate::records::{Record, dead_letter};
 
 /// A round: the list's changes that it wrote, and how that went, where there were any.
 type Round = Pin<Box<dyn Future<Output = (Batch, Option<Result<(), StoreError>>)> + Send>>;
@@ -22,6 +23,7 @@ const MAX_RECORDS: usize = 10_000;
 
 pub(super) struct Journal {
     store: Store,
+    bridge: DeviceId,
     running: Option<Round>,
     retry_at: Option<Instant>,
     /// To be appended, in order.
@@ -31,9 +33,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(store: Store) -> Journal {
+    pub(super) fn new(store: Store, bridge: DeviceId) -> Journal {
         Journal {
             store,
+            bridge,
             running: None,
             retry_at: None,
             records: Vec::new(),
@@ -44,6 +47,11 @@ impl Journal {
     /// Keeps a record from the next round on.
     pub(super) fn append(&mut self, record: Record) {
         self.records.push(record);
+    }
+
+    /// The same for the record that tells `letter`.
+    pub(super) fn append_letter(&mut self, letter: &DeadLetter) {
+        self.append(dead_letter::record(letter, &self.bridge));
     }
 
     /// Lets the record of that number leave the store.

@@ -9,6 +9,7 @@ mod aside;
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::flights::{Cargo, Flights, MAX_FATAL};
 use super::rejected::{Reason, Rejected};
@@ -89,6 +90,8 @@ pub(super) struct RecordQueue {
     newest: u64,
     /// The highest number that was handed over, put aside or rejected: all that follow wait for the first time.
     considered: u64,
+    /// The broker has no room for records until then.
+    pub(super) paused_until: Option<Instant>,
 }
 
 impl RecordQueue {

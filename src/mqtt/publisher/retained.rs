@@ -5,9 +5,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::contract::state::BridgeInfo;
-use crate::contract::topics::{DeviceTopic, Owner, StateTopic, Topics};
-use crate::hub::{Device, DeviceUpdate, Fleet, Taken};
-use crate::model::{DeviceId, Update};
+use crate::contract::topics::{Owner, StateTopic, Topics};
+use crate::hub::{Device, DeviceUpdate, Fleet};
+use crate::model::DeviceId;
 use crate::mqtt::discovery::{self, Discovery};
 use crate::mqtt::payload::{Message, Payloads};
 
@@ -45,14 +45,19 @@ impl Retained {
         self.payloads.topics()
     }
 
-    /// Something of the fleet is new; gives what is to be sent of discovery.
-    pub(super) fn apply(&mut self, Taken { update, changed }: &Taken) -> Vec<Message> {
+    /// Topic and payload of the message by which the program that discovers says that it has started.
+    pub(super) fn birth(&self) -> Option<(&str, &[u8])> {
+        Some(self.discovery.as_ref()?.birth())
+    }
+
+    /// What is known is new: nothing that was made holds.
+    pub(super) fn forget_made(&mut self) {
         self.made.clear();
-        let Some(discovery) = self
-            .discovery
-            .as_deref()
-            .filter(|_| matches!(update, Update::Device { .. }))
-        else {
+    }
+
+    /// A device has changed so; gives what is to be sent of discovery.
+    pub(super) fn discovered(&self, changed: &[DeviceUpdate]) -> Vec<Message> {
+        let Some(discovery) = self.discovery.as_deref() else {
             return Vec::new();
         };
         let messages = changed.iter().flat_map(|DeviceUpdate { device, old, new, .. }| {
@@ -67,26 +72,47 @@ impl Retained {
         self.fleet.borrow().devices.keys().cloned().collect()
     }
 
-    /// Whether that device is configured.
-    pub(super) fn has(&self, device: &DeviceId) -> bool {
-        self.fleet.borrow().devices.contains_key(device)
+    /// Whether a topic of an earlier run may be published in this one.
+    pub(super) fn is_current(&self, topic: &str) -> bool {
+        let is_here = |device: &DeviceId| self.fleet.borrow().devices.contains_key(device);
+        if let Some((state, field)) = self.topics().parse(topic) {
+            return state.device().is_none_or(is_here) && self.payloads.publishes(&state, field.is_some());
+        }
+        let discovery = self.discovery.as_ref();
+        match discovery.and_then(|discovery| discovery.topics().owner(topic)) {
+            Some(Owner::Device(device)) => is_here(&device),
+            owner => owner.is_some(),
+        }
+    }
+
+    /// What every topic begins with at which that owner is discovered.
+    pub(super) fn discovered_below(&self, owner: &Owner) -> Vec<String> {
+        let discovery = self.discovery.iter();
+        discovery
+            .flat_map(|discovery| discovery.topics().of_owner(owner))
+            .collect()
+    }
+
+    /// What every topic of that owner begins with, its discovery first: what reads a topic goes before the topic does.
+    pub(super) fn below(&self, owner: &Owner) -> Vec<String> {
+        let mut below = self.discovered_below(owner);
+        below.push(match owner {
+            Owner::Bridge => self.topics().of_bridge(),
+            Owner::Device(device) => self.topics().of_device(device),
+        });
+        below
     }
 
     /// The messages of an object: of the whole, and of its fields.
     pub(super) fn object(&self, topic: &StateTopic) -> Vec<Message> {
         match topic {
-            StateTopic::BridgeState if self.is_online => vec![self.payloads.bridge_online()],
-            StateTopic::BridgeState => vec![self.payloads.bridge_offline()],
+            StateTopic::BridgeState => vec![self.payloads.bridge_state(self.is_online)],
             StateTopic::BridgeInfo => self.payloads.bridge_info(&self.info),
-            StateTopic::Device(id, below) => self.of_device(id, below),
-        }
-    }
-
-    fn of_device(&self, id: &DeviceId, below: &DeviceTopic) -> Vec<Message> {
-        match self.fleet.borrow().devices.get(id) {
-            Some(device) => self.payloads.of_device(id, below, device),
-            // Nobody has heard of it in this run.
-            None => self.payloads.of_device(id, below, &Device::default()),
+            StateTopic::Device(id, below) => match self.fleet.borrow().devices.get(id) {
+                Some(device) => self.payloads.of_device(id, below, device),
+                // Nobody has heard of it in this run.
+                None => self.payloads.of_device(id, below, &Device::default()),
+            },
         }
     }
 

@@ -7,40 +7,29 @@ use super::Publisher;
 use super::supply::Supplied;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
-use crate::model::{Change, DeviceId, Update};
-use crate::mqtt::payload::{Message, topic_of};
-use crate::records::{change, dead_letter};
+use crate::model::Update;
+use crate::records::change;
 
 impl Publisher {
     /// Sorts out what earlier runs have published, and says what the bridge itself is.
     pub(super) fn begin(&mut self) {
-        let mut cleared = 0;
-        for topic in std::mem::take(&mut self.remembered) {
-            let is_current = self.is_current(&topic);
-            self.outbox.remember(topic.clone());
-            if !is_current {
-                self.outbox.set(&topic, None);
-                cleared += 1;
-            }
-        }
-        if cleared > 0 {
+        let mut stale = self.outbox.remembered();
+        stale.retain(|topic| !self.retained.is_current(topic));
+        self.outbox.clear(&stale);
+        if !stale.is_empty() {
             tracing::info!(
-                topics = cleared,
+                topics = stale.len(),
                 "what earlier runs have published and this one does not is cleared at the broker"
             );
         }
         self.doubt_devices();
-        self.put_object(&StateTopic::BridgeState);
-        self.put_object(&StateTopic::BridgeInfo);
-        let own = self.retained.topics().of_bridge();
-        self.outbox.clear_remembered(&own);
+        self.put(&StateTopic::BridgeState);
+        self.put(&StateTopic::BridgeInfo);
         if let Some(discovery) = &self.retained.discovery {
-            for Message { topic, payload } in discovery.of_bridge() {
-                self.outbox.set(&topic, payload);
-            }
-            for own in discovery.topics().of_owner(&Owner::Bridge) {
-                self.outbox.clear_remembered(&own);
-            }
+            self.outbox.set(discovery.of_bridge());
+        }
+        for own in self.retained.below(&Owner::Bridge) {
+            self.outbox.clear_remembered(&own);
         }
     }
 
@@ -50,47 +39,9 @@ impl Publisher {
         for device in self.retained.devices() {
             let state = StateTopic::Device(device, DeviceTopic::State);
             if self.outbox.is_released(&self.retained.topics().state(&state)) {
-                self.put_object(&state);
+                self.put(&state);
             }
         }
-    }
-
-    /// Whether a topic of an earlier run may be published in this one.
-    fn is_current(&self, topic: &str) -> bool {
-        let is_here = |device: Option<&DeviceId>| device.is_none_or(|device| self.retained.has(device));
-        if let Some((state, field)) = self.retained.topics().parse(topic) {
-            return is_here(state.device()) && self.retained.payloads.publishes(&state, field.is_some());
-        }
-        let discovery = self
-            .retained
-            .discovery
-            .as_ref()
-            .map(|discovery| discovery.topics());
-        match discovery.and_then(|topics| topics.owner(topic)) {
-            Some(Owner::Device(device)) => is_here(Some(&device)),
-            Some(Owner::Bridge) => true,
-            None => false,
-        }
-    }
-
-    /// What every topic of `device` begins with, its discovery first: what reads a topic goes before the topic does.
-    fn of_device(&self, device: &DeviceId) -> Vec<String> {
-        let mut topics = self.discovered_of(device);
-        topics.push(self.retained.topics().of_device(device));
-        topics
-    }
-
-    /// What every topic begins with at which `device` is discovered.
-    fn discovered_of(&self, device: &DeviceId) -> Vec<String> {
-        let owner = Owner::Device(device.clone());
-        let discovery = self.retained.discovery.iter();
-        discovery
-            .flat_map(|discovery| discovery.topics().of_owner(&owner))
-            .collect()
-    }
-
-    pub(super) fn put(&mut self, message: Message) {
-        self.outbox.set(&message.topic, message.payload);
     }
 
     /// Where `online` is.
@@ -99,7 +50,7 @@ impl Publisher {
     }
 
     /// Puts what there is of an object now; fields that it no longer has are cleared.
-    pub(super) fn put_object(&mut self, object: &StateTopic) {
+    pub(super) fn put(&mut self, object: &StateTopic) {
         let messages = self.retained.object(object);
         let topics = self.retained.topics();
         if self.retained.payloads.has_fields() {
@@ -111,58 +62,59 @@ impl Publisher {
             };
             self.outbox.clear_below(&topics.state(object), is_gone);
         }
-        messages.into_iter().for_each(|message| self.put(message));
+        self.outbox.set(messages);
     }
 
-    pub(super) fn apply(&mut self, taken: Taken) {
-        let discovered = self.retained.apply(&taken).into_iter();
-        let (come, gone): (Vec<_>, Vec<_>) = discovered.partition(|message| message.payload.is_some());
-        // What reads a topic goes before the topic does.
-        gone.into_iter().for_each(|message| self.put(message));
-        self.apply_to_state(taken.update);
-        come.into_iter().for_each(|message| self.put(message));
-    }
-
-    fn apply_to_state(&mut self, update: Update) {
+    pub(super) fn apply(&mut self, Taken { update, changed }: Taken) {
+        self.retained.forget_made();
         match update {
-            Update::Device { device, changes, .. } => self.apply_changes(&device, &changes),
+            Update::Device {
+                device,
+                changes,
+                transitions,
+                ..
+            } => {
+                let discovered = self.retained.discovered(&changed).into_iter();
+                let (come, gone): (Vec<_>, Vec<_>) =
+                    discovered.partition(|message| message.payload.is_some());
+                // What reads a topic goes before the topic does.
+                self.outbox.set(gone);
+                for topic in changes {
+                    self.put(&StateTopic::Device(device.clone(), topic));
+                }
+                self.outbox.set(come);
+                let now = Timestamp::now();
+                let records = transitions.iter();
+                let records = records.filter_map(|transition| change::record(&device, transition, now));
+                records.for_each(|record| self.journal.append(record));
+            }
             Update::HttpStats { device, .. } => {
-                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpStats));
+                self.put(&StateTopic::Device(device, DeviceTopic::HttpStats));
             }
             Update::HttpSessions { device, .. } => {
-                self.put_object(&StateTopic::Device(device, DeviceTopic::HttpSessions));
+                self.put(&StateTopic::Device(device, DeviceTopic::HttpSessions));
             }
-            Update::DeadLetter(letter) => self.journal.append(dead_letter::record(&letter, &self.bridge)),
+            Update::DeadLetter(letter) => self.journal.append_letter(&letter),
             Update::Settled { device } => {
-                for topics in self.of_device(&device) {
-                    self.outbox.clear_remembered(&topics);
+                for own in self.retained.below(&Owner::Device(device)) {
+                    self.outbox.clear_remembered(&own);
                 }
             }
             Update::Forgotten { device } => {
                 self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
-                for topics in self.discovered_of(&device) {
-                    self.outbox.doubt(&topics);
+                for own in self.retained.discovered_below(&Owner::Device(device)) {
+                    self.outbox.doubt(&own);
                 }
             }
             Update::Removed { device } => {
-                for topics in self.of_device(&device) {
-                    self.outbox.clear_all(&topics);
+                for own in self.retained.below(&Owner::Device(device)) {
+                    self.outbox.clear_all(&own);
                 }
             }
             Update::Configured(devices) => {
                 self.retained.info.devices = devices.len();
-                self.put_object(&StateTopic::BridgeInfo);
-            }
-        }
-    }
-
-    fn apply_changes(&mut self, device: &DeviceId, changes: &[Change]) {
-        let now = Timestamp::now();
-        for change in changes {
-            self.put_object(&StateTopic::Device(device.clone(), topic_of(change)));
-            for record in change::records(device, change, now) {
-                self.journal.append(record);
+                self.put(&StateTopic::BridgeInfo);
             }
         }
     }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_snmp::Value;
 use jiff::Timestamp;
+use tokio::sync::mpsc;
 
 use super::*;
+use crate::hub::Queue;
 use crate::model::{
-    Availability, DeviceView, ErrorKind, ErrorReport, Identity, Operation, Position, Problem, SlotState,
-    Status, Update, diff,
+    Availability, DeviceView, ErrorKind, ErrorReport, Identity, Operation, Position, Problem, Provenance,
+    SlotState, Status, Update, diff,
 };
 use crate::snmp_agent::columns::device;
 
@@ -91,10 +93,12 @@ impl Site {
 }
 
 fn update(id: &str, old: &DeviceView, new: &DeviceView) -> Update {
+    let changes = diff(old, new);
     Update::Device {
         device: device(id),
         view: Arc::new(new.clone()),
-        changes: diff(old, new),
+        transitions: Transition::between(old, new, &changes),
+        changes,
     }
 }
 
@@ -256,4 +260,26 @@ fn what_the_device_says_of_itself_is_shown() {
     let cell = |column| device::cell(&site.device(), column);
     assert_eq!(cell(8), Some(Value::OctetString("0123".into())));
     assert_eq!(cell(9), None, "it gives no firmware");
+}
+
+#[test]
+fn an_agent_that_is_slow_sends_each_change() {
+    let mut site = Site::of(&["m1"]);
+    let (sender, mut waiting) = mpsc::channel(1);
+    let mut queue = Queue::new("test", sender);
+    let moves = [
+        (DeviceView::default(), good("io3")),
+        (good("io3"), bad("io3")),
+        (bad("io3"), good("io3")),
+    ];
+    for (old, new) in &moves {
+        let updates = site.fleet.apply(&update("m1", old, new), at(0));
+        updates.iter().for_each(|update| queue.put(update));
+    }
+    let first = waiting.try_recv().unwrap();
+    queue.flush();
+    let merged = waiting.try_recv().unwrap();
+    assert_eq!(merged.old, merged.new, "there and back");
+    let sent = [first, merged].map(|update| numbers(&notices(&site.numbers, &update)));
+    assert_eq!(sent, [vec![], vec![1, 2, 1, 2]]);
 }

@@ -5,7 +5,7 @@ use prost::Message as _;
 use super::*;
 use crate::config::Sparkplug;
 use crate::hub::Fleet;
-use crate::model::{Change, SlotState, SlotView, Update};
+use crate::model::{EventName, EventState, Problem, SlotId, SlotState, SlotView, Update};
 use crate::sparkplug::protobuf::{self, Payload};
 
 fn node(devices: &[&str]) -> Node {
@@ -39,7 +39,8 @@ impl World {
         self.apply(&Update::Device {
             device,
             view,
-            changes: vec![change],
+            changes: Vec::new(),
+            transitions: Vec::new(),
         })
     }
 
@@ -52,22 +53,35 @@ impl World {
     }
 }
 
+/// What may change in a device.
+#[derive(Debug, Clone)]
+enum Change {
+    Availability(Availability),
+    Problem(Option<Problem>),
+    Event(EventName, Option<EventState>),
+    /// The state of the slot `io3`, or that it is gone.
+    Slot(Option<SlotState>),
+}
+
 /// Makes that change in a device.
 fn apply(view: &mut DeviceView, change: &Change) {
     match change {
         Change::Availability(availability) => view.availability = Some(*availability),
-        Change::Problem(problem) => view.problem = problem.as_deref().cloned(),
-        Change::Event { name, new, .. } => {
+        Change::Problem(problem) => view.problem.clone_from(problem),
+        Change::Event(name, new) => {
             let others = view.events.iter().filter(|event| event.name != *name).cloned();
-            view.events = others.chain(new.as_deref().cloned()).collect();
+            view.events = others.chain(new.clone()).collect();
         }
-        Change::SlotState(slot, None) => drop(view.slots.remove(slot)),
-        Change::SlotState(slot, Some(state)) => {
+        Change::Slot(None) => drop(view.slots.remove(&slot_id())),
+        Change::Slot(Some(state)) => {
             let unseen = || SlotView::unseen(None, [], [], Timestamp::UNIX_EPOCH);
-            view.slots.entry(slot.clone()).or_insert_with(unseen).state = *state;
+            view.slots.entry(slot_id()).or_insert_with(unseen).state = *state;
         }
-        other => unreachable!("no test makes {other:?}"),
     }
+}
+
+fn slot_id() -> SlotId {
+    SlotId::new("io3").unwrap()
 }
 
 fn availability(availability: Availability) -> Change {
@@ -75,7 +89,7 @@ fn availability(availability: Availability) -> Change {
 }
 
 fn slot(state: Option<SlotState>) -> Change {
-    Change::SlotState(SlotId::new("io3").unwrap(), state)
+    Change::Slot(state)
 }
 
 /// What is told of everything that is due.

@@ -195,7 +195,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{Availability, Change, DeviceView, HttpStats, Update};
+    use crate::model::{Availability, DeviceTopic, DeviceView, HttpStats, Update};
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -243,7 +243,8 @@ mod tests {
             &Update::Device {
                 device: id("b"),
                 view: Arc::new(online),
-                changes: vec![Change::Availability(Availability::Online)],
+                changes: vec![DeviceTopic::State],
+                transitions: Vec::new(),
             },
             Timestamp::UNIX_EPOCH,
         );

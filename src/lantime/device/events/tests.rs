@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lantime::device::trap_polls::{SETTLED_AFTER, TrapPolls, USUAL_LAG};
-use crate::model::{DeviceView, LastTriggered, diff};
+use crate::model::LastTriggered;
 
 fn name(name: &str) -> EventName {
     EventName::canonical(name).unwrap()
@@ -235,25 +235,59 @@ fn a_trap_before_the_first_answer_makes_one_record() {
     events.polled(&mut shown, begin);
     assert_eq!(shown, listed(true, LastTriggered::Never), "as the trap has it");
     let later = listed(true, LastTriggered::At(jiff::Timestamp::UNIX_EPOCH));
-    for (old, new) in [(&before, &shown), (&shown, &later)] {
-        let (old, new) = (view(old), view(new));
-        let mut changes = diff(&old, &new);
-        events.settle(
-            &mut changes,
-            &new.events,
-            Source::Poll(Via::Rest),
-            after(begin, 2),
-        );
-        assert!(
-            matches!(changes[..], [Change::Event { recorded: true, .. }]),
-            "{changes:?}"
-        );
+    let by = Source::Poll(Via::Rest);
+    for events_shown in [&before, &shown, &later] {
+        assert_eq!(events.transitions(events_shown, by, after(begin, 2)), []);
     }
 }
 
-fn view(events: &Arc<[EventState]>) -> DeviceView {
-    DeviceView {
-        events: events.clone(),
-        ..DeviceView::default()
+/// How the event went, where it came to be known so: each time whether it stood.
+fn transitions(old: &Arc<[EventState]>, new: &Arc<[EventState]>, by: Source) -> Vec<bool> {
+    let (mut events, now) = (Events::default(), Instant::now());
+    assert_eq!(events.transitions(old, by, now), [], "a first sight");
+    let transitions = events.transitions(new, by, now).into_iter();
+    let triggered = |transition| match transition {
+        Transition::Event { triggered, .. } => triggered,
+        other => panic!("{other:?} is none of an event"),
+    };
+    transitions.map(triggered).collect()
+}
+
+#[test]
+fn every_transition_of_an_event_makes_a_record_and_nothing_else() {
+    let state = |triggered, last: Option<i64>| -> Arc<[EventState]> {
+        let at = |second| LastTriggered::At(jiff::Timestamp::from_second(second).unwrap());
+        let event = EventState {
+            name: event(),
+            name_on_device: None,
+            triggered,
+            kind: EventType::Error,
+            last_triggered: last.map_or(LastTriggered::Never, at),
+        };
+        Arc::new([event])
+    };
+    let (yes, no, poll) = (Some(true), Some(false), Source::Poll(Via::Rest));
+    for (old, new, expected) in [
+        ((no, None), (yes, Some(5)), &[true][..]),
+        ((yes, Some(5)), (no, Some(5)), &[false]),
+        ((no, None), (yes, None), &[true]),
+        // It came again, or came and went, between two polls.
+        ((yes, Some(5)), (yes, Some(6)), &[true]),
+        ((no, Some(5)), (no, Some(6)), &[true, false]),
+        ((no, None), (no, Some(6)), &[true, false]),
+        ((yes, Some(6)), (yes, Some(5)), &[]),
+        ((yes, Some(6)), (yes, None), &[]),
+        ((None, Some(5)), (yes, Some(6)), &[]),
+        ((no, Some(5)), (None, Some(6)), &[]),
+    ] {
+        let found = transitions(&state(old.0, old.1), &state(new.0, new.1), poll);
+        assert_eq!(found, expected, "{old:?} {new:?}");
     }
+    // The trap's own record says that it came.
+    let found = |old, new| transitions(&old, &new, Source::Trap);
+    assert!(found(state(no, None), state(yes, Some(5))).is_empty());
+    assert!(found(state(no, None), state(no, Some(5))).is_empty());
+    assert_eq!(found(state(yes, None), state(no, Some(5))), [false]);
+    let gone = transitions(&state(yes, Some(5)), &Arc::default(), poll);
+    assert!(gone.is_empty(), "no longer listed");
 }

@@ -36,7 +36,7 @@ pub(super) struct Intake {
     configured: watch::Receiver<Vec<Sender>>,
     updates: mpsc::Sender<Update>,
     counts: watch::Sender<Counts>,
-    generation: watch::Sender<u64>,
+    receiver: Receiver,
     senders: Senders,
     /// Where the hosts were when they were last found.
     resolved: Resolved,
@@ -46,9 +46,13 @@ pub(super) struct Intake {
     refusals: Refusals,
     /// The counters as they were last looked at.
     looked: Counts,
-    /// When the receiver was last made anew.
-    anew: Instant,
-    /// Whether the receiver has believed a replay since.
+}
+
+/// The receiver, since it was last made anew.
+struct Receiver {
+    generation: watch::Sender<u64>,
+    began: Instant,
+    /// Whether it has believed a replay.
     is_misled: bool,
 }
 
@@ -69,15 +73,17 @@ impl Intake {
             configured: ends.configured,
             updates: ends.updates,
             counts: ends.counts,
-            generation: ends.generation,
+            receiver: Receiver {
+                generation: ends.generation,
+                began: Instant::now(),
+                is_misled: false,
+            },
             senders: Senders::default(),
             resolved: Resolved::new(),
             resolving: None,
             engines: Engines::default(),
             refusals: Refusals::new(ends.repeat_letters),
             looked: Counts::default(),
-            anew: Instant::now(),
-            is_misled: false,
         }
     }
 
@@ -177,7 +183,7 @@ impl Intake {
             {
                 self.counts.send_modify(|counts| counts.replays += 1);
                 // The library has learnt from it what the engine's clock shows, and would refuse the true one.
-                self.is_misled = true;
+                self.receiver.is_misled = true;
                 let what = format!("an SNMP v3 trap of {} is older than its last", sender.device);
                 return Err((Reason::OutOfTime, what));
             }
@@ -243,18 +249,19 @@ impl Intake {
         }
         // A message of a device that has not counted its engine boots up is refused without a count, so whether that
         // is so cannot be seen.
-        let anew = self.anew;
+        let Receiver { began, is_misled, .. } = self.receiver;
         let engines = &self.engines;
         let may_be_refused = |sender: &Sender| {
             let restarted = sender.identity.borrow().restarted;
-            restarted.is_some_and(|restarted| restarted > anew) && engines.knows(&sender.device)
+            restarted.is_some_and(|restarted| restarted > began) && engines.knows(&sender.device)
         };
-        let is_misled = self.is_misled && now.duration_since(anew) > ANEW_AFTER;
+        let is_misled = is_misled && now.duration_since(began) > ANEW_AFTER;
         if is_misled || self.configured.borrow().iter().any(may_be_refused) {
             tracing::info!("the clocks of SNMP v3 senders are learnt anew, since a device has restarted");
-            self.anew = now;
-            self.is_misled = false;
-            self.generation.send_modify(|generation| *generation += 1);
+            (self.receiver.began, self.receiver.is_misled) = (now, false);
+            self.receiver
+                .generation
+                .send_modify(|generation| *generation += 1);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Destination;
 use crate::hub::Hub;
 use crate::model::DeviceId;
+use crate::mqtt::payload::Message;
 use crate::records::Record;
 use crate::records::store::{Options, Store};
 
@@ -42,11 +43,16 @@ fn connected(publisher: &mut Publisher) {
         ..Limits::default()
     });
     publisher.outbox.connected(&mut publisher.flights, "");
-    publisher.is_state_out = true;
 }
 
 /// What is retained at the state topic of a device of which nobody has heard.
-const OFFLINE: Option<Bytes> = Some(Bytes::from_static(b"offline"));
+fn offline(topic: &str) -> Message {
+    Message {
+        topic: topic.to_owned(),
+        payload: Some(Bytes::from_static(b"offline")),
+    }
+}
+
 const BAD: &str = "lantime/bad/state";
 
 fn state(topic: &str) -> Cargo {
@@ -56,7 +62,7 @@ fn state(topic: &str) -> Cargo {
 /// State at a topic that is held back; an earlier run has published it.
 fn hold_back(publisher: &mut Publisher, topic: &str) {
     publisher.outbox.remember(topic.to_owned());
-    publisher.outbox.set(topic, OFFLINE);
+    publisher.outbox.set([offline(topic)]);
     publisher.outbox.hold_back(topic);
 }
 
@@ -100,13 +106,13 @@ fn too_many_records_aside_are_tried_again_without_the_state() {
     hold_back(&mut publisher, BAD);
     connected(&mut publisher);
     let retry_at = Some(Instant::now() + RETRY_HELD_BACK);
-    publisher.retry_at = retry_at;
+    publisher.refusals.retry_at = retry_at;
     publisher.records.bar("reply", None);
     records_wait(&mut publisher, 1..=256);
     publisher.send_records();
     assert!(publisher.records.has_next() && publisher.records.is_next_delicate(&publisher.flights));
     assert!(!publisher.flights.is_delicate(&state(BAD)));
-    assert_eq!(publisher.retry_at, retry_at);
+    assert_eq!(publisher.refusals.retry_at, retry_at);
 }
 
 /// The pause after so many connections, each ended at `bad` topics that follow one another; others are taken or not.
@@ -116,7 +122,7 @@ fn pause_after(connections: usize, takes_others: bool) -> Duration {
     for n in 0..connections {
         let topic = format!("lantime/bad{n}/state");
         publisher.outbox.remember(topic.clone());
-        publisher.outbox.set(&topic, OFFLINE);
+        publisher.outbox.set([offline(&topic)]);
     }
     let mut pause = Duration::ZERO;
     for _ in 0..connections {
@@ -128,7 +134,7 @@ fn pause_after(connections: usize, takes_others: bool) -> Duration {
         }
         while publisher
             .outbox
-            .next(&mut publisher.flights, true, |_| OFFLINE)
+            .next(&mut publisher.flights, true, |topic| offline(topic).payload)
             .is_some()
         {}
         pause = publisher.link.ended_for_test(&error);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::flights::Ended;
+use super::super::flights::{Cargo, Ended, Flights};
 use super::*;
-use crate::mqtt::connection::Limits;
+use crate::mqtt::connection::{Limits, packet_size};
 
 /// An outbox and what is on its way from it.
 struct Way {
@@ -83,7 +83,8 @@ impl Way {
             Some(payload) => drop(self.retained.insert(topic.to_owned(), payload.clone())),
             None => drop(self.retained.remove(topic)),
         }
-        self.outbox.set(topic, payload)
+        let topic = topic.to_owned();
+        self.outbox.set([Message { topic, payload }])
     }
 
     fn next(&mut self) -> Option<Next> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::*;
 use crate::hub::Queue;
 use crate::model::{
-    ErrorKind, ErrorReport, EventName, EventState, EventType, LastTriggered, Operation, Problem, Via,
+    ErrorKind, ErrorReport, EventName, EventState, EventType, LastTriggered, Operation, Problem,
 };
 use crate::sparkplug::protobuf::PropertySet;
 
@@ -100,22 +100,16 @@ fn event(triggered: Option<Option<bool>>) -> Change {
         kind: EventType::Error,
         last_triggered: LastTriggered::Never,
     };
-    Change::Event {
-        name: name.clone(),
-        old: None,
-        new: triggered.map(state).map(Box::new),
-        via: Via::Rest,
-        recorded: false,
-    }
+    Change::Event(name.clone(), triggered.map(state))
 }
 
-fn problem() -> Box<Problem> {
-    Box::new(Problem {
+fn problem() -> Problem {
+    Problem {
         id: Uuid::nil(),
         operation: Operation::Poll,
         error: ErrorReport::new(ErrorKind::Connect, "refused", "see"),
         first_at: Timestamp::UNIX_EPOCH,
-    })
+    }
 }
 
 /// Updates that wait before they are merged.

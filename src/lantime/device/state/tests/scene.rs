@@ -20,9 +20,9 @@ use crate::lantime::snmp::status::SnmpStatus;
 use crate::lantime::snmp::traps::{DeviceTrap, InformId, Receipt};
 use crate::model::snapshot::Module;
 use crate::model::{
-    Availability, Change, Clock, DeviceCommand, ErrorKind, ErrorReport, EventName, EventNaming, EventState,
-    EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal, SlotId, Snapshot, Status,
-    Trap, Update, Via,
+    Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
+    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal,
+    SlotId, SlotTopic, Snapshot, Status, Transition, Trap, Update, Via,
 };
 
 /// From one poll to the next.
@@ -160,23 +160,33 @@ pub(super) fn snmp_status() -> SnmpStatus {
     SnmpStatus::read(&values)
 }
 
+/// The state of a task that begins then.
+fn state(device: &config::Device, begin: Instant, prior: Prior) -> DeviceState {
+    let schedule = Schedule::new(begin, POLL, Duration::ZERO, 0, 1);
+    DeviceState::new(device, schedule, prior, Via::Rest, Duration::from_secs(900))
+}
+
 impl Scene {
     pub(super) fn new(read: &str) -> Scene {
-        let device = device(read);
         let start = Instant::now() + Duration::from_secs(3600);
         let now = Now {
             wall: Timestamp::from_second(1_000_000).unwrap(),
             instant: start,
         };
-        let schedule = Schedule::new(start, POLL, Duration::ZERO, 0, 1);
-        let repeat = Duration::from_secs(900);
-        let state = DeviceState::new(&device, schedule, Prior::default(), Via::Rest, repeat);
         Scene {
-            state,
+            state: state(&device(read), start, Prior::default()),
             now,
             to_store: Vec::new(),
             wake_at: Some(start),
         }
+    }
+
+    /// A reload gives the device to another task, which reads it over SNMP as `read` says.
+    pub(super) fn reload(&mut self, read: &str) {
+        let (device, now) = (device(read), self.now.instant);
+        let ended = std::mem::replace(&mut self.state, state(&device, now, Prior::default()));
+        self.state = state(&device, now, ended.into_prior());
+        self.wake_at = Some(now);
     }
 
     /// In that state of the table.
@@ -347,10 +357,24 @@ impl Scene {
 /// What is published, but for statistics, which are not up to the state.
 fn published(update: &Update) -> Option<String> {
     Some(match update {
-        Update::Device { changes, .. } => {
-            let mut parts: Vec<_> = changes.iter().map(part).collect();
+        Update::Device {
+            changes,
+            view,
+            transitions,
+            ..
+        } => {
+            let mut parts: Vec<_> = changes.iter().map(|change| part(change, view)).collect();
             parts.dedup();
-            format!("publish {}", parts.join(" + "))
+            let mut recorded: Vec<_> = transitions.iter().filter_map(recorded).collect();
+            recorded.dedup();
+            match recorded.is_empty() {
+                true => format!("publish {}", parts.join(" + ")),
+                false => format!(
+                    "publish {}, of these record {}",
+                    parts.join(" + "),
+                    recorded.join(" + ")
+                ),
+            }
         }
         Update::HttpStats { .. } => return None,
         Update::HttpSessions { .. } => "publish HTTP sessions".to_owned(),
@@ -361,16 +385,27 @@ fn published(update: &Update) -> Option<String> {
     })
 }
 
-fn part(change: &Change) -> &'static str {
+/// What a record says.
+fn recorded(transition: &Transition) -> Option<&'static str> {
+    match transition {
+        Transition::Availability { .. } => None,
+        Transition::Event { .. } => Some("event"),
+        Transition::Relay { .. } => Some("relays"),
+        Transition::Signal { .. } => Some("signals"),
+    }
+}
+
+fn part(change: &DeviceTopic, view: &DeviceView) -> &'static str {
     match change {
-        Change::Availability(Availability::Online) => "online",
-        Change::Availability(Availability::Offline) => "offline",
-        Change::Identity(_) => "identity",
-        Change::Problem(Some(_)) => "error",
-        Change::Problem(None) => "no error",
-        Change::Event { .. } => "event",
-        Change::SlotState(..) | Change::SlotInfo(..) => "slot",
-        Change::Relay { .. } | Change::RelayEvents { .. } => "relays",
-        Change::Signal { .. } => "signals",
+        DeviceTopic::State if view.availability == Some(Availability::Online) => "online",
+        DeviceTopic::State => "offline",
+        DeviceTopic::Info => "identity",
+        DeviceTopic::Error if view.problem.is_some() => "error",
+        DeviceTopic::Error => "no error",
+        DeviceTopic::Event(_) => "event",
+        DeviceTopic::Slot(_, SlotTopic::State | SlotTopic::Info) => "slot",
+        DeviceTopic::Slot(_, SlotTopic::Relay(_) | SlotTopic::RelayEvents(_)) => "relays",
+        DeviceTopic::Slot(_, SlotTopic::Signal(_)) => "signals",
+        DeviceTopic::HttpSessions | DeviceTopic::HttpStats => unreachable!("views have none"),
     }
 }

@@ -1,0 +1,101 @@
+//! What a device went through: what records keep, and notifications report. Two views that lie further apart do not show
+//! it all, so transitions are noted when they happen, and kept where updates are merged.
+
+use super::{
+    Availability, DeviceTopic, DeviceView, ErrorKind, EventState, Position, Provenance, Relay, RelayState,
+    Signal, SignalState, SlotId, SlotTopic, Status, Via,
+};
+
+/// Something known has become something else. A first sight is no transition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transition {
+    /// The device answers again, or no longer. No record says so.
+    Availability {
+        /// Before.
+        old: Availability,
+        /// Now.
+        new: Availability,
+        /// The kind of the error that stands.
+        error: Option<ErrorKind>,
+    },
+    /// An event has come or ended, and no trap has reported that.
+    Event {
+        /// As it is published now.
+        event: EventState,
+        /// Whether it has come; it has ended otherwise.
+        triggered: bool,
+        /// The way on which that came to be known.
+        via: Via,
+    },
+    /// A relay has another position.
+    Relay {
+        /// Slot of the module.
+        slot: SlotId,
+        /// Which of the three.
+        relay: Relay,
+        /// Before.
+        old: Position,
+        /// As it is published now.
+        new: RelayState,
+    },
+    /// A signal has another status.
+    Signal {
+        /// Slot of the module that monitors it.
+        slot: SlotId,
+        /// Which signal.
+        signal: Signal,
+        /// Before.
+        old: Status,
+        /// As it is published now.
+        new: SignalState,
+    },
+}
+
+impl Transition {
+    /// What of these changes from `old` to `new` are transitions, but for events: whether one of these is due, the device's
+    /// task knows.
+    pub fn between(old: &DeviceView, new: &DeviceView, changes: &[DeviceTopic]) -> Vec<Transition> {
+        let of_slots = changes.iter().filter_map(|change| match change {
+            DeviceTopic::Slot(slot, below) => Transition::of_slot(slot, *below, old, new),
+            _ => None,
+        });
+        Transition::of_device(old, new)
+            .into_iter()
+            .chain(of_slots)
+            .collect()
+    }
+
+    fn of_device(old: &DeviceView, new: &DeviceView) -> Option<Transition> {
+        let error = new.problem.as_ref().map(|problem| problem.error.kind);
+        let (old, new) = (old.availability?, new.availability?);
+        (old != new).then_some(Transition::Availability { old, new, error })
+    }
+
+    fn of_slot(slot: &SlotId, below: SlotTopic, old: &DeviceView, new: &DeviceView) -> Option<Transition> {
+        match below {
+            SlotTopic::Relay(relay) => {
+                let (old, new) = (old.relay(slot, relay)?, new.relay(slot, relay)?.clone());
+                let has_moved = old.position != new.position && old.provenance != Provenance::Unseen;
+                let (slot, old) = (slot.clone(), old.position);
+                has_moved.then_some(Transition::Relay {
+                    slot,
+                    relay,
+                    old,
+                    new,
+                })
+            }
+            SlotTopic::Signal(signal) => {
+                let (old, new) = (old.signal(slot, signal)?, new.signal(slot, signal)?.clone());
+                let has_changed = old.status != new.status && old.provenance != Provenance::Unseen;
+                let (slot, old) = (slot.clone(), old.status);
+                has_changed.then_some(Transition::Signal {
+                    slot,
+                    signal,
+                    old,
+                    new,
+                })
+            }
+            SlotTopic::State | SlotTopic::Info | SlotTopic::RelayEvents(_) => None,
+        }
+    }
+}

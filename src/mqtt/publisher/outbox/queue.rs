@@ -1,0 +1,189 @@
+//! The queue of topics to send: each at most once in it, and what nobody waits for last.
+
+use bytes::Bytes;
+
+use super::super::flights::{Cargo, Flights};
+use super::{Content, Entry, KEPT, Next, Outbox, Recorded, Topic};
+use crate::mqtt::connection::packet_size;
+
+impl Outbox {
+    /// A new connection: everything goes out again, then `last`, which tells that it has, and after all else what
+    /// connections may have been lost for.
+    pub(in super::super) fn connected(&mut self, flights: &mut Flights, last: &str) {
+        self.is_connected = true;
+        for (topic, entry) in &self.entries {
+            if entry.content == Content::Remembered {
+                flights.acquit(&Cargo::State(topic.clone()));
+            }
+        }
+        let is_delicate = |topic: &Topic| flights.is_delicate(&Cargo::State(topic.clone()));
+        let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_delicate);
+        suspects.sort_by_key(|topic| self.size(topic));
+        // The largest first: once the broker has taken it, no other one is held back for its size. While any is on trial
+        // the smallest first: if it fails for its size, the larger ones need no connection of their own.
+        if !flights.has_trials() {
+            suspects.reverse();
+        }
+        self.enqueue_all(others.into_iter().filter(|topic| **topic != *last));
+        self.enqueue(last);
+        for topic in &suspects {
+            self.enqueue(topic);
+        }
+        self.first_round = self.queue.len();
+    }
+
+    /// What is there below `prefix` goes out once more.
+    pub(in super::super) fn send_again(&mut self, prefix: &str) {
+        let topics = self.below(prefix, |_| true);
+        self.enqueue_all(topics.into_iter());
+    }
+
+    /// Queues topics in their order; those that can wait by what stands behind their first two levels, so that those of one
+    /// owner follow one another.
+    fn enqueue_all(&mut self, topics: impl Iterator<Item = Topic>) {
+        let is_later = |topic: &Topic| {
+            let is_cleared = self
+                .entries
+                .get(topic)
+                .is_some_and(|entry| entry.content == Content::Cleared);
+            let later = self.later.as_deref().filter(|_| !is_cleared);
+            later.is_some_and(|later| topic.starts_with(later))
+        };
+        let (mut later, others): (Vec<_>, Vec<_>) = topics.partition(is_later);
+        let skipped = self.later.as_ref().map_or(0, String::len);
+        later.sort_by(|one, other| owner(one, skipped).cmp(owner(other, skipped)));
+        for topic in others.iter().chain(&later) {
+            self.enqueue(topic);
+        }
+    }
+
+    /// What we have at `topic` goes out once more. Says whether it does; not where it is about to go out anyway.
+    pub(in super::super) fn restore(&mut self, topic: &str) -> bool {
+        let is_idle = |entry: &Entry| !entry.queued && entry.is_payload();
+        if !self.entries.get(topic).is_some_and(is_idle) {
+            return false;
+        }
+        self.enqueue(topic);
+        self.entries[topic].queued
+    }
+
+    /// The connection is gone, and with it what was on its way.
+    pub(in super::super) fn disconnected(&mut self) {
+        self.is_connected = false;
+        self.payloads.clear();
+        for topic in self.queue.drain(..).chain(self.queue_of_later.drain(..)) {
+            if let Some(entry) = self.entries.get_mut(&topic) {
+                entry.queued = false;
+            }
+        }
+    }
+
+    /// Queues a topic that may be sent.
+    pub(super) fn enqueue(&mut self, topic: &str) {
+        let known = self.entries.get_key_value(topic).filter(|_| self.is_connected);
+        let Some(topic) = known.map(|(topic, _)| topic.clone()) else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(&topic) else {
+            return;
+        };
+        let is_unsendable = entry.recorded == Recorded::No || entry.content == Content::Remembered;
+        if entry.queued || is_unsendable || entry.is_held_back {
+            return;
+        }
+        entry.queued = true;
+        let can_wait = entry.content != Content::Cleared;
+        match self.later.as_deref() {
+            Some(later) if can_wait && topic.starts_with(later) => self.queue_of_later.push_back(topic),
+            _ => self.queue.push_back(topic),
+        }
+    }
+
+    /// Whether all that there was when the connection began was handed over.
+    pub(in super::super) fn is_first_round_over(&self) -> bool {
+        self.first_round == 0
+    }
+
+    /// Whether the next message goes with few others, or alone.
+    pub(in super::super) fn is_next_delicate(&self, flights: &Flights, with_later: bool) -> bool {
+        let of_later = self.queue_of_later.front().filter(|_| with_later);
+        let next = self.queue.front().or(of_later);
+        next.is_some_and(|topic| flights.is_delicate(&Cargo::State(topic.clone())))
+    }
+
+    /// The next message that there is room for; one that nobody waits for only `with_later`. `make` gives the payload of a
+    /// topic where it has not been kept.
+    pub(in super::super) fn next(
+        &mut self,
+        flights: &mut Flights,
+        with_later: bool,
+        mut make: impl FnMut(&str) -> Option<Bytes>,
+    ) -> Option<Next> {
+        loop {
+            let queue = match self.queue.is_empty() && with_later {
+                true => &mut self.queue_of_later,
+                false => &mut self.queue,
+            };
+            let Some(topic) = queue.front() else {
+                self.release_memory();
+                return None;
+            };
+            let cargo = Cargo::State(topic.clone());
+            if !flights.may_send(&cargo) {
+                return None;
+            }
+            let topic = queue.pop_front()?;
+            self.first_round = self.first_round.saturating_sub(1);
+            let Some(entry) = self.entries.get_mut(&topic) else {
+                continue;
+            };
+            entry.queued = false;
+            let payload = match entry.content {
+                Content::Remembered => None,
+                Content::Cleared => Some(Bytes::new()),
+                Content::Payload(..) => self.payloads.remove(&topic).or_else(|| make(&topic)),
+            };
+            let Some(payload) = payload else {
+                if entry.is_payload() {
+                    tracing::error!(%topic, "what is to be retained there cannot be made again; please report it");
+                }
+                continue;
+            };
+            let bytes = packet_size(&topic, payload.len(), None);
+            if let Some(limit) = flights.is_too_large(bytes) {
+                entry.fatal = 0;
+                flights.acquit(&cargo);
+                return Some(Next::TooLarge { topic, bytes, limit });
+            }
+            flights.hand_over(cargo, entry.version, bytes);
+            return Some(Next::Send(topic, payload));
+        }
+    }
+
+    /// All is handed over: what a connection with all of the state has taken is not needed for single changes.
+    fn release_memory(&mut self) {
+        self.queue.shrink_to(KEPT);
+        self.queue_of_later.shrink_to(KEPT);
+        self.payloads.shrink_to(KEPT);
+    }
+
+    /// Messages that wait to be recorded or sent; without a connection, all of them.
+    pub(in super::super) fn pending(&self) -> usize {
+        if self.is_connected {
+            self.unrecorded + self.queue.len() + self.queue_of_later.len()
+        } else {
+            self.entries.len()
+        }
+    }
+
+    /// Whether all is sent but what nobody waits for.
+    pub(in super::super) fn is_state_sent(&self) -> bool {
+        self.unrecorded == 0 && self.queue.is_empty()
+    }
+}
+
+/// What stands behind `skipped` bytes and the next level.
+fn owner(topic: &str, skipped: usize) -> &str {
+    let below = topic.get(skipped..).unwrap_or_default();
+    below.split_once('/').map_or(below, |(_, owner)| owner)
+}
