@@ -7,6 +7,7 @@
 
 mod intake;
 mod session;
+mod status;
 mod subscriptions;
 
 use std::pin::Pin;
@@ -18,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use intake::Intake;
 use session::Session;
+pub use status::CommandsStatus;
 pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Delivery, Event, Purpose, address};
-use super::link::{Link, LinkStatus, until};
+use super::link::{Link, until};
 use crate::config::Mqtt;
 use crate::contract::topics::Topics;
 use crate::fault_point;
@@ -35,26 +37,6 @@ const RETRY: Duration = Duration::from_secs(3);
 
 /// How long a stop waits for commands that are being stored, and how long for the goodbye.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What is known of the way commands come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandsStatus {
-    /// The connection.
-    pub link: LinkStatus,
-    /// Whether the broker has answered every subscription of this connection.
-    pub subscribed: bool,
-    /// How long the broker keeps the session while the bridge is disconnected, where that is less than was asked for.
-    pub kept_for: Option<Duration>,
-    /// How often the broker had lost the session in this run: commands that were sent meanwhile may be lost.
-    pub sessions_lost: u64,
-    /// Subscriptions that it has refused: commands for them do not come.
-    pub refused: Vec<RefusedSubscription>,
-    /// Commands that are not stored yet. Others are not woken for each of them, only when it becomes zero or is no
-    /// longer.
-    pub waiting: usize,
-    /// Why they could not be stored, as long as that lasts.
-    pub failing: Option<String>,
-}
 
 type Submission = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Submit = Box<dyn Fn(Vec<Received>) -> Submission + Send>;
@@ -82,14 +64,6 @@ pub struct Commands {
     stray_logged: bool,
     /// Whether it was logged that commands come.
     delivery_logged: bool,
-}
-
-impl std::fmt::Debug for Commands {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Commands")
-            .field("link", self.link.status())
-            .finish_non_exhaustive()
-    }
 }
 
 impl Commands {
@@ -311,25 +285,19 @@ impl Commands {
 
     fn report(&self) {
         let waiting = self.intake.len();
-        self.status.send_if_modified(|status| {
-            let is_news = status.link != *self.link.status()
-                || status.subscribed != self.subscriptions.is_settled()
-                || status.refused != self.subscriptions.refused()
-                || status.failing != self.failing
-                || (status.kept_for, status.sessions_lost) != (self.session.kept_for(), self.session.lost())
-                || (status.waiting == 0) != (waiting == 0);
-            if is_news {
-                *status = CommandsStatus {
-                    link: self.link.status().clone(),
-                    subscribed: self.subscriptions.is_settled(),
-                    kept_for: self.session.kept_for(),
-                    sessions_lost: self.session.lost(),
-                    refused: self.subscriptions.refused().to_vec(),
-                    waiting,
-                    failing: self.failing.clone(),
-                };
-            }
-            status.waiting = waiting;
+        let status = CommandsStatus {
+            link: self.link.status().clone(),
+            subscribed: self.subscriptions.is_settled(),
+            kept_for: self.session.kept_for,
+            sessions_lost: self.session.lost,
+            refused: self.subscriptions.refused().to_vec(),
+            waiting,
+            failing: self.failing.clone(),
+        };
+        self.status.send_if_modified(|known| {
+            let was_idle = std::mem::replace(&mut known.waiting, waiting) == 0;
+            let is_news = was_idle != (waiting == 0) || *known != status;
+            *known = status;
             is_news
         });
     }
