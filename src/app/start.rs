@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::devices::Devices;
 use super::prior;
 use super::task::Task;
-use crate::command::Inbox;
+use crate::command::{Inbox, Incoming};
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
@@ -22,7 +22,7 @@ use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
 use crate::lantime::device::Prior;
 use crate::lantime::snmp::traps::{self, Traps};
-use crate::model::{CommandTopic, DeviceId, Update};
+use crate::model::{DeviceId, Update};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
@@ -190,10 +190,10 @@ impl Start<'_> {
         let Some(path) = path else { return Ok(()) };
         let server = control::server::Server::bind(&path)?;
         let (store, topics, inbox) = (self.store.clone(), self.topics.clone(), inbox.clone());
-        let topic = topics.command(&CommandTopic::Replay);
+        let of_bridge = topics.clone();
         let replay = move |letter| {
-            let (inbox, topic) = (inbox.clone(), topic.clone());
-            async move { inbox.replay(topic, letter).await }
+            let (inbox, command) = (inbox.clone(), Incoming::replay(&of_bridge, letter));
+            async move { inbox.ask(command).await.to_json() }
         };
         self.intake.push(Task::spawn("control socket", |stop| {
             server.run(store, topics, replay, stop)

@@ -16,12 +16,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{ConfigFile, Failure, block_on, output};
-use crate::command::command_of;
+use crate::command::{Incoming, command_of};
 use crate::config::{self, StoreConfig};
 use crate::contract::dead_letter::Summary;
-use crate::contract::topics::{CommandTopic, Topics};
+use crate::contract::topics::Topics;
 use crate::control::{self, Answer, ControlError, Dropped, Fault, Request, client};
-use crate::records::Received;
 use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
 
 #[derive(Debug, Args)]
@@ -134,9 +133,8 @@ async fn queue(store: &Store, topics: &Topics, id: Uuid) -> Result<Bytes, Fault>
     let letter = store.dead_letter(id).await?;
     let letter = letter.ok_or_else(|| control::unknown(id))?;
     command_of(&letter)?;
-    let payload = serde_json::json!({ "id": id }).to_string();
-    let command = Received::local(topics.command(&CommandTopic::Replay), payload);
-    store.receive(vec![command]).await?;
+    let command = Incoming::replay(topics, id);
+    store.receive(vec![command.message]).await?;
     Ok(Bytes::from_static(br#"{"queued":true}"#))
 }
 

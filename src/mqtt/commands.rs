@@ -3,7 +3,7 @@
 //!
 //! Each message is handed on, and acknowledged only when whoever takes it says that it is safe (on disk), in order of
 //! arrival. Acknowledgements belong to their connection: what was not acknowledged when it ends is forgotten here,
-//! and the broker gives it again. What a command means is not known here.
+//! and the broker gives it again. How a command is carried out is not known here.
 
 mod intake;
 mod session;
@@ -13,6 +13,7 @@ mod subscriptions;
 use std::pin::Pin;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -25,10 +26,11 @@ use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Delivery, Event, Purpose, address};
 use super::link::{Link, until};
+use crate::command::Incoming;
 use crate::config::Mqtt;
 use crate::contract::topics::Topics;
 use crate::fault_point;
-use crate::model::DeviceId;
+use crate::model::{CommandTopic, DeviceId};
 use crate::records::Received;
 use crate::records::store::StoreError;
 
@@ -39,7 +41,7 @@ const RETRY: Duration = Duration::from_secs(3);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 type Submission = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
-type Submit = Box<dyn Fn(Vec<Received>) -> Submission + Send>;
+type Submit = Box<dyn Fn(Vec<Incoming>) -> Submission + Send>;
 
 /// The task that takes commands in.
 pub struct Commands {
@@ -77,7 +79,7 @@ impl Commands {
         submit: F,
     ) -> (Commands, watch::Receiver<CommandsStatus>)
     where
-        F: Fn(Vec<Received>) -> S + Send + 'static,
+        F: Fn(Vec<Incoming>) -> S + Send + 'static,
         S: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
         let (broker, expiry) = (address(&settings.broker), settings.session_expiry);
@@ -203,11 +205,10 @@ impl Commands {
     fn on_message(&mut self, message: Received, ack: Option<Ack>) {
         tracing::debug!(topic = message.topic, bytes = message.payload.len(), "received");
         let command = self.topics.parse_command(&message.topic);
-        let device = command.as_ref().and_then(|command| command.device());
-        let is_ours = command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device));
-        if is_ours || (self.subscriptions.takes_unknown() && self.is_for_nobody(&message)) {
+        if self.takes(&message, command.as_ref()) {
             fault_point::reached("received");
-            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.drop_logged, true) {
+            let command = Incoming::read(message, command, Timestamp::now());
+            if !self.intake.push(command, ack) && !std::mem::replace(&mut self.drop_logged, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;
@@ -224,19 +225,23 @@ impl Commands {
             );
         }
         // The broker still has a subscription of an earlier configuration.
-        if let Some(device) = device {
+        if let Some(device) = command.as_ref().and_then(CommandTopic::device) {
             let orders = self.subscriptions.leave(device.clone());
             self.carry_out(orders);
         }
     }
 
-    /// Whether a message is a command that this bridge, the only one below the prefix, is to refuse. What is retained may be
-    /// anybody's, unless its topic ends as a command's does.
-    fn is_for_nobody(&self, message: &Received) -> bool {
-        let is_command = self.topics.parse_command(&message.topic).is_some();
+    /// Whether a message is for this bridge to carry out or refuse: a command for a device that it has, and where it is the
+    /// only bridge below the prefix, what is for nobody else. What is retained may be anybody's, unless its topic ends as a
+    /// command's does.
+    fn takes(&self, message: &Received, command: Option<&CommandTopic>) -> bool {
+        if let Some(command) = command {
+            let is_current = |device| self.subscriptions.is_current(device);
+            return self.subscriptions.takes_unknown() || command.device().is_none_or(is_current);
+        }
         let is_published = is_reply(&message.topic) || self.topics.is_published(&message.topic);
         let is_kept = message.retained && !message.topic.ends_with("/set");
-        is_command || !(is_published || is_kept)
+        self.subscriptions.takes_unknown() && !(is_published || is_kept)
     }
 
     fn acknowledge_and_submit(&mut self) {
