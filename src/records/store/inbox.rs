@@ -42,25 +42,33 @@ pub struct End {
     pub local: Option<(oneshot::Sender<CommandReply>, CommandReply)>,
 }
 
-/// What waits, oldest first, and the numbers of what cannot be understood.
-pub(super) type Commands = (Vec<Waiting>, Vec<(u64, Unreadable)>);
-
 /// Everything in the inbox.
+#[derive(Default)]
+pub(super) struct Commands {
+    /// What waits, oldest first.
+    pub(super) waiting: Vec<Waiting>,
+    /// How many a later version has written.
+    pub(super) newer: usize,
+    /// What cannot be understood.
+    pub(super) unreadable: Vec<(u64, Unreadable)>,
+}
+
 pub(super) fn read(database: &Database) -> Result<Commands, redb::Error> {
-    let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
+    let mut commands = Commands::default();
     for entry in database.begin_read()?.open_table(INBOX)?.iter()? {
         let (number, value) = entry?;
         let (number, (attempts, head, payload)) = (number.value(), value.value());
         match entry::command(head, payload) {
-            Ok(command) => waiting.push(Waiting {
+            _ if entry::is_newer(head) => commands.newer += 1,
+            Ok(command) => commands.waiting.push(Waiting {
                 number,
                 command,
                 attempts,
             }),
-            Err(error) => unreadable.push((number, error)),
+            Err(error) => commands.unreadable.push((number, error)),
         }
     }
-    Ok((waiting, unreadable))
+    Ok(commands)
 }
 
 impl Writing<'_, '_> {

@@ -49,6 +49,8 @@ pub(super) struct Writer {
     flush_at: Option<Instant>,
     /// When it is looked at the latest whether the file is still there.
     check_at: Instant,
+    /// Whether commands of a later version were reported.
+    newer_reported: bool,
     newest: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
 }
@@ -65,6 +67,7 @@ impl Writer {
             levels: opened.levels,
             memory: Memory::default(),
             flush_at: None,
+            newer_reported: false,
             newest: watch::Sender::new(0),
             status: watch::Sender::new(StoreStatus::default()),
         };

@@ -4,13 +4,14 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use redb::{Database, TableDefinition};
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, Fault};
-use super::{command, dead_letter, on, on_with, options, outbox, payloads, record};
+use super::{command, dead_letter, letters, on, on_with, options, outbox, payloads, record};
 use crate::contract::reply::CommandReply;
 use crate::model::Outcome;
-use crate::records::store::{AnswerKey, Begun, End, Limit, Store, StoreError};
+use crate::records::store::{AnswerKey, Begun, End, FILE_NAME, Limit, Store, StoreError};
 
 fn end(payload: &str) -> End {
     End {
@@ -235,4 +236,33 @@ async fn what_comes_together_shares_a_transaction() {
     assert!(transactions <= 3, "{transactions} transactions for 100 ends");
     assert_eq!(store.inbox().await.unwrap(), []);
     assert_eq!(outbox(&store).await.len(), 100);
+}
+
+#[tokio::test]
+async fn a_command_of_a_later_format_stays_and_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), options()).unwrap();
+    store.receive(vec![command("a"), command("b")]).await.unwrap();
+    drop(store);
+    let database = Database::open(directory.path().join(FILE_NAME)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let commands = TableDefinition::<u64, (u32, &[u8], &[u8])>::new("inbox");
+    let newer = (0, &br#"{"format":2}"#[..], &b"x"[..]);
+    transaction
+        .open_table(commands)
+        .unwrap()
+        .insert(1, newer)
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+
+    for run in 1..3 {
+        let store = Store::open(directory.path(), options()).unwrap();
+        for _ in 0..2 {
+            let waiting = store.inbox().await.unwrap();
+            assert_eq!((waiting.len(), &waiting[0].command), (1, &command("b")));
+        }
+        assert_eq!(letters(&outbox(&store).await).len(), run, "once in each run");
+        assert_eq!(store.status().borrow().commands, 2);
+    }
 }

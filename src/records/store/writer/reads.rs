@@ -12,6 +12,7 @@ use crate::model::DeadLetter;
 use crate::records::Record;
 use crate::records::dead_letter::Standing;
 use crate::records::store::entry::Unreadable;
+use crate::records::store::inbox::Commands;
 use crate::records::store::options::Limit;
 use crate::records::store::outbox::Part;
 use crate::records::store::tables::PUBLISHED;
@@ -103,8 +104,19 @@ impl Writer {
 
     pub(in super::super) fn inbox(&mut self) -> Result<Vec<Waiting>, StoreError> {
         let commands = self.look(inbox::read);
-        let (mut waiting, unreadable) = self.noted(commands)?;
+        let Commands {
+            mut waiting,
+            newer,
+            unreadable,
+        } = self.noted(commands)?;
         waiting.retain(|waiting| !self.memory.finished.contains_key(&waiting.number));
+        if newer > 0 && !std::mem::replace(&mut self.newer_reported, true) {
+            tracing::error!(
+                count = newer,
+                "the durable store holds commands of a later version; they stay in it"
+            );
+            self.push(letters::newer(&self.options.bridge, newer));
+        }
         if let Some(error) = self.drop_unreadable("command", &unreadable) {
             let gone = unreadable.iter().map(|(number, _)| (*number, None));
             self.memory.finished.extend(gone);
