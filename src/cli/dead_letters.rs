@@ -18,13 +18,12 @@ use uuid::Uuid;
 
 use super::client::{Answer, Client, ClientError};
 use super::{ConfigFile, Failure, block_on, output};
-use crate::command::command_of;
+use crate::command::{Incoming, command_of};
 use crate::config::{self, StoreConfig};
 use crate::contract::dead_letter::Summary;
 use crate::contract::to_json;
-use crate::contract::topics::{CommandTopic, Topics};
+use crate::contract::topics::Topics;
 use crate::model::ErrorReport;
-use crate::records::Received;
 use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
 use crate::web::api::{MAX_LETTERS_OF_OWNER, unknown_letter};
 use crate::web::dead_letters::{Dropped, ToDrop, drop_from};
@@ -139,9 +138,7 @@ async fn ask_store(config: &StoreConfig, what: &What, no_bridge: &ClientError) -
         What::Show { id } => find(&store, *id).await?,
         What::Replay { id } => {
             command_of(&find(&store, *id).await?).map_err(refused)?;
-            let payload = serde_json::json!({ "id": id }).to_string();
-            let command = Received::local(topics.command(&CommandTopic::Replay), payload);
-            store.receive(vec![command]).await?;
+            store.receive(vec![Incoming::replay(&topics, *id).message]).await?;
             Bytes::from_static(br#"{"queued":true}"#)
         }
         What::Drop { ids, all } => {

@@ -6,14 +6,12 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::inbox::Entry;
+use super::incoming::Incoming;
 use super::replay::command_of;
 use super::request::{self, Refusal, Request, Target};
 use super::unknown::{no_such_device, no_such_topic};
-use crate::model::{
-    CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Operation, Origin, SlotId,
-};
+use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Origin};
 use crate::records::Received;
-use crate::records::store::AnswerKey;
 
 /// A command that its device is asked to carry out.
 #[derive(Debug)]
@@ -22,107 +20,40 @@ pub(super) struct Accepted {
     pub(super) command: DeviceCommand,
     /// Whether it is to be refused at once while the device is offline; `None`: as the device's configuration says.
     pub(super) fail_fast: Option<bool>,
-    pub(super) message: Message,
-}
-
-/// A command that is not carried out.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) report: ErrorReport,
-    /// Whether the same message could never be carried out: then it gets the same answer.
-    pub(super) is_permanent: bool,
-    pub(super) message: Message,
-}
-
-/// The message by which a command came, and what has to be known of it to answer.
-#[derive(Debug)]
-pub(super) struct Message {
     pub(super) entry: Entry,
-    /// What its sender calls it.
-    pub(super) id: Option<String>,
-    /// Which command it is; of a replay the one that is run again, as soon as it is known.
-    pub(super) operation: Operation,
-    pub(super) device: Option<DeviceId>,
-    pub(super) slot: Option<SlotId>,
-    /// For a replay, the dead letter and the message that it carries.
-    pub(super) replays: Option<(Uuid, Origin)>,
 }
 
-impl Accepted {
-    /// The same, not to be carried out after all.
-    pub(super) fn refused(self, report: ErrorReport) -> Refused {
-        Refused {
-            report,
-            is_permanent: false,
-            message: self.message,
-        }
-    }
-}
+/// A command that is not carried out, and why.
+pub(super) type Refused = (Entry, Box<Refusal>);
 
-impl Message {
-    pub(super) fn received(&self) -> &Received {
-        &self.entry.waiting.command
-    }
-
-    /// Under what the answer is remembered. A replay is carried out each time, and so is what has no id.
-    pub(super) fn key(&self) -> Option<AnswerKey> {
-        let id = self.id.as_deref().filter(|_| self.replays.is_none())?;
-        let received = self.received();
-        Some(AnswerKey::new(&received.topic, id, &received.payload))
-    }
-
-    fn is_for(&mut self, topic: &CommandTopic) {
-        self.operation = topic.operation();
-        self.device = topic.device().cloned();
-        self.slot = topic.slot();
-    }
-}
+/// What a device is asked: which one, the command, and its `fail_fast`.
+type Asked = (DeviceId, DeviceCommand, Option<bool>);
 
 impl Context {
     /// Decides whether a device is asked to carry a command out.
-    pub(super) async fn admit(&self, entry: Entry) -> Result<Accepted, Box<Refused>> {
-        let mut message = Message {
-            id: request::id_of(&entry.waiting.command),
-            entry,
-            operation: Operation::Command,
-            device: None,
-            slot: None,
-            replays: None,
-        };
-        match self.read(&mut message).await {
+    pub(super) async fn admit(&self, mut entry: Entry) -> Result<Accepted, Box<Refused>> {
+        match self.asked(&mut entry).await {
             Ok((device, command, fail_fast)) => Ok(Accepted {
                 device,
                 command,
                 fail_fast,
-                message,
+                entry,
             }),
-            Err(refusal) => Err(Box::new(Refused {
-                report: refusal.report,
-                is_permanent: refusal.is_permanent,
-                message,
-            })),
+            Err(refusal) => Err(Box::new((entry, refusal))),
         }
     }
 
-    /// The device that is asked, the command, and its `fail_fast`.
-    async fn read(
-        &self,
-        message: &mut Message,
-    ) -> Result<(DeviceId, DeviceCommand, Option<bool>), Box<Refusal>> {
-        let now = Timestamp::now();
-        let Some(topic) = self.topics.parse_command(&message.received().topic) else {
-            request::deliverable(message.received(), now)?;
-            let topic = &message.received().topic;
+    async fn asked(&self, entry: &mut Entry) -> Result<Asked, Box<Refusal>> {
+        let Some((_, request)) = &entry.incoming.command else {
+            request::deliverable(entry.message(), Timestamp::now())?;
+            let topic = &entry.message().topic;
             return Err(no_such_topic(topic, &self.topics, &self.routes.borrow()).into());
         };
-        message.is_for(&topic);
-        let Request {
-            target, fail_fast, ..
-        } = request::read(&topic, message.received(), now)?;
+        let Request { target, fail_fast } = request.clone()?;
         let (device, command, fail_fast) = match target {
             Target::Device(device, command) => (device, command, fail_fast),
             Target::Replay(letter) => {
-                let (device, command, its_own) = self.replayed(letter, message).await?;
+                let (device, command, its_own) = self.replayed(letter, entry).await?;
                 (device, command, fail_fast.or(its_own))
             }
         };
@@ -133,12 +64,8 @@ impl Context {
         Ok((device, command, fail_fast))
     }
 
-    /// The command that a dead letter carries, and its own `fail_fast`. A refusal is about that command as soon as it is known.
-    async fn replayed(
-        &self,
-        id: Uuid,
-        message: &mut Message,
-    ) -> Result<(DeviceId, DeviceCommand, Option<bool>), Box<Refusal>> {
+    /// What the command of a dead letter asks. A refusal is about that command as soon as it is known.
+    async fn replayed(&self, id: Uuid, entry: &mut Entry) -> Result<Asked, Box<Refusal>> {
         let (topic, origin) = self.carried(id).await?;
         let again = Received {
             topic: origin.topic.clone(),
@@ -146,14 +73,17 @@ impl Context {
             payload_length: origin.payload_length,
             retained: false,
             expires_at: None,
-            ..message.received().clone()
+            ..entry.message().clone()
         };
-        message.is_for(&topic);
-        message.replays = Some((id, origin));
-        let request = request::read(&topic, &again, Timestamp::now())?;
-        match request.target {
-            Target::Device(device, command) => Ok((device, command, request.fail_fast)),
-            Target::Replay(_) => Err(not_replayable(id, "its message is itself a replay").into()),
+        let again = Incoming::read(again, Some(topic), Timestamp::now());
+        entry.incoming.command = again.command.clone();
+        entry.replays = Some((id, origin));
+        match again.command.map(|(_, request)| request).transpose()? {
+            Some(Request {
+                target: Target::Device(device, command),
+                fail_fast,
+            }) => Ok((device, command, fail_fast)),
+            _ => Err(not_replayable(id, "its message is itself a replay").into()),
         }
     }
 

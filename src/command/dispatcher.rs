@@ -17,12 +17,12 @@ use super::route::Routes;
 use crate::contract::topics::Topics;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::records::Received;
-use crate::records::store::{AnswerKey, End, Store, StoreError};
+use crate::records::store::{AnswerKey, End, Store, StoreError, options};
 
 /// Commands that wait for one device, beside the one that is carried out; more are refused as busy.
 const WAITING_PER_DEVICE: usize = 8;
-/// Commands between the inbox and the dispatcher. Full: who brings commands waits, and so does the broker.
-const ON_THE_WAY: usize = 1024;
+/// Commands between the inbox and the dispatcher: all that the inbox takes, so it is never full.
+const ON_THE_WAY: usize = options::INBOX.entries;
 /// Retained commands that are remembered as refused.
 const RETAINED: usize = 1024;
 /// How long the commands that are being carried out may take to end when the bridge stops. What does not
@@ -34,7 +34,6 @@ const END_WITHIN: Duration = Duration::from_secs(2);
 pub struct Dispatcher {
     context: Arc<Context>,
     entries: mpsc::Receiver<Entry>,
-    left_over: VecDeque<Entry>,
     /// What waits for each device. There while a command for it is carried out.
     queues: HashMap<DeviceId, VecDeque<Accepted>>,
     running: JoinSet<()>,
@@ -55,16 +54,13 @@ impl Dispatcher {
         bridge: DeviceId,
         routes: watch::Receiver<Routes>,
     ) -> Result<(Dispatcher, Inbox), StoreError> {
-        let left_over = store.inbox().await?.into_iter().map(|waiting| Entry {
-            waiting,
-            is_left_over: true,
-            is_repeated: false,
-            local: None,
-        });
         let (entries, receiver) = mpsc::channel(ON_THE_WAY);
+        for waiting in store.inbox().await? {
+            // There is room for all of them.
+            let _ = entries.try_send(Entry::left_over(waiting, &topics));
+        }
         let inbox = Inbox::new(store.clone(), entries);
         let dispatcher = Dispatcher {
-            left_over: left_over.collect(),
             context: Arc::new(Context {
                 store,
                 topics,
@@ -88,9 +84,6 @@ impl Dispatcher {
 
     /// Carries commands out until `stop`; then lets those that have begun come to their end, if it is near.
     pub async fn run(mut self, stop: CancellationToken) {
-        while let Some(entry) = self.left_over.pop_front() {
-            self.take(entry).await;
-        }
         loop {
             tokio::select! {
                 biased;
@@ -110,10 +103,10 @@ impl Dispatcher {
 
     async fn take(&mut self, mut entry: Entry) {
         let is_left_over = entry.is_left_over;
-        let command = &entry.waiting.command;
+        let command = entry.message();
         if command.retained && command.payload.is_empty() {
             // It clears a retained command, and is none itself.
-            let (context, number) = (self.context.clone(), entry.waiting.number);
+            let (context, number) = (self.context.clone(), entry.number);
             let forget = async move { context.store.finish(number, End::default()).await };
             self.running.spawn(forget);
             return;
@@ -147,7 +140,7 @@ impl Dispatcher {
                 let message = format!("{WAITING_PER_DEVICE} commands are waiting for this device already");
                 let remedy = "wait for their replies, and send the command again";
                 let report = ErrorReport::new(ErrorKind::Busy, message, remedy);
-                self.refuse(accepted.refused(report));
+                self.refuse((accepted.entry, report.into()));
             }
         }
     }
@@ -162,8 +155,7 @@ impl Dispatcher {
 
     fn refuse(&mut self, refused: Refused) {
         let context = self.context.clone();
-        self.running
-            .spawn(async move { context.refuse(refused, 1).await });
+        self.running.spawn(async move { context.refuse(refused).await });
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {

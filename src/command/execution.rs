@@ -2,25 +2,24 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::admission::{Accepted, Message, Refused};
+use super::admission::{Accepted, Refused};
 use super::context::Context;
 use super::inbox::Entry;
 use super::reply_topic::reply_destination;
-use super::request;
+use super::request::{self, Refusal};
 use super::route::Route;
 use super::unknown::no_such_device;
-use crate::contract::reply::{self, Replayed};
+use crate::contract::reply::CommandReply;
 use crate::contract::topics::Destination;
 use crate::fault_point;
 use crate::lantime::device::Job;
-use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation, Origin, Outcome};
-use crate::records::store::{End, Waiting};
+use crate::model::{CommandTopic, DeadLetter, ErrorKind, ErrorReport, Operation, Origin, Outcome};
+use crate::records::store::{Begun, End};
 use crate::records::{Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
@@ -29,14 +28,10 @@ const MAX_ATTEMPTS: u32 = 5;
 impl Context {
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, accepted: Accepted) {
-        if let Some(answer) = self.earlier_answer(&accepted.message).await {
-            return self
-                .end(accepted.message, Uuid::now_v7(), answer, None, false)
-                .await;
-        }
-        let Waiting { number, attempts, .. } = accepted.message.entry.waiting;
-        // Without the count on disk the command is still safe to repeat.
-        let attempt = self.store.attempt(number).await.unwrap_or(attempts + 1);
+        let attempt = match self.begin(&accepted.entry).await {
+            Ok(attempt) => attempt,
+            Err(earlier) => return self.repeat(accepted.entry, *earlier).await,
+        };
         if attempt > MAX_ATTEMPTS {
             let message = format!(
                 "this program has ended {} times while it was carried out",
@@ -44,28 +39,40 @@ impl Context {
             );
             let remedy = "look at its log, and report what you find there";
             let report = ErrorReport::new(ErrorKind::Internal, message, remedy);
-            return self.refuse(accepted.refused(report), attempt - 1).await;
+            return self.fail(accepted.entry, report.into(), attempt - 1).await;
         }
         // It may have waited.
-        if let Some(report) = request::expired(accepted.message.received(), Timestamp::now()) {
-            return self.refuse(accepted.refused(report), attempt).await;
+        if let Some(report) = request::expired(accepted.entry.message(), Timestamp::now()) {
+            return self.fail(accepted.entry, report.into(), attempt).await;
         }
         match self.ask_device(&accepted, attempt).await {
-            Ok(outcome) => self.succeed(accepted.message, outcome).await,
-            Err(report) => self.refuse(accepted.refused(report), attempt).await,
+            Ok(outcome) => self.succeed(accepted.entry, outcome).await,
+            Err(report) => self.fail(accepted.entry, report.into(), attempt).await,
         }
     }
 
+    /// Counts an attempt; gives which one it is, or the answer that the same command got within the last hour.
+    async fn begin(&self, entry: &Entry) -> Result<u32, Box<CommandReply>> {
+        let earlier = match self.store.begin(entry.number, entry.key()).await {
+            Ok(Begun::Attempt(attempt)) => return Ok(attempt),
+            Ok(Begun::Answered(answer)) => CommandReply::read(&answer),
+            Err(_) => self.earlier_reply(entry).await,
+        };
+        // Without the count on disk the command is still safe to repeat.
+        earlier.map_or(Ok(entry.attempts + 1), |reply| Err(Box::new(reply)))
+    }
+
     /// The answer that the same command got when it was carried out, within the last hour.
-    async fn earlier_answer(&self, message: &Message) -> Option<Bytes> {
+    async fn earlier_reply(&self, entry: &Entry) -> Option<CommandReply> {
         // A store that fails knows of none: to carry it out again is harmless.
-        self.store.answer(message.key()?).await.ok().flatten()
+        let answer = self.store.answer(entry.key()?).await.ok().flatten()?;
+        CommandReply::read(&answer)
     }
 
     /// Gives the command to its device's task, and again to a task that takes its place.
     async fn ask_device(&self, accepted: &Accepted, mut attempt: u32) -> Result<Outcome, ErrorReport> {
         let mut routes = self.routes.clone();
-        let expires_in = accepted.message.received().expires_at.map(|at| {
+        let expires_in = accepted.entry.message().expires_at.map(|at| {
             // Below zero for one that has expired just now.
             Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default()
         });
@@ -108,107 +115,112 @@ impl Context {
         }
     }
 
-    async fn succeed(&self, message: Message, outcome: Outcome) {
-        tracing::info!(topic = message.received().topic, "command carried out");
+    async fn succeed(&self, entry: Entry, outcome: Outcome) {
+        tracing::info!(topic = entry.message().topic, "command carried out");
         self.counts.send_modify(|counts| counts.carried_out += 1);
         let record = Uuid::now_v7();
-        let id = message.id.as_deref();
-        let payload = match &message.replays {
-            None => reply::success(id, record, &outcome),
-            Some((letter, origin)) => {
-                let replayed = Replayed {
-                    dead_letter: *letter,
-                    topic: origin.topic.clone(),
-                    outcome,
-                };
-                reply::replayed(id, record, &replayed)
-            }
+        let id = id_or(&entry, record);
+        let reply = match &entry.replays {
+            None => CommandReply::carried_out(id, outcome),
+            Some((letter, origin)) => CommandReply::replayed(id, *letter, origin.topic.clone(), outcome),
         };
-        self.end(message, record, payload, None, true).await;
+        self.end(entry, record, reply, None, true).await;
     }
 
-    /// Refuses a command: a reply, and a dead letter with the message. A duplicate gets the answer of the first
-    /// one, whatever speaks against it now.
-    pub(super) async fn refuse(&self, refused: Refused, attempts: u32) {
-        let Refused {
+    /// Refuses a command, which no device was asked to carry out. A duplicate gets the answer of the first one, whatever
+    /// speaks against it now.
+    pub(super) async fn refuse(&self, (entry, refusal): Refused) {
+        match self.earlier_reply(&entry).await {
+            Some(earlier) => self.repeat(entry, earlier).await,
+            None => self.fail(entry, refusal, 1).await,
+        }
+    }
+
+    /// Answers a command that is not carried out: a reply, and a dead letter with the message.
+    async fn fail(&self, entry: Entry, refusal: Box<Refusal>, attempts: u32) {
+        let Refusal {
             mut report,
             is_permanent,
-            message,
-        } = refused;
-        if let Some(answer) = self.earlier_answer(&message).await {
-            return self.end(message, Uuid::now_v7(), answer, None, false).await;
-        }
-        let received = message.received();
+        } = *refusal;
         if may_be_for_lack_of_time(report.kind)
-            && let Some(expired) = request::expired(received, Timestamp::now())
+            && let Some(expired) = request::expired(entry.message(), Timestamp::now())
         {
             let message = format!("{}: {}", expired.message, report.message);
             report = ErrorReport { message, ..expired };
         }
-        let (kind, topic) = (report.kind, &received.topic);
+        let (kind, topic) = (report.kind, &entry.message().topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
-        // A stored copy comes at each connect: it counts once, as it is told once.
-        if !message.entry.is_repeated {
+        let mut letter = None;
+        // A stored copy comes at each connect: it counts once, and has one dead letter.
+        if !entry.is_repeated {
             self.counts.send_modify(|counts| counts.refuse(kind));
+            letter = Some(letter_about(&entry, report.clone(), attempts));
         }
+        let replay = entry.replays.as_ref().map(|_| Operation::Replay);
+        let operation = replay.unwrap_or_else(|| entry.incoming.operation());
         let record = Uuid::now_v7();
-        let asked_for = message
-            .replays
-            .as_ref()
-            .map_or(message.operation, |_| Operation::Replay);
-        let letter = DeadLetter {
-            device: message.device.clone(),
-            slot: message.slot.clone(),
-            attempts,
-            first_at: received.received_at,
-            origin: Some(match &message.replays {
-                Some((_, origin)) => origin.clone(),
-                None => origin(received),
-            }),
-            ..dead_letter::new(message.operation, report.clone(), Timestamp::now())
-        };
-        let letter = Some(letter).filter(|_| !message.entry.is_repeated);
-        let reported_by = letter.as_ref().map(|letter| letter.id);
-        let payload = reply::failure(message.id.as_deref(), record, asked_for, &report, reported_by);
-        self.end(message, record, payload, letter, is_permanent).await;
+        let letter_id = letter.as_ref().map(|letter| letter.id);
+        let reply = CommandReply::failure(id_or(&entry, record), operation, report, letter_id);
+        self.end(entry, record, reply, letter, is_permanent).await;
+    }
+
+    /// Gives the answer that the same command got before.
+    async fn repeat(&self, entry: Entry, earlier: CommandReply) {
+        self.end(entry, Uuid::now_v7(), earlier, None, false).await;
     }
 
     /// Stores the reply, and with it forgets the command. `remember`: the same command gets the same answer. Most
     /// refusals are not remembered: what they advise, and then to send the same again, must be possible.
     async fn end(
         &self,
-        message: Message,
+        entry: Entry,
         record: Uuid,
-        payload: Bytes,
+        reply: CommandReply,
         letter: Option<DeadLetter>,
         remember: bool,
     ) {
-        let key = message.key().filter(|_| remember);
-        let Entry {
-            waiting,
-            local,
-            is_repeated,
-            ..
-        } = message.entry;
+        let key = entry.key().filter(|_| remember);
+        let Entry { incoming, local, .. } = entry;
+        let message = incoming.message;
+        let payload = reply.to_json();
         let mut records = Vec::new();
         // A stored copy comes at each connect, and nobody waits for an answer to that.
-        let is_awaited = !is_repeated || waiting.command.response_topic.is_some();
-        if !waiting.command.local && is_awaited {
+        let is_awaited = !entry.is_repeated || message.response_topic.is_some();
+        if !message.local && is_awaited {
             records.push(Record {
                 id: record,
-                destination: Destination::Reply(reply_destination(&self.topics, &waiting.command)),
+                destination: Destination::Reply(reply_destination(&self.topics, &message)),
                 payload: payload.clone(),
-                correlation: waiting.command.correlation,
+                correlation: message.correlation,
             });
         }
         records.extend(letter.map(|letter| dead_letter::record(&letter, &self.bridge)));
-        let answer = key.map(|key| (key, payload.clone()));
-        self.store.finish(waiting.number, End { records, answer }).await;
+        let end = End {
+            records,
+            answer: key.map(|key| (key, payload)),
+            local: local.map(|local| (local, reply)),
+        };
+        self.store.finish(entry.number, end).await;
         fault_point::reached("reply-stored");
-        if let Some(local) = local {
-            // Who asked may have gone.
-            let _ = local.send(payload);
-        }
+    }
+}
+
+/// What the reply calls the command: as its sender does, else as the record that carries it.
+fn id_or(entry: &Entry, record: Uuid) -> String {
+    let id = entry.incoming.id.clone();
+    id.unwrap_or_else(|| record.to_string())
+}
+
+fn letter_about(entry: &Entry, report: ErrorReport, attempts: u32) -> DeadLetter {
+    let (topic, message) = (entry.incoming.topic(), entry.message());
+    let replayed = entry.replays.as_ref().map(|(_, origin)| origin.clone());
+    DeadLetter {
+        device: topic.and_then(CommandTopic::device).cloned(),
+        slot: topic.and_then(CommandTopic::slot),
+        attempts,
+        first_at: message.received_at,
+        origin: Some(replayed.unwrap_or_else(|| origin(message))),
+        ..dead_letter::new(entry.incoming.operation(), report, Timestamp::now())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Commands: from a message to a device, and to the answer that its sender gets.
 //!
-//! [`request`] takes a topic and a payload and gives a typed request, or a refusal that says what to do
-//! instead, and is pure; the JSON of the answer is `contract::reply`. An [`Inbox`] takes commands, durably, and
-//! the [`Dispatcher`] gives them to the devices in order. How a device does it is known to its task only.
+//! Each edge (MQTT, page, Sparkplug, command line) makes an [`Incoming`]: the message, and the typed [`Request`] that it is,
+//! or a [`Refusal`] that says what to do instead. An [`Inbox`] takes them, durably, and the [`Dispatcher`] gives them to the
+//! devices in order. Each edge gets a `CommandReply`. How a device does it is known to its task only.
 
 mod admission;
 mod context;
@@ -11,6 +11,7 @@ mod dispatcher;
 mod execution;
 mod http_sessions;
 mod inbox;
+mod incoming;
 mod payload;
 mod relay_events;
 mod replay;
@@ -22,6 +23,7 @@ mod unknown;
 pub use counts::Counts;
 pub use dispatcher::Dispatcher;
 pub use inbox::Inbox;
+pub use incoming::{Incoming, letter_of};
 pub use replay::command_of;
-pub use request::{Refusal, Request, Target, letter_of};
+pub use request::{Refusal, Request, Target};
 pub use route::{Route, Routes};

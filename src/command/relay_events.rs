@@ -26,6 +26,18 @@ pub(super) fn read(slot: &str, relay: &str, payload: Payload) -> Result<DeviceCo
     Ok(DeviceCommand::RelayEvents { slot, relay, change })
 }
 
+/// The command to add and remove events.
+pub(super) fn edit(
+    slot: SlotId,
+    relay: Relay,
+    add: Vec<&str>,
+    remove: Vec<&str>,
+) -> Result<DeviceCommand, ErrorReport> {
+    let relay = selectable(relay)?;
+    let change = change(None, Some(add), Some(remove))?;
+    Ok(DeviceCommand::RelayEvents { slot, relay, change })
+}
+
 fn not_a_slot(slot: &str) -> ErrorReport {
     let what = format!("{} in the topic cannot be a slot's id", quoted(slot));
     match to_id(slot) {
@@ -38,22 +50,24 @@ fn not_a_slot(slot: &str) -> ErrorReport {
 }
 
 fn relay_of(name: &str) -> Result<Relay, ErrorReport> {
-    match Relay::from_name(name) {
-        Some(Relay::B) => {
-            let inputs: Vec<_> = Relay::B.possible_inputs().iter().map(|s| s.as_str()).collect();
-            let what = format!(
-                "relay b cannot follow notification events: a jumper on the module wires it to {}",
-                inputs.join(" or ")
-            );
-            let remedy = "choose events for relay a or c, where its jumper stands on notification";
-            Err(rejected(what, remedy))
-        }
-        Some(relay) => Ok(relay),
-        None => {
-            let what = format!("there is no relay {}", quoted(name));
-            Err(rejected(what, "write a or c in the topic, in lower case"))
-        }
+    let relay = Relay::from_name(name).ok_or_else(|| {
+        let what = format!("there is no relay {}", quoted(name));
+        rejected(what, "write a or c in the topic, in lower case")
+    })?;
+    selectable(relay)
+}
+
+fn selectable(relay: Relay) -> Result<Relay, ErrorReport> {
+    if relay != Relay::B {
+        return Ok(relay);
     }
+    let inputs: Vec<_> = Relay::B.possible_inputs().iter().map(|s| s.as_str()).collect();
+    let what = format!(
+        "relay b cannot follow notification events: a jumper on the module wires it to {}",
+        inputs.join(" or ")
+    );
+    let remedy = "choose events for relay a or c, where its jumper stands on notification";
+    Err(rejected(what, remedy))
 }
 
 fn change(

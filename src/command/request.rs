@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::payload::{Payload, rejected};
 use super::{http_sessions, relay_events, replay};
-use crate::contract::topics::Topics;
 use crate::model::time::rfc3339;
 use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport};
 use crate::records::Received;
@@ -50,36 +49,17 @@ impl From<ErrorReport> for Box<Refusal> {
     }
 }
 
-/// Reads a message that arrived at `topic`.
-///
-/// # Errors
-/// When it must not or cannot be carried out: it was retained, is too large or came too late, its topic names
-/// what cannot be, or its payload is not what the command asks for.
-pub fn read(topic: &CommandTopic, received: &Received, now: Timestamp) -> Result<Request, Box<Refusal>> {
-    deliverable(received, now)?;
-    let payload = payload_of(received);
-    let fail_fast = payload.fail_fast();
+/// What a message asks for, which `target` says, unless it must not be carried out whatever it says.
+pub(super) fn asked(
+    message: &Received,
+    now: Timestamp,
+    fail_fast: Option<bool>,
+    target: impl FnOnce() -> Result<Target, ErrorReport>,
+) -> Result<Request, Box<Refusal>> {
+    deliverable(message, now)?;
     let is_permanent = true;
-    let target = target(topic, payload).map_err(|report| Refusal { report, is_permanent })?;
+    let target = target().map_err(|report| Refusal { report, is_permanent })?;
     Ok(Request { fail_fast, target })
-}
-
-/// What the sender of a message calls it, where that can be read; its reply is called the same.
-pub fn id_of(received: &Received) -> Option<String> {
-    payload_of(received).id().map(str::to_owned)
-}
-
-fn payload_of(received: &Received) -> Payload {
-    Payload::read(&received.payload[..received.payload.len().min(MAX_PAYLOAD)])
-}
-
-/// The dead letter whose command `command` runs once more; `None` where it does something else, or would be refused.
-pub fn letter_of(topics: &Topics, command: &Received, now: Timestamp) -> Option<Uuid> {
-    let topic = topics.parse_command(&command.topic)?;
-    match read(&topic, command, now).ok()?.target {
-        Target::Replay(letter) => Some(letter),
-        Target::Device(..) => None,
-    }
 }
 
 /// Why a message must not be carried out whatever it says: it was retained, is too large, or came too late.
@@ -109,7 +89,8 @@ pub fn expired(received: &Received, now: Timestamp) -> Option<ErrorReport> {
     Some(ErrorReport::new(ErrorKind::Expired, what, remedy))
 }
 
-fn target(topic: &CommandTopic, payload: Payload) -> Result<Target, ErrorReport> {
+/// What the command with that topic and payload asks for.
+pub(super) fn target(topic: &CommandTopic, payload: Payload) -> Result<Target, ErrorReport> {
     let (device, command) = match topic {
         CommandTopic::RelayEvents { device, slot, relay } => {
             (device, relay_events::read(slot, relay, payload)?)

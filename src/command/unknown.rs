@@ -33,8 +33,9 @@ pub(super) fn no_such_topic(topic: &str, topics: &Topics, routes: &Routes) -> Er
 
 /// The command's topic that was probably meant: one that differs by little in each level.
 fn likely(topic: &str, topics: &Topics, routes: &Routes) -> Option<String> {
-    let levels: Vec<&str> = topics.below_prefix(topic)?.split('/').collect();
-    if topics.is_replay_of_another(topic) {
+    let below = topics.below_prefix(topic)?;
+    let levels: Vec<&str> = below.split('/').collect();
+    if below.starts_with("bridge/") && below.ends_with("/dead-letters/replay") {
         return Some(topics.command(&CommandTopic::Replay));
     }
     let known: Vec<_> = routes.keys().map(DeviceId::as_str).collect();

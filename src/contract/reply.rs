@@ -1,152 +1,139 @@
-//! The JSON of the answers to commands. Pure; where an answer goes is not known here.
-
-use std::collections::BTreeSet;
+//! The reply to a command. Pure; where it goes is not known here.
 
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Time, to_json};
-use crate::model::{ErrorReport, EventName, Operation, Outcome, Relay, RelayPlace, SlotId, Via};
+use super::to_json;
+use crate::model::{ErrorReport, Operation, Outcome};
 
-/// What came of the command of a dead letter that was run once more.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replayed {
-    /// Id of the dead letter.
-    pub dead_letter: Uuid,
-    /// Topic of its command.
-    pub topic: String,
-    /// What came of it.
-    pub outcome: Outcome,
-}
-
-/// The answer to a command that was carried out. `id` is the request's; without one the `record` that carries
-/// the answer gives it.
-pub fn success(id: Option<&str>, record: Uuid, outcome: &Outcome) -> Bytes {
-    answer(id, record, operation(outcome), Ok(Answer::of(outcome)))
-}
-
-/// The answer to a replay whose command was carried out.
-pub fn replayed(id: Option<&str>, record: Uuid, replayed: &Replayed) -> Bytes {
-    let result = Answer::Replay {
-        dead_letter: replayed.dead_letter,
-        topic: &replayed.topic,
-        command: operation(&replayed.outcome),
-        result: Box::new(Answer::of(&replayed.outcome)),
-    };
-    answer(id, record, Operation::Replay, Ok(result))
-}
-
-/// The answer to a command that was not carried out. `dead_letter` is the letter that tells of it, where one does.
-pub fn failure(
-    id: Option<&str>,
-    record: Uuid,
-    operation: Operation,
-    error: &ErrorReport,
-    dead_letter: Option<Uuid>,
-) -> Bytes {
-    answer(id, record, operation, Err((error, dead_letter)))
-}
-
-fn operation(outcome: &Outcome) -> Operation {
-    match outcome {
-        Outcome::RelayEvents { .. } => Operation::RelayEvents,
-        Outcome::Refresh { .. } => Operation::Refresh,
-        Outcome::HttpSessions { .. } => Operation::HttpSessions,
-    }
-}
-
-#[derive(Serialize)]
-struct Reply<'a> {
-    id: &'a str,
-    ok: bool,
-    command: Operation,
+/// The reply to a command: published as JSON, or given to who has sent it from this machine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CommandReply {
+    /// The request's; without one that of the record which carries the reply.
+    pub id: String,
+    /// Whether the command was carried out.
+    pub ok: bool,
+    /// Which command it was.
+    pub command: Operation,
+    /// What came of it, where it was carried out.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "remembered"
+    )]
+    pub result: Option<CommandResult>,
+    /// Why it was not carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Answer<'a>>,
+    pub error: Option<ErrorReport>,
+    /// The dead letter that carries the command and the error, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a ErrorReport>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dead_letter: Option<Uuid>,
+    pub dead_letter: Option<Uuid>,
 }
 
-#[derive(Serialize)]
+/// What came of a command that was carried out.
+#[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-enum Answer<'a> {
-    RelayEvents {
-        slot: &'a SlotId,
-        relay: Relay,
-        events: &'a BTreeSet<EventName>,
-        changed: bool,
-        applies_to: &'a [RelayPlace],
-        #[serde(skip_serializing_if = "<[String]>::is_empty")]
-        warnings: &'a [String],
-        via: Via,
-    },
-    Refresh {
-        polled_at: Time,
-    },
-    HttpSessions {
-        enabled: bool,
-        max_count: usize,
-    },
+pub enum CommandResult {
+    /// Of a command for a device.
+    Device(Outcome),
+    /// Of the command of a dead letter that was run once more.
     Replay {
+        /// Id of the dead letter.
         dead_letter: Uuid,
-        topic: &'a str,
+        /// Topic of its command.
+        topic: String,
+        /// Which command it was.
         command: Operation,
-        result: Box<Answer<'a>>,
+        /// What came of it.
+        result: Outcome,
     },
+    /// Of the same command before, as it was written then.
+    Remembered(Box<RawValue>),
 }
 
-impl<'a> Answer<'a> {
-    fn of(outcome: &'a Outcome) -> Answer<'a> {
-        match outcome {
-            Outcome::RelayEvents {
-                slot,
-                relay,
-                events,
-                changed,
-                applies_to,
-                warnings,
-                via,
-            } => Answer::RelayEvents {
-                slot,
-                relay: *relay,
-                events,
-                changed: *changed,
-                applies_to,
-                warnings,
-                via: *via,
-            },
-            Outcome::Refresh { polled_at } => Answer::Refresh {
-                polled_at: Time(*polled_at),
-            },
-            Outcome::HttpSessions { enabled, max_count } => Answer::HttpSessions {
-                enabled: *enabled,
-                max_count: *max_count,
-            },
+impl CommandReply {
+    /// To a command that was carried out.
+    pub fn carried_out(id: String, outcome: Outcome) -> CommandReply {
+        let command = outcome.operation();
+        CommandReply::new(id, command, Ok(CommandResult::Device(outcome)))
+    }
+
+    /// To a replay of the dead letter `dead_letter`, whose command, which had come at `topic`, was carried out.
+    pub fn replayed(id: String, dead_letter: Uuid, topic: String, outcome: Outcome) -> CommandReply {
+        let result = CommandResult::Replay {
+            dead_letter,
+            topic,
+            command: outcome.operation(),
+            result: outcome,
+        };
+        CommandReply::new(id, Operation::Replay, Ok(result))
+    }
+
+    /// To a command that was not carried out. `dead_letter` is the letter that carries it, where there is one.
+    pub fn failure(
+        id: String,
+        command: Operation,
+        error: ErrorReport,
+        dead_letter: Option<Uuid>,
+    ) -> CommandReply {
+        let reply = CommandReply::new(id, command, Err(error));
+        CommandReply { dead_letter, ..reply }
+    }
+
+    fn new(id: String, command: Operation, result: Result<CommandResult, ErrorReport>) -> CommandReply {
+        CommandReply {
+            id,
+            ok: result.is_ok(),
+            command,
+            error: result.as_ref().err().cloned(),
+            result: result.ok(),
+            dead_letter: None,
         }
     }
+
+    /// The reply of before that was kept as JSON; `None` where it cannot be read.
+    pub(crate) fn read(json: &[u8]) -> Option<CommandReply> {
+        serde_json::from_slice(json).ok()
+    }
+
+    /// As it is published.
+    pub fn to_json(&self) -> Bytes {
+        to_json(self)
+    }
 }
 
-fn answer(
-    id: Option<&str>,
-    record: Uuid,
-    command: Operation,
-    outcome: Result<Answer<'_>, (&ErrorReport, Option<Uuid>)>,
-) -> Bytes {
-    let record = record.to_string();
-    let ok = outcome.is_ok();
-    let (result, error, dead_letter) = match outcome {
-        Ok(result) => (Some(result), None, None),
-        Err((error, dead_letter)) => (None, Some(error), dead_letter),
-    };
-    let reply = Reply {
-        id: id.unwrap_or(&record),
-        ok,
-        command,
-        result,
-        error,
-        dead_letter,
-    };
-    to_json(&reply)
+fn remembered<'de, D: Deserializer<'de>>(json: D) -> Result<Option<CommandResult>, D::Error> {
+    let result = Box::<RawValue>::deserialize(json)?;
+    Ok(Some(CommandResult::Remembered(result)))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::ErrorKind;
+
+    #[test]
+    fn a_reply_that_was_kept_is_written_as_before() {
+        let polled = Outcome::Refresh {
+            polled_at: Timestamp::UNIX_EPOCH,
+        };
+        let error = ErrorReport {
+            http_status: Some(503),
+            ..ErrorReport::new(ErrorKind::Busy, "\u{e4}\"", "wait")
+        };
+        for reply in [
+            CommandReply::carried_out("\"\n".to_owned(), polled.clone()),
+            CommandReply::replayed("7".to_owned(), Uuid::nil(), "t".to_owned(), polled),
+            CommandReply::failure("7".to_owned(), Operation::Refresh, error.clone(), None),
+            CommandReply::failure("7".to_owned(), Operation::Refresh, error, Some(Uuid::nil())),
+        ] {
+            let json = reply.to_json();
+            assert_eq!(CommandReply::read(&json).unwrap().to_json(), json);
+        }
+        assert!(CommandReply::read(b"garbage").is_none());
+    }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use super::time::rfc3339;
 use super::{DeviceId, EventName, Operation, Relay, SlotId, Via};
 
 /// What the topic of a command says: which command, and for what.
@@ -104,7 +105,8 @@ pub struct RelayPlace {
 }
 
 /// What came of a command that was carried out: the `result` of its reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Outcome {
     /// These events switch the relay now, as was read back from the device.
     RelayEvents {
@@ -119,6 +121,7 @@ pub enum Outcome {
         /// All that the change reaches, where the device cannot tell these relays apart; else the relay alone.
         applies_to: Vec<RelayPlace>,
         /// What to know of a selection that may leave the relay where it is, whatever happens.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<String>,
         /// The way that was taken.
         via: Via,
@@ -126,6 +129,7 @@ pub enum Outcome {
     /// The device was polled.
     Refresh {
         /// When its answer came.
+        #[serde(serialize_with = "as_time")]
         polled_at: Timestamp,
     },
     /// The log of HTTP sessions is like this now.
@@ -135,4 +139,19 @@ pub enum Outcome {
         /// How many of them.
         max_count: usize,
     },
+}
+
+impl Outcome {
+    /// Of which command it is.
+    pub fn operation(&self) -> Operation {
+        match self {
+            Outcome::RelayEvents { .. } => Operation::RelayEvents,
+            Outcome::Refresh { .. } => Operation::Refresh,
+            Outcome::HttpSessions { .. } => Operation::HttpSessions,
+        }
+    }
+}
+
+fn as_time<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
 }

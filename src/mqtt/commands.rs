@@ -3,30 +3,34 @@
 //!
 //! Each message is handed on, and acknowledged only when whoever takes it says that it is safe (on disk), in order of
 //! arrival. Acknowledgements belong to their connection: what was not acknowledged when it ends is forgotten here,
-//! and the broker gives it again. What a command means is not known here.
+//! and the broker gives it again. How a command is carried out is not known here.
 
 mod intake;
 mod session;
+mod status;
 mod subscriptions;
 
 use std::pin::Pin;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use intake::Intake;
 use session::Session;
+pub use status::CommandsStatus;
 pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Delivery, Event, Purpose, address};
-use super::link::{Link, LinkStatus, until};
+use super::link::{Link, until};
+use crate::command::Incoming;
 use crate::config::Mqtt;
 use crate::contract::topics::Topics;
 use crate::fault_point;
-use crate::model::DeviceId;
+use crate::model::{CommandTopic, DeviceId};
 use crate::records::Received;
 use crate::records::store::StoreError;
 
@@ -36,28 +40,8 @@ const RETRY: Duration = Duration::from_secs(3);
 /// How long a stop waits for commands that are being stored, and how long for the goodbye.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is known of the way commands come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandsStatus {
-    /// The connection.
-    pub link: LinkStatus,
-    /// Whether the broker has answered every subscription of this connection.
-    pub subscribed: bool,
-    /// How long the broker keeps the session while the bridge is disconnected, where that is less than was asked for.
-    pub kept_for: Option<Duration>,
-    /// How often the broker had lost the session in this run: commands that were sent meanwhile may be lost.
-    pub sessions_lost: u64,
-    /// Subscriptions that it has refused: commands for them do not come.
-    pub refused: Vec<RefusedSubscription>,
-    /// Commands that are not stored yet. Others are not woken for each of them, only when it becomes zero or is no
-    /// longer.
-    pub waiting: usize,
-    /// Why they could not be stored, as long as that lasts.
-    pub failing: Option<String>,
-}
-
 type Submission = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
-type Submit = Box<dyn Fn(Vec<Received>) -> Submission + Send>;
+type Submit = Box<dyn Fn(Vec<Incoming>) -> Submission + Send>;
 
 /// The task that takes commands in.
 pub struct Commands {
@@ -88,14 +72,6 @@ struct Logged {
     delivery: bool,
 }
 
-impl std::fmt::Debug for Commands {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Commands")
-            .field("link", self.link.status())
-            .finish_non_exhaustive()
-    }
-}
-
 impl Commands {
     /// Takes the commands of `devices`, and of the bridge itself, to `submit`: when its future is done with success, they
     /// are safe and are acknowledged; with an error none of them is, and they are submitted again a few seconds later.
@@ -107,7 +83,7 @@ impl Commands {
         submit: F,
     ) -> (Commands, watch::Receiver<CommandsStatus>)
     where
-        F: Fn(Vec<Received>) -> S + Send + 'static,
+        F: Fn(Vec<Incoming>) -> S + Send + 'static,
         S: Future<Output = Result<(), StoreError>> + Send + 'static,
     {
         let (broker, expiry) = (address(&settings.broker), settings.session_expiry);
@@ -227,11 +203,10 @@ impl Commands {
     fn on_message(&mut self, message: Received, ack: Option<Ack>) {
         tracing::debug!(topic = message.topic, bytes = message.payload.len(), "received");
         let command = self.topics.parse_command(&message.topic);
-        let device = command.as_ref().and_then(|command| command.device());
-        let is_ours = command.is_some() && device.is_none_or(|device| self.subscriptions.is_current(device));
-        if is_ours || (self.subscriptions.takes_unknown() && self.is_for_nobody(&message)) {
+        if self.takes(&message, command.as_ref()) {
             fault_point::reached("received");
-            if !self.intake.push(message, ack) && !std::mem::replace(&mut self.logged.drops, true) {
+            let command = Incoming::read(message, command, Timestamp::now());
+            if !self.intake.push(command, ack) && !std::mem::replace(&mut self.logged.drops, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;
@@ -248,19 +223,23 @@ impl Commands {
             );
         }
         // The broker still has a subscription of an earlier configuration.
-        if let Some(device) = device {
+        if let Some(device) = command.as_ref().and_then(CommandTopic::device) {
             let orders = self.subscriptions.leave(device.clone());
             self.carry_out(orders);
         }
     }
 
-    /// Whether a message is a command that this bridge, the only one below the prefix, is to refuse. What is retained may be
-    /// anybody's, unless its topic ends as a command's does.
-    fn is_for_nobody(&self, message: &Received) -> bool {
-        let is_command = self.topics.parse_command(&message.topic).is_some();
+    /// Whether a message is for this bridge to carry out or refuse: a command for a device that it has, and where it is the
+    /// only bridge below the prefix, what is for nobody else. What is retained may be anybody's, unless its topic ends as a
+    /// command's does.
+    fn takes(&self, message: &Received, command: Option<&CommandTopic>) -> bool {
+        if let Some(command) = command {
+            let is_current = |device| self.subscriptions.is_current(device);
+            return self.subscriptions.takes_unknown() || command.device().is_none_or(is_current);
+        }
         let is_published = is_reply(&message.topic) || self.topics.is_published(&message.topic);
         let is_kept = message.retained && !message.topic.ends_with("/set");
-        is_command || !(is_published || is_kept)
+        self.subscriptions.takes_unknown() && !(is_published || is_kept)
     }
 
     fn acknowledge_and_submit(&mut self) {
@@ -309,25 +288,19 @@ impl Commands {
 
     fn report(&self) {
         let waiting = self.intake.len();
-        self.status.send_if_modified(|status| {
-            let is_news = status.link != *self.link.status()
-                || status.subscribed != self.subscriptions.is_settled()
-                || status.refused != self.subscriptions.refused()
-                || status.failing != self.failing
-                || (status.kept_for, status.sessions_lost) != (self.session.kept_for(), self.session.lost())
-                || (status.waiting == 0) != (waiting == 0);
-            if is_news {
-                *status = CommandsStatus {
-                    link: self.link.status().clone(),
-                    subscribed: self.subscriptions.is_settled(),
-                    kept_for: self.session.kept_for(),
-                    sessions_lost: self.session.lost(),
-                    refused: self.subscriptions.refused().to_vec(),
-                    waiting,
-                    failing: self.failing.clone(),
-                };
-            }
-            status.waiting = waiting;
+        let status = CommandsStatus {
+            link: self.link.status().clone(),
+            subscribed: self.subscriptions.is_settled(),
+            kept_for: self.session.kept_for,
+            sessions_lost: self.session.lost,
+            refused: self.subscriptions.refused().to_vec(),
+            waiting,
+            failing: self.failing.clone(),
+        };
+        self.status.send_if_modified(|known| {
+            let was_idle = std::mem::replace(&mut known.waiting, waiting) == 0;
+            let is_news = was_idle != (waiting == 0) || *known != status;
+            *known = status;
             is_news
         });
     }

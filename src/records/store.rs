@@ -38,11 +38,13 @@ use crate::model::DeadLetter;
 pub use error::StoreError;
 pub use file::FILE_NAME;
 use file::Source;
-use job::{Answer, Job, Read, Reply, Request};
+pub use inbox::{Begun, End, Waiting};
+use job::{Asked, Changed};
 pub use key::AnswerKey;
 pub use options::{Limit, Limits, Options};
 pub use status::StoreStatus;
-use writer::Writer;
+use tables::Writing;
+use writer::{Job, Writer};
 
 /// Calls that wait for the thread. When it is full the next one waits: the disk is slower than what comes in.
 const CALLS_WAITING: usize = 1024;
@@ -50,25 +52,8 @@ const CALLS_WAITING: usize = 1024;
 /// How long the end of the last handle waits for the disk.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
-/// A command in the inbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its number: the order of arrival.
-    pub number: u64,
-    /// The command.
-    pub command: Received,
-    /// Attempts that have begun.
-    pub attempts: u32,
-}
-
-/// How a command ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct End {
-    /// Its reply, its dead letter.
-    pub records: Vec<Record>,
-    /// The answer that the same command gets within the next hour.
-    pub answer: Option<(AnswerKey, Bytes)>,
-}
+/// Where an answer goes. Who asked may have gone: then nobody wants it.
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +154,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn published_topics(&self) -> Result<Vec<String>, StoreError> {
-        self.read(Read::PublishedTopics).await
+        self.read(Writer::published_topics).await
     }
 
     /// Adds and removes published topics in one transaction, removals first; when it returns they are on disk.
@@ -181,7 +166,7 @@ impl Store {
         add: Vec<Arc<str>>,
         remove: Vec<Arc<str>>,
     ) -> Result<(), StoreError> {
-        self.change(|reply| Request::PublishedTopics { add, remove, reply })
+        self.change(move |writing| writing.published_topics(&add, &remove).map(Ok))
             .await
     }
 
@@ -201,13 +186,8 @@ impl Store {
         max_entries: usize,
         max_bytes: usize,
     ) -> Result<Vec<(u64, Record)>, StoreError> {
-        let read = |answer| Read::Outbox {
-            after,
-            max_entries,
-            max_bytes,
-            answer,
-        };
-        self.read(read).await
+        let limit = Limit::of(max_entries, max_bytes);
+        self.read(move |writer| writer.outbox(after, limit)).await
     }
 
     /// The broker has acknowledged these records: they leave the outbox. Not on disk at once: after a crash
@@ -233,7 +213,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::InboxFull`], or when the storage fails; then nothing of them is stored.
     pub async fn receive(&self, commands: Vec<Received>) -> Result<Vec<u64>, StoreError> {
-        self.change(|reply| Request::Receive(commands, reply)).await
+        self.change(move |writing| writing.receive(&commands)).await
+    }
+
+    /// The same, but the store's thread calls `done` with what [`receive`](Store::receive) would give. It does so, in order,
+    /// for every call that has returned, unless its work has ended.
+    pub async fn receive_then(
+        &self,
+        commands: Vec<Received>,
+        done: impl FnOnce(Result<Vec<u64>, StoreError>) + Send + 'static,
+    ) {
+        let job = changing(move |writing| writing.receive(&commands), done);
+        // Nobody takes it only where the thread has ended.
+        let _ = self.0.jobs.send(job).await;
     }
 
     /// The commands that are not answered yet, in order of arrival.
@@ -241,22 +233,23 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn inbox(&self) -> Result<Vec<Waiting>, StoreError> {
-        self.read(Read::Inbox).await
+        self.read(Writer::inbox).await
     }
 
-    /// Counts an attempt at a command, before it begins; when it returns that is on disk. Gives which one this is,
-    /// from 1.
+    /// Counts an attempt at a command, before it begins, unless the same one (with the same `key`) was answered within the
+    /// last hour; when it returns that is on disk.
     ///
     /// # Errors
     /// [`StoreError::Finished`], or when the storage fails; then it is not counted.
-    pub async fn attempt(&self, number: u64) -> Result<u32, StoreError> {
-        self.change(|reply| Request::Attempt(number, reply)).await
+    pub async fn begin(&self, number: u64, key: Option<AnswerKey>) -> Result<Begun, StoreError> {
+        self.change(move |writing| writing.begin(number, key.as_ref()))
+            .await
     }
 
     /// A command has ended: its records go into the outbox, its answer is remembered, and it leaves the inbox, all
     /// at once. While the disk fails that is kept in memory, and written as soon as the disk works.
     pub async fn finish(&self, number: u64, end: End) {
-        self.put(|done| Job::Finish(number, end, done)).await;
+        self.put(|done| Job::Finish(number, Box::new(end), done)).await;
     }
 
     /// The first answer to the same command within the last hour.
@@ -264,7 +257,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn answer(&self, key: AnswerKey) -> Result<Option<Bytes>, StoreError> {
-        self.read(|answer| Read::Answer(key, answer)).await
+        self.read(move |writer| writer.answer(&key)).await
     }
 
     /// At most so many dead letters of the archive, the newest first.
@@ -272,7 +265,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn dead_letters(&self, limit: usize) -> Result<Vec<Summary>, StoreError> {
-        self.read(|answer| Read::DeadLetters(limit, answer)).await
+        self.read(move |writer| writer.dead_letters(limit)).await
     }
 
     /// A dead letter of the archive, as it was published; its origin by
@@ -281,7 +274,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
-        self.read(|answer| Read::DeadLetter(id, answer)).await
+        self.read(move |writer| writer.dead_letter(id)).await
     }
 
     /// The failures of polls whose end no letter of the archive tells, each as it was answered last, with the id of the
@@ -290,7 +283,7 @@ impl Store {
     /// # Errors
     /// When the storage fails.
     pub async fn standing_failures(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(Read::StandingFailures).await
+        self.read(Writer::standing_failures).await
     }
 
     /// Drops dead letters from the archive; gives how many there were. What is still to be sent is sent.
@@ -298,7 +291,8 @@ impl Store {
     /// # Errors
     /// When the storage fails; then nothing has changed.
     pub async fn drop_dead_letters(&self, which: Letters) -> Result<usize, StoreError> {
-        self.change(|reply| Request::DropLetters(which, reply)).await
+        self.change(move |writing| writing.drop_letters(&which).map(Ok))
+            .await
     }
 
     async fn put(&self, job: impl FnOnce(oneshot::Sender<()>) -> Job) {
@@ -309,12 +303,20 @@ impl Store {
         }
     }
 
-    async fn change<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
-        self.ask(|answer| Job::Change(request(Reply::new(answer)))).await
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl FnMut(&mut Writing<'_, '_>) -> Changed<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let job = |answer: Answer<T>| changing(work, move |result| drop(answer.send(result)));
+        self.ask(job).await
     }
 
-    async fn read<T>(&self, read: impl FnOnce(Answer<T>) -> Read) -> Result<T, StoreError> {
-        self.ask(|answer| Job::Read(read(answer))).await
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let read = |answer: Answer<T>| move |writer: &mut Writer| drop(answer.send(look(writer)));
+        self.ask(|answer| Job::Read(Box::new(read(answer)))).await
     }
 
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, StoreError> {
@@ -323,6 +325,14 @@ impl Store {
         self.0.jobs.send(job(answer)).await.map_err(|_| ended())?;
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
+}
+
+fn changing<T: Send + 'static>(
+    work: impl FnMut(&mut Writing<'_, '_>) -> Changed<T> + Send + 'static,
+    done: impl FnOnce(Result<T, StoreError>) + Send + 'static,
+) -> Job {
+    let result = None;
+    Job::Change(Box::new(Asked { work, result, done }))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,8 +10,9 @@ use super::requests::{Request, refusal, requests, unknown_device};
 use super::topics::Place;
 use super::wire::Written;
 use crate::command::Inbox;
+use crate::contract::reply::{CommandReply, CommandResult};
 use crate::contract::topics::Topics;
-use crate::model::{DeadLetter, ErrorReport, Operation, Origin, Update};
+use crate::model::{DeadLetter, ErrorReport, Operation, Origin, Outcome, Update};
 use crate::records::dead_letter;
 
 /// What hosts have written and nobody has looked at yet. Full: it is dropped, and that is told.
@@ -106,22 +106,15 @@ impl Commands {
             // Its other end is gone only when the bridge stops.
             let _ = self.unchanged.send(unchanged).await;
         }
-        for Request {
-            topic,
-            payload,
-            operation,
-            names,
-        } in requests
-        {
-            let place = write.place.clone();
-            // One after the other: each is on disk, and in the queue of its device, before the next one.
-            let reply = self.inbox.begin(topic.clone(), payload, operation).await;
+        for Request { command, names } in requests {
+            let (place, topic) = (write.place.clone(), command.message.topic.clone());
+            // One after the other: each comes to its device before the next one.
+            let reply = self.inbox.begin(command).await;
             let unchanged = self.unchanged.clone();
             self.running.spawn(async move {
-                let reply = serde_json::from_slice(&reply.await).unwrap_or_default();
+                let reply = reply.await;
                 log_lost(&topic, &reply);
-                log_warnings(&topic, &reply);
-                if !has_changed(&reply) {
+                if !has_changed(&topic, &reply) {
                     let _ = unchanged.send(Unchanged { place, names }).await;
                 }
             });
@@ -152,23 +145,25 @@ fn letter(write: &Write, report: ErrorReport) -> DeadLetter {
     }
 }
 
-/// Whether a reply tells of a change: then hosts are told of it by what has changed.
-fn has_changed(reply: &Value) -> bool {
-    reply["ok"] == true && reply["result"]["changed"] == true
+/// Whether a command has changed something: then hosts are told of it by what has changed. They get no reply: what a
+/// success warns of is for the log.
+fn has_changed(topic: &str, reply: &CommandReply) -> bool {
+    let Some(CommandResult::Device(Outcome::RelayEvents {
+        changed, warnings, ..
+    })) = &reply.result
+    else {
+        return false;
+    };
+    for warning in warnings {
+        tracing::warn!(topic, %warning, "a Sparkplug host has selected events that may switch no relay");
+    }
+    *changed
 }
 
 /// Logs a command that could not even be stored: no dead letter has it.
-fn log_lost(topic: &str, reply: &Value) {
-    if reply["ok"] == false && reply["dead_letter"].is_null() {
-        let reason = &reply["error"]["message"];
-        let remedy = &reply["error"]["remedy"];
+fn log_lost(topic: &str, reply: &CommandReply) {
+    if let Some(error) = reply.error.as_ref().filter(|_| reply.dead_letter.is_none()) {
+        let (reason, remedy) = (&error.message, &error.remedy);
         tracing::warn!(topic, %reason, %remedy, "what a Sparkplug host has written was not carried out");
-    }
-}
-
-/// A host gets no reply: what a success warns of is for the log.
-fn log_warnings(topic: &str, reply: &Value) {
-    for warning in reply["result"]["warnings"].as_array().into_iter().flatten() {
-        tracing::warn!(topic, %warning, "a Sparkplug host has selected events that may switch no relay");
     }
 }

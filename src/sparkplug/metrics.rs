@@ -207,7 +207,7 @@ fn of_relay_events<'e>(
     events.sort_unstable();
     events.dedup();
     let is_chosen = |event: &EventName| chosen.events.as_ref().map(|events| events.contains(event));
-    let of_event = |event: &EventName| flag(event_metric(relay.as_str(), event.as_str()), is_chosen(event));
+    let of_event = |event: &EventName| flag(event_metric(relay, event.as_str()), is_chosen(event));
     let confirmed = plain(
         format!("relay/{relay}/events_confirmed"),
         Value::Flag(Some(chosen.confirmed)),
@@ -218,18 +218,15 @@ fn of_relay_events<'e>(
 }
 
 /// The name of the metric that says whether that event switches that relay.
-pub(super) fn event_metric(relay: &str, event: &str) -> String {
+pub(super) fn event_metric(relay: Relay, event: &str) -> String {
     format!("relay/{relay}/events/{event}")
 }
 
-/// What names relay and event in the name of a metric which says whether that event switches that relay; which events
-/// there are, and which relays have any, is for the command to say.
-pub(super) fn relay_event(name: &str) -> Option<(&str, &str)> {
+/// Relay and event of a metric of that name, which says whether that event switches that relay; which events there are,
+/// and which relays have any, is for the command to say.
+pub(super) fn relay_event(name: &str) -> Option<(Relay, &str)> {
     let (relay, event) = name.strip_prefix("relay/")?.split_once("/events/")?;
-    Relay::ALL
-        .iter()
-        .any(|known| known.as_str() == relay)
-        .then_some((relay, event))
+    Some((Relay::from_name(relay)?, event))
 }
 
 fn of_signal(signal: Signal, state: &SignalState) -> [Metric; 3] {
@@ -352,10 +349,16 @@ mod tests {
     #[test]
     fn the_name_of_a_metric_tells_relay_and_event() {
         assert_eq!(
-            relay_event(&event_metric("a", "ntp-not-sync")),
-            Some(("a", "ntp-not-sync"))
+            relay_event(&event_metric(Relay::A, "ntp-not-sync")),
+            Some((Relay::A, "ntp-not-sync"))
         );
-        for name in ["relay/a/position", "relay/a/b/events/x", "signal/clk1/status", ""] {
+        for name in [
+            "relay/a/position",
+            "relay/d/events/x",
+            "relay/a/b/events/x",
+            "signal/clk1/status",
+            "",
+        ] {
             assert_eq!(relay_event(name), None, "{name}");
         }
     }

@@ -3,24 +3,22 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde_json::json;
 
 use super::metrics::{REBIRTH, REFRESH, event_metric, relay_event};
 use super::topics::Place;
 use super::wire::Written;
+use crate::command::Incoming;
 use crate::contract::topics::Topics;
-use crate::model::{CommandTopic, ErrorKind, ErrorReport, Operation};
+use crate::model::{CommandTopic, DeviceId, ErrorKind, ErrorReport, Relay, SlotId};
 use crate::wording::quoted;
 
 /// Metrics that a dead letter names.
 const NAMED: usize = 5;
 
-/// A command of the contract.
-#[derive(Debug, PartialEq, Eq)]
+/// What hosts ask for.
+#[derive(Debug)]
 pub(super) struct Request {
-    pub(super) topic: String,
-    pub(super) payload: Bytes,
-    pub(super) operation: Operation,
+    pub(super) command: Incoming,
     /// The metrics that were written.
     pub(super) names: Vec<String>,
 }
@@ -28,7 +26,7 @@ pub(super) struct Request {
 /// What a metric that can be written asks for.
 enum Wish<'m> {
     /// Whether an event switches a relay.
-    Event { relay: &'m str, event: &'m str },
+    Event { relay: Relay, event: &'m str },
     /// A poll.
     Refresh,
     /// Births, which the edge node gives by itself.
@@ -68,36 +66,33 @@ pub(super) fn requests<'m>(
     let Some(place) = place else {
         return (Vec::new(), refused);
     };
-    let events = events.into_iter();
-    let mut commands: Vec<_> = events
-        .map(|(relay, events)| choose(topics, place, relay, &events))
-        .collect();
+    let mut commands = Vec::new();
+    if let Some(slot) = &place.slot {
+        let events = events.into_iter();
+        commands.extend(events.map(|(relay, events)| choose(topics, (&place.device, slot, relay), &events)));
+    }
     if is_refresh {
+        let topic = CommandTopic::Refresh(place.device.clone());
         commands.push(Request {
-            topic: topics.command(&CommandTopic::Refresh(place.device.clone())),
-            payload: Bytes::new(),
-            operation: Operation::Refresh,
+            command: Incoming::local(topics, topic, Bytes::new()),
             names: vec![REFRESH.to_owned()],
         });
     }
     (commands, refused)
 }
 
-fn choose(topics: &Topics, place: &Place, relay: &str, events: &BTreeMap<&str, bool>) -> Request {
-    let topic = CommandTopic::RelayEvents {
-        device: place.device.clone(),
-        slot: place.slot.as_ref().map(ToString::to_string).unwrap_or_default(),
-        relay: relay.to_owned(),
-    };
+fn choose(
+    topics: &Topics,
+    (device, slot, relay): (&DeviceId, &SlotId, Relay),
+    events: &BTreeMap<&str, bool>,
+) -> Request {
     let chosen = |wanted: bool| -> Vec<_> {
         let chosen = events.iter().filter(|(_, flag)| **flag == wanted);
         chosen.map(|(event, _)| *event).collect()
     };
-    let payload = json!({ "add": chosen(true), "remove": chosen(false) });
+    let place = (device.clone(), slot.clone(), relay);
     Request {
-        topic: topics.command(&topic),
-        payload: payload.to_string().into(),
-        operation: Operation::RelayEvents,
+        command: Incoming::edit_events(topics, place, chosen(true), chosen(false)),
         names: events.keys().map(|event| event_metric(relay, event)).collect(),
     }
 }
@@ -142,7 +137,7 @@ fn why_not(place: Option<&Place>, written: &Written) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::DeviceId;
+    use crate::records::Received;
 
     fn topics() -> Topics {
         Topics::new("lantime", DeviceId::new("b1").unwrap())
@@ -166,10 +161,11 @@ mod tests {
             ("relay/c/events/ntp-not-sync", Some(true)),
         ]);
         let (commands, refused) = requests(&topics(), Some(&place), &metrics);
-        let found: Vec<_> = commands
-            .iter()
-            .map(|asked| (asked.topic.as_str(), std::str::from_utf8(&asked.payload).unwrap()))
-            .collect();
+        let message = |asked: &Request| {
+            let Received { topic, payload, .. } = asked.command.message.clone();
+            (topic, String::from_utf8(payload.to_vec()).unwrap())
+        };
+        let found: Vec<_> = commands.iter().map(message).collect();
         let expected = [
             (
                 "lantime/m1/io3/relay/a/events/set",
@@ -180,6 +176,7 @@ mod tests {
                 r#"{"add":["ntp-not-sync"],"remove":[]}"#,
             ),
         ];
+        let expected = expected.map(|(topic, payload)| (topic.to_owned(), payload.to_owned()));
         assert_eq!((found, refused), (expected.to_vec(), Vec::new()));
     }
 
@@ -188,9 +185,9 @@ mod tests {
         let lantime = Place::parse("m1").unwrap();
         let [asked, idle] = [true, false].map(|flag| written(&[(REFRESH, Some(flag))]));
         let (commands, _) = requests(&topics(), Some(&lantime), &asked);
-        assert_eq!(commands[0].topic, "lantime/m1/refresh");
-        let nothing = (Vec::new(), Vec::new());
-        assert_eq!(requests(&topics(), Some(&lantime), &idle), nothing);
+        assert_eq!(commands[0].command.message.topic, "lantime/m1/refresh");
+        let (commands, refused) = requests(&topics(), Some(&lantime), &idle);
+        assert_eq!((commands.len(), refused.len()), (0, 0));
     }
 
     #[test]

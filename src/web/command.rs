@@ -9,13 +9,13 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::post;
 use bytes::Bytes;
-use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, written};
 use super::api::{find, letter_id};
 use super::{App, Shared};
-use crate::model::{CommandTopic, ErrorKind, Operation};
+use crate::command::Incoming;
+use crate::model::{CommandTopic, ErrorKind, ErrorReport};
 use crate::mqtt::connection::MAX_PAYLOAD;
 use crate::wording::quoted;
 
@@ -45,27 +45,25 @@ async fn relay_events(
         slot: one_level(slot)?,
         relay: one_level(relay)?,
     };
-    run(&app, &topic, payload, Operation::RelayEvents).await
+    run(&app, topic, payload).await
 }
 
 async fn refresh(State(app): State<Shared>, Path(device): Path<String>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let (device, _) = find(&app.shown, &device)?;
-    run(&app, &CommandTopic::Refresh(device), payload, Operation::Refresh).await
+    run(&app, CommandTopic::Refresh(device), payload).await
 }
 
 async fn http_sessions(State(app): State<Shared>, Path(device): Path<String>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let (device, _) = find(&app.shown, &device)?;
-    let topic = CommandTopic::HttpSessions(device);
-    run(&app, &topic, payload, Operation::HttpSessions).await
+    run(&app, CommandTopic::HttpSessions(device), payload).await
 }
 
 async fn replay(State(app): State<Shared>, Path(letter): Path<String>, request: Request) -> Answer {
     admit(&app, request).await?;
     let id = letter_id(&letter)?;
-    let payload = serde_json::json!({ "id": id }).to_string();
-    run(&app, &CommandTopic::Replay, payload.into(), Operation::Replay).await
+    ask(&app, Incoming::replay(&app.changed.topics, id)).await
 }
 
 /// The payload of who may command.
@@ -117,32 +115,19 @@ fn one_level(level: String) -> Result<String, Refusal> {
     Err(Refusal::new(status, ErrorKind::NotFound, message, remedy))
 }
 
-async fn run(app: &App, topic: &CommandTopic, payload: Bytes, operation: Operation) -> Answer {
-    let topic = app.changed.topics.command(topic);
-    let reply = app.changed.inbox.ask(topic, payload, operation).await;
-    Ok(written(status(&reply), reply))
+async fn run(app: &App, topic: CommandTopic, payload: Bytes) -> Answer {
+    ask(app, Incoming::local(&app.changed.topics, topic, payload)).await
 }
 
-#[derive(Deserialize)]
-struct Reply {
-    ok: bool,
-    error: Option<Error>,
+async fn ask(app: &App, command: Incoming) -> Answer {
+    let reply = app.changed.inbox.ask(command).await;
+    let status = reply.error.as_ref().map_or(StatusCode::OK, status);
+    Ok(written(status, reply.to_json()))
 }
 
-#[derive(Deserialize)]
-struct Error {
-    kind: ErrorKind,
-    http_status: Option<u16>,
-}
-
-/// The status that says the same as the reply. 401 and 403 are kept for our own token: of the device they are 502.
-fn status(reply: &[u8]) -> StatusCode {
-    let Ok(reply) = serde_json::from_slice::<Reply>(reply) else {
-        return StatusCode::INTERNAL_SERVER_ERROR;
-    };
-    let Some(error) = reply.error.filter(|_| !reply.ok) else {
-        return StatusCode::OK;
-    };
+/// The status that says the same as the error of a reply. 401 and 403 are kept for our own token: of the device they are
+/// 502.
+fn status(error: &ErrorReport) -> StatusCode {
     match error.kind {
         ErrorKind::Decode if error.http_status.is_none() => StatusCode::BAD_REQUEST,
         ErrorKind::NotFound if error.http_status.is_none() => StatusCode::NOT_FOUND,
@@ -169,26 +154,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_says_what_the_reply_says() {
-        let of = |reply: &str| status(reply.as_bytes()).as_u16();
-        assert_eq!(of(r#"{"id":"1","ok":true,"command":"refresh","result":{}}"#), 200);
-        let failed = |kind: &str, more: &str| {
-            of(&format!(
-                r#"{{"id":"1","ok":false,"error":{{"kind":"{kind}","message":"","remedy":""{more}}}}}"#
-            ))
+    fn the_status_says_what_the_error_says() {
+        let of = |kind, http_status| {
+            let error = ErrorReport::new(kind, "", "");
+            status(&ErrorReport { http_status, ..error }).as_u16()
         };
-        assert_eq!(failed("rejected", ""), 422);
-        assert_eq!(failed("decode", ""), 400);
-        assert_eq!(failed("busy", ""), 503);
-        assert_eq!(failed("not-found", ""), 404);
-        let of_device = r#","http_status":404"#;
-        assert_eq!(failed("not-found", of_device), 502);
-        assert_eq!(
-            failed("unauthorized", r#","http_status":401"#),
-            502,
-            "not our token's 401"
-        );
-        assert_eq!(of("garbage"), 500);
+        assert_eq!(of(ErrorKind::Rejected, None), 422);
+        assert_eq!(of(ErrorKind::Decode, None), 400);
+        assert_eq!(of(ErrorKind::Busy, None), 503);
+        assert_eq!(of(ErrorKind::NotFound, None), 404);
+        assert_eq!(of(ErrorKind::NotFound, Some(404)), 502);
+        assert_eq!(of(ErrorKind::Unauthorized, Some(401)), 502, "not our token's 401");
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Commands as they are sent, and their replies as they come at `<command topic>/reply`.
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use lantime2mqtt::command::{command_of, request};
-use lantime2mqtt::contract::reply::{self, Replayed};
+use lantime2mqtt::command::{Incoming, Refusal, Request, command_of};
+use lantime2mqtt::contract::reply::CommandReply;
 use lantime2mqtt::contract::topics::reply_topic;
 use lantime2mqtt::model::{
     CommandTopic, DeadLetter, ErrorKind, ErrorReport, Operation, Outcome, Relay, RelayPlace, Via,
@@ -27,17 +26,21 @@ pub(crate) fn examples() -> Vec<Example> {
     examples.into_iter().flatten().collect()
 }
 
-fn received(topic: &CommandTopic, payload: &str) -> Received {
-    Received {
+/// What the reply calls it, and what it asks for.
+fn read(topic: &CommandTopic, payload: &str) -> (String, Result<Request, Box<Refusal>>) {
+    let received = Received {
         received_at: Timestamp::UNIX_EPOCH,
         local: false,
         ..Received::local(topics().command(topic), payload.to_owned())
-    }
+    };
+    let incoming = Incoming::read(received, Some(topic.clone()), Timestamp::UNIX_EPOCH);
+    let id = incoming.id.unwrap_or_else(|| ID.to_string());
+    (id, incoming.command.unwrap().1)
 }
 
-fn example(topic: &CommandTopic, name: &str, payload: &str, reply: &Bytes) -> Example {
+fn example(topic: &CommandTopic, name: &str, payload: &str, reply: &CommandReply) -> Example {
     let command = topics().command(topic);
-    let reply = String::from_utf8(reply.to_vec()).unwrap();
+    let reply = String::from_utf8(reply.to_json().to_vec()).unwrap();
     let reply = line("< ", &reply_topic(&command), Some(reply));
     Example {
         place: places::of_command(topic),
@@ -48,18 +51,17 @@ fn example(topic: &CommandTopic, name: &str, payload: &str, reply: &Bytes) -> Ex
 
 /// A command that is carried out.
 fn success(topic: &CommandTopic, name: &str, payload: &str, outcome: &Outcome) -> Example {
-    let received = received(topic, payload);
-    request::read(topic, &received, Timestamp::UNIX_EPOCH).unwrap();
-    let reply = reply::success(request::id_of(&received).as_deref(), ID, outcome);
+    let (id, request) = read(topic, payload);
+    request.unwrap();
+    let reply = CommandReply::carried_out(id, outcome.clone());
     example(topic, name, payload, &reply)
 }
 
 /// A command that is refused for what it says.
 fn refused(topic: &CommandTopic, name: &str, payload: &str) -> Example {
-    let received = received(topic, payload);
-    let refusal = request::read(topic, &received, Timestamp::UNIX_EPOCH).unwrap_err();
-    let (id, operation) = (request::id_of(&received), topic.operation());
-    let reply = reply::failure(id.as_deref(), ID, operation, &refusal.report, Some(OTHER_ID));
+    let (id, request) = read(topic, payload);
+    let error = request.unwrap_err().report;
+    let reply = CommandReply::failure(id, topic.operation(), error, Some(OTHER_ID));
     example(topic, name, payload, &reply)
 }
 
@@ -71,10 +73,9 @@ fn failure(
     error: &ErrorReport,
     letter: Option<Uuid>,
 ) -> Example {
-    let received = received(topic, payload);
-    request::read(topic, &received, Timestamp::UNIX_EPOCH).unwrap();
-    let (id, operation) = (request::id_of(&received), topic.operation());
-    let reply = reply::failure(id.as_deref(), ID, operation, error, letter);
+    let (id, request) = read(topic, payload);
+    request.unwrap();
+    let reply = CommandReply::failure(id, topic.operation(), error.clone(), letter);
     example(topic, name, payload, &reply)
 }
 
@@ -194,13 +195,9 @@ fn replay() -> Vec<Example> {
     let topic = CommandTopic::Replay;
     let payload = format!(r#"{{"id":"{OTHER_ID}"}}"#);
     let replayed = |name, command: &CommandTopic, outcome| {
-        let replayed = Replayed {
-            dead_letter: OTHER_ID,
-            topic: topics().command(command),
-            outcome,
-        };
-        let id = OTHER_ID.to_string();
-        example(&topic, name, &payload, &reply::replayed(Some(&id), ID, &replayed))
+        let (id, command) = (OTHER_ID.to_string(), topics().command(command));
+        let reply = CommandReply::replayed(id, OTHER_ID, command, outcome);
+        example(&topic, name, &payload, &reply)
     };
     let error = ErrorReport::new(ErrorKind::Timeout, "no answer", "wait");
     let letter = DeadLetter {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use lantime2mqtt::command::Incoming;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
 use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::model::DeviceId;
@@ -65,8 +66,9 @@ impl Taker {
         let topics = Topics::new(mqtt.prefix.clone(), device("b1"));
         let (devices, receiver) = watch::channel(devices.iter().map(|id| device(id)).collect());
         let (sender, submissions) = mpsc::unbounded_channel();
-        let (commands, status) = Commands::new(mqtt, topics, receiver, move |commands| {
+        let (commands, status) = Commands::new(mqtt, topics, receiver, move |commands: Vec<Incoming>| {
             let (answer, answered) = oneshot::channel();
+            let commands = commands.into_iter().map(|command| command.message).collect();
             let _ = sender.send(Submission { commands, answer });
             async move { answered.await.unwrap_or(Err(StoreError::Io("gone".to_owned()))) }
         });

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use lantime2mqtt::command::{Refusal, Request, Target, request};
+use lantime2mqtt::command::{Incoming, Refusal, Request, Target};
 use lantime2mqtt::model::{CommandTopic, DeviceCommand, DeviceId, EventsChange};
 use lantime2mqtt::records::Received;
 use proptest::collection::vec;
@@ -39,11 +39,12 @@ fn is_refresh(topic: &CommandTopic) -> bool {
 }
 
 fn read(topic: &CommandTopic, payload: &[u8]) -> Result<Request, Box<Refusal>> {
-    request::read(topic, &received(payload), Timestamp::UNIX_EPOCH)
+    reading(topic, payload).1
 }
 
-fn received(payload: &[u8]) -> Received {
-    Received {
+/// Its id, and what it asks for.
+fn reading(topic: &CommandTopic, payload: &[u8]) -> (Option<String>, Result<Request, Box<Refusal>>) {
+    let received = Received {
         topic: "lantime/somewhere".to_owned(),
         payload: Bytes::copy_from_slice(payload),
         payload_length: None,
@@ -53,7 +54,9 @@ fn received(payload: &[u8]) -> Received {
         received_at: Timestamp::UNIX_EPOCH,
         expires_at: None,
         local: false,
-    }
+    };
+    let incoming = Incoming::read(received, Some(topic.clone()), Timestamp::UNIX_EPOCH);
+    (incoming.id, incoming.command.expect("a command").1)
 }
 
 /// Every command, in JSON as a user writes it.
@@ -130,8 +133,8 @@ proptest! {
     fn a_request_says_what_the_json_says(payload in prop_oneof![3 => nearly(), 1 => any_json()]) {
         for topic in topics() {
             let text = payload.to_string();
-            let id = request::id_of(&received(text.as_bytes()));
-            match read(&topic, text.as_bytes()) {
+            let (id, request) = reading(&topic, text.as_bytes());
+            match request {
                 Ok(request) if !is_refresh(&topic) => {
                     prop_assert_eq!(said(&written(id.as_deref(), &request)), said(&payload));
                 }
@@ -164,8 +167,7 @@ proptest! {
             payload["id"] = id.into();
         }
         let text = payload.to_string();
-        let id = request::id_of(&received(text.as_bytes()));
-        let request = read(&topics()[0], text.as_bytes());
+        let (id, request) = reading(&topics()[0], text.as_bytes());
         prop_assert_eq!(request.map(|request| said(&written(id.as_deref(), &request))), Ok(said(&payload)));
     }
 }

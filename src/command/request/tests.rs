@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::command::Incoming;
 use crate::model::{EventsChange, Relay, SlotId};
 
 fn received(payload: &str) -> Received {
@@ -33,6 +34,15 @@ fn events_of(slot: &str, relay: &str) -> CommandTopic {
 
 fn ask(topic: &CommandTopic, payload: &str) -> Result<Request, Box<Refusal>> {
     read(topic, &received(payload), Timestamp::UNIX_EPOCH)
+}
+
+fn read(topic: &CommandTopic, message: &Received, now: Timestamp) -> Result<Request, Box<Refusal>> {
+    let incoming = Incoming::read(message.clone(), Some(topic.clone()), now);
+    incoming.command.unwrap().1
+}
+
+fn id_of(message: &Received) -> Option<String> {
+    Incoming::read(message.clone(), None, Timestamp::UNIX_EPOCH).id
 }
 
 fn events(payload: &str) -> Result<Request, Box<Refusal>> {

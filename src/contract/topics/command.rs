@@ -69,13 +69,6 @@ impl Topics {
         topic.strip_prefix(&self.prefix)?.strip_prefix('/')
     }
 
-    /// Whether another bridge takes its replays at `topic`.
-    pub fn is_replay_of_another(&self, topic: &str) -> bool {
-        let below = self.below_prefix(topic).unwrap_or_default();
-        let is_replay = below.starts_with("bridge/") && below.ends_with("/dead-letters/replay");
-        is_replay && self.parse_command(topic).is_none()
-    }
-
     /// The filters that match every topic below the prefix that has the form of a command's, whoever it is for. What
     /// else they match is published by bridges: [`Topics::is_published`].
     pub fn any_command_filters(&self) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::command::Incoming;
 use crate::mqtt::connection::Ack;
-use crate::records::Received;
 
 /// Messages at most; then no more are read from the network. A broker of MQTT 5 sends far fewer, one of 3.1.1 as
 /// many as it is configured to.
@@ -19,7 +19,7 @@ const MAX_SUBMITTED_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 struct Message {
     /// `None` for what is only to be acknowledged.
-    command: Option<Received>,
+    command: Option<Incoming>,
     ack: Option<Ack>,
 }
 
@@ -42,7 +42,7 @@ impl Intake {
     }
 
     /// Takes a command; `false` when it had to be dropped, which happens with QoS 0 only.
-    pub(super) fn push(&mut self, command: Received, ack: Option<Ack>) -> bool {
+    pub(super) fn push(&mut self, command: Incoming, ack: Option<Ack>) -> bool {
         let has_room = ack.is_some() || self.waiting.len() < MAX_WAITING_QOS_0;
         if has_room {
             let command = Some(command);
@@ -71,7 +71,7 @@ impl Intake {
     }
 
     /// The commands to store next, the oldest; none while there is nothing, or others are being stored.
-    pub(super) fn submit(&mut self) -> Option<Vec<Received>> {
+    pub(super) fn submit(&mut self) -> Option<Vec<Incoming>> {
         if self.submitted > 0 {
             return None;
         }
@@ -81,7 +81,7 @@ impl Intake {
             let size = message
                 .command
                 .as_ref()
-                .map_or(0, |command| command.payload.len());
+                .map_or(0, |command| command.message.payload.len());
             if !commands.is_empty() && bytes + size > MAX_SUBMITTED_BYTES {
                 break;
             }
@@ -117,9 +117,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::records::Received;
 
-    fn command(payload: impl Into<Bytes>) -> Received {
-        Received {
+    fn command(payload: impl Into<Bytes>) -> Incoming {
+        let message = Received {
             topic: "lantime/m1/refresh".to_owned(),
             payload: payload.into(),
             payload_length: None,
@@ -129,7 +130,8 @@ mod tests {
             received_at: Timestamp::UNIX_EPOCH,
             expires_at: None,
             local: false,
-        }
+        };
+        Incoming::read(message, None, Timestamp::UNIX_EPOCH)
     }
 
     fn intake(pkids: std::ops::RangeInclusive<u16>) -> Intake {

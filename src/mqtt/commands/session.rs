@@ -11,10 +11,12 @@ pub(super) struct Session {
     broker: String,
     /// `mqtt.session_expiry`.
     wanted: Duration,
-    kept_for: Option<Duration>,
+    /// How long the broker keeps it, where that is less than was asked for.
+    pub(super) kept_for: Option<Duration>,
     /// Whether this run has had a session.
     is_known: bool,
-    lost: u64,
+    /// How often it was lost in this run.
+    pub(super) lost: u64,
 }
 
 impl Session {
@@ -26,16 +28,6 @@ impl Session {
             is_known: false,
             lost: 0,
         }
-    }
-
-    /// How long the broker keeps it, where that is less than was asked for.
-    pub(super) fn kept_for(&self) -> Option<Duration> {
-        self.kept_for
-    }
-
-    /// How often it was lost in this run.
-    pub(super) fn lost(&self) -> u64 {
-        self.lost
     }
 
     /// A new connection. Each finding is logged when it is new.
@@ -74,16 +66,16 @@ mod tests {
     fn the_first_connection_of_a_run_has_lost_nothing() {
         let mut session = Session::new(String::new(), Duration::from_secs(3600));
         session.connected(&Limits::default());
-        assert_eq!((session.lost(), session.kept_for()), (0, None));
+        assert_eq!((session.lost, session.kept_for), (0, None));
         session.connected(&Limits::default());
-        assert_eq!(session.lost(), 1);
+        assert_eq!(session.lost, 1);
         session.connected(&Limits {
             session_present: true,
             session_expiry: Some(Duration::from_secs(60)),
             ..Limits::default()
         });
         assert_eq!(
-            (session.lost(), session.kept_for()),
+            (session.lost, session.kept_for),
             (1, Some(Duration::from_secs(60)))
         );
     }

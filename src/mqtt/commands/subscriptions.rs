@@ -143,28 +143,19 @@ impl Subscriptions {
         self.is_connected = true;
         self.wildcards = wildcards;
         self.refused.clear();
-        if self.takes_unknown {
-            return self.connected_for_all();
-        }
-        let gone = self
-            .gone
-            .iter()
-            .flat_map(|device| self.topics.device_filters(device));
         let devices: Vec<_> = self.devices.iter().cloned().collect();
-        let is_first = std::mem::replace(&mut self.may_overlap, false);
-        let of_unknown = is_first.then(|| self.topics.any_command_filters());
-        let of_unknown = of_unknown.into_iter().flatten();
-        let unsubscribe = gone.chain(of_unknown).collect();
         let filters = self.topics.command_filters(&devices);
-        self.subscribing(unsubscribe, filters)
-    }
-
-    fn connected_for_all(&mut self) -> Orders {
-        let devices: Vec<_> = self.devices.iter().cloned().collect();
+        let of_unknown = self.topics.any_command_filters();
         let is_first = std::mem::replace(&mut self.may_overlap, false);
-        let overlapping = is_first.then(|| self.topics.command_filters(&devices));
-        let filters = self.topics.any_command_filters();
-        self.subscribing(overlapping.unwrap_or_default(), filters)
+        if self.takes_unknown {
+            let overlapping = is_first.then_some(filters);
+            return self.subscribing(overlapping.unwrap_or_default(), of_unknown);
+        }
+        let gone = self.gone.iter();
+        let gone = gone.flat_map(|device| self.topics.device_filters(device));
+        let overlapping = of_unknown.into_iter().filter(|_| is_first);
+        let unsubscribe = gone.chain(overlapping).collect();
+        self.subscribing(unsubscribe, filters)
     }
 
     fn subscribing(&mut self, unsubscribe: Vec<String>, filters: Vec<String>) -> Orders {

@@ -16,7 +16,14 @@ pub(super) fn get(
     answers_for: Duration,
 ) -> Result<Option<Bytes>, redb::Error> {
     let table = database.begin_read()?.open_table(ANSWERS)?;
-    let oldest = oldest(Timestamp::now(), answers_for);
+    newer(&table, key, oldest(Timestamp::now(), answers_for))
+}
+
+fn newer(
+    table: &impl ReadableTable<&'static [u8; 32], (i64, &'static [u8])>,
+    key: &AnswerKey,
+    oldest: i64,
+) -> Result<Option<Bytes>, redb::Error> {
     let answer = table.get(key.bytes())?;
     let answer = answer.filter(|answer| answer.value().0 > oldest);
     Ok(answer.map(|answer| Bytes::copy_from_slice(answer.value().1)))
@@ -29,6 +36,12 @@ fn oldest(now: Timestamp, answers_for: Duration) -> i64 {
 }
 
 impl Writing<'_, '_> {
+    /// The answer to that command, unless it is too old.
+    pub(super) fn answered(&self, key: &AnswerKey) -> Result<Option<Bytes>, redb::Error> {
+        let oldest = oldest(self.now, self.options.limits.answers_for);
+        newer(&self.tables.answers, key, oldest)
+    }
+
     /// Remembers an answer, unless there is one, and forgets those that are too old or too many.
     pub(super) fn answer(&mut self, key: &AnswerKey, answer: &[u8]) -> Result<(), redb::Error> {
         self.forget_answers()?;

@@ -13,10 +13,21 @@ use crate::contract::topics::Destination;
 use crate::model::{DeviceId, SlotId};
 use crate::records::{Received, Record};
 
+/// The format in which commands are written. One that no longer fits [`CommandHead`] gets the next number.
+const COMMAND_FORMAT: u32 = 1;
+
 /// Why an entry cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unreadable(String);
+
+/// Only the format of a command: it says whether the rest can be read.
+#[derive(Debug, Deserialize)]
+struct Format {
+    /// The first one did not say.
+    #[serde(default)]
+    format: u32,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct RecordHead {
@@ -35,8 +46,11 @@ enum To {
     Reply(String),
 }
 
+/// A command as it was received: each run reads anew what it asks for.
 #[derive(Debug, Serialize, Deserialize)]
 struct CommandHead {
+    #[serde(default)]
+    format: u32,
     topic: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload_length: Option<usize>,
@@ -91,6 +105,7 @@ pub(super) fn record(head: &[u8], payload: &[u8]) -> Result<Record, Unreadable> 
 /// What of a command stands beside its payload.
 pub(super) fn command_head(command: &Received) -> Vec<u8> {
     json(&CommandHead {
+        format: COMMAND_FORMAT,
         topic: command.topic.clone(),
         payload_length: command.payload_length,
         retained: command.retained,
@@ -100,6 +115,11 @@ pub(super) fn command_head(command: &Received) -> Vec<u8> {
         expires_at: command.expires_at.map(|at| at.to_string()),
         local: command.local,
     })
+}
+
+/// Whether a later version has written that head.
+pub(super) fn is_newer(head: &[u8]) -> bool {
+    serde_json::from_slice::<Format>(head).is_ok_and(|head| head.format > COMMAND_FORMAT)
 }
 
 /// The command of that head and payload.
@@ -221,6 +241,15 @@ mod tests {
         );
         let head = br#"{"topic":"t","received_at":"2026-02-10T09:45:48Z","of_a_later_version":1}"#;
         assert_eq!(command(head, b"x").unwrap().payload, "x");
+        assert!(!is_newer(head));
+    }
+
+    #[test]
+    fn a_command_of_a_later_format_is_known_by_its_number() {
+        assert!(is_newer(br#"{"format":2,"subject":["a"]}"#));
+        for head in [&br#"{"format":1,"topic":"t"}"#[..], br#"{"format":"2"}"#, b"?"] {
+            assert!(!is_newer(head));
+        }
     }
 
     #[test]

@@ -1,39 +1,79 @@
 //! The inbox: commands until they are answered, in order of arrival.
 
+use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
+use tokio::sync::oneshot;
 
 use super::entry::{self, Unreadable};
+use super::job::Changed;
 use super::tables::{INBOX, Writing};
-use super::{StoreError, Waiting};
-use crate::records::Received;
+use super::{AnswerKey, StoreError};
+use crate::contract::reply::CommandReply;
+use crate::records::{Received, Record};
 
-/// What waits, oldest first, and the numbers of what cannot be understood.
-pub(super) type Commands = (Vec<Waiting>, Vec<(u64, Unreadable)>);
+/// A command in the inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number: the order of arrival.
+    pub number: u64,
+    /// The command.
+    pub command: Received,
+    /// Attempts that have begun.
+    pub attempts: u32,
+}
+
+/// How a command begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// By this attempt at it, from 1.
+    Attempt(u32),
+    /// Not: the same one was answered so within the last hour.
+    Answered(Bytes),
+}
+
+/// How a command ended.
+#[derive(Debug, Default)]
+pub struct End {
+    /// Its reply, its dead letter.
+    pub records: Vec<Record>,
+    /// The answer that the same command gets within the next hour.
+    pub answer: Option<(AnswerKey, Bytes)>,
+    /// Who waits for the reply on this machine, and gets it when all of this is on disk.
+    pub local: Option<(oneshot::Sender<CommandReply>, CommandReply)>,
+}
 
 /// Everything in the inbox.
+#[derive(Default)]
+pub(super) struct Commands {
+    /// What waits, oldest first.
+    pub(super) waiting: Vec<Waiting>,
+    /// How many a later version has written.
+    pub(super) newer: usize,
+    /// What cannot be understood.
+    pub(super) unreadable: Vec<(u64, Unreadable)>,
+}
+
 pub(super) fn read(database: &Database) -> Result<Commands, redb::Error> {
-    let (mut waiting, mut unreadable) = (Vec::new(), Vec::new());
+    let mut commands = Commands::default();
     for entry in database.begin_read()?.open_table(INBOX)?.iter()? {
         let (number, value) = entry?;
         let (number, (attempts, head, payload)) = (number.value(), value.value());
         match entry::command(head, payload) {
-            Ok(command) => waiting.push(Waiting {
+            _ if entry::is_newer(head) => commands.newer += 1,
+            Ok(command) => commands.waiting.push(Waiting {
                 number,
                 command,
                 attempts,
             }),
-            Err(error) => unreadable.push((number, error)),
+            Err(error) => commands.unreadable.push((number, error)),
         }
     }
-    Ok((waiting, unreadable))
+    Ok(commands)
 }
 
 impl Writing<'_, '_> {
     /// Takes all of these commands or none; gives their numbers.
-    pub(super) fn receive(
-        &mut self,
-        commands: &[Received],
-    ) -> Result<Result<Vec<u64>, StoreError>, redb::Error> {
+    pub(super) fn receive(&mut self, commands: &[Received]) -> Changed<Vec<u64>> {
         let heads: Vec<_> = commands.iter().map(entry::command_head).collect();
         let mut level = self.levels.inbox;
         for (head, command) in heads.iter().zip(commands) {
@@ -53,8 +93,13 @@ impl Writing<'_, '_> {
         Ok(Ok(numbers))
     }
 
-    /// Counts an attempt; gives which one it is.
-    pub(super) fn attempt(&mut self, number: u64) -> Result<Result<u32, StoreError>, redb::Error> {
+    /// Counts an attempt, unless the same command was answered before.
+    pub(super) fn begin(&mut self, number: u64, key: Option<&AnswerKey>) -> Changed<Begun> {
+        if let Some(key) = key
+            && let Some(answer) = self.answered(key)?
+        {
+            return Ok(Ok(Begun::Answered(answer)));
+        }
         let Some(old) = self.tables.inbox.remove(number)? else {
             return Ok(Err(StoreError::Finished(number)));
         };
@@ -63,7 +108,7 @@ impl Writing<'_, '_> {
         drop(old);
         let value = (attempts, head.as_slice(), payload.as_slice());
         self.tables.inbox.insert(number, value)?;
-        Ok(Ok(attempts))
+        Ok(Ok(Begun::Attempt(attempts)))
     }
 
     pub(super) fn remove_command(&mut self, number: u64) -> Result<(), redb::Error> {

@@ -1,106 +1,41 @@
-//! What the handles ask of the thread that owns the database.
+//! A change that is on disk or not done at all, and who gets what came of it.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use tokio::sync::oneshot;
-use uuid::Uuid;
-
+use super::StoreError;
 use super::tables::Writing;
-use super::{AnswerKey, End, Letters, StoreError, Waiting};
-use crate::contract::dead_letter::Summary;
-use crate::model::DeadLetter;
-use crate::records::{Received, Record};
 
-/// Where an answer goes.
-pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+/// What comes of a change: an error of the database undoes its transaction.
+pub(super) type Changed<T> = Result<Result<T, StoreError>, redb::Error>;
 
-/// One call of a handle.
-pub(super) enum Job {
-    Append(Vec<Record>, oneshot::Sender<()>),
-    Sent(Vec<u64>),
-    Finish(u64, End, oneshot::Sender<()>),
-    Change(Request),
-    Read(Read),
-}
-
-/// A look at what is stored. It sees every change that was asked for before.
-pub(super) enum Read {
-    PublishedTopics(Answer<Vec<String>>),
-    Outbox {
-        after: u64,
-        max_entries: usize,
-        max_bytes: usize,
-        answer: Answer<Vec<(u64, Record)>>,
-    },
-    Inbox(Answer<Vec<Waiting>>),
-    Answer(AnswerKey, Answer<Option<Bytes>>),
-    DeadLetters(usize, Answer<Vec<Summary>>),
-    DeadLetter(Uuid, Answer<Option<Bytes>>),
-    StandingFailures(Answer<Vec<DeadLetter>>),
-}
-
-/// A change that is on disk or not done at all.
-pub(super) enum Request {
-    PublishedTopics {
-        add: Vec<Arc<str>>,
-        remove: Vec<Arc<str>>,
-        reply: Reply<()>,
-    },
-    Receive(Vec<Received>, Reply<Vec<u64>>),
-    Attempt(u64, Reply<u32>),
-    DropLetters(Letters, Reply<usize>),
-}
-
-/// What came of a request. It is sent when its transaction has ended, well or not.
-pub(super) struct Reply<T> {
-    answer: Answer<T>,
-    result: Option<Result<T, StoreError>>,
-}
-
-impl<T> Reply<T> {
-    pub(super) fn new(answer: Answer<T>) -> Reply<T> {
-        Reply { answer, result: None }
-    }
-
-    fn send(self, failure: Option<&StoreError>) {
-        let result = match (failure, self.result) {
-            (None, Some(result)) => result,
-            (Some(failure), _) => Err(failure.clone()),
-            (None, None) => Err(StoreError::Io("it was not tried".to_owned())),
-        };
-        // Who asked may have gone.
-        let _ = self.answer.send(result);
-    }
-}
-
-impl Request {
+/// A change.
+pub(super) trait Change: Send {
     /// Does it, within a transaction.
-    pub(super) fn run(&mut self, writing: &mut Writing<'_, '_>) -> Result<(), redb::Error> {
-        match self {
-            Request::PublishedTopics { add, remove, reply } => {
-                for topic in remove {
-                    writing.tables.published.remove(topic.as_ref())?;
-                }
-                for topic in add {
-                    writing.tables.published.insert(topic.as_ref(), ())?;
-                }
-                reply.result = Some(Ok(()));
-            }
-            Request::Receive(commands, reply) => reply.result = Some(writing.receive(commands)?),
-            Request::Attempt(number, reply) => reply.result = Some(writing.attempt(*number)?),
-            Request::DropLetters(which, reply) => reply.result = Some(Ok(writing.drop_letters(which)?)),
-        }
+    fn run(&mut self, writing: &mut Writing<'_, '_>) -> Result<(), redb::Error>;
+
+    /// Says what came of it, when its transaction has ended, well or not.
+    fn answer(self: Box<Self>, failure: Option<&StoreError>);
+}
+
+/// A change by `work`; `done` gets what came of it, on the store's thread.
+pub(super) struct Asked<T, W, D> {
+    pub(super) work: W,
+    pub(super) result: Option<Result<T, StoreError>>,
+    pub(super) done: D,
+}
+
+impl<T, W, D> Change for Asked<T, W, D>
+where
+    T: Send,
+    W: FnMut(&mut Writing<'_, '_>) -> Changed<T> + Send,
+    D: FnOnce(Result<T, StoreError>) + Send,
+{
+    fn run(&mut self, writing: &mut Writing<'_, '_>) -> Result<(), redb::Error> {
+        self.result = Some((self.work)(writing)?);
         Ok(())
     }
 
-    /// Sends what came of it.
-    pub(super) fn send(self, failure: Option<&StoreError>) {
-        match self {
-            Request::PublishedTopics { reply, .. } => reply.send(failure),
-            Request::Receive(_, reply) => reply.send(failure),
-            Request::Attempt(_, reply) => reply.send(failure),
-            Request::DropLetters(_, reply) => reply.send(failure),
-        }
+    fn answer(self: Box<Self>, failure: Option<&StoreError>) {
+        let not_tried = || Err(StoreError::Io("it was not tried".to_owned()));
+        let failed = failure.map(|failure| Err(failure.clone()));
+        (self.done)(failed.or(self.result).unwrap_or_else(not_tried));
     }
 }

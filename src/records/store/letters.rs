@@ -81,6 +81,15 @@ pub(super) fn unreadable(bridge: &DeviceId, what: &str, count: usize, error: &st
     record(bridge, message, remedy, Timestamp::now(), None, false)
 }
 
+/// So many commands are of a later version, and stay.
+pub(super) fn newer(bridge: &DeviceId, count: usize) -> Record {
+    let message = format!(
+        "the durable store holds {count} command(s) in a format of a later version: they are not carried out, and stay in it"
+    );
+    let remedy = "run that version again, which carries them out";
+    record(bridge, message, remedy, Timestamp::now(), None, false)
+}
+
 fn record(
     bridge: &DeviceId,
     message: String,

@@ -1,5 +1,7 @@
 //! The tables of the database, how much is in them, and the one transaction that changes them.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
@@ -223,6 +225,21 @@ pub(super) fn write(
 }
 
 impl Writing<'_, '_> {
+    /// Adds and removes published topics, removals first.
+    pub(super) fn published_topics(
+        &mut self,
+        add: &[Arc<str>],
+        remove: &[Arc<str>],
+    ) -> Result<(), redb::Error> {
+        for topic in remove {
+            self.tables.published.remove(topic.as_ref())?;
+        }
+        for topic in add {
+            self.tables.published.insert(topic.as_ref(), ())?;
+        }
+        Ok(())
+    }
+
     fn keep_numbers(&mut self) -> Result<(), redb::Error> {
         let dropping = self.levels.dropping;
         let since = dropping.map_or(0, |dropping| dropping.since.as_millisecond());

@@ -7,12 +7,12 @@ mod reads;
 use std::time::Duration;
 
 use redb::Database;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::file::Source;
 use super::health::Health;
-use super::job::{Job, Request};
+use super::job::Change;
 use super::memory::Memory;
 use super::options::Options;
 use super::tables::{Levels, write};
@@ -25,6 +25,16 @@ const JOBS_AT_ONCE: usize = 1024;
 
 /// How long records that were sent may stay on disk when nothing else is written: not a transaction for each.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
+
+/// One call of a handle.
+pub(super) enum Job {
+    Append(Vec<Record>, oneshot::Sender<()>),
+    Sent(Vec<u64>),
+    Finish(u64, Box<End>, oneshot::Sender<()>),
+    Change(Box<dyn Change>),
+    /// A look at what is stored. It sees every change that was asked for before.
+    Read(Box<dyn FnOnce(&mut Writer) + Send>),
+}
 
 /// The owner of the database.
 pub(super) struct Writer {
@@ -39,6 +49,8 @@ pub(super) struct Writer {
     flush_at: Option<Instant>,
     /// When it is looked at the latest whether the file is still there.
     check_at: Instant,
+    /// Whether commands of a later version were reported.
+    newer_reported: bool,
     newest: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
 }
@@ -55,6 +67,7 @@ impl Writer {
             levels: opened.levels,
             memory: Memory::default(),
             flush_at: None,
+            newer_reported: false,
             newest: watch::Sender::new(0),
             status: watch::Sender::new(StoreStatus::default()),
         };
@@ -96,7 +109,8 @@ impl Writer {
     }
 
     fn work(&mut self, jobs: impl Iterator<Item = Job>) {
-        let (mut done, mut requests, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut done, mut changes, mut reads) = (Vec::new(), Vec::new(), Vec::new());
+        let mut replies = Vec::new();
         for job in jobs {
             match job {
                 Job::Append(records, reply) => {
@@ -104,16 +118,17 @@ impl Writer {
                     done.push(reply);
                 }
                 Job::Sent(numbers) => self.sent(numbers),
-                Job::Finish(number, end, reply) => {
-                    self.finish(number, end);
+                Job::Finish(number, mut end, reply) => {
+                    replies.extend(end.local.take());
+                    self.finish(number, *end);
                     done.push(reply);
                 }
-                Job::Change(request) => requests.push(request),
+                Job::Change(change) => changes.push(change),
                 Job::Read(read) => reads.push(read),
             }
         }
         let dropping = self.levels.dropping;
-        self.commit_if_due(&mut requests);
+        self.commit_if_due(&mut changes);
         self.check_file_if_due();
         self.end_failure();
         self.bound_memory();
@@ -125,14 +140,17 @@ impl Writer {
             .health
             .failing()
             .map(|error| StoreError::Io(error.to_owned()));
+        // Who asked may have gone.
+        for (asker, reply) in replies {
+            let _ = asker.send(reply);
+        }
         for reply in done {
-            // Who asked may have gone.
             let _ = reply.send(());
         }
-        requests
+        changes
             .into_iter()
-            .for_each(|request| request.send(failure.as_ref()));
-        reads.into_iter().for_each(|read| self.read(read));
+            .for_each(|change| change.answer(failure.as_ref()));
+        reads.into_iter().for_each(|read| read(self));
     }
 
     fn push(&mut self, record: Record) {
@@ -162,14 +180,14 @@ impl Writer {
         *answer = answer.take().or(end.answer);
     }
 
-    fn commit_if_due(&mut self, requests: &mut [Request]) {
+    fn commit_if_due(&mut self, changes: &mut [Box<dyn Change>]) {
         let now = Instant::now();
-        let is_due = !requests.is_empty()
+        let is_due = !changes.is_empty()
             || !self.memory.is_written()
             || self.flush_at.is_some_and(|at| at <= now)
             || self.health.failing().is_some();
         if is_due && self.health.may_try(now) {
-            self.commit(requests);
+            self.commit(changes);
         }
     }
 
@@ -187,8 +205,8 @@ impl Writer {
         }
     }
 
-    /// One transaction with everything that is not on disk yet, and `requests`.
-    fn commit(&mut self, requests: &mut [Request]) {
+    /// One transaction with everything that is not on disk yet, and `changes`.
+    fn commit(&mut self, changes: &mut [Box<dyn Change>]) {
         let is_retry = self.health.failing().is_some();
         if self.database.is_none()
             && let Err(error) = self.open()
@@ -205,7 +223,7 @@ impl Writer {
             }
             write(database, &levels, options, |writing| {
                 writing.put_all(memory)?;
-                requests.iter_mut().try_for_each(|request| request.run(writing))
+                changes.iter_mut().try_for_each(|change| change.run(writing))
             })
         });
         // After it: what went into a file that is no longer there is not on disk.

@@ -4,22 +4,26 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use redb::{Database, TableDefinition};
+use tokio::sync::oneshot;
 
-use super::disk::Disk;
-use super::{command, dead_letter, on, on_with, options, outbox, payloads, record};
-use crate::records::store::{AnswerKey, End, Limit, Store, StoreError};
+use super::disk::{Disk, Fault};
+use super::{command, dead_letter, letters, on, on_with, options, outbox, payloads, record};
+use crate::contract::reply::CommandReply;
+use crate::model::Outcome;
+use crate::records::store::{AnswerKey, Begun, End, FILE_NAME, Limit, Store, StoreError};
 
 fn end(payload: &str) -> End {
     End {
         records: vec![record(payload)],
-        answer: None,
+        ..End::default()
     }
 }
 
 fn answered(key: AnswerKey, answer: &str) -> End {
     End {
-        records: vec![],
         answer: Some((key, Bytes::from(answer.to_owned()))),
+        ..End::default()
     }
 }
 
@@ -28,8 +32,8 @@ async fn a_command_that_was_received_outlives_a_crash_until_it_has_ended() {
     let disk = Disk::default();
     let store = on(&disk);
     let numbers = store.receive(vec![command("a"), command("b")]).await.unwrap();
-    assert_eq!(store.attempt(numbers[0]).await, Ok(1));
-    assert_eq!(store.attempt(numbers[0]).await, Ok(2));
+    assert_eq!(store.begin(numbers[0], None).await, Ok(Begun::Attempt(1)));
+    assert_eq!(store.begin(numbers[0], None).await, Ok(Begun::Attempt(2)));
 
     let disk = disk.after_crash();
     let store = on(&disk);
@@ -48,7 +52,7 @@ async fn a_command_that_was_received_outlives_a_crash_until_it_has_ended() {
     assert_eq!(store.inbox().await.unwrap().len(), 1);
     assert_eq!(payloads(&outbox(&store).await), ["reply"]);
     assert_eq!(
-        store.attempt(numbers[0]).await,
+        store.begin(numbers[0], None).await,
         Err(StoreError::Finished(numbers[0]))
     );
     let next = store.receive(vec![command("c")]).await.unwrap();
@@ -64,6 +68,7 @@ async fn an_end_is_one_transaction() {
     let whole = End {
         records: vec![record("reply"), dead_letter("why")],
         answer: Some((key, Bytes::from_static(b"reply"))),
+        local: None,
     };
     let before = disk.syncs();
     store.finish(numbers[0], whole).await;
@@ -107,6 +112,66 @@ async fn the_first_answer_is_the_one_that_is_remembered() {
     let store = on(&disk);
     assert_eq!(store.answer(key).await.unwrap().unwrap(), "first");
     assert_eq!(store.answer(other).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_command_that_was_answered_does_not_begin() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let numbers = store.receive(vec![command("a"), command("a")]).await.unwrap();
+    let key = AnswerKey::new("t", "1", b"a");
+    assert_eq!(store.begin(numbers[0], Some(key)).await, Ok(Begun::Attempt(1)));
+    store.finish(numbers[0], answered(key, "first")).await;
+    let answer = Begun::Answered(Bytes::from_static(b"first"));
+    assert_eq!(store.begin(numbers[1], Some(key)).await, Ok(answer));
+    assert_eq!(store.begin(numbers[1], None).await, Ok(Begun::Attempt(1)));
+}
+
+#[tokio::test]
+async fn who_is_told_that_commands_are_on_disk_is_told_then() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    disk.hold();
+    let (sender, mut received) = oneshot::channel();
+    store
+        .receive_then(vec![command("a")], |numbers| sender.send(numbers).unwrap())
+        .await;
+    assert!(received.try_recv().is_err());
+    disk.release();
+    let numbers = received.await.unwrap().unwrap();
+    assert_eq!(store.begin(numbers[0], None).await, Ok(Begun::Attempt(1)));
+
+    disk.set(Fault::Dead);
+    let (sender, refused) = oneshot::channel();
+    store
+        .receive_then(vec![command("b")], |numbers| sender.send(numbers).unwrap())
+        .await;
+    assert!(refused.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn who_waits_for_the_reply_gets_it_when_it_is_on_disk() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let numbers = store.receive(vec![command("a")]).await.unwrap();
+    let outcome = Outcome::HttpSessions {
+        enabled: true,
+        max_count: 1,
+    };
+    let reply = CommandReply::carried_out("7".to_owned(), outcome);
+    let (asker, mut answered) = oneshot::channel();
+    let end = End {
+        local: Some((asker, reply)),
+        ..end("reply")
+    };
+    disk.hold();
+    let mut finishing = Box::pin(store.finish(numbers[0], end));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(finishing.as_mut().poll(&mut context).is_pending());
+    assert!(answered.try_recv().is_err());
+    disk.release();
+    assert_eq!(answered.await.unwrap().id, "7");
+    assert_eq!(on(&disk.after_crash()).inbox().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -171,4 +236,33 @@ async fn what_comes_together_shares_a_transaction() {
     assert!(transactions <= 3, "{transactions} transactions for 100 ends");
     assert_eq!(store.inbox().await.unwrap(), []);
     assert_eq!(outbox(&store).await.len(), 100);
+}
+
+#[tokio::test]
+async fn a_command_of_a_later_format_stays_and_is_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), options()).unwrap();
+    store.receive(vec![command("a"), command("b")]).await.unwrap();
+    drop(store);
+    let database = Database::open(directory.path().join(FILE_NAME)).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let commands = TableDefinition::<u64, (u32, &[u8], &[u8])>::new("inbox");
+    let newer = (0, &br#"{"format":2}"#[..], &b"x"[..]);
+    transaction
+        .open_table(commands)
+        .unwrap()
+        .insert(1, newer)
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+
+    for run in 1..3 {
+        let store = Store::open(directory.path(), options()).unwrap();
+        for _ in 0..2 {
+            let waiting = store.inbox().await.unwrap();
+            assert_eq!((waiting.len(), &waiting[0].command), (1, &command("b")));
+        }
+        assert_eq!(letters(&outbox(&store).await).len(), run, "once in each run");
+        assert_eq!(store.status().borrow().commands, 2);
+    }
 }

@@ -113,7 +113,7 @@ async fn commands_are_not_taken_and_nothing_of_them_stays() {
             matches!(refused, Err(StoreError::Io(_))),
             "{fault:?}: {refused:?}"
         );
-        assert!(store.attempt(before[0]).await.is_err(), "{fault:?}");
+        assert!(store.begin(before[0], None).await.is_err(), "{fault:?}");
         disk.set(Fault::None);
         until_it_works(&store).await;
         assert_eq!(store.inbox().await.unwrap().len(), 1, "{fault:?}");
@@ -138,6 +138,7 @@ async fn an_end_is_kept_until_the_disk_works() {
     let end = End {
         records: vec![record("reply")],
         answer: Some((key, Bytes::from_static(b"reply"))),
+        local: None,
     };
     store.finish(number, end).await;
     assert_eq!(

@@ -1,6 +1,8 @@
 //! What the handles ask to see: what is on disk, and what is only in memory yet.
 
+use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
+use uuid::Uuid;
 
 use super::Writer;
 use super::failure::guarded;
@@ -10,63 +12,49 @@ use crate::model::DeadLetter;
 use crate::records::Record;
 use crate::records::dead_letter::Standing;
 use crate::records::store::entry::Unreadable;
-use crate::records::store::job::Read;
+use crate::records::store::inbox::Commands;
 use crate::records::store::options::Limit;
 use crate::records::store::outbox::Part;
 use crate::records::store::tables::PUBLISHED;
-use crate::records::store::{StoreError, Waiting, answers, archive, inbox, letters};
+use crate::records::store::{AnswerKey, StoreError, Waiting, answers, archive, inbox, letters};
 
 impl Writer {
-    /// Answers it.
-    pub(super) fn read(&mut self, read: Read) {
-        // Who asked may have gone: then nobody wants the answer.
-        match read {
-            Read::PublishedTopics(answer) => {
-                let topics = self.look(published_topics);
-                drop(answer.send(self.noted(topics)));
-            }
-            Read::Outbox {
-                after,
-                max_entries,
-                max_bytes,
-                answer,
-            } => drop(answer.send(self.outbox(after, Limit::of(max_entries, max_bytes)))),
-            Read::Inbox(answer) => drop(answer.send(self.inbox())),
-            Read::Answer(key, answer) => {
-                let found =
-                    self.look(|database| answers::get(database, &key, self.options.limits.answers_for));
-                let found = match (found, self.memory.answer(&key)) {
-                    (Ok(None) | Err(_), Some(answer)) => Ok(Some(answer.clone())),
-                    (found, _) => found,
-                };
-                drop(answer.send(self.noted(found)));
-            }
-            Read::DeadLetters(limit, answer) => {
-                let letters = self.look(|database| archive::list(database, limit));
-                let letters = self
-                    .noted(letters)
-                    .map(|stored| self.with_new_letters(stored, limit));
-                drop(answer.send(letters));
-            }
-            Read::DeadLetter(id, answer) => {
-                let letter = match self.new_letters().find(|letter| letter.id == id) {
-                    Some(letter) => Ok(Some(letter.payload.clone())),
-                    None => self.look(|database| archive::get(database, id)),
-                };
-                drop(answer.send(self.noted(letter)));
-            }
-            Read::StandingFailures(answer) => {
-                let failures = self.look(|database| self.standing_failures(database));
-                drop(answer.send(self.noted(failures)));
-            }
-        }
+    pub(in super::super) fn published_topics(&mut self) -> Result<Vec<String>, StoreError> {
+        let topics = self.look(published_topics);
+        self.noted(topics)
     }
 
-    fn standing_failures(&self, database: &Database) -> Result<Vec<DeadLetter>, redb::Error> {
+    pub(in super::super) fn answer(&mut self, key: &AnswerKey) -> Result<Option<Bytes>, StoreError> {
+        let found = self.look(|database| answers::get(database, key, self.options.limits.answers_for));
+        let found = match (found, self.memory.answer(key)) {
+            (Ok(None) | Err(_), Some(answer)) => Ok(Some(answer.clone())),
+            (found, _) => found,
+        };
+        self.noted(found)
+    }
+
+    pub(in super::super) fn dead_letters(&mut self, limit: usize) -> Result<Vec<Summary>, StoreError> {
+        let stored = self.look(|database| archive::list(database, limit));
+        let stored = self.noted(stored)?;
+        let new = self.new_letters();
+        let new = new.filter_map(|letter| Summary::read(&letter.payload));
+        Ok(new.chain(stored).take(limit).collect())
+    }
+
+    pub(in super::super) fn dead_letter(&mut self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
+        let letter = match self.new_letters().find(|letter| letter.id == id) {
+            Some(letter) => Ok(Some(letter.payload.clone())),
+            None => self.look(|database| archive::get(database, id)),
+        };
+        self.noted(letter)
+    }
+
+    pub(in super::super) fn standing_failures(&mut self) -> Result<Vec<DeadLetter>, StoreError> {
         let mut standing = Standing::default();
         self.new_letters()
             .for_each(|letter| standing.see(&letter.payload));
-        archive::show(database, &mut standing)?;
+        let shown = self.look(|database| archive::show(database, &mut standing));
+        self.noted(shown)?;
         Ok(standing.failures())
     }
 
@@ -89,7 +77,11 @@ impl Writer {
         })
     }
 
-    fn outbox(&mut self, after: u64, limit: Limit) -> Result<Vec<(u64, Record)>, StoreError> {
+    pub(in super::super) fn outbox(
+        &mut self,
+        after: u64,
+        limit: Limit,
+    ) -> Result<Vec<(u64, Record)>, StoreError> {
         let mut part = Part::new(limit);
         let mut has_room = true;
         // What is only in memory must come out even while the disk cannot be read.
@@ -110,10 +102,21 @@ impl Writer {
         Ok(part.records)
     }
 
-    fn inbox(&mut self) -> Result<Vec<Waiting>, StoreError> {
+    pub(in super::super) fn inbox(&mut self) -> Result<Vec<Waiting>, StoreError> {
         let commands = self.look(inbox::read);
-        let (mut waiting, unreadable) = self.noted(commands)?;
+        let Commands {
+            mut waiting,
+            newer,
+            unreadable,
+        } = self.noted(commands)?;
         waiting.retain(|waiting| !self.memory.finished.contains_key(&waiting.number));
+        if newer > 0 && !std::mem::replace(&mut self.newer_reported, true) {
+            tracing::error!(
+                count = newer,
+                "the durable store holds commands of a later version; they stay in it"
+            );
+            self.push(letters::newer(&self.options.bridge, newer));
+        }
         if let Some(error) = self.drop_unreadable("command", &unreadable) {
             let gone = unreadable.iter().map(|(number, _)| (*number, None));
             self.memory.finished.extend(gone);
@@ -139,13 +142,6 @@ impl Writer {
     fn new_letters(&self) -> impl Iterator<Item = &Record> {
         let records = self.memory.records.values().rev();
         records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)))
-    }
-
-    fn with_new_letters(&self, stored: Vec<Summary>, limit: usize) -> Vec<Summary> {
-        let new = self
-            .new_letters()
-            .filter_map(|letter| Summary::read(&letter.payload));
-        new.chain(stored).take(limit).collect()
     }
 }
 
