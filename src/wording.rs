@@ -40,7 +40,9 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 /// The known words that were probably meant: the most likely first, at most `most` of them.
 pub(crate) fn nearest_few<'a>(word: &str, known: &[&'a str], most: usize) -> Vec<&'a str> {
     let word: String = word.chars().take(40).flat_map(char::to_lowercase).collect();
-    let measured = known.iter().map(|known| (distance(&word, known), *known));
+    let measured = known
+        .iter()
+        .map(|known| (strsim::osa_distance(&word, known), *known));
     let is_close =
         |(distance, known): &(usize, &str)| *distance <= 2 && *distance < known.len().min(word.len());
     let mut close: Vec<_> = measured.filter(is_close).collect();
@@ -54,25 +56,6 @@ pub(crate) fn nearest_few<'a>(word: &str, known: &[&'a str], most: usize) -> Vec
     }
     found.truncate(most);
     found
-}
-
-/// How many characters to add, drop, change, or swap with their neighbour (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = changed.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
