@@ -602,7 +602,7 @@ fn what_is_printed_can_be_loaded_again() {
     for line in [
         "keep = 7  # LANTIME2MQTT_DEAD_LETTER__KEEP",
         "# repeat = \"15m\"",
-        &format!("username = \"info\"  # {}:21", file.display()),
+        &format!("username = \"info\"  # {}:19", file.display()),
     ] {
         assert!(printed.contains(line), "{line} is not in\n{printed}");
     }

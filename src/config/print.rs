@@ -53,7 +53,7 @@ impl Loaded {
             printer.tables.reverse();
             printer.tables.splice(0..0, rest);
         }
-        printer.text
+        printer.text.trim_start().to_owned()
     }
 }
 
