@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use lantime2mqtt::config::{
     self, Broker, Config, ConfigError, DeadLetters, Http, HttpSessionsConfig, Layout, Loaded, MqttVersion,
-    Proxy,
+    Proxy, SnmpAccess,
 };
 use lantime2mqtt::model::derive::Slots;
 use lantime2mqtt::tls::Trust;
@@ -49,9 +49,22 @@ fn load_text(text: impl AsRef<[u8]>, environment: &[(&str, &str)]) -> Result<Loa
 /// The files of a case with the modes that its checks look at, and certificates that need not be kept.
 fn copied(case: &Path, certificates: &[(&str, String)]) -> TempDir {
     let directory = TempDir::new().unwrap();
-    for entry in fs::read_dir(case).unwrap() {
+    copy(case, directory.path());
+    for (name, pem) in certificates {
+        fs::write(directory.path().join(name), pem).unwrap();
+    }
+    directory
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
         let from = entry.unwrap().path();
-        let to = directory.path().join(from.file_name().unwrap());
+        let to = to.join(from.file_name().unwrap());
+        if from.is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy(&from, &to);
+            continue;
+        }
         fs::copy(&from, &to).unwrap();
         let mode = if to.extension().is_some_and(|end| end == "world-readable") {
             0o644
@@ -60,10 +73,6 @@ fn copied(case: &Path, certificates: &[(&str, String)]) -> TempDir {
         };
         fs::set_permissions(&to, Permissions::from_mode(mode)).unwrap();
     }
-    for (name, pem) in certificates {
-        fs::write(directory.path().join(name), pem).unwrap();
-    }
-    directory
 }
 
 fn certificates() -> Vec<(&'static str, String)> {
@@ -83,10 +92,10 @@ fn outcome(directory: &Path) -> String {
         .map(|line| line.split_once('=').unwrap())
         .collect();
     let text = match load(&directory.join("config.toml"), &environment) {
-        Ok(Loaded { config, warnings }) => {
-            let debug = format!("{config:?}");
+        Ok(loaded) => {
+            let debug = format!("{loaded:?}\n{}", loaded.print());
             assert!(!debug.contains(SENTINEL), "{debug}");
-            let warnings = warnings.iter().map(|warning| format!("  {warning}\n"));
+            let warnings = loaded.warnings.iter().map(|warning| format!("  {warning}\n"));
             format!("accepted\n{}", warnings.collect::<String>())
         }
         Err(error) => format!("{error}\n"),
@@ -135,7 +144,7 @@ fn uncommented(wanted: impl Fn(&str) -> bool) -> String {
 
 #[test]
 fn the_example_loads_as_it_is() {
-    let Loaded { config, warnings } = load(&project("config/lantime2mqtt.toml"), &[]).unwrap();
+    let Loaded { config, warnings, .. } = load(&project("config/lantime2mqtt.toml"), &[]).unwrap();
     assert_eq!(warnings, []);
     assert_eq!(config.devices.len(), 2);
     let Slots::Listed(slots) = &config.devices[1].slots else {
@@ -146,22 +155,26 @@ fn the_example_loads_as_it_is() {
 
 #[test]
 fn the_trial_of_snmp_loads_as_it_is() {
-    let Loaded { config, warnings } = load(&project("config/snmp.toml"), &[]).unwrap();
+    let Loaded { config, warnings, .. } = load(&project("config/snmp.toml"), &[]).unwrap();
     assert_eq!(warnings, []);
     assert!(config.snmp.traps.is_some() && config.snmp.agent.is_some());
 }
 
 #[test]
 fn the_example_shows_the_defaults() {
-    let as_it_is = load_text(uncommented(|_| false), &[]).unwrap();
+    let loaded = |text: String| {
+        let Loaded { config, warnings, .. } = load_text(text, &[]).unwrap();
+        (config, warnings)
+    };
+    let as_it_is = loaded(uncommented(|_| false));
     let with_defaults = uncommented(|option| !option.starts_with("embedded."));
-    assert_eq!(load_text(&with_defaults, &[]), Ok(as_it_is));
+    assert_eq!(loaded(with_defaults), as_it_is);
 
     let remote = "url = \"mqtt://localhost:1883\"";
-    let embedded = |text: String| load_text(text.replace(remote, "url = \"embedded\""), &[]).unwrap();
-    let config = embedded(uncommented(|_| true));
-    assert_eq!(config, embedded(uncommented(|_| false)));
-    assert!(matches!(config.config.mqtt.broker, Broker::Embedded { .. }));
+    let embedded = |text: String| loaded(text.replace(remote, "url = \"embedded\""));
+    let (config, warnings) = embedded(uncommented(|_| true));
+    assert!(matches!(config.mqtt.broker, Broker::Embedded { .. }));
+    assert_eq!((config, warnings), embedded(uncommented(|_| false)));
 }
 
 /// The keys that each table knows, as the refusal of an unknown one lists them.
@@ -275,44 +288,6 @@ fn every_example_of_a_duration_is_one_for_that_key() {
                 assert!(again.is_none() || is_jitter, "{key} = {example:?}: {again:?}");
             }
         }
-    }
-}
-
-#[test]
-fn every_key_is_in_the_example_and_in_the_reference() {
-    let example = uncommented(|_| true).replace("##   ", "");
-    let reference = fs::read_to_string(project("docs/configuration.md")).unwrap();
-    let keys = known_keys();
-    assert!(keys.len() > 45, "{keys:?}");
-    for key in keys {
-        let plain = key.replace("[0]", "");
-        let last = plain.rsplit('.').next().unwrap();
-        let tables = [
-            "bridge",
-            "mqtt",
-            "http",
-            "sparkplug",
-            "dead_letter",
-            "state",
-            "log",
-            "devices",
-            "tls",
-            "embedded",
-            "snmp",
-            "homeassistant",
-            "traps",
-            "agent",
-            "users",
-            "sinks",
-            "user",
-        ];
-        let is_table = tables.contains(&last);
-        let in_example = example.contains(&format!("{last} = ")) || is_table;
-        assert!(in_example, "{plain} is not in the example");
-        assert!(
-            is_table || reference.contains(&format!("`{plain}`")),
-            "{plain} is not in the reference"
-        );
     }
 }
 
@@ -430,6 +405,209 @@ fn a_password_file_loses_one_newline() {
     }
 }
 
+/// A device of ours, as its file has it.
+fn device(number: usize, keys: &str) -> String {
+    format!("[[devices]]\nid = \"m-{number}\"\nurl = \"https://10.0.0.{number}\"\n{keys}")
+}
+
+#[test]
+fn each_of_five_typos_among_40_devices_is_found_with_its_place() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.toml");
+    fs::create_dir(directory.path().join("devices.d")).unwrap();
+    let devices =
+        |numbers: std::ops::Range<usize>| numbers.map(|number| device(number, "")).collect::<String>();
+    let head = r#"include = ["devices.d/*.toml"]
+[mqtt]
+url = "embedded"
+[dead_leter]
+[device_defaults]
+username = "info"
+password = "5ecret"
+pol = "1s"
+"#;
+    let slot = device(
+        39,
+        "slots = [\n  { id = \"io3\" },\n  { id = \"io4\", relay = {} },\n]\n",
+    );
+    let text = [
+        head,
+        &devices(0..19),
+        &device(19, "tls.fingreprint = \"5ecret\"\n"),
+        &devices(20..30),
+    ]
+    .concat();
+    fs::write(&file, text).unwrap();
+    fs::write(directory.path().join("devices.d/b.toml"), devices(31..39) + &slot).unwrap();
+    fs::write(
+        directory.path().join("devices.d/a.toml"),
+        device(30, "  proxi = \"system\"\n"),
+    )
+    .unwrap();
+    fs::write(directory.path().join("devices.d/.a.toml"), "left by an editor").unwrap();
+    let error = load(&file, &[]).unwrap_err();
+    let found = error.to_string().replace(directory.path().to_str().unwrap(), "");
+    assert_eq!(
+        found,
+        r#"/config.toml: 5 problems
+  /config.toml:4:2: dead_leter: unknown key; did you mean dead_letter?
+  /config.toml:8:1: device_defaults.pol: unknown key; did you mean poll?
+  /config.toml:69:5: devices[19] ("m-19").tls.fingreprint: unknown key; did you mean fingerprint?
+  /devices.d/a.toml:4:3: devices[30] ("m-30").proxi: unknown key; did you mean proxy?
+  /devices.d/b.toml:30:17: devices[39] ("m-39").slots[1].relay: unknown key; did you mean relays?"#
+    );
+}
+
+/// 40 lines of id and url, and what they share.
+fn site(device_defaults: &str, own: &str) -> Config {
+    let devices = (1..=40).map(|number| device(number, if number == 40 { own } else { "" }));
+    let text = format!(
+        "[mqtt]\nurl = \"embedded\"\n[device_defaults]\nusername = \"info\"\n{device_defaults}\n{}",
+        devices.collect::<String>()
+    );
+    load_text(text, &[]).unwrap().config
+}
+
+#[test]
+fn a_devices_own_key_wins_over_the_defaults() {
+    let config = site(
+        "password = \"5ecret\"\npoll = \"5s\"\nsnmp = { community = \"5ecret\", timeout = \"5s\" }",
+        "poll = \"2s\"\npassword = \"0wn\"\nsnmp.retries = 7\n",
+    );
+    let [first, .., last] = &config.devices[..] else {
+        panic!()
+    };
+    assert_eq!((config.devices.len(), first.username.as_str()), (40, "info"));
+    assert_eq!((first.poll.as_secs(), first.password.expose()), (5, "5ecret"));
+    assert_eq!((last.poll.as_secs(), last.password.expose()), (2, "0wn"));
+    // Tables key by key.
+    assert_eq!((first.snmp.retries, first.snmp.timeout.as_secs()), (2, 5));
+    assert_eq!((last.snmp.retries, last.snmp.timeout.as_secs()), (7, 5));
+    assert_eq!(first.snmp.access, last.snmp.access);
+}
+
+#[test]
+fn a_devices_own_key_drops_the_default_that_would_contradict_it() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("password");
+    fs::write(&file, "0wn-password").unwrap();
+    let user = format!(r#"{{ name = "u", auth_password_file = {file:?}, priv_password_file = {file:?} }}"#);
+    let config = site(
+        "password = \"5ecret\"\ntls.insecure = true\nsnmp.community = \"5ecret\"\nsnmp.write_community = \"5ecret\"",
+        &format!(
+            "password_file = {file:?}\ntls.fingerprint = \"sha256:{}\"\nsnmp.user = {user}\n",
+            "00".repeat(32)
+        ),
+    );
+    let [first, .., last] = &config.devices[..] else {
+        panic!()
+    };
+    assert_eq!(first.tls.trust, Trust::Insecure);
+    assert!(matches!(last.tls.trust, Trust::Fingerprint(_)));
+    assert_eq!(last.password.expose(), "0wn-password");
+    assert!(matches!(first.snmp.access, Some(SnmpAccess::Community { .. })));
+    assert!(matches!(last.snmp.access, Some(SnmpAccess::User(_))));
+}
+
+#[test]
+fn a_wrong_default_is_one_problem() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.toml");
+    let devices = (1..=40).map(|number| device(number, "")).collect::<String>();
+    let head = "[mqtt]\nurl = \"embedded\"\n[device_defaults]\nusername = \"info\"\npassword = \"5ecret\"\nid = \"a\"\npoll = \"1\"\n";
+    fs::write(&file, format!("{head}{devices}")).unwrap();
+    let error = load(&file, &[]).unwrap_err();
+    assert_eq!(
+        error.to_string().replace(directory.path().to_str().unwrap(), ""),
+        r#"/config.toml: 2 problems
+  /config.toml:6:1: device_defaults.id: unknown key; it belongs into [bridge] or [[devices]]
+  /config.toml:7:1: device_defaults.poll (of devices[0] ("m-1")) = "1": a number without a unit; write a number and a unit, such as "1s" or "500ms""#
+    );
+}
+
+#[test]
+fn what_is_wrong_with_an_included_file_is_said_with_its_place() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.toml");
+    fs::write(
+        &file,
+        "include = [\"a.toml\", \"b.toml\", \"gone/*.toml\"]\n[mqtt]\nurl = \"embedded\"\n",
+    )
+    .unwrap();
+    fs::write(directory.path().join("a.toml"), "[mqtt]\nurl = \"embedded\"\n").unwrap();
+    fs::write(directory.path().join("b.toml"), "[[devices]\n").unwrap();
+    let error = load(&file, &[]).unwrap_err();
+    let places = error.problems.iter().map(|problem| {
+        let place = problem.place.as_ref().unwrap();
+        let name = place.file.file_name().unwrap().to_str().unwrap();
+        (name, place.line, place.column, problem.key.as_str())
+    });
+    assert_eq!(
+        places.collect::<Vec<_>>(),
+        [
+            ("config.toml", 1, 1, "include"),
+            ("a.toml", 1, 2, "mqtt"),
+            ("b.toml", 1, 11, "")
+        ]
+    );
+}
+
+#[test]
+fn what_is_printed_can_be_loaded_again() {
+    let directory = TempDir::new().unwrap();
+    let (file, secret) = (
+        directory.path().join("config.toml"),
+        directory.path().join("secret"),
+    );
+    fs::write(&secret, "5ecret-5ecret-5ecret").unwrap();
+    let text = format!(
+        r#"
+        [mqtt]
+        url = "mqtt://localhost"
+        [http]
+        token_file = {secret:?}
+        [snmp]
+        communities_file = {secret:?}
+        traps.listen = "127.0.0.1:0"
+        [[snmp.users]]
+        name = "trap"
+        auth_password_file = {secret:?}
+        priv_password_file = {secret:?}
+        [snmp.agent]
+        listen = "127.0.0.1:0"
+        [[snmp.agent.sinks]]
+        address = "127.0.0.1"
+        community_file = {secret:?}
+        [device_defaults]
+        username = "info"
+        password_file = "secret"
+        snmp = {{ community_file = "secret", read = "always" }}
+        {}
+        slots = [{{ id = "io3", relays = {{ a = "clk1", b = "clk2", c = "rsc" }} }}, {{ id = "io4" }}]
+        {}
+        "#,
+        device(1, "poll = \"2s\""),
+        device(2, "")
+    );
+    fs::write(&file, text).unwrap();
+    let environment = [
+        ("LANTIME2MQTT_BRIDGE__ANSWER_UNKNOWN", "true"),
+        ("LANTIME2MQTT_DEAD_LETTER__KEEP", "7"),
+        ("LANTIME2MQTT_MQTT__KEEP_ALIVE", "1m"),
+    ];
+    let loaded = load(&file, &environment).unwrap();
+    let printed = loaded.print();
+    let again = load_text(&printed, &[]).unwrap();
+    assert_eq!(again.config, loaded.config, "{printed}");
+    for line in [
+        "keep = 7  # LANTIME2MQTT_DEAD_LETTER__KEEP",
+        "# repeat = \"15m\"",
+        &format!("username = \"info\"  # {}:19", file.display()),
+    ] {
+        assert!(printed.contains(line), "{line} is not in\n{printed}");
+    }
+}
+
 #[test]
 fn a_reload_names_the_sections_that_need_a_restart() {
     let old = minimal(&[]);
@@ -451,7 +629,8 @@ fn a_file_that_is_not_there_is_one_problem() {
          name the file with --config, and let the user of this process read it"
     );
     let error = load_text(b"a = 1\nb = \"\xff\"", &[]).unwrap_err();
-    assert_eq!(error.problems[0].key, "line 2, column 6");
+    let place = error.problems[0].place.as_ref().unwrap();
+    assert_eq!((place.line, place.column), (2, 6));
 }
 
 #[test]

@@ -138,7 +138,9 @@ async fn ask_store(config: &StoreConfig, what: &What, no_bridge: &ClientError) -
         What::Show { id } => find(&store, *id).await?,
         What::Replay { id } => {
             command_of(&find(&store, *id).await?).map_err(refused)?;
-            store.receive(vec![Incoming::replay(&topics, *id).message]).await?;
+            store
+                .receive(vec![Incoming::replay(&topics, *id).message])
+                .await?;
             Bytes::from_static(br#"{"queued":true}"#)
         }
         What::Drop { ids, all } => {

@@ -23,7 +23,6 @@ use crate::lantime::rest::Profile;
 use crate::logging::{self, Logging};
 use crate::open_files;
 use crate::web::socket::{self, SocketError};
-use crate::wording::quoted;
 
 /// Something failed.
 const FAILURE: u8 = 1;
@@ -86,7 +85,13 @@ enum Command {
     /// Shows the bridge at work: simulated devices, a broker and the bridge in one process, nothing to install.
     Demo(demo::Options),
     /// Checks a configuration and shows every problem.
-    CheckConfig(ConfigFile),
+    CheckConfig {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Shows what is in force, as TOML without its secrets, and where each value comes from.
+        #[arg(long)]
+        print: bool,
+    },
     /// Asks the bridge that runs with this configuration whether it answers; for containers.
     Healthcheck(ConfigFile),
     /// Asks a real device, and shows what the bridge would find there and a configuration to start from.
@@ -168,7 +173,9 @@ pub fn main() -> ExitCode {
             let level = "warn".to_owned();
             start(&Log { level, ..usual }).and_then(|()| demo::run(options))
         }
-        Command::CheckConfig(file) => start(&usual).and_then(|()| check_config::run(&file.config)),
+        Command::CheckConfig { file, print } => {
+            start(&usual).and_then(|()| check_config::run(&file.config, print))
+        }
         Command::Healthcheck(file) => start(&usual).and_then(|()| healthcheck::run(&file.config)),
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
@@ -209,45 +216,47 @@ fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> Result<(), Failur
 fn check_config(file: &Path) -> Result<Loaded, ConfigError> {
     let loaded = config::load(file, std::env::vars_os())?;
     let mut problems = Vec::new();
-    problems.extend(unfit_for_socket(&loaded.config.state.directory));
+    problems.extend(unfit_for_socket(&loaded));
     for (index, device) in loaded.config.devices.iter().enumerate() {
         if let ProfileChoice::File(path) = &device.profile
             && let Err(error) = Profile::from_file(path)
         {
-            problems.push(Problem {
-                key: format!("devices[{index}] ({:?}).profile", device.id.as_str()),
-                value: Some(format!("{:?}", path.display().to_string())),
-                variable: None,
-                what: error.to_string(),
-                remedy: "start from a copy of a profile that comes with the program".to_owned(),
-            });
+            let remedy = "start from a copy of a profile that comes with the program";
+            let key = format!("devices[{index}] ({:?}).profile", device.id.as_str());
+            let problem = loaded.settings.problem(
+                &format!("devices[{index}].profile"),
+                path,
+                error.to_string(),
+                remedy,
+            );
+            problems.push(Problem { key, ..problem });
         }
     }
-    let path = file.to_owned();
     if problems.is_empty() {
         Ok(loaded)
     } else {
-        Err(ConfigError { path, problems })
+        Err(ConfigError::new(file, problems))
     }
 }
 
 /// What is wrong with a state directory in which no socket can be made, since its path is too long.
-fn unfit_for_socket(directory: &Path) -> Option<Problem> {
+fn unfit_for_socket(loaded: &Loaded) -> Option<Problem> {
+    let directory = &loaded.config.state.directory;
     let Err(SocketError::PathTooLong { length, .. }) = socket::path_in(directory) else {
         return None;
     };
     let room = socket::MAX_PATH - socket::FILE_NAME.len() - 1;
-    Some(Problem {
-        key: "state.directory".to_owned(),
-        value: Some(quoted(&directory.display().to_string())),
-        variable: None,
-        what: format!(
-            "the path of {} in it has {length} bytes, and the system takes at most {} for a socket",
-            socket::FILE_NAME,
-            socket::MAX_PATH
-        ),
-        remedy: format!("choose a directory whose whole path has at most {room} bytes"),
-    })
+    let what = format!(
+        "the path of {} in it has {length} bytes, and the system takes at most {} for a socket",
+        socket::FILE_NAME,
+        socket::MAX_PATH
+    );
+    let remedy = format!("choose a directory whose whole path has at most {room} bytes");
+    Some(
+        loaded
+            .settings
+            .problem("state.directory", directory, what, &remedy),
+    )
 }
 
 /// Logs what is doubtful about a configuration.

@@ -3,71 +3,70 @@
 use std::path::{Path, PathBuf};
 
 use super::Secret;
-use super::parse;
-use super::problem::{Complaint, complaint};
+use super::problem::{Problem, complaint};
 use super::section::Section;
-use crate::tls::{ClientTls, Identity, Trust};
+use crate::tls::{ClientTls, Fingerprint, Identity, Trust};
 
 /// Where systemd shows a service what only root can read, and to nobody else.
 const CREDENTIALS: &str = "/run/credentials";
 
-/// `password` or `password_file`.
-pub(super) fn password(section: &mut Section<'_>) -> Option<Secret> {
-    secret(section, "password", "password_file")
-}
-
-/// The secret that stands under `key`, or in the file that `file` names.
-pub(super) fn secret(section: &mut Section<'_>, key: &'static str, file: &'static str) -> Option<Secret> {
-    let inline = section.filled(key).map(Secret::new);
+/// The secret that stands under `key`, or in the file that `{key}_file` names.
+pub(super) fn secret(section: &Section<'_>, key: &str) -> Option<Secret> {
     if section.has(key) {
-        refuse_both(section, key, file);
-        return inline;
+        refuse_both(section, key);
+        return section.filled(key).map(Secret::new);
     }
-    read_file(section, file)
+    read_file(section, key)
 }
 
-/// The secrets that stand under `key`, or in the file that `file` names: one a line.
-pub(super) fn secrets(section: &mut Section<'_>, key: &'static str, file: &'static str) -> Vec<Secret> {
-    let inline = section.texts(key);
+/// The secrets that stand under `key`, or in the file that `{key}_file` names: one a line.
+pub(super) fn secrets(section: &Section<'_>, key: &str) -> Vec<Secret> {
     if section.has(key) {
-        refuse_both(section, key, file);
-        let inline = inline.unwrap_or_default();
+        refuse_both(section, key);
+        let inline = section.texts(key);
         if inline.iter().any(String::is_empty) {
-            section.refuse(
-                key,
-                complaint("one of them is empty", "write a value, or leave it out"),
-            );
+            let remedy = "write a value, or leave it out";
+            section.refuse(key, complaint("one of them is empty", remedy));
         }
         return inline.into_iter().map(Secret::new).collect();
     }
-    let Some(text) = read_file(section, file) else {
+    let Some(text) = read_file(section, key) else {
         return Vec::new();
     };
     let lines = text.expose().lines().filter(|line| !line.is_empty());
     lines.map(Secret::new).collect()
 }
 
-fn refuse_both(section: &mut Section<'_>, key: &'static str, file: &'static str) {
-    let _ = section.path(file);
-    if section.has(file) {
-        let what = format!("given together with {key}");
-        section.refuse(file, complaint(what, "leave one of them out"));
+/// Of a secret's two keys the one that is there.
+pub(super) fn given(section: &Section<'_>, key: &str) -> String {
+    match section.has(key) {
+        true => key.to_owned(),
+        false => format!("{key}_file"),
     }
 }
 
-fn read_file(section: &mut Section<'_>, key: &'static str) -> Option<Secret> {
-    let path = section.path(key)?;
+fn refuse_both(section: &Section<'_>, key: &str) {
+    let file = format!("{key}_file");
+    if section.has(&file) {
+        section.path(&file);
+        let what = format!("given together with {key}");
+        section.refuse(&file, complaint(what, "leave one of them out"));
+    }
+}
+
+fn read_file(section: &Section<'_>, key: &str) -> Option<Secret> {
+    let key = format!("{key}_file");
+    let path = section.path(&key)?;
     if is_world_readable(&path) {
-        let what = "readable by every user of this machine";
         let remedy = format!("run chmod 600 {}", path.display());
-        section.warn(key, complaint(what, remedy));
+        section.warn(&key, complaint("readable by every user of this machine", remedy));
     }
     let read = secret_of(&path);
-    read.map_err(|complaint| section.refuse(key, complaint)).ok()
+    read.map_err(|complaint| section.refuse(&key, complaint)).ok()
 }
 
 /// The file's text without the newline at its end, which editors add.
-fn secret_of(path: &Path) -> Result<Secret, Complaint> {
+fn secret_of(path: &Path) -> Result<Secret, Problem> {
     let name = path.display();
     let bytes = std::fs::read(path).map_err(|error| {
         let remedy = match path.starts_with(CREDENTIALS) {
@@ -80,12 +79,13 @@ fn secret_of(path: &Path) -> Result<Secret, Complaint> {
         complaint(format!("cannot read {name}: {error}"), remedy)
     })?;
     // Its error would show the bytes.
-    let text = String::from_utf8(bytes).map_err(|_| {
+    let not_text = |_| {
         complaint(
             format!("{name} is not UTF-8 text"),
             "write the password alone into it",
         )
-    })?;
+    };
+    let text = String::from_utf8(bytes).map_err(not_text)?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     match secret {
@@ -110,9 +110,9 @@ fn is_world_readable(_: &Path) -> bool {
 
 /// `tls.fingerprint`, `ca` or `tls.insecure`; `ca` stands elsewhere for the broker than for a device.
 /// `None` only together with a problem.
-pub(super) fn trust(tls: &mut Section<'_>, ca: Option<PathBuf>) -> Option<Trust> {
-    let fingerprint = tls.parsed("fingerprint", parse::fingerprint);
-    let insecure = tls.flag("insecure").unwrap_or(false);
+pub(super) fn trust(tls: &Section<'_>, ca: Option<PathBuf>) -> Option<Trust> {
+    let fingerprint = tls.read("fingerprint", Fingerprint::parse);
+    let insecure = tls.flag("insecure");
     if insecure {
         let what = "any certificate is accepted, so anybody in between can read the password";
         tls.warn("insecure", complaint(what, "write fingerprint or ca instead"));
@@ -134,7 +134,7 @@ pub(super) fn trust(tls: &mut Section<'_>, ca: Option<PathBuf>) -> Option<Trust>
 }
 
 /// `certificate` and `key`.
-pub(super) fn identity(section: &mut Section<'_>) -> Option<Identity> {
+pub(super) fn identity(section: &Section<'_>) -> Option<Identity> {
     let (certificate, key) = (section.path("certificate"), section.path("key"));
     let lone = match (section.has("certificate"), section.has("key")) {
         (true, false) => "certificate",
@@ -146,37 +146,31 @@ pub(super) fn identity(section: &mut Section<'_>) -> Option<Identity> {
             });
         }
     };
-    section.refuse(
-        lone,
-        complaint("one without the other", "write both certificate and key"),
-    );
+    let complaint = complaint("one without the other", "write both certificate and key");
+    section.refuse(lone, complaint);
     None
 }
 
 /// Notes what cannot be loaded, with the section that `ca` stands in.
 pub(super) fn check_trust(section: &Section<'_>, trust: Option<&Trust>) {
-    let Some(trust) = trust.cloned() else { return };
-    let tls = ClientTls {
-        trust,
-        identity: None,
-    };
-    if let Some(what) = section.context().tls_fault(&tls) {
-        section.refuse("ca", complaint(what, "name a PEM file with the CA's certificate"));
+    let remedy = "name a PEM file with the CA's certificate";
+    if let Some(trust) = trust.cloned() {
+        check(section, "ca", remedy, trust, None);
     }
 }
 
 /// Notes a client certificate that cannot be loaded.
 pub(super) fn check_identity(section: &Section<'_>, identity: Option<&Identity>) {
-    let Some(identity) = identity.cloned() else { return };
+    let remedy = "name PEM files with the certificate chain and with its private key";
     // Trust is checked apart, so that each fault is noted with its own key.
-    let tls = ClientTls {
-        trust: Trust::Insecure,
-        identity: Some(identity),
-    };
-    if let Some(what) = section.context().tls_fault(&tls) {
-        let remedy = "name PEM files with the certificate chain and with its private key";
-        section.refuse("certificate", complaint(what, remedy));
-    }
+    check(section, "certificate", remedy, Trust::Insecure, identity.cloned());
+}
+
+fn check(section: &Section<'_>, key: &str, remedy: &str, trust: Trust, identity: Option<Identity>) {
+    let fault = section.context().tls_fault(&ClientTls { trust, identity });
+    fault
+        .into_iter()
+        .for_each(|what| section.refuse(key, complaint(what, remedy)));
 }
 
 /// The keys below `tls` that ask for something; `insecure = false` does not.
@@ -189,9 +183,7 @@ pub(super) fn tls_keys(trust: Option<&Trust>) -> Vec<&'static str> {
 pub(super) fn refuse_tls(section: &Section<'_>, keys: &[&str], scheme: &str) {
     for key in keys.iter().filter(|key| section.has(key)) {
         let what = "a TLS setting, and the URL is without TLS";
-        section.refuse(
-            key,
-            complaint(what, format!("leave it out, or write {scheme} in the URL")),
-        );
+        let remedy = format!("leave it out, or write {scheme} in the URL");
+        section.refuse(key, complaint(what, remedy));
     }
 }

@@ -7,37 +7,19 @@ pub(super) mod proxy;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use figment::value::Value;
 use reqwest::Url;
+use serde::Deserialize;
 
-use super::problem::complaint;
+use super::problem::{Problem, complaint};
 use super::section::Section;
 use super::snmp::device::DeviceSnmp;
 use super::{Secret, access, parse, slots, snmp, url};
 use crate::model::DeviceId;
 use crate::model::derive::Slots;
-use crate::model::http_session::MAX_SESSIONS;
 use crate::tls::ClientTls;
 use profile::ProfileChoice;
 use proxy::Proxy;
-
-const AUTH: [(&str, Auth); 3] = [
-    ("auto", Auth::Auto),
-    ("basic", Auth::Basic),
-    ("bearer", Auth::Bearer),
-];
-
-const SHORTEST: Duration = Duration::from_millis(100);
-const MAX_POLL: Duration = Duration::from_secs(3600);
-const MAX_TIMEOUT: Duration = Duration::from_secs(300);
-const DEFAULT_POLL: Duration = Duration::from_secs(1);
-/// More than a poll: a slow answer is late, not lost.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
-const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const DEFAULT_OFFLINE_AFTER: u32 = 3;
-const MIN_COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
-const MAX_COMMAND_TIMEOUT: Duration = Duration::from_secs(600);
-const DEFAULT_COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
-const DEFAULT_SESSIONS: u32 = 100;
 
 /// One of `[[devices]]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +74,8 @@ pub struct HttpSessionsConfig {
 }
 
 /// How to log in at a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Auth {
     /// Basic, and Bearer where the firmware has it (7.08 and later).
     Auto,
@@ -102,21 +85,20 @@ pub enum Auth {
     Bearer,
 }
 
+/// More than the usual poll on purpose: a slow answer is late, not lost.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// All devices that are right; the others have left problems.
-pub(super) fn read_all(root: &mut Section<'_>) -> Vec<Device> {
-    let tables = root.tables("devices");
-    if !root.has("devices") || (tables.is_empty() && is_empty_list(root)) {
+pub(super) fn read_all(root: &Section<'_>) -> Vec<Device> {
+    let is_empty = |value: &Value| value.as_array().is_some_and(<[_]>::is_empty);
+    if root.value("devices").is_none_or(is_empty) {
         let what = "no devices, so there is nothing to watch";
-        root.warn(
-            "devices",
-            complaint(
-                what,
-                "write a [[devices]] with id, url, username and password_file",
-            ),
-        );
+        let remedy = "write a [[devices]] with id, url, username and password_file";
+        root.warn("devices", complaint(what, remedy));
     }
     let mut earlier = Earlier::default();
-    let read = tables.into_iter().enumerate();
+    let tables = root.tables("devices");
+    let read = tables.iter().enumerate();
     let devices: Vec<Device> = read
         .filter_map(|(index, table)| read_one(table, index, &mut earlier))
         .collect();
@@ -132,22 +114,11 @@ fn refuse_shared_engines(root: &Section<'_>, devices: &[Device]) {
             continue;
         };
         if let Some(first) = engines.insert(engine_id, &device.id) {
-            let what = format!(
-                "devices {} and {} have the same snmp.engine_id",
-                first.as_str(),
-                device.id.as_str()
-            );
-            root.refuse(
-                "devices",
-                complaint(what, "write each device's own, or leave it out"),
-            );
+            let what = format!("devices {first} and {} have the same snmp.engine_id", device.id);
+            let remedy = "write each device's own, or leave it out";
+            root.refuse("devices", complaint(what, remedy));
         }
     }
-}
-
-fn is_empty_list(root: &mut Section<'_>) -> bool {
-    let list = root.value("devices").and_then(|value| value.as_array());
-    list.is_some_and(<[_]>::is_empty)
 }
 
 /// Which of the devices read so far was the first with that id, with that URL.
@@ -157,172 +128,117 @@ struct Earlier {
     urls: HashMap<Url, usize>,
 }
 
-/// Where the device is; with a warning where another one is there already.
-fn read_url(section: &mut Section<'_>, index: usize, urls: &mut HashMap<Url, usize>) -> Option<Url> {
-    let url = section.parsed("url", url::device);
-    section.need(
-        "url",
-        r#"write where the device is, such as url = "https://10.0.0.7""#,
-    );
-    let url = url?;
-    let first = *urls.entry(url.clone()).or_insert(index);
-    if first != index {
-        let what = format!("the URL of devices[{first}] too: one device is polled and published as several");
-        section.warn(
-            "url",
-            complaint(what, "write each device's own, or leave one out"),
-        );
-    }
-    Some(url)
-}
-
-fn read_one(mut section: Section<'_>, index: usize, earlier: &mut Earlier) -> Option<Device> {
-    let id = read_id(&mut section, index, &mut earlier.ids);
-    let url = read_url(&mut section, index, &mut earlier.urls);
-    let (username, password) = read_login(&mut section, url.as_ref());
-    let proxy = section.parsed("proxy", proxy::read);
-    let auth = section.parsed("auth", parse::word(&AUTH));
-    let times = read_times(&mut section);
-    let offline_after = section.number("offline_after", 1..=1000);
-    let profile = profile::read(&mut section);
-    let tls = read_tls(&mut section, url.as_ref());
-    let slots = slots::read(&mut section);
-    let http_sessions = read_http_sessions(section.section("http_sessions"));
-    let allow_unverified_writes = read_unverified(&mut section);
-    let command_timeout = section.duration("command_timeout", MIN_COMMAND_TIMEOUT..=MAX_COMMAND_TIMEOUT);
-    let fail_fast = section.flag("fail_fast");
-    let snmp = snmp::device::read(section.section("snmp"), url.as_ref());
-    section.finish();
+fn read_one(section: &Section<'_>, index: usize, earlier: &mut Earlier) -> Option<Device> {
+    let id = read_id(section, index, &mut earlier.ids);
+    let url = read_url(section, index, &mut earlier.urls);
+    let username = section.parsed("username", user_name);
+    let password = access::secret(section, "password");
+    let (poll, jitter, timeout) = read_times(section);
+    let sessions = section.section("http_sessions");
     Some(Device {
+        proxy: section.parsed("proxy", proxy::read)?,
+        auth: section.choice("auth"),
+        poll,
+        jitter,
+        timeout,
+        connect_timeout: section.duration("connect_timeout"),
+        offline_after: section.number("offline_after"),
+        profile: profile::read(section),
+        tls: read_tls(section, url.as_ref()),
+        slots: slots::read(section),
+        http_sessions: HttpSessionsConfig {
+            enabled: sessions.flag("enabled"),
+            max_count: sessions.number("max_count") as usize,
+        },
+        allow_unverified_writes: read_unverified(section),
+        command_timeout: section.duration("command_timeout"),
+        fail_fast: section.flag("fail_fast"),
+        snmp: snmp::device::read(&section.section("snmp"), url.as_ref()),
         id: id?,
         url: url?.origin().ascii_serialization(),
         username: username?,
         password: password?,
-        proxy: proxy.unwrap_or(Proxy::Bypass),
-        auth: auth.unwrap_or(Auth::Auto),
-        poll: times.poll,
-        jitter: times.jitter,
-        timeout: times.timeout,
-        connect_timeout: times.connect_timeout,
-        offline_after: offline_after.unwrap_or(DEFAULT_OFFLINE_AFTER),
-        profile,
-        tls,
-        slots,
-        http_sessions,
-        allow_unverified_writes,
-        command_timeout: command_timeout.unwrap_or(DEFAULT_COMMAND_TIMEOUT),
-        fail_fast: fail_fast.unwrap_or(false),
-        snmp,
     })
 }
 
-fn read_id(section: &mut Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usize>) -> Option<DeviceId> {
-    let id = section.parsed("id", parse::device_id);
-    section.need("id", r#"write a name of your own, such as id = "m3000-a""#);
-    let id = id?;
-    if let Some(first) = ids.get(&id) {
+fn read_id(section: &Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usize>) -> Option<DeviceId> {
+    let id = section.parsed("id", parse::device_id)?;
+    let first = *ids.entry(id.clone()).or_insert(index);
+    if first != index {
         let what = format!("the id of devices[{first}] too");
-        section.refuse(
-            "id",
-            complaint(what, "write another; topics are told apart by it"),
-        );
+        let remedy = "write another; topics are told apart by it";
+        section.refuse("id", complaint(what, remedy));
         return None;
     }
-    ids.insert(id.clone(), index);
     Some(id)
 }
 
-fn read_login(section: &mut Section<'_>, url: Option<&Url>) -> (Option<String>, Option<Secret>) {
-    let username = section.parsed("username", |text| match text {
+/// Where the device is; with a warning where another one is there already, or where anybody can read the password.
+fn read_url(section: &Section<'_>, index: usize, urls: &mut HashMap<Url, usize>) -> Option<Url> {
+    let url = section.parsed("url", url::device)?;
+    let first = *urls.entry(url.clone()).or_insert(index);
+    if first != index {
+        let what = format!("the URL of devices[{first}] too: one device is polled and published as several");
+        let remedy = "write each device's own, or leave one out";
+        section.warn("url", complaint(what, remedy));
+    }
+    if url.scheme() == "http" && !url.host_str().is_some_and(url::is_loopback) {
+        let what = "the password crosses the network in clear text";
+        section.warn("url", complaint(what, "use https:// with tls.fingerprint"));
+    }
+    Some(url)
+}
+
+fn user_name(text: &str) -> Result<String, Problem> {
+    // HTTP Basic ends the user name at the first colon.
+    let is_foreign = |c: char| c == ':' || c.is_control();
+    match text {
         "" => Err(complaint(
             "empty",
             "write a user of the device with the access level info",
         )),
-        // HTTP Basic ends the user name at the first colon.
-        _ if text.contains(':') || text.chars().any(char::is_control) => Err(complaint(
-            "not a user name",
-            "write it without colons and control characters",
-        )),
+        _ if text.contains(is_foreign) => {
+            let remedy = "write it without colons and control characters";
+            Err(complaint("not a user name", remedy))
+        }
         _ => Ok(text.to_owned()),
-    });
-    section.need(
-        "username",
-        "write a user of the device with the access level info",
-    );
-    let password = access::password(section);
-    if !section.has("password") && !section.has("password_file") {
-        let remedy = "write password_file, the path of a file with the user's password";
-        section.need("password_file", remedy);
-    }
-    let host = url.filter(|url| url.scheme() == "http").and_then(Url::host_str);
-    if host.is_some_and(|host| !url::is_loopback(host)) {
-        let what = "the password crosses the network in clear text";
-        section.warn("url", complaint(what, "use https:// with tls.fingerprint"));
-    }
-    (username, password)
-}
-
-struct Times {
-    poll: Duration,
-    jitter: Duration,
-    timeout: Duration,
-    connect_timeout: Duration,
-}
-
-fn read_times(section: &mut Section<'_>) -> Times {
-    let mut time = |key, range, default| section.duration(key, range).unwrap_or(default);
-    let times = Times {
-        poll: time("poll", SHORTEST..=MAX_POLL, DEFAULT_POLL),
-        jitter: time("jitter", Duration::ZERO..=MAX_POLL, Duration::ZERO),
-        timeout: time("timeout", SHORTEST..=MAX_TIMEOUT, DEFAULT_TIMEOUT),
-        connect_timeout: time("connect_timeout", SHORTEST..=MAX_TIMEOUT, DEFAULT_CONNECT_TIMEOUT),
-    };
-    let poll = parse::spelled(times.poll);
-    if times.jitter > Duration::ZERO && times.jitter >= times.poll {
-        let what = "not below poll";
-        section.refuse("jitter", complaint(what, format!(r#"write less than "{poll}""#)));
-    }
-    // The default is above the default poll on purpose, so it is no reason to warn.
-    if times.timeout > times.poll.max(DEFAULT_TIMEOUT) {
-        let what = format!("above poll ({poll}): polls are left out while an answer is late");
-        section.warn(
-            "timeout",
-            complaint(what, "write a longer poll or a shorter timeout"),
-        );
-    }
-    times
-}
-
-fn read_http_sessions(mut section: Section<'_>) -> HttpSessionsConfig {
-    let enabled = section.flag("enabled");
-    let max_count = section.number("max_count", 1..=MAX_SESSIONS as u32);
-    section.finish();
-    HttpSessionsConfig {
-        enabled: enabled.unwrap_or(false),
-        max_count: max_count.unwrap_or(DEFAULT_SESSIONS) as usize,
     }
 }
 
-fn read_unverified(section: &mut Section<'_>) -> bool {
-    let allowed = section.flag("allow_unverified_writes").unwrap_or(false);
-    if allowed {
+/// `poll`, `jitter` and `timeout`.
+fn read_times(section: &Section<'_>) -> (Duration, Duration, Duration) {
+    let [poll, jitter, timeout] = ["poll", "jitter", "timeout"].map(|key| section.duration(key));
+    let spelled = parse::spelled(poll);
+    if jitter > Duration::ZERO && jitter >= poll {
+        let remedy = format!(r#"write less than "{spelled}""#);
+        section.refuse("jitter", complaint("not below poll", remedy));
+    }
+    if timeout > poll.max(USUAL_TIMEOUT) {
+        let what = format!("above poll ({spelled}): polls are left out while an answer is late");
+        let remedy = "write a longer poll or a shorter timeout";
+        section.warn("timeout", complaint(what, remedy));
+    }
+    (poll, jitter, timeout)
+}
+
+fn read_unverified(section: &Section<'_>) -> bool {
+    let is_allowed = section.flag("allow_unverified_writes");
+    if is_allowed {
         let what = "commands are written to this device in ways that nobody has seen work on one";
         let remedy = "see that they do no harm there, then write seen = true into a profile of your own, and leave this out";
         section.warn("allow_unverified_writes", complaint(what, remedy));
     }
-    allowed
+    is_allowed
 }
 
-fn read_tls(section: &mut Section<'_>, url: Option<&Url>) -> ClientTls {
-    let mut keys = section.section("tls");
-    let ca = keys.path("ca");
-    let trust = access::trust(&mut keys, ca);
+fn read_tls(section: &Section<'_>, url: Option<&Url>) -> ClientTls {
+    let keys = section.section("tls");
+    let trust = access::trust(&keys, keys.path("ca"));
     match url.map(Url::scheme) {
         Some("https") => access::check_trust(&keys, trust.as_ref()),
         Some(_) => access::refuse_tls(&keys, &access::tls_keys(trust.as_ref()), "https://"),
         None => {}
     }
-    keys.finish();
     ClientTls {
         trust: trust.unwrap_or_default(),
         identity: None,

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use super::problem::Problem;
+use super::problem::{Findings, Problem, complaint};
 
 /// What every variable of ours begins with.
 const PREFIX: &str = "LANTIME2MQTT_";
@@ -26,7 +26,7 @@ pub(super) struct Variable {
 /// are not keys.
 pub(super) fn variables(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> (Vec<Variable>, Vec<Problem>) {
+) -> (Vec<Variable>, Findings) {
     let mut variables: Vec<Variable> = Vec::new();
     let mut problems = Vec::new();
     for (name, value) in environment {
@@ -41,7 +41,11 @@ pub(super) fn variables(
     variables.sort_by(|a, b| (b.path.len(), &a.path, &a.name).cmp(&(a.path.len(), &b.path, &b.name)));
     problems.extend(variables.windows(2).filter_map(|pair| twice(&pair[0], &pair[1])));
     problems.sort_by(|a, b| a.key.cmp(&b.key));
-    (variables, problems)
+    let findings = Findings {
+        problems,
+        ..Findings::default()
+    };
+    (variables, findings)
 }
 
 fn key_path(name: &str) -> Option<Vec<String>> {
@@ -51,33 +55,30 @@ fn key_path(name: &str) -> Option<Vec<String>> {
 }
 
 fn variable(name: String, path: Vec<String>, value: OsString) -> Result<Variable, Problem> {
-    if path[0] == "devices" {
+    let complaint = if path[0] == "devices" {
         let what = "a list cannot be set by the environment";
-        let remedy = "write devices in the file, and their passwords as password_file";
-        return Err(problem(name, what, remedy));
-    }
-    if path.len() > MAX_LEVELS {
-        return Err(problem(name, "unknown key", "no key has that many levels"));
-    }
-    match value.into_string() {
-        Ok(value) => Ok(Variable { name, path, value }),
-        Err(_) => Err(problem(name, "not UTF-8 text", "write it in UTF-8")),
-    }
+        complaint(
+            what,
+            "write devices in the file, and their passwords as password_file",
+        )
+    } else if path.len() > MAX_LEVELS {
+        complaint("unknown key", "no key has that many levels")
+    } else {
+        match value.into_string() {
+            Ok(value) => return Ok(Variable { name, path, value }),
+            Err(_) => complaint("not UTF-8 text", "write it in UTF-8"),
+        }
+    };
+    Err(Problem {
+        key: name,
+        ..complaint
+    })
 }
 
 fn twice(a: &Variable, b: &Variable) -> Option<Problem> {
     let what = format!("sets the same key as {}", a.name);
-    (a.path == b.path).then(|| problem(b.name.clone(), what, "leave one of them out"))
-}
-
-fn problem(name: String, what: impl Into<String>, remedy: &str) -> Problem {
-    Problem {
-        key: name,
-        value: None,
-        variable: None,
-        what: what.into(),
-        remedy: remedy.to_owned(),
-    }
+    let (key, complaint) = (b.name.clone(), complaint(what, "leave one of them out"));
+    (a.path == b.path).then_some(Problem { key, ..complaint })
 }
 
 #[cfg(test)]
@@ -85,7 +86,8 @@ mod tests {
     use super::*;
 
     fn read(name: &str) -> (Vec<Variable>, Vec<Problem>) {
-        variables([(name.into(), "x".into())])
+        let (variables, findings) = variables([(name.into(), "x".into())]);
+        (variables, findings.problems)
     }
 
     #[test]

@@ -4,10 +4,6 @@ use super::parse;
 use super::problem::complaint;
 use super::section::Section;
 
-/// As Home Assistant has them unless it is configured otherwise.
-const DEFAULT_DISCOVERY_PREFIX: &str = "homeassistant";
-const DEFAULT_STATUS_TOPIC: &str = "homeassistant/status";
-
 /// `[homeassistant]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HomeAssistant {
@@ -18,11 +14,10 @@ pub struct HomeAssistant {
 }
 
 /// `None` where it is not enabled. `prefix` is that of all our other topics.
-pub(super) fn read(mut section: Section<'_>, prefix: Option<&str>) -> Option<HomeAssistant> {
-    let is_enabled = section.flag("enabled").unwrap_or(false);
-    let discovery_prefix = section.parsed("discovery_prefix", parse::topic);
-    let status_topic = section.parsed("status_topic", parse::topic);
-    let discovery_prefix = discovery_prefix.unwrap_or_else(|| DEFAULT_DISCOVERY_PREFIX.to_owned());
+pub(super) fn read(section: &Section<'_>, prefix: Option<&str>) -> Option<HomeAssistant> {
+    let is_enabled = section.flag("enabled");
+    let discovery_prefix = section.read("discovery_prefix", parse::topic)?;
+    let status_topic = section.read("status_topic", parse::topic)?;
     if is_enabled && prefix.is_some_and(|prefix| overlap(prefix, &discovery_prefix)) {
         let key = match section.has("discovery_prefix") {
             true => "discovery_prefix",
@@ -31,10 +26,9 @@ pub(super) fn read(mut section: Section<'_>, prefix: Option<&str>) -> Option<Hom
         let what = format!("discovery topics ({discovery_prefix}/..) would lie among those of mqtt.prefix");
         section.refuse(key, complaint(what, "let neither begin with the other"));
     }
-    section.finish();
-    is_enabled.then(|| HomeAssistant {
+    is_enabled.then_some(HomeAssistant {
         discovery_prefix,
-        status_topic: status_topic.unwrap_or_else(|| DEFAULT_STATUS_TOPIC.to_owned()),
+        status_topic,
     })
 }
 

@@ -1,14 +1,11 @@
 //! `[http]`: where the page and the API are, by which names, and who may change something there.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::problem::{Complaint, complaint};
+use super::problem::{Problem, complaint};
 use super::section::Section;
 use super::{Secret, access, parse};
 use crate::wording::quoted;
-
-/// Where the bridge's own HTTP server listens.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Shortest token: nobody guesses as many, however fast the answers come.
 const MIN_TOKEN: usize = 16;
@@ -28,11 +25,10 @@ pub struct Http {
 }
 
 /// `[http]`
-pub(super) fn read(mut section: Section<'_>) -> Http {
-    let listen = section.parsed("listen", parse::listen_or_off);
-    let listen = listen.unwrap_or(Some(DEFAULT_LISTEN));
-    let token = read_token(&mut section);
-    let hosts = read_hosts(&mut section);
+pub(super) fn read(section: &Section<'_>) -> Http {
+    let listen = section.read("listen", parse::listen_or_off).flatten();
+    let token = read_token(section);
+    let hosts = read_hosts(section);
     if let (Some(listen), Some(_)) = (listen, &token)
         && !listen.ip().is_loopback()
     {
@@ -41,19 +37,13 @@ pub(super) fn read(mut section: Section<'_>) -> Http {
             "listen at 127.0.0.1 and put a proxy with TLS before it, or keep to a network of your own";
         section.warn("listen", complaint(what, remedy));
     }
-    section.finish();
     Http { listen, token, hosts }
 }
 
-fn read_token(section: &mut Section<'_>) -> Option<Secret> {
-    let token = access::secret(section, "token", "token_file")?;
+fn read_token(section: &Section<'_>) -> Option<Secret> {
+    let token = access::secret(section, "token")?;
     let refuse = |what: String, remedy: &str| {
-        let key = if section.has("token") {
-            "token"
-        } else {
-            "token_file"
-        };
-        section.refuse(key, complaint(what, remedy));
+        section.refuse(&access::given(section, "token"), complaint(what, remedy));
         None
     };
     let text = token.expose();
@@ -69,9 +59,9 @@ fn read_token(section: &mut Section<'_>) -> Option<Secret> {
     Some(token)
 }
 
-fn read_hosts(section: &mut Section<'_>) -> Vec<String> {
+fn read_hosts(section: &Section<'_>) -> Vec<String> {
     let mut hosts = Vec::new();
-    for name in section.texts("hosts").unwrap_or_default() {
+    for name in section.texts("hosts") {
         match host_name(&name) {
             Ok(name) => hosts.push(name),
             Err(complaint) => section.refuse("hosts", complaint),
@@ -80,7 +70,7 @@ fn read_hosts(section: &mut Section<'_>) -> Vec<String> {
     hosts
 }
 
-fn host_name(name: &str) -> Result<String, Complaint> {
+fn host_name(name: &str) -> Result<String, Problem> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_plain) && !name.ends_with('.') {
         return Ok(name.to_ascii_lowercase());

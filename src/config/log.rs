@@ -1,8 +1,8 @@
 //! `[log]`: which lines are logged, and how they look.
 
+use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
-use super::problem::complaint;
 use super::section::Section;
 
 /// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
@@ -24,7 +24,8 @@ pub struct Log {
 }
 
 /// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
@@ -41,24 +42,11 @@ impl Default for Log {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> Log {
-    let level = section.parsed("level", |text| match log_filter(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => {
-            let remedy = "write error, warn, info, debug or trace, perhaps with more after it: info,lantime2mqtt::mqtt=debug";
-            Err(complaint("no log level", remedy))
-        }
-    });
-    let format = section.parsed("format", |text| match text {
-        "text" => Ok(LogFormat::Text),
-        "json" => Ok(LogFormat::Json),
-        _ => Err(complaint("no log format", r#"write "text" or "json""#)),
-    });
-    section.finish();
-    let usual = Log::default();
+pub(super) fn read(section: &Section<'_>) -> Log {
+    let level = section.read("level", |text| log_filter(text).is_ok().then(|| text.to_owned()));
     Log {
-        level: level.unwrap_or(usual.level),
-        format: format.unwrap_or(usual.format),
+        level: level.unwrap_or_default(),
+        format: section.choice("format"),
     }
 }
 

@@ -1,23 +1,25 @@
 //! The configuration, checked and typed.
 //!
-//! [`load`](load()) lays the environment over the file. The file of each section (`mqtt`, `device`, `snmp` and so on)
-//! has its types, asks a `section` for each key it knows, with its type and its bounds (`parse`, `url`, `access`), and
-//! gives these types or a list of [`Problem`]s. The whole, and the sections of one or two keys, are here. Nothing
-//! connects to anything.
+//! `keys` has the table of all keys: type, bounds, default, what is said of what is wrong, and what the manual says. [`load`](load())
+//! reads the files and lays the environment over them (`settings`). The file of each section (`mqtt`, `device`, `snmp` and so on)
+//! has its types, takes each key from a `section`, and gives these types or a list of [`Problem`]s. The whole, and the
+//! sections of one or two keys, are here. Nothing connects to anything.
 
 mod access;
 mod device;
 mod environment;
 mod homeassistant;
 mod http;
+mod keys;
 mod load;
 mod log;
 mod mqtt;
 mod parse;
-mod places;
+mod print;
 mod problem;
 pub mod secret;
 mod section;
+mod settings;
 mod slots;
 mod snmp;
 mod sparkplug;
@@ -37,8 +39,9 @@ pub use log::{Log, LogFormat};
 pub use mqtt::broker::{Broker, Transport};
 pub use mqtt::{Credentials, Layout, Mqtt, MqttVersion};
 pub(crate) use parse::from_hex;
-pub use problem::{ConfigError, Problem, grouped};
+pub use problem::{ConfigError, Place, Problem, grouped};
 pub use secret::Secret;
+pub use settings::Settings;
 pub use snmp::agent::{SnmpAgent, SnmpSink, SnmpSinkAccess};
 pub use snmp::device::{DeviceSnmp, EventsWay, SnmpAccess, SnmpRead};
 pub use snmp::user::{AuthProtocol, PrivProtocol, SnmpUser};

@@ -4,37 +4,14 @@ pub(super) mod broker;
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::problem::complaint;
 use super::section::Section;
 use super::{Secret, access, parse, url};
 use crate::model::DeviceId;
 use crate::tls::ClientTls;
 use broker::{Broker, Transport};
-
-/// Topics begin with it.
-const DEFAULT_PREFIX: &str = "lantime";
-
-/// A dead connection is noticed after one and a half of it.
-const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(30);
-
-/// The client library takes no less.
-const MIN_KEEP_ALIVE: Duration = Duration::from_secs(5);
-const MAX_KEEP_ALIVE: Duration = Duration::from_secs(3600);
-
-/// A bridge that was away for a night still gets its commands; older ones would surprise.
-const DEFAULT_SESSION_EXPIRY: Duration = DAY;
-
-/// Less would end while the bridge still tries to come back.
-const MIN_SESSION_EXPIRY: Duration = Duration::from_secs(60);
-const MAX_SESSION_EXPIRY: Duration = DAY.saturating_mul(30);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-const VERSIONS: [(&str, MqttVersion); 2] = [("5", MqttVersion::V5), ("3.1.1", MqttVersion::V311)];
-const LAYOUTS: [(&str, Layout); 3] = [
-    ("json", Layout::Json),
-    ("scalar", Layout::Scalar),
-    ("both", Layout::Both),
-];
 
 /// `[mqtt]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,13 +46,13 @@ impl Mqtt {
                 websocket: None,
             },
             version,
-            prefix: DEFAULT_PREFIX.to_owned(),
+            prefix: "lantime".to_owned(),
             layout: Layout::Json,
             client_id: "bridge".to_owned(),
             credentials: None,
             tls: ClientTls::default(),
-            keep_alive: MIN_KEEP_ALIVE,
-            session_expiry: MIN_SESSION_EXPIRY,
+            keep_alive: Duration::from_secs(5),
+            session_expiry: Duration::from_secs(60),
         }
     }
 }
@@ -90,11 +67,13 @@ pub struct Credentials {
 }
 
 /// MQTT protocol version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum MqttVersion {
     /// MQTT 5.
+    #[serde(rename = "5")]
     V5,
     /// MQTT 3.1.1.
+    #[serde(rename = "3.1.1")]
     V311,
 }
 
@@ -109,7 +88,8 @@ impl MqttVersion {
 }
 
 /// How state is laid out in topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// One JSON object per topic.
     Json,
@@ -120,51 +100,37 @@ pub enum Layout {
 }
 
 /// `None` only together with a problem. `bridge` is missing where its id is wrong.
-pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Option<Mqtt> {
+pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<Mqtt> {
     let broker = section.parsed("url", broker::read);
-    section.need(
-        "url",
-        r#"write where the broker is, such as url = "mqtt://localhost:1883", or "embedded""#,
-    );
-    let version = section.parsed("version", parse::word(&VERSIONS));
-    let prefix = read_prefix(&mut section);
-    let layout = section.parsed("layout", parse::word(&LAYOUTS));
-    let client_id = read_client_id(&mut section, bridge);
-    let keep_alive = section.duration("keep_alive", MIN_KEEP_ALIVE..=MAX_KEEP_ALIVE);
-    let session_expiry = section.duration("session_expiry", MIN_SESSION_EXPIRY..=MAX_SESSION_EXPIRY);
-    if session_expiry.is_some() && version == Some(MqttVersion::V311) {
+    let version = section.choice("version");
+    let client_id = read_client_id(section, bridge);
+    if section.has("session_expiry") && version == MqttVersion::V311 {
         let what = "without effect: with MQTT 3.1.1 the broker alone decides how long it keeps a session";
-        section.warn(
-            "session_expiry",
-            complaint(what, "set it at the broker, and leave it out here"),
-        );
+        let remedy = "set it at the broker, and leave it out here";
+        section.warn("session_expiry", complaint(what, remedy));
     }
-    let credentials = read_credentials(&mut section, broker.as_ref());
-    let tls = read_tls(&mut section, broker.as_ref());
-    let broker = broker::read_embedded(&mut section, broker);
-    section.finish();
-    Some(Mqtt {
-        broker: broker?,
-        version: version.unwrap_or(MqttVersion::V5),
-        prefix,
-        layout: layout.unwrap_or(Layout::Json),
+    let mqtt = Mqtt {
+        version,
+        prefix: read_prefix(section),
+        layout: section.choice("layout"),
+        credentials: read_credentials(section, broker.as_ref()),
+        tls: read_tls(section, broker.as_ref()),
+        keep_alive: section.duration("keep_alive"),
+        session_expiry: section.duration("session_expiry"),
+        broker: broker::read_embedded(&section.section("embedded"), broker)?,
         client_id: client_id?,
-        credentials,
-        tls,
-        keep_alive: keep_alive.unwrap_or(DEFAULT_KEEP_ALIVE),
-        session_expiry: session_expiry.unwrap_or(DEFAULT_SESSION_EXPIRY),
-    })
+    };
+    Some(mqtt)
 }
 
 /// `mqtt.prefix`
-pub(super) fn read_prefix(section: &mut Section<'_>) -> String {
-    let prefix = section.parsed("prefix", parse::prefix);
-    prefix.unwrap_or_else(|| DEFAULT_PREFIX.to_owned())
+pub(super) fn read_prefix(section: &Section<'_>) -> String {
+    section.read("prefix", parse::prefix).unwrap_or_default()
 }
 
-fn read_credentials(section: &mut Section<'_>, broker: Option<&Broker>) -> Option<Credentials> {
+fn read_credentials(section: &Section<'_>, broker: Option<&Broker>) -> Option<Credentials> {
     let username = section.filled("username");
-    let password = access::password(section);
+    let password = access::secret(section, "password");
     let keys = ["username", "password", "password_file"];
     let mut given = keys.into_iter().filter(|key| section.has(key));
     match broker {
@@ -176,16 +142,15 @@ fn read_credentials(section: &mut Section<'_>, broker: Option<&Broker>) -> Optio
             let plain = matches!(transport, Transport::Tcp | Transport::WebSocket);
             if plain && !url::is_loopback(host) && given.any(|key| key != "username") {
                 let what = "the password crosses the network in clear text";
-                section.warn(
-                    "url",
-                    complaint(what, "use mqtts:// or wss:// where the broker has it"),
-                );
+                let remedy = "use mqtts:// or wss:// where the broker has it";
+                section.warn("url", complaint(what, remedy));
             }
         }
         None => {}
     }
-    if password.is_some() {
-        section.need("username", "write the user name that the password belongs to");
+    if password.is_some() && !section.has("username") {
+        let remedy = "write the user name that the password belongs to";
+        section.refuse("username", complaint("missing", remedy));
     }
     Some(Credentials {
         username: username?,
@@ -193,11 +158,10 @@ fn read_credentials(section: &mut Section<'_>, broker: Option<&Broker>) -> Optio
     })
 }
 
-fn read_tls(section: &mut Section<'_>, broker: Option<&Broker>) -> ClientTls {
-    let ca = section.path("ca");
+fn read_tls(section: &Section<'_>, broker: Option<&Broker>) -> ClientTls {
     let identity = access::identity(section);
-    let mut keys = section.section("tls");
-    let trust = access::trust(&mut keys, ca);
+    let keys = section.section("tls");
+    let trust = access::trust(&keys, section.path("ca"));
     match broker {
         Some(Broker::Remote {
             transport: Transport::Tls | Transport::WebSocketTls,
@@ -213,15 +177,14 @@ fn read_tls(section: &mut Section<'_>, broker: Option<&Broker>) -> ClientTls {
         }
         None => {}
     }
-    keys.finish();
     ClientTls {
         trust: trust.unwrap_or_default(),
         identity,
     }
 }
 
-fn read_client_id(section: &mut Section<'_>, bridge: Option<&DeviceId>) -> Option<String> {
-    let given = section.parsed("client_id", parse::client_id);
+fn read_client_id(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<String> {
+    let given = section.read("client_id", parse::client_id);
     if section.has("client_id") {
         return given;
     }

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-use super::problem::{Complaint, complaint};
+use super::problem::{Problem, complaint};
 use crate::model::DeviceId;
 use crate::model::id::{MAX_ID_LENGTH, is_valid_id, to_id};
-use crate::tls::Fingerprint;
 
 /// Device ids that would collide with the bridge's own topics.
 const RESERVED_IDS: [&str; 2] = ["bridge", "dead-letter"];
@@ -34,32 +33,34 @@ const EXAMPLES: [(&str, Duration); 6] = [
 /// Seconds of a day.
 const DAY: u64 = 24 * 3600;
 
-type Parsed<T> = Result<T, Complaint>;
+type Parsed<T> = Result<T, Problem>;
+
+/// A duration as the configuration writes it.
+pub(super) fn span(text: &str) -> Option<Duration> {
+    let span: Span = text.trim().parse().ok()?;
+    let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
+    // One that is negative is out of every range.
+    Some(Duration::try_from(duration).unwrap_or(Duration::MAX))
+}
 
 /// A duration within bounds.
-pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&str) -> Parsed<Duration> {
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Parsed<Duration> {
     move |text| {
-        let parsed: Result<Span, _> = text.trim().parse();
-        let duration = parsed.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
-        let duration = duration.map_err(|_| match text.trim().parse::<f64>() {
+        let duration = span(text).ok_or_else(|| match text.trim().parse::<f64>() {
             Ok(_) => no_unit(&range),
             Err(_) => complaint("not a duration", examples(&range)),
         })?;
-        let duration = Duration::try_from(duration).ok();
-        duration
-            .filter(|duration| range.contains(duration))
-            .ok_or_else(|| {
-                let (least, most) = (spelled(*range.start()), spelled(*range.end()));
-                complaint(
-                    "out of range",
-                    format!(r#"write at least "{least}" and at most "{most}""#),
-                )
-            })
+        let (least, most) = (spelled(*range.start()), spelled(*range.end()));
+        let remedy = || format!(r#"write at least "{least}" and at most "{most}""#);
+        let is_within = range.contains(&duration);
+        is_within
+            .then_some(duration)
+            .ok_or_else(|| complaint("out of range", remedy()))
     }
 }
 
 /// What is said of a bare number where a duration belongs.
-pub(super) fn no_unit(range: &RangeInclusive<Duration>) -> Complaint {
+pub(super) fn no_unit(range: &RangeInclusive<Duration>) -> Problem {
     complaint("a number without a unit", examples(range))
 }
 
@@ -79,24 +80,13 @@ pub(super) fn spelled(duration: Duration) -> String {
     SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
 }
 
-/// One of these words.
-pub(super) fn word<T: Copy>(choices: &[(&str, T)]) -> impl FnOnce(&str) -> Parsed<T> {
-    move |text| {
-        let found = choices.iter().find(|(word, _)| *word == text);
-        found.map(|(_, value)| *value).ok_or_else(|| {
-            let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-            complaint("not one of the choices", format!("write {}", words.join(" or ")))
-        })
-    }
-}
-
 /// An id: one level of a topic.
 pub(super) fn id(text: &str) -> Parsed<DeviceId> {
     DeviceId::new(text).ok_or_else(|| id_complaint(text))
 }
 
 /// Why `text` is no id, and one that is.
-pub(super) fn id_complaint(text: &str) -> Complaint {
+pub(super) fn id_complaint(text: &str) -> Problem {
     let what = "not an id of lower case letters, digits, _ and -";
     match to_id(text) {
         Some(id) => complaint(what, format!("write {id:?}")),
@@ -117,62 +107,38 @@ pub(super) fn device_id(text: &str) -> Parsed<DeviceId> {
 }
 
 /// The first levels of every topic.
-pub(super) fn prefix(text: &str) -> Parsed<String> {
-    if text.len() <= MAX_PREFIX && text.split('/').all(is_valid_id) {
-        return Ok(text.to_owned());
+pub(super) fn prefix(text: &str) -> Option<String> {
+    let is_prefix = text.len() <= MAX_PREFIX && text.split('/').all(is_valid_id);
+    is_prefix.then(|| text.to_owned())
+}
+
+/// A text that is not empty.
+pub(super) fn filled(text: &str) -> Parsed<String> {
+    match text {
+        "" => Err(complaint("empty", "write a value, or leave the key out")),
+        _ => Ok(text.to_owned()),
     }
-    let what = "not a topic prefix";
-    let remedy = format!(
-        r#"write at most {MAX_PREFIX} characters: levels of lower case letters, digits, _ and -, with / between them, such as "plant/lantime""#
-    );
-    Err(complaint(what, remedy))
 }
 
 /// A topic, or the first levels of one.
-pub(super) fn topic(text: &str) -> Parsed<String> {
+pub(super) fn topic(text: &str) -> Option<String> {
     let is_level = |level: &str| !level.is_empty() && !level.chars().any(char::is_control);
-    if text.len() <= MAX_PREFIX && !text.contains(['+', '#']) && text.split('/').all(is_level) {
-        return Ok(text.to_owned());
-    }
-    let remedy =
-        format!("write at most {MAX_PREFIX} characters: levels with / between them, without + and #");
-    Err(complaint("not a topic", remedy))
+    let is_topic = !text.contains(['+', '#']) && text.split('/').all(is_level);
+    (is_topic && text.len() <= MAX_PREFIX).then(|| text.to_owned())
 }
 
 /// An MQTT client id.
-pub(super) fn client_id(text: &str) -> Parsed<String> {
-    let length = text.chars().count();
-    if (1..=MAX_CLIENT_ID).contains(&length) && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    let remedy = format!("write 1 to {MAX_CLIENT_ID} characters, none of them a control character");
-    Err(complaint("not a client id", remedy))
-}
-
-/// An address to listen at.
-pub(super) fn listen(text: &str) -> Parsed<SocketAddr> {
-    text.parse().map_err(|_| {
-        let remedy = r#"write an IP address and a port, such as "127.0.0.1:8080" or "[::]:8080""#;
-        complaint("not an address to listen at", remedy)
-    })
+pub(super) fn client_id(text: &str) -> Option<String> {
+    let is_id = (1..=MAX_CLIENT_ID).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    is_id.then(|| text.to_owned())
 }
 
 /// An address to listen at, or `off`.
-pub(super) fn listen_or_off(text: &str) -> Parsed<Option<SocketAddr>> {
-    if text == "off" {
-        return Ok(None);
+pub(super) fn listen_or_off(text: &str) -> Option<Option<SocketAddr>> {
+    match text {
+        "off" => Some(None),
+        _ => text.parse().ok().map(Some),
     }
-    listen(text)
-        .map(Some)
-        .map_err(|Complaint { what, remedy }| complaint(what, format!(r#"{remedy}, or "off""#)))
-}
-
-/// A certificate's SHA-256.
-pub(super) fn fingerprint(text: &str) -> Parsed<Fingerprint> {
-    Fingerprint::parse(text).ok_or_else(|| {
-        let remedy = r#"write "sha256:" and 64 hexadecimal digits, as "lantime2mqtt probe URL" prints it"#;
-        complaint("not a certificate's fingerprint", remedy)
-    })
 }
 
 /// The octets that hexadecimal digits stand for, two digits each.
@@ -218,7 +184,7 @@ mod tests {
     #[test]
     fn a_prefix_is_levels_of_ids() {
         for good in ["lantime", "plant/a_b-1"] {
-            assert!(prefix(good).is_ok(), "{good}");
+            assert!(prefix(good).is_some(), "{good}");
         }
         for bad in [
             "",
@@ -232,7 +198,7 @@ mod tests {
             "a\0",
             &"a".repeat(300),
         ] {
-            assert!(prefix(bad).is_err(), "{bad}");
+            assert!(prefix(bad).is_none(), "{bad}");
         }
     }
 }

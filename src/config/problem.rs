@@ -4,29 +4,66 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use figment::value::{Num, Value};
+use figment::value::Value;
 
 use crate::wording::{count, quoted};
+
+/// Where something stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file.
+    pub file: PathBuf,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
 
 /// One thing that is wrong, or (as a warning) doubtful.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Key path, such as `devices[0] ("m3000-a").poll`; line and column of a syntax error; may be empty.
+    /// Where it stands; of what is missing, the table that it is missing in. `None` for what is in no file.
+    pub place: Option<Box<Place>>,
+    /// Key path, such as `devices[0] ("m3000-a").poll`; may be empty.
     pub key: String,
     /// The value as written; `None` where there is none, and always for secrets.
     pub value: Option<String>,
     /// The environment variable that gave the value.
-    pub variable: Option<String>,
+    pub variable: Option<Box<str>>,
     /// What is wrong.
     pub what: String,
     /// What to do about it.
     pub remedy: String,
 }
 
+/// What was found.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl Problem {
+    /// Whether it says the same of the same line, or variable.
+    pub(super) fn is_alike(&self, other: &Problem) -> bool {
+        (&self.place, &self.variable, &self.what, &self.remedy)
+            == (&other.place, &other.variable, &other.what, &other.remedy)
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
         f.write_str(&self.key)?;
         if let Some(value) = &self.value {
             write!(f, " = {value}")?;
@@ -77,8 +114,27 @@ fn lines(group: &[&Problem]) -> Vec<String> {
 pub struct ConfigError {
     /// The configuration's file.
     pub path: PathBuf,
-    /// All problems, in the order of the file's sections.
+    /// All problems: those of the environment, then the others in the order of the files and their lines.
     pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// Puts them in order.
+    pub fn new(path: &Path, mut problems: Vec<Problem>) -> ConfigError {
+        sort(path, &mut problems);
+        ConfigError {
+            path: path.to_owned(),
+            problems,
+        }
+    }
+}
+
+/// In the order of the files' lines: what is in no file, then this file, then others.
+pub(super) fn sort(file: &Path, problems: &mut [Problem]) {
+    problems.sort_by_cached_key(|problem| {
+        let place = problem.place.clone();
+        place.map(|place| (place.file != file, place))
+    });
 }
 
 impl fmt::Display for ConfigError {
@@ -93,41 +149,28 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Why a value is refused and what to write instead; where it stands is added by who knows it.
-#[derive(Debug)]
-pub(super) struct Complaint {
-    pub(super) what: String,
-    pub(super) remedy: String,
-}
-
-/// A [`Complaint`] from its two halves.
-pub(super) fn complaint(what: impl Into<String>, remedy: impl Into<String>) -> Complaint {
-    Complaint {
+/// What is wrong and what to write instead; where it stands is added by who knows it.
+pub(super) fn complaint(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
+    Problem {
+        place: None,
+        key: String::new(),
+        value: None,
+        variable: None,
         what: what.into(),
         remedy: remedy.into(),
     }
-}
-
-/// Whether what stands under that key must not be shown.
-pub(super) fn is_secret(key: &str) -> bool {
-    ["password", "community", "communities", "token"]
-        .iter()
-        .any(|end| key.ends_with(end))
 }
 
 /// A value as a problem may repeat it: lists and tables are not shown, nor what may be a secret in a URL.
 pub(super) fn shown(value: &Value) -> Option<String> {
     match value {
         Value::String(_, text) => Some(quoted(&without_secrets(text))),
-        Value::Char(_, c) => Some(quoted(&c.to_string())),
         Value::Bool(_, flag) => Some(flag.to_string()),
-        Value::Num(_, Num::F32(number)) => Some(number.to_string()),
-        Value::Num(_, Num::F64(number)) => Some(number.to_string()),
         Value::Num(_, number) => number
             .to_i128()
-            .map(|n| n.to_string())
-            .or_else(|| number.to_u128().map(|n| n.to_string())),
-        Value::Empty(..) | Value::Dict(..) | Value::Array(..) => None,
+            .map(|number| number.to_string())
+            .or_else(|| number.to_f64().map(|number| number.to_string())),
+        _ => None,
     }
 }
 
@@ -154,6 +197,7 @@ mod tests {
 
     fn problem(key: String, what: &str) -> Problem {
         Problem {
+            place: None,
             value: Some("1".to_owned()),
             variable: None,
             what: what.to_owned(),

@@ -1,54 +1,49 @@
-//! A table of the configuration, read key by key: each key is asked for once, with its type, and whatever
-//! nobody has asked for is an unknown key.
+//! A table of the configuration, read key by key: the table of keys says of each which type, bounds and default it has.
 //!
-//! Problems are collected, never returned, so that one run shows all of them. Which keys there are and
-//! what they mean is not known here.
+//! Problems are collected, never returned, so that one run shows all of them; where a value is wrong, the default stands in
+//! for it. Which keys there are and what they mean is not known here.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use figment::Figment;
 use figment::value::{Dict, Value};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error, StrDeserializer};
 
+use super::keys::{self, Key, Kind, bare_or_quoted, join};
 use super::parse;
-use super::places;
-use super::problem::{Complaint, Problem, complaint, is_secret, shown};
+use super::problem::{Findings, Problem, complaint, shown};
+use super::settings::Settings;
 use crate::tls::ClientTls;
 use crate::wording::quoted;
 
-const A_TABLE: &str = "a table";
-const A_LIST_OF_TABLES: &str = "a list of tables";
-const TABLES: [&str; 2] = [A_TABLE, A_LIST_OF_TABLES];
+static EMPTY: Dict = Dict::new();
 
 /// What all sections share while a configuration is read.
 pub(super) struct Context<'a> {
-    base: &'a Path,
-    layers: &'a Figment,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    settings: &'a Settings,
+    findings: RefCell<Findings>,
     // Reading the machine's CA certificates takes a while; a thousand devices shall do it once.
     tls: RefCell<HashMap<ClientTls, Option<String>>>,
 }
 
 impl<'a> Context<'a> {
-    /// `base` is where relative paths start, `layers` knows which variable a value came from.
-    pub(super) fn new(base: &'a Path, layers: &'a Figment) -> Context<'a> {
+    /// With what is known to be wrong, or doubtful, already.
+    pub(super) fn new(settings: &'a Settings, findings: Findings) -> Context<'a> {
         Context {
-            base,
-            layers,
-            problems: RefCell::default(),
-            warnings: RefCell::default(),
+            settings,
+            findings: findings.into(),
             tls: RefCell::default(),
         }
     }
 
-    /// Problems and warnings.
-    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
-        (self.problems.into_inner(), self.warnings.into_inner())
+    /// What was found.
+    pub(super) fn finish(self) -> Findings {
+        self.findings.into_inner()
     }
 
     /// Why no TLS configuration can be made of `tls`, if so.
@@ -59,33 +54,30 @@ impl<'a> Context<'a> {
             .or_insert_with(|| tls.client_config().err().map(|error| error.to_string()))
             .clone()
     }
-
-    fn variable(&self, value: &Value) -> Option<String> {
-        let metadata = self.layers.get_metadata(value.tag())?;
-        Some(metadata.source.as_ref()?.custom()?.to_owned())
-    }
 }
 
 /// One table.
+#[derive(Clone)]
 pub(super) struct Section<'a> {
     context: &'a Context<'a>,
+    /// As the table of keys has it: `devices.tls`.
+    table: String,
+    /// Where it stands: `devices[0].tls`.
     path: String,
-    values: Dict,
-    known: Vec<&'static str>,
+    /// The same for people: `devices[0] ("m3000-a").tls`.
+    label: String,
+    values: &'a Dict,
 }
 
 impl<'a> Section<'a> {
-    /// The whole file.
-    pub(super) fn root(context: &'a Context<'a>, values: Dict) -> Section<'a> {
-        Section::new(context, String::new(), values)
-    }
-
-    fn new(context: &'a Context<'a>, path: String, values: Dict) -> Section<'a> {
+    /// The whole.
+    pub(super) fn root(context: &'a Context<'a>) -> Section<'a> {
         Section {
             context,
-            path,
-            values,
-            known: Vec::new(),
+            table: String::new(),
+            path: String::new(),
+            label: String::new(),
+            values: &context.settings.values,
         }
     }
 
@@ -99,230 +91,240 @@ impl<'a> Section<'a> {
         self.values.contains_key(key)
     }
 
-    /// The value as it was written; it counts as asked for.
-    pub(super) fn value(&mut self, key: &'static str) -> Option<&Value> {
-        if !self.known.contains(&key) {
-            self.known.push(key);
-        }
+    /// The value as it was written.
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
         self.values.get(key)
     }
 
-    /// A text.
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+    fn key(&self, key: &str) -> &'static Key {
+        keys::find(&self.table, key).expect("every key that is read is in the table of keys")
+    }
+
+    /// The value, where it is of the key's kind.
+    fn given<T>(&self, key: &str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
         let value = self.value(key)?;
-        match value.as_str() {
-            Some(text) => Some(text.to_owned()),
-            None => {
-                self.refuse_kind(key, "a text", "write it in double quotes");
-                None
+        let (wanted, remedy) = self.kind(key);
+        read(value).or_else(|| self.refused(key, wrong_kind(value, wanted, remedy)))
+    }
+
+    /// What the key is for, and how that is written.
+    fn kind(&self, key: &str) -> (&'static str, String) {
+        let known = self.key(key);
+        match known.kind {
+            Kind::Number => {
+                let range = known.numbers();
+                let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+                ("a whole number", remedy)
             }
+            Kind::Flag => ("true or false", "write true or false, without quotes".to_owned()),
+            Kind::Texts | Kind::Secrets => ("a list of texts", format!(r#"write {key} = ["..", ".."]"#)),
+            Kind::Table => ("a table", format!("write {key} = {{ KEY = VALUE, .. }}")),
+            Kind::Tables => {
+                let table = join(&self.label, key);
+                let remedy = format!("write [[{table}]], in double brackets, above the keys of each");
+                ("a list of tables", remedy)
+            }
+            _ => ("a text", "write it in double quotes".to_owned()),
         }
     }
 
-    /// A text that stands for something else.
-    pub(super) fn parsed<T>(
-        &mut self,
-        key: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, Complaint>,
-    ) -> Option<T> {
-        let text = self.text(key)?;
-        parse(&text).map_err(|complaint| self.refuse(key, complaint)).ok()
+    /// A text that stands for something else; `None` where it is wrong, or left out, and has no default.
+    pub(super) fn parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, Problem>) -> Option<T> {
+        let known = self.key(key);
+        let missing = known.missing().filter(|_| !self.has(key));
+        missing.into_iter().for_each(|missing| self.refuse(key, missing));
+        let refuse = |problem| self.refuse(key, problem);
+        let given = self
+            .given(key, Value::as_str)
+            .and_then(|text| parse(text).map_err(refuse).ok());
+        given.or_else(|| parse(known.default.as_ref()?.as_str()?).ok())
     }
 
-    /// A duration.
-    pub(super) fn duration(
-        &mut self,
-        key: &'static str,
-        range: RangeInclusive<Duration>,
-    ) -> Option<Duration> {
-        if matches!(self.value(key), Some(Value::Num(..))) {
-            self.refuse(key, parse::no_unit(&range));
-            return None;
-        }
-        self.parsed(key, parse::duration(range))
+    /// A text that stands for something else, where the table of keys knows what is said of another.
+    pub(super) fn read<T>(&self, key: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let wrong = || self.key(key).wrong();
+        self.parsed(key, |text| parse(text).ok_or_else(wrong))
     }
 
     /// A text that is not empty.
-    pub(super) fn filled(&mut self, key: &'static str) -> Option<String> {
-        self.parsed(key, |text| match text {
-            "" => Err(complaint("empty", "write a value, or leave the key out")),
-            _ => Ok(text.to_owned()),
+    pub(super) fn filled(&self, key: &str) -> Option<String> {
+        self.parsed(key, parse::filled)
+    }
+
+    /// A path; a relative one starts at the configuration file's directory.
+    pub(super) fn path(&self, key: &str) -> Option<PathBuf> {
+        Some(self.absolute(&self.filled(key)?))
+    }
+
+    /// That path, from the configuration file's directory on.
+    pub(super) fn absolute(&self, path: &str) -> PathBuf {
+        self.context.settings.base.join(path)
+    }
+
+    /// One of the words that the key allows: the name of a variant.
+    pub(super) fn choice<T: Deserialize<'static>>(&self, key: &str) -> T {
+        let word = self.read(key, |word| self.key(key).choice(word));
+        let word: StrDeserializer<'_, Error> = word.expect("a choice has a default").into_deserializer();
+        T::deserialize(word).expect("each choice is a variant")
+    }
+
+    /// A duration.
+    pub(super) fn duration(&self, key: &str) -> Duration {
+        let range = self.key(key).durations();
+        let read = match self.value(key) {
+            Some(Value::Num(..)) => self.refused(key, parse::no_unit(&range)),
+            _ => self.parsed(key, parse::duration(range)),
+        };
+        let default = || parse::span(self.key(key).default.as_ref()?.as_str()?);
+        read.or_else(default).unwrap_or_default()
+    }
+
+    /// A whole number.
+    pub(super) fn number(&self, key: &str) -> u32 {
+        let known = self.key(key);
+        let in_range = |number: i128| {
+            u32::try_from(number)
+                .ok()
+                .filter(|number| known.numbers().contains(number))
+        };
+        let refused = || self.refused(key, complaint("out of range", self.kind(key).1));
+        let number = self.typed(key, Value::to_i128);
+        let number = number.and_then(|number| in_range(number).or_else(refused));
+        let default = || in_range(known.default.as_ref()?.as_integer()?.into());
+        number.or_else(default).unwrap_or_default()
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self, key: &str) -> bool {
+        let default = || self.key(key).default.as_ref()?.as_bool();
+        self.typed(key, Value::to_bool)
+            .or_else(default)
+            .unwrap_or_default()
+    }
+
+    /// A value that is no text, but comes as text from the environment.
+    fn typed<T: FromStr>(&self, key: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
+        let is_variable = self.context.settings.is_variable(&join(&self.path, key));
+        self.given(key, |value| match is_variable {
+            true => value.as_str()?.trim().parse().ok(),
+            false => read(value),
         })
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
-        let list = self.value(key)?.as_array();
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let texts = list.and_then(|list| list.iter().map(text).collect());
-        if texts.is_none() {
-            self.refuse_kind(key, "a list of texts", &format!(r#"write {key} = ["..", ".."]"#));
-        }
-        texts
-    }
-
-    /// A path; a relative one starts at the configuration file's directory.
-    pub(super) fn path(&mut self, key: &'static str) -> Option<PathBuf> {
-        let path = self.filled(key)?;
-        Some(self.context.base.join(path))
-    }
-
-    /// A whole number.
-    pub(super) fn number(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
-        let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
-        let number = self.typed(key, Value::to_i128, "a whole number", &remedy)?;
-        let number = u32::try_from(number).ok().filter(|n| range.contains(n));
-        if number.is_none() {
-            self.refuse(key, complaint("out of range", remedy));
-        }
-        number
-    }
-
-    /// `true` or `false`.
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
-        let remedy = "write true or false, without quotes";
-        self.typed(key, Value::to_bool, "true or false", remedy)
-    }
-
-    /// A value that is no text, but comes as text from the environment.
-    fn typed<T: FromStr>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(&Value) -> Option<T>,
-        wanted: &str,
-        remedy: &str,
-    ) -> Option<T> {
-        let value = self.value(key)?.clone();
-        let typed = match self.context.variable(&value) {
-            Some(_) => value.as_str().and_then(|text| text.trim().parse().ok()),
-            None => read(&value),
-        };
-        if typed.is_none() {
-            self.refuse_kind(key, wanted, remedy);
-        }
-        typed
+        let texts = self.given(key, |value| value.as_array()?.iter().map(text).collect());
+        texts.unwrap_or_default()
     }
 
     /// A table within this one; an empty one where there is none.
-    pub(super) fn section(&mut self, key: &'static str) -> Section<'a> {
-        let values = match self.value(key) {
-            None => Dict::new(),
-            Some(Value::Dict(_, values)) => values.clone(),
-            Some(_) => {
-                self.refuse_kind(key, A_TABLE, &format!("write {key} = {{ KEY = VALUE, .. }}"));
-                Dict::new()
-            }
-        };
-        Section::new(self.context, self.key_path(key), values)
+    pub(super) fn section(&self, key: &str) -> Section<'a> {
+        let values = self.given(key, Value::as_dict);
+        self.within(key, "", values.unwrap_or(&EMPTY))
     }
 
     /// A list of tables; each is named by its number, and by its id where it has one.
-    pub(super) fn tables(&mut self, key: &'static str) -> Vec<Section<'a>> {
-        let list = match self.value(key) {
-            None => return Vec::new(),
-            Some(Value::Array(_, list)) => list.clone(),
-            Some(_) => {
-                let key_path = self.key_path(key);
-                let remedy = format!("write [[{key_path}]], in double brackets, above the keys of each");
-                self.refuse_kind(key, A_LIST_OF_TABLES, &remedy);
-                return Vec::new();
+    pub(super) fn tables(&self, key: &str) -> Vec<Section<'a>> {
+        let list = self.given(key, Value::as_array).unwrap_or_default();
+        let entry = |(index, value): (usize, &'a Value)| match value {
+            Value::Dict(_, values) => Some(self.within(key, &format!("[{index}]"), values)),
+            _ => {
+                let remedy = "write { KEY = VALUE, .. }".to_owned();
+                self.refused(&format!("{key}[{index}]"), wrong_kind(value, "a table", remedy))
             }
         };
-        let entries = list.into_iter().enumerate();
-        entries
-            .filter_map(|(index, value)| self.table(format!("{}[{index}]", self.key_path(key)), value))
-            .collect()
+        list.iter().enumerate().filter_map(entry).collect()
     }
 
-    fn table(&self, path: String, value: Value) -> Option<Section<'a>> {
-        let Value::Dict(_, values) = value else {
-            let complaint = kind_complaint(&value, A_TABLE, "write { KEY = VALUE, .. }");
-            self.refuse_hidden(path, &value, complaint);
-            return None;
-        };
+    fn within(&self, key: &str, index: &str, values: &'a Dict) -> Section<'a> {
         // A slot's id is named too, but only a device is addressed by it from far away in the file.
         let id = values.get("id").and_then(Value::as_str);
-        let path = match id.filter(|_| self.path.is_empty()) {
-            Some(id) => format!("{path} ({})", quoted(id)),
-            None => path,
-        };
-        Some(Section::new(self.context, path, values))
+        let id = id.filter(|_| self.path.is_empty() && !index.is_empty());
+        let id = id.map(|id| format!(" ({})", quoted(id))).unwrap_or_default();
+        Section {
+            context: self.context,
+            table: join(&self.table, key),
+            path: join(&self.path, key) + index,
+            label: join(&self.label, key) + index + &id,
+            values,
+        }
     }
 
-    /// Notes that a key which must be there is not.
-    pub(super) fn need(&self, key: &str, remedy: &str) {
-        if !self.has(key) {
-            self.refuse(key, complaint("missing", remedy));
+    /// Refuses every key, of this table and those within it, that is not in the table of keys.
+    pub(super) fn refuse_unknown(&self) {
+        for (name, value) in self.values {
+            match (keys::find(&self.table, name).map(|key| key.kind), value) {
+                (None, _) => {
+                    let complaint = complaint("unknown key", keys::remedy(name, &self.table));
+                    self.refuse(&bare_or_quoted(name), complaint);
+                }
+                (Some(Kind::Table), Value::Dict(_, values)) => self.within(name, "", values).refuse_unknown(),
+                (Some(Kind::Tables), Value::Array(_, list)) => {
+                    for (index, values) in list.iter().enumerate() {
+                        let values = values.as_dict().unwrap_or(&EMPTY);
+                        self.within(name, &format!("[{index}]"), values).refuse_unknown();
+                    }
+                }
+                _ => {}
+            }
         }
     }
 
     /// Notes a problem with that key; with `""`, with the section itself.
-    pub(super) fn refuse(&self, key: &str, complaint: Complaint) {
-        self.note(&self.context.problems, key, complaint);
+    pub(super) fn refuse(&self, key: &str, problem: Problem) {
+        self.note(|findings| &mut findings.problems, key, problem);
+    }
+
+    /// Refuses the text, or one of the texts, that stands there.
+    pub(super) fn refuse_text(&self, key: &str) {
+        self.refuse(key, self.key(key).wrong());
+    }
+
+    /// As [`Section::refuse`]; gives nothing, in place of the value.
+    fn refused<T>(&self, key: &str, problem: Problem) -> Option<T> {
+        self.refuse(key, problem);
+        None
     }
 
     /// Notes a warning about that key.
-    pub(super) fn warn(&self, key: &str, complaint: Complaint) {
-        self.note(&self.context.warnings, key, complaint);
+    pub(super) fn warn(&self, key: &str, problem: Problem) {
+        self.note(|findings| &mut findings.warnings, key, problem);
     }
 
-    fn refuse_kind(&self, key: &str, wanted: &str, remedy: &str) {
-        let Some(value) = self.values.get(key) else { return };
-        let complaint = kind_complaint(value, wanted, remedy);
-        if TABLES.contains(&wanted) {
-            self.refuse_hidden(self.key_path(key), value, complaint);
-        } else {
-            self.refuse(key, complaint);
+    fn note(&self, list: fn(&mut Findings) -> &mut Vec<Problem>, key: &str, problem: Problem) {
+        let (path, label, value) = (join(&self.path, key), join(&self.label, key), self.shown(key));
+        let (mut problem, is_inherited) = self.context.settings.located(&path, problem);
+        problem.key = match path.split_once("].") {
+            Some((_, below)) if is_inherited => {
+                let device = label.strip_suffix(below).unwrap_or(&label).trim_end_matches('.');
+                format!("device_defaults.{below} (of {device})")
+            }
+            _ => label,
+        };
+        problem.value = value;
+        let findings = &mut *self.context.findings.borrow_mut();
+        let list = list(findings);
+        // One wrong default is wrong for every device.
+        if !is_inherited || !list.iter().any(|other| other.is_alike(&problem)) {
+            list.push(problem);
         }
     }
 
-    /// Without the value: where a table belongs, or under an unknown key, it may be a secret gone astray.
-    fn refuse_hidden(&self, key: String, value: &Value, Complaint { what, remedy }: Complaint) {
-        self.context.problems.borrow_mut().push(Problem {
-            key,
-            value: None,
-            variable: self.context.variable(value),
-            what,
-            remedy,
-        });
-    }
-
-    fn note(&self, list: &RefCell<Vec<Problem>>, key: &str, Complaint { what, remedy }: Complaint) {
-        let value = self.values.get(key);
-        let key = self.key_path(key);
-        let secret = key.rsplit('.').next().is_some_and(is_secret);
-        list.borrow_mut().push(Problem {
-            variable: value.and_then(|value| self.context.variable(value)),
-            value: value.filter(|_| !secret).and_then(shown),
-            key,
-            what,
-            remedy,
-        });
-    }
-
-    fn key_path(&self, key: &str) -> String {
-        match (self.path.as_str(), key) {
-            ("", key) => key.to_owned(),
-            (path, "") => path.to_owned(),
-            (path, key) => format!("{path}.{key}"),
-        }
-    }
-
-    /// Refuses every key that nobody has asked for.
-    pub(super) fn finish(self) {
-        let unknown = self
-            .values
-            .iter()
-            .filter(|(key, _)| !self.known.contains(&key.as_str()));
-        for (key, value) in unknown {
-            let remedy = places::remedy(key, &self.path, &self.known);
-            let path = self.key_path(&bare_or_quoted(key));
-            self.refuse_hidden(path, value, complaint("unknown key", remedy));
-        }
+    /// The value as a problem may repeat it: not what is, or may be, a secret; where a table belongs, or under an unknown
+    /// key, there may be one gone astray.
+    fn shown(&self, key: &str) -> Option<String> {
+        let known = keys::find(&self.table, key)?;
+        let may_be_secret = match known.kind {
+            Kind::Secret | Kind::Secrets | Kind::Table => true,
+            Kind::Tables => known.default.is_none(),
+            _ => false,
+        };
+        self.value(key).filter(|_| !may_be_secret).and_then(shown)
     }
 }
 
-fn kind_complaint(value: &Value, wanted: &str, remedy: &str) -> Complaint {
+fn wrong_kind(value: &Value, wanted: &str, remedy: String) -> Problem {
     let found = match value {
         Value::String(..) | Value::Char(..) => "a text",
         Value::Bool(..) => "true or false",
@@ -331,19 +333,9 @@ fn kind_complaint(value: &Value, wanted: &str, remedy: &str) -> Complaint {
         Value::Dict(..) => "a table",
         Value::Array(..) => "a list",
     };
-    let what = if found == wanted {
-        format!("not {wanted}")
-    } else {
-        format!("{found} where {wanted} is needed")
+    let what = match found == wanted {
+        true => format!("not {wanted}"),
+        false => format!("{found} where {wanted} is needed"),
     };
     complaint(what, remedy)
-}
-
-fn bare_or_quoted(key: &str) -> String {
-    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    if !key.is_empty() && key.len() <= 80 && key.bytes().all(bare) {
-        key.to_owned()
-    } else {
-        quoted(key)
-    }
 }

@@ -6,7 +6,7 @@ pub(super) mod user;
 
 use std::net::SocketAddr;
 
-use super::problem::{Complaint, complaint};
+use super::problem::complaint;
 use super::section::Section;
 use super::{Secret, access, parse};
 use agent::SnmpAgent;
@@ -33,14 +33,13 @@ pub struct Traps {
 }
 
 /// `[snmp]`
-pub(super) fn read(mut section: Section<'_>) -> Snmp {
-    let mut keys = section.section("traps");
-    let listen = keys
-        .parsed("listen", |text| listen_or_off(text, "0.0.0.0:162"))
+pub(super) fn read(section: &Section<'_>) -> Snmp {
+    let listen = section
+        .section("traps")
+        .read("listen", parse::listen_or_off)
         .flatten();
-    keys.finish();
-    let communities = access::secrets(&mut section, "communities", "communities_file");
-    let users = user::read_all(&mut section);
+    let communities = access::secrets(section, "communities");
+    let users = user::read_all(section);
     let has_senders = !communities.is_empty() || !users.is_empty();
     match listen {
         Some(_) if !has_senders => {
@@ -50,20 +49,17 @@ pub(super) fn read(mut section: Section<'_>) -> Snmp {
         }
         None if has_senders => {
             let what = "nothing takes traps, so communities and users have no effect";
-            section.warn(
-                "",
-                complaint(what, r#"write traps.listen = "0.0.0.0:162", or leave them out"#),
-            );
+            let remedy = r#"write traps.listen = "0.0.0.0:162", or leave them out"#;
+            section.warn("", complaint(what, remedy));
         }
         _ => {}
     }
-    let agent = agent::read(section.section("agent"));
+    let agent = agent::read(&section.section("agent"));
     let is_taken = |agent: &SnmpAgent| Some(agent.listen) == listen && agent.listen.port() != 0;
     if agent.as_ref().is_some_and(is_taken) {
         let what = "the address of snmp.traps.listen too";
         section.refuse("agent", complaint(what, "let the agent listen at another port"));
     }
-    section.finish();
     Snmp {
         traps: listen.map(|listen| Traps {
             listen,
@@ -72,12 +68,4 @@ pub(super) fn read(mut section: Section<'_>) -> Snmp {
         }),
         agent,
     }
-}
-
-/// As [`parse::listen_or_off`], with an example of a port for SNMP.
-fn listen_or_off(text: &str, example: &str) -> Result<Option<SocketAddr>, Complaint> {
-    parse::listen_or_off(text).map_err(|Complaint { what, .. }| {
-        let remedy = format!(r#"write an IP address and a port, such as "{example}", or "off""#);
-        complaint(what, remedy)
-    })
 }

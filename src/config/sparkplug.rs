@@ -1,10 +1,8 @@
 //! `[sparkplug]`: the bridge as an edge node of Sparkplug.
 
-use super::problem::{Complaint, complaint};
+use super::problem::complaint;
 use super::section::Section;
 use crate::model::DeviceId;
-
-const DEFAULT_GROUP: &str = "lantime";
 
 /// Longest id; a limit of ours.
 const MAX_ID: usize = 128;
@@ -24,42 +22,27 @@ pub struct Sparkplug {
 }
 
 /// `None` where it is not wanted, else only together with a problem.
-pub(super) fn read(mut section: Section<'_>, bridge: Option<&DeviceId>) -> Option<Sparkplug> {
-    let is_enabled = section.flag("enabled").unwrap_or(false);
-    let group = section.parsed("group", group);
-    let edge_node = section.parsed("edge_node", id);
-    let primary_host = section.parsed("primary_host", id);
-    section.finish();
-    if !is_enabled {
-        return None;
+pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<Sparkplug> {
+    let is_enabled = section.flag("enabled");
+    let group = section.read("group", id)?;
+    if group == STATE {
+        let what = "the level at which hosts tell their state";
+        section.refuse("group", complaint(what, "take another name"));
     }
-    Some(Sparkplug {
-        group: group.unwrap_or_else(|| DEFAULT_GROUP.to_owned()),
+    let edge_node = section.read("edge_node", id);
+    let sparkplug = Sparkplug {
+        group,
+        primary_host: section.read("primary_host", id),
         edge_node: edge_node.or_else(|| Some(bridge?.to_string()))?,
-        primary_host,
-    })
-}
-
-fn group(text: &str) -> Result<String, Complaint> {
-    match text {
-        STATE => Err(complaint(
-            "the level at which hosts tell their state",
-            "take another name",
-        )),
-        text => id(text),
-    }
+    };
+    is_enabled.then_some(sparkplug)
 }
 
 /// One level of a topic, in any letters.
-fn id(text: &str) -> Result<String, Complaint> {
+fn id(text: &str) -> Option<String> {
     let is_foreign = |c: char| matches!(c, '/' | '+' | '#') || c.is_control();
-    if (1..=MAX_ID).contains(&text.len()) && !text.contains(is_foreign) {
-        return Ok(text.to_owned());
-    }
-    Err(complaint(
-        "not an id of Sparkplug",
-        format!("write 1 to {MAX_ID} characters, without / + and #"),
-    ))
+    let is_id = (1..=MAX_ID).contains(&text.len()) && !text.contains(is_foreign);
+    is_id.then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -69,11 +52,10 @@ mod tests {
     #[test]
     fn an_id_is_one_level_of_a_topic() {
         for text in ["SCADA", "Plant 1:LANTIME", "Zürich"] {
-            assert_eq!(id(text).ok().as_deref(), Some(text));
+            assert_eq!(id(text).as_deref(), Some(text));
         }
         for text in ["", "a/b", "+", "a#", "a\nb", &"x".repeat(129)] {
-            assert!(id(text).is_err(), "{text:?}");
+            assert!(id(text).is_none(), "{text:?}");
         }
-        assert!(group("STATE").is_err() && group("state").is_ok());
     }
 }

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::problem::{Complaint, complaint};
+use super::problem::{Problem, complaint};
 
 const DEVICE_REMEDY: &str = r#"write "https://HOST" or "http://HOST", with :PORT where it is another"#;
 
 /// A device's `url`, as scheme, host and port.
-pub(super) fn device(text: &str) -> Result<Url, Complaint> {
+pub(super) fn device(text: &str) -> Result<Url, Problem> {
     let url = parse_plain(text, DEVICE_REMEDY)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(complaint("not a scheme for a device", DEVICE_REMEDY));
@@ -31,7 +31,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-pub(super) fn parse(text: &str, remedy: &str) -> Result<Url, Complaint> {
+pub(super) fn parse(text: &str, remedy: &str) -> Result<Url, Problem> {
     let url = Url::parse(text).map_err(|error| match text.contains("://") {
         true => complaint(format!("not a URL: {error}"), remedy),
         false => complaint("not a URL", remedy),
@@ -43,7 +43,7 @@ pub(super) fn parse(text: &str, remedy: &str) -> Result<Url, Complaint> {
 }
 
 /// An IPv6 address comes without its brackets.
-pub(super) fn host(url: &Url, remedy: &str) -> Result<String, Complaint> {
+pub(super) fn host(url: &Url, remedy: &str) -> Result<String, Problem> {
     let host = url.host_str().unwrap_or("");
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match host {
@@ -53,7 +53,7 @@ pub(super) fn host(url: &Url, remedy: &str) -> Result<String, Complaint> {
 }
 
 /// A URL without user info, query and fragment.
-pub(super) fn parse_plain(text: &str, remedy: &str) -> Result<Url, Complaint> {
+pub(super) fn parse_plain(text: &str, remedy: &str) -> Result<Url, Problem> {
     let parsed = parse(text, remedy);
     let has_user = match &parsed {
         Ok(url) => !url.username().is_empty() || url.password().is_some(),

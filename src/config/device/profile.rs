@@ -1,8 +1,8 @@
 //! `profile` of a device: which API profile reads it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::super::problem::{Complaint, complaint};
+use super::super::problem::{Problem, complaint};
 use super::super::section::Section;
 
 /// Names of the API profiles that the program brings along.
@@ -19,40 +19,29 @@ pub enum ProfileChoice {
     File(PathBuf),
 }
 
-pub(super) fn read(section: &mut Section<'_>) -> ProfileChoice {
-    let Some(text) = section.text("profile").filter(|text| text != "auto") else {
-        return ProfileChoice::Auto;
-    };
-    if BUILT_IN_PROFILES.contains(&text.as_str()) {
-        return ProfileChoice::BuiltIn(text);
-    }
-    let path = section
-        .path("profile")
-        .filter(|path| path.extension().is_some_and(|end| end == "toml"));
-    let checked = path
-        .ok_or_else(not_a_profile)
-        .and_then(|path| readable(&path).map(|()| path));
-    checked.map(ProfileChoice::File).unwrap_or_else(|complaint| {
-        section.refuse("profile", complaint);
-        ProfileChoice::Auto
-    })
+pub(super) fn read(section: &Section<'_>) -> ProfileChoice {
+    let choice = section.parsed("profile", |text| match text {
+        "auto" => Ok(ProfileChoice::Auto),
+        name if BUILT_IN_PROFILES.contains(&name) => Ok(ProfileChoice::BuiltIn(name.to_owned())),
+        path if path.ends_with(".toml") => readable(section.absolute(path)),
+        _ => Err(not_a_profile()),
+    });
+    choice.unwrap_or(ProfileChoice::Auto)
 }
 
-fn not_a_profile() -> Complaint {
+fn not_a_profile() -> Problem {
     let names: Vec<_> = BUILT_IN_PROFILES.iter().map(|name| format!("{name:?}")).collect();
-    let remedy = format!(
-        r#"write "auto", {}, or the path of a .toml file"#,
-        names.join(", ")
-    );
-    complaint("not a profile", remedy)
+    let names = names.join(", ");
+    complaint(
+        "not a profile",
+        format!(r#"write "auto", {names}, or the path of a .toml file"#),
+    )
 }
 
-fn readable(path: &Path) -> Result<(), Complaint> {
-    match std::fs::File::open(path) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let what = format!("cannot read {}: {error}", path.display());
-            Err(complaint(what, "let the user of this process read it"))
-        }
-    }
+fn readable(path: PathBuf) -> Result<ProfileChoice, Problem> {
+    std::fs::File::open(&path).map_err(|error| {
+        let what = format!("cannot read {}: {error}", path.display());
+        complaint(what, "let the user of this process read it")
+    })?;
+    Ok(ProfileChoice::File(path))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::problem::{self, Complaint, complaint};
+use crate::config::problem::{self, Problem, complaint};
 use crate::config::url;
 
 const REMEDY: &str = r#"write "bypass", "system", or "http://HOST:PORT""#;
@@ -32,7 +32,7 @@ impl fmt::Debug for Proxy {
 }
 
 /// A device's `proxy`.
-pub(super) fn read(text: &str) -> Result<Proxy, Complaint> {
+pub(super) fn read(text: &str) -> Result<Proxy, Problem> {
     match text {
         "bypass" => return Ok(Proxy::Bypass),
         "system" => return Ok(Proxy::System),

@@ -1,13 +1,10 @@
 //! Which broker: another one, or the one in this process (`mqtt.embedded`).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::config::problem::{Complaint, complaint};
+use crate::config::problem::{Problem, complaint};
 use crate::config::section::Section;
 use crate::config::{parse, url};
-
-/// Where the embedded broker listens.
-const DEFAULT_EMBEDDED_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1883);
 
 const REMEDY: &str = r#"write "mqtt://HOST:PORT", "mqtts://", "ws://", "wss://", or "embedded""#;
 
@@ -47,11 +44,11 @@ pub enum Transport {
     WebSocketTls,
 }
 
-/// `mqtt.url`
-pub(super) fn read(text: &str) -> Result<Broker, Complaint> {
+/// `mqtt.url`; where the embedded one listens is not known yet.
+pub(super) fn read(text: &str) -> Result<Broker, Problem> {
     if text == "embedded" {
         return Ok(Broker::Embedded {
-            listen: DEFAULT_EMBEDDED_LISTEN,
+            listen: (Ipv4Addr::UNSPECIFIED, 0).into(),
             websocket: None,
         });
     }
@@ -84,30 +81,19 @@ pub(super) fn read(text: &str) -> Result<Broker, Complaint> {
 }
 
 /// Fills in `embedded.*`; refuses them for another broker.
-pub(super) fn read_embedded(section: &mut Section<'_>, broker: Option<Broker>) -> Option<Broker> {
-    let mut keys = section.section("embedded");
-    let listen_key = keys.parsed("listen", parse::listen);
-    let websocket_key = keys.parsed("websocket", parse::listen_or_off).flatten();
-    let broker = match broker {
-        Some(Broker::Embedded { listen, .. }) => {
-            let listen = listen_key.unwrap_or(listen);
-            check_embedded(&keys, listen, websocket_key);
-            Some(Broker::Embedded {
-                listen,
-                websocket: websocket_key,
-            })
-        }
-        Some(Broker::Remote { .. }) => {
-            for key in ["listen", "websocket"].into_iter().filter(|key| keys.has(key)) {
-                let what = "only for the broker in this process, and mqtt.url names another";
-                keys.refuse(key, complaint(what, r#"leave it out, or write url = "embedded""#));
-            }
-            broker
-        }
-        None => None,
-    };
-    keys.finish();
-    broker
+pub(super) fn read_embedded(keys: &Section<'_>, broker: Option<Broker>) -> Option<Broker> {
+    let listen = keys.read("listen", |text| text.parse().ok())?;
+    let websocket = keys.read("websocket", parse::listen_or_off).flatten();
+    let broker = broker?;
+    if matches!(broker, Broker::Embedded { .. }) {
+        check_embedded(keys, listen, websocket);
+        return Some(Broker::Embedded { listen, websocket });
+    }
+    for key in ["listen", "websocket"].into_iter().filter(|key| keys.has(key)) {
+        let what = "only for the broker in this process, and mqtt.url names another";
+        keys.refuse(key, complaint(what, r#"leave it out, or write url = "embedded""#));
+    }
+    Some(broker)
 }
 
 fn check_embedded(keys: &Section<'_>, listen: SocketAddr, websocket: Option<SocketAddr>) {
@@ -115,8 +101,7 @@ fn check_embedded(keys: &Section<'_>, listen: SocketAddr, websocket: Option<Sock
         let what = "the address of embedded.listen";
         keys.refuse("websocket", complaint(what, "write another port"));
     }
-    let addresses = [("listen", Some(listen)), ("websocket", websocket)];
-    for (key, address) in addresses {
+    for (key, address) in [("listen", Some(listen)), ("websocket", websocket)] {
         if address.is_some_and(|address| !address.ip().is_loopback()) {
             let what = "whoever reaches this address can read and change all state";
             let remedy = "listen at 127.0.0.1, or use a broker that asks for a password";

@@ -2,14 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::super::problem::{Complaint, complaint};
+use super::super::problem::{Problem, complaint};
 use super::super::section::Section;
-use super::super::{Secret, access};
-use super::listen_or_off;
+use super::super::{Secret, access, parse};
 use super::user::{self, SnmpUser};
 
-/// Where the MIB of the bridge stands: below net-snmp's playground, since nobody has registered a number for it.
-pub(in crate::config) const DEFAULT_ROOT: [u32; 10] = [1, 3, 6, 1, 4, 1, 8072, 9999, 9999, 1883];
 /// Everything that a company may have numbered itself lies below it.
 const ENTERPRISES: [u32; 6] = [1, 3, 6, 1, 4, 1];
 /// Numbers of a root, so that there is room for the longest index in the 128 that an OID may have.
@@ -51,14 +48,12 @@ pub enum SnmpSinkAccess {
 }
 
 /// `None` where nothing listens.
-pub(super) fn read(mut section: Section<'_>) -> Option<SnmpAgent> {
-    let listen = section
-        .parsed("listen", |text| listen_or_off(text, "0.0.0.0:161"))
-        .flatten();
-    let communities = access::secrets(&mut section, "communities", "communities_file");
-    let users = user::read_all(&mut section);
-    let root = section.parsed("root", root);
-    let sinks = read_sinks(&mut section, listen);
+pub(super) fn read(section: &Section<'_>) -> Option<SnmpAgent> {
+    let listen = section.read("listen", parse::listen_or_off).flatten();
+    let communities = access::secrets(section, "communities");
+    let users = user::read_all(section);
+    let root = section.read("root", root)?;
+    let sinks = read_sinks(section, listen);
     let is_wanted = ["communities", "communities_file", "users", "sinks"]
         .iter()
         .any(|key| section.has(key));
@@ -70,56 +65,43 @@ pub(super) fn read(mut section: Section<'_>) -> Option<SnmpAgent> {
         }
         None if is_wanted => {
             let what = "there is no agent, so communities, users and sinks have no effect";
-            section.warn(
-                "",
-                complaint(what, r#"write listen = "0.0.0.0:161", or leave them out"#),
-            );
+            let remedy = r#"write listen = "0.0.0.0:161", or leave them out"#;
+            section.warn("", complaint(what, remedy));
         }
         _ => {}
     }
-    section.finish();
     Some(SnmpAgent {
         listen: listen?,
         communities,
         users,
-        root: root.unwrap_or_else(|| DEFAULT_ROOT.to_vec()),
+        root,
         sinks,
     })
 }
 
 /// `[[snmp.agent.sinks]]`
-fn read_sinks(section: &mut Section<'_>, listen: Option<SocketAddr>) -> Vec<SnmpSink> {
+fn read_sinks(section: &Section<'_>, listen: Option<SocketAddr>) -> Vec<SnmpSink> {
     let mut sinks = Vec::new();
-    for mut table in section.tables("sinks") {
-        let address = table.parsed("address", sink_address);
-        table.need(
-            "address",
-            r#"write where it is, such as "10.0.0.5" or "10.0.0.5:162""#,
-        );
+    for table in section.tables("sinks") {
+        let address = table.read("address", sink_address);
         if let (Some(address), Some(listen)) = (address, listen)
             && let Err(complaint) = is_in_reach(address.ip(), listen.ip())
         {
             table.refuse("address", complaint);
         }
-        let access = read_access(&mut table);
-        table.finish();
-        if let (Some(address), Some(access)) = (address, access) {
-            sinks.push(SnmpSink { address, access });
-        }
+        let access = read_access(&table);
+        let sink = address.zip(access);
+        sinks.extend(sink.map(|(address, access)| SnmpSink { address, access }));
     }
     sinks
 }
 
 /// `community` or `user`. `None` only together with a problem.
-fn read_access(table: &mut Section<'_>) -> Option<SnmpSinkAccess> {
-    let community = access::secret(table, "community", "community_file");
+fn read_access(table: &Section<'_>) -> Option<SnmpSinkAccess> {
+    let community = access::secret(table, "community");
     let has_community = table.has("community") || table.has("community_file");
     let has_user = table.has("user");
-    let mut keys = table.section("user");
-    let user = if has_user { user::read(&mut keys) } else { None };
-    if has_user {
-        keys.finish();
-    }
+    let user = user::read_one(table);
     match (has_community, has_user) {
         (true, true) => {
             let what = "given together with a community";
@@ -137,23 +119,16 @@ fn read_access(table: &mut Section<'_>) -> Option<SnmpSinkAccess> {
 }
 
 /// An address with or without a port. No name: the agent must start while no name server answers.
-fn sink_address(text: &str) -> Result<SocketAddr, Complaint> {
-    let bare = |text: &str| text.parse::<IpAddr>().ok();
+fn sink_address(text: &str) -> Option<SocketAddr> {
     let address = text
-        .parse::<SocketAddr>()
+        .parse()
         .ok()
-        .filter(|address| address.port() != 0);
-    let with_port = |ip| SocketAddr::new(ip, TRAP_PORT);
-    address.or_else(|| bare(text).map(with_port)).ok_or_else(|| {
-        complaint(
-            "not an IP address, or an IP address and a port",
-            r#"write such as "10.0.0.5", "10.0.0.5:162" or "[fd00::5]:162""#,
-        )
-    })
+        .filter(|address: &SocketAddr| address.port() != 0);
+    address.or_else(|| Some(SocketAddr::new(text.parse().ok()?, TRAP_PORT)))
 }
 
 /// Notifications are sent from the socket that the agent listens at.
-fn is_in_reach(sink: IpAddr, listen: IpAddr) -> Result<(), Complaint> {
+fn is_in_reach(sink: IpAddr, listen: IpAddr) -> Result<(), Problem> {
     let what =
         format!("notifications are sent from where the agent listens, {listen}, which does not lead there");
     if sink.is_ipv6() && listen.is_ipv4() {
@@ -168,19 +143,12 @@ fn is_in_reach(sink: IpAddr, listen: IpAddr) -> Result<(), Complaint> {
     Ok(())
 }
 
-fn root(text: &str) -> Result<Vec<u32>, Complaint> {
+fn root(text: &str) -> Option<Vec<u32>> {
     // With a dot in front as net-snmp's tools print it.
     let text = text.strip_prefix('.').unwrap_or(text);
-    let arcs: Option<Vec<u32>> = text.split('.').map(arc).collect();
-    let is_own = |arcs: &Vec<u32>| {
-        arcs.starts_with(&ENTERPRISES) && arcs.len() > ENTERPRISES.len() && arcs.len() <= MAX_ROOT
-    };
-    arcs.filter(is_own).ok_or_else(|| {
-        complaint(
-            "not an OID below 1.3.6.1.4.1",
-            r#"write numbers with dots between them, such as "1.3.6.1.4.1.12345.7" where 12345 is your enterprise number"#,
-        )
-    })
+    let arcs: Vec<u32> = text.split('.').map(arc).collect::<Option<_>>()?;
+    let is_own = arcs.starts_with(&ENTERPRISES) && (ENTERPRISES.len() + 1..=MAX_ROOT).contains(&arcs.len());
+    is_own.then_some(arcs)
 }
 
 fn arc(text: &str) -> Option<u32> {
@@ -200,7 +168,7 @@ mod tests {
             ("fd00::5", "[fd00::5]:162"),
             ("[fd00::5]:1162", "[fd00::5]:1162"),
         ] {
-            assert_eq!(sink_address(text).ok(), address.parse().ok(), "{text}");
+            assert_eq!(sink_address(text), address.parse().ok(), "{text}");
         }
         for text in [
             "",
@@ -210,7 +178,7 @@ mod tests {
             "10.0.0",
             "[fd00::5]",
         ] {
-            assert!(sink_address(text).is_err(), "{text}");
+            assert!(sink_address(text).is_none(), "{text}");
         }
     }
 
@@ -232,10 +200,10 @@ mod tests {
     #[test]
     fn a_root_lies_below_the_enterprises() {
         assert_eq!(
-            root("1.3.6.1.4.1.12345.7").ok(),
+            root("1.3.6.1.4.1.12345.7"),
             Some(vec![1, 3, 6, 1, 4, 1, 12345, 7])
         );
-        assert_eq!(root(".1.3.6.1.4.1.5").ok(), Some(vec![1, 3, 6, 1, 4, 1, 5]));
+        assert_eq!(root(".1.3.6.1.4.1.5"), Some(vec![1, 3, 6, 1, 4, 1, 5]));
         let too_long = format!("1.3.6.1.4.1{}", ".1".repeat(59));
         for text in [
             "",
@@ -247,7 +215,7 @@ mod tests {
             "1.3.6.1.4.1.4294967296",
             too_long.as_str(),
         ] {
-            assert!(root(text).is_err(), "{text}");
+            assert!(root(text).is_none(), "{text}");
         }
     }
 }

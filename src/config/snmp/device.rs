@@ -5,27 +5,14 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
+use serde::Deserialize;
 
-use super::super::problem::{Complaint, complaint};
+use super::super::problem::complaint;
 use super::super::section::Section;
-use super::super::{Secret, access, parse};
+use super::super::{Secret, access};
 use super::user::{self, SnmpUser};
 use crate::config::from_hex;
 
-const READ: [(&str, SnmpRead); 3] = [
-    ("off", SnmpRead::Off),
-    ("fallback", SnmpRead::Fallback),
-    ("always", SnmpRead::Always),
-];
-const EVENTS: [(&str, EventsWay); 3] = [
-    ("auto", EventsWay::Auto),
-    ("rest", EventsWay::Rest),
-    ("snmp", EventsWay::Snmp),
-];
-
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-const DEFAULT_RETRIES: u32 = 2;
 const AGENT_PORT: u16 = 161;
 /// RFC 3411: octets of an engine id.
 const ENGINE_ID: RangeInclusive<usize> = 5..=32;
@@ -79,7 +66,8 @@ pub enum SnmpAccess {
 }
 
 /// When a device's status is read over SNMP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SnmpRead {
     /// Never.
     Off,
@@ -90,7 +78,8 @@ pub enum SnmpRead {
 }
 
 /// Which way the events that switch relays are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EventsWay {
     /// SNMP where there are credentials for it, else REST.
     Auto,
@@ -101,106 +90,71 @@ pub enum EventsWay {
 }
 
 /// `snmp` of a device; `url` is where its REST API is.
-pub(in crate::config) fn read(mut section: Section<'_>, url: Option<&Url>) -> DeviceSnmp {
-    let address = section.parsed("address", address);
-    let access = read_access(&mut section);
-    let read = section
-        .parsed("read", parse::word(&READ))
-        .unwrap_or(SnmpRead::Off);
-    let events = section
-        .parsed("events", parse::word(&EVENTS))
-        .unwrap_or(EventsWay::Auto);
-    let timeout = section.duration("timeout", TIMEOUT).unwrap_or(DEFAULT_TIMEOUT);
-    let retries = section.number("retries", 0..=10).unwrap_or(DEFAULT_RETRIES);
-    let sources = read_sources(&mut section);
-    let engine_id = section.parsed("engine_id", engine_id);
-    let sys_name = section.filled("sys_name");
+pub(in crate::config) fn read(section: &Section<'_>, url: Option<&Url>) -> DeviceSnmp {
+    let host = url.and_then(Url::host_str).unwrap_or_default();
+    let address = section.read("address", address);
+    let snmp = DeviceSnmp {
+        address: address.unwrap_or_else(|| (bare(host), AGENT_PORT)),
+        access: read_access(section),
+        read: section.choice("read"),
+        events: section.choice("events"),
+        timeout: section.duration("timeout"),
+        retries: section.number("retries"),
+        sources: read_sources(section),
+        engine_id: section.read("engine_id", engine_id),
+        sys_name: section.filled("sys_name"),
+    };
     for (key, is_wanted) in [
-        ("read", read != SnmpRead::Off),
-        ("events", events == EventsWay::Snmp),
+        ("read", snmp.read != SnmpRead::Off),
+        ("events", snmp.events == EventsWay::Snmp),
     ] {
-        if is_wanted && access.is_none() && !section.has("community") && !section.has("user") {
+        if is_wanted && snmp.access.is_none() && !section.has("community") && !section.has("user") {
             let what = "there are no credentials to ask the device over SNMP";
             let remedy = r#"write community = "..", or user = { name = "..", .. } for SNMPv3"#;
             section.refuse(key, complaint(what, remedy));
         }
     }
-    section.finish();
-    let host = url.and_then(Url::host_str).unwrap_or_default();
-    DeviceSnmp {
-        address: address.unwrap_or_else(|| (bare(host), AGENT_PORT)),
-        access,
-        read,
-        events,
-        timeout,
-        retries,
-        sources,
-        engine_id,
-        sys_name,
-    }
+    snmp
 }
 
 /// `community` with `write_community`, or `user`.
-fn read_access(section: &mut Section<'_>) -> Option<SnmpAccess> {
-    let community = access::secret(section, "community", "community_file");
-    let write = access::secret(section, "write_community", "write_community_file");
+fn read_access(section: &Section<'_>) -> Option<SnmpAccess> {
+    let community = access::secret(section, "community");
+    let write = access::secret(section, "write_community");
     if write.is_some() && community.is_none() {
         let what = "there is no community to read with, so nothing is asked over SNMP";
         section.refuse("write_community", complaint(what, "write community too"));
     }
-    let has_user = section.has("user");
-    let mut table = section.section("user");
-    let user = if has_user { user::read(&mut table) } else { None };
-    if has_user {
-        table.finish();
-    }
-    match (community, user) {
+    match (community, user::read_one(section)) {
         (Some(_), Some(_)) => {
             let what = "given together with a community";
             section.refuse("user", complaint(what, "leave one of them out"));
             None
         }
-        (None, Some(user)) => Some(SnmpAccess::User(user)),
+        (None, user) => user.map(SnmpAccess::User),
         (Some(read), None) => Some(SnmpAccess::Community {
             write: write.unwrap_or_else(|| read.clone()),
             read,
         }),
-        (None, None) => None,
     }
 }
 
-fn read_sources(section: &mut Section<'_>) -> Vec<IpAddr> {
-    let texts = section.texts("trap_sources").unwrap_or_default();
-    let mut sources = Vec::new();
-    for text in texts {
-        match text.parse() {
-            Ok(source) => sources.push(source),
-            Err(_) => section.refuse(
-                "trap_sources",
-                complaint("not an IP address", r#"write such as ["10.0.0.7"]"#),
-            ),
-        }
-    }
-    sources
+fn read_sources(section: &Section<'_>) -> Vec<IpAddr> {
+    let texts = section.texts("trap_sources");
+    let sources: Result<Vec<IpAddr>, _> = texts.iter().map(|text| text.parse()).collect();
+    sources.unwrap_or_else(|_| {
+        section.refuse_text("trap_sources");
+        Vec::new()
+    })
 }
 
 /// Host and port; without a port that of agents.
-fn address(text: &str) -> Result<(String, u16), Complaint> {
+fn address(text: &str) -> Option<(String, u16)> {
     // As in a URL, since that is how the device's own address is written.
-    let url = Url::parse(&format!("snmp://{text}")).ok();
-    let is_bare = |url: &Url| url.path().is_empty() && url.query().is_none() && url.username().is_empty();
-    let url = url.filter(is_bare);
-    let host = url
-        .as_ref()
-        .and_then(Url::host_str)
-        .filter(|host| !host.is_empty());
-    match (host, &url) {
-        (Some(host), Some(url)) => Ok((bare(host), url.port().unwrap_or(AGENT_PORT))),
-        _ => Err(complaint(
-            "not a host, or a host and a port",
-            r#"write such as "10.0.0.7", "ntp-1.example:161" or "[fd00::7]:161""#,
-        )),
-    }
+    let url = Url::parse(&format!("snmp://{text}")).ok()?;
+    let is_bare = url.path().is_empty() && url.query().is_none() && url.username().is_empty();
+    let host = url.host_str().filter(|host| is_bare && !host.is_empty())?;
+    Some((bare(host), url.port().unwrap_or(AGENT_PORT)))
 }
 
 /// An IPv6 address without its brackets.
@@ -208,15 +162,9 @@ fn bare(host: &str) -> String {
     host.trim_start_matches('[').trim_end_matches(']').to_owned()
 }
 
-fn engine_id(text: &str) -> Result<Vec<u8>, Complaint> {
-    from_hex(text.strip_prefix("0x").unwrap_or(text))
-        .filter(|octets| ENGINE_ID.contains(&octets.len()))
-        .ok_or_else(|| {
-            complaint(
-                "not an engine id",
-                r#"write 5 to 32 octets in hexadecimal digits, as in "0x80001f8880a1b2c3d4""#,
-            )
-        })
+fn engine_id(text: &str) -> Option<Vec<u8>> {
+    let octets = from_hex(text.strip_prefix("0x").unwrap_or(text))?;
+    ENGINE_ID.contains(&octets.len()).then_some(octets)
 }
 
 #[cfg(test)]
@@ -231,17 +179,17 @@ mod tests {
             ("[fd00::7]", "fd00::7", 161),
             ("[fd00::7]:1161", "fd00::7", 1161),
         ] {
-            assert_eq!(address(text).ok(), Some((host.to_owned(), port)), "{text}");
+            assert_eq!(address(text), Some((host.to_owned(), port)), "{text}");
         }
         for text in ["", ":161", "a/b", "user@host", "host:99999", "a b", "fd00::7"] {
-            assert!(address(text).is_err(), "{text}");
+            assert!(address(text).is_none(), "{text}");
         }
     }
 
     #[test]
     fn an_engine_id_is_5_to_32_octets() {
-        assert_eq!(engine_id("0x8000000001").ok(), Some(vec![0x80, 0, 0, 0, 1]));
-        assert_eq!(engine_id("8000000001").ok(), Some(vec![0x80, 0, 0, 0, 1]));
+        assert_eq!(engine_id("0x8000000001"), Some(vec![0x80, 0, 0, 0, 1]));
+        assert_eq!(engine_id("8000000001"), Some(vec![0x80, 0, 0, 0, 1]));
         for text in [
             "",
             "0x",
@@ -251,7 +199,7 @@ mod tests {
             "+1+1+1+1+1",
             &"80".repeat(33),
         ] {
-            assert!(engine_id(text).is_err(), "{text}");
+            assert!(engine_id(text).is_none(), "{text}");
         }
     }
 }

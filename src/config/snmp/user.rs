@@ -1,15 +1,10 @@
 //! A user of SNMP v3: for traps, for the agent and its sinks, and of a device.
 
-use super::super::problem::{Complaint, complaint};
-use super::super::section::Section;
-use super::super::{Secret, access, parse};
+use serde::Deserialize;
 
-const AUTH: [(&str, AuthProtocol); 3] = [
-    ("sha1", AuthProtocol::Sha1),
-    ("sha256", AuthProtocol::Sha256),
-    ("sha512", AuthProtocol::Sha512),
-];
-const PRIV: [(&str, PrivProtocol); 2] = [("aes128", PrivProtocol::Aes128), ("aes256", PrivProtocol::Aes256)];
+use super::super::problem::complaint;
+use super::super::section::Section;
+use super::super::{Secret, access};
 
 /// RFC 3414 derives keys from passwords of at least so many characters.
 const MIN_PASSWORD: usize = 8;
@@ -32,7 +27,8 @@ pub struct SnmpUser {
 }
 
 /// How SNMP v3 authenticates messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AuthProtocol {
     /// HMAC-SHA-1 (RFC 3414).
     Sha1,
@@ -43,7 +39,8 @@ pub enum AuthProtocol {
 }
 
 /// How SNMP v3 encrypts messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PrivProtocol {
     /// AES with 128 bits (RFC 3826).
     Aes128,
@@ -52,62 +49,54 @@ pub enum PrivProtocol {
 }
 
 /// A list of them, such as `[[snmp.users]]`.
-pub(super) fn read_all(section: &mut Section<'_>) -> Vec<SnmpUser> {
+pub(super) fn read_all(section: &Section<'_>) -> Vec<SnmpUser> {
     let mut users: Vec<SnmpUser> = Vec::new();
-    for mut table in section.tables("users") {
-        let user = read(&mut table);
+    for table in section.tables("users") {
+        let user = read(&table);
         if let Some(user) = &user
             && users.iter().any(|other| other.name == user.name)
         {
             let what = "the name of another user too";
             table.refuse("name", complaint(what, "write each user once"));
         }
-        table.finish();
         users.extend(user);
     }
     users
 }
 
+/// `user` of that table, where it has one.
+pub(super) fn read_one(section: &Section<'_>) -> Option<SnmpUser> {
+    let is_given = section.has("user");
+    let table = section.section("user");
+    if is_given { read(&table) } else { None }
+}
+
 /// The keys of one.
-pub(super) fn read(table: &mut Section<'_>) -> Option<SnmpUser> {
-    let name = table.parsed("name", user_name);
-    table.need("name", "write the SNMPv3 user's name (securityName)");
-    let auth = table.parsed("auth_protocol", parse::word(&AUTH));
-    let privacy = table.parsed("priv_protocol", parse::word(&PRIV));
-    let auth_password = read_password(table, "auth_password", "auth_password_file");
-    let priv_password = read_password(table, "priv_password", "priv_password_file");
+fn read(table: &Section<'_>) -> Option<SnmpUser> {
+    let name = table.read("name", user_name);
+    let auth_password = read_password(table, "auth_password");
+    let priv_password = read_password(table, "priv_password");
     Some(SnmpUser {
+        auth: table.choice("auth_protocol"),
+        privacy: table.choice("priv_protocol"),
         name: name?,
-        auth: auth.unwrap_or(AuthProtocol::Sha256),
         auth_password: auth_password?,
-        privacy: privacy.unwrap_or(PrivProtocol::Aes128),
         priv_password: priv_password?,
     })
 }
 
-fn read_password(table: &mut Section<'_>, key: &'static str, file: &'static str) -> Option<Secret> {
-    let password = access::secret(table, key, file);
-    if !table.has(key) && !table.has(file) {
-        let what = "missing: users without authentication and encryption are not taken";
-        let remedy = format!("name a file with the user's password, or write {key}");
-        table.refuse(file, complaint(what, remedy));
-    }
-    let password = password?;
+fn read_password(table: &Section<'_>, key: &str) -> Option<Secret> {
+    let password = access::secret(table, key)?;
     if password.expose().chars().count() < MIN_PASSWORD {
         let what = format!("a password of less than {MIN_PASSWORD} characters");
-        let key = if table.has(key) { key } else { file };
-        table.refuse(key, complaint(what, "SNMPv3 takes longer ones only"));
+        let remedy = "SNMPv3 takes longer ones only";
+        table.refuse(&access::given(table, key), complaint(what, remedy));
         return None;
     }
     Some(password)
 }
 
-fn user_name(text: &str) -> Result<String, Complaint> {
-    if (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    Err(complaint(
-        "not a user name of SNMPv3",
-        format!("write 1 to {MAX_NAME} characters"),
-    ))
+fn user_name(text: &str) -> Option<String> {
+    let is_name = (1..=MAX_NAME).contains(&text.len()) && !text.chars().any(char::is_control);
+    is_name.then(|| text.to_owned())
 }

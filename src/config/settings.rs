@@ -1,0 +1,314 @@
+//! What the files and the environment say together: TOML, the devices of the files that are included, the environment over
+//! it, and `[device_defaults]` below each device. Owns where values come from, not what they mean.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
+
+use figment::Figment;
+use figment::providers::Serialized;
+use figment::value::{Dict, Empty, Tag, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::environment::Variable;
+use super::keys::{self, Kind, bare_or_quoted, join};
+use super::problem::{Findings, Place, Problem, complaint};
+use crate::wording::quoted;
+
+const DEVICES: &str = "devices";
+const DEFAULTS: &str = "device_defaults";
+
+/// All values, and where each comes from.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Where relative paths start.
+    pub(super) base: PathBuf,
+    pub(super) values: Dict,
+    files: Vec<(PathBuf, String)>,
+    /// By the paths of keys, such as `devices[0].tls.ca`.
+    origins: HashMap<String, Origin>,
+}
+
+/// What has given a key.
+#[derive(Clone)]
+enum Origin {
+    /// One of the files, from that byte on.
+    File(usize, usize),
+    /// The variable of that name.
+    Variable(String),
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
+}
+
+impl Settings {
+    /// Those values, of no file yet; relative paths start where the file at `path` is.
+    pub(super) fn new(path: &Path, values: Dict) -> Settings {
+        // Absolute, so that a later change of the working directory moves nothing.
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let base = absolute.parent().unwrap_or(Path::new("")).to_owned();
+        Settings {
+            base,
+            values,
+            ..Settings::default()
+        }
+    }
+
+    /// What is wrong with a value that was right as far as could be seen here; `path` is such as `devices[0].profile`.
+    pub fn problem(&self, path: &str, value: &Path, what: String, remedy: &str) -> Problem {
+        let (mut problem, _) = self.located(path, complaint(what, remedy));
+        problem.key = path.to_owned();
+        problem.value = Some(quoted(&value.display().to_string()));
+        problem
+    }
+
+    /// Adds what a file says. Parsed here and not by figment: its message repeats the offending line, and that may hold a
+    /// password.
+    pub(super) fn read(&mut self, path: &Path, bytes: Vec<u8>) -> Result<Dict, Problem> {
+        let file = self.files.len();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.files.push((path.to_owned(), text.clone()));
+        if let Err(error) = str::from_utf8(&bytes) {
+            let complaint = complaint("not UTF-8 text", "save the file as UTF-8");
+            return Err(self.at(file, error.valid_up_to(), complaint));
+        }
+        let document = DeTable::parse(&text).map_err(|error| {
+            let what = error.message().lines().collect::<Vec<_>>().join(", ");
+            let complaint = complaint(what, "mend the TOML there; no other check was made");
+            self.at(file, error.span().map_or(0, |span| span.start), complaint)
+        })?;
+        Ok(self.table(file, "", document.get_ref()))
+    }
+
+    fn table(&mut self, file: usize, path: &str, table: &DeTable<'_>) -> Dict {
+        let mut values = Dict::new();
+        for (key, value) in table {
+            // Only devices may be in several files.
+            let is_stray = file > 0 && path.is_empty() && key.get_ref() != DEVICES;
+            let table = if is_stray { "include" } else { path };
+            let path = join(table, &bare_or_quoted(key.get_ref()));
+            let origin = Origin::File(file, key.span().start);
+            self.origins.insert(path.clone(), origin);
+            let value = self.value(file, &path, value.get_ref());
+            values.insert(key.get_ref().to_string(), value);
+        }
+        values
+    }
+
+    fn list(&mut self, file: usize, path: &str, list: &[Spanned<DeValue<'_>>]) -> Value {
+        let first = if path == DEVICES { self.devices().len() } else { 0 };
+        let values = list.iter().zip(first..).map(|(value, index)| {
+            let path = format!("{path}[{index}]");
+            let origin = Origin::File(file, value.span().start);
+            self.origins.insert(path.clone(), origin);
+            self.value(file, &path, value.get_ref())
+        });
+        Value::from(values.collect::<Vec<_>>())
+    }
+
+    fn value(&mut self, file: usize, path: &str, value: &DeValue<'_>) -> Value {
+        match value {
+            DeValue::String(text) => Value::from(text.to_string()),
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .map_or(Value::from(f64::INFINITY), Value::from),
+            DeValue::Float(number) => Value::from(number.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Boolean(flag) => Value::from(*flag),
+            // No key takes a date, and figment has no type for it.
+            DeValue::Datetime(_) => Value::Empty(Tag::Default, Empty::Unit),
+            DeValue::Array(list) => self.list(file, path, list),
+            DeValue::Table(table) => Value::from(self.table(file, path, table)),
+        }
+    }
+
+    fn devices(&self) -> &[Value] {
+        let devices = self.values.get(DEVICES).and_then(Value::as_array);
+        devices.unwrap_or_default()
+    }
+
+    /// Adds the devices of the files that `include` names; that it is a list of texts is checked where the key is read.
+    pub(super) fn include(&mut self, findings: &mut Findings) {
+        let patterns = self.values.get("include").and_then(Value::as_array);
+        let patterns = patterns.unwrap_or_default().to_vec();
+        let mut files = BTreeSet::new();
+        for pattern in patterns.iter().filter_map(Value::as_str) {
+            match matching(&self.base.join(pattern)) {
+                Ok(found) if found.is_empty() => {
+                    let what = format!("no file is named like {pattern:?}");
+                    findings
+                        .warnings
+                        .push(self.of_include(what, "write one, or leave it out"));
+                }
+                Ok(found) => files.extend(found),
+                Err(error) => findings
+                    .problems
+                    .push(self.unreadable(Path::new(pattern), &error)),
+            }
+        }
+        for file in files {
+            let bytes = fs::read(&file).map_err(|error| self.unreadable(&file, &error));
+            match bytes.and_then(|bytes| self.read(&file, bytes)) {
+                Ok(values) => self.add(values, &mut findings.problems),
+                Err(problem) => findings.problems.push(problem),
+            }
+        }
+    }
+
+    fn unreadable(&self, path: &Path, error: &io::Error) -> Problem {
+        let what = format!("cannot read {}: {error}", path.display());
+        self.of_include(what, "let the user of this process read it, or leave it out")
+    }
+
+    fn of_include(&self, what: String, remedy: &str) -> Problem {
+        let (mut problem, _) = self.located("include", complaint(what, remedy));
+        problem.key = "include".to_owned();
+        problem
+    }
+
+    fn add(&mut self, values: Dict, problems: &mut Vec<Problem>) {
+        for (key, value) in values {
+            let own = self.values.entry(DEVICES.to_owned());
+            match (own.or_insert_with(|| Value::from(Vec::<Value>::new())), value) {
+                (Value::Array(_, own), Value::Array(_, devices)) if key == DEVICES => own.extend(devices),
+                _ => {
+                    let what = "an included file holds [[devices]], and nothing else";
+                    let remedy = "write it into the file that includes this one";
+                    let (key, complaint) = (bare_or_quoted(&key), complaint(what, remedy));
+                    let (problem, _) = self.located(&join("include", &key), complaint);
+                    problems.push(Problem { key, ..problem });
+                }
+            }
+        }
+    }
+
+    /// Lays the environment over it.
+    pub(super) fn overlay(&mut self, variables: Vec<Variable>) {
+        let mut layers = Figment::from(Serialized::globals(&self.values));
+        for Variable { name, path, value } in variables {
+            let (mut key, mut values) = (String::new(), Value::from(value));
+            for part in &path {
+                key = join(&key, &bare_or_quoted(part));
+                // A table may be in a file as well.
+                let origin = self.origins.entry(key.clone());
+                origin.or_insert_with(|| Origin::Variable(name.clone()));
+            }
+            self.origins.insert(key, Origin::Variable(name));
+            for part in path.into_iter().rev() {
+                values = Value::from(Dict::from([(part, values)]));
+            }
+            layers = layers.merge(Serialized::globals(values));
+        }
+        if let Ok(Value::Dict(_, values)) = layers.find_value("") {
+            self.values = values;
+        }
+    }
+
+    /// Gives each device what it does not have itself.
+    pub(super) fn inherit(&mut self) {
+        let Some(Value::Dict(_, defaults)) = self.values.get(DEFAULTS).cloned() else {
+            return;
+        };
+        let Some(Value::Array(_, devices)) = self.values.get_mut(DEVICES) else {
+            return;
+        };
+        for device in devices {
+            if let Value::Dict(_, own) = device {
+                inherit(DEFAULTS, own, &defaults);
+            }
+        }
+    }
+
+    /// What has given the key at that path, and whether it is not the device's own.
+    fn origin(&self, path: &str) -> Option<(&Origin, bool)> {
+        let own = self.origins.get(path).map(|origin| (origin, false));
+        own.or_else(|| Some((self.origins.get(&default_of(path)?)?, true)))
+    }
+
+    /// Whether a variable has given the value at that path.
+    pub(super) fn is_variable(&self, path: &str) -> bool {
+        matches!(self.origin(path), Some((Origin::Variable(_), _)))
+    }
+
+    /// With the place, or the variable, of the key at that path, and whether it is not the device's own; of what is missing,
+    /// those of its table.
+    pub(super) fn located(&self, path: &str, problem: Problem) -> (Problem, bool) {
+        match (self.origin(path), path.rfind(['.', '['])) {
+            (Some((Origin::File(file, offset), is_inherited)), _) => {
+                (self.at(*file, *offset, problem), is_inherited)
+            }
+            (Some((Origin::Variable(name), is_inherited)), _) => {
+                let variable = Some(name.as_str().into());
+                (Problem { variable, ..problem }, is_inherited)
+            }
+            (None, Some(end)) => {
+                let (problem, is_inherited) = self.located(&path[..end], problem);
+                (
+                    Problem {
+                        variable: None,
+                        ..problem
+                    },
+                    is_inherited,
+                )
+            }
+            (None, None) => (problem, false),
+        }
+    }
+
+    fn at(&self, file: usize, offset: usize, problem: Problem) -> Problem {
+        let (path, text) = &self.files[file];
+        let before = text.get(..offset).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let file = path.clone();
+        let place = Some(Box::new(Place { file, line, column }));
+        Problem { place, ..problem }
+    }
+}
+
+/// Where the default of a device's key stands.
+fn default_of(path: &str) -> Option<String> {
+    let (_, key) = path.strip_prefix("devices[")?.split_once("].")?;
+    Some(join(DEFAULTS, key))
+}
+
+/// Table by table, and key by key; no key beside one of the device's own that it would contradict.
+fn inherit(table: &str, own: &mut Dict, defaults: &Dict) {
+    let given = own.iter().filter(|(_, value)| value.to_bool() != Some(false));
+    let given: Vec<_> = given.filter_map(|(name, _)| keys::find(table, name)).collect();
+    for (name, value) in defaults {
+        let key = keys::find(table, name);
+        let Some(key) = key.filter(|key| !given.iter().any(|other| key.yields_to(other))) else {
+            continue;
+        };
+        match (own.get_mut(name), value) {
+            (Some(Value::Dict(_, own)), Value::Dict(_, defaults)) => inherit(&key.path, own, defaults),
+            (None, Value::Dict(_, defaults)) if key.kind == Kind::Table => {
+                let mut own_table = Dict::new();
+                inherit(&key.path, &mut own_table, defaults);
+                own.insert(name.clone(), Value::from(own_table));
+            }
+            (None, _) => drop(own.insert(name.clone(), value.clone())),
+            _ => {}
+        }
+    }
+}
+
+/// The files that a pattern names: a `*` in the last part of it stands for any characters.
+fn matching(pattern: &Path) -> io::Result<Vec<PathBuf>> {
+    let name = pattern.file_name().unwrap_or_default().to_string_lossy();
+    let Some((start, end)) = name.split_once('*') else {
+        return Ok(vec![pattern.to_owned()]);
+    };
+    let is_meant = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let rest = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+        // Not what editors leave beside a file.
+        rest.is_some() && !name.starts_with('.')
+    };
+    let directory = fs::read_dir(pattern.parent().unwrap_or(Path::new("")))?;
+    let paths: io::Result<Vec<_>> = directory.map(|entry| Ok(entry?.path())).collect();
+    Ok(paths?.into_iter().filter(is_meant).collect())
+}
