@@ -82,7 +82,7 @@ async fn another_payload_or_topic_is_another_command() {
 
 #[tokio::test]
 async fn a_command_that_was_refused_is_tried_again() {
-    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "1s");
+    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "5s");
     let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
     let payload = r#"{"replace":[],"id":"again"}"#;
     scene.device(1).set_fault(Some(Fault::BusyConfiguration));
