@@ -6,17 +6,17 @@
 //! then sends the records, in order; in between only what changed.
 
 mod exchange;
-mod flights;
+mod in_flight;
 mod incoming;
 mod journal;
 mod outbox;
 mod overwritten;
+mod record_source;
 mod records;
 mod refusals;
 mod rejected;
 mod retained;
 mod size_limit;
-mod supply;
 mod updates;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,14 +25,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use flights::Flights;
+use in_flight::InFlight;
 use incoming::Incoming;
 use journal::Journal;
 use outbox::Outbox;
+use record_source::RecordSource;
 use records::RecordQueue;
 use refusals::Refusals;
 use retained::Retained;
-use supply::Supply;
 
 use super::connection::Purpose;
 use super::discovery::Discovery;
@@ -103,9 +103,9 @@ pub struct Publisher {
     retained: Retained,
     outbox: Outbox,
     records: RecordQueue,
-    supply: Supply,
+    record_source: RecordSource,
     journal: Journal,
-    flights: Flights,
+    in_flight: InFlight,
     link: Link,
     incoming: Incoming,
     refusals: Refusals,
@@ -174,9 +174,9 @@ impl Publisher {
             hub,
             outbox,
             records: RecordQueue::default(),
-            supply: Supply::new(setup.store.clone()),
+            record_source: RecordSource::new(setup.store.clone()),
             journal: Journal::new(setup.store, setup.bridge),
-            flights: Flights::default(),
+            in_flight: InFlight::default(),
             link,
             incoming: Incoming::default(),
             refusals: Refusals::default(),
@@ -198,7 +198,7 @@ impl Publisher {
         loop {
             self.journal.start(&mut self.outbox);
             if self.link.is_connected() {
-                self.supply.start(&self.records);
+                self.record_source.start(&self.records);
             }
             self.fill_window();
             self.report();
@@ -211,7 +211,7 @@ impl Publisher {
             tokio::select! {
                 event = self.link.next(), if may_connect => self.on_events(event),
                 (batch, stored) = self.journal.written() => self.outbox.recorded(batch, stored),
-                supplied = self.supply.next() => self.take_in(supplied),
+                fetched = self.record_source.next() => self.take_in(fetched),
                 // To be reported.
                 Ok(()) = self.reports.stored.changed() => {}
                 count = self.hub.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
@@ -237,7 +237,7 @@ impl Publisher {
     /// Tells others how it is.
     fn report(&self) {
         let topics = self.outbox.len();
-        let pending = self.outbox.pending() + self.flights.len();
+        let pending = self.outbox.pending() + self.in_flight.len();
         let records = self.reports.stored.borrow().records;
         self.reports.status.send_if_modified(|status| {
             let is_news = status.link != *self.link.status()
@@ -258,10 +258,10 @@ impl Publisher {
         if !self.link.is_connected() {
             return false;
         }
-        let is_idle = self.outbox.is_state_sent() && self.flights.len() == 0 && !self.journal.is_writing();
+        let is_idle = self.outbox.is_state_sent() && self.in_flight.len() == 0 && !self.journal.is_writing();
         // What the broker has no room for, or the store cannot give, is for the next run.
         let are_records_sent = self.records.paused_until.is_some()
-            || (self.records.len() == 0 && !self.supply.has_more(&self.records));
+            || (self.records.len() == 0 && !self.record_source.has_more(&self.records));
         match self.stop.phase {
             Phase::Flushing if is_idle && are_records_sent => {
                 self.stop.phase = Phase::SayingOffline;

@@ -10,7 +10,7 @@ use super::document::Identity;
 use super::fault::Fault;
 use super::kind::DeviceKind;
 use super::observe::{Counters, LastAnswer, Observations};
-use super::snmp::Side;
+use super::snmp::Endpoint;
 use super::status::StatusCache;
 use super::world::World;
 use bytes::Bytes;
@@ -27,7 +27,7 @@ pub struct SimulatedDevice {
     kind: DeviceKind,
     address: SocketAddr,
     user: Arc<User>,
-    snmp: Option<Side>,
+    snmp: Option<Endpoint>,
     state: Mutex<State>,
     /// The fault that stands, for those that wait for its end.
     standing: watch::Sender<Option<Fault>>,
@@ -60,7 +60,7 @@ impl SimulatedDevice {
         address: SocketAddr,
         https: bool,
         user: Arc<User>,
-        snmp: Option<Side>,
+        snmp: Option<Endpoint>,
     ) -> Self {
         let scheme = if https { "https" } else { "http" };
         let identity = Identity {
@@ -75,7 +75,7 @@ impl SimulatedDevice {
             tokens: Tokens::default(),
             seen: Observations::default(),
             restart: None,
-            boots: Side::initial_boots(),
+            boots: Endpoint::initial_boots(),
         };
         Self {
             id: format!("sim-{number}"),

@@ -5,7 +5,7 @@ use super::auth::User;
 use super::device::SimulatedDevice;
 use super::kind::{ApiGeneration, Chassis, DeviceKind};
 use super::server::Server;
-use super::snmp::{Life, Service, Side, SnmpOptions};
+use super::snmp::{Endpoint, Life, Service, SnmpOptions};
 use super::tls::{self, Certificate};
 use crate::wording::system_error;
 use std::fmt::Write;
@@ -156,7 +156,7 @@ impl Fleet {
             let side = fleet
                 .snmp
                 .as_ref()
-                .map(|snmp| Side::new(number, Arc::clone(snmp)));
+                .map(|snmp| Endpoint::new(number, Arc::clone(snmp)));
             let user = Arc::clone(&user);
             let device = SimulatedDevice::new(number, *kind, address, options.https, user, side);
             let device = Arc::new(device);

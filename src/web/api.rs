@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::access::Access;
 use super::answer::{Answer, JSON, Refusal, written};
-use super::shape;
+use super::json;
 use super::{Shared, Shown};
 use crate::contract::to_json;
 use crate::hub;
@@ -45,7 +45,7 @@ async fn document() -> Response {
 }
 
 async fn bridge(State(app): State<Shared>) -> Response {
-    json(to_json(&shape::bridge(&app.shown, app.access.can_change())))
+    json(to_json(&json::bridge(&app.shown, app.access.can_change())))
 }
 
 async fn is_token(State(app): State<Shared>, headers: HeaderMap) -> Result<StatusCode, Refusal> {
@@ -60,7 +60,7 @@ async fn devices(State(app): State<Shared>) -> Response {
         let fleet = asked.shown.fleet.borrow().clone();
         let devices = fleet.devices.iter();
         let summaries: Vec<_> = devices
-            .map(|(id, device)| shape::summary(id, &device.view))
+            .map(|(id, device)| json::summary(id, &device.view))
             .collect();
         to_json(&summaries)
     };
@@ -69,12 +69,12 @@ async fn devices(State(app): State<Shared>) -> Response {
 
 async fn device(State(app): State<Shared>, Path(device): Path<String>) -> Answer {
     let (id, device) = find(&app.shown, &device)?;
-    Ok(json(to_json(&shape::whole(&id, &device))))
+    Ok(json(to_json(&json::whole(&id, &device))))
 }
 
 async fn sessions(State(app): State<Shared>, Path(device): Path<String>) -> Answer {
     let (_, device) = find(&app.shown, &device)?;
-    Ok(json(shape::sessions(device.sessions.as_ref())))
+    Ok(json(json::sessions(device.sessions.as_ref())))
 }
 
 async fn dead_letters(State(app): State<Shared>, RawQuery(query): RawQuery) -> Answer {

@@ -1,7 +1,7 @@
 //! The bridge's own HTTP server: the page, the JSON API, server-sent events, health and metrics.
 //!
 //! It listens at a port, and for the owner of the bridge at a Unix socket. Owns who may ask (`guard`) and change
-//! (`access`), how long (`serve`), and how the fleet of the devices is written (`shape`); what is
+//! (`access`), how long (`serve`), and how the fleet of the devices is written (`json`); what is
 //! shown comes from others by `watch`, and what is changed goes through the inbox of commands. Each area has a router
 //! of its own.
 
@@ -12,12 +12,12 @@ mod command;
 pub(crate) mod dead_letters;
 mod guard;
 mod health;
-mod large;
+mod json;
+mod large_answers;
 mod live;
 mod metrics;
 mod page;
 mod serve;
-mod shape;
 pub mod socket;
 
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
 use access::Access;
 use guard::Guard;
-use large::Large;
+use large_answers::LargeAnswers;
 use live::Live;
 use serve::Listener;
 use socket::{Socket, SocketError};
@@ -86,7 +86,7 @@ struct App {
     changed: Changed,
     access: Access,
     live: Live,
-    large: Large,
+    large: LargeAnswers,
 }
 
 /// The state of the routers.
@@ -148,7 +148,7 @@ impl Server {
             changed: self.changed,
             access: self.access,
             live,
-            large: Large::default(),
+            large: LargeAnswers::default(),
         });
         let router = Router::new()
             .merge(page::routes())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::flights::{Cargo, Ended, Flight};
+use super::in_flight::{Ended, Item, Transmission};
 use super::records::Answered;
 use super::rejected::{ENDS_CONNECTIONS_REMEDY, PUBLISH_REMEDY, Rejected, SIZE_REMEDY};
 use super::size_limit::TooLarge;
@@ -33,10 +33,10 @@ impl Publisher {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Connected(limits) => self.on_connected(limits),
-            Event::Sent(pkid) => self.flights.sent(pkid),
+            Event::Sent(pkid) => self.in_flight.sent(pkid),
             Event::Acked { pkid, refused } => {
-                if let Some(flight) = self.flights.acked(pkid, refused.is_none()) {
-                    self.on_answer(flight, refused);
+                if let Some(transmission) = self.in_flight.acked(pkid, refused.is_none()) {
+                    self.on_answer(transmission, refused);
                 }
             }
             Event::Subscribed(answers) => self.on_subscribed(&answers),
@@ -50,24 +50,24 @@ impl Publisher {
         self.refusals.begin_anew();
         self.records.paused_until = None;
         let wildcards = limits.wildcards;
-        self.flights.connected(limits);
+        self.in_flight.connected(limits);
         // Whoever reads `online` may trust what stands beside it.
         let online = self.online_topic();
-        self.outbox.connected(&mut self.flights, &online);
+        self.outbox.connected(&mut self.in_flight, &online);
         self.subscribe(wildcards);
     }
 
-    fn on_answer(&mut self, flight: Flight, refused: Option<Refusal>) {
-        match flight.cargo {
-            Cargo::State(topic) => {
-                self.outbox.acked(&topic, flight.version, refused.is_some());
+    fn on_answer(&mut self, transmission: Transmission, refused: Option<Refusal>) {
+        match transmission.item {
+            Item::State(topic) => {
+                self.outbox.acked(&topic, transmission.version, refused.is_some());
                 if let Some(Refusal { reason, .. }) = refused {
                     let what = format!("the broker refused the message at {topic:?}: {reason}");
                     let error = ErrorReport::new(ErrorKind::Rejected, what, PUBLISH_REMEDY);
                     self.tell_unpublished(&topic, error);
                 }
             }
-            Cargo::Record(number) => match self.records.answered(number, refused) {
+            Item::Record(number) => match self.records.answered(number, refused) {
                 Answered::Taken => self.journal.sent(number),
                 Answered::Later => self.records.paused_until = Some(Instant::now() + QUOTA_PAUSE),
                 Answered::Rejected(rejected) => self.reject(rejected),
@@ -76,28 +76,31 @@ impl Publisher {
     }
 
     fn on_closed(&mut self, error: Option<ConnectionError>) {
-        let found = self.flights.disconnected(ended(error.as_ref()));
+        let found = self.in_flight.disconnected(ended(error.as_ref()));
         self.outbox.disconnected();
         self.unsubscribed(error.as_ref());
-        self.supply.stop();
+        self.record_source.stop();
         self.records.disconnected();
         if let Some(conflict) = self.link.take_conflict() {
             let letter = dead_letter::new(Operation::Publish, conflict, Timestamp::now());
             self.journal.append_letter(&letter);
         }
-        if let (Some(flight), Some(error)) = (found, error) {
-            self.on_found(flight, &error);
+        if let (Some(transmission), Some(error)) = (found, error) {
+            self.on_found(transmission, &error);
         }
     }
 
     /// That message has cost a connection. Given up, it is held back, and others of its size or its topic with it.
-    fn on_found(&mut self, flight: Flight, error: &ConnectionError) {
+    fn on_found(&mut self, transmission: Transmission, error: &ConnectionError) {
         let is_too_large = matches!(error.cause(), Cause::TooLarge(_));
-        let rejected = match &flight.cargo {
-            Cargo::State(topic) if is_too_large || self.outbox.blame(topic) => None,
-            Cargo::State(_) => return,
-            Cargo::Record(number) => {
-                match self.records.blame(*number, is_too_large.then_some(flight.bytes)) {
+        let rejected = match &transmission.item {
+            Item::State(topic) if is_too_large || self.outbox.blame(topic) => None,
+            Item::State(_) => return,
+            Item::Record(number) => {
+                match self
+                    .records
+                    .blame(*number, is_too_large.then_some(transmission.bytes))
+                {
                     None => return,
                     rejected => rejected,
                 }
@@ -105,19 +108,19 @@ impl Publisher {
         };
         // Without a reason its size may be one.
         let is_unexplained = matches!(error.cause(), Cause::Lost(_));
-        let is_by_size = is_too_large || (is_unexplained && self.flights.blame_size(flight.bytes));
-        let takes_others = self.flights.found(&flight.cargo);
+        let is_by_size = is_too_large || (is_unexplained && self.in_flight.blame_size(transmission.bytes));
+        let takes_others = self.in_flight.found(&transmission.item);
         if is_by_size {
-            self.outbox.try_sizes_in_doubt(&mut self.flights);
+            self.outbox.try_sizes_in_doubt(&mut self.in_flight);
         }
-        if let Cargo::State(topic) = &flight.cargo {
+        if let Item::State(topic) = &transmission.item {
             if !is_by_size {
                 self.outbox.hold_back(topic);
             }
-            self.tell_held_back(topic, flight.bytes, is_by_size, error);
+            self.tell_held_back(topic, transmission.bytes, is_by_size, error);
         }
         // A record whose topic cannot be remembered explains nothing: the next one there costs as much.
-        let size = is_by_size.then_some(flight.bytes);
+        let size = is_by_size.then_some(transmission.bytes);
         let is_barred = |rejected: &Rejected| self.records.bar(&rejected.topic, size);
         if rejected.as_ref().is_none_or(is_barred) {
             // The next connection will last, unless the broker takes no message of ours at all.
@@ -151,8 +154,8 @@ impl Publisher {
 
     pub(super) fn try_held_back_again(&mut self) {
         self.refusals.retry_at = None;
-        self.outbox.try_again(&mut self.flights);
-        self.records.try_again(&mut self.flights);
+        self.outbox.try_again(&mut self.in_flight);
+        self.records.try_again(&mut self.in_flight);
     }
 
     /// A record leaves without having been delivered, and a dead letter tells of it.
@@ -197,7 +200,7 @@ impl Publisher {
     pub(super) fn fill_window(&mut self) {
         let do_records_wait = self.is_record_time() && self.records.has_next();
         // A record that goes with few others or alone would wait for ever among state that keeps coming.
-        if !(do_records_wait && self.records.is_next_delicate(&self.flights)) {
+        if !(do_records_wait && self.records.is_next_delicate(&self.in_flight)) {
             self.send_state(do_records_wait);
         }
         if self.is_record_time() && !self.do_records_give_way() {
@@ -208,8 +211,8 @@ impl Publisher {
     /// Whether state waits for most of the window or all of it to be empty, and no record does. Records that went on
     /// filling it would hold up what is behind that state.
     fn do_records_give_way(&self) -> bool {
-        self.outbox.is_next_delicate(&self.flights, self.sends_later())
-            && !self.records.is_next_delicate(&self.flights)
+        self.outbox.is_next_delicate(&self.in_flight, self.sends_later())
+            && !self.records.is_next_delicate(&self.in_flight)
     }
 
     /// Whether state goes out that nobody waits for. A stop does not wait for it: the next run sends it.
@@ -226,8 +229,8 @@ impl Publisher {
         let Some(client) = self.link.client() else { return };
         let with_later = self.sends_later();
         let mut unsendable = Vec::new();
-        while (!do_records_wait || self.flights.leaves_room_for_records())
-            && let Some(next) = self.outbox.next(&mut self.flights, with_later, |topic| {
+        while (!do_records_wait || self.in_flight.leaves_room_for_records())
+            && let Some(next) = self.outbox.next(&mut self.in_flight, with_later, |topic| {
                 self.retained.payload(topic)
             })
         {
@@ -254,7 +257,7 @@ impl Publisher {
     }
 
     fn send_records(&mut self) {
-        while let Some(next) = self.records.next(&mut self.flights) {
+        while let Some(next) = self.records.next(&mut self.in_flight) {
             match next {
                 records::Next::Send {
                     topic,
@@ -271,7 +274,7 @@ impl Publisher {
             }
         }
         if self.records.is_aside_full() {
-            self.records.try_again(&mut self.flights);
+            self.records.try_again(&mut self.in_flight);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::flights::{Cargo, Flights, MAX_FATAL};
+use super::in_flight::{InFlight, Item, MAX_FATAL};
 use super::rejected::{Reason, Rejected};
 use super::size_limit::TooLarge;
 use crate::contract::topics::{Topics, is_publishable};
@@ -138,26 +138,26 @@ impl RecordQueue {
     }
 
     /// Whether the next record goes with few others, or alone.
-    pub(super) fn is_next_delicate(&self, flights: &Flights) -> bool {
+    pub(super) fn is_next_delicate(&self, in_flight: &InFlight) -> bool {
         let next = self.waiting.first_key_value();
-        next.is_some_and(|(number, _)| flights.is_delicate(&Cargo::Record(*number)))
+        next.is_some_and(|(number, _)| in_flight.is_delicate(&Item::Record(*number)))
     }
 
     /// The next record that there is room for.
-    pub(super) fn next(&mut self, flights: &mut Flights) -> Option<Next> {
+    pub(super) fn next(&mut self, in_flight: &mut InFlight) -> Option<Next> {
         loop {
             let first = self.waiting.first_entry()?;
             let number = *first.key();
-            let cargo = Cargo::Record(number);
-            if !flights.may_send(&cargo) {
+            let item = Item::Record(number);
+            if !in_flight.may_send(&item) {
                 return None;
             }
             let entry = first.remove();
             self.considered = self.considered.max(number);
-            let Some(reason) = self.objection(&entry, flights) else {
-                return Some(self.hand_over(number, entry, flights));
+            let Some(reason) = self.objection(&entry, in_flight) else {
+                return Some(self.hand_over(number, entry, in_flight));
             };
-            flights.acquit(&cargo);
+            in_flight.clear_suspect(&item);
             if !reason.is_guess() || entry.was_aside {
                 return Some(Next::Rejected(self.reject(number, entry, reason)));
             }
@@ -166,14 +166,14 @@ impl RecordQueue {
     }
 
     /// Why the broker would not take it.
-    fn objection(&self, entry: &Entry, flights: &Flights) -> Option<Reason> {
+    fn objection(&self, entry: &Entry, in_flight: &InFlight) -> Option<Reason> {
         if !is_publishable(&entry.topic) {
             return Some(Reason::NoTopic);
         }
         let bytes = entry.size();
         // A second time state alone is no evidence against a record.
         let is_tried = entry.was_aside && self.barred_size.is_none_or(|barred| bytes < barred);
-        match flights.is_too_large(bytes) {
+        match in_flight.is_too_large(bytes) {
             Some(limit) if !(is_tried && matches!(limit, TooLarge::Learned(_))) => {
                 Some(Reason::TooLarge { bytes, limit })
             }
@@ -184,9 +184,9 @@ impl RecordQueue {
         }
     }
 
-    fn hand_over(&mut self, number: u64, mut entry: Entry, flights: &mut Flights) -> Next {
+    fn hand_over(&mut self, number: u64, mut entry: Entry, in_flight: &mut InFlight) -> Next {
         entry.attempts += 1;
-        flights.hand_over(Cargo::Record(number), 0, entry.size());
+        in_flight.hand_over(Item::Record(number), 0, entry.size());
         let next = Next::Send {
             topic: entry.topic.clone(),
             payload: entry.record.payload.clone(),

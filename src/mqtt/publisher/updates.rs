@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::Publisher;
-use super::supply::Supplied;
+use super::record_source::Fetched;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
 use crate::model::Update;
@@ -119,11 +119,11 @@ impl Publisher {
         }
     }
 
-    pub(super) fn take_in(&mut self, supplied: Supplied) {
-        match supplied {
-            Supplied::Records(records) => self.records.take_in(records, self.retained.topics()),
-            Supplied::NoneUpTo(number) => self.records.skip_to(number),
-            Supplied::News => {}
+    pub(super) fn take_in(&mut self, fetched: Fetched) {
+        match fetched {
+            Fetched::Records(records) => self.records.take_in(records, self.retained.topics()),
+            Fetched::NoneUpTo(number) => self.records.skip_to(number),
+            Fetched::News => {}
         }
     }
 }

@@ -3,8 +3,8 @@
 use redb::{Database, ReadableDatabase};
 
 use super::entry::{self, Unreadable};
-use super::letters;
 use super::options::Limit;
+use super::own_dead_letters;
 use super::tables::{OUTBOX, Writing};
 use crate::contract::topics::Destination;
 use crate::records::Record;
@@ -104,7 +104,11 @@ impl Writing<'_, '_> {
         }
         let begins = self.levels.dropping.is_none();
         // The letter that says so must not push out more than it says.
-        let limit = if begins { limit.less(letters::ROOM) } else { limit };
+        let limit = if begins {
+            limit.less(own_dead_letters::ROOM)
+        } else {
+            limit
+        };
         let mut count = 0;
         while self.levels.outbox.is_above(limit) {
             let Some((_, value)) = self.tables.outbox.pop_first()? else {
@@ -116,7 +120,7 @@ impl Writing<'_, '_> {
         }
         let dropping = self.levels.note_dropped(count, self.now);
         if begins {
-            let letter = letters::dropping(&self.options.bridge, dropping.count, dropping.since);
+            let letter = own_dead_letters::dropping(&self.options.bridge, dropping.count, dropping.since);
             let number = self.levels.next_record();
             self.put_record(number, &letter)?;
         }
@@ -131,7 +135,7 @@ impl Writing<'_, '_> {
             .is_above(self.options.limits.outbox.nine_tenths());
         if let Some(dropping) = self.levels.dropping.filter(|_| has_room) {
             self.levels.dropping = None;
-            let letter = letters::dropped(&self.options.bridge, dropping.count, dropping.since);
+            let letter = own_dead_letters::dropped(&self.options.bridge, dropping.count, dropping.since);
             let number = self.levels.next_record();
             self.put_record(number, &letter)?;
         }

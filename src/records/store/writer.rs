@@ -16,7 +16,7 @@ use super::job::Change;
 use super::memory::Memory;
 use super::options::Options;
 use super::tables::{Levels, write};
-use super::{End, StoreError, StoreStatus, letters};
+use super::{End, StoreError, StoreStatus, own_dead_letters};
 use crate::records::Record;
 use failure::guarded;
 
@@ -274,7 +274,7 @@ impl Writer {
             self.commit(&mut []);
         }
         if let Some(failure) = self.health.over_at_end() {
-            self.push(letters::disk_works(&self.options.bridge, &failure));
+            self.push(own_dead_letters::disk_works(&self.options.bridge, &failure));
         }
         if has_more(&self.memory) && self.health.failing().is_none() {
             self.commit(&mut []);

@@ -3,7 +3,7 @@
 use super::{SimulatedDevice, reachable};
 use crate::simulator::document::Identity;
 use crate::simulator::observe::Counters;
-use crate::simulator::snmp::Side;
+use crate::simulator::snmp::Endpoint;
 use crate::simulator::world::World;
 use jiff::Timestamp;
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use std::net::SocketAddr;
 impl SimulatedDevice {
     /// Where its SNMP agent listens, if it has one.
     pub fn snmp_address(&self) -> Option<SocketAddr> {
-        self.snmp.as_ref().and_then(Side::address).map(reachable)
+        self.snmp.as_ref().and_then(Endpoint::address).map(reachable)
     }
 
     /// The id of its SNMP engine, if it has one; another one with each fleet.
     pub fn snmp_engine_id(&self) -> Option<&[u8]> {
-        self.snmp.as_ref().map(Side::engine_id)
+        self.snmp.as_ref().map(Endpoint::engine_id)
     }
 
     /// Waits until its SNMP agent answers (`true`) or, in a restart or in silence, does not (`false`); for ever on a
@@ -33,7 +33,7 @@ impl SimulatedDevice {
     }
 
     /// Its SNMP side, if it has one.
-    pub(in crate::simulator) fn snmp(&self) -> Option<&Side> {
+    pub(in crate::simulator) fn snmp(&self) -> Option<&Endpoint> {
         self.snmp.as_ref()
     }
 
@@ -48,7 +48,7 @@ impl SimulatedDevice {
     }
 
     /// Has its SNMP side, if it has one, notify its receivers.
-    pub(in crate::simulator) fn notify(&self, tell: impl FnOnce(&Side, &World, Timestamp)) {
+    pub(in crate::simulator) fn notify(&self, tell: impl FnOnce(&Endpoint, &World, Timestamp)) {
         if let Some(side) = &self.snmp {
             tell(side, &self.state().world, Timestamp::now());
         }

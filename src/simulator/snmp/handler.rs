@@ -10,8 +10,8 @@ use async_snmp::handler::{
 use async_snmp::{Oid, Value, VarBind};
 use jiff::Timestamp;
 
+use super::mib_actions;
 use super::objects::{self, Object};
-use super::words;
 use crate::simulator::action::ActionError;
 use crate::simulator::configuration::EventActions;
 use crate::simulator::device::SimulatedDevice;
@@ -59,7 +59,7 @@ impl Handler {
                     return Err(SetTestError::WrongLength);
                 }
                 let text = std::str::from_utf8(octets).map_err(|_| SetTestError::WrongValue)?;
-                let actions = words::read(self.device.kind(), event, text);
+                let actions = mib_actions::read(self.device.kind(), event, text);
                 Ok(Change::Actions {
                     event,
                     actions: actions.map_err(|_| SetTestError::WrongValue)?,

@@ -4,17 +4,17 @@
 //! It has the numbers of the MIB in a table of its own (`mib`), so that a wrong one in the bridge is not wrong here
 //! as well. Not here: what moves a world, and the REST API.
 
+mod endpoint;
 mod handler;
 mod mib;
+mod mib_actions;
 mod objects;
 mod options;
 mod sender;
 mod service;
-mod side;
 #[cfg(test)]
 mod tests;
-mod words;
 
+pub(super) use endpoint::Endpoint;
 pub use options::{SnmpOptions, SnmpUser, TrapReceiver, TrapWay, Traps};
 pub(super) use service::{Life, Service};
-pub(super) use side::Side;

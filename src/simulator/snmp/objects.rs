@@ -4,7 +4,7 @@ use async_snmp::handler::OidTable;
 use async_snmp::{Oid, Value};
 use jiff::Timestamp;
 
-use super::{mib, words};
+use super::{mib, mib_actions};
 use crate::simulator::document::Identity;
 use crate::simulator::kind::{ApiGeneration, Chassis, Clock, DeviceKind};
 use crate::simulator::world::World;
@@ -98,7 +98,7 @@ pub(super) fn value(object: Object, who: &Identity, world: &World, now: Timestam
         Object::NumberOfRefclocks => Value::Gauge32(powered(world).count() as u32),
         Object::Refclock(column, clock) => Value::Integer(refclock_value(column, clock, world)),
         Object::NtpState => Value::Integer(if is_any_synchronous(world) { 2 } else { 1 }),
-        Object::Actions(event) => words::write(world.configuration.actions(event)).into(),
+        Object::Actions(event) => mib_actions::write(world.configuration.actions(event)).into(),
         Object::Execute => Value::Integer(0),
     }
 }

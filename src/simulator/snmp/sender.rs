@@ -10,9 +10,9 @@ use async_snmp::v3::AuthoritativeEngine;
 use async_snmp::{NotificationSinkId, Retry, Value, VarBind};
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::endpoint::News;
 use super::mib;
 use super::options::{SnmpOptions, TrapReceiver};
-use super::side::News;
 use crate::simulator::device::SimulatedDevice;
 
 /// One receiver of one device, for as long as the device runs.

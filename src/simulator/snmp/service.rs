@@ -13,10 +13,10 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::endpoint::Endpoint;
 use super::handler::Handler;
 use super::options::SnmpOptions;
 use super::sender::Sender;
-use super::side::Side;
 use super::{mib, objects};
 use crate::simulator::device::SimulatedDevice;
 use crate::simulator::fault::Fault;
@@ -47,7 +47,7 @@ impl Service {
         Self { device, address }
     }
 
-    fn side(&self) -> &Side {
+    fn side(&self) -> &Endpoint {
         self.device
             .snmp()
             .expect("a service is made for devices with SNMP")

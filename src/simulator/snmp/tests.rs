@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_snmp::{Oid, Value};
 use jiff::Timestamp;
 
+use super::endpoint::Endpoint;
 use super::objects::{self, Object};
 use super::options::{SnmpOptions, Traps};
-use super::side::Side;
-use super::{mib, words};
+use super::{mib, mib_actions};
 use crate::simulator::action::Action;
 use crate::simulator::document::Identity;
 use crate::simulator::kind::{ApiGeneration, Chassis, Clock, DeviceKind};
@@ -34,14 +34,14 @@ fn one_word_stands_for_all_relays_on_notification() {
         (V20, "", ""),
     ];
     for (api, text, actions) in cases {
-        let read = words::read(kind(Chassis::M3000, api), "ntp-stopped", text);
+        let read = mib_actions::read(kind(Chassis::M3000, api), "ntp-stopped", text);
         assert_eq!(read, Ok(words_of(actions)), "{text}");
     }
     assert_eq!(
-        words::write(&words_of("io4-relay-c email io4-relay-a")),
+        mib_actions::write(&words_of("io4-relay-c email io4-relay-a")),
         "relais,email"
     );
-    assert_eq!(words::write(&[]), "");
+    assert_eq!(mib_actions::write(&[]), "");
 }
 
 #[test]
@@ -56,11 +56,11 @@ fn words_outside_the_list_and_those_that_an_event_does_not_take_are_refused() {
         ("normal-operation", "relais"),
         ("normal-operation", "led"),
     ] {
-        assert!(words::read(v20, event, text).is_err(), "{event}: {text}");
+        assert!(mib_actions::read(v20, event, text).is_err(), "{event}: {text}");
     }
     let no_relay = kind(Chassis::M500, ApiGeneration::V20);
     assert!(
-        words::read(no_relay, "ntp-stopped", "relais").is_err(),
+        mib_actions::read(no_relay, "ntp-stopped", "relais").is_err(),
         "there is no relay that it could stand for"
     );
 }
@@ -151,7 +151,7 @@ fn notified(traps: Traps, action: &Action) -> Vec<u32> {
         traps,
         ..SnmpOptions::default()
     };
-    let side = Side::new(1, Arc::new(options));
+    let side = Endpoint::new(1, Arc::new(options));
     let mut news = side.subscribe();
     let before = World::new(kind(Chassis::M500, ApiGeneration::V16), false, START);
     let mut after = before.clone();

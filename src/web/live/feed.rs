@@ -15,7 +15,7 @@ use crate::contract::to_json;
 use crate::hub::{self, Fleet};
 use crate::model::DeviceId;
 use crate::web::Shown;
-use crate::web::shape;
+use crate::web::json;
 
 /// From one pass to the next, at least: five a second.
 const PACE: Duration = Duration::from_millis(200);
@@ -110,7 +110,7 @@ impl Frames {
         // How it is asked is not in it: that changes all the time, and pages ask for it.
         frame
             .state
-            .set(pass, event("device", &shape::device(id, &device.view)))
+            .set(pass, event("device", &json::device(id, &device.view)))
     }
 }
 
@@ -164,7 +164,7 @@ impl Feed {
 
     fn refresh(&mut self) {
         self.pass += 1;
-        let bridge = event("bridge", &shape::bridge(&self.shown, self.changeable));
+        let bridge = event("bridge", &json::bridge(&self.shown, self.changeable));
         let fleet = self.shown.fleet.borrow_and_update();
         self.frames
             .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge));

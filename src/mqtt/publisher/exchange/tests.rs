@@ -38,11 +38,11 @@ fn publisher() -> Publisher {
 
 /// The broker has accepted us, and has all of the state.
 fn connected(publisher: &mut Publisher) {
-    publisher.flights.connected(Limits {
+    publisher.in_flight.connected(Limits {
         receive_maximum: 100,
         ..Limits::default()
     });
-    publisher.outbox.connected(&mut publisher.flights, "");
+    publisher.outbox.connected(&mut publisher.in_flight, "");
 }
 
 /// What is retained at the state topic of a device of which nobody has heard.
@@ -55,8 +55,8 @@ fn offline(topic: &str) -> Message {
 
 const BAD: &str = "lantime/bad/state";
 
-fn state(topic: &str) -> Cargo {
-    Cargo::State(Arc::from(topic))
+fn state(topic: &str) -> Item {
+    Item::State(Arc::from(topic))
 }
 
 /// State at a topic that is held back; an earlier run has published it.
@@ -85,19 +85,19 @@ fn records_do_not_hold_up_state_that_goes_alone() {
     hold_back(&mut publisher, BAD);
     connected(&mut publisher);
     records_wait(&mut publisher, [2, 3]);
-    publisher.flights.hand_over(Cargo::Record(1), 0, 100);
-    publisher.outbox.try_again(&mut publisher.flights);
+    publisher.in_flight.hand_over(Item::Record(1), 0, 100);
+    publisher.outbox.try_again(&mut publisher.in_flight);
     publisher.fill_window();
-    assert_eq!(publisher.flights.len(), 1, "the window has to become empty");
-    publisher.flights.try_alone(Cargo::Record(2));
+    assert_eq!(publisher.in_flight.len(), 1, "the window has to become empty");
+    publisher.in_flight.try_alone(Item::Record(2));
     assert!(
         !publisher.do_records_give_way(),
         "a record that goes alone is first"
     );
-    publisher.flights.acquit(&Cargo::Record(2));
-    publisher.flights.acquit(&state(BAD));
+    publisher.in_flight.clear_suspect(&Item::Record(2));
+    publisher.in_flight.clear_suspect(&state(BAD));
     publisher.fill_window();
-    assert_eq!(publisher.flights.len(), 2, "there is nothing to wait for");
+    assert_eq!(publisher.in_flight.len(), 2, "there is nothing to wait for");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn too_many_records_aside_are_tried_again_without_the_state() {
     publisher.records.bar("reply", None);
     records_wait(&mut publisher, 1..=256);
     publisher.send_records();
-    assert!(publisher.records.has_next() && publisher.records.is_next_delicate(&publisher.flights));
-    assert!(!publisher.flights.is_delicate(&state(BAD)));
+    assert!(publisher.records.has_next() && publisher.records.is_next_delicate(&publisher.in_flight));
+    assert!(!publisher.in_flight.is_delicate(&state(BAD)));
     assert_eq!(publisher.refusals.retry_at, retry_at);
 }
 
@@ -128,13 +128,13 @@ fn pause_after(connections: usize, takes_others: bool) -> Duration {
     for _ in 0..connections {
         connected(&mut publisher);
         if takes_others {
-            publisher.flights.hand_over(state("good"), 0, 10_000);
-            publisher.flights.sent(1);
-            publisher.flights.acked(1, true);
+            publisher.in_flight.hand_over(state("good"), 0, 10_000);
+            publisher.in_flight.sent(1);
+            publisher.in_flight.acked(1, true);
         }
         while publisher
             .outbox
-            .next(&mut publisher.flights, true, |topic| offline(topic).payload)
+            .next(&mut publisher.in_flight, true, |topic| offline(topic).payload)
             .is_some()
         {}
         pause = publisher.link.ended_for_test(&error);

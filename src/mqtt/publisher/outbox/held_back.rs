@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use super::super::flights::{Cargo, Flights, MAX_FATAL};
+use super::super::in_flight::{InFlight, Item, MAX_FATAL};
 use super::super::size_limit::TooLarge;
 use super::{Content, Entry, Outbox, Topic};
 use crate::mqtt::connection::packet_size;
@@ -24,20 +24,20 @@ impl Outbox {
     }
 
     /// What was held back, for its size or its topic, is tried again. Each costs one connection at most.
-    pub(in super::super) fn try_again(&mut self, flights: &mut Flights) {
-        let is_too_large = |bytes| matches!(flights.is_too_large(bytes), Some(TooLarge::Learned(_)));
+    pub(in super::super) fn try_again(&mut self, in_flight: &mut InFlight) {
+        let is_too_large = |bytes| matches!(in_flight.is_too_large(bytes), Some(TooLarge::Learned(_)));
         let mut held = self.topics(|entry, bytes| entry.is_held_back || is_too_large(bytes));
         // On this connection the largest first: if the broker takes it, size is not why others were held back. If that ends
         // the connection, the next one begins with the smallest: see `connected`.
         held.sort_by_key(|topic| Reverse(self.size(topic)));
-        flights.forget_size();
-        self.try_alone(&held, flights);
+        in_flight.forget_size();
+        self.try_alone(&held, in_flight);
     }
 
     /// A message was held back for its size: those that are smaller, and larger than any that was taken, are tried.
-    pub(in super::super) fn try_sizes_in_doubt(&mut self, flights: &mut Flights) {
-        let in_doubt = self.topics(|entry, bytes| !entry.is_held_back && flights.is_size_in_doubt(bytes));
-        self.try_alone(&in_doubt, flights);
+    pub(in super::super) fn try_sizes_in_doubt(&mut self, in_flight: &mut InFlight) {
+        let in_doubt = self.topics(|entry, bytes| !entry.is_held_back && in_flight.is_size_in_doubt(bytes));
+        self.try_alone(&in_doubt, in_flight);
     }
 
     fn topics(&self, is_wanted: impl Fn(&Entry, usize) -> bool) -> Vec<Topic> {
@@ -46,13 +46,13 @@ impl Outbox {
         entries.map(|(topic, _)| topic.clone()).collect()
     }
 
-    fn try_alone(&mut self, topics: &[Topic], flights: &mut Flights) {
+    fn try_alone(&mut self, topics: &[Topic], in_flight: &mut InFlight) {
         for topic in topics {
             if let Some(entry) = self.entries.get_mut(topic) {
                 entry.is_held_back = false;
                 entry.fatal = MAX_FATAL - 1;
             }
-            flights.try_alone(Cargo::State(topic.clone()));
+            in_flight.try_alone(Item::State(topic.clone()));
             self.enqueue(topic);
         }
     }

@@ -2,26 +2,26 @@
 
 use bytes::Bytes;
 
-use super::super::flights::{Cargo, Flights};
+use super::super::in_flight::{InFlight, Item};
 use super::{Content, Entry, KEPT, Next, Outbox, Recorded, Topic};
 use crate::mqtt::connection::packet_size;
 
 impl Outbox {
     /// A new connection: everything goes out again, then `last`, which tells that it has, and after all else what
     /// connections may have been lost for.
-    pub(in super::super) fn connected(&mut self, flights: &mut Flights, last: &str) {
+    pub(in super::super) fn connected(&mut self, in_flight: &mut InFlight, last: &str) {
         self.is_connected = true;
         for (topic, entry) in &self.entries {
             if entry.content == Content::Remembered {
-                flights.acquit(&Cargo::State(topic.clone()));
+                in_flight.clear_suspect(&Item::State(topic.clone()));
             }
         }
-        let is_delicate = |topic: &Topic| flights.is_delicate(&Cargo::State(topic.clone()));
+        let is_delicate = |topic: &Topic| in_flight.is_delicate(&Item::State(topic.clone()));
         let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_delicate);
         suspects.sort_by_key(|topic| self.size(topic));
         // The largest first: once the broker has taken it, no other one is held back for its size. While any is on trial
         // the smallest first: if it fails for its size, the larger ones need no connection of their own.
-        if !flights.has_trials() {
+        if !in_flight.has_trials() {
             suspects.reverse();
         }
         self.enqueue_all(others.into_iter().filter(|topic| **topic != *last));
@@ -105,17 +105,17 @@ impl Outbox {
     }
 
     /// Whether the next message goes with few others, or alone.
-    pub(in super::super) fn is_next_delicate(&self, flights: &Flights, with_later: bool) -> bool {
+    pub(in super::super) fn is_next_delicate(&self, in_flight: &InFlight, with_later: bool) -> bool {
         let of_later = self.queue_of_later.front().filter(|_| with_later);
         let next = self.queue.front().or(of_later);
-        next.is_some_and(|topic| flights.is_delicate(&Cargo::State(topic.clone())))
+        next.is_some_and(|topic| in_flight.is_delicate(&Item::State(topic.clone())))
     }
 
     /// The next message that there is room for; one that nobody waits for only `with_later`. `make` gives the payload of a
     /// topic where it has not been kept.
     pub(in super::super) fn next(
         &mut self,
-        flights: &mut Flights,
+        in_flight: &mut InFlight,
         with_later: bool,
         mut make: impl FnMut(&str) -> Option<Bytes>,
     ) -> Option<Next> {
@@ -128,8 +128,8 @@ impl Outbox {
                 self.release_memory();
                 return None;
             };
-            let cargo = Cargo::State(topic.clone());
-            if !flights.may_send(&cargo) {
+            let item = Item::State(topic.clone());
+            if !in_flight.may_send(&item) {
                 return None;
             }
             let topic = queue.pop_front()?;
@@ -150,12 +150,12 @@ impl Outbox {
                 continue;
             };
             let bytes = packet_size(&topic, payload.len(), None);
-            if let Some(limit) = flights.is_too_large(bytes) {
+            if let Some(limit) = in_flight.is_too_large(bytes) {
                 entry.fatal = 0;
-                flights.acquit(&cargo);
+                in_flight.clear_suspect(&item);
                 return Some(Next::TooLarge { topic, bytes, limit });
             }
-            flights.hand_over(cargo, entry.version, bytes);
+            in_flight.hand_over(item, entry.version, bytes);
             return Some(Next::Send(topic, payload));
         }
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::flights::{Cargo, Ended, Flights};
+use super::super::in_flight::{Ended, InFlight, Item};
 use super::*;
 use crate::mqtt::connection::{Limits, packet_size};
 
 /// An outbox and what is on its way from it.
 struct Way {
     outbox: Outbox,
-    flights: Flights,
+    in_flight: InFlight,
     /// What is retained, to be made again.
     retained: BTreeMap<String, Bytes>,
 }
@@ -21,7 +21,7 @@ impl Default for Way {
     fn default() -> Way {
         Way {
             outbox: Outbox::new(Some("later/".to_owned())),
-            flights: Flights::default(),
+            in_flight: InFlight::default(),
             retained: BTreeMap::new(),
         }
     }
@@ -29,22 +29,22 @@ impl Default for Way {
 
 impl Way {
     fn connected(&mut self, limits: Limits, last: &str) {
-        self.flights.connected(limits);
-        self.outbox.connected(&mut self.flights, last);
+        self.in_flight.connected(limits);
+        self.outbox.connected(&mut self.in_flight, last);
     }
 
     /// Gives the topic that is given up.
     fn disconnected(&mut self, ended: bool) -> Option<String> {
         let ended = if ended { Ended::ByPeer } else { Ended::ByUs };
-        let blamed = self.flights.disconnected(ended);
+        let blamed = self.in_flight.disconnected(ended);
         self.outbox.disconnected();
-        let flight = blamed?;
-        let Cargo::State(topic) = flight.cargo else {
+        let transmission = blamed?;
+        let Item::State(topic) = transmission.item else {
             panic!("no records here");
         };
         let is_given_up = self.outbox.blame(&topic);
         if is_given_up {
-            let is_by_size = self.flights.blame_size(flight.bytes);
+            let is_by_size = self.in_flight.blame_size(transmission.bytes);
             self.given_up(&topic, is_by_size);
         }
         is_given_up.then(|| topic.to_string())
@@ -56,24 +56,24 @@ impl Way {
             Refuses::TooLarge => Ended::TooLarge,
             Refuses::Topic | Refuses::Silently => Ended::ByPeer,
         };
-        let found = self.flights.disconnected(ended);
+        let found = self.in_flight.disconnected(ended);
         self.outbox.disconnected();
-        let Some(flight) = found else { return };
-        let Cargo::State(topic) = flight.cargo else {
+        let Some(transmission) = found else { return };
+        let Item::State(topic) = transmission.item else {
             panic!("no records here");
         };
         let is_too_large = refuses == Refuses::TooLarge;
         if is_too_large || self.outbox.blame(&topic) {
-            let is_by_size =
-                is_too_large || (refuses == Refuses::Silently && self.flights.blame_size(flight.bytes));
+            let is_by_size = is_too_large
+                || (refuses == Refuses::Silently && self.in_flight.blame_size(transmission.bytes));
             self.given_up(&topic, is_by_size);
         }
     }
 
     fn given_up(&mut self, topic: &Topic, is_by_size: bool) {
-        self.flights.found(&Cargo::State(topic.clone()));
+        self.in_flight.found(&Item::State(topic.clone()));
         match is_by_size {
-            true => self.outbox.try_sizes_in_doubt(&mut self.flights),
+            true => self.outbox.try_sizes_in_doubt(&mut self.in_flight),
             false => self.outbox.hold_back(topic),
         }
     }
@@ -93,21 +93,21 @@ impl Way {
 
     fn next_of(&mut self, with_later: bool) -> Option<Next> {
         let retained = &self.retained;
-        self.outbox.next(&mut self.flights, with_later, |topic| {
+        self.outbox.next(&mut self.in_flight, with_later, |topic| {
             retained.get(topic).cloned()
         })
     }
 
     fn acked(&mut self, pkid: u16, refused: bool) {
-        let flight = self.flights.acked(pkid, !refused).unwrap();
-        let Cargo::State(topic) = flight.cargo else {
+        let transmission = self.in_flight.acked(pkid, !refused).unwrap();
+        let Item::State(topic) = transmission.item else {
             panic!("no records here");
         };
-        self.outbox.acked(&topic, flight.version, refused);
+        self.outbox.acked(&topic, transmission.version, refused);
     }
 
     fn pending(&self) -> usize {
-        self.outbox.pending() + self.flights.len()
+        self.outbox.pending() + self.in_flight.len()
     }
 
     /// What goes out now, with the packet ids that follow `pkid`.
@@ -117,7 +117,7 @@ impl Way {
             // What is too large stays unsent.
             let Next::Send(topic, _) = next else { continue };
             pkid += 1;
-            self.flights.sent(pkid);
+            self.in_flight.sent(pkid);
             topics.push(topic.to_string());
         }
         topics
@@ -343,7 +343,7 @@ fn until_given_up(way: &mut Way) -> usize {
             let mut on_their_way = Vec::new();
             while let Some(Next::Send(topic, _)) = way.next() {
                 pkid += 1;
-                way.flights.sent(pkid);
+                way.in_flight.sent(pkid);
                 on_their_way.push((pkid, topic));
             }
             assert!(!on_their_way.is_empty(), "the bad one is still to come");
@@ -467,7 +467,7 @@ proptest! {
         until_one_lasts(&mut way, &bad, refuses, window, acks);
         way.disconnected(false);
         // What was held back with one that was as large gets through when it is tried again.
-        way.outbox.try_again(&mut way.flights);
+        way.outbox.try_again(&mut way.in_flight);
         until_one_lasts(&mut way, &bad, refuses, window, acks);
         way.disconnected(false);
         way.connected(limits(1024, None), "online");
@@ -488,13 +488,13 @@ fn what_was_given_up_is_tried_again_alone_and_costs_one_connection() {
         way.acked(1, false);
         way.set("bad", payload("other"));
         assert_eq!(way.sent(1), [] as [&str; 0], "no change is another chance");
-        way.outbox.try_again(&mut way.flights);
+        way.outbox.try_again(&mut way.in_flight);
         assert_eq!(way.sent(1), ["bad"]);
         assert_eq!(way.disconnected(true).as_deref(), Some("bad"));
         way.connected(limits(9, None), "");
         assert_eq!(way.sent(0), ["taken"]);
         way.acked(1, false);
-        way.outbox.try_again(&mut way.flights);
+        way.outbox.try_again(&mut way.in_flight);
         assert_eq!(way.sent(1), ["bad"]);
         way.acked(2, false);
         way.set("bad", payload("other than before"));
@@ -510,7 +510,7 @@ fn a_size_that_the_broker_names_too_large_holds_larger_ones_back() {
     }
     way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["a", "b", "c"]);
-    assert_eq!(way.flights.disconnected(Ended::TooLarge), None, "one of three");
+    assert_eq!(way.in_flight.disconnected(Ended::TooLarge), None, "one of three");
     way.outbox.disconnected();
     way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["b"], "the largest first, alone");
@@ -533,7 +533,7 @@ fn each_topic_that_is_held_back_costs_one_connection_when_it_is_tried_again() {
     way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["a", "z"]);
     (1..=2).for_each(|pkid| way.acked(pkid, false));
-    way.outbox.try_again(&mut way.flights);
+    way.outbox.try_again(&mut way.in_flight);
     assert_eq!(way.sent(2), ["bad1"]);
     for next in [Some("bad2"), Some("bad3"), None] {
         way.ended(Refuses::Topic);
@@ -641,7 +641,7 @@ impl World {
                 continue;
             };
             self.pkid = self.pkid % 1000 + 1;
-            self.way.flights.sent(self.pkid);
+            self.way.in_flight.sent(self.pkid);
             self.on_their_way.push_back((self.pkid, topic, payload));
         }
         for _ in 0..count {

@@ -2,7 +2,7 @@
 //! they are tried again, each alone; only one that has failed itself, or whose like has failed again by then, leaves for
 //! good.
 
-use super::super::flights::{Cargo, Flights};
+use super::super::in_flight::{InFlight, Item};
 use super::{Entry, MAX_BYTES, RecordQueue, payloads};
 
 /// Records that may be aside: with more of them they are tried again at once.
@@ -39,11 +39,11 @@ impl RecordQueue {
     }
 
     /// What is aside waits again, to be sent alone.
-    pub(in super::super) fn try_again(&mut self, flights: &mut Flights) {
+    pub(in super::super) fn try_again(&mut self, in_flight: &mut InFlight) {
         self.barred.clear();
         self.barred_size = None;
         for number in self.aside.keys() {
-            flights.try_alone(Cargo::Record(*number));
+            in_flight.try_alone(Item::Record(*number));
         }
         self.bytes += payloads(&self.aside);
         self.waiting.append(&mut self.aside);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::super::flights::Ended;
+use super::super::in_flight::Ended;
 use super::super::size_limit::TooLarge;
 use super::*;
 use crate::contract::topics::Destination;
@@ -52,7 +52,7 @@ fn reply(number: u64, topic: &str) -> (u64, Record) {
 struct Way {
     stored: Vec<(u64, Record)>,
     queue: RecordQueue,
-    flights: Flights,
+    in_flight: InFlight,
     pkid: u16,
     on_their_way: VecDeque<(u16, u64)>,
     got: Vec<u64>,
@@ -70,7 +70,7 @@ impl Way {
     }
 
     fn connect(&mut self, limits: Limits) {
-        self.flights.connected(limits);
+        self.in_flight.connected(limits);
     }
 
     fn read(&mut self) {
@@ -83,13 +83,13 @@ impl Way {
     fn send(&mut self) -> (Vec<u64>, Vec<Rejected>) {
         self.read();
         let (mut sent, mut rejected) = (Vec::new(), Vec::new());
-        while let Some(next) = self.queue.next(&mut self.flights) {
+        while let Some(next) = self.queue.next(&mut self.in_flight) {
             match next {
                 Next::Rejected(record) => rejected.push(record),
                 Next::Send { payload, .. } => {
                     let number = std::str::from_utf8(&payload).unwrap().parse().unwrap();
                     self.pkid = self.pkid % 5000 + 1;
-                    self.flights.sent(self.pkid);
+                    self.in_flight.sent(self.pkid);
                     self.on_their_way.push_back((self.pkid, number));
                     sent.push(number);
                 }
@@ -101,23 +101,23 @@ impl Way {
     fn answer(&mut self, refused: Option<Refusal>) -> Answered {
         let (pkid, number) = self.on_their_way.pop_front().unwrap();
         self.got.push(number);
-        let flight = self.flights.acked(pkid, refused.is_none()).unwrap();
-        assert_eq!(flight.cargo, Cargo::Record(number));
+        let transmission = self.in_flight.acked(pkid, refused.is_none()).unwrap();
+        assert_eq!(transmission.item, Item::Record(number));
         self.queue.answered(number, refused)
     }
 
     fn disconnect(&mut self, ended: bool) -> Option<Rejected> {
         self.on_their_way.clear();
         let ended = if ended { Ended::ByPeer } else { Ended::ByUs };
-        let blamed = self.flights.disconnected(ended);
+        let blamed = self.in_flight.disconnected(ended);
         self.queue.disconnected();
-        let cargo = blamed?.cargo;
-        let Cargo::Record(number) = cargo else {
+        let item = blamed?.item;
+        let Item::Record(number) = item else {
             panic!("no state here");
         };
         let rejected = self.queue.blame(number, None);
         if rejected.is_some() {
-            self.flights.found(&cargo);
+            self.in_flight.found(&item);
         }
         rejected
     }
@@ -274,7 +274,7 @@ fn what_is_like_a_record_that_ended_connections_waits_to_be_tried_again() {
     way.disconnect(false);
     way.connect(limits(20, None));
     assert_eq!(way.send(), (vec![], vec![]));
-    way.queue.try_again(&mut way.flights);
+    way.queue.try_again(&mut way.in_flight);
     assert_eq!(way.send().0, [3]);
     assert_eq!(way.answer(None), Answered::Taken);
     way.store(vec![reply(5, "bad")]);
@@ -291,7 +291,7 @@ fn what_was_tried_again_in_vain_is_rejected_with_all_that_is_alike() {
     assert_eq!(way.send().0, [4]);
     way.answer(None);
     assert!(way.queue.is_aside_full());
-    way.queue.try_again(&mut way.flights);
+    way.queue.try_again(&mut way.in_flight);
     assert_eq!(way.send().0, [3], "alone");
     assert_eq!(way.disconnect(true), None);
     let rejected = until_rejected(&mut way, 3);
@@ -311,15 +311,15 @@ fn what_was_tried_again_in_vain_is_rejected_with_all_that_is_alike() {
 fn a_size_that_was_only_learned_rejects_no_record() {
     let mut way = Way::of(vec![record(1), reply(2, &"x".repeat(200)), record(3)]);
     way.connect(limits(20, None));
-    let state = Cargo::State("state".into());
-    way.flights.hand_over(state.clone(), 0, 100);
-    assert!(way.flights.disconnected(Ended::TooLarge).is_some());
-    way.flights.found(&state);
+    let state = Item::State("state".into());
+    way.in_flight.hand_over(state.clone(), 0, 100);
+    assert!(way.in_flight.disconnected(Ended::TooLarge).is_some());
+    way.in_flight.found(&state);
     way.connect(limits(20, None));
     assert_eq!(way.send(), (vec![1, 3], vec![]));
     way.answer(None);
     way.answer(None);
-    way.queue.try_again(&mut way.flights);
+    way.queue.try_again(&mut way.in_flight);
     assert_eq!(
         way.send().0,
         [2],

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Writer;
 use crate::records::store::file::Damage;
-use crate::records::store::letters;
+use crate::records::store::own_dead_letters;
 
 impl Writer {
     /// The database has failed: it is opened anew, at least for reading.
@@ -28,7 +28,11 @@ impl Writer {
                 "the durable store cannot be written: records are kept in memory, and commands are not taken, until \
                  the disk of state.directory works again"
             );
-            self.push(letters::disk_fails(&self.options.bridge, error, first_at));
+            self.push(own_dead_letters::disk_fails(
+                &self.options.bridge,
+                error,
+                first_at,
+            ));
         }
     }
 
@@ -49,21 +53,21 @@ impl Writer {
         self.database = Some(opened.database);
         self.report_damage(opened.damage);
         if let Some(aside) = opened.displaced {
-            self.push(letters::displaced(&self.options.bridge, &aside));
+            self.push(own_dead_letters::displaced(&self.options.bridge, &aside));
         }
         Ok(())
     }
 
     pub(super) fn report_damage(&mut self, damage: Option<Damage>) {
         if let Some(Damage { aside, error }) = damage {
-            self.push(letters::damaged(&self.options.bridge, &aside, &error));
+            self.push(own_dead_letters::damaged(&self.options.bridge, &aside, &error));
         }
     }
 
     pub(super) fn end_failure(&mut self) {
         if let Some(failure) = self.health.over(Instant::now()) {
             tracing::info!(failures = failure.count, "the durable store can be written again");
-            self.push(letters::disk_works(&self.options.bridge, &failure));
+            self.push(own_dead_letters::disk_works(&self.options.bridge, &failure));
         }
     }
 
@@ -75,11 +79,15 @@ impl Writer {
         }
         let begins = self.levels.dropping.is_none();
         // As in the outbox: the letter must not push out more than it says.
-        let limit = if begins { limit.less(letters::ROOM) } else { limit };
+        let limit = if begins {
+            limit.less(own_dead_letters::ROOM)
+        } else {
+            limit
+        };
         let count = self.memory.bound(limit);
         let dropping = self.levels.note_dropped(count, Timestamp::now());
         if begins {
-            let letter = letters::dropping(&self.options.bridge, dropping.count, dropping.since);
+            let letter = own_dead_letters::dropping(&self.options.bridge, dropping.count, dropping.since);
             self.push(letter);
         }
     }

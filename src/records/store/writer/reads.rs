@@ -16,7 +16,7 @@ use crate::records::store::inbox::Commands;
 use crate::records::store::options::Limit;
 use crate::records::store::outbox::Part;
 use crate::records::store::tables::PUBLISHED;
-use crate::records::store::{AnswerKey, StoreError, Waiting, answers, archive, inbox, letters};
+use crate::records::store::{AnswerKey, StoreError, Waiting, answers, archive, inbox, own_dead_letters};
 
 impl Writer {
     pub(in super::super) fn published_topics(&mut self) -> Result<Vec<String>, StoreError> {
@@ -115,7 +115,7 @@ impl Writer {
                 count = newer,
                 "the durable store holds commands of a later version; they stay in it"
             );
-            self.push(letters::newer(&self.options.bridge, newer));
+            self.push(own_dead_letters::newer(&self.options.bridge, newer));
         }
         if let Some(error) = self.drop_unreadable("command", &unreadable) {
             let gone = unreadable.iter().map(|(number, _)| (*number, None));
@@ -130,7 +130,7 @@ impl Writer {
         let (_, error) = entries.first()?;
         let count = entries.len();
         tracing::error!(count, %error, "the durable store holds a {what} that cannot be understood; it is dropped");
-        Some(letters::unreadable(
+        Some(own_dead_letters::unreadable(
             &self.options.bridge,
             what,
             count,

@@ -21,15 +21,15 @@ const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// Places for large answers.
 #[derive(Debug)]
-pub(super) struct Large(Arc<Semaphore>);
+pub(super) struct LargeAnswers(Arc<Semaphore>);
 
-impl Default for Large {
-    fn default() -> Large {
-        Large(Arc::new(Semaphore::new(AT_A_TIME)))
+impl Default for LargeAnswers {
+    fn default() -> LargeAnswers {
+        LargeAnswers(Arc::new(Semaphore::new(AT_A_TIME)))
     }
 }
 
-impl Large {
+impl LargeAnswers {
     /// The answer of that content type that `write` gives.
     pub(super) async fn answer<T>(
         &self,
@@ -84,7 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_has_its_place_until_it_has_been_read() {
-        let large = Large::default();
+        let large = LargeAnswers::default();
         let answer = async || large.answer("text/plain", || "x").await;
         let mut unread = Vec::new();
         for _ in 0..AT_A_TIME {

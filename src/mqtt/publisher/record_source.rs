@@ -17,7 +17,7 @@ const RETRY: Duration = Duration::from_secs(5);
 type Reading = Pin<Box<dyn Future<Output = (u64, Result<Vec<(u64, Record)>, StoreError>)> + Send>>;
 
 /// What came of waiting.
-pub(super) enum Supplied {
+pub(super) enum Fetched {
     /// More records.
     Records(Vec<(u64, Record)>),
     /// Up to that number there are no more.
@@ -26,7 +26,7 @@ pub(super) enum Supplied {
     News,
 }
 
-pub(super) struct Supply {
+pub(super) struct RecordSource {
     store: Store,
     newest: watch::Receiver<u64>,
     running: Option<Reading>,
@@ -35,9 +35,9 @@ pub(super) struct Supply {
     is_failing: bool,
 }
 
-impl Supply {
-    pub(super) fn new(store: Store) -> Supply {
-        Supply {
+impl RecordSource {
+    pub(super) fn new(store: Store) -> RecordSource {
+        RecordSource {
             newest: store.newest_record(),
             store,
             running: None,
@@ -70,7 +70,7 @@ impl Supply {
     }
 
     /// Waits for what is being read, or for a reason to read. Safe to drop at any time.
-    pub(super) async fn next(&mut self) -> Supplied {
+    pub(super) async fn next(&mut self) -> Fetched {
         let Some(running) = &mut self.running else {
             match self.retry_at {
                 Some(at) => {
@@ -80,7 +80,7 @@ impl Supply {
                 None if self.newest.changed().await.is_err() => std::future::pending().await,
                 None => {}
             }
-            return Supplied::News;
+            return Fetched::News;
         };
         let (newest, read) = running.await;
         self.running = None;
@@ -91,8 +91,8 @@ impl Supply {
                     tracing::info!("the records that wait for the broker can be read again");
                 }
                 match records.is_empty() {
-                    true => Supplied::NoneUpTo(newest),
-                    false => Supplied::Records(records),
+                    true => Fetched::NoneUpTo(newest),
+                    false => Fetched::Records(records),
                 }
             }
             Err(error) => {
@@ -100,7 +100,7 @@ impl Supply {
                     tracing::error!(%error, "cannot read the records that wait for the broker; trying again");
                 }
                 self.retry_at = Some(Instant::now() + RETRY);
-                Supplied::News
+                Fetched::News
             }
         }
     }

@@ -20,7 +20,7 @@ const NEWS_WAITING: usize = 1024;
 const INITIAL_BOOTS: u32 = 7;
 
 /// The SNMP side of one device.
-pub(in crate::simulator) struct Side {
+pub(in crate::simulator) struct Endpoint {
     pub(super) options: Arc<SnmpOptions>,
     /// Known once its first agent is bound.
     pub(super) address: OnceLock<SocketAddr>,
@@ -40,7 +40,7 @@ pub(super) struct News {
     pub(super) message: String,
 }
 
-impl Side {
+impl Endpoint {
     pub(in crate::simulator) fn new(number: usize, options: Arc<SnmpOptions>) -> Self {
         Self {
             options,

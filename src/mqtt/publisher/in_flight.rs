@@ -11,7 +11,7 @@ use crate::mqtt::connection::{Limits, MAX_WINDOW};
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Cargo {
+pub(super) enum Item {
     /// What is to be retained at a topic.
     State(Arc<str>),
     /// The record of that number.
@@ -20,8 +20,8 @@ pub(super) enum Cargo {
 
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Flight {
-    pub(super) cargo: Cargo,
+pub(super) struct Transmission {
+    pub(super) item: Item,
     /// Of state: which content it was.
     pub(super) version: u64,
     /// Of its packet.
@@ -53,29 +53,29 @@ const ALONE: usize = TOGETHER.len() - 1;
 pub(super) const MAX_FATAL: u8 = 2;
 
 #[derive(Debug, Default)]
-pub(super) struct Flights {
+pub(super) struct InFlight {
     limits: Option<Limits>,
     size_limit: SizeLimit,
     /// Handed over, packet id not known yet; in order.
-    handed: VecDeque<Flight>,
-    in_flight: HashMap<u16, Flight>,
+    handed: VecDeque<Transmission>,
+    by_packet_id: HashMap<u16, Transmission>,
     /// How many of both are state.
     states: usize,
     /// Unacknowledged when a connection was lost, and not acknowledged since.
-    suspects: HashSet<Cargo>,
+    suspects: HashSet<Item>,
     /// May be held back, or were, and are to be tried: each alone, whatever becomes of the others.
-    on_trial: HashSet<Cargo>,
+    on_trial: HashSet<Item>,
     /// Suspects on their way now.
     suspects_under_way: usize,
     /// Those that go alone, on their way now.
     alone_under_way: usize,
     /// How careful we are with suspects: an index of [`TOGETHER`].
-    care: usize,
+    caution: usize,
     /// Whether the broker has taken anything since a message was last found.
     has_taken: bool,
 }
 
-impl Flights {
+impl InFlight {
     /// A new connection.
     pub(super) fn connected(&mut self, limits: Limits) {
         self.limits = Some(limits);
@@ -103,8 +103,8 @@ impl Flights {
     }
 
     /// This message goes alone.
-    pub(super) fn try_alone(&mut self, cargo: Cargo) {
-        self.on_trial.insert(cargo);
+    pub(super) fn try_alone(&mut self, item: Item) {
+        self.on_trial.insert(item);
     }
 
     /// Whether messages are to be tried alone.
@@ -114,7 +114,7 @@ impl Flights {
 
     /// Messages on their way.
     pub(super) fn len(&self) -> usize {
-        self.handed.len() + self.in_flight.len()
+        self.handed.len() + self.by_packet_id.len()
     }
 
     /// Whether there is room for state while records wait as well: half of the window is theirs.
@@ -128,27 +128,27 @@ impl Flights {
     }
 
     /// Whether this message may be what connections were lost for.
-    fn is_suspect(&self, cargo: &Cargo) -> bool {
-        self.suspects.contains(cargo) || self.on_trial.contains(cargo)
+    fn is_suspect(&self, item: &Item) -> bool {
+        self.suspects.contains(item) || self.on_trial.contains(item)
     }
 
     /// Whether this message goes with few others, or alone. Whoever can send another one first does, so that a message
     /// for which the broker ends the connection does not keep others from it.
-    pub(super) fn is_delicate(&self, cargo: &Cargo) -> bool {
-        self.on_trial.contains(cargo) || (self.care > 0 && self.suspects.contains(cargo))
+    pub(super) fn is_delicate(&self, item: &Item) -> bool {
+        self.on_trial.contains(item) || (self.caution > 0 && self.suspects.contains(item))
     }
 
     /// Whether nothing else goes with this message.
-    fn goes_alone(&self, cargo: &Cargo) -> bool {
-        self.on_trial.contains(cargo) || (self.care == ALONE && self.suspects.contains(cargo))
+    fn goes_alone(&self, item: &Item) -> bool {
+        self.on_trial.contains(item) || (self.caution == ALONE && self.suspects.contains(item))
     }
 
     /// Whether there is room for this message now.
-    pub(super) fn may_send(&self, cargo: &Cargo) -> bool {
-        let room = if self.alone_under_way > 0 || self.goes_alone(cargo) {
+    pub(super) fn may_send(&self, item: &Item) -> bool {
+        let room = if self.alone_under_way > 0 || self.goes_alone(item) {
             1
-        } else if self.suspects_under_way > 0 || self.is_suspect(cargo) {
-            TOGETHER[self.care]
+        } else if self.suspects_under_way > 0 || self.is_suspect(item) {
+            TOGETHER[self.caution]
         } else {
             usize::MAX
         };
@@ -156,14 +156,14 @@ impl Flights {
     }
 
     /// A message was handed over.
-    pub(super) fn hand_over(&mut self, cargo: Cargo, version: u64, bytes: usize) {
-        let is_suspect = self.is_suspect(&cargo);
-        let went_alone = self.goes_alone(&cargo);
+    pub(super) fn hand_over(&mut self, item: Item, version: u64, bytes: usize) {
+        let is_suspect = self.is_suspect(&item);
+        let went_alone = self.goes_alone(&item);
         self.suspects_under_way += usize::from(is_suspect);
         self.alone_under_way += usize::from(went_alone);
-        self.states += usize::from(matches!(cargo, Cargo::State(_)));
-        self.handed.push_back(Flight {
-            cargo,
+        self.states += usize::from(matches!(item, Item::State(_)));
+        self.handed.push_back(Transmission {
+            item,
             version,
             bytes,
             is_suspect,
@@ -173,56 +173,56 @@ impl Flights {
 
     /// The oldest message without a packet id has got this one.
     pub(super) fn sent(&mut self, pkid: u16) {
-        if let Some(flight) = self.handed.pop_front() {
-            self.in_flight.insert(pkid, flight);
+        if let Some(transmission) = self.handed.pop_front() {
+            self.by_packet_id.insert(pkid, transmission);
         }
     }
 
     /// The broker has answered, with success or not: gives what that packet id was.
-    pub(super) fn acked(&mut self, pkid: u16, is_taken: bool) -> Option<Flight> {
-        let flight = self.in_flight.remove(&pkid)?;
+    pub(super) fn acked(&mut self, pkid: u16, is_taken: bool) -> Option<Transmission> {
+        let transmission = self.by_packet_id.remove(&pkid)?;
         if is_taken {
-            self.size_limit.took(flight.bytes);
+            self.size_limit.took(transmission.bytes);
             self.has_taken = true;
         }
-        self.states -= usize::from(matches!(flight.cargo, Cargo::State(_)));
-        self.alone_under_way -= usize::from(flight.went_alone);
-        if flight.is_suspect {
+        self.states -= usize::from(matches!(transmission.item, Item::State(_)));
+        self.alone_under_way -= usize::from(transmission.went_alone);
+        if transmission.is_suspect {
             self.suspects_under_way -= 1;
-            self.acquit(&flight.cargo);
+            self.clear_suspect(&transmission.item);
         }
-        Some(flight)
+        Some(transmission)
     }
 
     /// That message is not to be sent any more: it is no suspect.
-    pub(super) fn acquit(&mut self, cargo: &Cargo) {
-        self.suspects.remove(cargo);
-        self.on_trial.remove(cargo);
+    pub(super) fn clear_suspect(&mut self, item: &Item) {
+        self.suspects.remove(item);
+        self.on_trial.remove(item);
     }
 
     /// The connection is gone, and with it what was on its way. Gives the message that must have been the reason: a
     /// suspect that was sent alone, or the only one where the broker said that one was too large.
-    pub(super) fn disconnected(&mut self, ended: Ended) -> Option<Flight> {
+    pub(super) fn disconnected(&mut self, ended: Ended) -> Option<Transmission> {
         self.limits = None;
         self.states = 0;
         self.suspects_under_way = 0;
         self.alone_under_way = 0;
-        let in_flight = self.in_flight.drain().map(|(_, flight)| flight);
-        let mut lost: Vec<Flight> = in_flight.chain(self.handed.drain(..)).collect();
+        let by_packet_id = self.by_packet_id.drain().map(|(_, transmission)| transmission);
+        let mut lost: Vec<Transmission> = by_packet_id.chain(self.handed.drain(..)).collect();
         if ended == Ended::ByUs {
             return None;
         }
-        let was_alone = lost.iter().all(|flight| flight.went_alone);
+        let was_alone = lost.iter().all(|transmission| transmission.went_alone);
         let is_found = lost.len() == 1 && (was_alone || ended == Ended::TooLarge);
         // Also where the suspects' turn has not come: there is another message that the broker does not take.
         let is_again = !self.suspects.is_empty();
-        self.care = match ended {
+        self.caution = match ended {
             Ended::TooLarge => ALONE,
-            _ if is_again => (self.care + 1).min(ALONE),
+            _ if is_again => (self.caution + 1).min(ALONE),
             _ => 0,
         };
         self.suspects
-            .extend(lost.iter().map(|flight| flight.cargo.clone()));
+            .extend(lost.iter().map(|transmission| transmission.item.clone()));
         let found = lost.pop_if(|_| is_found)?;
         if ended == Ended::TooLarge {
             self.size_limit.refused(found.bytes);
@@ -232,10 +232,10 @@ impl Flights {
 
     /// That message was the reason: nobody else is suspected. What is on trial still has to be tried. Says whether the
     /// broker has taken anything since the last one was found: if not, it may take nothing at all.
-    pub(super) fn found(&mut self, cargo: &Cargo) -> bool {
-        self.on_trial.remove(cargo);
+    pub(super) fn found(&mut self, item: &Item) -> bool {
+        self.on_trial.remove(item);
         self.suspects.clear();
-        self.care = 0;
+        self.caution = 0;
         std::mem::take(&mut self.has_taken)
     }
 }
@@ -246,8 +246,8 @@ mod tests {
 
     use super::*;
 
-    fn connected(flights: &mut Flights, receive_maximum: u16) {
-        flights.connected(Limits {
+    fn connected(in_flight: &mut InFlight, receive_maximum: u16) {
+        in_flight.connected(Limits {
             receive_maximum,
             maximum_packet_size: None,
             keep_alive: Duration::from_secs(5),
@@ -255,19 +255,19 @@ mod tests {
         });
     }
 
-    fn record(number: u64) -> Cargo {
-        Cargo::Record(number)
+    fn record(number: u64) -> Item {
+        Item::Record(number)
     }
 
     /// Sends as many of `numbers` as there is room for; their packet ids are their numbers.
-    fn send(flights: &mut Flights, numbers: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    fn send(in_flight: &mut InFlight, numbers: impl IntoIterator<Item = u64>) -> Vec<u64> {
         let mut sent = Vec::new();
         for number in numbers {
-            if !flights.may_send(&record(number)) {
+            if !in_flight.may_send(&record(number)) {
                 break;
             }
-            flights.hand_over(record(number), 0, 100);
-            flights.sent(number as u16);
+            in_flight.hand_over(record(number), 0, 100);
+            in_flight.sent(number as u16);
             sent.push(number);
         }
         sent
@@ -275,106 +275,117 @@ mod tests {
 
     #[test]
     fn the_window_is_never_above_the_brokers_or_ours() {
-        let mut flights = Flights::default();
-        assert!(!flights.may_send(&record(1)), "no connection");
-        connected(&mut flights, 2);
-        assert_eq!(send(&mut flights, 1..9), [1, 2]);
-        assert_eq!(flights.acked(1, true).map(|flight| flight.cargo), Some(record(1)));
-        assert_eq!(flights.acked(1, true), None);
-        assert_eq!(send(&mut flights, 3..9), [3]);
-        flights.disconnected(Ended::ByPeer);
-        connected(&mut flights, u16::MAX);
-        assert_eq!(send(&mut flights, 4..9999).len(), usize::from(MAX_WINDOW));
+        let mut in_flight = InFlight::default();
+        assert!(!in_flight.may_send(&record(1)), "no connection");
+        connected(&mut in_flight, 2);
+        assert_eq!(send(&mut in_flight, 1..9), [1, 2]);
+        assert_eq!(
+            in_flight.acked(1, true).map(|transmission| transmission.item),
+            Some(record(1))
+        );
+        assert_eq!(in_flight.acked(1, true), None);
+        assert_eq!(send(&mut in_flight, 3..9), [3]);
+        in_flight.disconnected(Ended::ByPeer);
+        connected(&mut in_flight, u16::MAX);
+        assert_eq!(send(&mut in_flight, 4..9999).len(), usize::from(MAX_WINDOW));
     }
 
     #[test]
     fn one_lost_connection_makes_nobody_wait() {
-        let mut flights = Flights::default();
-        connected(&mut flights, 100);
-        send(&mut flights, 1..=100);
-        assert_eq!(flights.disconnected(Ended::ByPeer), None);
-        connected(&mut flights, 100);
-        assert_eq!(send(&mut flights, 1..=100).len(), 100);
+        let mut in_flight = InFlight::default();
+        connected(&mut in_flight, 100);
+        send(&mut in_flight, 1..=100);
+        assert_eq!(in_flight.disconnected(Ended::ByPeer), None);
+        connected(&mut in_flight, 100);
+        assert_eq!(send(&mut in_flight, 1..=100).len(), 100);
     }
 
     #[test]
     fn the_more_often_the_same_are_lost_the_fewer_go_together() {
-        let mut flights = Flights::default();
+        let mut in_flight = InFlight::default();
         for (connection, together) in [100, 100, 16, 1, 1].into_iter().enumerate() {
-            connected(&mut flights, 100);
-            let sent = send(&mut flights, 1..=100);
+            connected(&mut in_flight, 100);
+            let sent = send(&mut in_flight, 1..=100);
             assert_eq!(sent.len(), together, "connection {connection}");
-            let blamed = flights.disconnected(Ended::ByPeer).map(|flight| flight.cargo);
+            let blamed = in_flight
+                .disconnected(Ended::ByPeer)
+                .map(|transmission| transmission.item);
             assert_eq!(
                 blamed,
                 (together == 1).then(|| record(1)),
                 "connection {connection}"
             );
         }
-        flights.found(&record(1));
-        connected(&mut flights, 100);
-        assert_eq!(send(&mut flights, 2..=101).len(), 100);
+        in_flight.found(&record(1));
+        connected(&mut in_flight, 100);
+        assert_eq!(send(&mut in_flight, 2..=101).len(), 100);
     }
 
     #[test]
     fn what_is_acknowledged_is_no_longer_suspected() {
-        let mut flights = Flights::default();
+        let mut in_flight = InFlight::default();
         for _ in 0..2 {
-            connected(&mut flights, 100);
-            send(&mut flights, 1..=3);
-            flights.disconnected(Ended::ByPeer);
+            connected(&mut in_flight, 100);
+            send(&mut in_flight, 1..=3);
+            in_flight.disconnected(Ended::ByPeer);
         }
-        connected(&mut flights, 100);
-        assert_eq!(send(&mut flights, 1..=3), [1, 2, 3]);
-        (1..=3).for_each(|pkid| assert!(flights.acked(pkid, true).is_some()));
-        assert_eq!(send(&mut flights, 4..=99).len(), 96, "none of these is suspected");
-        assert_eq!(flights.disconnected(Ended::ByPeer), None);
-        connected(&mut flights, 100);
-        assert_eq!(send(&mut flights, 4..=99).len(), 96, "begun anew");
+        connected(&mut in_flight, 100);
+        assert_eq!(send(&mut in_flight, 1..=3), [1, 2, 3]);
+        (1..=3).for_each(|pkid| assert!(in_flight.acked(pkid, true).is_some()));
+        assert_eq!(
+            send(&mut in_flight, 4..=99).len(),
+            96,
+            "none of these is suspected"
+        );
+        assert_eq!(in_flight.disconnected(Ended::ByPeer), None);
+        connected(&mut in_flight, 100);
+        assert_eq!(send(&mut in_flight, 4..=99).len(), 96, "begun anew");
     }
 
     #[test]
     fn a_suspect_whose_turn_has_not_come_stays_one() {
-        let mut flights = Flights::default();
+        let mut in_flight = InFlight::default();
         for numbers in [1..=100, 1..=100, 101..=200] {
-            connected(&mut flights, 100);
-            send(&mut flights, numbers);
-            assert_eq!(flights.disconnected(Ended::ByPeer), None);
+            connected(&mut in_flight, 100);
+            send(&mut in_flight, numbers);
+            assert_eq!(in_flight.disconnected(Ended::ByPeer), None);
         }
-        connected(&mut flights, 100);
-        assert_eq!(send(&mut flights, 1..=200), [1], "alone");
+        connected(&mut in_flight, 100);
+        assert_eq!(send(&mut in_flight, 1..=200), [1], "alone");
         assert_eq!(
-            flights.disconnected(Ended::ByPeer).map(|flight| flight.cargo),
+            in_flight
+                .disconnected(Ended::ByPeer)
+                .map(|transmission| transmission.item),
             Some(record(1))
         );
     }
 
     #[test]
     fn what_is_on_trial_makes_no_other_suspect_wait_or_be_blamed_sooner() {
-        let mut flights = Flights::default();
-        connected(&mut flights, 100);
-        send(&mut flights, 1..=100);
-        assert_eq!(flights.disconnected(Ended::ByPeer), None);
-        flights.try_alone(record(200));
-        connected(&mut flights, 100);
-        assert!(flights.is_delicate(&record(200)) && !flights.is_delicate(&record(1)));
-        assert_eq!(send(&mut flights, 1..=100).len(), 100);
-        assert_eq!(send(&mut flights, [200]), [] as [u64; 0]);
-        (2..=100).for_each(|pkid| assert!(flights.acked(pkid, true).is_some()));
-        assert_eq!(flights.disconnected(Ended::ByPeer), None, "lost twice only");
-        connected(&mut flights, 100);
-        assert_eq!(send(&mut flights, [200, 1]), [200], "alone");
-        let found = flights.disconnected(Ended::ByPeer);
-        assert_eq!(found.map(|flight| flight.cargo), Some(record(200)));
+        let mut in_flight = InFlight::default();
+        connected(&mut in_flight, 100);
+        send(&mut in_flight, 1..=100);
+        assert_eq!(in_flight.disconnected(Ended::ByPeer), None);
+        in_flight.try_alone(record(200));
+        connected(&mut in_flight, 100);
+        assert!(in_flight.is_delicate(&record(200)) && !in_flight.is_delicate(&record(1)));
+        assert_eq!(send(&mut in_flight, 1..=100).len(), 100);
+        assert_eq!(send(&mut in_flight, [200]), [] as [u64; 0]);
+        (2..=100).for_each(|pkid| assert!(in_flight.acked(pkid, true).is_some()));
+        assert_eq!(in_flight.disconnected(Ended::ByPeer), None, "lost twice only");
+        connected(&mut in_flight, 100);
+        assert_eq!(send(&mut in_flight, [200, 1]), [200], "alone");
+        let found = in_flight.disconnected(Ended::ByPeer);
+        assert_eq!(found.map(|transmission| transmission.item), Some(record(200)));
     }
 
     #[test]
     fn our_own_patience_is_nobodys_fault() {
-        let mut flights = Flights::default();
+        let mut in_flight = InFlight::default();
         for _ in 0..9 {
-            connected(&mut flights, 100);
-            assert_eq!(send(&mut flights, 1..=3).len(), 3);
-            assert_eq!(flights.disconnected(Ended::ByUs), None);
+            connected(&mut in_flight, 100);
+            assert_eq!(send(&mut in_flight, 1..=3).len(), 3);
+            assert_eq!(in_flight.disconnected(Ended::ByUs), None);
         }
     }
 }
