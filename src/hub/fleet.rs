@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::DeviceUpdate;
-use crate::model::{DeviceId, DeviceView, ErrorKind, HttpSessions, HttpSummary, Update};
+use crate::model::{DeviceId, DeviceView, ErrorKind, HttpSessions, HttpSummary, Transition, Update};
 
 /// All configured devices. A copy is cheap: devices are shared until they change.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +70,7 @@ impl Fleet {
                 transitions,
             } => vec![DeviceUpdate {
                 changes: changes.as_slice().into(),
-                transitions: transitions.as_slice().into(),
+                transitions: without_events(transitions),
                 ..self.show(device, view, at)
             }],
             Update::Forgotten { device } => {
@@ -154,6 +154,12 @@ impl Fleet {
     }
 }
 
+/// What sinks get of the transitions: of events they tell nobody, and those must not take the place of others.
+fn without_events(transitions: &[Transition]) -> Arc<[Transition]> {
+    let is_kept = |transition: &&Transition| !matches!(transition, Transition::Event { .. });
+    transitions.iter().filter(is_kept).cloned().collect()
+}
+
 impl Polls {
     fn add(&mut self, more: Polls) {
         self.all += more.all;
@@ -166,7 +172,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Availability, DeviceTopic, HttpStats};
+    use crate::model::{
+        Availability, DeviceTopic, EventName, EventState, EventType, HttpStats, LastTriggered, Via,
+    };
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -226,6 +234,32 @@ mod tests {
         assert_eq!((comes.old, comes.new), (None, Some(view.clone())));
         let leaves = apply(&Update::Removed { device: id("m2") });
         assert_eq!((leaves.old, leaves.new), (Some(view), None));
+    }
+
+    #[test]
+    fn a_sink_gets_no_events() {
+        let moved = Transition::Availability {
+            old: Availability::Offline,
+            new: Availability::Online,
+            error: None,
+        };
+        let event = Transition::Event {
+            event: EventState {
+                name: EventName::canonical("ntp-not-sync").unwrap(),
+                name_on_device: None,
+                triggered: Some(true),
+                kind: EventType::Error,
+                last_triggered: LastTriggered::Never,
+            },
+            triggered: true,
+            via: Via::Rest,
+        };
+        let mut update = online("m1");
+        if let Update::Device { transitions, .. } = &mut update {
+            *transitions = vec![event.clone(), moved.clone(), event];
+        }
+        let changed = Fleet::new([id("m1")]).apply(&update, Timestamp::UNIX_EPOCH);
+        assert_eq!(*changed[0].transitions, [moved]);
     }
 
     #[test]

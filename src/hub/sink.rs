@@ -25,7 +25,8 @@ pub struct DeviceUpdate {
     pub new: Option<Arc<DeviceView>>,
     /// What is new, in the order in which it is to be shown. Empty where the device comes, leaves or is forgotten.
     pub changes: Arc<[DeviceTopic]>,
-    /// What it went through on the way, in order; merged updates have those of all of them.
+    /// What it went through on the way, in order, but for events, of which sinks tell nobody. Merged updates have those of
+    /// all of them.
     pub transitions: Arc<[Transition]>,
     /// How many more there were, before these, for which a slow sink had no room.
     pub lost_transitions: usize,
@@ -96,7 +97,7 @@ impl Queue {
         if self.merged.is_empty() {
             tracing::warn!(
                 sink = self.name,
-                "changes come faster than they are taken: of each device the latest is"
+                "changes come faster than they are taken: of each device the latest is, with the transitions on the way"
             );
         }
         match self.merged.get_mut(&update.device) {

@@ -18,7 +18,7 @@ pub enum Transition {
         /// The kind of the error that stands.
         error: Option<ErrorKind>,
     },
-    /// An event has come or ended, and no trap has reported that.
+    /// An event has come, of which no trap has made a record, or it has ended, as a poll shows or a trap that clears it.
     Event {
         /// As it is published now.
         event: EventState,

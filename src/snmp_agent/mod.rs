@@ -18,6 +18,7 @@ mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_snmp::agent::{AgentBuilder, NotificationSinkId, SinkStatus};
@@ -42,8 +43,8 @@ use tables::Numbers;
 /// merged, device by device, and keep their transitions.
 pub const UPDATES_WAITING: usize = 4096;
 
-/// How often it is told that requests were not taken, at most.
-const REFUSED_EVERY: Duration = Duration::from_secs(60);
+/// How often it is told that requests were not taken, or notifications not sent, at most.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What lies below the root: objects, and the bridge as a product (its sysObjectID).
 const OBJECTS: u32 = 1;
@@ -166,16 +167,14 @@ impl Agent {
         let served = async { agent.run().await.map_err(AgentError::Other) };
         let (numbers, changes) = (&self.numbers, &mut self.changes);
         let (root, started, failing) = (&self.root, self.started, &mut self.failing);
+        let lost = AtomicUsize::new(0);
         let told = async {
             while let Some(update) = changes.recv().await {
                 numbers.send_if_modified(|numbers| numbers.add(&update.device));
                 if failing.is_empty() {
                     continue;
                 }
-                if update.lost_transitions > 0 {
-                    let (device, lost) = (&update.device, update.lost_transitions);
-                    tracing::warn!(%device, lost, "SNMP notifications are not sent: changes come faster than they are sent");
-                }
+                lost.fetch_add(update.lost_transitions, Ordering::Relaxed);
                 let notices = tables::notices(&numbers.borrow(), &update);
                 for notice in notices {
                     tell(agent, root, started, notice, failing).await;
@@ -194,6 +193,7 @@ impl Agent {
             served = served => served,
             () = told => Ok(()),
             () = tell_refused(agent) => Ok(()),
+            () = tell_lost(&lost) => Ok(()),
             () = stopped => Ok(()),
         }
     }
@@ -227,7 +227,7 @@ fn with_sinks(builder: AgentBuilder, config: &SnmpAgent) -> Result<AgentBuilder,
 async fn tell_refused(agent: &async_snmp::agent::Agent) {
     let mut before = 0_u32;
     loop {
-        tokio::time::sleep(REFUSED_EVERY).await;
+        tokio::time::sleep(TOLD_EVERY).await;
         let refused = [
             agent.snmp_in_asn_parse_errs(),
             agent.usm_unknown_usernames(),
@@ -244,6 +244,20 @@ async fn tell_refused(agent: &async_snmp::agent::Agent) {
             );
         }
         before = refused;
+    }
+}
+
+/// Tells now and then how many notifications were not sent, for the same reason.
+async fn tell_lost(lost: &AtomicUsize) {
+    loop {
+        tokio::time::sleep(TOLD_EVERY).await;
+        let notifications = lost.swap(0, Ordering::Relaxed);
+        if notifications > 0 {
+            tracing::warn!(
+                notifications,
+                "SNMP notifications that were not sent, since the last such line: changes come faster than they are sent"
+            );
+        }
     }
 }
 

@@ -38,7 +38,10 @@ impl PolledDevice {
     ) {
         let (device, now) = (turn.settings.id.clone(), turn.now);
         let mut snapshot = polled.snapshot;
-        self.published.events.polled(&mut snapshot.events, shown);
+        let are_events_seen = snapshot.events_seen;
+        if are_events_seen {
+            self.published.events.polled(&mut snapshot.events, shown);
+        }
         tracing::debug!(%device, ms = polled.round_trip.as_millis(), "polled");
         self.answering.succeeded(now.instant);
         self.published.is_over_snmp = false;
@@ -55,7 +58,9 @@ impl PolledDevice {
                 turn.publish(Update::Settled { device });
             }
         }
-        self.published.events.poll_published(shown);
+        if are_events_seen {
+            self.published.events.poll_published(shown);
+        }
     }
 
     /// REST has failed, or was not to be asked since it had refused the login. SNMP may have answered, which shows what the

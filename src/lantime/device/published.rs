@@ -147,7 +147,7 @@ impl Published {
         let last = self.snapshot.as_ref();
         let kept = self.events.not_polled_yet();
         let mut snapshot = status.snapshot(last, &kept, &self.watched, &settings.url);
-        if last.is_some() {
+        if last.is_some() && snapshot.events_seen {
             self.events.polled(&mut snapshot.events, shown);
         }
         if !self.is_online() || last.is_none_or(|last| last.via == Via::Rest) {
@@ -174,7 +174,7 @@ impl Published {
         let Some(snapshot) = self
             .snapshot
             .as_mut()
-            .filter(|snapshot| snapshot.events != *events)
+            .filter(|snapshot| snapshot.events_seen && snapshot.events != *events)
         else {
             return;
         };

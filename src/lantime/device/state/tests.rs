@@ -25,6 +25,51 @@ fn every_row_of_the_document_holds() {
     assert_eq!(found.join("\n"), rows.join("\n"));
 }
 
+/// What shows no events says nothing of them: of what was reported before, one record is enough.
+#[test]
+fn what_shows_no_events_leaves_them_as_they_were() {
+    let over_rest = [
+        "time",
+        "answer without events",
+        "trap",
+        "answer without events",
+        "time",
+        "answer without events",
+        "time",
+        "answer: the event stands",
+    ];
+    let over_snmp = [
+        "answer: the event stands",
+        "reload",
+        "time",
+        "refusal",
+        "SNMP status",
+        "time",
+        "SNMP status",
+        "time",
+        "SNMP status",
+        "trap",
+        "reload",
+        "time",
+        "answer: the event stands",
+    ];
+    assert_eq!(records("online", &over_rest), 1);
+    assert_eq!(records("fallback, poll in flight", &over_snmp), 1);
+}
+
+/// How often the inputs make records.
+fn records(state: &str, inputs: &[&str]) -> usize {
+    let mut scene = Scene::of(state);
+    let mut makes_one = |input: &&&str| match **input {
+        "reload" => {
+            scene.reload("fallback");
+            false
+        }
+        input => scene.give(input).contains("record"),
+    };
+    inputs.iter().filter(&mut makes_one).count()
+}
+
 /// The cells of a row of the table; `None` for any other line.
 fn row(line: &str) -> Option<[&str; 3]> {
     let cells: Vec<_> = line

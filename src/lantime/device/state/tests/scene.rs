@@ -290,6 +290,11 @@ impl Scene {
             "answer" | "the same answer" => answer(snapshot(Status::Ok, false)),
             "answer: the clock has failed" => answer(snapshot(Status::Fail, false)),
             "answer: the event stands" => answer(snapshot(Status::Ok, true)),
+            "answer without events" => answer(Snapshot {
+                events_seen: false,
+                events: Arc::default(),
+                ..snapshot(Status::Ok, false)
+            }),
             "failure" => failure(ErrorKind::Timeout),
             "refusal" => failure(ErrorKind::Unauthorized),
             "SNMP status" => Input::SnmpRead(Ok(snmp_status())),
