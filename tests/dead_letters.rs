@@ -19,6 +19,7 @@ use lantime2mqtt::simulator::{Fleet, FleetOptions};
 use lantime2mqtt::web::socket;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
 /// The id of the letter that carries a command.
@@ -122,6 +123,31 @@ fn origin() -> Origin {
         correlation: None,
         response_topic: None,
     }
+}
+
+#[tokio::test]
+async fn what_was_dropped_before_a_failure_is_told() {
+    let place = Place::new();
+    let listener = tokio::net::UnixListener::bind(socket::path_in(place.state.path()).unwrap()).unwrap();
+    let half_a_bridge = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        // Its end is that of the ids.
+        while !request.ends_with(b"]}") {
+            assert!(stream.read_buf(&mut request).await.unwrap() > 0);
+        }
+        let answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 15\r\n\r\n{\"dropped\":999}";
+        stream.write_all(answer).await.unwrap();
+    });
+    let ids: Vec<_> = (0..1001).map(|id| Uuid::from_u128(id).to_string()).collect();
+    let arguments: Vec<_> = ["drop"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .collect();
+    let end = place.ask(&arguments).await;
+    half_a_bridge.await.unwrap();
+    assert_eq!((end.code, end.output.stdout.as_str()), (Some(1), "999 dropped\n"));
+    assert!(end.output.stderr.contains("no bridge runs"), "{:?}", end.output);
 }
 
 /// What holds with a bridge and without one.

@@ -25,6 +25,11 @@ pub(super) enum ClientError {
         within.as_secs()
     )]
     Timeout { path: PathBuf, within: Duration },
+    /// More wait at the socket than it takes.
+    #[error(
+        "the bridge at {0} takes no more connections: too many wait there; try again, and see its log if it hangs"
+    )]
+    Busy(PathBuf),
     #[error(
         "the bridge at {0} has ended the connection without an answer: it stops, or has failed; see its log"
     )]
@@ -54,7 +59,7 @@ impl Client {
         let path = socket::path_in(directory)?;
         // There is no TLS here, and so nobody to be trusted.
         let http = reqwest::Client::builder().tls_certs_only([]);
-        let http = http.unix_socket(path.as_path()).build();
+        let http = http.no_proxy().unix_socket(path.as_path()).build();
         let http = http.expect("a client that needs no certificates can be made");
         Ok(Client { path, http, within })
     }
@@ -107,8 +112,7 @@ impl Client {
             _ if error.is_timeout() => ClientError::Timeout { path, within },
             // A bridge that was killed leaves its socket behind.
             Some(io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => ClientError::NoBridge(path),
-            // More wait already than it takes.
-            Some(io::ErrorKind::WouldBlock) => ClientError::Timeout { path, within },
+            Some(io::ErrorKind::WouldBlock) => ClientError::Busy(path),
             Some(_) if error.is_connect() => {
                 let reason = io.map(io::Error::to_string).unwrap_or_default();
                 ClientError::Connect { path, reason }
@@ -125,7 +129,7 @@ mod tests {
 
     use tempfile::TempDir;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::UnixListener;
+    use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
     use super::*;
 
@@ -161,6 +165,19 @@ mod tests {
         let asked = client.get("/healthz").await.unwrap_err();
         assert!(matches!(asked, ClientError::Timeout { .. }), "{asked:?}");
         assert!(asked.to_string().contains("control.sock"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn a_bridge_at_which_too_many_wait_is_named() {
+        let directory = TempDir::new().unwrap();
+        let client = client(&directory, Duration::from_secs(10));
+        let socket = UnixSocket::new_stream().unwrap();
+        socket.bind(&client.path).unwrap();
+        let _listener = socket.listen(0).unwrap();
+        let _waits = UnixStream::connect(&client.path).await.unwrap();
+        let asked = client.get("/healthz").await.unwrap_err();
+        assert!(matches!(asked, ClientError::Busy(_)), "{asked:?}");
+        assert!(asked.to_string().contains("try again"), "{asked}");
     }
 
     #[tokio::test]

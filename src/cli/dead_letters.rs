@@ -6,6 +6,7 @@ mod text;
 
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
+use std::mem::take;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
@@ -79,19 +80,40 @@ type Report = (String, anyhow::Result<()>);
 pub(super) fn run(options: Options) -> Result<(), Failure> {
     let config = config::load_store(&options.file.config, std::env::vars_os())?;
     block_on(async {
-        let answer = match ask_bridge(&config, &options.what).await {
-            Err(no_bridge @ (ClientError::NoBridge(_) | ClientError::Socket(_))) => {
-                ask_store(&config, &options.what, &no_bridge).await?
+        let mut dropped = Dropped::default();
+        let answer = match ask_bridge(&config, &options.what, &mut dropped).await {
+            Err(no_bridge @ (ClientError::NoBridge(_) | ClientError::Socket(_)))
+                if dropped == Dropped::default() =>
+            {
+                ask_store(&config, &options.what, &no_bridge, &mut dropped).await
             }
-            answered => answered?,
+            answered => answered.map_err(anyhow::Error::from),
         };
-        let (text, end) = report(&options.what, &answer, options.json).context("the bridge's answer")?;
-        output::print(&text)?;
-        end
+        let tell = |answer: &Answer| -> anyhow::Result<()> {
+            let (text, end) = report(&options.what, answer, options.json).context("the bridge's answer")?;
+            output::print(&text)?;
+            end
+        };
+        // In the order in which it came about.
+        let before = match dropped == Dropped::default() {
+            true => Ok(()),
+            false => tell(&success(&to_json(&dropped))),
+        };
+        both(before, answer.and_then(|answer| tell(&answer)))
     })
 }
 
-async fn ask_bridge(config: &StoreConfig, what: &What) -> Result<Answer, ClientError> {
+/// What went wrong before and in the end.
+fn both(first: anyhow::Result<()>, last: anyhow::Result<()>) -> anyhow::Result<()> {
+    match (first, last) {
+        (Err(first), Err(last)) => Err(anyhow!("{first:#}\n{last:#}")),
+        (first, last) => first.and(last),
+    }
+}
+
+/// What is dropped in parts is added to `dropped`, and taken from there when all of them are: what is left there was
+/// dropped before another part failed.
+async fn ask_bridge(config: &StoreConfig, what: &What, dropped: &mut Dropped) -> Result<Answer, ClientError> {
     let bridge = Client::new(&config.state.directory, PATIENCE)?;
     match what {
         What::List { limit } => {
@@ -104,16 +126,15 @@ async fn ask_bridge(config: &StoreConfig, what: &What) -> Result<Answer, ClientE
             bridge.command(&path, "{}".to_owned()).await
         }
         What::Drop { ids, all } => {
-            let mut sum = Dropped::default();
             for to_drop in to_drop(ids, *all) {
                 let body = String::from_utf8_lossy(&to_json(&to_drop)).into_owned();
                 let answer = bridge.post("/api/dead-letters/drop", body).await?;
                 match serde_json::from_str(&answer.json) {
-                    Ok(dropped) => sum += dropped,
+                    Ok(part) => *dropped += part,
                     Err(_) => return Ok(answer),
                 }
             }
-            Ok(success(&to_json(&sum)))
+            Ok(success(&to_json(&take(dropped))))
         }
     }
 }
@@ -130,7 +151,12 @@ fn to_drop(ids: &[Uuid], all: bool) -> Vec<ToDrop> {
 }
 
 /// Does in the store of a bridge that does not run what that would do.
-async fn ask_store(config: &StoreConfig, what: &What, no_bridge: &ClientError) -> anyhow::Result<Answer> {
+async fn ask_store(
+    config: &StoreConfig,
+    what: &What,
+    no_bridge: &ClientError,
+    dropped: &mut Dropped,
+) -> anyhow::Result<Answer> {
     let store = open(config, no_bridge)?;
     let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
     let json = match what {
@@ -144,11 +170,10 @@ async fn ask_store(config: &StoreConfig, what: &What, no_bridge: &ClientError) -
             Bytes::from_static(br#"{"queued":true}"#)
         }
         What::Drop { ids, all } => {
-            let mut sum = Dropped::default();
             for to_drop in to_drop(ids, *all) {
-                sum += drop_from(&store, &topics, to_drop).await?;
+                *dropped += drop_from(&store, &topics, to_drop).await?;
             }
-            to_json(&sum)
+            to_json(&take(dropped))
         }
     };
     Ok(success(&json))

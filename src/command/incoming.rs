@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::payload::Payload;
 use super::relay_events;
-use super::request::{MAX_PAYLOAD, Refusal, Request, Target, asked, target};
+use super::request::{Refusal, Request, Target, asked, target};
 use crate::contract::topics::Topics;
 use crate::model::{CommandTopic, DeviceId, ErrorReport, Operation, Relay, SlotId};
-use crate::records::Received;
+use crate::records::{MAX_PAYLOAD, Received};
 
 /// A message that came as a command, and what it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,7 @@ use super::payload::{Payload, rejected};
 use super::{http_sessions, relay_events, replay};
 use crate::model::time::rfc3339;
 use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport};
-use crate::records::Received;
-
-/// Longest payload that is taken, in bytes.
-pub const MAX_PAYLOAD: usize = 64 * 1024;
+use crate::records::{MAX_PAYLOAD, Received};
 
 /// A command that can be carried out, as far as its words tell.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -205,8 +205,10 @@ impl Commands {
         let command = self.topics.parse_command(&message.topic);
         if self.takes(&message, command.as_ref()) {
             fault_point::reached("received");
-            let command = Incoming::read(message, command, Timestamp::now());
-            if !self.intake.push(command, ack) && !std::mem::replace(&mut self.logged.drops, true) {
+            if self.intake.takes(ack.as_ref()) {
+                let command = Incoming::read(message, command, Timestamp::now());
+                self.intake.push(command, ack);
+            } else if !std::mem::replace(&mut self.logged.drops, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
             return;

@@ -24,7 +24,6 @@ pub use client::{Ack, Client, Delivery, packet_size};
 pub use error::{Cause, ConnectionError};
 pub use options::address;
 pub use reason::{NO_WILDCARDS, subscription_remedy};
-pub use received::MAX_PAYLOAD;
 use route::Route;
 use step::Step;
 

@@ -9,4 +9,4 @@ pub mod record;
 pub mod store;
 pub mod trap;
 
-pub use record::{Received, Record};
+pub use record::{MAX_PAYLOAD, Received, Record};

@@ -33,6 +33,9 @@ impl Record {
     }
 }
 
+/// Longest payload of a command, in bytes. Of a longer one so many are kept.
+pub const MAX_PAYLOAD: usize = 64 * 1024;
+
 /// A command as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {

@@ -286,11 +286,11 @@ impl Store {
         self.read(Writer::standing_failures).await
     }
 
-    /// Drops dead letters from the archive; gives how many there were. What is still to be sent is sent.
+    /// Drops dead letters from the archive; gives those that there were. What is still to be sent is sent.
     ///
     /// # Errors
     /// When the storage fails; then nothing has changed.
-    pub async fn drop_dead_letters(&self, which: Letters) -> Result<usize, StoreError> {
+    pub async fn drop_dead_letters(&self, which: Letters) -> Result<Vec<Uuid>, StoreError> {
         self.change(move |writing| writing.drop_letters(&which).map(Ok))
             .await
     }

@@ -45,7 +45,6 @@ impl Access {
 }
 
 /// The token, by a keyed hash: comparing hashes takes as long for a wrong one as for the right one, whatever its length.
-#[derive(Clone)]
 pub(super) struct Token {
     key: hmac::Key,
     tag: hmac::Tag,

@@ -16,7 +16,7 @@ use super::api::{find, letter_id};
 use super::{App, Shared};
 use crate::command::Incoming;
 use crate::model::{CommandTopic, ErrorKind, ErrorReport};
-use crate::mqtt::connection::MAX_PAYLOAD;
+use crate::records::MAX_PAYLOAD;
 use crate::wording::quoted;
 
 /// How long the body of a command may take to come.

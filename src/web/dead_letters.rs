@@ -75,24 +75,25 @@ fn no_choice(error: serde_json::Error) -> Refusal {
 /// When the store fails.
 pub(crate) async fn drop_from(store: &Store, topics: &Topics, which: ToDrop) -> Result<Dropped, StoreError> {
     let mut waiting = waiting(store, topics).await?;
-    let mut missing = Vec::new();
+    let mut asked = Vec::new();
     let letters = match which {
         ToDrop::All(true) => Letters::AllBut(waiting.clone()),
         ToDrop::All(false) => return Ok(Dropped::default()),
         ToDrop::Ids(mut ids) => {
             ids.sort();
             ids.dedup();
-            missing = missing_of(store, &ids).await?;
             waiting.retain(|id| ids.contains(id));
             ids.retain(|id| !waiting.contains(id));
+            asked.clone_from(&ids);
             Letters::These(ids)
         }
     };
     let dropped = store.drop_dead_letters(letters).await?;
+    asked.retain(|id| !dropped.contains(id));
     Ok(Dropped {
-        dropped,
+        dropped: dropped.len(),
         waiting,
-        missing,
+        missing: asked,
     })
 }
 
@@ -106,19 +107,13 @@ async fn waiting(store: &Store, topics: &Topics) -> Result<Vec<Uuid>, StoreError
         .collect();
     ids.sort();
     ids.dedup();
-    let missing = missing_of(store, &ids).await?;
-    ids.retain(|id| !missing.contains(id));
-    Ok(ids)
-}
-
-async fn missing_of(store: &Store, ids: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
-    let mut missing = Vec::new();
+    let mut waiting = Vec::new();
     for id in ids {
-        if store.dead_letter(*id).await?.is_none() {
-            missing.push(*id);
+        if store.dead_letter(id).await?.is_some() {
+            waiting.push(id);
         }
     }
-    Ok(missing)
+    Ok(waiting)
 }
 
 #[cfg(test)]

@@ -30,8 +30,8 @@ use crate::open_files;
 /// Connections at a time, for live ones and some more; others wait in the backlog. Each is a file descriptor that the polls
 /// cannot have.
 const MAX_CONNECTIONS: usize = live::MAX_CLIENTS + 64;
-/// Connections at a time of the command line.
-const MAX_OF_SOCKET: usize = 16;
+/// Connections at a time of the command line. A command may take minutes, and `healthcheck` has to find a place meanwhile.
+const MAX_OF_SOCKET: usize = 64;
 /// Connections of one address; further ones are ended. This machine's own may have all: a proxy has those of everybody.
 const MAX_OF_ONE: usize = 64;
 /// How long the head of a request may take; also how long a connection may lie idle.
@@ -64,7 +64,7 @@ type Stream = Either<TcpStream, UnixStream>;
 
 impl Listener {
     /// The next connection, and the address that it comes from; at the socket that is this machine.
-    async fn accept(&self) -> io::Result<(Stream, IpAddr)> {
+    async fn accept(&mut self) -> io::Result<(Stream, IpAddr)> {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
@@ -85,9 +85,9 @@ impl Listener {
 }
 
 /// Serves until `stop`; nothing of it is left then.
-pub(super) async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
+pub(super) async fn serve(mut listener: Listener, router: Router, stop: CancellationToken) {
     let mut connections = JoinSet::new();
-    let accepting = accept(&listener, &router, &stop, &mut connections);
+    let accepting = accept(&mut listener, &router, &stop, &mut connections);
     stop.run_until_cancelled(accepting).await;
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
@@ -96,7 +96,7 @@ pub(super) async fn serve(listener: Listener, router: Router, stop: Cancellation
 }
 
 async fn accept(
-    listener: &Listener,
+    listener: &mut Listener,
     router: &Router,
     stop: &CancellationToken,
     connections: &mut JoinSet<()>,
@@ -136,7 +136,7 @@ async fn accept(
 }
 
 /// The next connection, and how long it may last: while polls use up all descriptors it has one of the reserve.
-async fn next(listener: &Listener) -> io::Result<(Stream, IpAddr, Duration)> {
+async fn next(listener: &mut Listener) -> io::Result<(Stream, IpAddr, Duration)> {
     match listener.accept().await {
         Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => {
             let (stream, peer) = open_files::with_reserve(listener.accept()).await?;

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
+use tokio::time::timeout;
 
 /// The socket's name in the state directory.
 pub const FILE_NAME: &str = "control.sock";
@@ -14,6 +16,8 @@ pub const FILE_NAME: &str = "control.sock";
 pub(crate) const MAX_PATH: usize = 107;
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 16;
+/// How often is looked whether the socket is still there, while nobody connects.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
 
 /// Why there can be no socket.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +56,18 @@ pub fn path_in(directory: &Path) -> Result<PathBuf, SocketError> {
     }
 }
 
-/// A socket that listens; its file is removed on drop.
+/// A socket that listens. It is made again where its file is deleted, and the file is removed on drop.
 #[derive(Debug)]
 pub(super) struct Socket {
     path: PathBuf,
+    file: FileId,
     listener: UnixListener,
+    /// Whether the log says that the file is gone.
+    is_told: bool,
 }
+
+/// Device and inode. A socket that listens keeps its inode, so that no other file gets the same.
+type FileId = (u64, u64);
 
 impl Socket {
     /// Listens in `directory`, for this user alone. The caller has the store of that directory open: a socket that is
@@ -65,7 +75,12 @@ impl Socket {
     pub(super) fn bind(directory: &Path) -> Result<Socket, SocketError> {
         let path = path_in(directory)?;
         match listen(&path) {
-            Ok(listener) => Ok(Socket { path, listener }),
+            Ok((listener, file)) => Ok(Socket {
+                path,
+                file,
+                listener,
+                is_told: false,
+            }),
             Err(error) => Err(SocketError::Bind {
                 path,
                 reason: error.to_string(),
@@ -73,20 +88,71 @@ impl Socket {
         }
     }
 
-    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
-        Ok(self.listener.accept().await?.0)
+    pub(super) async fn accept(&mut self) -> io::Result<UnixStream> {
+        loop {
+            match timeout(LOOK_EVERY, self.listener.accept()).await {
+                Ok(accepted) => return Ok(accepted?.0),
+                Err(_) => self.restore().await,
+            }
+        }
+    }
+
+    /// Makes the socket again where its file is gone, unless another bridge listens there now. What fails is tried again
+    /// at the next look: the directory may be missing.
+    async fn restore(&mut self) {
+        if self.is_there() {
+            return;
+        }
+        let made = match UnixStream::connect(&self.path).await {
+            Ok(_) => return,
+            Err(error) if is_unused(&error) => listen(&self.path),
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok((listener, file)) => {
+                (self.listener, self.file, self.is_told) = (listener, file, false);
+                tracing::info!(socket = %self.path.display(), "the control socket was gone and is there again");
+            }
+            Err(error) if !std::mem::replace(&mut self.is_told, true) => tracing::warn!(
+                socket = %self.path.display(),
+                %error,
+                "the control socket is gone and cannot be made yet, so healthcheck and dead-letters find no bridge; \
+                 it is tried again until state.directory can be written"
+            ),
+            Err(_) => {}
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        file_id(&self.path).is_ok_and(|file| file == self.file)
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        if !self.is_there() {
+            return;
+        }
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(socket = %self.path.display(), %error, "the control socket stays");
         }
     }
 }
 
-fn listen(path: &Path) -> io::Result<UnixListener> {
+/// Whether nobody listens where a connection failed so.
+fn is_unused(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
+}
+
+fn file_id(path: &Path) -> io::Result<FileId> {
+    let file = fs::symlink_metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
+fn listen(path: &Path) -> io::Result<(UnixListener, FileId)> {
     match fs::symlink_metadata(path) {
         Ok(file) if file.file_type().is_socket() => fs::remove_file(path)?,
         _ => {}
@@ -95,7 +161,8 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     socket.bind(path)?;
     // Before it listens, so that nobody else can ever connect.
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-    socket.listen(BACKLOG)
+    let file = file_id(path)?;
+    Ok((socket.listen(BACKLOG)?, file))
 }
 
 #[cfg(test)]
@@ -125,6 +192,47 @@ mod tests {
             "{error}"
         );
         assert_eq!(fs::read_to_string(&path).unwrap(), "not ours");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_made_again_when_the_directory_is_there_again() {
+        let directory = TempDir::new().unwrap();
+        let path = path_in(directory.path()).unwrap();
+        let mut socket = Socket::bind(directory.path()).unwrap();
+        fs::remove_dir_all(directory.path()).unwrap();
+        socket.restore().await;
+        assert!(!directory.path().exists(), "it may be a disk that is not mounted");
+        fs::create_dir(directory.path()).unwrap();
+        let (accepted, client) = tokio::join!(socket.accept(), async {
+            while !path.exists() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            UnixStream::connect(&path).await
+        });
+        assert!(accepted.is_ok() && client.is_ok());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_socket_of_another_bridge_stays() {
+        let directory = TempDir::new().unwrap();
+        let path = path_in(directory.path()).unwrap();
+        let mut socket = Socket::bind(directory.path()).unwrap();
+        fs::remove_file(&path).unwrap();
+        let other = LeftListener::bind(&path).unwrap();
+        let file = file_id(&path).unwrap();
+        socket.restore().await;
+        assert_eq!(file_id(&path).unwrap(), file);
+        // Its end leaves the file, to which nobody listens.
+        drop(other);
+        socket.restore().await;
+        assert!(socket.is_there());
+        fs::remove_file(&path).unwrap();
+        let _other = LeftListener::bind(&path).unwrap();
+        drop(socket);
+        assert!(path.exists());
     }
 
     #[tokio::test]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::mqtt::connection::MAX_PAYLOAD;
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
+use lantime2mqtt::records::MAX_PAYLOAD;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use tokio::time::timeout;

@@ -1,16 +1,21 @@
 //! The API at the Unix socket of the state directory: for the owner of the bridge, who needs neither a port nor a token.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use crate::common::PATIENCE;
 use crate::common::site::Site;
 use crate::http::{Answer, ask_socket};
 use crate::scene::{Scene, eventually, get};
+
+/// Connections at a time.
+const PLACES: usize = 64;
 
 fn socket(site: &Site) -> PathBuf {
     site.state().join("control.sock")
@@ -71,15 +76,20 @@ async fn without_a_port_it_is_there_and_goes_with_the_bridge() {
     let bridge = site.start();
     there(&site).await;
     // It has no end but that of the bridge.
-    let request = "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let path = socket(&site);
-    let live = tokio::spawn(async move { ask_socket(&path, request).await });
-    let has_client = async || get_at(&site, "/api/bridge").await.is_some();
-    assert!(has_client().await);
-    assert_eq!(bridge.stop("TERM").await.code, Some(0));
-    if let Some(answer) = live.await.expect("no panic") {
-        assert!(answer.body.contains("event: bridge"), "{answer:?}");
+    let mut live = UnixStream::connect(socket(&site)).await.expect("it listens");
+    let request = b"GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    live.write_all(request).await.expect("it is taken");
+    let mut received = Vec::new();
+    while !String::from_utf8_lossy(&received).contains("event: bridge") {
+        let read = timeout(PATIENCE, live.read_buf(&mut received)).await;
+        assert!(
+            read.expect("an event").expect("it is connected") > 0,
+            "it goes on"
+        );
     }
+    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+    let rest = timeout(PATIENCE, live.read_to_end(&mut received)).await;
+    let _ = rest.expect("the connection ends with the bridge");
     assert!(!socket(&site).exists());
 }
 
@@ -126,12 +136,20 @@ async fn odd_requests_are_refused_and_idle_clients_keep_nobody_out_for_good() {
     }
 
     let mut idle = Vec::new();
-    for _ in 0..16 {
-        let mut stream = UnixStream::connect(socket(&site)).await.expect("it listens");
-        stream.write_all(b"GET /").await.expect("it is taken");
-        idle.push(stream);
-    }
-    let (asked, ()) = tokio::join!(get_at(&site, "/healthz"), async { drop(idle.pop()) });
-    assert_eq!(asked.map(|answer| answer.status), Some(200));
+    eventually("all places are taken", async || {
+        // It fails while too many wait to be accepted.
+        if let Ok(mut stream) = UnixStream::connect(socket(&site)).await {
+            stream.write_all(b"GET /").await.expect("it is taken");
+            idle.push(stream);
+        }
+        idle.len() == PLACES
+    })
+    .await;
+    there(&site).await;
+    let has_ended = |stream: &UnixStream| match stream.try_read(&mut [0; 1024]) {
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        Ok(_) => true,
+    };
+    assert!(idle.iter().any(has_ended), "one had to end before");
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }

@@ -41,14 +41,16 @@ impl Intake {
         self.waiting.len()
     }
 
-    /// Takes a command; `false` when it had to be dropped, which happens with QoS 0 only.
-    pub(super) fn push(&mut self, command: Incoming, ack: Option<Ack>) -> bool {
-        let has_room = ack.is_some() || self.waiting.len() < MAX_WAITING_QOS_0;
-        if has_room {
-            let command = Some(command);
-            self.waiting.push_back(Message { command, ack });
-        }
-        has_room
+    /// Whether a command with that acknowledgement may be pushed. Otherwise it has to be dropped, which happens with QoS 0
+    /// only.
+    pub(super) fn takes(&self, ack: Option<&Ack>) -> bool {
+        ack.is_some() || self.waiting.len() < MAX_WAITING_QOS_0
+    }
+
+    /// Takes a command.
+    pub(super) fn push(&mut self, command: Incoming, ack: Option<Ack>) {
+        let command = Some(command);
+        self.waiting.push_back(Message { command, ack });
     }
 
     /// Takes a message that is no command. It has its place in the order of acknowledgements.
@@ -137,7 +139,7 @@ mod tests {
     fn intake(pkids: std::ops::RangeInclusive<u16>) -> Intake {
         let mut intake = Intake::default();
         for pkid in pkids {
-            assert!(intake.push(command(pkid.to_string()), Some(Ack::of(pkid))));
+            intake.push(command(pkid.to_string()), Some(Ack::of(pkid)));
         }
         intake
     }
@@ -186,9 +188,14 @@ mod tests {
 
     #[test]
     fn neither_memory_nor_a_submission_grows_without_bound() {
-        let mut intake = intake(1..=MAX_WAITING_QOS_0 as u16);
-        assert!(!intake.push(command("dropped"), None), "QoS 0");
-        assert!(intake.has_room(), "but others have room");
+        let mut intake = intake(1..=MAX_WAITING_QOS_0 as u16 - 1);
+        assert!(intake.takes(None), "QoS 0");
+        intake.push(command("x"), None);
+        assert!(!intake.takes(None), "it would be dropped");
+        assert!(
+            intake.takes(Some(&Ack::of(1))) && intake.has_room(),
+            "others have room"
+        );
         for pkid in MAX_WAITING_QOS_0..MAX_WAITING {
             intake.push(command("x"), Some(Ack::of(pkid as u16 + 1)));
         }

@@ -3,10 +3,7 @@
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::records::Received;
-
-/// Bytes of a payload that are kept; what is longer is no command.
-pub const MAX_PAYLOAD: usize = 64 * 1024;
+use crate::records::{MAX_PAYLOAD, Received};
 
 /// A message as it arrives now. What only MQTT 5 knows is left for its caller to add.
 ///

@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use super::size_limit::TooLarge;
 use crate::contract::topics::Destination;
 use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation, Origin};
-use crate::mqtt::connection::MAX_PAYLOAD;
-use crate::records::{Record, dead_letter};
+use crate::records::{MAX_PAYLOAD, Record, dead_letter};
 
 /// What to do about a broker that refuses a message.
 pub(super) const PUBLISH_REMEDY: &str =

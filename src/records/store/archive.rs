@@ -64,9 +64,9 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
-    /// Drops letters; gives how many there were.
-    pub(super) fn drop_letters(&mut self, which: &Letters) -> Result<usize, redb::Error> {
-        let before = self.levels.archive.entries;
+    /// Drops letters; gives those that there were.
+    pub(super) fn drop_letters(&mut self, which: &Letters) -> Result<Vec<Uuid>, redb::Error> {
+        let mut dropped = Vec::new();
         match which {
             Letters::AllBut(kept) => {
                 let levels = &mut self.levels.archive;
@@ -74,8 +74,9 @@ impl Writing<'_, '_> {
                 let is_kept = |id: &[u8; 16]| kept.contains(Uuid::from_bytes_ref(id));
                 self.tables.archive.retain(|_, (id, json)| {
                     let stays = is_kept(id);
-                    if stays {
-                        levels.add(json.len());
+                    match stays {
+                        true => levels.add(json.len()),
+                        false => dropped.push(Uuid::from_bytes(*id)),
                     }
                     stays
                 })?;
@@ -83,21 +84,24 @@ impl Writing<'_, '_> {
             }
             Letters::These(ids) => {
                 for id in ids {
-                    self.remove_letter(*id)?;
+                    if self.remove_letter(*id)? {
+                        dropped.push(*id);
+                    }
                 }
             }
         }
-        Ok(before - self.levels.archive.entries)
+        Ok(dropped)
     }
 
-    fn remove_letter(&mut self, id: Uuid) -> Result<(), redb::Error> {
+    /// Gives whether it was there.
+    fn remove_letter(&mut self, id: Uuid) -> Result<bool, redb::Error> {
         let number = self.tables.archive_ids.remove(id.as_bytes())?;
         let Some(number) = number.map(|number| number.value()) else {
-            return Ok(());
+            return Ok(false);
         };
         if let Some(old) = self.tables.archive.remove(number)? {
             self.levels.archive.remove(old.value().1.len());
         }
-        Ok(())
+        Ok(true)
     }
 }

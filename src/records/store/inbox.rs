@@ -38,7 +38,8 @@ pub struct End {
     pub records: Vec<Record>,
     /// The answer that the same command gets within the next hour.
     pub answer: Option<(AnswerKey, Bytes)>,
-    /// Who waits for the reply on this machine, and gets it when all of this is on disk.
+    /// Who waits for the reply in this process (a request to the HTTP server), and the reply, sent when all of this is on
+    /// disk.
     pub local: Option<(oneshot::Sender<CommandReply>, CommandReply)>,
 }
 

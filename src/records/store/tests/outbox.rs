@@ -204,15 +204,16 @@ async fn dead_letters_stay_in_the_archive_the_newest_of_them() {
     assert_eq!(found.as_ref(), Some(&records[3].payload));
 
     let these = Letters::These(vec![records[3].id, Uuid::nil()]);
-    assert_eq!(store.drop_dead_letters(these).await, Ok(1));
+    assert_eq!(store.drop_dead_letters(these).await, Ok(vec![records[3].id]));
     assert_eq!(messages(10).await, ["letter 4", "letter 2"]);
     assert_eq!(store.status().borrow().dead_letters, 2);
     let all_but = |ids| store.drop_dead_letters(Letters::AllBut(ids));
-    assert_eq!(all_but(vec![records[2].id, Uuid::nil()]).await, Ok(1));
+    let but_one = vec![records[2].id, Uuid::nil()];
+    assert_eq!(all_but(but_one).await, Ok(vec![records[4].id]));
     assert_eq!(messages(10).await, ["letter 2"]);
     assert_eq!(store.status().borrow().dead_letters, 1);
     assert_eq!(store.dead_letter(records[4].id).await.unwrap(), None);
-    assert_eq!(all_but(Vec::new()).await, Ok(1));
+    assert_eq!(all_but(Vec::new()).await, Ok(vec![records[2].id]));
     assert_eq!(store.dead_letter(records[2].id).await.unwrap(), None);
     store.append(vec![records[4].clone(), records[4].clone()]).await;
     assert_eq!(messages(10).await, ["letter 4"], "one letter is there once");
