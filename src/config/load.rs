@@ -127,6 +127,7 @@ fn checked<T>(
 fn read(root: &Section<'_>) -> Option<Config> {
     root.refuse_unknown();
     root.texts("include");
+    root.section("device_defaults").refuse_no_tables();
     let bridge = read_bridge(&root.section("bridge"));
     let id = bridge.as_ref().map(|bridge| &bridge.id);
     let mqtt = mqtt::read(&root.section("mqtt"), id);
