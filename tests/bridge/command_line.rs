@@ -515,6 +515,13 @@ async fn many_equal_warnings_are_one_line() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    let end = run(&["check-config", "--print", "--config", &config]).await;
+    let (shown, told) = (end.output.stdout, end.output.stderr);
+    assert!(toml::from_str::<toml::Table>(&shown).is_ok(), "{shown}");
+    assert!(
+        told.contains("warning: ") && told.contains(" and 197 more: "),
+        "{told}"
+    );
 }
 
 #[tokio::test]
