@@ -130,7 +130,8 @@ impl Settings {
         }
     }
 
-    fn devices(&self) -> &[Value] {
+    /// The devices so far.
+    pub(super) fn devices(&self) -> &[Value] {
         let devices = self.values.get(DEVICES).and_then(Value::as_array);
         devices.unwrap_or_default()
     }
