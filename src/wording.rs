@@ -29,6 +29,10 @@ pub(crate) fn system_error(error: &io::Error) -> String {
     let text = text.rsplit_once(" (os error ").map_or(&*text, |(text, _)| text);
     let text = text.strip_prefix(FAILED_LOOKUP).unwrap_or(text);
     let mut letters = text.chars();
+    // `RTNETLINK answers` stays as it is.
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
     first.into_iter().chain(letters).collect()
 }
@@ -96,6 +100,8 @@ mod tests {
         assert_eq!(system_error(&lookup), "name or service not known");
         assert!(is_failed_lookup(&lookup) && !is_failed_lookup(&refused));
         assert_eq!(system_error(&io::Error::other("")), "");
+        let acronym = io::Error::other("RPC version wrong (os error 74)");
+        assert_eq!(system_error(&acronym), "RPC version wrong");
     }
 
     #[test]

@@ -510,6 +510,18 @@ fn a_devices_own_key_drops_the_default_that_would_contradict_it() {
 }
 
 #[test]
+fn a_device_without_tls_takes_none_of_its_defaults() {
+    let text = format!(
+        "[mqtt]\nurl = \"embedded\"\n[device_defaults]\nusername = \"info\"\npassword = \"5ecret\"\ntls.insecure = true\n\
+         {}[[devices]]\nid = \"plain\"\nurl = \"HTTP://10.0.0.2\"\n",
+        device(1, "")
+    );
+    let devices = load_text(text, &[]).unwrap().config.devices;
+    let trust: Vec<_> = devices.iter().map(|device| &device.tls.trust).collect();
+    assert_eq!(trust, [&Trust::Insecure, &Trust::System]);
+}
+
+#[test]
 fn a_wrong_default_is_one_problem() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("config.toml");
@@ -531,11 +543,12 @@ fn what_is_wrong_with_an_included_file_is_said_with_its_place() {
     let file = directory.path().join("config.toml");
     fs::write(
         &file,
-        "include = [\"a.toml\", \"b.toml\", \"gone/*.toml\"]\n[mqtt]\nurl = \"embedded\"\n",
+        "include = [\"a.toml\", \"b.toml\", \"c.toml\", \"gone/*.toml\"]\n[mqtt]\nurl = \"embedded\"\n",
     )
     .unwrap();
     fs::write(directory.path().join("a.toml"), "[mqtt]\nurl = \"embedded\"\n").unwrap();
     fs::write(directory.path().join("b.toml"), "[[devices]\n").unwrap();
+    fs::write(directory.path().join("c.toml"), "\n[devices]\nid = \"c\"\n").unwrap();
     let error = load(&file, &[]).unwrap_err();
     let places = error.problems.iter().map(|problem| {
         let place = problem.place.as_ref().unwrap();
@@ -547,9 +560,43 @@ fn what_is_wrong_with_an_included_file_is_said_with_its_place() {
         [
             ("config.toml", 1, 1, "include"),
             ("a.toml", 1, 2, "mqtt"),
-            ("b.toml", 1, 11, "")
+            ("b.toml", 1, 11, ""),
+            ("c.toml", 2, 2, "devices")
         ]
     );
+    assert!(error.to_string().contains("write [[devices]]"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_all_devices_is_said_of_where_they_begin() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("config.toml");
+    let own = |number| {
+        let keys = "username = \"info\"\npassword = \"5ecret\"\nsnmp.engine_id = \"80001f8880aabbccdd\"\n";
+        device(number, keys)
+    };
+    let head = "include = [\"a.inc\", \"b.inc\"]\n[mqtt]\nurl = \"embedded\"\n";
+    fs::write(&file, head.to_owned() + &own(1)).unwrap();
+    for (name, number) in [("a.inc", 2), ("b.inc", 3)] {
+        fs::write(directory.path().join(name), own(number)).unwrap();
+    }
+    let problems = load(&file, &[]).unwrap_err().problems;
+    for problem in &problems {
+        assert_eq!(problem.place.as_ref().unwrap().file, file, "{problem}");
+    }
+    assert_eq!(problems.len(), 2);
+}
+
+#[test]
+fn a_star_that_stands_for_nothing_is_refused() {
+    for pattern in ["*-*.toml", "*/a.toml", "*/*.toml"] {
+        let text = format!("include = [{pattern:?}]\n[mqtt]\nurl = \"embedded\"\n");
+        let error = load_text(text, &[]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("write one *, in the last part of the path"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -586,7 +633,7 @@ fn what_is_printed_can_be_loaded_again() {
         slots = [{{ id = "io3", relays = {{ a = "clk1", b = "clk2", c = "rsc" }} }}, {{ id = "io4" }}]
         {}
         "#,
-        device(1, "poll = \"2s\""),
+        device(1, "poll = \"2s\"\nusername = \"info@site\""),
         device(2, "")
     );
     fs::write(&file, text).unwrap();

@@ -3,20 +3,20 @@
 use std::path::Path;
 
 use super::{Failure, output};
-use crate::config;
 use crate::wording::count;
+use crate::{config, logging};
 
 pub(super) fn run(file: &Path, is_printed: bool) -> Result<(), Failure> {
     let loaded = super::check_config(file)?;
+    let warnings = config::grouped(&loaded.warnings).into_iter();
+    let warnings = warnings.map(|warning| format!("warning: {warning}"));
     if is_printed {
+        // What stdout takes can be loaded again.
+        warnings.for_each(|warning| logging::complain(&warning));
         output::print(&loaded.print())?;
         return Ok(());
     }
-    let warnings = config::grouped(&loaded.warnings);
-    let mut text: String = warnings
-        .iter()
-        .map(|warning| format!("warning: {warning}\n"))
-        .collect();
+    let mut text: String = warnings.map(|warning| warning + "\n").collect();
     text += &format!(
         "{}: no errors, {}, {}\n",
         file.display(),

@@ -222,14 +222,15 @@ fn check_config(file: &Path) -> Result<Loaded, ConfigError> {
             && let Err(error) = Profile::from_file(path)
         {
             let remedy = "start from a copy of a profile that comes with the program";
-            let key = format!("devices[{index}] ({:?}).profile", device.id.as_str());
-            let problem = loaded.settings.problem(
-                &format!("devices[{index}].profile"),
-                path,
-                error.to_string(),
-                remedy,
-            );
-            problems.push(Problem { key, ..problem });
+            let key = format!("devices[{index}].profile");
+            let label = format!("devices[{index}] ({:?}).profile", device.id.as_str());
+            let problem = loaded
+                .settings
+                .problem(&key, &label, path, error.to_string(), remedy);
+            // One wrong default is wrong for every device.
+            if !problems.iter().any(|other: &Problem| other.is_alike(&problem)) {
+                problems.push(problem);
+            }
         }
     }
     if problems.is_empty() {
@@ -255,7 +256,7 @@ fn unfit_for_socket(loaded: &Loaded) -> Option<Problem> {
     Some(
         loaded
             .settings
-            .problem("state.directory", directory, what, &remedy),
+            .problem("state.directory", "state.directory", directory, what, &remedy),
     )
 }
 

@@ -18,7 +18,7 @@ use self::configuration::{configuration, device_id};
 use self::description::describe;
 use self::failure::{explain, explain_handshake};
 use super::{Failure, block_on, output};
-use crate::config::{Auth, Device, ProfileChoice, Proxy};
+use crate::config::{Auth, Device, ListedDevice, ProfileChoice, Proxy};
 use crate::lantime::relay_events::RelayConfig;
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status;
@@ -142,7 +142,10 @@ impl Session {
         let id = device_id(&snapshot, &taken);
         let section = configuration(&id, device, self.password_file.as_deref(), &snapshot);
         let text = match &mut self.file {
-            Some(file) => file.append(&device.url, &section)?,
+            Some(file) => {
+                let (id, url) = (id.clone(), device.url.clone());
+                file.append(ListedDevice { id, url }, &section)?
+            }
             None => format!("# A configuration to start from:\n\n{section}"),
         };
         output::print(&format!("\n{text}\n"))?;

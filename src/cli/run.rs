@@ -22,6 +22,8 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
     let logging = log.start(&loaded.config.log)?;
     log_warnings(&loaded);
     let config = loaded.config;
+    // They have the files' text, and that may have passwords in it.
+    drop(loaded.settings);
     open_files::plan_for(config.devices.len());
     block_on(async {
         let mut signals = Signals::new()?;

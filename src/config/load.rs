@@ -10,7 +10,7 @@ use super::section::{Context, Section};
 use super::settings::Settings;
 use super::{
     Bridge, Config, DeadLetters, State, StoreConfig, device, environment, homeassistant, http, log, mqtt,
-    parse, snmp, sparkplug,
+    parse, snmp, sparkplug, url,
 };
 use crate::model::DeviceId;
 use crate::model::id::to_id;
@@ -79,6 +79,39 @@ pub fn load_store(
     checked(path, &settings, findings, read).map(|(config, _)| config)
 }
 
+/// A device of a configuration that is not checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDevice {
+    /// Its id; empty where it has none.
+    pub id: String,
+    /// Scheme, host and port, as [`Device::url`](super::Device::url) has them; what is no such URL is as it was written.
+    pub url: String,
+}
+
+/// The devices of the file at `path` and of those that it includes; nothing else of them is read.
+///
+/// # Errors
+/// When one of the files cannot be read as TOML, or may not be included.
+pub fn list_devices(path: &Path) -> Result<Vec<ListedDevice>, ConfigError> {
+    let mut settings = read_file(path)?;
+    let mut findings = Findings::default();
+    settings.include(&mut findings);
+    if !findings.problems.is_empty() {
+        return Err(ConfigError::new(path, findings.problems));
+    }
+    let text = |device: &Value, key: &str| {
+        let text = device.as_dict().and_then(|device| device.get(key)?.as_str());
+        text.unwrap_or_default().to_owned()
+    };
+    let listed = |device: &Value| {
+        let (id, url) = (text(device, "id"), text(device, "url"));
+        let origin = url::device(&url).map(|url| url.origin().ascii_serialization());
+        let url = origin.unwrap_or(url);
+        ListedDevice { id, url }
+    };
+    Ok(settings.devices().iter().map(listed).collect())
+}
+
 fn read_file(path: &Path) -> Result<Settings, ConfigError> {
     let mut settings = Settings::new(path, Dict::new());
     let unreadable = |error| {
@@ -127,6 +160,7 @@ fn checked<T>(
 fn read(root: &Section<'_>) -> Option<Config> {
     root.refuse_unknown();
     root.texts("include");
+    root.section("device_defaults").refuse_no_tables();
     let bridge = read_bridge(&root.section("bridge"));
     let id = bridge.as_ref().map(|bridge| &bridge.id);
     let mqtt = mqtt::read(&root.section("mqtt"), id);

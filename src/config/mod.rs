@@ -33,7 +33,7 @@ pub use device::proxy::Proxy;
 pub use device::{Auth, Device, HttpSessionsConfig};
 pub use homeassistant::HomeAssistant;
 pub use http::Http;
-pub use load::{Loaded, from_table, load, load_store};
+pub use load::{ListedDevice, Loaded, from_table, list_devices, load, load_store};
 pub(crate) use log::log_filter;
 pub use log::{Log, LogFormat};
 pub use mqtt::broker::{Broker, Transport};

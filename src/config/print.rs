@@ -108,7 +108,9 @@ impl<'a> Printer<'a> {
             }
             // From the environment.
             (Kind::Number | Kind::Flag, Value::String(_, text)) => text.trim().to_owned(),
-            (_, Value::String(_, text)) => quoted(&without_secrets(text)),
+            // The only URL that may hold a password.
+            (_, Value::String(_, text)) if key.name() == "proxy" => quoted(&without_secrets(text)),
+            (_, Value::String(_, text)) => quoted(text),
             (_, value) => toml::Value::try_from(value).map_or(String::new(), |value| value.to_string()),
         }
     }

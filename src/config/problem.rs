@@ -53,7 +53,7 @@ pub(super) struct Findings {
 
 impl Problem {
     /// Whether it says the same of the same line, or variable.
-    pub(super) fn is_alike(&self, other: &Problem) -> bool {
+    pub fn is_alike(&self, other: &Problem) -> bool {
         (&self.place, &self.variable, &self.what, &self.remedy)
             == (&other.place, &other.variable, &other.what, &other.remedy)
     }

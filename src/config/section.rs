@@ -17,7 +17,7 @@ use serde::de::value::{Error, StrDeserializer};
 use super::keys::{self, Key, Kind, bare_or_quoted, join};
 use super::parse;
 use super::problem::{Findings, Problem, complaint, shown};
-use super::settings::Settings;
+use super::settings::{self, Settings};
 use crate::tls::ClientTls;
 use crate::wording::quoted;
 
@@ -224,6 +224,12 @@ impl<'a> Section<'a> {
         self.within(key, "", values.unwrap_or(&EMPTY))
     }
 
+    /// Refuses what stands where a table within this one belongs, or one within that.
+    pub(super) fn refuse_no_tables(&self) {
+        let tables = keys::of_table(&self.table).filter(|key| key.kind == Kind::Table);
+        tables.for_each(|key| self.section(key.name()).refuse_no_tables());
+    }
+
     /// A list of tables; each is named by its number, and by its id where it has one.
     pub(super) fn tables(&self, key: &str) -> Vec<Section<'a>> {
         let list = self.given(key, Value::as_array).unwrap_or_default();
@@ -295,13 +301,7 @@ impl<'a> Section<'a> {
     fn note(&self, list: fn(&mut Findings) -> &mut Vec<Problem>, key: &str, problem: Problem) {
         let (path, label, value) = (join(&self.path, key), join(&self.label, key), self.shown(key));
         let (mut problem, is_inherited) = self.context.settings.located(&path, problem);
-        problem.key = match path.split_once("].") {
-            Some((_, below)) if is_inherited => {
-                let device = label.strip_suffix(below).unwrap_or(&label).trim_end_matches('.');
-                format!("device_defaults.{below} (of {device})")
-            }
-            _ => label,
-        };
+        problem.key = settings::key(&path, &label, is_inherited);
         problem.value = value;
         let findings = &mut *self.context.findings.borrow_mut();
         let list = list(findings);

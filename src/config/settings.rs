@@ -1,9 +1,11 @@
 //! What the files and the environment say together: TOML, the devices of the files that are included, the environment over
 //! it, and `[device_defaults]` below each device. Owns where values come from, not what they mean.
 
-use std::collections::{BTreeSet, HashMap};
+mod include;
+
+use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
 
 use figment::Figment;
 use figment::providers::Serialized;
@@ -13,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Variable;
 use super::keys::{self, Kind, bare_or_quoted, join};
-use super::problem::{Findings, Place, Problem, complaint};
+use super::problem::{Place, Problem, complaint};
 use crate::wording::quoted;
 
 const DEVICES: &str = "devices";
@@ -58,10 +60,11 @@ impl Settings {
         }
     }
 
-    /// What is wrong with a value that was right as far as could be seen here; `path` is such as `devices[0].profile`.
-    pub fn problem(&self, path: &str, value: &Path, what: String, remedy: &str) -> Problem {
-        let (mut problem, _) = self.located(path, complaint(what, remedy));
-        problem.key = path.to_owned();
+    /// What is wrong with a value that was right as far as could be seen here; `path` is such as `devices[0].profile`, and
+    /// `label` the same for people.
+    pub fn problem(&self, path: &str, label: &str, value: &Path, what: String, remedy: &str) -> Problem {
+        let (mut problem, is_inherited) = self.located(path, complaint(what, remedy));
+        problem.key = key(path, label, is_inherited);
         problem.value = Some(quoted(&value.display().to_string()));
         problem
     }
@@ -87,12 +90,15 @@ impl Settings {
     fn table(&mut self, file: usize, path: &str, table: &DeTable<'_>) -> Dict {
         let mut values = Dict::new();
         for (key, value) in table {
-            // Only devices may be in several files.
-            let is_stray = file > 0 && path.is_empty() && key.get_ref() != DEVICES;
+            // Only devices may be in several files: the first of these has begun the list.
+            let is_devices = key.get_ref() == DEVICES && value.get_ref().is_array();
+            let is_stray = file > 0 && path.is_empty() && !is_devices;
             let table = if is_stray { "include" } else { path };
             let path = join(table, &bare_or_quoted(key.get_ref()));
             let origin = Origin::File(file, key.span().start);
-            self.origins.insert(path.clone(), origin);
+            if path != DEVICES || !self.origins.contains_key(DEVICES) {
+                self.origins.insert(path.clone(), origin);
+            }
             let value = self.value(file, &path, value.get_ref());
             values.insert(key.get_ref().to_string(), value);
         }
@@ -124,64 +130,10 @@ impl Settings {
         }
     }
 
-    fn devices(&self) -> &[Value] {
+    /// The devices so far.
+    pub(super) fn devices(&self) -> &[Value] {
         let devices = self.values.get(DEVICES).and_then(Value::as_array);
         devices.unwrap_or_default()
-    }
-
-    /// Adds the devices of the files that `include` names; that it is a list of texts is checked where the key is read.
-    pub(super) fn include(&mut self, findings: &mut Findings) {
-        let patterns = self.values.get("include").and_then(Value::as_array);
-        let patterns = patterns.unwrap_or_default().to_vec();
-        let mut files = BTreeSet::new();
-        for pattern in patterns.iter().filter_map(Value::as_str) {
-            match matching(&self.base.join(pattern)) {
-                Ok(found) if found.is_empty() => {
-                    let what = format!("no file is named like {pattern:?}");
-                    findings
-                        .warnings
-                        .push(self.of_include(what, "write one, or leave it out"));
-                }
-                Ok(found) => files.extend(found),
-                Err(error) => findings
-                    .problems
-                    .push(self.unreadable(Path::new(pattern), &error)),
-            }
-        }
-        for file in files {
-            let bytes = fs::read(&file).map_err(|error| self.unreadable(&file, &error));
-            match bytes.and_then(|bytes| self.read(&file, bytes)) {
-                Ok(values) => self.add(values, &mut findings.problems),
-                Err(problem) => findings.problems.push(problem),
-            }
-        }
-    }
-
-    fn unreadable(&self, path: &Path, error: &io::Error) -> Problem {
-        let what = format!("cannot read {}: {error}", path.display());
-        self.of_include(what, "let the user of this process read it, or leave it out")
-    }
-
-    fn of_include(&self, what: String, remedy: &str) -> Problem {
-        let (mut problem, _) = self.located("include", complaint(what, remedy));
-        problem.key = "include".to_owned();
-        problem
-    }
-
-    fn add(&mut self, values: Dict, problems: &mut Vec<Problem>) {
-        for (key, value) in values {
-            let own = self.values.entry(DEVICES.to_owned());
-            match (own.or_insert_with(|| Value::from(Vec::<Value>::new())), value) {
-                (Value::Array(_, own), Value::Array(_, devices)) if key == DEVICES => own.extend(devices),
-                _ => {
-                    let what = "an included file holds [[devices]], and nothing else";
-                    let remedy = "write it into the file that includes this one";
-                    let (key, complaint) = (bare_or_quoted(&key), complaint(what, remedy));
-                    let (problem, _) = self.located(&join("include", &key), complaint);
-                    problems.push(Problem { key, ..problem });
-                }
-            }
-        }
     }
 
     /// Lays the environment over it.
@@ -214,9 +166,12 @@ impl Settings {
         let Some(Value::Array(_, devices)) = self.values.get_mut(DEVICES) else {
             return;
         };
+        let mut plain = defaults.clone();
+        plain.remove("tls");
         for device in devices {
             if let Value::Dict(_, own) = device {
-                inherit(DEFAULTS, own, &defaults);
+                let defaults = if is_plain(own) { &plain } else { &defaults };
+                inherit(DEFAULTS, own, defaults);
             }
         }
     }
@@ -268,10 +223,28 @@ impl Settings {
     }
 }
 
+/// The key of that path and label as a problem has it, which for a default of devices names one of them.
+pub(super) fn key(path: &str, label: &str, is_inherited: bool) -> String {
+    match path.split_once("].") {
+        Some((_, below)) if is_inherited => {
+            let device = label.strip_suffix(below).unwrap_or(label).trim_end_matches('.');
+            format!("{DEFAULTS}.{below} (of {device})")
+        }
+        _ => label.to_owned(),
+    }
+}
+
 /// Where the default of a device's key stands.
 fn default_of(path: &str) -> Option<String> {
     let (_, key) = path.strip_prefix("devices[")?.split_once("].")?;
     Some(join(DEFAULTS, key))
+}
+
+/// Whether that device is asked without TLS.
+fn is_plain(device: &Dict) -> bool {
+    let url = device.get("url").and_then(Value::as_str).unwrap_or_default();
+    let scheme = url.trim_start().split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
 }
 
 /// Table by table, and key by key; no key beside one of the device's own that it would contradict.
@@ -290,25 +263,8 @@ fn inherit(table: &str, own: &mut Dict, defaults: &Dict) {
                 inherit(&key.path, &mut own_table, defaults);
                 own.insert(name.clone(), Value::from(own_table));
             }
-            (None, _) => drop(own.insert(name.clone(), value.clone())),
+            (None, _) if key.kind != Kind::Table => drop(own.insert(name.clone(), value.clone())),
             _ => {}
         }
     }
-}
-
-/// The files that a pattern names: a `*` in the last part of it stands for any characters.
-fn matching(pattern: &Path) -> io::Result<Vec<PathBuf>> {
-    let name = pattern.file_name().unwrap_or_default().to_string_lossy();
-    let Some((start, end)) = name.split_once('*') else {
-        return Ok(vec![pattern.to_owned()]);
-    };
-    let is_meant = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let rest = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
-        // Not what editors leave beside a file.
-        rest.is_some() && !name.starts_with('.')
-    };
-    let directory = fs::read_dir(pattern.parent().unwrap_or(Path::new("")))?;
-    let paths: io::Result<Vec<_>> = directory.map(|entry| Ok(entry?.path())).collect();
-    Ok(paths?.into_iter().filter(is_meant).collect())
 }

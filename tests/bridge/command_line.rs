@@ -515,4 +515,30 @@ async fn many_equal_warnings_are_one_line() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
+    let end = run(&["check-config", "--print", "--config", &config]).await;
+    let (shown, told) = (end.output.stdout, end.output.stderr);
+    assert!(toml::from_str::<toml::Table>(&shown).is_ok(), "{shown}");
+    assert!(
+        told.contains("warning: ") && told.contains(" and 197 more: "),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_default_profile_is_one_problem() {
+    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let profile = site.file("profile.toml", "nonsense = 1\n");
+    let devices = (1..=40).map(|n| format!("[[devices]]\nid = \"d{n}\"\nurl = \"https://192.0.2.{n}\"\n"));
+    let text = format!(
+        "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n\
+         [device_defaults]\nusername = \"info\"\npassword = \"simulated\"\nprofile = {profile:?}\n{}",
+        devices.collect::<String>()
+    );
+    let config = site.file("defaults.toml", &text);
+    let end = run(&["check-config", "--config", &config]).await;
+    let shown = end.output.stderr;
+    assert_eq!(end.code, Some(78), "{shown}");
+    assert!(shown.contains(": 1 problem\n"), "{shown}");
+    let place = r#"defaults.toml:6:1: device_defaults.profile (of devices[0] ("d1"))"#;
+    assert!(shown.contains(place), "{shown}");
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::project;
 
@@ -86,6 +87,25 @@ fn the_image_is_made_of_all_that_the_program_has_in_it() {
     }
 }
 
+/// That of these alone, every file is there that the manifest names; `build.rs` is also looked for without that.
+fn cargo_takes(sources: &[&str]) {
+    let folder = tempfile::tempdir().expect("there is room");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args(sources.iter().map(|source| project(source)))
+        .arg(folder.path())
+        .status();
+    assert!(copied.expect("cp is there").success());
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(folder.path())
+        .output()
+        .expect("cargo is there");
+    let said = String::from_utf8_lossy(&metadata.stderr);
+    assert!(metadata.status.success(), "{sources:?}: {said}");
+    assert!(sources.contains(&"build.rs"), "{sources:?}");
+}
+
 #[test]
 fn the_image_is_made_of_what_is_there() {
     let text = read("deploy/container/Containerfile");
@@ -97,10 +117,7 @@ fn the_image_is_made_of_what_is_there() {
     for source in &sources {
         assert!(project(source).exists(), "{source} is copied, and not there");
     }
-    // The manifest names the one, and cargo looks for the other.
-    for needed in ["benches", "build.rs"] {
-        assert!(sources.contains(&needed), "{needed}: {sources:?}");
-    }
+    cargo_takes(&sources);
     // So does the script that packs them for a release.
     let release = read("deploy/release/build");
     let packed = sources.join(" ");

@@ -4,39 +4,33 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+
+use crate::config::{self, ListedDevice};
 
 /// A configuration file as it was read, and what has been appended since.
 #[derive(Debug)]
 pub(super) struct ConfigurationFile {
     path: PathBuf,
     text: String,
-    devices: Vec<Listed>,
-}
-
-/// A device of the file, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Listed {
-    id: String,
-    url: String,
+    /// Those of the files that it includes, too.
+    devices: Vec<ListedDevice>,
 }
 
 impl ConfigurationFile {
     /// Reads it; where it is missing it is made with the first device.
     ///
     /// # Errors
-    /// When it cannot be read, or is no TOML.
+    /// When it, or a file that it includes, cannot be read, or is no TOML.
     pub(super) fn read(path: PathBuf) -> anyhow::Result<ConfigurationFile> {
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read.with_context(|| format!("cannot read {}", path.display()))?,
+        let (text, devices) = match fs::read_to_string(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
+            read => {
+                let text = read.with_context(|| format!("cannot read {}", path.display()))?;
+                let devices = config::list_devices(&path);
+                (text, devices.context("nothing can be appended")?)
+            }
         };
-        let devices = devices(&text).map_err(|error| {
-            anyhow!(
-                "{} is no TOML, and nothing can be appended: {error}",
-                path.display()
-            )
-        })?;
         Ok(ConfigurationFile { path, text, devices })
     }
 
@@ -45,17 +39,25 @@ impl ConfigurationFile {
         self.devices.iter().map(|device| device.id.as_str())
     }
 
-    /// Appends a section, unless a device with that URL is there already; the result says which it was.
+    /// Appends the section of a device, unless one with its URL is there already; the result says which it was.
     ///
     /// # Errors
-    /// When it cannot be written, or its devices are written in a way that takes no more sections. It is as it was then.
-    pub(super) fn append(&mut self, url: &str, section: &str) -> anyhow::Result<String> {
+    /// When it cannot be written, its id is another device's, or the devices are written in a way that takes no more
+    /// sections. The file is as it was then.
+    pub(super) fn append(&mut self, device: ListedDevice, section: &str) -> anyhow::Result<String> {
         let path = self.path.display().to_string();
-        if let Some(listed) = self.devices.iter().find(|listed| listed.url == url) {
+        let ListedDevice { id, url } = &device;
+        if let Some(listed) = self.devices.iter().find(|listed| listed.url == *url) {
+            let id = &listed.id;
             return Ok(format!(
-                "{path} has {url} already, as {:?}: nothing is appended",
-                listed.id
+                "{path} has {url} already, as {id:?}: nothing is appended"
             ));
+        }
+        if let Some(listed) = self.devices.iter().find(|listed| listed.id == *id) {
+            bail!(
+                "{path} has {id:?} already, at {}: give that device another id",
+                listed.url
+            );
         }
         let gap = match self.text.as_str() {
             "" => "",
@@ -64,7 +66,7 @@ impl ConfigurationFile {
         };
         let appended = format!("{gap}{section}");
         let text = format!("{}{appended}", self.text);
-        let devices = devices(&text).map_err(|_| {
+        toml::from_str::<toml::Table>(&text).map_err(|_| {
             anyhow!(
                 "{path} takes no [[devices]] at its end: write what stands in devices = [..] as such sections"
             )
@@ -72,27 +74,13 @@ impl ConfigurationFile {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(appended.as_bytes()))
             .with_context(|| format!("cannot write to {path}"))?;
-        let id = devices.last().map_or(String::new(), |device| device.id.clone());
-        (self.text, self.devices) = (text, devices);
-        Ok(format!(
+        let told = format!(
             "{path} has it now, as {id:?}; see what else it needs: lantime2mqtt check-config -c {path}"
-        ))
+        );
+        self.text = text;
+        self.devices.push(device);
+        Ok(told)
     }
-}
-
-/// The devices of a configuration.
-fn devices(text: &str) -> Result<Vec<Listed>, toml::de::Error> {
-    let table: toml::Table = toml::from_str(text)?;
-    let devices = table.get("devices").and_then(toml::Value::as_array);
-    let word = |device: &toml::Value, key: &str| {
-        let value = device.get(key).and_then(toml::Value::as_str);
-        value.unwrap_or_default().to_owned()
-    };
-    let listed = |device| Listed {
-        id: word(device, "id"),
-        url: word(device, "url"),
-    };
-    Ok(devices.into_iter().flatten().map(listed).collect())
 }
 
 #[cfg(test)]
@@ -107,22 +95,35 @@ mod tests {
         path
     }
 
+    fn device(id: &str, url: &str) -> ListedDevice {
+        let (id, url) = (id.to_owned(), url.to_owned());
+        ListedDevice { id, url }
+    }
+
+    fn b() -> ListedDevice {
+        device("b", "https://10.0.0.8")
+    }
+
     #[test]
     fn a_section_comes_behind_what_is_there_and_only_once() {
         let directory = tempfile::tempdir().unwrap();
-        let first = "# mine\n[[devices]]\nid = \"a\"\nurl = \"https://10.0.0.7\"";
+        let first = "# mine\n[[devices]]\nid = \"a\"\nurl = \"HTTPS://10.0.0.7:443/\"";
         let path = file(&directory, first);
         let mut target = ConfigurationFile::read(path.clone()).unwrap();
         assert_eq!(target.ids().collect::<Vec<_>>(), ["a"]);
-        let known = target.append("https://10.0.0.7", SECTION).unwrap();
+        let known = target.append(device("b", "https://10.0.0.7"), SECTION).unwrap();
         assert!(known.contains("as \"a\": nothing is appended"), "{known}");
-        target.append("https://10.0.0.8", SECTION).unwrap();
+        target.append(b(), SECTION).unwrap();
         assert_eq!(target.ids().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(target.append(b(), SECTION).unwrap().contains("already"));
+        let error = target
+            .append(device("a", "https://10.0.0.9"), SECTION)
+            .unwrap_err();
         assert!(
-            target
-                .append("https://10.0.0.8", SECTION)
-                .unwrap()
-                .contains("already")
+            error
+                .to_string()
+                .contains("has \"a\" already, at https://10.0.0.7"),
+            "{error}"
         );
         assert_eq!(
             fs::read_to_string(&path).unwrap(),
@@ -134,8 +135,24 @@ mod tests {
     fn a_file_that_is_missing_is_made() {
         let path = tempfile::tempdir().unwrap().keep().join("new.toml");
         let mut target = ConfigurationFile::read(path.clone()).unwrap();
-        target.append("https://10.0.0.8", SECTION).unwrap();
+        target.append(b(), SECTION).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), SECTION);
+    }
+
+    #[test]
+    fn devices_of_included_files_are_there_already() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("hall.toml"), SECTION).unwrap();
+        let text = "include = [\"*.toml\"]\n";
+        let path = directory.path().join("bridge.conf");
+        fs::write(&path, text).unwrap();
+        let mut target = ConfigurationFile::read(path.clone()).unwrap();
+        let known = target.append(device("c", "https://10.0.0.8"), SECTION).unwrap();
+        assert!(known.contains("as \"b\": nothing is appended"), "{known}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        fs::write(directory.path().join("hall.toml"), "[mqtt]\n").unwrap();
+        let error = format!("{:#}", ConfigurationFile::read(path).unwrap_err());
+        assert!(error.contains("hall.toml:1:2: mqtt: an included file"), "{error}");
     }
 
     #[test]
@@ -143,10 +160,20 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = file(&directory, "devices = []\n");
         let mut target = ConfigurationFile::read(path.clone()).unwrap();
-        let error = target.append("https://10.0.0.8", SECTION).unwrap_err();
+        let error = target.append(b(), SECTION).unwrap_err();
         assert!(error.to_string().contains("devices = [..]"), "{error}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "devices = []\n");
-        let error = ConfigurationFile::read(file(&directory, "[mqtt")).unwrap_err();
-        assert!(error.to_string().contains("is no TOML"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_line_does_not_show_its_password() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = file(&directory, "[[devices]]\nid = \"a\"\npassword = \"5ecret\" x\n");
+        let error = format!("{:#}", ConfigurationFile::read(path).unwrap_err());
+        assert!(
+            error.starts_with("nothing can be appended: ") && error.contains("bridge.toml:3:"),
+            "{error}"
+        );
+        assert!(!error.contains("5ecret"), "{error}");
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::config::BUILT_IN_PROFILES;
 use crate::model::http_session::MAX_SESSIONS;
 
 const HEAD: &str = r###"## lantime2mqtt: relay modules (REL1000) of Meinberg LANTIME IMS time servers on MQTT.
@@ -338,6 +339,21 @@ fn defaults_are_within_the_bounds() {
             .end(),
         MAX_SESSIONS as u32
     );
+}
+
+#[test]
+fn every_key_is_explained() {
+    let is_table = |key: &Key| matches!(key.kind, Kind::Table | Kind::Tables);
+    for key in KEYS.iter().filter(|key| !is_table(key) && !is_file(key)) {
+        assert!(!key.manual.text.is_empty(), "{}", key.path);
+    }
+}
+
+#[test]
+fn the_profiles_to_choose_from_are_those_that_are_there() {
+    let choices = &by_path("devices.profile").unwrap().choices;
+    assert_eq!(choices[0], "auto");
+    assert_eq!(choices[1..], BUILT_IN_PROFILES);
 }
 
 #[test]
