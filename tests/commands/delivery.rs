@@ -82,7 +82,11 @@ async fn another_payload_or_topic_is_another_command() {
 
 #[tokio::test]
 async fn a_command_that_was_refused_is_tried_again() {
-    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "5s");
+    // Tried with each poll: none is in flight at the deadline.
+    let entry = |device: &SimulatedDevice| {
+        let entry = writable(device).with("poll", "2s");
+        entry.with("command_timeout", "5s")
+    };
     let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
     let payload = r#"{"replace":[],"id":"again"}"#;
     scene.device(1).set_fault(Some(Fault::BusyConfiguration));
