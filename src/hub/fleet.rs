@@ -154,7 +154,7 @@ impl Fleet {
     }
 }
 
-/// What sinks get of the transitions: of events they tell nobody, and those must not take the place of others.
+/// What sinks get of the transitions: no sink reports events, and those must not take the place of others.
 fn without_events(transitions: &[Transition]) -> Arc<[Transition]> {
     let is_kept = |transition: &&Transition| !matches!(transition, Transition::Event { .. });
     transitions.iter().filter(is_kept).cloned().collect()

@@ -25,7 +25,7 @@ pub struct DeviceUpdate {
     pub new: Option<Arc<DeviceView>>,
     /// What is new, in the order in which it is to be shown. Empty where the device comes, leaves or is forgotten.
     pub changes: Arc<[DeviceTopic]>,
-    /// What it went through on the way, in order, but for events, of which sinks tell nobody. Merged updates have those of
+    /// What it went through on the way, in order, but for events, which no sink reports. Merged updates have those of
     /// all of them.
     pub transitions: Arc<[Transition]>,
     /// How many more there were, before these, for which a slow sink had no room.

@@ -1,5 +1,5 @@
 //! What is made of the table of keys is up to date: the tables of `docs/configuration.md`, and `config/lantime2mqtt.toml`.
-//! With `UPDATE_EXPECTED=1` both are written anew.
+//! With `UPDATE_EXPECTED=1` both are written again.
 
 use std::fs;
 use std::path::Path;
