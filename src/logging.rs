@@ -21,7 +21,7 @@ use journal::{Prefixed, is_journal};
 #[derive(Debug)]
 pub(crate) struct Logging {
     filter: reload::Handle<EnvFilter, Registry>,
-    /// Whether the command line has chosen the level.
+    /// Whether the command line has set the level.
     is_fixed: bool,
     level: String,
 }
@@ -31,19 +31,19 @@ pub(crate) struct Logging {
 /// # Errors
 /// When that level cannot be understood; the error says what can be.
 pub(crate) fn start(level: Option<&str>, settings: &Log) -> Result<Logging, String> {
-    let chosen = level.unwrap_or(&settings.level);
-    let (filter, handle) = reload::Layer::new(log_filter(chosen)?);
+    let effective = level.unwrap_or(&settings.level);
+    let (filter, handle) = reload::Layer::new(log_filter(effective)?);
     let lines = lines(settings.format);
     tracing_subscriber::registry().with(filter).with(lines).init();
     Ok(Logging {
         filter: handle,
         is_fixed: level.is_some(),
-        level: chosen.to_owned(),
+        level: effective.to_owned(),
     })
 }
 
 impl Logging {
-    /// Takes on the level of a configuration that was read anew.
+    /// Takes on the level of a configuration that was read again.
     pub(crate) fn reload(&mut self, settings: &Log) {
         if self.is_fixed || self.level == settings.level {
             return;

@@ -66,7 +66,7 @@ pub fn cannot_listen(key: &str, address: SocketAddr, error: &io::Error) -> Strin
              cap_net_bind_service=+ep on the program; or set {key} to a port from {FIRST_FREE_PORT} on"
         ),
         io::ErrorKind::AddrInUse => format!(
-            "another program has port {port} (ss -ulpn 'sport = :{port}' tells which): stop that, or set {key} to a free port"
+            "another program has port {port} (ss -ulpn 'sport = :{port}' shows which): stop that, or set {key} to a free port"
         ),
         _ => format!("set {key} to an address of this machine and a free port, or to \"off\""),
     };
@@ -108,8 +108,8 @@ pub fn passing_engine() -> Result<AuthoritativeEngine, Box<async_snmp::Error>> {
     AuthoritativeEngine::install(new_engine_id()?, |_| Ok::<(), Infallible>(()))
 }
 
-/// An engine id in the form of RFC 3411: octets (5) of an enterprise's own choice. The project has no enterprise number,
-/// so it is net-snmp's, as with the root of the bridge's MIB, and random numbers keep it apart.
+/// An engine id in the form of RFC 3411: octets (5) that an enterprise assigns itself. The project has no enterprise
+/// number, so it is net-snmp's, as with the root of the bridge's MIB, and random numbers keep it apart.
 fn new_engine_id() -> Result<Vec<u8>, Box<async_snmp::Error>> {
     let random = generate_engine_id()?;
     let prefix = [0x80, 0x00, 0x1f, 0x88, 0x05];
@@ -127,7 +127,7 @@ fn start(path: &Path) -> Result<AuthoritativeEngine, Box<dyn std::error::Error +
         let aside = path.with_extension("json.damaged");
         fs::rename(path, &aside)?;
         tracing::error!(
-            "{} cannot be understood and is now {}: this bridge gets a new engine id, which receivers of its SNMP v3 traps have to be told",
+            "{} cannot be understood and is now {}: this bridge gets a new engine id: configure it at the receivers of its SNMP v3 traps",
             path.display(),
             aside.display()
         );
@@ -215,11 +215,11 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_listened_at_is_told_with_its_remedy() {
-        let told = |address: &str, kind: io::ErrorKind| {
+    fn an_address_that_cannot_be_listened_at_is_reported_with_its_remedy() {
+        let reported = |address: &str, kind: io::ErrorKind| {
             cannot_listen("snmp.agent.listen", address.parse().unwrap(), &kind.into())
         };
-        let denied = told("0.0.0.0:161", io::ErrorKind::PermissionDenied);
+        let denied = reported("0.0.0.0:161", io::ErrorKind::PermissionDenied);
         for part in [
             "0.0.0.0:161",
             "CAP_NET_BIND_SERVICE",
@@ -228,9 +228,9 @@ mod tests {
         ] {
             assert!(denied.contains(part), "{denied}");
         }
-        let taken = told("0.0.0.0:1161", io::ErrorKind::AddrInUse);
+        let taken = reported("0.0.0.0:1161", io::ErrorKind::AddrInUse);
         assert!(taken.contains("another program has port 1161"), "{taken}");
-        let denied = told("0.0.0.0:1161", io::ErrorKind::PermissionDenied);
+        let denied = reported("0.0.0.0:1161", io::ErrorKind::PermissionDenied);
         assert!(!denied.contains("CAP_NET_BIND_SERVICE"), "{denied}");
     }
 

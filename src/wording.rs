@@ -28,13 +28,13 @@ pub(crate) fn system_error(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" (os error ").map_or(&*text, |(text, _)| text);
     let text = text.strip_prefix(FAILED_LOOKUP).unwrap_or(text);
-    let mut letters = text.chars();
+    let mut characters = text.chars();
     // `RTNETLINK answers` stays as it is.
     if text.chars().nth(1).is_some_and(char::is_uppercase) {
         return text.to_owned();
     }
-    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    first.into_iter().chain(letters).collect()
+    let first = characters.next().map(|character| character.to_ascii_lowercase());
+    first.into_iter().chain(characters).collect()
 }
 
 /// Whether a host name was looked up in vain.

@@ -86,18 +86,18 @@ impl User {
                 .try_publish_with_properties(topic, qos, false, payload, properties)?;
         }
         let mut times = Vec::new();
-        let mut unheard = 0;
-        while times.len() + unheard < self.devices {
+        let mut refused = 0;
+        while times.len() + refused < self.devices {
             match self.next().await? {
                 Event::Incoming(Packet::Publish(reply)) => {
                     let (round, device) = answered(&reply)?;
                     times.extend((round == self.rounds).then(|| sent[device].elapsed()));
                 }
-                Event::Incoming(Packet::PubAck(ack)) if ack.reason != PubAckReason::Success => unheard += 1,
+                Event::Incoming(Packet::PubAck(ack)) if ack.reason != PubAckReason::Success => refused += 1,
                 _ => {}
             }
         }
-        Ok((unheard == 0).then_some(times))
+        Ok((refused == 0).then_some(times))
     }
 
     async fn rest(&mut self) -> anyhow::Result<()> {

@@ -166,7 +166,7 @@ impl Start<'_> {
             senders: devices.take_traps(self.store.clone(), counts.clone()),
             counts,
             updates: self.updates.clone(),
-            repeat_letters: self.config.dead_letter.repeat,
+            repeat_dead_letters: self.config.dead_letter.repeat,
         };
         Ok(Some(Traps::start(setup).await?))
     }
@@ -177,10 +177,10 @@ impl Start<'_> {
         traps: Option<Traps>,
     ) -> Option<(SocketAddr, watch::Receiver<traps::Counts>)> {
         let traps = traps?;
-        let told = (traps.address(), traps.counts());
+        let reported = (traps.address(), traps.counts());
         self.intake
             .push(Task::spawn("trap receiver", |stop| traps.run(stop)));
-        Some(told)
+        Some(reported)
     }
 
     /// The edge node's connection, and what carries out its commands.

@@ -26,7 +26,7 @@ use crate::contract::to_json;
 use crate::contract::topics::Topics;
 use crate::model::ErrorReport;
 use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
-use crate::web::api::{MAX_LETTERS_OF_OWNER, unknown_letter};
+use crate::web::api::{MAX_DEAD_LETTERS_OF_OWNER, unknown_dead_letter};
 use crate::web::dead_letters::{Dropped, ToDrop, drop_from};
 
 /// How long the bridge may take to answer where it need not wait for a device.
@@ -89,7 +89,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
             }
             answered => answered.map_err(anyhow::Error::from),
         };
-        let tell = |answer: &Answer| -> anyhow::Result<()> {
+        let print = |answer: &Answer| -> anyhow::Result<()> {
             let (text, end) = report(&options.what, answer, options.json).context("the bridge's answer")?;
             output::print(&text)?;
             end
@@ -97,9 +97,9 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
         // In the order in which it came about.
         let before = match dropped == Dropped::default() {
             true => Ok(()),
-            false => tell(&success(&to_json(&dropped))),
+            false => print(&success(&to_json(&dropped))),
         };
-        both(before, answer.and_then(|answer| tell(&answer)))
+        both(before, answer.and_then(|answer| print(&answer)))
     })
 }
 
@@ -117,7 +117,7 @@ async fn ask_bridge(config: &StoreConfig, what: &What, dropped: &mut Dropped) ->
     let bridge = Client::new(&config.state.directory, PATIENCE)?;
     match what {
         What::List { limit } => {
-            let limit = limit.unwrap_or(usize::MAX).min(MAX_LETTERS_OF_OWNER);
+            let limit = limit.unwrap_or(usize::MAX).min(MAX_DEAD_LETTERS_OF_OWNER);
             bridge.get(&format!("/api/dead-letters?limit={limit}")).await
         }
         What::Show { id } => bridge.get(&format!("/api/dead-letters/{id}")).await,
@@ -213,8 +213,8 @@ fn open(config: &StoreConfig, no_bridge: &ClientError) -> anyhow::Result<Store> 
 }
 
 async fn find(store: &Store, id: Uuid) -> anyhow::Result<Bytes> {
-    let letter = store.dead_letter(id).await?;
-    letter.ok_or_else(|| refused(unknown_letter(&id.to_string())))
+    let dead_letter = store.dead_letter(id).await?;
+    dead_letter.ok_or_else(|| refused(unknown_dead_letter(&id.to_string())))
 }
 
 fn success(json: &[u8]) -> Answer {
@@ -257,11 +257,11 @@ fn report(what: &What, answer: &Answer, json: bool) -> anyhow::Result<Report> {
         }
         _ if !answer.is_success => (String::new(), carried_out(&serde_json::from_str(result)?)),
         What::List { .. } => {
-            let mut letters: Vec<Summary> = serde_json::from_str(result)?;
-            letters.reverse();
+            let mut dead_letters: Vec<Summary> = serde_json::from_str(result)?;
+            dead_letters.reverse();
             let text = match json {
-                true => text::lines(&letters),
-                false => text::table(&letters, io::stdout().is_terminal()),
+                true => text::lines(&dead_letters),
+                false => text::table(&dead_letters, io::stdout().is_terminal()),
             };
             (text, Ok(()))
         }

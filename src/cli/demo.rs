@@ -84,7 +84,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
         }
     };
     let introduction = introduction(&fleet, &bridge);
-    let told = async {
+    let reported = async {
         match output::print(&introduction)? {
             true => story.print(changes).await,
             false => Ok(()),
@@ -93,7 +93,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let result = tokio::select! {
         () = end => Ok(()),
         () = signals.stop() => Ok(()),
-        told = told => told,
+        reported = reported => reported,
         never = play(&fleet) => match never {},
         error = bridge.failed() => Err(error),
     };
@@ -153,11 +153,11 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
     );
     let mut values: toml::Table = toml::from_str(&text).context("the demo's own configuration")?;
     let devices = values.get_mut("devices").and_then(toml::Value::as_array_mut);
-    let second_ways = devices
+    let fallbacks = devices
         .into_iter()
         .flatten()
         .filter_map(|device| device.get_mut("snmp"));
-    for snmp in second_ways.filter_map(toml::Value::as_table_mut) {
+    for snmp in fallbacks.filter_map(toml::Value::as_table_mut) {
         // Over REST these devices tell relays apart, over SNMP none does.
         snmp.insert("events".to_owned(), "rest".into());
         snmp.insert("read".to_owned(), "fallback".into());
@@ -169,11 +169,11 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
 /// one, else with any.
 fn free_address(
     option: &str,
-    chosen: Option<u16>,
+    wanted: Option<u16>,
     usual: u16,
 ) -> anyhow::Result<(SocketAddr, Option<TcpListener>)> {
     let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    match (chosen, TcpListener::bind(address(chosen.unwrap_or(usual)))) {
+    match (wanted, TcpListener::bind(address(wanted.unwrap_or(usual)))) {
         (Some(port), Ok(listener)) => Ok((address(port), Some(listener))),
         (Some(port), Err(error)) => Err(anyhow!(
             "cannot listen on port {port}: {error}; give another one with {option}, or leave it out for a free one"

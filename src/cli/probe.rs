@@ -87,8 +87,8 @@ fn absolute(file: PathBuf) -> anyhow::Result<PathBuf> {
     path::absolute(&file).with_context(|| format!("--password-file {}", file.display()))
 }
 
-fn profiles(choice: &ProfileChoice) -> anyhow::Result<Profiles> {
-    match choice {
+fn profiles(profile: &ProfileChoice) -> anyhow::Result<Profiles> {
+    match profile {
         ProfileChoice::Auto => Ok(Profiles::built_in()),
         ProfileChoice::BuiltIn(name) => Profiles::named(name).ok_or_else(|| {
             anyhow!(

@@ -13,18 +13,18 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The bridge has started, or has ended a reload.
 pub(super) async fn ready(devices: usize) {
     let status = format!("{devices} devices configured");
-    tell(move || notify(&[NotifyState::Ready, NotifyState::Status(&status)])).await;
+    send(move || notify(&[NotifyState::Ready, NotifyState::Status(&status)])).await;
 }
 
 /// A reload begins; [`ready`] ends it, whatever came of it.
 pub(super) async fn reloading() {
     // systemd compares the time with when it has asked.
-    tell(|| notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])).await;
+    send(|| notify(&[NotifyState::Reloading, NotifyState::monotonic_usec_now()?])).await;
 }
 
 /// The bridge is stopping.
 pub(super) async fn stopping() {
-    tell(|| notify(&[NotifyState::Stopping])).await;
+    send(|| notify(&[NotifyState::Stopping])).await;
 }
 
 /// Tells, as often as systemd wants it, that the bridge lives. To be run on the thread that does everything: when that
@@ -38,14 +38,14 @@ pub(super) async fn live() -> Infallible {
     half.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         half.tick().await;
-        tell(|| notify(&[NotifyState::Watchdog])).await;
+        send(|| notify(&[NotifyState::Watchdog])).await;
     }
 }
 
 /// On another thread, since it waits while the socket is full.
-async fn tell(notify: impl FnOnce() -> io::Result<()> + Send + 'static) {
-    let told = tokio::task::spawn_blocking(notify);
-    if let Ok(Ok(Err(error))) = tokio::time::timeout(PATIENCE, told).await {
+async fn send(notify: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    let sent = tokio::task::spawn_blocking(notify);
+    if let Ok(Ok(Err(error))) = tokio::time::timeout(PATIENCE, sent).await {
         tracing::warn!("systemd cannot be told: {error}");
     }
 }

@@ -52,8 +52,8 @@ impl Context {
         let Request { target, fail_fast } = request.clone()?;
         let (device, command, fail_fast) = match target {
             Target::Device(device, command) => (device, command, fail_fast),
-            Target::Replay(letter) => {
-                let (device, command, its_own) = self.replayed(letter, entry).await?;
+            Target::Replay(dead_letter) => {
+                let (device, command, its_own) = self.replayed(dead_letter, entry).await?;
                 (device, command, fail_fast.or(its_own))
             }
         };
@@ -89,24 +89,24 @@ impl Context {
 
     /// The message that a dead letter carries, and which command it is.
     async fn carried(&self, id: Uuid) -> Result<(CommandTopic, Origin), ErrorReport> {
-        let letter = self.store.dead_letter(id).await.map_err(|error| {
+        let dead_letter = self.store.dead_letter(id).await.map_err(|error| {
             let remedy = "send the command again when the store works";
             ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
         })?;
-        let letter = letter.ok_or_else(|| {
+        let dead_letter = dead_letter.ok_or_else(|| {
             let message = format!("no dead letter in the archive has the id {id}");
             let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";
             ErrorReport::new(ErrorKind::NotFound, message, remedy)
         })?;
-        let origin = command_of(&letter)?;
+        let origin = command_of(&dead_letter)?;
         let topic = self.topics.parse_command(&origin.topic);
         let topic = topic.ok_or_else(|| not_replayable(id, "its message is no command of this bridge"))?;
         Ok((topic, origin))
     }
 }
 
-fn not_replayable(letter: Uuid, why: &str) -> ErrorReport {
-    let message = format!("dead letter {letter} cannot be replayed: {why}");
+fn not_replayable(dead_letter: Uuid, why: &str) -> ErrorReport {
+    let message = format!("dead letter {dead_letter} cannot be replayed: {why}");
     let remedy = "replay one whose origin is a command for a device";
     ErrorReport::new(ErrorKind::Rejected, message, remedy)
 }

@@ -122,7 +122,9 @@ impl Context {
         let id = id_or(&entry, record);
         let reply = match &entry.replays {
             None => CommandReply::carried_out(id, outcome),
-            Some((letter, origin)) => CommandReply::replayed(id, *letter, origin.topic.clone(), outcome),
+            Some((dead_letter, origin)) => {
+                CommandReply::replayed(id, *dead_letter, origin.topic.clone(), outcome)
+            }
         };
         self.end(entry, record, reply, None, true).await;
     }
@@ -150,18 +152,18 @@ impl Context {
         }
         let (kind, topic) = (report.kind, &entry.message().topic);
         tracing::warn!(%kind, topic, "command refused: {}", report.message);
-        let mut letter = None;
+        let mut dead_letter = None;
         // A stored copy comes at each connect: it counts once, and has one dead letter.
         if !entry.is_repeated {
             self.counts.send_modify(|counts| counts.refuse(kind));
-            letter = Some(letter_about(&entry, report.clone(), attempts));
+            dead_letter = Some(dead_letter_about(&entry, report.clone(), attempts));
         }
         let replay = entry.replays.as_ref().map(|_| Operation::Replay);
         let operation = replay.unwrap_or_else(|| entry.incoming.operation());
         let record = Uuid::now_v7();
-        let letter_id = letter.as_ref().map(|letter| letter.id);
-        let reply = CommandReply::failure(id_or(&entry, record), operation, report, letter_id);
-        self.end(entry, record, reply, letter, is_permanent).await;
+        let dead_letter_id = dead_letter.as_ref().map(|dead_letter| dead_letter.id);
+        let reply = CommandReply::failure(id_or(&entry, record), operation, report, dead_letter_id);
+        self.end(entry, record, reply, dead_letter, is_permanent).await;
     }
 
     /// Gives the answer that the same command got before.
@@ -176,7 +178,7 @@ impl Context {
         entry: Entry,
         record: Uuid,
         reply: CommandReply,
-        letter: Option<DeadLetter>,
+        dead_letter: Option<DeadLetter>,
         remember: bool,
     ) {
         let key = entry.key().filter(|_| remember);
@@ -194,7 +196,7 @@ impl Context {
                 correlation: message.correlation,
             });
         }
-        records.extend(letter.map(|letter| dead_letter::record(&letter, &self.bridge)));
+        records.extend(dead_letter.map(|dead_letter| dead_letter::record(&dead_letter, &self.bridge)));
         let end = End {
             records,
             answer: key.map(|key| (key, payload)),
@@ -211,7 +213,7 @@ fn id_or(entry: &Entry, record: Uuid) -> String {
     id.unwrap_or_else(|| record.to_string())
 }
 
-fn letter_about(entry: &Entry, report: ErrorReport, attempts: u32) -> DeadLetter {
+fn dead_letter_about(entry: &Entry, report: ErrorReport, attempts: u32) -> DeadLetter {
     let (topic, message) = (entry.incoming.topic(), entry.message());
     let replayed = entry.replays.as_ref().map(|(_, origin)| origin.clone());
     DeadLetter {

@@ -51,12 +51,12 @@ impl Incoming {
         Incoming::read(message, Some(topic), now)
     }
 
-    /// Run the command of the dead letter `letter` once more, now.
-    pub fn replay(topics: &Topics, letter: Uuid) -> Incoming {
-        let payload = json!({ "id": letter }).to_string();
-        let target = || Ok(Target::Replay(letter));
+    /// Run the command of the dead letter `dead_letter` once more, now.
+    pub fn replay(topics: &Topics, dead_letter: Uuid) -> Incoming {
+        let payload = json!({ "id": dead_letter }).to_string();
+        let target = || Ok(Target::Replay(dead_letter));
         let command = Incoming::typed(topics, CommandTopic::Replay, payload, target);
-        let id = Some(letter.to_string());
+        let id = Some(dead_letter.to_string());
         Incoming { id, ..command }
     }
 
@@ -107,10 +107,10 @@ impl Incoming {
 }
 
 /// The dead letter whose command `message` runs once more; `None` where it does something else, or would be refused.
-pub fn letter_of(topics: &Topics, message: &Received, now: Timestamp) -> Option<Uuid> {
+pub fn dead_letter_of(topics: &Topics, message: &Received, now: Timestamp) -> Option<Uuid> {
     let (_, request) = Incoming::read_again(message.clone(), topics, now).command?;
     match request.ok()?.target {
-        Target::Replay(letter) => Some(letter),
+        Target::Replay(dead_letter) => Some(dead_letter),
         Target::Device(..) => None,
     }
 }

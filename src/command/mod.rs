@@ -23,7 +23,7 @@ mod unknown;
 pub use counts::Counts;
 pub use dispatcher::Dispatcher;
 pub use inbox::Inbox;
-pub use incoming::{Incoming, letter_of};
+pub use incoming::{Incoming, dead_letter_of};
 pub use replay::command_of;
 pub use request::{Refusal, Request, Target};
 pub use route::{Route, Routes};

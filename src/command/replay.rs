@@ -28,8 +28,8 @@ pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {
 ///
 /// # Errors
 /// When it began with none, or with one of which not all was kept.
-pub fn command_of(letter: &[u8]) -> Result<Origin, ErrorReport> {
-    let Some(origin) = dead_letter::origin(letter) else {
+pub fn command_of(dead_letter: &[u8]) -> Result<Origin, ErrorReport> {
+    let Some(origin) = dead_letter::origin(dead_letter) else {
         let what = "the dead letter is about no command, so there is nothing to run again";
         return Err(rejected(what, "replay only letters that have an origin"));
     };
@@ -47,25 +47,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_letter_with_its_whole_command_can_be_replayed() {
-        let letter = |origin: &str| {
+    fn only_a_dead_letter_with_its_whole_command_can_be_replayed() {
+        let dead_letter = |origin: &str| {
             format!(
                 r#"{{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","at":"x","operation":"refresh","error":{{"kind":"busy","message":"","remedy":""}}{origin}}}"#
             )
         };
         let whole = r#","origin":{"topic":"lantime/a/refresh","payload":"now"}"#;
-        let origin = command_of(letter(whole).as_bytes()).unwrap();
+        let origin = command_of(dead_letter(whole).as_bytes()).unwrap();
         assert_eq!(
             (origin.topic.as_str(), &origin.payload[..]),
             ("lantime/a/refresh", &b"now"[..])
         );
         let cut = r#","origin":{"topic":"t","payload":"no","payload_length":70000}"#;
-        for (letter, part) in [
-            (letter(""), "about no command"),
-            (letter(cut), "70000 bytes"),
+        for (dead_letter, part) in [
+            (dead_letter(""), "about no command"),
+            (dead_letter(cut), "70000 bytes"),
             ("no letter".to_owned(), "about no command"),
         ] {
-            let report = command_of(letter.as_bytes()).unwrap_err();
+            let report = command_of(dead_letter.as_bytes()).unwrap_err();
             assert!(report.message.contains(part), "{report:?}");
         }
     }

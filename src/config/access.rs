@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Secret;
-use super::problem::{Problem, complaint};
+use super::problem::Problem;
 use super::section::Section;
 use crate::tls::{ClientTls, Fingerprint, Identity, Trust};
 
@@ -26,7 +26,7 @@ pub(super) fn secrets(section: &Section<'_>, key: &str) -> Vec<Secret> {
         let inline = section.texts(key);
         if inline.iter().any(String::is_empty) {
             let remedy = "write a value, or leave it out";
-            section.refuse(key, complaint("one of them is empty", remedy));
+            section.refuse(key, Problem::new("one of them is empty", remedy));
         }
         return inline.into_iter().map(Secret::new).collect();
     }
@@ -50,7 +50,7 @@ fn refuse_both(section: &Section<'_>, key: &str) {
     if section.has(&file) {
         section.path(&file);
         let what = format!("given together with {key}");
-        section.refuse(&file, complaint(what, "leave one of them out"));
+        section.refuse(&file, Problem::new(what, "leave one of them out"));
     }
 }
 
@@ -59,10 +59,13 @@ fn read_file(section: &Section<'_>, key: &str) -> Option<Secret> {
     let path = section.path(&key)?;
     if is_world_readable(&path) {
         let remedy = format!("run chmod 600 {}", path.display());
-        section.warn(&key, complaint("readable by every user of this machine", remedy));
+        section.warn(
+            &key,
+            Problem::new("readable by every user of this machine", remedy),
+        );
     }
     let read = secret_of(&path);
-    read.map_err(|complaint| section.refuse(&key, complaint)).ok()
+    read.map_err(|problem| section.refuse(&key, problem)).ok()
 }
 
 /// The file's text without the newline at its end, which editors add.
@@ -76,11 +79,11 @@ fn secret_of(path: &Path) -> Result<Secret, Problem> {
             }
             false => "create it, and let the user of this process read it",
         };
-        complaint(format!("cannot read {name}: {error}"), remedy)
+        Problem::new(format!("cannot read {name}: {error}"), remedy)
     })?;
     // Its error would show the bytes.
     let not_text = |_| {
-        complaint(
+        Problem::new(
             format!("{name} is not UTF-8 text"),
             "write the password alone into it",
         )
@@ -89,7 +92,7 @@ fn secret_of(path: &Path) -> Result<Secret, Problem> {
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     match secret {
-        "" => Err(complaint(
+        "" => Err(Problem::new(
             format!("{name} is empty"),
             "write the password into it",
         )),
@@ -115,7 +118,7 @@ pub(super) fn trust(tls: &Section<'_>, ca: Option<PathBuf>) -> Option<Trust> {
     let insecure = tls.flag("insecure");
     if insecure {
         let what = "any certificate is accepted, so anybody in between can read the password";
-        tls.warn("insecure", complaint(what, "write fingerprint or ca instead"));
+        tls.warn("insecure", Problem::new(what, "write fingerprint or ca instead"));
     }
     if tls.has("fingerprint") && fingerprint.is_none() {
         return None;
@@ -127,7 +130,7 @@ pub(super) fn trust(tls: &Section<'_>, ca: Option<PathBuf>) -> Option<Trust> {
         (None, None, true) => Some(Trust::Insecure),
         _ => {
             let what = "more than one of fingerprint, ca and insecure";
-            tls.refuse("", complaint(what, "leave all but one out"));
+            tls.refuse("", Problem::new(what, "leave all but one out"));
             None
         }
     }
@@ -146,8 +149,8 @@ pub(super) fn identity(section: &Section<'_>) -> Option<Identity> {
             });
         }
     };
-    let complaint = complaint("one without the other", "write both certificate and key");
-    section.refuse(lone, complaint);
+    let problem = Problem::new("one without the other", "write both certificate and key");
+    section.refuse(lone, problem);
     None
 }
 
@@ -170,7 +173,7 @@ fn check(section: &Section<'_>, key: &str, remedy: &str, trust: Trust, identity:
     let fault = section.context().tls_fault(&ClientTls { trust, identity });
     fault
         .into_iter()
-        .for_each(|what| section.refuse(key, complaint(what, remedy)));
+        .for_each(|what| section.refuse(key, Problem::new(what, remedy)));
 }
 
 /// The keys below `tls` that ask for something; `insecure = false` does not.
@@ -184,6 +187,6 @@ pub(super) fn refuse_tls(section: &Section<'_>, keys: &[&str], scheme: &str) {
     for key in keys.iter().filter(|key| section.has(key)) {
         let what = "a TLS setting, and the URL is without TLS";
         let remedy = format!("leave it out, or write {scheme} in the URL");
-        section.refuse(key, complaint(what, remedy));
+        section.refuse(key, Problem::new(what, remedy));
     }
 }

@@ -11,7 +11,7 @@ use figment::value::Value;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::problem::{Problem, complaint};
+use super::problem::Problem;
 use super::section::Section;
 use super::snmp::device::DeviceSnmp;
 use super::{Secret, access, parse, slots, snmp, url};
@@ -94,7 +94,7 @@ pub(super) fn read_all(root: &Section<'_>) -> Vec<Device> {
     if root.value("devices").is_none_or(is_empty) {
         let what = "no devices, so there is nothing to watch";
         let remedy = "write a [[devices]] with id, url, username and password_file";
-        root.warn("devices", complaint(what, remedy));
+        root.warn("devices", Problem::new(what, remedy));
     }
     let mut earlier = Earlier::default();
     let tables = root.tables("devices");
@@ -116,7 +116,7 @@ fn refuse_shared_engines(root: &Section<'_>, devices: &[Device]) {
         if let Some(first) = engines.insert(engine_id, &device.id) {
             let what = format!("devices {first} and {} have the same snmp.engine_id", device.id);
             let remedy = "write each device's own, or leave it out";
-            root.refuse("devices", complaint(what, remedy));
+            root.refuse("devices", Problem::new(what, remedy));
         }
     }
 }
@@ -167,7 +167,7 @@ fn read_id(section: &Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usiz
     if first != index {
         let what = format!("the id of devices[{first}] too");
         let remedy = "write another; topics are told apart by it";
-        section.refuse("id", complaint(what, remedy));
+        section.refuse("id", Problem::new(what, remedy));
         return None;
     }
     Some(id)
@@ -180,11 +180,11 @@ fn read_url(section: &Section<'_>, index: usize, urls: &mut HashMap<Url, usize>)
     if first != index {
         let what = format!("the URL of devices[{first}] too: one device is polled and published as several");
         let remedy = "write each device's own, or leave one out";
-        section.warn("url", complaint(what, remedy));
+        section.warn("url", Problem::new(what, remedy));
     }
     if url.scheme() == "http" && !url.host_str().is_some_and(url::is_loopback) {
         let what = "the password crosses the network in clear text";
-        section.warn("url", complaint(what, "use https:// with tls.fingerprint"));
+        section.warn("url", Problem::new(what, "use https:// with tls.fingerprint"));
     }
     Some(url)
 }
@@ -193,13 +193,13 @@ fn user_name(text: &str) -> Result<String, Problem> {
     // HTTP Basic ends the user name at the first colon.
     let is_foreign = |c: char| c == ':' || c.is_control();
     match text {
-        "" => Err(complaint(
+        "" => Err(Problem::new(
             "empty",
             "write a user of the device with the access level info",
         )),
         _ if text.contains(is_foreign) => {
             let remedy = "write it without colons and control characters";
-            Err(complaint("not a user name", remedy))
+            Err(Problem::new("not a user name", remedy))
         }
         _ => Ok(text.to_owned()),
     }
@@ -211,12 +211,12 @@ fn read_times(section: &Section<'_>) -> (Duration, Duration, Duration) {
     let spelled = parse::spelled(poll);
     if jitter > Duration::ZERO && jitter >= poll {
         let remedy = format!(r#"write less than "{spelled}""#);
-        section.refuse("jitter", complaint("not below poll", remedy));
+        section.refuse("jitter", Problem::new("not below poll", remedy));
     }
     if timeout > poll.max(USUAL_TIMEOUT) {
         let what = format!("above poll ({spelled}): polls are left out while an answer is late");
         let remedy = "write a longer poll or a shorter timeout";
-        section.warn("timeout", complaint(what, remedy));
+        section.warn("timeout", Problem::new(what, remedy));
     }
     (poll, jitter, timeout)
 }
@@ -226,7 +226,7 @@ fn read_unverified(section: &Section<'_>) -> bool {
     if is_allowed {
         let what = "commands are written to this device in ways that nobody has seen work on one";
         let remedy = "see that they do no harm there, then write seen = true into a profile of your own, and leave this out";
-        section.warn("allow_unverified_writes", complaint(what, remedy));
+        section.warn("allow_unverified_writes", Problem::new(what, remedy));
     }
     is_allowed
 }

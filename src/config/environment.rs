@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 
-use super::problem::{Findings, Problem, complaint};
+use super::problem::{Findings, Problem};
 
 /// What every variable of ours begins with.
 const PREFIX: &str = "LANTIME2MQTT_";
@@ -55,30 +55,27 @@ fn key_path(name: &str) -> Option<Vec<String>> {
 }
 
 fn variable(name: String, path: Vec<String>, value: OsString) -> Result<Variable, Problem> {
-    let complaint = if path[0] == "devices" {
+    let problem = if path[0] == "devices" {
         let what = "a list cannot be set by the environment";
-        complaint(
+        Problem::new(
             what,
             "write devices in the file, and their passwords as password_file",
         )
     } else if path.len() > MAX_LEVELS {
-        complaint("unknown key", "no key has that many levels")
+        Problem::new("unknown key", "no key has that many levels")
     } else {
         match value.into_string() {
             Ok(value) => return Ok(Variable { name, path, value }),
-            Err(_) => complaint("not UTF-8 text", "write it in UTF-8"),
+            Err(_) => Problem::new("not UTF-8 text", "write it in UTF-8"),
         }
     };
-    Err(Problem {
-        key: name,
-        ..complaint
-    })
+    Err(Problem { key: name, ..problem })
 }
 
 fn twice(a: &Variable, b: &Variable) -> Option<Problem> {
     let what = format!("sets the same key as {}", a.name);
-    let (key, complaint) = (b.name.clone(), complaint(what, "leave one of them out"));
-    (a.path == b.path).then_some(Problem { key, ..complaint })
+    let (key, problem) = (b.name.clone(), Problem::new(what, "leave one of them out"));
+    (a.path == b.path).then_some(Problem { key, ..problem })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `[homeassistant]`: whether, and where, Home Assistant discovers devices.
 
 use super::parse;
-use super::problem::complaint;
+use super::problem::Problem;
 use super::section::Section;
 
 /// `[homeassistant]`
@@ -24,7 +24,7 @@ pub(super) fn read(section: &Section<'_>, prefix: Option<&str>) -> Option<HomeAs
             false => "enabled",
         };
         let what = format!("discovery topics ({discovery_prefix}/..) would lie among those of mqtt.prefix");
-        section.refuse(key, complaint(what, "let neither begin with the other"));
+        section.refuse(key, Problem::new(what, "let neither begin with the other"));
     }
     is_enabled.then_some(HomeAssistant {
         discovery_prefix,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::problem::{Problem, complaint};
+use super::problem::Problem;
 use super::section::Section;
 use super::{Secret, access, parse};
 use crate::wording::quoted;
@@ -35,7 +35,7 @@ pub(super) fn read(section: &Section<'_>) -> Http {
         let what = "anybody in between can read the token: this server speaks plain HTTP";
         let remedy =
             "listen at 127.0.0.1 and put a proxy with TLS before it, or keep to a network of your own";
-        section.warn("listen", complaint(what, remedy));
+        section.warn("listen", Problem::new(what, remedy));
     }
     Http { listen, token, hosts }
 }
@@ -43,7 +43,7 @@ pub(super) fn read(section: &Section<'_>) -> Http {
 fn read_token(section: &Section<'_>) -> Option<Secret> {
     let token = access::secret(section, "token")?;
     let refuse = |what: String, remedy: &str| {
-        section.refuse(&access::given(section, "token"), complaint(what, remedy));
+        section.refuse(&access::given(section, "token"), Problem::new(what, remedy));
         None
     };
     let text = token.expose();
@@ -64,7 +64,7 @@ fn read_hosts(section: &Section<'_>) -> Vec<String> {
     for name in section.texts("hosts") {
         match host_name(&name) {
             Ok(name) => hosts.push(name),
-            Err(complaint) => section.refuse("hosts", complaint),
+            Err(problem) => section.refuse("hosts", problem),
         }
     }
     hosts
@@ -76,5 +76,8 @@ fn host_name(name: &str) -> Result<String, Problem> {
         return Ok(name.to_ascii_lowercase());
     }
     let remedy = r#"write names alone, such as "bridge.example", without a scheme and a port"#;
-    Err(complaint(format!("{} is not a host name", quoted(name)), remedy))
+    Err(Problem::new(
+        format!("{} is not a host name", quoted(name)),
+        remedy,
+    ))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::parse;
-use super::problem::{Problem, complaint};
+use super::problem::Problem;
 use crate::wording::{nearest, quoted};
 
 /// A key for one value, and its like for several: a table takes one of the two.
@@ -125,13 +125,13 @@ impl Key {
         let words: Vec<_> = self.choices.iter().map(|word| format!("{word:?}")).collect();
         let remedy = || format!("write {}", words.join(" or "));
         let what = self.wrong.as_deref().unwrap_or("not one of the choices");
-        complaint(what, self.remedy.clone().unwrap_or_else(remedy))
+        Problem::new(what, self.remedy.clone().unwrap_or_else(remedy))
     }
 
     /// What is said where it must be there and is not.
     pub(super) fn missing(&self) -> Option<Problem> {
         let what = self.why.as_deref().unwrap_or("missing");
-        Some(complaint(what, self.required.as_ref()?))
+        Some(Problem::new(what, self.required.as_ref()?))
     }
 
     /// Whether a default for it is left out beside the key `other` of the device itself.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use figment::value::{Dict, Value};
 
-use super::problem::{self, ConfigError, Findings, Problem, complaint};
+use super::problem::{self, ConfigError, Findings, Problem};
 use super::section::{Context, Section};
 use super::settings::Settings;
 use super::{
@@ -116,7 +116,7 @@ fn read_file(path: &Path) -> Result<Settings, ConfigError> {
     let mut settings = Settings::new(path, Dict::new());
     let unreadable = |error| {
         let remedy = "name the file with --config, and let the user of this process read it";
-        complaint(format!("cannot be read: {error}"), remedy)
+        Problem::new(format!("cannot be read: {error}"), remedy)
     };
     let bytes = std::fs::read(path).map_err(unreadable);
     match bytes.and_then(|bytes| settings.read(path, bytes)) {
@@ -186,7 +186,7 @@ fn read_bridge(section: &Section<'_>) -> Option<Bridge> {
         id = to_id(&host.to_string_lossy()).and_then(DeviceId::new);
         if id.is_none() {
             let what = "missing, and this machine has no host name to take";
-            section.refuse("id", complaint(what, r#"write an id, such as id = "site-1""#));
+            section.refuse("id", Problem::new(what, r#"write an id, such as id = "site-1""#));
         }
     }
     let answer_unknown = section.flag("answer_unknown");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::problem::complaint;
+use super::problem::Problem;
 use super::section::Section;
 use super::{Secret, access, parse, url};
 use crate::model::DeviceId;
@@ -107,7 +107,7 @@ pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<M
     if section.has("session_expiry") && version == MqttVersion::V311 {
         let what = "without effect: with MQTT 3.1.1 the broker alone decides how long it keeps a session";
         let remedy = "set it at the broker, and leave it out here";
-        section.warn("session_expiry", complaint(what, remedy));
+        section.warn("session_expiry", Problem::new(what, remedy));
     }
     let mqtt = Mqtt {
         version,
@@ -136,21 +136,21 @@ fn read_credentials(section: &Section<'_>, broker: Option<&Broker>) -> Option<Cr
     match broker {
         Some(Broker::Embedded { .. }) => given.for_each(|key| {
             let what = "the embedded broker asks for no password";
-            section.refuse(key, complaint(what, "leave it out"));
+            section.refuse(key, Problem::new(what, "leave it out"));
         }),
         Some(Broker::Remote { transport, host, .. }) => {
             let plain = matches!(transport, Transport::Tcp | Transport::WebSocket);
             if plain && !url::is_loopback(host) && given.any(|key| key != "username") {
                 let what = "the password crosses the network in clear text";
                 let remedy = "use mqtts:// or wss:// where the broker has it";
-                section.warn("url", complaint(what, remedy));
+                section.warn("url", Problem::new(what, remedy));
             }
         }
         None => {}
     }
     if password.is_some() && !section.has("username") {
         let remedy = "write the user name that the password belongs to";
-        section.refuse("username", complaint("missing", remedy));
+        section.refuse("username", Problem::new("missing", remedy));
     }
     Some(Credentials {
         username: username?,
@@ -191,7 +191,10 @@ fn read_client_id(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<St
     let default = format!("lantime2mqtt-{}", bridge?);
     if default.len() > parse::MAX_CLIENT_ID {
         let what = format!("missing, and the default {default} is too long");
-        section.refuse("client_id", complaint(what, "write one, or a shorter bridge.id"));
+        section.refuse(
+            "client_id",
+            Problem::new(what, "write one, or a shorter bridge.id"),
+        );
     }
     Some(default)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
-use super::problem::{Problem, complaint};
+use super::problem::Problem;
 use crate::model::DeviceId;
 use crate::model::id::{MAX_ID_LENGTH, is_valid_id, to_id};
 
@@ -48,20 +48,20 @@ pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Pars
     move |text| {
         let duration = span(text).ok_or_else(|| match text.trim().parse::<f64>() {
             Ok(_) => no_unit(&range),
-            Err(_) => complaint("not a duration", examples(&range)),
+            Err(_) => Problem::new("not a duration", examples(&range)),
         })?;
         let (least, most) = (spelled(*range.start()), spelled(*range.end()));
         let remedy = || format!(r#"write at least "{least}" and at most "{most}""#);
         let is_within = range.contains(&duration);
         is_within
             .then_some(duration)
-            .ok_or_else(|| complaint("out of range", remedy()))
+            .ok_or_else(|| Problem::new("out of range", remedy()))
     }
 }
 
 /// What is said of a bare number where a duration belongs.
 pub(super) fn no_unit(range: &RangeInclusive<Duration>) -> Problem {
-    complaint("a number without a unit", examples(range))
+    Problem::new("a number without a unit", examples(range))
 }
 
 /// How a duration of that range is written.
@@ -82,15 +82,15 @@ pub(super) fn spelled(duration: Duration) -> String {
 
 /// An id: one level of a topic.
 pub(super) fn id(text: &str) -> Parsed<DeviceId> {
-    DeviceId::new(text).ok_or_else(|| id_complaint(text))
+    DeviceId::new(text).ok_or_else(|| id_problem(text))
 }
 
 /// Why `text` is no id, and one that is.
-pub(super) fn id_complaint(text: &str) -> Problem {
+pub(super) fn id_problem(text: &str) -> Problem {
     let what = "not an id of lower case letters, digits, _ and -";
     match to_id(text) {
-        Some(id) => complaint(what, format!("write {id:?}")),
-        None => complaint(what, format!("write 1 to {MAX_ID_LENGTH} of them")),
+        Some(id) => Problem::new(what, format!("write {id:?}")),
+        None => Problem::new(what, format!("write 1 to {MAX_ID_LENGTH} of them")),
     }
 }
 
@@ -98,7 +98,7 @@ pub(super) fn id_complaint(text: &str) -> Problem {
 pub(super) fn device_id(text: &str) -> Parsed<DeviceId> {
     if RESERVED_IDS.contains(&text) {
         let what = "taken by topics of the bridge itself";
-        return Err(complaint(
+        return Err(Problem::new(
             what,
             format!(r#"write another id, such as "{text}-1""#),
         ));
@@ -115,7 +115,7 @@ pub(super) fn prefix(text: &str) -> Option<String> {
 /// A text that is not empty.
 pub(super) fn filled(text: &str) -> Parsed<String> {
     match text {
-        "" => Err(complaint("empty", "write a value, or leave the key out")),
+        "" => Err(Problem::new("empty", "write a value, or leave the key out")),
         _ => Ok(text.to_owned()),
     }
 }
@@ -156,7 +156,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Duration, String> {
         let parsed = duration(Duration::from_millis(100)..=HOUR)(text);
-        parsed.map_err(|complaint| complaint.what)
+        parsed.map_err(|problem| problem.what)
     }
 
     #[test]

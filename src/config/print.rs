@@ -7,7 +7,7 @@ use figment::value::{Dict, Value};
 
 use super::Loaded;
 use super::keys::{self, Key, Kind, join};
-use super::problem::{complaint, without_secrets};
+use super::problem::{Problem, without_secrets};
 use super::settings::Settings;
 
 static EMPTY: Dict = Dict::new();
@@ -84,7 +84,7 @@ impl<'a> Printer<'a> {
 
     fn line(&mut self, key: &Key, path: &str, name: &str, value: Option<&Value>) {
         if let Some(value) = value {
-            let (origin, _) = self.settings.located(path, complaint("", ""));
+            let (origin, _) = self.settings.located(path, Problem::new("", ""));
             let place = origin
                 .place
                 .map(|place| format!("{}:{}", place.file.display(), place.line));

@@ -52,6 +52,18 @@ pub(super) struct Findings {
 }
 
 impl Problem {
+    /// What is wrong and what to write instead; whoever knows where it stands adds that.
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
+        Problem {
+            place: None,
+            key: String::new(),
+            value: None,
+            variable: None,
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
     /// Whether it says the same of the same line, or variable.
     pub fn is_alike(&self, other: &Problem) -> bool {
         (&self.place, &self.variable, &self.what, &self.remedy)
@@ -148,18 +160,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// What is wrong and what to write instead; where it stands is added by who knows it.
-pub(super) fn complaint(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
-    Problem {
-        place: None,
-        key: String::new(),
-        value: None,
-        variable: None,
-        what: what.into(),
-        remedy: remedy.into(),
-    }
-}
 
 /// A value as a problem may repeat it: lists and tables are not shown, nor what may be a secret in a URL.
 pub(super) fn shown(value: &Value) -> Option<String> {

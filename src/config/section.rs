@@ -16,7 +16,7 @@ use serde::de::value::{Error, StrDeserializer};
 
 use super::keys::{self, Key, Kind, bare_or_quoted, join};
 use super::parse;
-use super::problem::{Findings, Problem, complaint, shown};
+use super::problem::{Findings, Problem, shown};
 use super::settings::{self, Settings};
 use crate::tls::ClientTls;
 use crate::wording::quoted;
@@ -187,7 +187,7 @@ impl<'a> Section<'a> {
                 .ok()
                 .filter(|number| known.numbers().contains(number))
         };
-        let refused = || self.refused(key, complaint("out of range", self.kind(key).1));
+        let refused = || self.refused(key, Problem::new("out of range", self.kind(key).1));
         let number = self.typed(key, Value::to_i128);
         let number = number.and_then(|number| in_range(number).or_else(refused));
         let default = || in_range(known.default.as_ref()?.as_integer()?.into());
@@ -262,8 +262,8 @@ impl<'a> Section<'a> {
         for (name, value) in self.values {
             match (keys::find(&self.table, name).map(|key| key.kind), value) {
                 (None, _) => {
-                    let complaint = complaint("unknown key", keys::remedy(name, &self.table));
-                    self.refuse(&bare_or_quoted(name), complaint);
+                    let problem = Problem::new("unknown key", keys::remedy(name, &self.table));
+                    self.refuse(&bare_or_quoted(name), problem);
                 }
                 (Some(Kind::Table), Value::Dict(_, values)) => self.within(name, "", values).refuse_unknown(),
                 (Some(Kind::Tables), Value::Array(_, list)) => {
@@ -337,5 +337,5 @@ fn wrong_kind(value: &Value, wanted: &str, remedy: String) -> Problem {
         true => format!("not {wanted}"),
         false => format!("{found} where {wanted} is needed"),
     };
-    complaint(what, remedy)
+    Problem::new(what, remedy)
 }

@@ -15,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Variable;
 use super::keys::{self, Kind, bare_or_quoted, join};
-use super::problem::{Place, Problem, complaint};
+use super::problem::{Place, Problem};
 use crate::wording::quoted;
 
 const DEVICES: &str = "devices";
@@ -63,7 +63,7 @@ impl Settings {
     /// What is wrong with a value that was right as far as could be seen here; `path` is such as `devices[0].profile`, and
     /// `label` the same for people.
     pub fn problem(&self, path: &str, label: &str, value: &Path, what: String, remedy: &str) -> Problem {
-        let (mut problem, is_inherited) = self.located(path, complaint(what, remedy));
+        let (mut problem, is_inherited) = self.located(path, Problem::new(what, remedy));
         problem.key = key(path, label, is_inherited);
         problem.value = Some(quoted(&value.display().to_string()));
         problem
@@ -76,13 +76,13 @@ impl Settings {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.files.push((path.to_owned(), text.clone()));
         if let Err(error) = str::from_utf8(&bytes) {
-            let complaint = complaint("not UTF-8 text", "save the file as UTF-8");
-            return Err(self.at(file, error.valid_up_to(), complaint));
+            let problem = Problem::new("not UTF-8 text", "save the file as UTF-8");
+            return Err(self.at(file, error.valid_up_to(), problem));
         }
         let document = DeTable::parse(&text).map_err(|error| {
             let what = error.message().lines().collect::<Vec<_>>().join(", ");
-            let complaint = complaint(what, "mend the TOML there; no other check was made");
-            self.at(file, error.span().map_or(0, |span| span.start), complaint)
+            let problem = Problem::new(what, "mend the TOML there; no other check was made");
+            self.at(file, error.span().map_or(0, |span| span.start), problem)
         })?;
         Ok(self.table(file, "", document.get_ref()))
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::parse;
-use super::problem::complaint;
+use super::problem::Problem;
 use super::section::Section;
 use crate::model::derive::Slots;
 use crate::model::{Relay, Signal, SlotId, Wiring};
@@ -15,7 +15,7 @@ pub(super) fn read(device: &Section<'_>) -> Slots {
         Some(value) if value.as_str() == Some("auto") => return Slots::Auto,
         Some(value) if value.as_array().is_none_or(<[_]>::is_empty) => {
             let remedy = r#"write "auto", or [{ id = "io3" }] with an entry for each relay module"#;
-            device.refuse("slots", complaint("not a list of slots", remedy));
+            device.refuse("slots", Problem::new("not a list of slots", remedy));
             return Slots::Auto;
         }
         Some(_) => {}
@@ -27,7 +27,7 @@ pub(super) fn read(device: &Section<'_>) -> Slots {
 
 fn read_slot(section: &Section<'_>, ids: &mut HashSet<SlotId>) -> Option<(SlotId, Option<Wiring>)> {
     let id = section.parsed("id", |text| {
-        SlotId::new(text).ok_or_else(|| parse::id_complaint(text))
+        SlotId::new(text).ok_or_else(|| parse::id_problem(text))
     });
     // Of another kind it is refused as a whole.
     let given = section
@@ -38,7 +38,7 @@ fn read_slot(section: &Section<'_>, ids: &mut HashSet<SlotId>) -> Option<(SlotId
     if let Some(id) = &id
         && !ids.insert(id.clone())
     {
-        section.refuse("id", complaint("listed twice", "leave one of them out"));
+        section.refuse("id", Problem::new("listed twice", "leave one of them out"));
     }
     Some((id?, wiring))
 }

@@ -6,7 +6,7 @@ pub(super) mod user;
 
 use std::net::SocketAddr;
 
-use super::problem::complaint;
+use super::problem::Problem;
 use super::section::Section;
 use super::{Secret, access, parse};
 use agent::SnmpAgent;
@@ -45,12 +45,12 @@ pub(super) fn read(section: &Section<'_>) -> Snmp {
         Some(_) if !has_senders => {
             let what = "nobody may send a trap: neither communities nor users";
             let remedy = r#"write communities = ["public"] for SNMP v1 and v2c, or [[snmp.users]] for v3"#;
-            section.refuse("traps", complaint(what, remedy));
+            section.refuse("traps", Problem::new(what, remedy));
         }
         None if has_senders => {
             let what = "nothing takes traps, so communities and users have no effect";
             let remedy = r#"write traps.listen = "0.0.0.0:162", or leave them out"#;
-            section.warn("", complaint(what, remedy));
+            section.warn("", Problem::new(what, remedy));
         }
         _ => {}
     }
@@ -58,7 +58,10 @@ pub(super) fn read(section: &Section<'_>) -> Snmp {
     let is_taken = |agent: &SnmpAgent| Some(agent.listen) == listen && agent.listen.port() != 0;
     if agent.as_ref().is_some_and(is_taken) {
         let what = "the address of snmp.traps.listen too";
-        section.refuse("agent", complaint(what, "let the agent listen at another port"));
+        section.refuse(
+            "agent",
+            Problem::new(what, "let the agent listen at another port"),
+        );
     }
     Snmp {
         traps: listen.map(|listen| Traps {

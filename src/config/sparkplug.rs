@@ -1,6 +1,6 @@
 //! `[sparkplug]`: the bridge as an edge node of Sparkplug.
 
-use super::problem::complaint;
+use super::problem::Problem;
 use super::section::Section;
 use crate::model::DeviceId;
 
@@ -27,7 +27,7 @@ pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<S
     let group = section.read("group", id)?;
     if group == STATE {
         let what = "the level at which hosts tell their state";
-        section.refuse("group", complaint(what, "take another name"));
+        section.refuse("group", Problem::new(what, "take another name"));
     }
     let edge_node = section.read("edge_node", id);
     let sparkplug = Sparkplug {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::problem::{Problem, complaint};
+use super::problem::Problem;
 
 const DEVICE_REMEDY: &str = r#"write "https://HOST" or "http://HOST", with :PORT where it is another"#;
 
@@ -13,11 +13,11 @@ const DEVICE_REMEDY: &str = r#"write "https://HOST" or "http://HOST", with :PORT
 pub(super) fn device(text: &str) -> Result<Url, Problem> {
     let url = parse_plain(text, DEVICE_REMEDY)?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(complaint("not a scheme for a device", DEVICE_REMEDY));
+        return Err(Problem::new("not a scheme for a device", DEVICE_REMEDY));
     }
     host(&url, DEVICE_REMEDY)?;
     if url.path() != "/" {
-        return Err(complaint(
+        return Err(Problem::new(
             "a path",
             "leave it out; the profile knows the device's paths",
         ));
@@ -33,11 +33,11 @@ pub(super) fn is_loopback(host: &str) -> bool {
 
 pub(super) fn parse(text: &str, remedy: &str) -> Result<Url, Problem> {
     let url = Url::parse(text).map_err(|error| match text.contains("://") {
-        true => complaint(format!("not a URL: {error}"), remedy),
-        false => complaint("not a URL", remedy),
+        true => Problem::new(format!("not a URL: {error}"), remedy),
+        false => Problem::new("not a URL", remedy),
     })?;
     match url.port() {
-        Some(0) => Err(complaint("port 0", "write the port at which it listens")),
+        Some(0) => Err(Problem::new("port 0", "write the port at which it listens")),
         _ => Ok(url),
     }
 }
@@ -47,7 +47,7 @@ pub(super) fn host(url: &Url, remedy: &str) -> Result<String, Problem> {
     let host = url.host_str().unwrap_or("");
     let host = host.trim_start_matches('[').trim_end_matches(']');
     match host {
-        "" => Err(complaint("no host", remedy)),
+        "" => Err(Problem::new("no host", remedy)),
         _ => Ok(host.to_owned()),
     }
 }
@@ -62,12 +62,12 @@ pub(super) fn parse_plain(text: &str, remedy: &str) -> Result<Url, Problem> {
     };
     if has_user {
         let remedy = "take them out of the URL and write username and password_file";
-        return Err(complaint("a user name or password in a URL", remedy));
+        return Err(Problem::new("a user name or password in a URL", remedy));
     }
     let url = parsed?;
     match (url.query(), url.fragment()) {
         (None, None) => Ok(url),
-        _ => Err(complaint(
+        _ => Err(Problem::new(
             "a query or fragment",
             "leave out what begins with ? or #",
         )),
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_from_the_network() {
+    fn loopback_is_distinguished_from_the_network() {
         for host in ["localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"] {
             assert!(is_loopback(host), "{host}");
         }

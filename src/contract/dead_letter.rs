@@ -12,7 +12,7 @@ use super::{Time, is_unset};
 use crate::model::{self, DeviceId, ErrorReport, Operation, Origin, SlotId};
 
 /// The message that an archived dead letter began with, to the byte. `None` where there is none, or where the
-/// letter cannot be read.
+/// dead letter cannot be read.
 pub(crate) fn origin(json: &[u8]) -> Option<Origin> {
     serde_json::from_slice::<Archived<'_>>(json).ok()?.origin?.read()
 }
@@ -22,7 +22,7 @@ pub(crate) fn origin(json: &[u8]) -> Option<Origin> {
 pub struct Summary {
     /// Its id.
     pub id: Uuid,
-    /// When it was written, as the letter says it.
+    /// When it was written, as it stands there.
     pub at: String,
     /// The device that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,11 +34,11 @@ pub struct Summary {
     pub operation: String,
     /// Kind of the error.
     pub kind: String,
-    /// What happened, in words.
+    /// What happened.
     pub message: String,
     /// What a person can do about it.
     pub remedy: String,
-    /// Failures so far, in a letter that tells of a failure that lasts, or has lasted.
+    /// Failures so far, in a dead letter about a failure that lasts, or has lasted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeats: Option<u64>,
     /// Whether the failure has ended.
@@ -50,22 +50,22 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The summary of an archived letter; `None` where it cannot be read.
+    /// The summary of an archived dead letter; `None` where it cannot be read.
     pub fn read(json: &[u8]) -> Option<Summary> {
-        let letter = serde_json::from_slice::<Archived<'_>>(json).ok()?;
+        let dead_letter = serde_json::from_slice::<Archived<'_>>(json).ok()?;
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
         Some(Summary {
-            id: letter.id,
-            at: letter.at.into_owned(),
-            device: owned(letter.device),
-            slot: owned(letter.slot),
-            operation: letter.operation.into_owned(),
-            kind: letter.error.kind.into_owned(),
-            message: letter.error.message.into_owned(),
-            remedy: letter.error.remedy.into_owned(),
-            repeats: letter.repeats,
-            recovered: letter.recovered,
-            topic: letter.origin.map(|origin| origin.topic.into_owned()),
+            id: dead_letter.id,
+            at: dead_letter.at.into_owned(),
+            device: owned(dead_letter.device),
+            slot: owned(dead_letter.slot),
+            operation: dead_letter.operation.into_owned(),
+            kind: dead_letter.error.kind.into_owned(),
+            message: dead_letter.error.message.into_owned(),
+            remedy: dead_letter.error.remedy.into_owned(),
+            repeats: dead_letter.repeats,
+            recovered: dead_letter.recovered,
+            topic: dead_letter.origin.map(|origin| origin.topic.into_owned()),
         })
     }
 }
@@ -94,20 +94,20 @@ pub(crate) struct DeadLetter<'a> {
 
 impl<'a> DeadLetter<'a> {
     /// As the bridge of that id publishes it.
-    pub(crate) fn of(letter: &'a model::DeadLetter, bridge: &'a DeviceId) -> DeadLetter<'a> {
+    pub(crate) fn of(dead_letter: &'a model::DeadLetter, bridge: &'a DeviceId) -> DeadLetter<'a> {
         DeadLetter {
-            id: letter.id,
-            at: Time(letter.at),
-            device: letter.device.as_ref(),
-            slot: letter.slot.as_ref(),
+            id: dead_letter.id,
+            at: Time(dead_letter.at),
+            device: dead_letter.device.as_ref(),
+            slot: dead_letter.slot.as_ref(),
             bridge,
-            operation: letter.operation,
-            error: &letter.error,
-            attempts: letter.attempts,
-            first_at: Time(letter.first_at),
-            repeats: letter.repeats,
-            recovered: letter.recovered,
-            origin: letter.origin.as_ref().map(OriginJson::of),
+            operation: dead_letter.operation,
+            error: &dead_letter.error,
+            attempts: dead_letter.attempts,
+            first_at: Time(dead_letter.first_at),
+            repeats: dead_letter.repeats,
+            recovered: dead_letter.recovered,
+            origin: dead_letter.origin.as_ref().map(OriginJson::of),
         }
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     use crate::contract::to_json;
     use crate::model::{self, ErrorKind};
 
-    fn letter(origin: Option<Origin>) -> model::DeadLetter {
+    fn dead_letter(origin: Option<Origin>) -> model::DeadLetter {
         let at = "2026-02-10T09:45:48.1234Z".parse().unwrap();
         model::DeadLetter {
             id: Uuid::from_u128(7),
@@ -236,9 +236,9 @@ mod tests {
         }
     }
 
-    fn json(letter: &model::DeadLetter) -> String {
+    fn json(dead_letter: &model::DeadLetter) -> String {
         let bridge = DeviceId::new("site-1").unwrap();
-        String::from_utf8(to_json(&DeadLetter::of(letter, &bridge)).to_vec()).unwrap()
+        String::from_utf8(to_json(&DeadLetter::of(dead_letter, &bridge)).to_vec()).unwrap()
     }
 
     #[test]
@@ -249,14 +249,14 @@ mod tests {
             (b"", b""),
         ] {
             let expected = origin_of(payload, correlation);
-            let json = json(&letter(Some(expected.clone())));
+            let json = json(&dead_letter(Some(expected.clone())));
             assert_eq!(origin(json.as_bytes()), Some(expected), "{json}");
         }
     }
 
     #[test]
-    fn a_summary_tells_what_a_list_shows() {
-        let json = json(&letter(Some(origin_of(b"{}", b""))));
+    fn a_summary_has_what_a_list_shows() {
+        let json = json(&dead_letter(Some(origin_of(b"{}", b""))));
         let summary = Summary::read(json.as_bytes()).unwrap();
         assert_eq!(
             (summary.id, summary.kind.as_str(), summary.remedy.as_str()),
@@ -266,12 +266,12 @@ mod tests {
             summary.topic.as_deref(),
             Some("lantime/m1/io3/relay/b/events/set")
         );
-        assert_eq!(Summary::read(b"no letter"), None);
+        assert_eq!(Summary::read(b"no dead letter"), None);
     }
 
     #[test]
-    fn a_letter_about_no_message_has_no_origin() {
-        let bare = json(&letter(None));
+    fn a_dead_letter_about_no_message_has_no_origin() {
+        let bare = json(&dead_letter(None));
         assert_eq!(origin(bare.as_bytes()), None);
         assert_eq!(Summary::read(bare.as_bytes()).unwrap().topic, None);
     }

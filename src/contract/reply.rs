@@ -38,7 +38,7 @@ pub struct CommandReply {
 pub enum CommandResult {
     /// Of a command for a device.
     Device(Outcome),
-    /// Of the command of a dead letter that was run once more.
+    /// Of the command of a dead letter that was run again.
     Replay {
         /// Id of the dead letter.
         dead_letter: Uuid,
@@ -71,7 +71,7 @@ impl CommandReply {
         CommandReply::new(id, Operation::Replay, Ok(result))
     }
 
-    /// To a command that was not carried out. `dead_letter` is the letter that carries it, where there is one.
+    /// To a command that was not carried out. `dead_letter` is the one that contains it, if there is one.
     pub fn failure(
         id: String,
         command: Operation,
@@ -134,6 +134,6 @@ mod tests {
             let json = reply.to_json();
             assert_eq!(CommandReply::read(&json).unwrap().to_json(), json);
         }
-        assert!(CommandReply::read(b"garbage").is_none());
+        assert!(CommandReply::read(b"malformed").is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Every topic of the bridge, built and parsed: no topic string stands anywhere else.
 //!
-//! Owns the shape of topics; what is published there belongs to [`super::state`]. Topics of retained state
+//! Owns the form of topics; what is published there belongs to [`super::state`]. Topics of retained state
 //! are here, those of commands, of records and of other people's conventions in files of their own.
 //!
 //! ```

@@ -200,7 +200,7 @@ impl Entities {
             .with(sources.attributes(&place(SlotTopic::Info)));
         let relays = shown.relays.keys().map(|relay| {
             let topic = place(SlotTopic::Relay(*relay));
-            problem(format!("relay_{relay}"), format!("Relay {}", letter(*relay)))
+            problem(format!("relay_{relay}"), format!("Relay {}", relay_name(*relay)))
                 .with(sources.field(&topic, &["fault"]).on_off(&["true"], &["false"]))
                 .with(sources.attributes(&topic))
         });
@@ -230,7 +230,7 @@ impl Entities {
                 id,
                 DeviceTopic::Slot(slot.clone(), SlotTopic::RelayEvents(*relay)),
             );
-            let chosen = self.sources.field(&topic, &["events"]);
+            let selection = self.sources.field(&topic, &["events"]);
             let command = self.sources.topics.command(&CommandTopic::RelayEvents {
                 device: id.clone(),
                 slot: slot.as_str().to_owned(),
@@ -238,7 +238,7 @@ impl Entities {
             });
             events.iter().map(move |EventState { name: event, .. }| {
                 let object = format!("{slot}_relay_{relay}_{event}");
-                let name = format!("Relay {} follows {event}", letter(*relay));
+                let name = format!("Relay {} follows {event}", relay_name(*relay));
                 Entity::new(Component::Switch, object, name)
                     .set(json!({
                         "enabled_by_default": false,
@@ -249,7 +249,7 @@ impl Entities {
                         "state_on": "ON",
                         "state_off": "OFF",
                     }))
-                    .with(chosen.lists(event.as_str()))
+                    .with(selection.lists(event.as_str()))
             })
         })
     }
@@ -308,7 +308,7 @@ fn of(id: &DeviceId, below: DeviceTopic) -> StateTopic {
     StateTopic::Device(id.clone(), below)
 }
 
-fn letter(relay: Relay) -> String {
+fn relay_name(relay: Relay) -> String {
     relay.as_str().to_uppercase()
 }
 

@@ -175,7 +175,7 @@ fn an_event_is_a_switch_that_is_off_until_somebody_wants_it() {
 }
 
 #[test]
-fn a_device_is_below_its_bridge_and_says_that_it_is_away_and_why() {
+fn a_device_is_below_its_bridge_and_says_that_it_is_offline_and_why() {
     let connection = config(Layout::Json, "binary_sensor/lantime_device_m1/connection");
     let lantime = json!({
         "identifiers": ["lantime_device_m1"],

@@ -84,12 +84,12 @@ impl Fleet {
                 vec![forgotten]
             }
             Update::Removed { device } => {
-                let Some(gone) = self.devices.remove(device) else {
+                let Some(removed) = self.devices.remove(device) else {
                     return Vec::new();
                 };
                 self.version += 1;
                 self.roster = self.version;
-                vec![DeviceUpdate::new(device, Some(gone.view.clone()), None, at)]
+                vec![DeviceUpdate::new(device, Some(removed.view.clone()), None, at)]
             }
             Update::Configured(devices) => {
                 let new = devices

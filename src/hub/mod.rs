@@ -6,8 +6,9 @@
 //!                      |----> publisher, each Update
 //! ```
 //!
-//! The publisher drives it: it keeps the records, so it misses nothing, and where it has no room the devices wait. A sink
-//! that is slow holds up nobody: it gets the latest view of a device instead of each one, and the transitions in between.
+//! The publisher drives it: it keeps the records, so it misses nothing, and where it has no room the devices wait. A
+//! sink that is slow holds up nobody: it gets the latest view of a device instead of each one, and the transitions in
+//! between.
 
 mod fleet;
 mod sink;
@@ -53,8 +54,8 @@ impl Hub {
         self.fleet.subscribe()
     }
 
-    /// Another sink, by its name in the log: gets each change from now on. When `room` of them wait, what follows is merged,
-    /// device by device.
+    /// Another sink, by its name in the log: gets each change from now on. When `room` of them wait, what follows is
+    /// merged, device by device.
     pub fn sink(&mut self, name: &'static str, room: usize) -> mpsc::Receiver<DeviceUpdate> {
         let (sender, receiver) = mpsc::channel(room);
         self.add_sink(name, sender);
@@ -66,8 +67,8 @@ impl Hub {
         self.sinks.push(Queue::new(name, sender));
     }
 
-    /// Takes the next updates in and gives them to `taken`, at most so many; 0 once all senders are gone. Safe to drop at any
-    /// time.
+    /// Takes the next updates in and gives them to `taken`, at most so many; 0 once the channel is closed. Safe to drop
+    /// at any time.
     pub async fn recv_many(&mut self, taken: &mut Vec<Taken>, limit: usize) -> usize {
         let mut updates = Vec::new();
         let count = loop {

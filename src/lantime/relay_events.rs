@@ -8,7 +8,6 @@ mod actions;
 mod configuration;
 mod desired_events;
 mod errors;
-mod place;
 mod progress;
 mod rest;
 mod selections;
@@ -16,6 +15,7 @@ mod snmp;
 #[cfg(test)]
 mod tests;
 mod warnings;
+mod wiring_check;
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ use crate::model::{DeviceView, ErrorReport, EventsChange, Outcome, RelayPlace, V
 pub use configuration::{Plan, RelayConfig};
 pub(crate) use errors::{Failure, too_late};
 use errors::{changed_meanwhile, earlier_apply, held_by_another, unverified};
-use place::check_place;
 pub(crate) use progress::{Applying, Progress};
 pub use rest::ReadError;
 pub(crate) use selections::{Found, Selections};
 use warnings::warnings;
+use wiring_check::check_wiring;
 
 /// The way to a device.
 #[derive(Debug)]
@@ -159,7 +159,7 @@ impl Request {
         if matches!(progress, Progress::Applied(_)) {
             return Ok(());
         }
-        check_place(&self.view, &self.place)?;
+        check_wiring(&self.view, &self.place)?;
         let is_allowed =
             |entries: &RelayEventsEntries| self.allow_unverified_writes || entries.is_write_seen();
         match backend {
@@ -205,7 +205,7 @@ impl Backend<'_> {
     }
 
     fn found(&self, config: &RelayConfig, places: &[RelayPlace]) -> Found {
-        let chosen = |place: &RelayPlace| SelectedEvents {
+        let selection = |place: &RelayPlace| SelectedEvents {
             events: config.events_of(&self.word(place)),
             via: config.via,
             confirmed: true,
@@ -214,7 +214,10 @@ impl Backend<'_> {
         Found {
             via: config.via,
             is_pending: config.is_pending,
-            events: places.iter().map(|place| (key(place), chosen(place))).collect(),
+            events: places
+                .iter()
+                .map(|place| (key(place), selection(place)))
+                .collect(),
         }
     }
 

@@ -12,12 +12,12 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Whether stderr is the journal: systemd tells its device and inode, and a redirection makes it another file.
 pub(super) fn is_journal() -> bool {
-    let Ok(told) = std::env::var("JOURNAL_STREAM") else {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;
     };
     let descriptor = stderr().as_fd().try_clone_to_owned();
     let file = descriptor.and_then(|descriptor| std::fs::File::from(descriptor).metadata());
-    file.is_ok_and(|file| told == format!("{}:{}", file.dev(), file.ino()))
+    file.is_ok_and(|file| stream == format!("{}:{}", file.dev(), file.ino()))
 }
 
 /// Each line of a text with the priority of that level.

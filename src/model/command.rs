@@ -11,7 +11,7 @@ use super::{DeviceId, EventName, Operation, Relay, SlotId, Via};
 /// What the topic of a command says: which command, and for what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CommandTopic {
-    /// Choose the events that switch a relay.
+    /// Select the events that switch a relay.
     RelayEvents {
         /// Which device.
         device: DeviceId,
@@ -24,7 +24,7 @@ pub enum CommandTopic {
     Refresh(DeviceId),
     /// Switch or resize the log of a device's HTTP sessions.
     HttpSessions(DeviceId),
-    /// Run the command of a dead letter once more.
+    /// Run the command of a dead letter again.
     Replay,
 }
 
@@ -61,7 +61,7 @@ impl CommandTopic {
 /// A command for one device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceCommand {
-    /// Choose the events that switch a relay.
+    /// Select the events that switch a relay.
     RelayEvents {
         /// Slot of the relay module.
         slot: SlotId,
@@ -118,7 +118,7 @@ pub enum Outcome {
         events: BTreeSet<EventName>,
         /// Whether anything had to be changed.
         changed: bool,
-        /// All that the change reaches, where the device cannot tell these relays apart; else the relay alone.
+        /// All that the change reaches, where the device does not distinguish these relays; else the relay alone.
         applies_to: Vec<RelayPlace>,
         /// What to know of a selection that may leave the relay where it is, whatever happens.
         #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,4 +1,4 @@
-//! A dead letter: what went wrong for good, with everything needed to run it again.
+//! A dead letter: a message that failed permanently, or a failure that lasts, with everything needed to run it again.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,9 +9,9 @@ use super::{DeviceId, ErrorReport, Operation, SlotId};
 /// What went wrong, where, and what it was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// UUIDv7; letters that tell of one failure that lasts each have their own.
+    /// UUIDv7. Each dead letter about a failure that lasts has its own.
     pub id: Uuid,
-    /// When the letter was written.
+    /// When it was written.
     pub at: Timestamp,
     /// The device that it is about; `None` where it is about none.
     pub device: Option<DeviceId>,
@@ -25,7 +25,7 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// When it first went wrong.
     pub first_at: Timestamp,
-    /// Failures since `first_at`, in a letter that tells of a failure that lasts, or has lasted.
+    /// Failures since `first_at`, in a dead letter about a failure that lasts, or has lasted.
     pub repeats: Option<u64>,
     /// Whether the failure has ended.
     pub recovered: bool,

@@ -27,7 +27,7 @@ pub enum Slots {
 /// The events that switch the notification-driven relays, where that is known.
 pub type RelayEvents = BTreeMap<(SlotId, Relay), SelectedEvents>;
 
-/// The events that switch one relay, as the device told them.
+/// The events that switch one relay, as the device reported them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectedEvents {
     /// Which events.
@@ -117,7 +117,8 @@ pub fn unseen(
     wirings.into_iter().map(view).collect()
 }
 
-/// A slot of which nothing could be read for that reason: as it was known before, but wired and switched as is known now.
+/// A slot of which nothing could be read for that reason: as it was known before, but wired and switched as is known
+/// now.
 fn unread(
     id: &SlotId,
     old: Option<&SlotView>,
@@ -160,16 +161,16 @@ fn relay_events_state(
     old: Option<&SlotView>,
     now: Timestamp,
 ) -> RelayEventsState {
-    let chosen = relay_events.get(&(slot.clone(), relay));
-    let events = chosen.map(|chosen| chosen.events.clone());
+    let selection = relay_events.get(&(slot.clone(), relay));
+    let events = selection.map(|selection| selection.events.clone());
     let old = old.and_then(|slot| slot.relay_events.get(&relay));
     let since = old
         .filter(|old| old.events == events)
         .map_or(now, |old| old.since);
     RelayEventsState {
         events,
-        confirmed: chosen.is_some_and(|chosen| chosen.confirmed),
-        via: chosen.map(|chosen| chosen.via),
+        confirmed: selection.is_some_and(|selection| selection.confirmed),
+        via: selection.map(|selection| selection.via),
         since,
     }
 }
@@ -196,7 +197,7 @@ impl Poll<'_> {
         let state = match (module, self.snapshot.module(self.slot)) {
             (Some(_), _) => SlotState::Online,
             (None, Some(Module::Fitted(Some(_)))) => SlotState::Mismatch,
-            // A module without power may still be listed, but does not tell what it is.
+            // A module without power may still be listed, but does not report what it is.
             (None, _) => SlotState::Absent,
         };
         if module.is_none() && self.old.is_none_or(|old| old.relays.is_empty()) {
@@ -218,7 +219,7 @@ impl Poll<'_> {
             .collect();
         let relays = Relay::ALL.into_iter().map(|relay| {
             let driver = wiring.0.driver(relay);
-            // Without a module in the slot there is no contact of which anything could be said.
+            // Without a module in the slot there is no contact.
             let found = match module {
                 Some(module) => self.position(module, relay, driver),
                 None => Finding::unknown(Position::Unknown, UnknownReason::Missing),
@@ -272,7 +273,8 @@ impl Poll<'_> {
         }
     }
 
-    /// Why a value is unknown. Over SNMP little is reported: that REST does not report it either is known only from before.
+    /// Why a value is unknown. Over SNMP little is reported: that REST does not report it either is known only from
+    /// before.
     fn reason(&self, found: Option<UnknownReason>, before: Option<UnknownReason>) -> Option<UnknownReason> {
         let not_reported = Some(UnknownReason::NotReported);
         match self.snapshot.via == Via::Snmp && found == not_reported && before != not_reported {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Availability, DeviceTopic, DeviceView, EventName, EventState, SlotTopic, SlotView};
 
-/// Everything that has to be published to get from `old` to `new`. That the device is there comes last, that it is away
+/// Everything that has to be published to get from `old` to `new`. `online` comes last, `offline`
 /// first: whoever reads `online` may trust what stands beside it.
 pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<DeviceTopic> {
     let mut changes = Vec::new();
@@ -42,9 +42,9 @@ pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<DeviceTopic> {
 fn diff_events<'e>(old: &'e [EventState], new: &'e [EventState]) -> impl Iterator<Item = &'e EventName> {
     let has_changed = |(index, event): &(usize, &EventState)| named(old, &event.name, *index) != Some(*event);
     let changed = new.iter().enumerate().filter(has_changed);
-    let gone = old.iter().enumerate();
-    let gone = gone.filter(|(index, event)| named(new, &event.name, *index).is_none());
-    changed.chain(gone).map(|(_, event)| &event.name)
+    let removed = old.iter().enumerate();
+    let removed = removed.filter(|(index, event)| named(new, &event.name, *index).is_none());
+    changed.chain(removed).map(|(_, event)| &event.name)
 }
 
 /// The event of that name; devices keep their order, so it is nearly always at the same index.
@@ -87,11 +87,11 @@ fn differing<'m, K: Ord, V: PartialEq>(
     let value = |map: Option<&'m BTreeMap<K, V>>, key| map.and_then(|map| map.get(key));
     let changed = new.into_iter().flatten();
     let changed = changed.filter(move |(key, new)| value(old, key) != Some(new));
-    let gone = old
+    let removed = old
         .into_iter()
         .flatten()
         .filter(move |(key, _)| value(new, key).is_none());
-    changed.chain(gone).map(|(key, _)| key)
+    changed.chain(removed).map(|(key, _)| key)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::{EventName, Text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventType {
-    /// Information. Whether such an event switches a relay that it is chosen for is not published.
+    /// Information. Whether such an event switches a relay that it is selected for is not published.
     Info,
     /// Somebody did something.
     Action,
@@ -36,7 +36,7 @@ impl EventType {
         }
     }
 
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             EventType::Info => "info",
@@ -147,7 +147,7 @@ mod tests {
             (at(1), unclear, false),
             (unclear, at(1), false),
         ] {
-            let (again, and_gone): (&[bool], &[bool]) = if came {
+            let (again, and_over): (&[bool], &[bool]) = if came {
                 (&[true], &[true, false])
             } else {
                 (&[], &[])
@@ -159,7 +159,7 @@ mod tests {
             );
             assert_eq!(
                 event(false, new).transitions(&event(false, old)),
-                and_gone,
+                and_over,
                 "{old:?}, {new:?}"
             );
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Text;
 
-/// Longest id that is taken; a limit of ours, against garbage from the wire.
+/// Longest id that is accepted; a limit of ours, against malformed input.
 pub const MAX_ID_LENGTH: usize = 128;
 
 /// Whether `text` can stand as one level of a topic.

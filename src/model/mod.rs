@@ -8,12 +8,12 @@ pub mod command;
 pub mod dead_letter;
 pub mod derive;
 pub mod diff;
+pub mod error_report;
 pub mod event;
 pub mod event_name;
 pub mod http_session;
 pub mod http_stats;
 pub mod id;
-pub mod problem;
 pub mod relay;
 pub mod signal;
 pub mod snapshot;
@@ -28,12 +28,12 @@ pub mod view;
 pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace};
 pub use dead_letter::{DeadLetter, Origin};
 pub use diff::diff;
+pub use error_report::{ErrorKind, ErrorReport, Operation, Problem};
 pub use event::{EventState, EventType, LastTriggered};
 pub use event_name::EventName;
 pub use http_session::{HttpSession, HttpSessions};
 pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};
-pub use problem::{ErrorKind, ErrorReport, Operation, Problem};
 pub use relay::{Cause, ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
@@ -53,13 +53,13 @@ pub use compact_str::CompactString as Text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provenance {
-    /// The device itself said so.
+    /// The device itself reports it.
     Reported,
     /// Concluded from the signals and events that drive the relay.
     Derived,
     /// Neither reported nor derivable.
     Unknown,
-    /// Unknown, since the device has not been heard of yet. Published as [`Unknown`](Provenance::Unknown); what
+    /// Unknown, since the device has not answered yet. Published as [`Unknown`](Provenance::Unknown); what
     /// follows it is a first sight and no transition.
     #[serde(rename = "unknown")]
     Unseen,
@@ -78,13 +78,14 @@ pub enum UnknownReason {
     /// Of the events that switch the relay only some of type `info` are triggered: whether these switch one is not
     /// published.
     InfoOnly,
-    /// What the device reports does not settle it: a text that nobody has documented or that cannot be read, REST and SNMP
-    /// that contradict each other, a document without its slots or without an event that switches the relay, SNMP alone.
+    /// What the device reports does not settle it: a text that nobody has documented or that cannot be read, REST and
+    /// SNMP that contradict each other, a document without its slots or without an event that switches the relay, SNMP
+    /// alone.
     Unclear,
 }
 
 impl UnknownReason {
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             UnknownReason::NotReported => "not-reported",

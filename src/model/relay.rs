@@ -38,7 +38,7 @@ impl Relay {
         Relay::ALL.into_iter().find(|relay| relay.as_str() == name)
     }
 
-    /// The signals that the jumpers of this relay can choose (vendor's REL1000 setup guide).
+    /// The signals that the jumpers of this relay can select (vendor's REL1000 setup guide).
     pub fn possible_inputs(self) -> &'static [Signal] {
         match self {
             Relay::A => &[Signal::Clk1, Signal::Notification],
@@ -69,7 +69,7 @@ pub enum Position {
 }
 
 impl Position {
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             Position::No => "NO",
@@ -140,7 +140,7 @@ impl Wiring {
     }
 }
 
-/// Where the wiring of a slot comes from: no interface of the device tells how its jumpers stand.
+/// Where the wiring of a slot comes from: no interface of the device reports its jumpers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WiringSource {
@@ -189,7 +189,7 @@ pub struct RelayState {
 pub struct RelayEventsState {
     /// The events; `None` where nobody knows.
     pub events: Option<BTreeSet<EventName>>,
-    /// Whether the device said so when it was last asked.
+    /// Whether the device reported them when they were last read.
     pub confirmed: bool,
     /// The way on which it became known.
     pub via: Option<Via>,

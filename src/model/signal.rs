@@ -22,7 +22,7 @@ pub enum Signal {
     /// 10 MHz reference frequency.
     #[serde(rename = "10mhz")]
     TenMhz,
-    /// Notification events that were chosen to switch the relay.
+    /// Notification events that are selected to switch the relay.
     Notification,
 }
 
@@ -76,7 +76,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             Status::Ok => "ok",

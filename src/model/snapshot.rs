@@ -1,4 +1,4 @@
-//! What one poll tells about a device, as far as this project needs it.
+//! What one poll reports about a device, as far as this project needs it.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ pub struct Snapshot {
     pub clocks: Vec<Clock>,
     /// The changeover unit, where the profile finds one.
     pub rsc: Option<Rsc>,
-    /// Whether the document shows the events at all. Where it does not, nothing is said about any of them.
+    /// Whether the document shows the events at all. If it does not, nothing is known about any of them.
     pub events_seen: bool,
     /// Notification events, in the device's order.
     pub events: Arc<[EventState]>,
-    /// Whether the document shows the slots at all. Where it does not, nothing is said about any of them.
+    /// Whether the document shows the slots at all. If it does not, nothing is known about any of them.
     pub chassis_seen: bool,
     /// Whether every slot in the document could be read: only then does a slot that is not among them not exist.
     pub all_slots_seen: bool,
@@ -57,7 +57,7 @@ pub struct Identity {
 pub enum Module {
     /// Nothing is fitted.
     Empty,
-    /// A module, with its model where it tells it.
+    /// A module, with its model where it reports one.
     Fitted(Option<Text>),
 }
 

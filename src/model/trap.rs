@@ -11,13 +11,13 @@ pub struct Trap {
     pub version: &'static str,
     /// Whether it is an inform, which is acknowledged, and not a trap.
     pub confirmed: bool,
-    /// What it tells of (snmpTrapOID), in dotted numbers. `None` for a v1 trap whose numbers make no OID.
+    /// What it reports (snmpTrapOID), in dotted numbers. `None` for a v1 trap whose numbers make no OID.
     pub oid: Option<String>,
-    /// The notification event that it tells of; `None` where the vendor's MIB does not know it.
+    /// The notification event that it reports; `None` where the vendor's MIB does not know it.
     pub event: Option<EventName>,
     /// How it is known that this is the event's name.
     pub naming: EventNaming,
-    /// What it says in words.
+    /// Its text.
     pub message: Option<String>,
     /// Everything that it carries beside its OID and the sender's uptime.
     pub varbinds: Vec<Varbind>,

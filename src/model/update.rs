@@ -1,4 +1,4 @@
-//! What a device tells those who publish it.
+//! What the task of a device reports to those who publish it.
 
 use std::sync::Arc;
 
@@ -32,14 +32,14 @@ pub enum Update {
         /// The log as it is now.
         log: HttpSessions,
     },
-    /// Something went wrong, and has to be told.
+    /// Something went wrong, and has to be published.
     DeadLetter(Box<DeadLetter>),
     /// All of its state has been given: whatever an earlier run published and this one has not is stale.
     Settled {
         /// Which device.
         device: DeviceId,
     },
-    /// What was told of it may not be so any more; it is configured still, and told anew from its beginning.
+    /// What was published of it is stale; it is still configured, and will be published from its beginning again.
     Forgotten {
         /// Which device.
         device: DeviceId,

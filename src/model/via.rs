@@ -14,7 +14,7 @@ pub enum Via {
 }
 
 impl Via {
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             Via::Rest => "rest",

@@ -23,7 +23,7 @@ pub enum Availability {
 }
 
 impl Availability {
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             Availability::Online => "online",
@@ -38,7 +38,7 @@ impl Availability {
 pub enum SlotState {
     /// A relay module is there.
     Online,
-    /// The device is away.
+    /// The device does not answer.
     Offline,
     /// No module in the slot, or no such slot.
     Absent,
@@ -47,7 +47,7 @@ pub enum SlotState {
 }
 
 impl SlotState {
-    /// The word in payloads.
+    /// Its name in payloads.
     pub fn as_str(self) -> &'static str {
         match self {
             SlotState::Online => "online",
@@ -130,7 +130,7 @@ impl DeviceView {
         }
     }
 
-    /// Says that the device is away: slots `offline`, relays and signals unknown.
+    /// Marks the device offline: slots `offline`, relays and signals unknown.
     pub fn go_offline(&mut self, seen_at: Timestamp, now: Timestamp) {
         self.availability = Some(Availability::Offline);
         for slot in self.slots.values_mut() {
@@ -148,10 +148,10 @@ impl SlotView {
     }
 
     /// Makes every relay and signal unknown for that reason, keeping its last known value: a stale NO would lie.
-    /// `seen_at` is when the device was last heard.
+    /// `seen_at` is when the device last answered.
     pub fn forget_states(&mut self, reason: UnknownReason, seen_at: Timestamp, now: Timestamp) {
-        for chosen in self.relay_events.values_mut() {
-            chosen.confirmed = false;
+        for selection in self.relay_events.values_mut() {
+            selection.confirmed = false;
         }
         for relay in self.relays.values_mut() {
             relay.unknown_reason = Some(reason);
@@ -182,7 +182,7 @@ impl SlotView {
         }
     }
 
-    /// A slot of which only the shape is known, not the state: before the first usable document.
+    /// A slot of which only the parts are known, not the state: before the first usable document.
     pub fn unseen(
         wiring: Option<(Wiring, WiringSource)>,
         relays: impl IntoIterator<Item = Relay>,

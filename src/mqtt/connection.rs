@@ -300,28 +300,28 @@ async fn poll_until_end(
     server: Server,
 ) -> Result<(), Cause> {
     let mut patience = 2 * CONNECT_TIMEOUT;
-    let mut last_heard = Instant::now();
+    let mut last_received = Instant::now();
     let mut connected = false;
     loop {
-        let polled = timeout_at(last_heard + patience, eventloop.poll(server));
+        let polled = timeout_at(last_received + patience, eventloop.poll(server));
         let polled = match connected {
             true => polled.await,
             // Polls of devices must not keep the broker out.
             false => open_files::with_reserve(polled).await,
         };
         let step = match polled {
-            Err(_) => return Err(Cause::Silent(last_heard.elapsed())),
+            Err(_) => return Err(Cause::Silent(last_received.elapsed())),
             Ok(Err(cause)) if !connected => return Err(cause.before_connack()),
             Ok(step) => step?,
         };
         let event = match step {
-            Step::SaidGoodbye => {
+            Step::WroteDisconnect => {
                 until_closed(eventloop, server).await;
                 return Ok(());
             }
             Step::Wrote(event) => event,
-            Step::Heard(event) => {
-                last_heard = Instant::now();
+            Step::Received(event) => {
+                last_received = Instant::now();
                 event
             }
         };

@@ -123,7 +123,7 @@ mod tests {
     }
 
     /// The payloads of the records, without their ids.
-    fn all_told(old: &DeviceView, new: &DeviceView) -> Vec<String> {
+    fn all_reported(old: &DeviceView, new: &DeviceView) -> Vec<String> {
         let transitions = Transition::between(old, new, &diff(old, new));
         let records = transitions
             .iter()
@@ -137,18 +137,18 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_goes_and_comes_is_told() {
+    fn an_offline_device_and_its_return_are_reported() {
         let good = view(Position::No, Status::Ok, Provenance::Reported);
         let mut away = good.clone();
         away.go_offline(at(50), at(55));
-        let went = all_told(&good, &away);
+        let went = all_reported(&good, &away);
         assert_eq!(went.len(), 2);
         assert!(
             went[0].contains(r#""old":"NO","new":"unknown","provenance":"unknown""#),
             "{}",
             went[0]
         );
-        let came = all_told(&away, &good);
+        let came = all_reported(&away, &good);
         assert_eq!(came.len(), 2);
         assert!(
             came[1].contains(r#""old":"unknown","new":"ok","provenance":"reported""#),
@@ -161,8 +161,8 @@ mod tests {
     fn what_the_device_itself_does_not_know_changes_too() {
         let unknown = view(Position::Unknown, Status::Unknown, Provenance::Unknown);
         let good = view(Position::No, Status::Ok, Provenance::Derived);
-        assert_eq!(all_told(&unknown, &good).len(), 2);
-        assert_eq!(all_told(&good, &unknown).len(), 2);
+        assert_eq!(all_reported(&unknown, &good).len(), 2);
+        assert_eq!(all_reported(&good, &unknown).len(), 2);
     }
 
     #[test]
@@ -172,10 +172,10 @@ mod tests {
         given_up.go_offline(at(5), at(5));
         let good = view(Position::No, Status::Ok, Provenance::Derived);
         for old in [DeviceView::default(), unseen, given_up] {
-            assert!(all_told(&old, &good).is_empty());
+            assert!(all_reported(&old, &good).is_empty());
         }
         assert!(
-            all_told(&good, &DeviceView::default()).is_empty(),
+            all_reported(&good, &DeviceView::default()).is_empty(),
             "a device that is removed"
         );
         assert_eq!(
@@ -191,6 +191,6 @@ mod tests {
         let slot = other.slots.values_mut().next().unwrap();
         slot.relays.get_mut(&Relay::A).unwrap().cause = Some("antenna-faulty".to_owned());
         slot.signals.get_mut(&Signal::Clk1).unwrap().since = at(7);
-        assert!(all_told(&bad, &other).is_empty());
+        assert!(all_reported(&bad, &other).is_empty());
     }
 }

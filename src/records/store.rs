@@ -57,7 +57,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Which dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Letters {
+pub enum DeadLetterSet {
     /// All of the archive but these.
     AllBut(Vec<Uuid>),
     /// These; unknown ones do not matter.
@@ -290,8 +290,8 @@ impl Store {
     ///
     /// # Errors
     /// When the storage fails; then nothing has changed.
-    pub async fn drop_dead_letters(&self, which: Letters) -> Result<Vec<Uuid>, StoreError> {
-        self.change(move |writing| writing.drop_letters(&which).map(Ok))
+    pub async fn drop_dead_letters(&self, which: DeadLetterSet) -> Result<Vec<Uuid>, StoreError> {
+        self.change(move |writing| writing.drop_dead_letters(&which).map(Ok))
             .await
     }
 

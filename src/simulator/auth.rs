@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_told_apart() {
+    fn credentials_are_distinguished() {
         let user = User::new("info", "geheim", false);
         let cases = [
             ("Basic aW5mbzpnZWhlaW0=", Presented::Basic(true)),

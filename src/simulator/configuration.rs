@@ -163,11 +163,11 @@ impl Configuration {
             let slot = slot.to_owned();
             return Err(ActionError::NotOnNotification { slot, relay });
         }
-        let chosen: Result<BTreeSet<_>, _> = names.iter().map(|name| events.name_of(name)).collect();
-        let (chosen, word) = (chosen?, word(self.kind.api, slot, relay));
+        let selection: Result<BTreeSet<_>, _> = names.iter().map(|name| events.name_of(name)).collect();
+        let (selection, word) = (selection?, word(self.kind.api, slot, relay));
         let mut changes = Vec::new();
         for (event, actions) in self.staged() {
-            let (has, wanted) = (actions.contains(&word), chosen.contains(event));
+            let (has, wanted) = (actions.contains(&word), selection.contains(event));
             if has == wanted {
                 continue;
             }

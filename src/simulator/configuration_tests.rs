@@ -103,14 +103,14 @@ fn what_is_written_takes_effect_when_it_is_applied() {
     world.apply_changes(LATER);
     assert_eq!(fallen(&world), [Relay::C]);
     assert_eq!((world.pending_changes(), world.generation()), (0, generation + 2));
-    let told = |world: &World| {
+    let reported = |world: &World| {
         world
             .event("device-configuration-changed")
             .and_then(|event: &EventState| event.last_triggered)
     };
-    assert_eq!(told(&world), Some(LATER));
+    assert_eq!(reported(&world), Some(LATER));
     world.apply_changes(START);
-    assert_eq!(told(&world), Some(LATER), "nothing was applied");
+    assert_eq!(reported(&world), Some(LATER), "nothing was applied");
 }
 
 #[test]

@@ -237,7 +237,7 @@ impl SimulatedDevice {
         let changed = change(&mut state.world);
         state.status.world_changed();
         if let Some((side, before)) = before {
-            side.tell_changes(&before, &state.world, Timestamp::now());
+            side.notify_changes(&before, &state.world, Timestamp::now());
         }
         changed
     }

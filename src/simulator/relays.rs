@@ -46,11 +46,11 @@ impl World {
 
     /// Whether one of the events chosen for the relay stands; good news never moves a relay.
     fn is_notified(&self, slot: &str, relay: Relay) -> bool {
-        let chosen = self.relay_events(slot, relay);
+        let selection = self.relay_events(slot, relay);
         let mut standing = self
             .events
             .iter()
             .filter(|e| e.triggered && e.kind != EventType::Info);
-        standing.any(|event| chosen.contains(event.name))
+        standing.any(|event| selection.contains(event.name))
     }
 }

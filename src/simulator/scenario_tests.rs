@@ -199,13 +199,16 @@ fn problems_name_step_key_value_and_remedy() {
 }
 
 #[test]
-fn problems_of_the_whole_file_are_told_together() {
+fn problems_of_the_whole_file_are_reported_together() {
     let text = "repeat_every = \"1s\"\nspeed = 2\n[[step]]\nat = \"1s\"\ndevice = \"all\"\nfault = \"hang\"\nfor = \"1s\"";
-    let told = Scenario::parse(text).unwrap_err().to_string();
-    assert!(told.contains("scenario: speed = 2: unknown key"), "{told}");
+    let reported = Scenario::parse(text).unwrap_err().to_string();
     assert!(
-        told.contains("repeat_every = 1s: the last step ends at 2s"),
-        "{told}"
+        reported.contains("scenario: speed = 2: unknown key"),
+        "{reported}"
+    );
+    assert!(
+        reported.contains("repeat_every = 1s: the last step ends at 2s"),
+        "{reported}"
     );
     assert!(
         Scenario::parse("")
@@ -227,10 +230,10 @@ fn problems_of_the_whole_file_are_told_together() {
     );
     let scenario =
         Scenario::parse("[[step]]\nat = \"0s\"\ndevice = \"sim-9\"\naction = \"recover\"").unwrap();
-    let told = scenario.check_devices(&["sim-1"]).unwrap_err().to_string();
+    let reported = scenario.check_devices(&["sim-1"]).unwrap_err().to_string();
     assert!(
-        told.contains("step 1: device = \"sim-9\"") && told.contains("sim-1"),
-        "{told}"
+        reported.contains("step 1: device = \"sim-9\"") && reported.contains("sim-1"),
+        "{reported}"
     );
 }
 

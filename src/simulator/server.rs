@@ -56,7 +56,7 @@ impl Server {
             self.device.set_listening(false);
             let again = async {
                 sleep(down).await;
-                self.device.start_anew();
+                self.device.restart();
                 let listener = bind_again(&self.device).await;
                 let snmp = match &self.snmp {
                     Some(service) => Some(service.begin_again().await),

@@ -170,7 +170,7 @@ impl World {
         let before = self.clone();
         self.change(action, now)?;
         self.change_over_if_needed();
-        self.tell_clock_events(&before, now);
+        self.add_clock_events(&before, now);
         if matches!(action, Action::Recover) {
             self.clear_bad_news(now);
         }
@@ -299,7 +299,7 @@ impl World {
 
     /// Fires the events of what has changed with clocks and antennas. Only changes fire, so an event that
     /// was fired by name stands until its own signal moves.
-    fn tell_clock_events(&mut self, before: &Self, now: Timestamp) {
+    fn add_clock_events(&mut self, before: &Self, now: Timestamp) {
         for &clock in self.kind.chassis.clocks() {
             let n = clock.index() + 1;
             if before.is_synchronous(clock) != self.is_synchronous(clock) {

@@ -240,7 +240,7 @@ fn power_takes_a_clock_or_a_relay_module_away() {
 }
 
 #[test]
-fn events_move_only_the_relays_that_they_are_chosen_for() {
+fn events_move_only_the_relays_that_they_are_selected_for() {
     let fire = |name: &str| FireEvent(name.to_owned());
     let choose = |events: &[&str]| RelayEvents {
         slot: "io4".to_owned(),
@@ -267,7 +267,7 @@ fn events_move_only_the_relays_that_they_are_chosen_for() {
 }
 
 #[test]
-fn events_tell_when() {
+fn events_have_a_time() {
     let world = played(
         Chassis::M3000,
         &[RscMode(RscMode::Automatic), LoseSync(Clk1), RegainSync(Clk1)],

@@ -2,7 +2,7 @@
 
 use async_snmp::Value;
 
-use super::words;
+use super::values;
 use crate::hub::{Device, Polls};
 use crate::model::{DeviceId, RelayState, SignalState};
 use crate::records::store::StoreStatus;
@@ -30,7 +30,7 @@ pub(super) struct SignalRow<'a> {
 
 /// l2mDeviceTable
 pub(super) mod device {
-    use super::{DeviceRow, Value, words};
+    use super::{DeviceRow, Value, values};
 
     pub(in crate::snmp_agent) const TABLE: u32 = 1;
     pub(in crate::snmp_agent) const ID: u32 = 2;
@@ -49,16 +49,16 @@ pub(super) mod device {
         let DeviceRow { id, device } = row;
         let (view, identity) = (&device.view, device.view.identity.as_ref());
         Some(match column {
-            ID => words::text(id.as_str()),
-            STATE => words::availability(view.availability),
-            LAST_POLL => words::time(device.last_poll?.0),
-            ROUND_TRIP => words::millis(device.last_poll?.1),
-            ERROR => words::error(view.problem.as_ref().map(|problem| problem.error.kind)),
-            LAST_ERROR => words::error(device.last_error),
-            SERIAL_NUMBER => words::text(identity?.serial_number.as_deref()?),
-            FIRMWARE => words::text(identity?.firmware.as_deref()?),
-            POLLS => words::counter(device.polls.all),
-            POLL_FAILURES => words::counter(device.polls.failed),
+            ID => values::text(id.as_str()),
+            STATE => values::availability(view.availability),
+            LAST_POLL => values::time(device.last_poll?.0),
+            ROUND_TRIP => values::millis(device.last_poll?.1),
+            ERROR => values::error(view.problem.as_ref().map(|problem| problem.error.kind)),
+            LAST_ERROR => values::error(device.last_error),
+            SERIAL_NUMBER => values::text(identity?.serial_number.as_deref()?),
+            FIRMWARE => values::text(identity?.firmware.as_deref()?),
+            POLLS => values::counter(device.polls.all),
+            POLL_FAILURES => values::counter(device.polls.failed),
             _ => return None,
         })
     }
@@ -66,7 +66,7 @@ pub(super) mod device {
 
 /// l2mRelayTable
 pub(super) mod relay {
-    use super::{RelayRow, Value, words};
+    use super::{RelayRow, Value, values};
 
     pub(in crate::snmp_agent) const TABLE: u32 = 2;
     pub(in crate::snmp_agent) const NAME: u32 = 3;
@@ -81,13 +81,13 @@ pub(super) mod relay {
     pub(in crate::snmp_agent) fn cell(row: &RelayRow<'_>, column: u32) -> Option<Value> {
         let RelayRow { name, state } = row;
         Some(match column {
-            NAME => words::text(name),
-            POSITION => words::position(state.position),
-            FAULT => words::fault(state.position.fault()),
-            PROVENANCE => words::provenance(state.provenance),
-            DRIVEN_BY => words::driver(state.driven_by),
-            CAUSE => words::text(state.cause.as_deref().unwrap_or_default()),
-            SINCE => words::time(state.since),
+            NAME => values::text(name),
+            POSITION => values::position(state.position),
+            FAULT => values::fault(state.position.fault()),
+            PROVENANCE => values::provenance(state.provenance),
+            DRIVEN_BY => values::driver(state.driven_by),
+            CAUSE => values::text(state.cause.as_deref().unwrap_or_default()),
+            SINCE => values::time(state.since),
             _ => return None,
         })
     }
@@ -95,7 +95,7 @@ pub(super) mod relay {
 
 /// l2mSignalTable
 pub(super) mod signal {
-    use super::{SignalRow, Value, words};
+    use super::{SignalRow, Value, values};
 
     pub(in crate::snmp_agent) const TABLE: u32 = 3;
     pub(in crate::snmp_agent) const NAME: u32 = 3;
@@ -107,10 +107,10 @@ pub(super) mod signal {
     pub(in crate::snmp_agent) fn cell(row: &SignalRow<'_>, column: u32) -> Option<Value> {
         let SignalRow { name, state } = row;
         Some(match column {
-            NAME => words::text(name),
-            STATUS => words::status(state.status),
-            PROVENANCE => words::provenance(state.provenance),
-            SINCE => words::time(state.since),
+            NAME => values::text(name),
+            STATUS => values::status(state.status),
+            PROVENANCE => values::provenance(state.provenance),
+            SINCE => values::time(state.since),
             _ => return None,
         })
     }
@@ -118,19 +118,19 @@ pub(super) mod signal {
 
 /// l2mCounters
 pub(super) mod counters {
-    use super::{Polls, StoreStatus, Value, words};
+    use super::{Polls, StoreStatus, Value, values};
 
     pub(in crate::snmp_agent) const GROUP: u32 = 4;
     pub(in crate::snmp_agent) const LAST: u32 = 6;
 
     pub(in crate::snmp_agent) fn value(polls: Polls, store: &StoreStatus, number: u32) -> Option<Value> {
         Some(match number {
-            1 => words::counter(polls.all),
-            2 => words::counter(polls.failed),
-            3 => words::gauge(store.records),
-            4 => words::counter(store.dropped),
-            5 => words::gauge(store.dead_letters),
-            6 => words::gauge(store.commands),
+            1 => values::counter(polls.all),
+            2 => values::counter(polls.failed),
+            3 => values::gauge(store.records),
+            4 => values::counter(store.dropped),
+            5 => values::gauge(store.dead_letters),
+            6 => values::gauge(store.commands),
             _ => return None,
         })
     }

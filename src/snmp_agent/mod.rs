@@ -13,8 +13,8 @@ mod columns;
 mod notice;
 mod objects;
 mod tables;
+mod values;
 mod walk;
-mod words;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ use tables::Numbers;
 pub const UPDATES_WAITING: usize = 4096;
 
 /// How often it is told that requests were not taken, or notifications not sent, at most.
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// What lies below the root: objects, and the bridge as a product (its sysObjectID).
 const OBJECTS: u32 = 1;
@@ -168,7 +168,7 @@ impl Agent {
         let (numbers, changes) = (&self.numbers, &mut self.changes);
         let (root, started, failing) = (&self.root, self.started, &mut self.failing);
         let lost = AtomicUsize::new(0);
-        let told = async {
+        let reported = async {
             while let Some(update) = changes.recv().await {
                 numbers.send_if_modified(|numbers| numbers.add(&update.device));
                 if failing.is_empty() {
@@ -177,7 +177,7 @@ impl Agent {
                 lost.fetch_add(update.lost_transitions, Ordering::Relaxed);
                 let notices = tables::notices(&numbers.borrow(), &update);
                 for notice in notices {
-                    tell(agent, root, started, notice, failing).await;
+                    send(agent, root, started, notice, failing).await;
                 }
             }
             // Nothing more will change; what there is can still be asked for.
@@ -191,9 +191,9 @@ impl Agent {
         };
         tokio::select! {
             served = served => served,
-            () = told => Ok(()),
-            () = tell_refused(agent) => Ok(()),
-            () = tell_lost(&lost) => Ok(()),
+            () = reported => Ok(()),
+            () = report_refused(agent) => Ok(()),
+            () = report_lost(&lost) => Ok(()),
             () = stopped => Ok(()),
         }
     }
@@ -224,10 +224,10 @@ fn with_sinks(builder: AgentBuilder, config: &SnmpAgent) -> Result<AgentBuilder,
 }
 
 /// Tells now and then how many requests were not taken: who sends many must not fill the log.
-async fn tell_refused(agent: &async_snmp::agent::Agent) {
+async fn report_refused(agent: &async_snmp::agent::Agent) {
     let mut before = 0_u32;
     loop {
-        tokio::time::sleep(TOLD_EVERY).await;
+        tokio::time::sleep(REPORT_EVERY).await;
         let refused = [
             agent.snmp_in_asn_parse_errs(),
             agent.usm_unknown_usernames(),
@@ -248,9 +248,9 @@ async fn tell_refused(agent: &async_snmp::agent::Agent) {
 }
 
 /// Tells now and then how many notifications were not sent, for the same reason.
-async fn tell_lost(lost: &AtomicUsize) {
+async fn report_lost(lost: &AtomicUsize) {
     loop {
-        tokio::time::sleep(TOLD_EVERY).await;
+        tokio::time::sleep(REPORT_EVERY).await;
         let notifications = lost.swap(0, Ordering::Relaxed);
         if notifications > 0 {
             tracing::warn!(
@@ -261,7 +261,7 @@ async fn tell_lost(lost: &AtomicUsize) {
     }
 }
 
-async fn tell(
+async fn send(
     agent: &async_snmp::agent::Agent,
     root: &Oid,
     started: Instant,
@@ -273,7 +273,7 @@ async fn tell(
     let varbinds = varbinds.map(|(arcs, value)| VarBind::new(below(&arcs), value));
     let trap = below(&[0, notice.number]);
     let outcome = agent
-        .send_trap(&trap, words::centiseconds(started), varbinds.collect())
+        .send_trap(&trap, values::centiseconds(started), varbinds.collect())
         .await;
     for (sink, was_failing) in outcome.sinks().iter().zip(failing) {
         let error = match &sink.status {

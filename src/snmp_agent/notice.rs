@@ -3,7 +3,7 @@
 use async_snmp::Value;
 
 use super::columns::{RelayRow, SignalRow, device, relay, signal};
-use super::{OBJECTS, words};
+use super::{OBJECTS, values};
 use crate::model::{Availability, DeviceId, ErrorKind, Position, Status};
 
 /// l2mNotificationObjects
@@ -23,7 +23,7 @@ impl Notice {
     pub(super) fn relay(index: &[u32], old: Position, row: &RelayRow<'_>) -> Notice {
         use relay::{CAUSE, DRIVEN_BY, FAULT, NAME, POSITION, PROVENANCE, TABLE};
         let columns = [NAME, POSITION, FAULT, PROVENANCE, DRIVEN_BY, CAUSE];
-        let old = (1, words::position(old));
+        let old = (1, values::position(old));
         Notice {
             number: 1,
             objects: objects((TABLE, index), row, &columns, relay::cell, old),
@@ -33,7 +33,7 @@ impl Notice {
     /// l2mSignalChanged
     pub(super) fn signal(index: &[u32], old: Status, row: &SignalRow<'_>) -> Notice {
         use signal::{NAME, PROVENANCE, STATUS, TABLE};
-        let old = (2, words::status(old));
+        let old = (2, values::status(old));
         Notice {
             number: 2,
             objects: objects(
@@ -58,10 +58,10 @@ impl Notice {
         Notice {
             number: 3,
             objects: vec![
-                (at(ID), words::text(id.as_str())),
-                (vec![OBJECTS, OLD, 3, 0], words::availability(Some(old))),
-                (at(STATE), words::availability(Some(new))),
-                (at(ERROR), words::error(error)),
+                (at(ID), values::text(id.as_str())),
+                (vec![OBJECTS, OLD, 3, 0], values::availability(Some(old))),
+                (at(STATE), values::availability(Some(new))),
+                (at(ERROR), values::error(error)),
             ],
         }
     }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::columns::{counters, device, relay, signal};
 use super::tables::{Numbers, Tables};
+use super::values;
 use super::walk::{self, Found, below, under};
-use super::words;
 use crate::hub::Fleet;
 use crate::model::DeviceId;
 use crate::records::store::StoreStatus;
@@ -151,12 +151,12 @@ impl Objects {
             return None;
         };
         Some(match number {
-            1 => words::text(SYSTEM_DESCRIPTION),
+            1 => values::text(SYSTEM_DESCRIPTION),
             2 => Value::ObjectIdentifier(product.clone()),
-            3 => Value::TimeTicks(words::centiseconds(*started)),
+            3 => Value::TimeTicks(values::centiseconds(*started)),
             // sysContact and sysLocation: nobody has said.
-            4 | 6 => words::text(""),
-            5 => words::text(name.as_str()),
+            4 | 6 => values::text(""),
+            5 => values::text(name.as_str()),
             7 => Value::Integer(SYSTEM_SERVICES),
             _ => return None,
         })

@@ -5,7 +5,7 @@ use std::iter;
 
 use super::columns::{DeviceRow, RelayRow, SignalRow};
 use super::notice::Notice;
-use super::words;
+use super::values;
 use crate::hub::{Device, DeviceUpdate, Fleet};
 use crate::model::{DeviceId, Relay, RelayState, Signal, SignalState, SlotId, SlotView, Transition};
 
@@ -147,7 +147,7 @@ fn relay_row<'a>(
 ) -> Option<Row<RelayRow<'a>>> {
     let name = format!("{id}/{slot}/{relay}");
     Some((
-        index(number, slot, words::relay(relay))?,
+        index(number, slot, values::relay(relay))?,
         RelayRow { name, state },
     ))
 }
@@ -160,7 +160,7 @@ fn signal_row<'a>(
 ) -> Option<Row<SignalRow<'a>>> {
     let name = format!("{id}/{slot}/{signal}");
     Some((
-        index(number, slot, words::signal(signal))?,
+        index(number, slot, values::signal(signal))?,
         SignalRow { name, state },
     ))
 }

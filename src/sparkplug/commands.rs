@@ -122,14 +122,14 @@ impl Commands {
     }
 
     async fn refuse(&self, write: &Write, report: ErrorReport) {
-        let letter = letter(write, report);
+        let dead_letter = dead_letter(write, report);
         // Its end is gone only when the bridge stops.
-        let _ = self.updates.send(Update::DeadLetter(Box::new(letter))).await;
+        let _ = self.updates.send(Update::DeadLetter(Box::new(dead_letter))).await;
     }
 }
 
 /// Of the bridge, where no LANTIME of it was written to.
-fn letter(write: &Write, report: ErrorReport) -> DeadLetter {
+fn dead_letter(write: &Write, report: ErrorReport) -> DeadLetter {
     let place = write.place.as_ref().filter(|_| write.is_ours);
     DeadLetter {
         device: place.map(|place| place.device.clone()),

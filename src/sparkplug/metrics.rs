@@ -160,10 +160,10 @@ pub(super) fn of_slot(device: &DeviceView, slot: &SlotView) -> Vec<Metric> {
     for (relay, state) in &slot.relays {
         metrics.extend(of_relay(*relay, state));
     }
-    for (relay, chosen) in &slot.relay_events {
+    for (relay, selection) in &slot.relay_events {
         metrics.extend(of_relay_events(
             *relay,
-            chosen,
+            selection,
             device.events.iter().map(|event| &event.name),
         ));
     }
@@ -200,17 +200,17 @@ fn of_relay(relay: Relay, state: &RelayState) -> [Metric; 8] {
 /// For each event that the device has, or that is chosen, whether it switches this relay: writable.
 fn of_relay_events<'e>(
     relay: Relay,
-    chosen: &'e RelayEventsState,
+    selection: &'e RelayEventsState,
     known: impl Iterator<Item = &'e EventName>,
 ) -> Vec<Metric> {
-    let mut events: Vec<_> = known.chain(chosen.events.iter().flatten()).collect();
+    let mut events: Vec<_> = known.chain(selection.events.iter().flatten()).collect();
     events.sort_unstable();
     events.dedup();
-    let is_chosen = |event: &EventName| chosen.events.as_ref().map(|events| events.contains(event));
-    let of_event = |event: &EventName| flag(event_metric(relay, event.as_str()), is_chosen(event));
+    let is_selected = |event: &EventName| selection.events.as_ref().map(|events| events.contains(event));
+    let of_event = |event: &EventName| flag(event_metric(relay, event.as_str()), is_selected(event));
     let confirmed = plain(
         format!("relay/{relay}/events_confirmed"),
-        Value::Flag(Some(chosen.confirmed)),
+        Value::Flag(Some(selection.confirmed)),
     );
     std::iter::once(confirmed)
         .chain(events.into_iter().map(of_event))
@@ -322,15 +322,15 @@ mod tests {
     }
 
     #[test]
-    fn each_event_that_is_known_or_chosen_is_one_metric() {
+    fn each_event_that_is_known_or_selected_is_one_metric() {
         let known = named(&["ntp-not-sync", "antenna-faulty"]);
-        let mut chosen = RelayEventsState {
+        let mut selection = RelayEventsState {
             events: Some(named(&["ntp-not-sync", "gone-meanwhile"]).into_iter().collect()),
             confirmed: true,
             via: Some(Via::Rest),
             since: Timestamp::UNIX_EPOCH,
         };
-        let metrics = of_relay_events(Relay::C, &chosen, known.iter());
+        let metrics = of_relay_events(Relay::C, &selection, known.iter());
         let expected = [
             plain("relay/c/events_confirmed", Value::Flag(Some(true))),
             flag("relay/c/events/antenna-faulty".to_owned(), Some(false)),
@@ -338,8 +338,8 @@ mod tests {
             flag("relay/c/events/ntp-not-sync".to_owned(), Some(true)),
         ];
         assert_eq!(metrics, expected);
-        chosen.events = None;
-        let unknown = &of_relay_events(Relay::C, &chosen, known.iter())[1];
+        selection.events = None;
+        let unknown = &of_relay_events(Relay::C, &selection, known.iter())[1];
         assert_eq!(
             (&unknown.value, unknown.quality),
             (&Value::Flag(None), Some(Quality::Bad))
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_metric_tells_relay_and_event() {
+    fn the_name_of_a_metric_contains_relay_and_event() {
         assert_eq!(
             relay_event(&event_metric(Relay::A, "ntp-not-sync")),
             Some((Relay::A, "ntp-not-sync"))

@@ -84,14 +84,14 @@ impl Node {
         let states: BTreeMap<_, _> = devices
             .map(|(id, view)| (id.clone(), of_state(id, view)))
             .collect();
-        let mut told = vec![self.session()];
-        told.extend(of_node());
-        told.extend(states.values().flatten().cloned());
+        let mut reported = vec![self.session()];
+        reported.extend(of_node());
+        reported.extend(states.values().flatten().cloned());
         self.seq = 0;
         self.shown.clear();
         self.due.clear();
         let topic = self.topics.of_node(OfNode::Birth);
-        let birth = self.message(topic, &told, at);
+        let birth = self.message(topic, &reported, at);
         if birth.is_some() {
             self.due.extend(self.devices.keys().cloned());
         }
@@ -110,7 +110,7 @@ impl Node {
     /// What has to be said of the next LANTIME that is due. `None`: there is none.
     pub(super) fn next_due(&mut self, at: Timestamp) -> Option<Vec<Message>> {
         let device = self.due.pop_first()?;
-        Some(self.tell(&device, at))
+        Some(self.update(&device, at))
     }
 
     /// What has to be said of these changes. Devices that come or leave are one birth of the edge node.
@@ -128,11 +128,11 @@ impl Node {
             if before.is_some() != is_there {
                 other_roster = Some(at);
             }
-            messages.extend(self.tell_state(&device, at));
+            messages.extend(self.changed_state(&device, at));
             // The birth of the edge node names its devices; one that has come follows it.
             let is_named = self.born.as_ref().is_some_and(|born| born.contains_key(&device));
             if is_named && !self.due.contains(&device) {
-                messages.extend(self.tell(&device, at));
+                messages.extend(self.update(&device, at));
             }
         }
         messages.extend(other_roster.into_iter().flat_map(|at| self.rebirth(at)));
@@ -163,7 +163,7 @@ impl Node {
     }
 
     /// What has changed of what the edge node itself tells of that LANTIME.
-    fn tell_state(&mut self, id: &DeviceId, at: Timestamp) -> Option<Message> {
+    fn changed_state(&mut self, id: &DeviceId, at: Timestamp) -> Option<Message> {
         let before = self.born.as_mut()?.get_mut(id)?;
         let now = of_state(id, self.devices.get(id)?);
         let changed = difference(before, &now).unwrap_or_default();
@@ -176,7 +176,7 @@ impl Node {
     }
 
     /// Births, data and deaths of one LANTIME and its slots: all that hosts do not know.
-    fn tell(&mut self, device: &DeviceId, at: Timestamp) -> Vec<Message> {
+    fn update(&mut self, device: &DeviceId, at: Timestamp) -> Vec<Message> {
         let now = self
             .devices
             .get(device)

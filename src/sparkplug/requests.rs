@@ -86,13 +86,13 @@ fn choose(
     (device, slot, relay): (&DeviceId, &SlotId, Relay),
     events: &BTreeMap<&str, bool>,
 ) -> Request {
-    let chosen = |wanted: bool| -> Vec<_> {
-        let chosen = events.iter().filter(|(_, flag)| **flag == wanted);
-        chosen.map(|(event, _)| *event).collect()
+    let selection = |wanted: bool| -> Vec<_> {
+        let selection = events.iter().filter(|(_, flag)| **flag == wanted);
+        selection.map(|(event, _)| *event).collect()
     };
     let place = (device.clone(), slot.clone(), relay);
     Request {
-        command: Incoming::edit_events(topics, place, chosen(true), chosen(false)),
+        command: Incoming::edit_events(topics, place, selection(true), selection(false)),
         names: events.keys().map(|event| event_metric(relay, event)).collect(),
     }
 }

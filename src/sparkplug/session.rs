@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_begins_anew() {
+    fn a_damaged_file_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         for damaged in ["", "{}", r#"{"bd_seq":256}"#] {
             std::fs::write(directory.path().join(SESSION_FILE), damaged).unwrap();

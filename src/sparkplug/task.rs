@@ -70,7 +70,7 @@ pub struct EdgeNode {
     /// When the edge node was born in this session, and the size of that message.
     birth: Option<(Instant, usize)>,
     /// Whether it was told that the birth may be too large.
-    birth_told: bool,
+    is_birth_reported: bool,
     strays: Strays,
     old_hosts: OldHosts,
     status: watch::Sender<EdgeNodeStatus>,
@@ -112,7 +112,7 @@ impl EdgeNode {
             on_way: 0,
             rebirths: Rebirths::default(),
             birth: None,
-            birth_told: false,
+            is_birth_reported: false,
             strays: Strays::default(),
             old_hosts: OldHosts::default(),
             status,
@@ -132,12 +132,12 @@ impl EdgeNode {
             let is_all_out = self.send();
             self.report();
             let takes_news = self.out.is_empty();
-            let (leaves_at, reborn_at) = (self.leaves_at(), self.rebirths.at());
+            let (leaves_at, rebirth_at) = (self.leaves_at(), self.rebirths.at());
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = self.link.next() => self.on_events(event),
                 () = until(leaves_at) => self.end_session(),
-                () = until(reborn_at), if is_all_out => {}
+                () = until(rebirth_at), if is_all_out => {}
                 () = until(self.subscriptions.retry_at()) => self.subscribe_again(),
                 1.. = self.changes.recv_many(&mut changes, CHANGES_AT_ONCE), if takes_news => {
                     let messages = self.node.take(changes.drain(..));
@@ -274,7 +274,7 @@ impl EdgeNode {
         let is_by_peer =
             error.is_some_and(|error| error.is_by_peer() && error.unreadable_refusal().is_none());
         if let Some((_, bytes)) = self.birth.filter(|(at, _)| is_by_peer && at.elapsed() < AT_BIRTH)
-            && !std::mem::replace(&mut self.birth_told, true)
+            && !std::mem::replace(&mut self.is_birth_reported, true)
         {
             let topic = self.topics.of_node(OfNode::Birth);
             tracing::error!(

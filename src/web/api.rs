@@ -19,11 +19,11 @@ use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::records::store::StoreError;
 
 /// Dead letters that are listed where nobody says how many.
-const USUAL_LETTERS: usize = 100;
+const USUAL_DEAD_LETTERS: usize = 100;
 /// The most that are listed at a time for anybody.
-const MAX_LETTERS: usize = 1000;
+const MAX_DEAD_LETTERS: usize = 1000;
 /// The most that are listed for the bridge's owner: more than `dead_letter.keep` may say are never there.
-pub(crate) const MAX_LETTERS_OF_OWNER: usize = 100_000;
+pub(crate) const MAX_DEAD_LETTERS_OF_OWNER: usize = 100_000;
 
 /// The OpenAPI document of all paths but those of the page.
 const DOCUMENT: &str = include_str!("assets/openapi.json");
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/devices/{device}", get(device))
         .route("/api/devices/{device}/http/sessions", get(sessions))
         .route("/api/dead-letters", get(dead_letters))
-        .route("/api/dead-letters/{letter}", get(dead_letter))
+        .route("/api/dead-letters/{dead_letter}", get(dead_letter))
 }
 
 async fn document() -> Response {
@@ -79,19 +79,19 @@ async fn sessions(State(app): State<Shared>, Path(device): Path<String>) -> Answ
 
 async fn dead_letters(State(app): State<Shared>, RawQuery(query): RawQuery) -> Answer {
     let most = match app.access {
-        Access::Owner => MAX_LETTERS_OF_OWNER,
-        _ => MAX_LETTERS,
+        Access::Owner => MAX_DEAD_LETTERS_OF_OWNER,
+        _ => MAX_DEAD_LETTERS,
     };
     let limit = limit_of(query.as_deref().unwrap_or_default(), most)?;
-    let letters = app.shown.store.dead_letters(limit).await.map_err(no_store)?;
-    Ok(json(to_json(&letters)))
+    let dead_letters = app.shown.store.dead_letters(limit).await.map_err(no_store)?;
+    Ok(json(to_json(&dead_letters)))
 }
 
-async fn dead_letter(State(app): State<Shared>, Path(letter): Path<String>) -> Answer {
-    let id = letter_id(&letter)?;
+async fn dead_letter(State(app): State<Shared>, Path(dead_letter): Path<String>) -> Answer {
+    let id = dead_letter_id(&dead_letter)?;
     match app.shown.store.dead_letter(id).await.map_err(no_store)? {
-        Some(letter) => Ok(json(letter)),
-        None => Err(no_letter(&id.to_string())),
+        Some(dead_letter) => Ok(json(dead_letter)),
+        None => Err(no_dead_letter(&id.to_string())),
     }
 }
 
@@ -112,17 +112,17 @@ pub(super) fn find(shown: &Shown, id: &str) -> Result<(DeviceId, Arc<hub::Device
     })
 }
 
-pub(super) fn letter_id(text: &str) -> Result<Uuid, Refusal> {
-    Uuid::try_parse(text).map_err(|_| no_letter(text))
+pub(super) fn dead_letter_id(text: &str) -> Result<Uuid, Refusal> {
+    Uuid::try_parse(text).map_err(|_| no_dead_letter(text))
 }
 
-fn no_letter(id: &str) -> Refusal {
-    let (status, error) = (StatusCode::NOT_FOUND, unknown_letter(id));
+fn no_dead_letter(id: &str) -> Refusal {
+    let (status, error) = (StatusCode::NOT_FOUND, unknown_dead_letter(id));
     Refusal { status, error }
 }
 
 /// What is said of an id that no dead letter has.
-pub(crate) fn unknown_letter(id: &str) -> ErrorReport {
+pub(crate) fn unknown_dead_letter(id: &str) -> ErrorReport {
     let message = format!("no dead letter {} in the archive", crate::wording::quoted(id));
     let remedy = "look for it among those that are there, with lantime2mqtt dead-letters list or GET /api/dead-letters; \
                   the oldest go when there are more than dead_letter.keep";
@@ -137,7 +137,7 @@ pub(super) fn no_store(error: StoreError) -> Refusal {
 
 fn limit_of(query: &str, most: usize) -> Result<usize, Refusal> {
     if query.is_empty() {
-        return Ok(USUAL_LETTERS);
+        return Ok(USUAL_DEAD_LETTERS);
     }
     let limit = query.strip_prefix("limit=").and_then(|limit| limit.parse().ok());
     limit.filter(|limit| (1..=most).contains(limit)).ok_or_else(|| {
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_limit_is_a_number_within_bounds() {
         let limit_of = |query| super::limit_of(query, 1000);
-        assert_eq!(limit_of("").ok(), Some(USUAL_LETTERS));
+        assert_eq!(limit_of("").ok(), Some(USUAL_DEAD_LETTERS));
         assert_eq!(limit_of("limit=7").ok(), Some(7));
         for wrong in [
             "limit=0",

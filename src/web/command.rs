@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, written};
-use super::api::{find, letter_id};
+use super::api::{dead_letter_id, find};
 use super::{App, Shared};
 use crate::command::Incoming;
 use crate::model::{CommandTopic, ErrorKind, ErrorReport};
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Shared> {
         )
         .route("/api/devices/{device}/refresh", post(refresh))
         .route("/api/devices/{device}/http/sessions", post(http_sessions))
-        .route("/api/dead-letters/{letter}/replay", post(replay))
+        .route("/api/dead-letters/{dead_letter}/replay", post(replay))
 }
 
 async fn relay_events(
@@ -60,9 +60,9 @@ async fn http_sessions(State(app): State<Shared>, Path(device): Path<String>, re
     run(&app, CommandTopic::HttpSessions(device), payload).await
 }
 
-async fn replay(State(app): State<Shared>, Path(letter): Path<String>, request: Request) -> Answer {
+async fn replay(State(app): State<Shared>, Path(dead_letter): Path<String>, request: Request) -> Answer {
     admit(&app, request).await?;
-    let id = letter_id(&letter)?;
+    let id = dead_letter_id(&dead_letter)?;
     ask(&app, Incoming::replay(&app.changed.topics, id)).await
 }
 

@@ -14,14 +14,14 @@ use super::Shared;
 use super::answer::{Answer, Refusal, written};
 use super::api::no_store;
 use super::command::admit;
-use crate::command::letter_of;
+use crate::command::dead_letter_of;
 use crate::contract::to_json;
 use crate::contract::topics::Topics;
 use crate::model::ErrorKind;
-use crate::records::store::{Letters, Store, StoreError};
+use crate::records::store::{DeadLetterSet, Store, StoreError};
 
 pub(super) fn routes() -> Router<Shared> {
-    Router::new().route("/api/dead-letters/drop", post(drop_letters))
+    Router::new().route("/api/dead-letters/drop", post(drop_dead_letters))
 }
 
 /// Which dead letters are to be dropped.
@@ -55,7 +55,7 @@ impl AddAssign for Dropped {
     }
 }
 
-async fn drop_letters(State(app): State<Shared>, request: Request) -> Answer {
+async fn drop_dead_letters(State(app): State<Shared>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let which = serde_json::from_slice(&payload).map_err(no_choice)?;
     let dropped = drop_from(&app.shown.store, &app.changed.topics, which).await;
@@ -76,8 +76,8 @@ fn no_choice(error: serde_json::Error) -> Refusal {
 pub(crate) async fn drop_from(store: &Store, topics: &Topics, which: ToDrop) -> Result<Dropped, StoreError> {
     let mut waiting = waiting(store, topics).await?;
     let mut asked = Vec::new();
-    let letters = match which {
-        ToDrop::All(true) => Letters::AllBut(waiting.clone()),
+    let dead_letters = match which {
+        ToDrop::All(true) => DeadLetterSet::AllBut(waiting.clone()),
         ToDrop::All(false) => return Ok(Dropped::default()),
         ToDrop::Ids(mut ids) => {
             ids.sort();
@@ -85,10 +85,10 @@ pub(crate) async fn drop_from(store: &Store, topics: &Topics, which: ToDrop) -> 
             waiting.retain(|id| ids.contains(id));
             ids.retain(|id| !waiting.contains(id));
             asked.clone_from(&ids);
-            Letters::These(ids)
+            DeadLetterSet::These(ids)
         }
     };
-    let dropped = store.drop_dead_letters(letters).await?;
+    let dropped = store.drop_dead_letters(dead_letters).await?;
     asked.retain(|id| !dropped.contains(id));
     Ok(Dropped {
         dropped: dropped.len(),
@@ -103,7 +103,7 @@ async fn waiting(store: &Store, topics: &Topics) -> Result<Vec<Uuid>, StoreError
     let inbox = store.inbox().await?;
     let commands = inbox.iter().map(|waiting| &waiting.command);
     let mut ids: Vec<_> = commands
-        .filter_map(|command| letter_of(topics, command, now))
+        .filter_map(|command| dead_letter_of(topics, command, now))
         .collect();
     ids.sort();
     ids.dedup();
@@ -130,20 +130,20 @@ mod tests {
     /// A store with these dead letters, the oldest first.
     async fn store(ids: &[u128], bridge: &DeviceId) -> Store {
         let store = Store::in_memory(Options::new(bridge.clone()));
-        let letters = ids.iter().map(|number| {
+        let dead_letters = ids.iter().map(|number| {
             let error = ErrorReport::new(ErrorKind::Busy, "eight wait", "wait");
-            let letter = DeadLetter {
+            let dead_letter = DeadLetter {
                 id: id(*number),
                 ..dead_letter::new(Operation::Refresh, error, Timestamp::now())
             };
-            dead_letter::record(&letter, bridge)
+            dead_letter::record(&dead_letter, bridge)
         });
-        store.append(letters.collect()).await;
+        store.append(dead_letters.collect()).await;
         store
     }
 
     #[tokio::test]
-    async fn a_letter_whose_replay_waits_is_not_dropped_and_one_that_is_not_there_is_named() {
+    async fn a_dead_letter_whose_replay_waits_is_not_dropped_and_an_unknown_one_is_named() {
         let bridge = DeviceId::new("site-1").unwrap();
         let topics = Topics::new("lantime", bridge.clone());
         let store = store(&[1, 2, 3], &bridge).await;

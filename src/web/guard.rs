@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_tells_of_other_sites() {
+    fn a_browser_names_other_sites() {
         let foreign = |headers: &[(&'static str, &'static str)]| {
             let pairs = headers.iter();
             let headers =

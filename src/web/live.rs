@@ -109,10 +109,12 @@ struct Client {
 impl Client {
     /// Until the client leaves.
     async fn run(mut self) {
-        let mut told = 0;
+        let mut reported = 0;
         loop {
-            let Some(now) = self.tell(told).await else { return };
-            told = now;
+            let Some(now) = self.send(reported).await else {
+                return;
+            };
+            reported = now;
             tokio::select! {
                 changed = self.frames.changed() => if changed.is_err() { return },
                 () = sleep(KEEP_ALIVE) => {
@@ -125,22 +127,22 @@ impl Client {
         }
     }
 
-    /// Sends what is newer than `told`; gives up to where it has told now, or `None` when the client has left.
-    async fn tell(&mut self, told: u64) -> Option<u64> {
+    /// Sends what is newer than `reported`; gives up to where it has told now, or `None` when the client has left.
+    async fn send(&mut self, reported: u64) -> Option<u64> {
         let (pass, general) = {
             let frames = self.frames.borrow_and_update();
-            (frames.pass, frames.general(told))
+            (frames.pass, frames.general(reported))
         };
         // Nothing is there between the last client of before and the feed's first pass.
         if pass == 0 {
-            return Some(told);
+            return Some(reported);
         }
         for event in general {
             self.events.send(event).await.ok()?;
         }
         let mut at: Bound<DeviceId> = Bound::Unbounded;
         loop {
-            let next = self.frames.borrow().device_after(at.as_ref(), told);
+            let next = self.frames.borrow().device_after(at.as_ref(), reported);
             let Some((device, event)) = next else {
                 return Some(pass);
             };

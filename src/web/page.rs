@@ -41,7 +41,7 @@ const ASSETS: &[Asset] = &assets![
     "devices.js": SCRIPT,
     "dom.js": SCRIPT,
     "icon.svg": SVG,
-    "letters.js": SCRIPT,
+    "dead_letters.js": SCRIPT,
     "live.js": SCRIPT,
     "page.css": CSS,
     "page.js": SCRIPT,

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_path_that_is_too_long_is_told_with_the_key_that_changes_it() {
+    async fn a_path_that_is_too_long_is_reported_with_the_key_that_changes_it() {
         let directory = TempDir::new().unwrap();
         let room = MAX_PATH - FILE_NAME.len() - 1;
         let mut path = directory.path().to_owned();

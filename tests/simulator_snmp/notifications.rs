@@ -186,7 +186,7 @@ async fn what_stands_is_told_again_on_request() {
 async fn only_events_with_the_word_snmp_are_told_if_asked_for() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let snmp = SnmpOptions {
-        traps: Traps::Chosen,
+        traps: Traps::Selected,
         ..options(socket.local_addr().unwrap(), vec![v2c(false)])
     };
     let (_fleet, device, agent) = one(ApiGeneration::V10, snmp).await;

@@ -30,15 +30,15 @@ async fn fail(devices: &mut Devices, updates: &mut mpsc::Receiver<Update>) -> Ve
     tokio::select! {
         never = devices.supervise() => match never {},
         first = updates.recv() => {
-            let mut told = vec![first.expect("they are senders still")];
-            told.extend(std::iter::from_fn(|| updates.try_recv().ok()));
-            told
+            let mut reported = vec![first.expect("they are senders still")];
+            reported.extend(std::iter::from_fn(|| updates.try_recv().ok()));
+            reported
         }
     }
 }
 
 #[tokio::test]
-async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_configuration() {
+async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     let profile = directory.path().join("profile.toml");
     std::fs::write(&profile, PROFILE).unwrap();
@@ -48,30 +48,35 @@ async fn a_device_whose_task_fails_is_away_with_the_reason_until_it_leaves_the_c
     let mut fleet = Fleet::default();
     devices.apply(&device).await.unwrap();
 
-    let told = fail(&mut devices, &mut updates).await;
+    let reported = fail(&mut devices, &mut updates).await;
     let [
         Update::Forgotten { .. },
         Update::Device { .. },
-        Update::DeadLetter(letter),
+        Update::DeadLetter(dead_letter),
         ..,
-    ] = &told[..]
+    ] = &reported[..]
     else {
-        panic!("{told:?}");
+        panic!("{reported:?}");
     };
-    for update in &told {
+    for update in &reported {
         fleet.apply(update, Timestamp::UNIX_EPOCH);
     }
     let shown = &fleet.devices[&device[0].id];
     assert_eq!(shown.view.availability, Some(Availability::Offline));
     let problem = shown.view.problem.as_ref().unwrap();
-    assert_eq!((problem.id, problem.error.kind), (letter.id, ErrorKind::Internal));
+    assert_eq!(
+        (problem.id, problem.error.kind),
+        (dead_letter.id, ErrorKind::Internal)
+    );
 
     // It fails for good: the letter has been told, and the task cannot be made again.
     std::fs::remove_file(&profile).unwrap();
-    let told = fail(&mut devices, &mut updates).await;
+    let reported = fail(&mut devices, &mut updates).await;
     assert!(
-        !told.iter().any(|update| matches!(update, Update::DeadLetter(_))),
-        "{told:?}"
+        !reported
+            .iter()
+            .any(|update| matches!(update, Update::DeadLetter(_))),
+        "{reported:?}"
     );
     devices.apply(&[]).await.unwrap();
     while let Ok(update) = updates.try_recv() {

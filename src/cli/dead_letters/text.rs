@@ -7,13 +7,13 @@ use crate::model::Operation;
 const MESSAGE: usize = 80;
 
 /// A line for each letter, under a head. `cut`: messages are cut, for a terminal.
-pub(super) fn table(letters: &[Summary], cut: bool) -> String {
-    if letters.is_empty() {
+pub(super) fn table(dead_letters: &[Summary], cut: bool) -> String {
+    if dead_letters.is_empty() {
         return "no dead letters\n".to_owned();
     }
     let head = ["ID", "TIME", "DEVICE", "OPERATION", "KIND", "MESSAGE"].map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head)
-        .chain(letters.iter().map(|letter| row(letter, cut)))
+        .chain(dead_letters.iter().map(|dead_letter| row(dead_letter, cut)))
         .collect();
     let mut widths = [0; 5];
     for row in &rows {
@@ -30,35 +30,35 @@ pub(super) fn table(letters: &[Summary], cut: bool) -> String {
 }
 
 /// A JSON object a line.
-pub(super) fn lines(letters: &[Summary]) -> String {
-    let line = |letter| serde_json::to_string(letter).expect("texts can be written as JSON") + "\n";
-    letters.iter().map(line).collect()
+pub(super) fn lines(dead_letters: &[Summary]) -> String {
+    let line = |dead_letter| serde_json::to_string(dead_letter).expect("texts can be written as JSON") + "\n";
+    dead_letters.iter().map(line).collect()
 }
 
-fn row(letter: &Summary, cut: bool) -> [String; 6] {
-    let device = letter.device.as_deref().unwrap_or("-");
-    let place = match &letter.slot {
+fn row(dead_letter: &Summary, cut: bool) -> [String; 6] {
+    let device = dead_letter.device.as_deref().unwrap_or("-");
+    let place = match &dead_letter.slot {
         Some(slot) => format!("{device}/{slot}"),
         None => device.to_owned(),
     };
-    let message = plain(&message(letter));
+    let message = plain(&message(dead_letter));
     [
-        letter.id.to_string(),
-        plain(&letter.at),
+        dead_letter.id.to_string(),
+        plain(&dead_letter.at),
         plain(&place),
-        plain(&letter.operation),
-        plain(&letter.kind),
+        plain(&dead_letter.operation),
+        plain(&dead_letter.kind),
         if cut { cut_off(&message) } else { message },
     ]
 }
 
 /// The message, and before it whether the letter tells of a failure again, or of its end.
-fn message(letter: &Summary) -> String {
-    let message = &letter.message;
-    match letter.repeats {
+fn message(dead_letter: &Summary) -> String {
+    let message = &dead_letter.message;
+    match dead_letter.repeats {
         // Of these the message says it: what they count need not be failures.
-        _ if letter.operation == Operation::Store.as_str() => message.clone(),
-        Some(repeats) if letter.recovered => format!("recovered after {}: {message}", failures(repeats)),
+        _ if dead_letter.operation == Operation::Store.as_str() => message.clone(),
+        Some(repeats) if dead_letter.recovered => format!("recovered after {}: {message}", failures(repeats)),
         Some(repeats) => format!("{} so far: {message}", failures(repeats)),
         None => message.clone(),
     }
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn letter(device: Option<&str>, message: &str) -> Summary {
+    fn dead_letter(device: Option<&str>, message: &str) -> Summary {
         Summary {
             id: Uuid::from_u128(7),
             at: "2026-11-22T10:15:30.120Z".to_owned(),
@@ -161,13 +161,13 @@ mod tests {
 
     #[test]
     fn a_table_has_its_columns_below_each_other_and_short_messages() {
-        let letters = [
-            letter(Some("m3000-a"), "one\x1b[2J"),
-            letter(None, &"ä".repeat(81)),
+        let dead_letters = [
+            dead_letter(Some("m3000-a"), "one\x1b[2J"),
+            dead_letter(None, &"ä".repeat(81)),
         ];
-        let whole = table(&letters, false);
+        let whole = table(&dead_letters, false);
         assert!(whole.ends_with(&format!("{}\n", "ä".repeat(81))), "{whole}");
-        let table = table(&letters, true);
+        let table = table(&dead_letters, true);
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(
             lines[0],
@@ -187,24 +187,27 @@ mod tests {
 
     #[test]
     fn a_repeat_and_an_end_show_as_what_they_are() {
-        let told = |operation: &str, repeats, recovered| {
+        let reported = |operation: &str, repeats, recovered| {
             message(&Summary {
                 operation: operation.to_owned(),
                 repeats,
                 recovered,
-                ..letter(None, "late")
+                ..dead_letter(None, "late")
             })
         };
-        assert_eq!(told("poll", None, false), "late");
-        assert_eq!(told("poll", Some(41), false), "41 failures so far: late");
-        assert_eq!(told("token", Some(41), true), "recovered after 41 failures: late");
-        assert_eq!(told("poll", Some(1), true), "recovered after 1 failure: late");
-        assert_eq!(told("store", Some(400), true), "late");
+        assert_eq!(reported("poll", None, false), "late");
+        assert_eq!(reported("poll", Some(41), false), "41 failures so far: late");
+        assert_eq!(
+            reported("token", Some(41), true),
+            "recovered after 41 failures: late"
+        );
+        assert_eq!(reported("poll", Some(1), true), "recovered after 1 failure: late");
+        assert_eq!(reported("store", Some(400), true), "late");
     }
 
     #[test]
-    fn json_lines_are_one_for_each_letter() {
-        let lines = lines(&[letter(None, "a\nb"), letter(Some("d"), "")]);
+    fn each_dead_letter_is_one_json_line() {
+        let lines = lines(&[dead_letter(None, "a\nb"), dead_letter(Some("d"), "")]);
         assert_eq!(lines.lines().count(), 2);
         assert!(lines.starts_with(r#"{"id":"00000000-0000-0000-0000-000000000007","at":"#));
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_news_is_not_told() {
+    fn what_is_no_news_is_not_reported() {
         let mut story = Story::default();
         let (yes, no, changed) = (Some(true), Some(false), "device-configuration-changed");
         let changes = [

@@ -85,7 +85,7 @@ fn refused(result: Result<Request, Box<Refusal>>) -> (ErrorKind, String) {
 }
 
 #[test]
-fn events_are_chosen_by_replacing_or_by_adding_and_removing() {
+fn events_are_selected_by_replacing_or_by_adding_and_removing() {
     let with_id = r#"{"replace":["ntp-not-sync","antenna-faulty"],"id":"7"}"#;
     assert_eq!(id_of(&received(with_id)).as_deref(), Some("7"));
     assert_eq!(
@@ -398,13 +398,13 @@ fn little_of_a_payload_is_repeated() {
 #[test]
 fn each_command_can_say_that_it_does_not_wait() {
     let flag = |asked: Result<Request, Box<Refusal>>| asked.map(|request| request.fail_fast);
-    let letter = r#"{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","fail_fast":true}"#;
+    let dead_letter = r#"{"id":"0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59","fail_fast":true}"#;
     for (asked, expected) in [
         (events(r#"{"add":["a"],"fail_fast":true}"#), Some(true)),
         (events(r#"{"add":["a"],"fail_fast":false}"#), Some(false)),
         (events(r#"{"add":["a"]}"#), None),
         (sessions(r#"{"enabled":true,"fail_fast":true}"#), Some(true)),
-        (replay(letter), Some(true)),
+        (replay(dead_letter), Some(true)),
         (
             ask(&CommandTopic::Refresh(device()), r#"{"fail_fast":true}"#),
             Some(true),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::problem::{Problem, complaint};
+use super::super::problem::Problem;
 use super::super::section::Section;
 
 /// Names of the API profiles that the program brings along.
@@ -32,7 +32,7 @@ pub(super) fn read(section: &Section<'_>) -> ProfileChoice {
 fn not_a_profile() -> Problem {
     let names: Vec<_> = BUILT_IN_PROFILES.iter().map(|name| format!("{name:?}")).collect();
     let names = names.join(", ");
-    complaint(
+    Problem::new(
         "not a profile",
         format!(r#"write "auto", {names}, or the path of a .toml file"#),
     )
@@ -41,7 +41,7 @@ fn not_a_profile() -> Problem {
 fn readable(path: PathBuf) -> Result<ProfileChoice, Problem> {
     std::fs::File::open(&path).map_err(|error| {
         let what = format!("cannot read {}: {error}", path.display());
-        complaint(what, "let the user of this process read it")
+        Problem::new(what, "let the user of this process read it")
     })?;
     Ok(ProfileChoice::File(path))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::config::problem::{self, Problem, complaint};
+use crate::config::problem::{self, Problem};
 use crate::config::url;
 
 const REMEDY: &str = r#"write "bypass", "system", or "http://HOST:PORT""#;
@@ -40,7 +40,7 @@ pub(super) fn read(text: &str) -> Result<Proxy, Problem> {
     }
     let url = url::parse(text, REMEDY)?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(complaint("not a scheme for a proxy", REMEDY));
+        return Err(Problem::new("not a scheme for a proxy", REMEDY));
     }
     url::host(&url, REMEDY)?;
     Ok(Proxy::Url(url.to_string()))

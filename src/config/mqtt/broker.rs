@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use crate::config::problem::{Problem, complaint};
+use crate::config::problem::Problem;
 use crate::config::section::Section;
 use crate::config::{parse, url};
 
@@ -58,13 +58,13 @@ pub(super) fn read(text: &str) -> Result<Broker, Problem> {
         "mqtts" => (Transport::Tls, 8883),
         "ws" => (Transport::WebSocket, 80),
         "wss" => (Transport::WebSocketTls, 443),
-        _ => return Err(complaint("not a scheme for a broker", REMEDY)),
+        _ => return Err(Problem::new("not a scheme for a broker", REMEDY)),
     };
     let web = matches!(transport, Transport::WebSocket | Transport::WebSocketTls);
     let path = match (web, url.path()) {
         (false, "" | "/") => "",
         (false, _) => {
-            return Err(complaint(
+            return Err(Problem::new(
                 "a path",
                 "leave it out; only ws:// and wss:// have one",
             ));
@@ -91,7 +91,10 @@ pub(super) fn read_embedded(keys: &Section<'_>, broker: Option<Broker>) -> Optio
     }
     for key in ["listen", "websocket"].into_iter().filter(|key| keys.has(key)) {
         let what = "only for the broker in this process, and mqtt.url names another";
-        keys.refuse(key, complaint(what, r#"leave it out, or write url = "embedded""#));
+        keys.refuse(
+            key,
+            Problem::new(what, r#"leave it out, or write url = "embedded""#),
+        );
     }
     Some(broker)
 }
@@ -99,13 +102,13 @@ pub(super) fn read_embedded(keys: &Section<'_>, broker: Option<Broker>) -> Optio
 fn check_embedded(keys: &Section<'_>, listen: SocketAddr, websocket: Option<SocketAddr>) {
     if listen.port() != 0 && websocket == Some(listen) {
         let what = "the address of embedded.listen";
-        keys.refuse("websocket", complaint(what, "write another port"));
+        keys.refuse("websocket", Problem::new(what, "write another port"));
     }
     for (key, address) in [("listen", Some(listen)), ("websocket", websocket)] {
         if address.is_some_and(|address| !address.ip().is_loopback()) {
             let what = "whoever reaches this address can read and change all state";
             let remedy = "listen at 127.0.0.1, or use a broker that asks for a password";
-            keys.warn(key, complaint(what, remedy));
+            keys.warn(key, Problem::new(what, remedy));
         }
     }
 }

@@ -8,7 +8,7 @@ use figment::value::{Dict, Value};
 
 use super::{DEVICES, Settings};
 use crate::config::keys::{bare_or_quoted, join};
-use crate::config::problem::{Findings, Problem, complaint};
+use crate::config::problem::{Findings, Problem};
 
 impl Settings {
     /// Adds the devices of the files that `include` names; that it is a list of texts is checked where the key is read.
@@ -51,7 +51,7 @@ impl Settings {
     }
 
     fn of_include(&self, what: String, remedy: &str) -> Problem {
-        let (mut problem, _) = self.located("include", complaint(what, remedy));
+        let (mut problem, _) = self.located("include", Problem::new(what, remedy));
         problem.key = "include".to_owned();
         problem
     }
@@ -72,8 +72,8 @@ impl Settings {
                     "write it into the file that includes this one",
                 ),
             };
-            let (key, complaint) = (bare_or_quoted(&key), complaint(what, remedy));
-            let (problem, _) = self.located(&join("include", &key), complaint);
+            let (key, problem) = (bare_or_quoted(&key), Problem::new(what, remedy));
+            let (problem, _) = self.located(&join("include", &key), problem);
             problems.push(Problem { key, ..problem });
         }
     }

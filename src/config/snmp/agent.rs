@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::super::problem::{Problem, complaint};
+use super::super::problem::Problem;
 use super::super::section::Section;
 use super::super::{Secret, access, parse};
 use super::user::{self, SnmpUser};
@@ -61,12 +61,12 @@ pub(super) fn read(section: &Section<'_>) -> Option<SnmpAgent> {
         Some(_) if !is_wanted => {
             let what = "nobody may ask, and nobody is told: neither communities nor users nor sinks";
             let remedy = r#"write communities = [".."] for SNMP v2c, or [[snmp.agent.users]] for v3, or listen = "off""#;
-            section.refuse("listen", complaint(what, remedy));
+            section.refuse("listen", Problem::new(what, remedy));
         }
         None if is_wanted => {
             let what = "there is no agent, so communities, users and sinks have no effect";
             let remedy = r#"write listen = "0.0.0.0:161", or leave them out"#;
-            section.warn("", complaint(what, remedy));
+            section.warn("", Problem::new(what, remedy));
         }
         _ => {}
     }
@@ -85,9 +85,9 @@ fn read_sinks(section: &Section<'_>, listen: Option<SocketAddr>) -> Vec<SnmpSink
     for table in section.tables("sinks") {
         let address = table.read("address", sink_address);
         if let (Some(address), Some(listen)) = (address, listen)
-            && let Err(complaint) = is_in_reach(address.ip(), listen.ip())
+            && let Err(problem) = is_in_reach(address.ip(), listen.ip())
         {
-            table.refuse("address", complaint);
+            table.refuse("address", problem);
         }
         let access = read_access(&table);
         let sink = address.zip(access);
@@ -105,12 +105,12 @@ fn read_access(table: &Section<'_>) -> Option<SnmpSinkAccess> {
     match (has_community, has_user) {
         (true, true) => {
             let what = "given together with a community";
-            table.refuse("user", complaint(what, "leave one of them out"));
+            table.refuse("user", Problem::new(what, "leave one of them out"));
             None
         }
         (false, false) => {
             let remedy = r#"write community = "..", or user = { name = "..", .. } for SNMPv3"#;
-            table.refuse("community", complaint("missing, and there is no user", remedy));
+            table.refuse("community", Problem::new("missing, and there is no user", remedy));
             None
         }
         (true, false) => community.map(SnmpSinkAccess::Community),
@@ -132,10 +132,10 @@ fn is_in_reach(sink: IpAddr, listen: IpAddr) -> Result<(), Problem> {
     let what =
         format!("notifications are sent from where the agent listens, {listen}, which does not lead there");
     if sink.is_ipv6() && listen.is_ipv4() {
-        return Err(complaint(what, r#"write listen = "[::]:161""#));
+        return Err(Problem::new(what, r#"write listen = "[::]:161""#));
     }
     if listen.is_loopback() && !sink.is_loopback() {
-        return Err(complaint(
+        return Err(Problem::new(
             what,
             format!(r#"write listen = "{}:161""#, Ipv4Addr::UNSPECIFIED),
         ));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::super::problem::complaint;
+use super::super::problem::Problem;
 use super::super::section::Section;
 use super::super::{Secret, access};
 use super::user::{self, SnmpUser};
@@ -111,7 +111,7 @@ pub(in crate::config) fn read(section: &Section<'_>, url: Option<&Url>) -> Devic
         if is_wanted && snmp.access.is_none() && !section.has("community") && !section.has("user") {
             let what = "there are no credentials to ask the device over SNMP";
             let remedy = r#"write community = "..", or user = { name = "..", .. } for SNMPv3"#;
-            section.refuse(key, complaint(what, remedy));
+            section.refuse(key, Problem::new(what, remedy));
         }
     }
     snmp
@@ -123,12 +123,12 @@ fn read_access(section: &Section<'_>) -> Option<SnmpAccess> {
     let write = access::secret(section, "write_community");
     if write.is_some() && community.is_none() {
         let what = "there is no community to read with, so nothing is asked over SNMP";
-        section.refuse("write_community", complaint(what, "write community too"));
+        section.refuse("write_community", Problem::new(what, "write community too"));
     }
     match (community, user::read_one(section)) {
         (Some(_), Some(_)) => {
             let what = "given together with a community";
-            section.refuse("user", complaint(what, "leave one of them out"));
+            section.refuse("user", Problem::new(what, "leave one of them out"));
             None
         }
         (None, user) => user.map(SnmpAccess::User),

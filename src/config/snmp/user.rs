@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::super::problem::complaint;
+use super::super::problem::Problem;
 use super::super::section::Section;
 use super::super::{Secret, access};
 
@@ -57,7 +57,7 @@ pub(super) fn read_all(section: &Section<'_>) -> Vec<SnmpUser> {
             && users.iter().any(|other| other.name == user.name)
         {
             let what = "the name of another user too";
-            table.refuse("name", complaint(what, "write each user once"));
+            table.refuse("name", Problem::new(what, "write each user once"));
         }
         users.extend(user);
     }
@@ -90,7 +90,7 @@ fn read_password(table: &Section<'_>, key: &str) -> Option<Secret> {
     if password.expose().chars().count() < MIN_PASSWORD {
         let what = format!("a password of less than {MIN_PASSWORD} characters");
         let remedy = "SNMPv3 takes longer ones only";
-        table.refuse(&access::given(table, key), complaint(what, remedy));
+        table.refuse(&access::given(table, key), Problem::new(what, remedy));
         return None;
     }
     Some(password)

@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_topic_tells_its_owner(device in "[a-z0-9_-]{1,12}", object in "[a-z0-9_-]{1,12}") {
+        fn every_topic_names_its_owner(device in "[a-z0-9_-]{1,12}", object in "[a-z0-9_-]{1,12}") {
             for owner in [Owner::Bridge, Owner::Device(DeviceId::new(device.clone()).unwrap())] {
                 let prefixes = topics().of_owner(&owner);
                 for (component, prefix) in Component::ALL.into_iter().zip(prefixes) {

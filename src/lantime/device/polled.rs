@@ -50,7 +50,7 @@ impl PolledDevice {
             status.compare(&mut snapshot);
         }
         let exchanged = self.serial_number.check(&snapshot, &turn.settings, now.instant);
-        turn.report(exchanged.map(|report| turn.letter(Operation::Identity, report)));
+        turn.report(exchanged.map(|report| turn.dead_letter(Operation::Identity, report)));
         let was_online = self.published.is_online() && self.published.problem().is_none();
         if !was_online || self.published.snapshot.as_ref() != Some(&snapshot) {
             self.published.answered(snapshot, None, relay_events, turn);
@@ -101,9 +101,9 @@ impl PolledDevice {
         let now = turn.now;
         self.answering.failed(error.report.kind, now.instant);
         self.http.poll_failed(error.report.kind);
-        let letter = turn.letter(error.operation, error.report.clone());
+        let dead_letter = turn.dead_letter(error.operation, error.report.clone());
         let reported = &mut self.answering.reported;
-        turn.report(reported.failed(letter, turn.settings.repeat, now.instant));
+        turn.report(reported.failed(dead_letter, turn.settings.repeat, now.instant));
         let mut view = DeviceView::clone(&self.published.view);
         let before = view.problem.as_ref();
         if before.is_none_or(|before| !before.error.is_same(&error.report)) {

@@ -102,7 +102,7 @@ pub(super) async fn select_over_snmp(
 pub(super) async fn read_snmp(mut manager: Manager, within: Duration) -> (Manager, Input) {
     let read = timeout(within, read_status(&mut manager)).await;
     let read = read.unwrap_or_else(|_| {
-        manager.begin_anew();
+        manager.reset();
         Err(late(within))
     });
     (manager, Input::SnmpRead(read))

@@ -60,7 +60,7 @@ impl SnmpFallback {
         if self.failures.first_id().is_none() {
             tracing::warn!(device = %turn.settings.id, kind = %report.kind, remedy = report.remedy, "{}", report.message);
         }
-        let letter = turn.letter(Operation::SnmpGet, report.clone());
-        turn.report(self.failures.failed(letter, turn.settings.repeat, now));
+        let dead_letter = turn.dead_letter(Operation::SnmpGet, report.clone());
+        turn.report(self.failures.failed(dead_letter, turn.settings.repeat, now));
     }
 }

@@ -53,15 +53,15 @@ impl Turn {
     }
 
     /// A dead letter about this device.
-    pub(super) fn letter(&self, operation: Operation, error: ErrorReport) -> DeadLetter {
+    pub(super) fn dead_letter(&self, operation: Operation, error: ErrorReport) -> DeadLetter {
         DeadLetter {
             device: Some(self.settings.id.clone()),
             ..dead_letter::new(operation, error, self.now.wall)
         }
     }
 
-    pub(super) fn report(&mut self, letter: Option<DeadLetter>) {
-        self.publish(letter.map(|letter| Update::DeadLetter(Box::new(letter))));
+    pub(super) fn report(&mut self, dead_letter: Option<DeadLetter>) {
+        self.publish(dead_letter.map(|dead_letter| Update::DeadLetter(Box::new(dead_letter))));
     }
 
     /// A poll is wanted at that time at the latest.

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_relays_word_comes_and_goes() {
+    fn the_relays_action_comes_and_goes() {
         for (without, with) in [
             ("", "relais"),
             ("snmp,email", "snmp,email,relais"),
@@ -100,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn other_words_survive(actions in "([ ]{0,2}([Rr]elais|email|led|n/a|[a-zA-Z0-9ä-]{0,6})[ ]{0,2},?){0,8}") {
+        fn other_actions_survive(actions in "([ ]{0,2}([Rr]elais|email|led|n/a|[a-zA-Z0-9ä-]{0,6})[ ]{0,2},?){0,8}") {
             let once = toggled(&actions, RELAY);
             prop_assert_ne!(has(&actions, RELAY), has(&once, RELAY));
             prop_assert_eq!(others(&actions), others(&once));

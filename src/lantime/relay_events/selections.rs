@@ -142,7 +142,7 @@ impl Selections {
     fn unconfirm(&mut self) {
         self.known
             .values_mut()
-            .for_each(|chosen| chosen.confirmed = false);
+            .for_each(|selection| selection.confirmed = false);
     }
 
     /// A command, or an attempt at it, has come to its end, or was interrupted; what it has `found`, if it succeeded.
@@ -212,12 +212,12 @@ mod tests {
     }
 
     fn events(name: &str, via: Via) -> RelayEvents {
-        let chosen = SelectedEvents {
+        let selection = SelectedEvents {
             events: names(name),
             via,
             confirmed: true,
         };
-        [(place(), chosen)].into()
+        [(place(), selection)].into()
     }
 
     fn found(name: &str, via: Via, is_pending: bool) -> Found {
@@ -260,16 +260,16 @@ mod tests {
 
     /// The event that switches the relay, and whether that is certain.
     fn known(selections: &Selections) -> (&str, bool) {
-        let chosen = &selections.known()[&place()];
-        (chosen.events.first().unwrap().as_str(), chosen.confirmed)
+        let selection = &selections.known()[&place()];
+        (selection.events.first().unwrap().as_str(), selection.confirmed)
     }
 
     #[test]
     fn only_relays_on_notification_are_read_and_what_was_known_is_not_certain() {
         let now = Instant::now();
         let mut before = events("ntp-not-sync", Via::Rest);
-        let chosen = before[&place()].clone();
-        before.insert((place().0, Relay::A), chosen);
+        let selection = before[&place()].clone();
+        before.insert((place().0, Relay::A), selection);
         let selections = Selections::new(&slots(), before, false);
         assert_eq!(selections.places.len(), 1);
         assert_eq!(selections.known().len(), 1);

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_cannot_be_chosen_is_refused_by_name() {
+    fn an_event_that_cannot_be_selected_is_refused_by_name() {
         let (config, listed) = device();
         for (event, why) in [
             ("faillock-user-banned", "MIB has no object"),

@@ -99,7 +99,7 @@ impl Scene {
         )
     }
 
-    fn chosen(&self) -> Vec<&'static str> {
+    fn selection(&self) -> Vec<&'static str> {
         Vec::from_iter(
             self.device
                 .world()
@@ -162,14 +162,19 @@ async fn both_backends_select_the_same_and_a_second_time_nothing_is_to_be_done()
             let events = vec!["antenna-faulty".to_owned()];
             assert_eq!(summary(selected), (events, changed, both.clone()), "{via:?}");
             assert_eq!(
-                (scene.chosen(), scene.writes()),
+                (scene.selection(), scene.writes()),
                 (vec!["antenna-faulty"], (writes, 1))
             );
             // Another command.
             scene.progress = watch::Sender::default();
         }
-        let chosen: Vec<_> = scene.selections.known().values().collect();
-        assert!(chosen.len() == 2 && chosen.iter().all(|chosen| chosen.confirmed && chosen.via == via));
+        let selection: Vec<_> = scene.selections.known().values().collect();
+        assert!(
+            selection.len() == 2
+                && selection
+                    .iter()
+                    .all(|selection| selection.confirmed && selection.via == via)
+        );
     }
 }
 
@@ -208,7 +213,10 @@ async fn what_may_have_arrived_is_applied_by_the_next_attempt_and_by_nobody_else
     let request = scene.request(&["antenna-faulty"]);
     let selected = scene.attempt(Via::Rest, &request).await;
     assert!(summary(selected).1, "it was applied only now");
-    assert_eq!((scene.chosen(), scene.writes()), (vec!["antenna-faulty"], (1, 1)));
+    assert_eq!(
+        (scene.selection(), scene.writes()),
+        (vec!["antenna-faulty"], (1, 1))
+    );
     assert_eq!(scene.selections.staged, None);
 }
 
@@ -238,7 +246,10 @@ async fn an_apply_goes_on_when_the_command_is_interrupted_and_is_not_sent_again(
     scene.selections.apply_answered(true);
     request.selections = scene.selections.clone();
     assert!(summary(scene.attempt(Via::Snmp, &request).await).1);
-    assert_eq!((scene.chosen(), scene.writes()), (vec!["antenna-faulty"], (3, 1)));
+    assert_eq!(
+        (scene.selection(), scene.writes()),
+        (vec!["antenna-faulty"], (3, 1))
+    );
 }
 
 #[tokio::test]

@@ -329,11 +329,11 @@ impl Profiles {
     pub fn for_version(&self, major: Option<u32>) -> &Profile {
         let Profiles(all) = self;
         let (first, last) = (all.first(), all.last());
-        let chosen = match major {
+        let profile = match major {
             Some(major) => all.iter().rfind(|profile| profile.from_api <= major).or(first),
             None => last,
         };
-        chosen.expect("a Profiles holds at least one")
+        profile.expect("a Profiles holds at least one")
     }
 }
 

@@ -55,7 +55,7 @@ impl Manager {
     }
 
     /// Has the next request begin anew, and with the host's next address: the last one was given up.
-    pub fn begin_anew(&mut self) {
+    pub fn reset(&mut self) {
         self.session = None;
         self.next_address = self.next_address.wrapping_add(1);
     }

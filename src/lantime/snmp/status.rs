@@ -101,7 +101,7 @@ impl SnmpStatus {
     ) -> Snapshot {
         let mut snapshot = match last {
             Some(last) => last.clone(),
-            None => unheard(watched, web_interface),
+            None => without_rest(watched, web_interface),
         };
         snapshot.via = Via::Snmp;
         let identity = &mut snapshot.identity;
@@ -150,19 +150,19 @@ impl SnmpStatus {
     /// Lays this beside what REST tells: a clock of which the two tell different things is unknown, and its detail
     /// says what each of them tells.
     pub fn compare(&self, snapshot: &mut Snapshot) {
-        for told in &self.clocks {
+        for reported in &self.clocks {
             let Some(clock) = snapshot
                 .clocks
                 .iter_mut()
-                .find(|clock| clock.signal == told.signal)
+                .find(|clock| clock.signal == reported.signal)
             else {
                 continue;
             };
-            let are_known = clock.status != Status::Unknown && told.status != Status::Unknown;
-            if are_known && clock.status != told.status {
+            let are_known = clock.status != Status::Unknown && reported.status != Status::Unknown;
+            if are_known && clock.status != reported.status {
                 let word = |status: Status| Detail::Text(status.as_str().into());
                 clock.detail.push(("rest", word(clock.status)));
-                clock.detail.push(("snmp", word(told.status)));
+                clock.detail.push(("snmp", word(reported.status)));
                 clock.status = Status::Unknown;
             }
         }
@@ -170,7 +170,7 @@ impl SnmpStatus {
 }
 
 /// A device that REST has told nothing of.
-fn unheard(watched: &Slots, web_interface: &str) -> Snapshot {
+fn without_rest(watched: &Slots, web_interface: &str) -> Snapshot {
     let listed = match watched {
         Slots::Auto => &[][..],
         Slots::Listed(listed) => listed,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn relays_follow_the_clocks_of_a_device_that_rest_never_told_of() {
+    fn relays_follow_the_clocks_of_a_device_that_never_answered_over_rest() {
         let status = SnmpStatus::read(&values([[3, 1, 1], [1, 2, 3]], 1));
         let snapshot = status.snapshot(None, &[], &listed(), "https://m1");
         let now = jiff::Timestamp::UNIX_EPOCH;
@@ -309,15 +309,15 @@ mod tests {
             now,
         );
         let relays = &slots[&slot()].relays;
-        let told = |relay| {
+        let reported = |relay| {
             (
                 relays[&relay].position,
                 relays[&relay].provenance,
                 relays[&relay].via,
             )
         };
-        assert_eq!(told(Relay::A), (Position::No, Provenance::Derived, Via::Snmp));
-        assert_eq!(told(Relay::B), (Position::Nc, Provenance::Derived, Via::Snmp));
+        assert_eq!(reported(Relay::A), (Position::No, Provenance::Derived, Via::Snmp));
+        assert_eq!(reported(Relay::B), (Position::Nc, Provenance::Derived, Via::Snmp));
         let unwired = &slots[&SlotId::new("io4").unwrap()];
         assert!(unwired.relays.is_empty(), "nobody says that there is a module");
     }
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rest_and_snmp_tell_differently_is_unknown() {
+    fn what_rest_and_snmp_report_differently_is_unknown() {
         let rest = SnmpStatus::read(&values([[3, 1, 1], [1, 1, 1]], 2)).snapshot(None, &[], &listed(), "");
         let mut snapshot = rest.clone();
         SnmpStatus::read(&values([[3, 2, 3], [1, 0, 0]], 2)).compare(&mut snapshot);

@@ -58,7 +58,7 @@ pub struct Setup {
     /// What is counted.
     pub counts: watch::Sender<Counts>,
     /// How often a failure that lasts is told again.
-    pub repeat_letters: Duration,
+    pub repeat_dead_letters: Duration,
 }
 
 impl std::fmt::Debug for Traps {
@@ -95,7 +95,7 @@ impl Traps {
             updates: setup.updates,
             counts,
             generation,
-            repeat_letters: setup.repeat_letters,
+            repeat_dead_letters: setup.repeat_dead_letters,
         });
         Ok(Traps {
             intake,

@@ -125,8 +125,8 @@ impl Poll<'_> {
         }
     }
 
-    /// The clock that counts is not in the document: it is not reported only where nothing of it was said, and nothing
-    /// was left unread.
+    /// The clock that counts is not in the document: it counts as not reported only if the document says nothing about
+    /// it, and all of the document was read.
     fn without_clock(&self, is_something_said: bool) -> Finding<Status> {
         match is_something_said || !self.snapshot.all_slots_seen {
             true => unclear(),
@@ -139,18 +139,18 @@ impl Poll<'_> {
         clocks.find(|clock| clock.selected == Some(true))
     }
 
-    /// In fault while one of the events that switch these relays is triggered. Unknown where it is not known which events
-    /// were chosen, or how one of them stands, and while only events are triggered that are of type info or of none that is
-    /// known.
+    /// In fault while one of the events that switch these relays is triggered. Unknown where it is not known which
+    /// events are selected, or whether one of them is triggered, and while only events are triggered that are of type
+    /// info or of none that is known.
     fn notification(&self, relays: impl IntoIterator<Item = Relay>) -> Finding<Status> {
         let mut triggered = Vec::new();
-        let (mut is_chosen, mut is_whole) = (true, true);
+        let (mut is_selected, mut is_whole) = (true, true);
         for relay in relays {
-            let Some(chosen) = self.relay_events.get(&(self.slot.clone(), relay)) else {
-                is_chosen = false;
+            let Some(selection) = self.relay_events.get(&(self.slot.clone(), relay)) else {
+                is_selected = false;
                 continue;
             };
-            for name in &chosen.events {
+            for name in &selection.events {
                 let event = self.snapshot.events.iter().find(|event| event.name == *name);
                 is_whole &= event.is_some_and(|event| event.triggered.is_some());
                 triggered.extend(event.filter(|event| event.triggered == Some(true)));
@@ -167,7 +167,7 @@ impl Poll<'_> {
             Finding::unknown(Status::Unknown, UnknownReason::InfoOnly)
         } else if !is_whole {
             unclear()
-        } else if !is_chosen {
+        } else if !is_selected {
             not_reported()
         } else {
             Finding::known(Status::Ok, Provenance::Derived, Vec::new())

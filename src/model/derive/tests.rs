@@ -71,12 +71,12 @@ fn polled(
     old: &BTreeMap<SlotId, SlotView>,
     second: i64,
 ) -> BTreeMap<SlotId, SlotView> {
-    let chosen = SelectedEvents {
+    let selection = SelectedEvents {
         events: selected.iter().map(|(event, _)| name(event)).collect(),
         via: Via::Rest,
         confirmed: true,
     };
-    let relay_events = BTreeMap::from([((io3(), Relay::A), chosen)]);
+    let relay_events = BTreeMap::from([((io3(), Relay::A), selection)]);
     slots(
         snapshot,
         ChassisKind::SingleClock,
@@ -250,7 +250,7 @@ fn whether_an_info_event_switches_a_relay_is_not_known() {
 }
 
 #[test]
-fn why_a_value_is_unknown_is_told_apart() {
+fn the_reasons_of_unknown_are_distinguished() {
     let reasons = |slots: &BTreeMap<SlotId, SlotView>, signal| {
         let pps = relay(slots, Relay::B).unknown_reason;
         (

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_has_its_words_and_number() {
+    fn a_code_has_its_text_and_number() {
         assert_eq!(words(0x95), "packet too large, reason code 0x95");
         assert_eq!(words(0xee), "unknown reason, reason code 0xee");
     }

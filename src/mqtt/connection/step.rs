@@ -8,11 +8,11 @@ use crate::fault_point;
 /// What one step of an event loop brought.
 pub(super) enum Step {
     /// The broker was heard.
-    Heard(Option<Event>),
+    Received(Option<Event>),
     /// Something was written.
     Wrote(Option<Event>),
     /// DISCONNECT was written.
-    SaidGoodbye,
+    WroteDisconnect,
 }
 
 impl Step {
@@ -27,15 +27,15 @@ impl Step {
                 }
                 Step::Wrote(None)
             }
-            Outgoing::Disconnect => Step::SaidGoodbye,
+            Outgoing::Disconnect => Step::WroteDisconnect,
             _ => Step::Wrote(None),
         }
     }
 
     pub(super) fn into_event(self) -> Option<Event> {
         match self {
-            Step::Heard(event) | Step::Wrote(event) => event,
-            Step::SaidGoodbye => None,
+            Step::Received(event) | Step::Wrote(event) => event,
+            Step::WroteDisconnect => None,
         }
     }
 }

@@ -54,18 +54,18 @@ pub(super) fn take_rest(eventloop: &mut EventLoop) -> Vec<Event> {
 
 fn step(eventloop: &EventLoop, event: Raw) -> Step {
     match event {
-        Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(Event::Connected(Limits {
+        Raw::Incoming(Packet::ConnAck(connack)) => Step::Received(Some(Event::Connected(Limits {
             keep_alive: eventloop.mqtt_options.keep_alive(),
             session_present: connack.session_present,
             ..Limits::default()
         }))),
-        Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(Event::Acked {
+        Raw::Incoming(Packet::PubAck(ack)) => Step::Received(Some(Event::Acked {
             pkid: ack.pkid,
             refused: None,
         })),
-        Raw::Incoming(Packet::Publish(publish)) => Step::Heard(Some(taken(publish))),
-        Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
-        Raw::Incoming(_) => Step::Heard(None),
+        Raw::Incoming(Packet::Publish(publish)) => Step::Received(Some(taken(publish))),
+        Raw::Incoming(Packet::SubAck(ack)) => Step::Received(Some(subscribed(&ack))),
+        Raw::Incoming(_) => Step::Received(None),
         Raw::Outgoing(written) => Step::wrote(written, eventloop.mqtt_options.manual_acks()),
     }
 }

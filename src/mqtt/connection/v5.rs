@@ -73,11 +73,11 @@ pub(super) fn take_rest(eventloop: &mut EventLoop) -> Vec<Event> {
 
 fn step(eventloop: &EventLoop, event: Raw) -> Result<Step, Cause> {
     Ok(match event {
-        Raw::Incoming(Packet::ConnAck(connack)) => Step::Heard(Some(connected(eventloop, &connack)?)),
-        Raw::Incoming(Packet::PubAck(ack)) => Step::Heard(Some(acked(&ack))),
-        Raw::Incoming(Packet::Publish(publish)) => Step::Heard(Some(taken(publish))),
-        Raw::Incoming(Packet::SubAck(ack)) => Step::Heard(Some(subscribed(&ack))),
-        Raw::Incoming(_) => Step::Heard(None),
+        Raw::Incoming(Packet::ConnAck(connack)) => Step::Received(Some(connected(eventloop, &connack)?)),
+        Raw::Incoming(Packet::PubAck(ack)) => Step::Received(Some(acked(&ack))),
+        Raw::Incoming(Packet::Publish(publish)) => Step::Received(Some(taken(publish))),
+        Raw::Incoming(Packet::SubAck(ack)) => Step::Received(Some(subscribed(&ack))),
+        Raw::Incoming(_) => Step::Received(None),
         Raw::Outgoing(written) => Step::wrote(written, eventloop.options.manual_acks()),
     })
 }
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_code_is_told_in_words() {
+    fn a_reason_code_has_a_text() {
         assert_eq!(reason_text(&PubAckReason::QuotaExceeded, None), "quota exceeded");
         let text = reason_text(&DisconnectReasonCode::NotAuthorized, Some("no\nrights"));
         assert_eq!(text, r#"not authorized: "no\nrights""#);

@@ -47,7 +47,7 @@ impl Publisher {
     }
 
     fn on_connected(&mut self, limits: Limits) {
-        self.refusals.begin_anew();
+        self.refusals.reset();
         self.records.paused_until = None;
         let wildcards = limits.wildcards;
         self.in_flight.connected(limits);
@@ -64,7 +64,7 @@ impl Publisher {
                 if let Some(Refusal { reason, .. }) = refused {
                     let what = format!("the broker refused the message at {topic:?}: {reason}");
                     let error = ErrorReport::new(ErrorKind::Rejected, what, PUBLISH_REMEDY);
-                    self.tell_unpublished(&topic, error);
+                    self.report_unpublished(&topic, error);
                 }
             }
             Item::Record(number) => match self.records.answered(number, refused) {
@@ -82,8 +82,8 @@ impl Publisher {
         self.record_source.stop();
         self.records.disconnected();
         if let Some(conflict) = self.link.take_conflict() {
-            let letter = dead_letter::new(Operation::Publish, conflict, Timestamp::now());
-            self.journal.append_letter(&letter);
+            let dead_letter = dead_letter::new(Operation::Publish, conflict, Timestamp::now());
+            self.journal.append_dead_letter(&dead_letter);
         }
         if let (Some(transmission), Some(error)) = (found, error) {
             self.on_found(transmission, &error);
@@ -111,13 +111,13 @@ impl Publisher {
         let is_by_size = is_too_large || (is_unexplained && self.in_flight.blame_size(transmission.bytes));
         let takes_others = self.in_flight.found(&transmission.item);
         if is_by_size {
-            self.outbox.try_sizes_in_doubt(&mut self.in_flight);
+            self.outbox.try_suspect_sizes(&mut self.in_flight);
         }
         if let Item::State(topic) = &transmission.item {
             if !is_by_size {
                 self.outbox.hold_back(topic);
             }
-            self.tell_held_back(topic, transmission.bytes, is_by_size, error);
+            self.report_held_back(topic, transmission.bytes, is_by_size, error);
         }
         // A record whose topic cannot be remembered explains nothing: the next one there costs as much.
         let size = is_by_size.then_some(transmission.bytes);
@@ -136,7 +136,7 @@ impl Publisher {
         }
     }
 
-    fn tell_held_back(&mut self, topic: &str, bytes: usize, is_by_size: bool, error: &ConnectionError) {
+    fn report_held_back(&mut self, topic: &str, bytes: usize, is_by_size: bool, error: &ConnectionError) {
         let held = match is_by_size {
             true => format!("it and all others of that size ({bytes} bytes) or more are"),
             false => "what this topic becomes is".to_owned(),
@@ -149,7 +149,7 @@ impl Publisher {
             Cause::TooLarge(_) => (ErrorKind::TooLarge, SIZE_REMEDY),
             _ => (ErrorKind::Rejected, ENDS_CONNECTIONS_REMEDY),
         };
-        self.tell_unpublished(topic, ErrorReport::new(kind, what, remedy));
+        self.report_unpublished(topic, ErrorReport::new(kind, what, remedy));
     }
 
     pub(super) fn try_held_back_again(&mut self) {
@@ -162,9 +162,9 @@ impl Publisher {
     fn reject(&mut self, rejected: Rejected) {
         let error = rejected.error();
         match rejected.dead_letter(Timestamp::now()) {
-            Some(letter) => {
+            Some(dead_letter) => {
                 self.refusals.log(&error.message, &error.remedy);
-                self.journal.append_letter(&letter);
+                self.journal.append_dead_letter(&dead_letter);
             }
             None => {
                 let what = format!("a dead letter stays in the archive only: {}", error.message);
@@ -176,7 +176,7 @@ impl Publisher {
 
     /// State that the broker does not have: told once for each topic in this run, and not for ever more of them. All
     /// that is for Home Assistant counts as one: there may be thousands, and they are refused for one reason.
-    fn tell_unpublished(&mut self, topic: &str, error: ErrorReport) {
+    fn report_unpublished(&mut self, topic: &str, error: ErrorReport) {
         let discovery = self
             .retained
             .discovery
@@ -186,11 +186,11 @@ impl Publisher {
         let counted = of_discovery.unwrap_or_else(|| topic.to_owned());
         if self.refusals.report(counted, &error) {
             let parsed = self.retained.topics().parse(topic);
-            let letter = DeadLetter {
+            let dead_letter = DeadLetter {
                 device: parsed.and_then(|(state, _)| state.device().cloned()),
                 ..dead_letter::new(Operation::Publish, error, Timestamp::now())
             };
-            self.journal.append_letter(&letter);
+            self.journal.append_dead_letter(&dead_letter);
         }
     }
 
@@ -248,7 +248,7 @@ impl Publisher {
             let what = format!("the message at {topic:?} has {bytes} bytes, and {limit}: it is not sent");
             match limit {
                 TooLarge::Announced(_) => {
-                    self.tell_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, SIZE_REMEDY));
+                    self.report_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, SIZE_REMEDY));
                 }
                 // One error for all of them, when it was learned.
                 TooLarge::Learned(_) => tracing::debug!("{what}"),

@@ -93,8 +93,8 @@ impl InFlight {
     }
 
     /// Whether a packet of that size is larger than any that was taken, and smaller than what is held back.
-    pub(super) fn is_size_in_doubt(&self, bytes: usize) -> bool {
-        self.size_limit.is_in_doubt(bytes)
+    pub(super) fn is_suspect_size(&self, bytes: usize) -> bool {
+        self.size_limit.is_suspect(bytes)
     }
 
     /// What was held back for its size may be sent again.

@@ -49,9 +49,9 @@ impl Journal {
         self.records.push(record);
     }
 
-    /// The same for the record that tells `letter`.
-    pub(super) fn append_letter(&mut self, letter: &DeadLetter) {
-        self.append(dead_letter::record(letter, &self.bridge));
+    /// The same for the record that tells `dead_letter`.
+    pub(super) fn append_dead_letter(&mut self, dead_letter: &DeadLetter) {
+        self.append(dead_letter::record(dead_letter, &self.bridge));
     }
 
     /// Lets the record of that number leave the store.

@@ -189,7 +189,7 @@ impl Outbox {
     }
 
     /// What was published below `prefix` is from now on as if an earlier run had done it.
-    pub(super) fn doubt(&mut self, prefix: &str) {
+    pub(super) fn mark_stale(&mut self, prefix: &str) {
         for topic in self.below(prefix, Entry::is_payload) {
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;

@@ -24,7 +24,7 @@ pub(super) struct Refusals {
 
 impl Refusals {
     /// A new connection.
-    pub(super) fn begin_anew(&mut self) {
+    pub(super) fn reset(&mut self) {
         self.logged = 0;
     }
 

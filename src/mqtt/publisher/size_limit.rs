@@ -73,7 +73,7 @@ impl SizeLimit {
     }
 
     /// Whether a packet of that size is larger than any that was taken, and smaller than what was not.
-    pub(super) fn is_in_doubt(&self, bytes: usize) -> bool {
+    pub(super) fn is_suspect(&self, bytes: usize) -> bool {
         self.taken < bytes && self.refused.is_some_and(|refused| bytes < refused)
     }
 

@@ -22,7 +22,7 @@ impl Publisher {
                 "what earlier runs have published and this one does not is cleared at the broker"
             );
         }
-        self.doubt_devices();
+        self.mark_devices_stale();
         self.put(&StateTopic::BridgeState);
         self.put(&StateTopic::BridgeInfo);
         if let Some(discovery) = &self.retained.discovery {
@@ -35,7 +35,7 @@ impl Publisher {
 
     /// In this run nobody has heard from any device: those that an earlier run has left as `online` are not, until the
     /// first poll has told how they are.
-    fn doubt_devices(&mut self) {
+    fn mark_devices_stale(&mut self) {
         for device in self.retained.devices() {
             let state = StateTopic::Device(device, DeviceTopic::State);
             if self.outbox.is_released(&self.retained.topics().state(&state)) {
@@ -94,7 +94,7 @@ impl Publisher {
             Update::HttpSessions { device, .. } => {
                 self.put(&StateTopic::Device(device, DeviceTopic::HttpSessions));
             }
-            Update::DeadLetter(letter) => self.journal.append_letter(&letter),
+            Update::DeadLetter(dead_letter) => self.journal.append_dead_letter(&dead_letter),
             Update::Settled { device } => {
                 for own in self.retained.below(&Owner::Device(device)) {
                     self.outbox.clear_remembered(&own);
@@ -104,7 +104,7 @@ impl Publisher {
                 self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
                 for own in self.retained.discovered_below(&Owner::Device(device)) {
-                    self.outbox.doubt(&own);
+                    self.outbox.mark_stale(&own);
                 }
             }
             Update::Removed { device } => {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use uuid::Uuid;
 
-use super::Letters;
+use super::DeadLetterSet;
 use super::options::Limit;
 use super::tables::{ARCHIVE, ARCHIVE_IDS, Level, Writing};
 use crate::contract::dead_letter::Summary;
@@ -51,7 +51,7 @@ impl Writing<'_, '_> {
             .insert(number, (id, letter.payload.as_ref()))?;
         self.tables.archive_ids.insert(id, number)?;
         self.levels.archive.add(letter.payload.len());
-        self.levels.last_letter = number;
+        self.levels.newest_dead_letter = number;
         let limit = Limit::of(self.options.keep, self.options.limits.archive_bytes);
         while self.levels.archive.is_above(limit) {
             let Some((_, oldest)) = self.tables.archive.pop_first()? else {
@@ -65,10 +65,10 @@ impl Writing<'_, '_> {
     }
 
     /// Drops letters; gives those that there were.
-    pub(super) fn drop_letters(&mut self, which: &Letters) -> Result<Vec<Uuid>, redb::Error> {
+    pub(super) fn drop_dead_letters(&mut self, which: &DeadLetterSet) -> Result<Vec<Uuid>, redb::Error> {
         let mut dropped = Vec::new();
         match which {
-            Letters::AllBut(kept) => {
+            DeadLetterSet::AllBut(kept) => {
                 let levels = &mut self.levels.archive;
                 *levels = Level::default();
                 let is_kept = |id: &[u8; 16]| kept.contains(Uuid::from_bytes_ref(id));
@@ -82,7 +82,7 @@ impl Writing<'_, '_> {
                 })?;
                 self.tables.archive_ids.retain(|id, _| is_kept(id))?;
             }
-            Letters::These(ids) => {
+            DeadLetterSet::These(ids) => {
                 for id in ids {
                     if self.remove_letter(*id)? {
                         dropped.push(*id);

@@ -120,9 +120,10 @@ impl Writing<'_, '_> {
         }
         let dropping = self.levels.note_dropped(count, self.now);
         if begins {
-            let letter = own_dead_letters::dropping(&self.options.bridge, dropping.count, dropping.since);
+            let dead_letter =
+                own_dead_letters::dropping(&self.options.bridge, dropping.count, dropping.since);
             let number = self.levels.next_record();
-            self.put_record(number, &letter)?;
+            self.put_record(number, &dead_letter)?;
         }
         Ok(())
     }
@@ -135,9 +136,9 @@ impl Writing<'_, '_> {
             .is_above(self.options.limits.outbox.nine_tenths());
         if let Some(dropping) = self.levels.dropping.filter(|_| has_room) {
             self.levels.dropping = None;
-            let letter = own_dead_letters::dropped(&self.options.bridge, dropping.count, dropping.since);
+            let dead_letter = own_dead_letters::dropped(&self.options.bridge, dropping.count, dropping.since);
             let number = self.levels.next_record();
-            self.put_record(number, &letter)?;
+            self.put_record(number, &dead_letter)?;
         }
         Ok(())
     }

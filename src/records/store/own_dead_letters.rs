@@ -99,11 +99,11 @@ fn record(
     recovered: bool,
 ) -> Record {
     let error = ErrorReport::new(ErrorKind::Storage, message, remedy);
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         first_at,
         repeats,
         recovered,
         ..dead_letter::new(Operation::Store, error, Timestamp::now())
     };
-    dead_letter::record(&letter, bridge)
+    dead_letter::record(&dead_letter, bridge)
 }

@@ -69,7 +69,7 @@ pub(super) struct Levels {
     /// Number of the newest record on disk, or above it.
     pub(super) newest_on_disk: u64,
     /// Number of the record that came into the archive last.
-    pub(super) last_letter: u64,
+    pub(super) newest_dead_letter: u64,
     /// Number of the newest command that there ever was.
     pub(super) last_command: u64,
     pub(super) dropping: Option<Dropping>,
@@ -158,7 +158,7 @@ fn load(database: &Database) -> Result<Levels, Unusable> {
     for entry in transaction.open_table(ARCHIVE)?.iter()? {
         let (number, value) = entry?;
         levels.archive.add(value.value().1.len());
-        levels.last_letter = number.value();
+        levels.newest_dead_letter = number.value();
     }
     for entry in transaction.open_table(ANSWERS)?.iter()? {
         levels.answers.add(entry?.1.value().1.len());

@@ -88,11 +88,11 @@ fn payloads(records: &[(u64, Record)]) -> Vec<&str> {
 }
 
 /// The store's own dead letters among these records.
-fn letters(records: &[(u64, Record)]) -> Vec<Value> {
-    let letters = records
+fn dead_letters(records: &[(u64, Record)]) -> Vec<Value> {
+    let dead_letters = records
         .iter()
         .filter(|(_, record)| record.destination == Destination::DeadLetter(None));
-    let json = letters.map(|(_, record)| serde_json::from_slice::<Value>(&record.payload).unwrap());
+    let json = dead_letters.map(|(_, record)| serde_json::from_slice::<Value>(&record.payload).unwrap());
     json.filter(|json| json["operation"] == "store").collect()
 }
 

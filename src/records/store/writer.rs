@@ -257,7 +257,7 @@ impl Writer {
                 .entries
                 .saturating_sub(self.memory.finished.len()),
             dead_letters: self.levels.archive.entries,
-            last_dead_letter: self.levels.last_letter,
+            last_dead_letter: self.levels.newest_dead_letter,
             dropped: self.levels.dropped,
             failing: self.health.failing().map(str::to_owned),
         };

@@ -48,9 +48,9 @@ impl SimulatedDevice {
     }
 
     /// Has its SNMP side, if it has one, notify its receivers.
-    pub(in crate::simulator) fn notify(&self, tell: impl FnOnce(&Endpoint, &World, Timestamp)) {
+    pub(in crate::simulator) fn notify(&self, send: impl FnOnce(&Endpoint, &World, Timestamp)) {
         if let Some(side) = &self.snmp {
-            tell(side, &self.state().world, Timestamp::now());
+            send(side, &self.state().world, Timestamp::now());
         }
     }
 

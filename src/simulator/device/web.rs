@@ -44,7 +44,7 @@ impl SimulatedDevice {
     }
 
     /// Begins a new life after a restart.
-    pub(in crate::simulator) fn start_anew(&self) {
+    pub(in crate::simulator) fn restart(&self) {
         let mut state = self.state();
         state.world.restart(Timestamp::now());
         state.status.invalidate();

@@ -36,7 +36,7 @@ pub(super) struct News {
     pub(super) trap: Oid,
     /// Hundredths of a second since the device was started.
     pub(super) uptime: u32,
-    /// What happened, in words.
+    /// What happened.
     pub(super) message: String,
 }
 
@@ -73,14 +73,14 @@ impl Endpoint {
     }
 
     /// Tells the receivers what has happened between two states of a world.
-    pub(in crate::simulator) fn tell_changes(&self, before: &World, after: &World, now: Timestamp) {
+    pub(in crate::simulator) fn notify_changes(&self, before: &World, after: &World, now: Timestamp) {
         for event in happened(before, after) {
-            self.tell(event, after, now);
+            self.notify(event, after, now);
         }
     }
 
     /// Tells the receivers of an event, if they are to be told of it.
-    pub(super) fn tell(&self, event: &str, world: &World, now: Timestamp) {
+    pub(super) fn notify(&self, event: &str, world: &World, now: Timestamp) {
         let is_wanted = self.options.traps == Traps::Every || world.configuration.has_applied(event, "snmp");
         if let Some(trap) = mib::notification(event).filter(|_| is_wanted) {
             self.send(trap, event, world, now);
@@ -88,18 +88,18 @@ impl Endpoint {
     }
 
     /// Tells the receivers again of everything that stands and is no good news.
-    pub(super) fn tell_what_stands(&self, world: &World, now: Timestamp) {
+    pub(super) fn notify_standing(&self, world: &World, now: Timestamp) {
         let standing = world
             .events
             .iter()
             .filter(|event| event.triggered && event.kind != EventType::Info);
         for event in standing {
-            self.tell(event.name, world, now);
+            self.notify(event.name, world, now);
         }
     }
 
     /// Tells the receivers that this is a test.
-    pub(super) fn tell_test(&self, world: &World, now: Timestamp) {
+    pub(super) fn notify_test(&self, world: &World, now: Timestamp) {
         self.send(mib::test_notification(), "test-notification", world, now);
     }
 

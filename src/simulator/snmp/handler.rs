@@ -157,8 +157,8 @@ fn execute(device: &SimulatedDevice, command: Command) {
     match command {
         Command::Nothing => (),
         Command::Apply => device.apply_configuration(),
-        Command::ResendErrors => device.notify(|side, world, now| side.tell_what_stands(world, now)),
-        Command::SendTest => device.notify(|side, world, now| side.tell_test(world, now)),
+        Command::ResendErrors => device.notify(|side, world, now| side.notify_standing(world, now)),
+        Command::SendTest => device.notify(|side, world, now| side.notify_test(world, now)),
     }
 }
 

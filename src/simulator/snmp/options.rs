@@ -99,7 +99,7 @@ pub enum Traps {
     /// Every event.
     Every,
     /// The events whose applied actions have the word `snmp`, as on a real device.
-    Chosen,
+    Selected,
 }
 
 /// One who is notified.

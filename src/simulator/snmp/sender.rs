@@ -66,8 +66,8 @@ impl Sender {
     }
 
     async fn trap(&self, news: News) {
-        let told = self.varbinds(&news);
-        let outcome = self.agent.send_trap(&news.trap, news.uptime, told).await;
+        let reported = self.varbinds(&news);
+        let outcome = self.agent.send_trap(&news.trap, news.uptime, reported).await;
         if outcome.all_succeeded() {
             self.device.count(|counters| counters.traps_sent += 1);
         } else {
@@ -76,9 +76,9 @@ impl Sender {
     }
 
     async fn inform(&mut self, news: News) {
-        let told = self.varbinds(&news);
+        let reported = self.varbinds(&news);
         self.device.count(|counters| counters.informs_sent += 1);
-        let outcome = self.agent.send_inform(&news.trap, news.uptime, told).await;
+        let outcome = self.agent.send_inform(&news.trap, news.uptime, reported).await;
         if outcome.all_succeeded() {
             self.device.count(|counters| counters.informs_acknowledged += 1);
             return;

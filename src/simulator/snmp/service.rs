@@ -82,7 +82,7 @@ impl Service {
     pub(in crate::simulator) async fn begin_again(&self) -> Life {
         let life = until_done(self.device.id(), || self.begin()).await;
         self.device
-            .notify(|side, world, now| side.tell("system-reboot", world, now));
+            .notify(|side, world, now| side.notify("system-reboot", world, now));
         life
     }
 

@@ -25,7 +25,7 @@ fn words_of(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn one_word_stands_for_all_relays_on_notification() {
+fn one_action_stands_for_all_relays_on_notification() {
     use ApiGeneration::{V10, V20};
     let cases = [
         (V10, "email,relais", "email relais"),
@@ -45,7 +45,7 @@ fn one_word_stands_for_all_relays_on_notification() {
 }
 
 #[test]
-fn words_outside_the_list_and_those_that_an_event_does_not_take_are_refused() {
+fn actions_outside_the_list_and_those_that_an_event_does_not_take_are_refused() {
     let v20 = kind(Chassis::M3000, ApiGeneration::V20);
     for (event, text) in [
         ("ntp-stopped", "email,siren"),
@@ -65,7 +65,7 @@ fn words_outside_the_list_and_those_that_an_event_does_not_take_are_refused() {
     );
 }
 
-fn told(world: &World, oid: &str) -> Value {
+fn reported(world: &World, oid: &str) -> Value {
     let who = Identity {
         number: 3,
         hostname: "lantime-3.sim.example".to_owned(),
@@ -79,7 +79,7 @@ fn told(world: &World, oid: &str) -> Value {
 
 /// A column of the table of clocks, for both of them.
 fn clocks(world: &World, column: u32) -> [Value; 2] {
-    [1, 2].map(|index| told(world, &format!("1.3.6.1.4.1.5597.30.0.1.2.1.{column}.{index}")))
+    [1, 2].map(|index| reported(world, &format!("1.3.6.1.4.1.5597.30.0.1.2.1.{column}.{index}")))
 }
 
 #[test]
@@ -104,42 +104,42 @@ fn the_table_of_clocks_follows_the_world() {
     assert_eq!(clocks(&lost, 4), [int(2), int(1)]);
     assert_eq!(clocks(&lost, 5), [int(2), int(1)]);
     assert_eq!(
-        told(&lost, "1.3.6.1.4.1.5597.30.0.2.1.0"),
+        reported(&lost, "1.3.6.1.4.1.5597.30.0.2.1.0"),
         int(2),
         "NTP has clock 2"
     );
     let both = happens(Action::LoseSync(Clock::Clk2));
-    assert_eq!(told(&both, "1.3.6.1.4.1.5597.30.0.2.1.0"), int(1));
+    assert_eq!(reported(&both, "1.3.6.1.4.1.5597.30.0.2.1.0"), int(1));
     assert_eq!(clocks(&happens(Action::AntennaOff(Clock::Clk1)), 5)[0], int(3));
     let off = happens(Action::PowerOff("clk2".to_owned()));
     for column in 2..=5 {
         assert_eq!(clocks(&off, column)[1], int(0), "not available");
     }
-    assert_eq!(told(&off, "1.3.6.1.4.1.5597.30.0.1.1.0"), Value::Gauge32(1));
+    assert_eq!(reported(&off, "1.3.6.1.4.1.5597.30.0.1.1.0"), Value::Gauge32(1));
 }
 
 #[test]
 fn a_device_says_who_it_is() {
     let world = World::new(kind(Chassis::M500, ApiGeneration::V10), false, START);
     assert_eq!(
-        told(&world, "1.3.6.1.2.1.1.5.0"),
+        reported(&world, "1.3.6.1.2.1.1.5.0"),
         Value::from("lantime-3.sim.example")
     );
     assert_eq!(
-        told(&world, "1.3.6.1.4.1.5597.30.0.0.2.0"),
+        reported(&world, "1.3.6.1.4.1.5597.30.0.0.2.0"),
         Value::from("fw_7.06.014-light")
     );
     assert_eq!(
-        told(&world, "1.3.6.1.4.1.5597.30.0.0.3.0"),
+        reported(&world, "1.3.6.1.4.1.5597.30.0.0.3.0"),
         Value::from("9000000003")
     );
     let eleven_days_and_three_hours = (11 * 24 + 3) * 3600 * 100;
     assert_eq!(
-        told(&world, "1.3.6.1.2.1.1.3.0"),
+        reported(&world, "1.3.6.1.2.1.1.3.0"),
         Value::TimeTicks(eleven_days_and_three_hours)
     );
     assert_eq!(
-        told(&world, "1.3.6.1.4.1.5597.30.0.1.2.1.5.1"),
+        reported(&world, "1.3.6.1.4.1.5597.30.0.1.2.1.5.1"),
         Value::Integer(52),
         "lwSync"
     );
@@ -157,7 +157,7 @@ fn notified(traps: Traps, action: &Action) -> Vec<u32> {
     let mut after = before.clone();
     let later = Timestamp::constant(1_790_000_060, 0);
     after.apply(action, later).unwrap();
-    side.tell_changes(&before, &after, later);
+    side.notify_changes(&before, &after, later);
     let numbers = std::iter::from_fn(|| news.try_recv().ok());
     let mut numbers: Vec<_> = numbers.map(|news| *news.trap.arcs().last().unwrap()).collect();
     numbers.sort_unstable();
@@ -165,17 +165,17 @@ fn notified(traps: Traps, action: &Action) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_triggered_is_told() {
+fn what_is_triggered_is_notified() {
     let lost = Action::LoseSync(Clock::Clk1);
     assert_eq!(
         notified(Traps::Every, &lost),
         [1, 5],
         "ntp-not-sync, refclock-1-not-sync"
     );
-    assert_eq!(notified(Traps::Chosen, &lost), [1, 5]);
+    assert_eq!(notified(Traps::Selected, &lost), [1, 5]);
     let down = Action::FireEvent("network-link-down".to_owned());
     assert_eq!(notified(Traps::Every, &down), [17]);
-    assert!(notified(Traps::Chosen, &down).is_empty(), "it is mailed only");
+    assert!(notified(Traps::Selected, &down).is_empty(), "it is mailed only");
     let unknown_to_the_mib = Action::FireEvent("sync-monitor".to_owned());
     assert!(notified(Traps::Every, &unknown_to_the_mib).is_empty());
 }

@@ -113,7 +113,7 @@ fn configured_devices_have_rows_before_anything_is_known() {
     assert_eq!(device::cell(&site.device(), 4), None, "no poll, no time");
     assert_eq!(
         device::cell(&site.device(), device::STATE),
-        Some(words::availability(None))
+        Some(values::availability(None))
     );
 }
 
@@ -221,7 +221,7 @@ fn a_device_that_goes_offline_and_comes_back_is_sent() {
     let kinds = [device::ERROR, device::ERROR + 1].map(|column| device::cell(&site.device(), column));
     assert_eq!(
         kinds,
-        [None, Some(ErrorKind::Timeout)].map(|kind| Some(words::error(kind)))
+        [None, Some(ErrorKind::Timeout)].map(|kind| Some(values::error(kind)))
     );
 }
 

@@ -100,18 +100,18 @@ fn births(node: &mut Node) -> Vec<Message> {
 }
 
 /// The kind of a message, the device, and its `seq`.
-fn told(messages: &[Message]) -> Vec<(String, Option<u64>)> {
-    let told = |message: &Message| {
+fn reported(messages: &[Message]) -> Vec<(String, Option<u64>)> {
+    let reported = |message: &Message| {
         let levels: Vec<_> = message.topic.split('/').collect();
         let (kind, device) = (levels[2], levels.get(4).copied().unwrap_or_default());
         let payload = Payload::decode(&message.payload[..]).unwrap();
         (format!("{kind} {device}").trim_end().to_owned(), payload.seq)
     };
-    messages.iter().map(told).collect()
+    messages.iter().map(reported).collect()
 }
 
 fn kinds(messages: &[Message]) -> Vec<String> {
-    told(messages).into_iter().map(|(kind, _)| kind).collect()
+    reported(messages).into_iter().map(|(kind, _)| kind).collect()
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn before_its_birth_it_says_nothing_and_then_everything() {
     messages.extend(births(&mut node));
     let expected = [("NBIRTH", 0), ("DBIRTH m1", 1), ("DBIRTH m1:io3", 2)];
     let expected = expected.map(|(kind, seq)| (kind.to_owned(), Some(seq)));
-    assert_eq!(told(&messages), expected, "m2 was not heard yet");
+    assert_eq!(reported(&messages), expected, "m2 was not heard yet");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_birth_and_a_death_of_the_edge_node_are_of_one_session() {
     };
     let expected = (Some("bdSeq".to_owned()), Some(protobuf::Value::Long(7)));
     assert_eq!((session(&birth), session(&death)), (expected.clone(), expected));
-    assert_eq!(told(&[death]), [("NDEATH".to_owned(), None)]);
+    assert_eq!(reported(&[death]), [("NDEATH".to_owned(), None)]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn what_changes_is_data_and_what_comes_is_a_birth() {
 }
 
 #[test]
-fn devices_that_come_and_go_make_the_edge_node_tell_them_anew() {
+fn devices_that_come_and_go_make_the_edge_node_publish_its_birth_again() {
     let mut world = World::of(&["m1"]);
     let mut node = node(&["m1"]);
     node.rebirth(Timestamp::UNIX_EPOCH);
@@ -210,12 +210,12 @@ fn what_the_broker_would_not_take_uses_up_no_number() {
     let mut node = node(&["m1"]);
     node.take(world.change("m1", availability(Availability::Online)));
     let birth = node.rebirth(Timestamp::UNIX_EPOCH);
-    assert_eq!(told(&birth), [("NBIRTH".to_owned(), Some(0))]);
+    assert_eq!(reported(&birth), [("NBIRTH".to_owned(), Some(0))]);
     node.set_limit(Some(100));
     assert!(births(&mut node).is_empty());
     let offline = world.change("m1", availability(Availability::Offline));
     assert_eq!(
-        told(&node.take(offline)),
+        reported(&node.take(offline)),
         [("NDATA".to_owned(), Some(1))],
         "and no death of what was not born"
     );

@@ -22,16 +22,16 @@ const STRAYS_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     count: u64,
-    told_at: Option<Instant>,
+    reported_at: Option<Instant>,
 }
 
 impl Strays {
     fn note(&mut self, topic: &str, why: &str) {
         self.count += 1;
-        if self.told_at.is_some_and(|at| at.elapsed() < STRAYS_EVERY) {
+        if self.reported_at.is_some_and(|at| at.elapsed() < STRAYS_EVERY) {
             return;
         }
-        self.told_at = Some(Instant::now());
+        self.reported_at = Some(Instant::now());
         let messages = std::mem::take(&mut self.count);
         let topic = quoted(topic);
         tracing::warn!(

@@ -4,7 +4,7 @@ import { isWell, showBridge } from "./bridge.js";
 import { showDetail } from "./detail.js";
 import { relays, select, showDevices } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
-import { showLetters } from "./letters.js";
+import { showLetters } from "./dead_letters.js";
 import { connect, known, onChange } from "./live.js";
 import { showLock } from "./token.js";
 

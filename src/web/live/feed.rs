@@ -58,8 +58,8 @@ impl Piece {
         true
     }
 
-    fn newer_than(&self, told: u64) -> Option<Bytes> {
-        (self.pass > told).then(|| self.event.clone())
+    fn newer_than(&self, reported: u64) -> Option<Bytes> {
+        (self.pass > reported).then(|| self.event.clone())
     }
 }
 
@@ -69,16 +69,16 @@ struct Roster<'a> {
 }
 
 impl Frames {
-    /// The bridge, and which devices there are, where that is newer than `told`.
-    pub(super) fn general(&self, told: u64) -> Vec<Bytes> {
+    /// The bridge, and which devices there are, where that is newer than `reported`.
+    pub(super) fn general(&self, reported: u64) -> Vec<Bytes> {
         let pieces = [&self.bridge, &self.roster].into_iter();
-        pieces.filter_map(|piece| piece.newer_than(told)).collect()
+        pieces.filter_map(|piece| piece.newer_than(reported)).collect()
     }
 
-    /// The next device whose event is newer than `told`.
-    pub(super) fn device_after(&self, at: Bound<&DeviceId>, told: u64) -> Option<(DeviceId, Bytes)> {
+    /// The next device whose event is newer than `reported`.
+    pub(super) fn device_after(&self, at: Bound<&DeviceId>, reported: u64) -> Option<(DeviceId, Bytes)> {
         let mut devices = self.devices.range((at, Bound::Unbounded));
-        devices.find_map(|(id, device)| Some((id.clone(), device.state.newer_than(told)?)))
+        devices.find_map(|(id, device)| Some((id.clone(), device.state.newer_than(reported)?)))
     }
 
     /// Takes in how things are now; whether anything is otherwise.
@@ -201,11 +201,11 @@ mod tests {
         DeviceId::new(id).unwrap()
     }
 
-    /// What a client that was told up to `told` gets.
-    fn newer(frames: &Frames, told: u64) -> Vec<String> {
-        let mut events = frames.general(told);
+    /// What a client that was told up to `reported` gets.
+    fn newer(frames: &Frames, reported: u64) -> Vec<String> {
+        let mut events = frames.general(reported);
         let mut at = Bound::Unbounded;
-        while let Some((device, event)) = frames.device_after(at.as_ref(), told) {
+        while let Some((device, event)) = frames.device_after(at.as_ref(), reported) {
             events.push(event);
             at = Bound::Excluded(device);
         }

@@ -122,11 +122,11 @@ fn what_does_not_fit_the_profile_names_the_entry() {
         ("/changes", json!({}), "nothing at /changes/pending-changes"),
         ("/data", json!({ "events": [] }), "nothing at /data/revision"),
     ];
-    for (place, value, told) in cases {
+    for (place, value, expected) in cases {
         let mut document = document(&[("ntp-not-sync", &["snmp"])]);
         *document.pointer_mut(place).unwrap() = value;
         let error = read(&document).unwrap_err().to_string();
-        assert!(error.contains(told), "{place}: {error}");
+        assert!(error.contains(expected), "{place}: {error}");
     }
     let error = RelayConfig::read(b"<html>", &profile()).unwrap_err();
     assert!(error.to_string().starts_with("the answer is not JSON"));
@@ -181,7 +181,7 @@ fn a_name_that_the_device_does_not_know_is_refused_and_the_nearest_are_offered()
 }
 
 #[test]
-fn an_event_that_cannot_be_chosen_is_refused_by_name() {
+fn an_event_that_cannot_be_selected_is_refused_by_name() {
     let refusal = desired(&edit(&["normal-operation"], &[])).unwrap_err();
     assert_eq!(refusal.kind, ErrorKind::Rejected);
     assert!(
@@ -240,7 +240,7 @@ fn a_body_has_the_shape_that_the_profile_gives() {
 }
 
 #[test]
-fn a_read_back_tells_whose_change_it_is() {
+fn a_read_back_shows_whose_change_it_is() {
     let want = names(&["ntp-not-sync", "antenna-faulty", "network-link-down"]);
     let plan = config().plan(RELAIS, &want);
     let back = |antenna: &[&str], ntp: &[&str]| {

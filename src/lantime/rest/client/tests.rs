@@ -350,7 +350,7 @@ async fn every_request_is_handed_over_once() {
     client.apply(&profile, LONG).await.unwrap_err();
 
     let log = client.take_sessions();
-    let told: Vec<_> = log
+    let reported: Vec<_> = log
         .iter()
         .map(|session| (session.method, &*session.path, session.status, session.error))
         .collect();
@@ -362,7 +362,7 @@ async fn every_request_is_handed_over_once() {
         ("PUT", "/api/config/apply", Some(500), Some("http-status")),
         ("PUT", "/api/config/apply", None, Some("connect")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(log[1].bytes, answer.body.len() as u64);
     assert!((log[1].rtt_ms - answer.round_trip.as_secs_f64() * 1e3).abs() < 1e-6);
     for session in &log {
@@ -376,7 +376,7 @@ async fn every_request_is_handed_over_once() {
 }
 
 #[tokio::test]
-async fn the_log_tells_how_far_an_answer_came() {
+async fn the_log_shows_how_far_an_answer_came() {
     let (_fleet, device, mut client) = device(ApiGeneration::V10).await;
     let profile = profile(10);
     device.set_fault(Some(Fault::CutBody { after_bytes: 1000 }));

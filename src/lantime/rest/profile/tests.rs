@@ -61,7 +61,7 @@ fn a_wrong_profile_says_what_is_wrong() {
         parse(good.replace("from_firmware = \"7.08\"", "from_firmware = \"new\"")).contains("from_firmware")
     );
     assert!(parse(String::new()).starts_with("mine.toml is not an API profile"));
-    for (from, to, told) in [
+    for (from, to, expected) in [
         (
             "events = \"/data/events\"",
             "events = \"data/events\"",
@@ -87,12 +87,12 @@ fn a_wrong_profile_says_what_is_wrong() {
         ("[relay_events]", "[relay_events]\nactoins = \"/x\"", "actoins"),
     ] {
         assert_ne!(good, good.replace(from, to), "{from}");
-        assert!(parse(good.replace(from, to)).contains(told), "{to}");
+        assert!(parse(good.replace(from, to)).contains(expected), "{to}");
     }
 }
 
 #[test]
-fn a_word_tells_relays_apart_or_does_not() {
+fn an_action_distinguishes_relays_or_does_not() {
     let words = |profile: &str| {
         let profiles = Profiles::named(profile).unwrap();
         let entries = &profiles.for_version(None).relay_events;
@@ -157,7 +157,7 @@ fn the_vendors_changeover_units_are_known_in_any_case() {
 }
 
 #[test]
-fn a_device_may_have_no_revision_and_tell_nothing_of_what_is_pending() {
+fn a_device_may_have_neither_revision_nor_pending_changes() {
     let lines = BUILT_IN[0].lines();
     let text: Vec<&str> = lines
         .filter(|line| !line.starts_with("revision") && !line.starts_with("pending"))

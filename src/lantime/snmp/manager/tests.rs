@@ -97,7 +97,7 @@ async fn a_dead_agent_is_asked_as_often_as_configured_and_no_more() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_told_from_a_dead_agent_where_that_is_possible() {
+async fn wrong_credentials_are_distinguished_from_a_dead_agent_where_possible() {
     let (_fleet, address) = fleet().await;
     for (access, kind) in [
         (community("guessed", "guessed"), ErrorKind::Timeout),
@@ -116,14 +116,14 @@ async fn wrong_credentials_are_told_from_a_dead_agent_where_that_is_possible() {
     ] {
         let failure = manager(address, access.clone()).actions(&[2]).await.unwrap_err();
         assert_eq!(failure.report.kind, kind, "{access:?}: {failure:?}");
-        let told = format!("{failure:?}");
-        assert!(!told.contains("guessed-"), "{told}");
+        let reported = format!("{failure:?}");
+        assert!(!reported.contains("guessed-"), "{reported}");
         assert_eq!(failure.report.url, Some(format!("udp://{address}")));
     }
 }
 
 #[tokio::test]
-async fn what_the_device_refuses_is_told_apart() {
+async fn what_the_device_refuses_is_distinguished() {
     let (_fleet, address) = fleet().await;
     let mut reader = manager(address, community("public", "public"));
     let failure = reader.set_actions(4, "email").await.unwrap_err();
@@ -143,7 +143,7 @@ async fn what_the_device_refuses_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_device_that_has_started_again_is_asked_anew() {
+async fn a_device_that_has_restarted_is_read_again() {
     let (fleet, address) = fleet().await;
     let device = &fleet.devices()[0];
     for access in [community("public", "private"), known_user()] {
@@ -216,7 +216,7 @@ async fn an_answer_to_another_question_is_none() {
 }
 
 #[tokio::test]
-async fn an_address_that_leads_nowhere_is_told() {
+async fn an_address_that_leads_nowhere_is_reported() {
     let mut device = device(([127, 0, 0, 1], 161).into(), community("public", "public"));
     device.address = ("no-such-host.invalid".to_owned(), 161);
     let failure = Manager::new(&device).unwrap().actions(&[2]).await.unwrap_err();

@@ -13,7 +13,7 @@ use super::counts::Counts;
 use super::receiver::Taken;
 use super::refusals::{Reason, Refusals};
 use super::replay::Engines;
-use super::senders::{DeviceTrap, Sender, Senders, Stranger};
+use super::senders::{DeviceTrap, Sender, Senders, UnknownSender};
 use crate::model::{DeadLetter, Update};
 use crate::wording::quoted;
 
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often host names are looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(60);
 /// How long the receiver is kept at least that has believed a replay: whoever has one could send it again and again.
-const ANEW_AFTER: Duration = Duration::from_secs(10);
+const REPLACE_AFTER: Duration = Duration::from_secs(10);
 /// Time for looking a host name up.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 /// Notifications that are looked at in one go.
@@ -63,7 +63,7 @@ pub(super) struct Ends {
     pub(super) updates: mpsc::Sender<Update>,
     pub(super) counts: watch::Sender<Counts>,
     pub(super) generation: watch::Sender<u64>,
-    pub(super) repeat_letters: Duration,
+    pub(super) repeat_dead_letters: Duration,
 }
 
 impl Intake {
@@ -82,7 +82,7 @@ impl Intake {
             resolved: Resolved::new(),
             resolving: None,
             engines: Engines::default(),
-            refusals: Refusals::new(ends.repeat_letters),
+            refusals: Refusals::new(ends.repeat_dead_letters),
             looked: Counts::default(),
         }
     }
@@ -155,8 +155,8 @@ impl Intake {
         for taken in batch.drain(..) {
             if let Err((reason, what)) = self.hand_over(taken, now) {
                 // Not acknowledged: nothing tells a sender whether it is known.
-                let letter = self.refusals.note(reason, 1, what, now);
-                self.send(letter).await;
+                let dead_letter = self.refusals.note(reason, 1, what, now);
+                self.send(dead_letter).await;
             }
         }
     }
@@ -170,9 +170,9 @@ impl Intake {
         } = taken;
         let sender = match self.senders.find(&received) {
             Ok(sender) => sender,
-            Err(stranger) => {
+            Err(unknown) => {
                 self.counts.send_modify(|counts| counts.strangers += 1);
-                return Err((Reason::Stranger, describe(&stranger)));
+                return Err((Reason::UnknownSender, describe(&unknown)));
             }
         };
         if let Some(engine_id) = &received.engine_id {
@@ -241,11 +241,11 @@ impl Intake {
             ),
         ];
         for (reason, times, what) in noted {
-            let letter = self.refusals.note(reason, times, what, now);
-            self.send(letter).await;
+            let dead_letter = self.refusals.note(reason, times, what, now);
+            self.send(dead_letter).await;
         }
-        for letter in self.refusals.all_due(now) {
-            self.send(Some(letter)).await;
+        for dead_letter in self.refusals.all_due(now) {
+            self.send(Some(dead_letter)).await;
         }
         // A message of a device that has not counted its engine boots up is refused without a count, so whether that
         // is so cannot be seen.
@@ -255,7 +255,7 @@ impl Intake {
             let restarted = sender.identity.borrow().restarted;
             restarted.is_some_and(|restarted| restarted > began) && engines.knows(&sender.device)
         };
-        let is_misled = is_misled && now.duration_since(began) > ANEW_AFTER;
+        let is_misled = is_misled && now.duration_since(began) > REPLACE_AFTER;
         if is_misled || self.configured.borrow().iter().any(may_be_refused) {
             tracing::info!("the clocks of SNMP v3 senders are learnt anew, since a device has restarted");
             (self.receiver.began, self.receiver.is_misled) = (now, false);
@@ -265,21 +265,21 @@ impl Intake {
         }
     }
 
-    async fn send(&self, letter: Option<DeadLetter>) {
-        if let Some(letter) = letter {
-            tracing::warn!(remedy = letter.error.remedy, "{}", letter.error.message);
+    async fn send(&self, dead_letter: Option<DeadLetter>) {
+        if let Some(dead_letter) = dead_letter {
+            tracing::warn!(remedy = dead_letter.error.remedy, "{}", dead_letter.error.message);
             // Nobody listens only when the bridge is stopping.
-            let _ = self.updates.send(Update::DeadLetter(Box::new(letter))).await;
+            let _ = self.updates.send(Update::DeadLetter(Box::new(dead_letter))).await;
         }
     }
 }
 
-fn describe(stranger: &Stranger) -> String {
-    match stranger {
-        Stranger::Address(address) => {
+fn describe(unknown: &UnknownSender) -> String {
+    match unknown {
+        UnknownSender::Address(address) => {
             format!("a trap came from {address}, which is no configured device's address")
         }
-        Stranger::Name {
+        UnknownSender::Name {
             address,
             name,
             devices,

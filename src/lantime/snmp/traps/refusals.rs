@@ -22,7 +22,7 @@ pub(super) enum Reason {
     /// v3 messages whose engine boots or time are over.
     OutOfTime,
     /// Nobody who is configured as a device.
-    Stranger,
+    UnknownSender,
     /// They come too fast.
     Overrun,
 }
@@ -46,7 +46,7 @@ impl Reason {
                 ErrorKind::Unauthorized,
                 "this is a replay, or an agent that has started anew without counting its engine boots up: it is taken again once the device's REST API shows that it has restarted, or after a restart of the bridge",
             ),
-            Reason::Stranger => (
+            Reason::UnknownSender => (
                 ErrorKind::Rejected,
                 "write the address into snmp.trap_sources of the device that it belongs to, or let the sender stop; where several devices share an address, a trap has to carry its sysName, as one of them has it in snmp.sys_name",
             ),
@@ -158,7 +158,7 @@ mod tests {
         for second in 0..1800 {
             let now = begin + Duration::from_secs(second);
             let what = format!("from 10.0.0.{second}");
-            letters.extend(refusals.note(Reason::Stranger, 10, what, now));
+            letters.extend(refusals.note(Reason::UnknownSender, 10, what, now));
             letters.extend(refusals.all_due(now));
         }
         letters.extend(refusals.all_due(begin + 2 * REPEAT));

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_has_restarted_begins_anew() {
+    fn a_device_that_has_restarted_begins_from_nothing() {
         let (mut engines, begin) = (Engines::default(), Instant::now());
         assert!(accepts(&mut engines, ENGINE, 0, HOUR, None, begin));
         let started = Some(after(begin, 100));

@@ -57,7 +57,7 @@ pub(super) struct Senders {
 
 /// Why a trap belongs to no device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Stranger {
+pub(super) enum UnknownSender {
     /// It comes from nowhere where a device is.
     Address(IpAddr),
     /// It comes from where several devices are, and its name is none of theirs.
@@ -110,7 +110,7 @@ impl Senders {
 
     /// The device that has sent this. What is authenticated counts most; what a datagram claims only among those
     /// that its address leaves.
-    pub(super) fn find(&self, received: &Received) -> Result<&Sender, Stranger> {
+    pub(super) fn find(&self, received: &Received) -> Result<&Sender, UnknownSender> {
         if let Some(engine_id) = &received.engine_id
             && let Some(index) = self.by_engine.get(engine_id)
         {
@@ -120,13 +120,13 @@ impl Senders {
         let there = self.by_address.get(&received.source);
         let there = there.or_else(|| self.by_address.get(&received.agent?));
         match there.map(Vec::as_slice) {
-            None => Err(Stranger::Address(received.source)),
+            None => Err(UnknownSender::Address(received.source)),
             Some([index]) => Ok(&self.senders[*index]),
             Some(several) => self.by_name(several, received),
         }
     }
 
-    fn by_name(&self, several: &[usize], received: &Received) -> Result<&Sender, Stranger> {
+    fn by_name(&self, several: &[usize], received: &Received) -> Result<&Sender, UnknownSender> {
         let name = received.sys_name.as_deref();
         let has_name = |sender: &&Sender| {
             name.is_some_and(|name| match &sender.sys_name {
@@ -137,7 +137,7 @@ impl Senders {
         let mut named = several.iter().map(|index| &self.senders[*index]).filter(has_name);
         match (named.next(), named.next()) {
             (Some(sender), None) => Ok(sender),
-            _ => Err(Stranger::Name {
+            _ => Err(UnknownSender::Name {
                 address: received.source,
                 name: received.sys_name.clone(),
                 devices: several
@@ -224,7 +224,7 @@ mod tests {
         )
     }
 
-    fn found(received: &Received) -> Result<String, Stranger> {
+    fn found(received: &Received) -> Result<String, UnknownSender> {
         senders().find(received).map(|sender| sender.device.to_string())
     }
 
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(found(&received("10.0.0.1")), Ok("a".to_owned()));
         assert_eq!(found(&received("10.0.0.5")), Ok("e".to_owned()));
         assert_eq!(found(&received("fd00::5")), Ok("e".to_owned()));
-        let stranger = Stranger::Address(ip("10.0.0.2"));
-        assert_eq!(found(&received("10.0.0.2")), Err(stranger));
+        let unknown = UnknownSender::Address(ip("10.0.0.2"));
+        assert_eq!(found(&received("10.0.0.2")), Err(unknown));
     }
 
     #[test]
@@ -253,13 +253,15 @@ mod tests {
         }
         for name in [None, Some("ntp-x".to_owned())] {
             trap.sys_name.clone_from(&name);
-            let Err(Stranger::Name {
-                name: told, devices, ..
+            let Err(UnknownSender::Name {
+                name: reported,
+                devices,
+                ..
             }) = found(&trap)
             else {
                 panic!("{name:?} is nobody's");
             };
-            assert_eq!((told, devices.len()), (name, 3));
+            assert_eq!((reported, devices.len()), (name, 3));
         }
     }
 

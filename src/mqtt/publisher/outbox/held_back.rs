@@ -35,9 +35,9 @@ impl Outbox {
     }
 
     /// A message was held back for its size: those that are smaller, and larger than any that was taken, are tried.
-    pub(in super::super) fn try_sizes_in_doubt(&mut self, in_flight: &mut InFlight) {
-        let in_doubt = self.topics(|entry, bytes| !entry.is_held_back && in_flight.is_size_in_doubt(bytes));
-        self.try_alone(&in_doubt, in_flight);
+    pub(in super::super) fn try_suspect_sizes(&mut self, in_flight: &mut InFlight) {
+        let suspects = self.topics(|entry, bytes| !entry.is_held_back && in_flight.is_suspect_size(bytes));
+        self.try_alone(&suspects, in_flight);
     }
 
     fn topics(&self, is_wanted: impl Fn(&Entry, usize) -> bool) -> Vec<Topic> {

@@ -73,7 +73,7 @@ impl Way {
     fn given_up(&mut self, topic: &Topic, is_by_size: bool) {
         self.in_flight.found(&Item::State(topic.clone()));
         match is_by_size {
-            true => self.outbox.try_sizes_in_doubt(&mut self.in_flight),
+            true => self.outbox.try_suspect_sizes(&mut self.in_flight),
             false => self.outbox.hold_back(topic),
         }
     }
@@ -161,7 +161,7 @@ fn the_window_is_never_above_the_brokers() {
 }
 
 #[test]
-fn after_one_lost_connection_all_is_out_before_it_is_told() {
+fn after_one_lost_connection_all_is_out_before_it_is_reported() {
     let mut way = way(&["a", "b", "online", "z"]);
     way.connected(limits(9, None), "online");
     assert_eq!(way.sent(0), ["a", "b", "z", "online"]);
@@ -240,7 +240,7 @@ fn a_clearing_is_forgotten_only_once_acknowledged() {
 }
 
 #[test]
-fn an_acknowledgement_of_the_past_forgets_nothing() {
+fn an_old_acknowledgement_forgets_nothing() {
     let mut way = way(&["a"]);
     way.connected(limits(9, None), "");
     way.sent(0);
@@ -266,7 +266,7 @@ fn what_is_too_large_is_said_and_not_sent() {
 }
 
 #[test]
-fn remembered_topics_are_kept_until_told_otherwise() {
+fn remembered_topics_are_kept_until_they_are_cleared() {
     let mut way = Way::default();
     for topic in ["p/d/a", "p/d/b", "p/dd/a"] {
         way.outbox.remember(topic.to_owned());
@@ -312,12 +312,12 @@ fn what_nobody_waits_for_gives_way_to_state_whenever_that_changes() {
 }
 
 #[test]
-fn what_is_doubted_stays_at_the_broker_until_it_is_told_anew_or_not() {
+fn what_is_stale_stays_at_the_broker_until_it_is_published_again_or_cleared() {
     let mut way = way(&["later/1", "later/2"]);
     way.connected(limits(9, None), "");
     way.sent(0);
     (1..=2).for_each(|pkid| way.acked(pkid, false));
-    way.outbox.doubt("later/");
+    way.outbox.mark_stale("later/");
     assert_eq!(way.next(), None);
     way.set("later/2", payload("1"));
     way.outbox.clear_remembered("later/");
@@ -549,7 +549,7 @@ fn each_topic_that_is_held_back_costs_one_connection_when_it_is_tried_again() {
 enum Step {
     Set(usize, Option<u8>),
     /// What is discovered is as if an earlier run had published it, and then told anew.
-    DoubtAndTell,
+    MarkStaleAndReport,
     Connect(u16),
     /// Acknowledgements that had not come yet are lost.
     Disconnect,
@@ -562,7 +562,7 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..12_usize, prop::option::of(0..3_u8)).prop_map(|(n, value)| Step::Set(n, value)),
-        1 => Just(Step::DoubtAndTell),
+        1 => Just(Step::MarkStaleAndReport),
         1 => (1..5_u16).prop_map(Step::Connect),
         1 => Just(Step::Disconnect),
         4 => (1..6_usize).prop_map(Step::Broker),
@@ -581,7 +581,7 @@ struct World {
     pkid: u16,
     connected: bool,
     store_failed: bool,
-    doubted: bool,
+    stale: bool,
 }
 
 impl World {
@@ -599,9 +599,9 @@ impl World {
                 };
                 self.way.set(&topic, payload);
             }
-            Step::DoubtAndTell => {
-                self.way.outbox.doubt("later/");
-                self.doubted = true;
+            Step::MarkStaleAndReport => {
+                self.way.outbox.mark_stale("later/");
+                self.stale = true;
                 // As soon as the device is seen again, some of it or all.
                 for (topic, payload) in self.wanted.iter().take(self.wanted.len() / 2) {
                     self.way.set(topic, Some(payload.clone()));
@@ -672,7 +672,7 @@ proptest! {
                 prop_assert!(world.retained.keys().all(|topic| world.list.contains(topic)), "unknown to the list");
             }
         }
-        if world.doubted {
+        if world.stale {
             for (topic, payload) in &world.wanted {
                 world.way.set(topic, Some(payload.clone()));
             }

@@ -8,7 +8,7 @@ use redb::{Database, TableDefinition};
 use tokio::sync::oneshot;
 
 use super::disk::{Disk, Fault};
-use super::{command, dead_letter, letters, on, on_with, options, outbox, payloads, record};
+use super::{command, dead_letter, dead_letters, on, on_with, options, outbox, payloads, record};
 use crate::contract::reply::CommandReply;
 use crate::model::Outcome;
 use crate::records::store::{AnswerKey, Begun, End, FILE_NAME, Limit, Store, StoreError};
@@ -128,7 +128,7 @@ async fn a_command_that_was_answered_does_not_begin() {
 }
 
 #[tokio::test]
-async fn who_is_told_that_commands_are_on_disk_is_told_then() {
+async fn who_waits_for_commands_on_disk_is_notified_then() {
     let disk = Disk::default();
     let store = on(&disk);
     disk.hold();
@@ -262,7 +262,7 @@ async fn a_command_of_a_later_format_stays_and_is_reported() {
             let waiting = store.inbox().await.unwrap();
             assert_eq!((waiting.len(), &waiting[0].command), (1, &command("b")));
         }
-        assert_eq!(letters(&outbox(&store).await).len(), run, "once in each run");
+        assert_eq!(dead_letters(&outbox(&store).await).len(), run, "once in each run");
         assert_eq!(store.status().borrow().commands, 2);
     }
 }

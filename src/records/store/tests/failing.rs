@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::disk::{Disk, Fault};
-use super::{command, dead_letter, letters, on, on_with, options, outbox, payloads, record, until};
+use super::{command, dead_letter, dead_letters, on, on_with, options, outbox, payloads, record, until};
 use crate::records::Record;
 use crate::records::store::{AnswerKey, End, Limit, Store, StoreError};
 
@@ -16,17 +16,17 @@ async fn until_it_works(store: &Store) {
     until(store, "it works again", |status| status.failing.is_none()).await;
 }
 
-fn without_letters(records: &[(u64, Record)]) -> Vec<(u64, Record)> {
-    let is_letter = |record: &(u64, Record)| !letters(std::slice::from_ref(record)).is_empty();
+fn without_dead_letters(records: &[(u64, Record)]) -> Vec<(u64, Record)> {
+    let is_dead_letter = |record: &(u64, Record)| !dead_letters(std::slice::from_ref(record)).is_empty();
     records
         .iter()
-        .filter(|record| !is_letter(record))
+        .filter(|record| !is_dead_letter(record))
         .cloned()
         .collect()
 }
 
 #[tokio::test]
-async fn records_wait_in_memory_in_order_and_both_ends_are_told() {
+async fn records_wait_in_memory_in_order_and_beginning_and_end_are_reported() {
     for fault in [Fault::Dead, Fault::NoSync, Fault::Panic] {
         let disk = Disk::default();
         let store = on(&disk);
@@ -41,18 +41,21 @@ async fn records_wait_in_memory_in_order_and_both_ends_are_told() {
         assert!(all.is_err() || payloads(&all.unwrap())[0] == "a", "{fault:?}");
         let in_memory = store.outbox(1, 100, usize::MAX).await.unwrap();
         assert_eq!(
-            payloads(&without_letters(&in_memory))[..2],
+            payloads(&without_dead_letters(&in_memory))[..2],
             ["b", "c"],
             "{fault:?}"
         );
-        let told = letters(&in_memory);
-        assert_eq!(told.len(), 1, "{fault:?}");
-        assert_eq!(told[0]["error"]["kind"], "storage");
-        let remedy = told[0]["error"]["remedy"].as_str().unwrap();
+        let reported = dead_letters(&in_memory);
+        assert_eq!(reported.len(), 1, "{fault:?}");
+        assert_eq!(reported[0]["error"]["kind"], "storage");
+        let remedy = reported[0]["error"]["remedy"].as_str().unwrap();
         assert!(remedy.contains("state.directory"), "{remedy}");
-        assert_eq!(told[0].get("recovered"), None);
+        assert_eq!(reported[0].get("recovered"), None);
         assert_eq!(
-            store.dead_letters(10).await.map_or(2, |letters| letters.len()),
+            store
+                .dead_letters(10)
+                .await
+                .map_or(2, |dead_letters| dead_letters.len()),
             2,
             "{fault:?}"
         );
@@ -62,16 +65,16 @@ async fn records_wait_in_memory_in_order_and_both_ends_are_told() {
         store.append(vec![record("e")]).await;
         let all = outbox(&store).await;
         assert!(all.is_sorted_by_key(|(number, _)| *number));
-        let plain = without_letters(&all);
+        let plain = without_dead_letters(&all);
         assert_eq!(payloads(&plain)[..3], ["a", "b", "c"], "{fault:?}");
         assert_eq!(*payloads(&plain).last().unwrap(), "e");
-        let told: Vec<_> = letters(&all);
-        assert_eq!(told.len(), 2, "{fault:?}");
+        let reported: Vec<_> = dead_letters(&all);
+        assert_eq!(reported.len(), 2, "{fault:?}");
         assert_eq!(
-            (&told[1]["recovered"], &told[1]["first_at"]),
-            (&Value::Bool(true), &told[0]["first_at"])
+            (&reported[1]["recovered"], &reported[1]["first_at"]),
+            (&Value::Bool(true), &reported[0]["first_at"])
         );
-        assert!(told[1]["repeats"].as_u64().unwrap() >= 1);
+        assert!(reported[1]["repeats"].as_u64().unwrap() >= 1);
 
         let store = on(&disk.after_crash());
         assert_eq!(outbox(&store).await, all, "{fault:?}");
@@ -94,7 +97,7 @@ async fn what_was_sent_from_memory_does_not_come_again() {
         disk.set(Fault::None);
         until_it_works(&store).await;
         assert_eq!(
-            payloads(&without_letters(&outbox(&store).await)),
+            payloads(&without_dead_letters(&outbox(&store).await)),
             ["b"],
             "{fault:?}"
         );
@@ -153,7 +156,7 @@ async fn an_end_is_kept_until_the_disk_works() {
     until_it_works(&store).await;
     let after = on(&disk.after_crash());
     assert_eq!(after.inbox().await.unwrap(), []);
-    assert_eq!(payloads(&without_letters(&outbox(&after).await)), ["reply"]);
+    assert_eq!(payloads(&without_dead_letters(&outbox(&after).await)), ["reply"]);
     assert_eq!(after.answer(key).await.unwrap().unwrap(), "reply");
 }
 
@@ -168,12 +171,12 @@ async fn a_disk_that_works_at_the_end_gets_all_of_it() {
     disk.set(Fault::None);
     drop(store);
     let left = outbox(&on(&disk)).await;
-    assert_eq!(payloads(&without_letters(&left)), ["a"]);
-    assert_eq!(letters(&left).len(), 2, "that it failed, and that it works");
+    assert_eq!(payloads(&without_dead_letters(&left)), ["a"]);
+    assert_eq!(dead_letters(&left).len(), 2, "that it failed, and that it works");
 }
 
 #[tokio::test]
-async fn memory_is_bounded_and_what_is_dropped_is_told() {
+async fn memory_is_bounded_and_what_is_dropped_is_reported() {
     let disk = Disk::default();
     let mut small = options();
     small.limits.memory = Limit::of(20, 1 << 20);
@@ -190,9 +193,11 @@ async fn memory_is_bounded_and_what_is_dropped_is_told() {
     disk.set(Fault::None);
     until_it_works(&store).await;
     let all = outbox(&store).await;
-    let told = letters(&all);
-    let over = told.iter().find(|letter| letter["repeats"] == dropped);
-    assert_eq!(over.unwrap()["recovered"], true, "{told:#?}");
+    let reported = dead_letters(&all);
+    let over = reported
+        .iter()
+        .find(|dead_letter| dead_letter["repeats"] == dropped);
+    assert_eq!(over.unwrap()["recovered"], true, "{reported:#?}");
 }
 
 #[tokio::test]
@@ -209,7 +214,7 @@ async fn a_full_disk_still_gives_what_it_holds() {
         assert!(count < 1000, "never full");
     }
     let all = outbox(&store).await;
-    assert_eq!(without_letters(&all).len(), count);
+    assert_eq!(without_dead_letters(&all).len(), count);
     // As it empties, its own pages take what is new.
     let numbers: Vec<_> = all.iter().map(|(number, _)| *number).collect();
     store.sent(numbers[..numbers.len() - 2].to_vec()).await;
@@ -241,7 +246,7 @@ async fn a_file_that_cannot_grow_degrades_to_memory() {
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 
     let store = Store::open(directory.path(), options()).unwrap();
-    let left = payloads(&without_letters(&outbox(&store).await)).len();
+    let left = payloads(&without_dead_letters(&outbox(&store).await)).len();
     assert!(left > 10, "what was on disk is there: {left}");
 }
 
@@ -257,10 +262,10 @@ async fn fill(directory: &Path) {
         assert!(sent.len() < 1000, "the limit does not hold");
     }
     let all = outbox(&store).await;
-    let kept: Vec<_> = without_letters(&all)
+    let kept: Vec<_> = without_dead_letters(&all)
         .into_iter()
         .map(|(_, record)| record)
         .collect();
     assert_eq!(kept, sent);
-    assert_eq!(letters(&all).len(), 1);
+    assert_eq!(dead_letters(&all).len(), 1);
 }

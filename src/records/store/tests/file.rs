@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use redb::{Database, TableDefinition};
 
-use super::{letters, options, outbox, record};
+use super::{dead_letters, options, outbox, record};
 use crate::records::store::{FILE_NAME, Store, StoreError};
 
 fn topics(texts: &[&str]) -> Vec<Arc<str>> {
@@ -54,7 +54,7 @@ async fn what_is_removed_and_added_at_once_is_there() {
 }
 
 #[tokio::test]
-async fn a_second_process_is_told_who_is_in_the_way() {
+async fn a_second_process_learns_who_is_in_the_way() {
     let directory = tempfile::tempdir().unwrap();
     let first = open(directory.path());
     let error = Store::open(directory.path(), options()).unwrap_err();
@@ -67,7 +67,7 @@ async fn a_second_process_is_told_who_is_in_the_way() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_set_aside_and_told() {
+async fn a_damaged_file_is_set_aside_and_reported() {
     for damage in [0, 64, 4096, 10_000] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE_NAME);
@@ -88,18 +88,18 @@ async fn a_damaged_file_is_set_aside_and_told() {
         let aside: Vec<_> = names
             .filter(|name| name.starts_with(&format!("{FILE_NAME}.damaged-")))
             .collect();
-        let told = letters(&outbox(&store).await);
+        let reported = dead_letters(&outbox(&store).await);
         match &aside[..] {
             // Damage to what is not in use does not matter.
-            [] => assert_eq!((left, told.len()), (2_000, 0), "{damage}"),
+            [] => assert_eq!((left, reported.len()), (2_000, 0), "{damage}"),
             [aside] => {
-                assert_eq!((left, told.len()), (0, 1), "{damage}");
-                let remedy = told[0]["error"]["remedy"].as_str().unwrap();
+                assert_eq!((left, reported.len()), (0, 1), "{damage}");
+                let remedy = reported[0]["error"]["remedy"].as_str().unwrap();
                 assert!(
                     remedy.contains("state.directory") && remedy.contains(aside),
                     "{remedy}"
                 );
-                assert_eq!(told[0]["error"]["kind"], "storage");
+                assert_eq!(reported[0]["error"]["kind"], "storage");
             }
             more => panic!("{more:?}"),
         }

@@ -4,8 +4,8 @@ use redb::{Database, TableDefinition};
 use uuid::Uuid;
 
 use super::disk::Disk;
-use super::{dead_letter, letters, on, on_with, options, outbox, payloads, record, until};
-use crate::records::store::{Letters, Limit, Options, Store};
+use super::{dead_letter, dead_letters, on, on_with, options, outbox, payloads, record, until};
+use crate::records::store::{DeadLetterSet, Limit, Options, Store};
 
 #[tokio::test]
 async fn records_come_out_in_order_as_far_as_there_is_room() {
@@ -119,7 +119,7 @@ fn small(entries: usize, bytes: usize) -> Options {
 }
 
 #[tokio::test]
-async fn beyond_the_bound_the_oldest_go_and_two_letters_say_so() {
+async fn beyond_the_bound_the_oldest_go_and_two_dead_letters_report_it() {
     let disk = Disk::default();
     let store = on_with(&disk, small(20, 1 << 20));
     for n in 0..100 {
@@ -130,7 +130,7 @@ async fn beyond_the_bound_the_oldest_go_and_two_letters_say_so() {
     assert_eq!(*payloads(&full).last().unwrap(), "99");
     let dropped = 100 - full.iter().filter(|(_, record)| record.payload.len() < 3).count() as u64;
     // The letter that it begins has been pushed out of the outbox itself, but not of the archive.
-    assert_eq!(letters(&full).len(), 0);
+    assert_eq!(dead_letters(&full).len(), 0);
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
     assert_eq!(store.status().borrow().dropped, dropped + 1);
 
@@ -142,21 +142,21 @@ async fn beyond_the_bound_the_oldest_go_and_two_letters_say_so() {
         .await;
     store.append(vec![record("after")]).await;
     let after = outbox(&store).await;
-    let told = letters(&after);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["recovered"], true);
-    assert_eq!(told[0]["repeats"], dropped + 1);
-    assert_eq!(told[0]["error"]["kind"], "storage");
+    let reported = dead_letters(&after);
+    assert_eq!(reported.len(), 1);
+    assert_eq!(reported[0]["recovered"], true);
+    assert_eq!(reported[0]["repeats"], dropped + 1);
+    assert_eq!(reported[0]["error"]["kind"], "storage");
     assert_eq!(
         payloads(&after)[..11],
         [&payloads(&full)[10..], &["after"]].concat()
     );
     store.append(vec![record("later")]).await;
-    assert_eq!(letters(&outbox(&store).await).len(), 1, "over is told once");
+    assert_eq!(dead_letters(&outbox(&store).await).len(), 1, "over is told once");
 }
 
 #[tokio::test]
-async fn the_letter_pushes_out_no_more_than_it_says() {
+async fn the_dead_letter_pushes_out_no_more_than_it_says() {
     for options in [small(20, 1 << 20), small(1000, 30_000)] {
         let store = Store::in_memory(options);
         let mut sent = 0;
@@ -165,9 +165,9 @@ async fn the_letter_pushes_out_no_more_than_it_says() {
             sent += 1;
         }
         let left = outbox(&store).await;
-        let told = letters(&left);
-        assert_eq!(told.len(), 1);
-        let dropped = told[0]["repeats"].as_u64().unwrap();
+        let reported = dead_letters(&left);
+        assert_eq!(reported.len(), 1);
+        let dropped = reported[0]["repeats"].as_u64().unwrap();
         assert_eq!(left.len() as u64 - 1, sent - dropped);
         assert_eq!(store.status().borrow().dropped, dropped);
     }
@@ -191,10 +191,10 @@ async fn dead_letters_stay_in_the_archive_the_newest_of_them() {
         "over a restart as well"
     );
     let messages = async |limit| {
-        let letters = store.dead_letters(limit).await.unwrap();
-        letters
+        let dead_letters = store.dead_letters(limit).await.unwrap();
+        dead_letters
             .into_iter()
-            .map(|letter| letter.message)
+            .map(|dead_letter| dead_letter.message)
             .collect::<Vec<_>>()
     };
     assert_eq!(messages(10).await, ["letter 4", "letter 3", "letter 2"]);
@@ -203,11 +203,11 @@ async fn dead_letters_stay_in_the_archive_the_newest_of_them() {
     let found = store.dead_letter(records[3].id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&records[3].payload));
 
-    let these = Letters::These(vec![records[3].id, Uuid::nil()]);
+    let these = DeadLetterSet::These(vec![records[3].id, Uuid::nil()]);
     assert_eq!(store.drop_dead_letters(these).await, Ok(vec![records[3].id]));
     assert_eq!(messages(10).await, ["letter 4", "letter 2"]);
     assert_eq!(store.status().borrow().dead_letters, 2);
-    let all_but = |ids| store.drop_dead_letters(Letters::AllBut(ids));
+    let all_but = |ids| store.drop_dead_letters(DeadLetterSet::AllBut(ids));
     let but_one = vec![records[2].id, Uuid::nil()];
     assert_eq!(all_but(but_one).await, Ok(vec![records[4].id]));
     assert_eq!(messages(10).await, ["letter 2"]);
@@ -253,7 +253,7 @@ async fn the_status_counts_what_is_there_over_a_restart() {
 }
 
 #[tokio::test]
-async fn an_entry_that_nobody_understands_is_skipped_and_told() {
+async fn an_entry_that_nobody_understands_is_skipped_and_reported() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), options()).unwrap();
     store.append(vec![record("a"), record("b"), record("c")]).await;
@@ -285,7 +285,7 @@ async fn an_entry_that_nobody_understands_is_skipped_and_told() {
         outbox(&store).await;
         let left = outbox(&store).await;
         assert_eq!(payloads(&left)[..2], ["a", "c"]);
-        assert_eq!((left.len(), letters(&left).len()), (4, 2));
+        assert_eq!((left.len(), dead_letters(&left).len()), (4, 2));
         assert_eq!(store.dead_letters(10).await.unwrap().len(), 2);
         assert_eq!(store.status().borrow().commands, 1);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::{PATIENCE, command, letters, options, outbox, payloads, record, until};
+use super::{PATIENCE, command, dead_letters, options, outbox, payloads, record, until};
 use crate::records::store::{End, FILE_NAME, Options, Store, StoreError};
 
 /// It looks for its file as often as a test wants it.
@@ -50,11 +50,15 @@ async fn no_command_is_taken_into_a_file_that_was_deleted_and_nothing_of_it_is_l
     let store = open(directory.path());
     assert_eq!(commands(&store).await, ["first", "third"]);
     let left = outbox(&store).await;
-    let told = letters(&left);
+    let reported = dead_letters(&left);
     assert_eq!(payloads(&left)[0], "a");
     assert!(payloads(&left).contains(&"b"), "{left:?}");
-    assert_eq!(told.len(), 2, "that it fails and that it works: {told:#?}");
-    let message = told[0]["error"]["message"].as_str().unwrap();
+    assert_eq!(
+        reported.len(),
+        2,
+        "that it fails and that it works: {reported:#?}"
+    );
+    let message = reported[0]["error"]["message"].as_str().unwrap();
     assert!(
         message.contains(FILE_NAME) && message.contains("taken away"),
         "{message}"
@@ -128,12 +132,12 @@ async fn a_file_that_takes_its_place_is_set_aside_and_nothing_is_lost() {
     assert_eq!(commands(&store).await, ["second"]);
     let left = outbox(&store).await;
     let aside = set_aside(directory.path(), "foreign");
-    let told = letters(&left);
-    let remedies = told
+    let reported = dead_letters(&left);
+    let remedies = reported
         .iter()
-        .map(|letter| letter["error"]["remedy"].as_str().unwrap());
+        .map(|dead_letter| dead_letter["error"]["remedy"].as_str().unwrap());
     let named = remedies.filter(|remedy| remedy.contains(aside.to_str().unwrap()));
-    assert_eq!(named.count(), 1, "{told:#?}");
+    assert_eq!(named.count(), 1, "{reported:#?}");
     let left = payloads(&left);
     assert!(left[0] == "b" && left.contains(&"c"), "{left:?}");
     assert!(!left.contains(&"theirs"), "{left:?}");
@@ -219,12 +223,12 @@ async fn an_idle_store_notices_it_too() {
     fs::rename(&empty, &path).unwrap();
     until_recorded(&store, 4).await;
     let left = outbox(&store).await;
-    let told = letters(&left);
-    let displaced = told.iter().filter(|letter| {
-        let remedy = letter["error"]["remedy"].as_str();
+    let reported = dead_letters(&left);
+    let displaced = reported.iter().filter(|dead_letter| {
+        let remedy = dead_letter["error"]["remedy"].as_str();
         remedy.is_some_and(|remedy| remedy.contains(".foreign-"))
     });
-    assert_eq!(displaced.count(), 1, "{told:#?}");
+    assert_eq!(displaced.count(), 1, "{reported:#?}");
     until_it_works(&store).await;
     store.receive(vec![command("first")]).await.unwrap();
 }

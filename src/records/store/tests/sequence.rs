@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::disk::{Disk, Fault};
-use super::{letters, on, record, until};
+use super::{dead_letters, on, record, until};
 use crate::records::store::Store;
 
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ impl World {
         assert!(found.is_sorted_by(|(a, _), (b, _)| a < b), "ascending");
         let plain = found
             .iter()
-            .filter(|record| letters(std::slice::from_ref(record)).is_empty());
+            .filter(|record| dead_letters(std::slice::from_ref(record)).is_empty());
         let (numbers, ids): (Vec<_>, Vec<_>) = plain.map(|(number, record)| (*number, record.id)).unzip();
         let left: Vec<_> = ids
             .iter()

@@ -33,7 +33,7 @@ fn known(payload: &[u8]) -> Known {
 
 impl Host {
     fn hear(&mut self, message: &Message) -> Result<(), TestCaseError> {
-        let (what, seq) = told(std::slice::from_ref(message)).remove(0);
+        let (what, seq) = reported(std::slice::from_ref(message)).remove(0);
         let (kind, device) = what.split_once(' ').unwrap_or((&what, ""));
         let metrics = known(&message.payload);
         match kind {

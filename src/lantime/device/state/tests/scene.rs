@@ -383,7 +383,7 @@ fn published(update: &Update) -> Option<String> {
         }
         Update::HttpStats { .. } => return None,
         Update::HttpSessions { .. } => "publish HTTP sessions".to_owned(),
-        Update::DeadLetter(letter) if letter.recovered => "report the recovery".to_owned(),
+        Update::DeadLetter(dead_letter) if dead_letter.recovered => "report the recovery".to_owned(),
         Update::DeadLetter(_) => "report the failure".to_owned(),
         Update::Settled { .. } => "publish that all is published".to_owned(),
         _ => unreachable!("it is not a device's"),

@@ -6,9 +6,9 @@ use crate::model::{
 };
 
 /// Whether software can choose what switches this relay, as far as the wiring is known.
-pub(super) fn check_place(view: &DeviceView, place: &RelayPlace) -> Result<(), ErrorReport> {
+pub(super) fn check_wiring(view: &DeviceView, place: &RelayPlace) -> Result<(), ErrorReport> {
     let (slot, relay) = (&place.slot, place.relay);
-    let letter = relay.as_str().to_uppercase();
+    let name = relay.as_str().to_uppercase();
     let Some(found) = view.slots.get(slot) else {
         let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
         let message = format!("no slot {slot} is watched at this device");
@@ -32,18 +32,18 @@ pub(super) fn check_place(view: &DeviceView, place: &RelayPlace) -> Result<(), E
     let list = slots_to_paste(view, slot, relay);
     if source == WiringSource::Assumed {
         let message = format!(
-            "how the jumpers of the module in slot {slot} stand is only assumed (relay {letter}: {driver}): no interface of \
+            "how the jumpers of the module in slot {slot} stand is only assumed (relay {name}: {driver}): no interface of \
              the device tells it"
         );
         let remedy = format!(
-            "look at the module; if relay {letter} is on notification, configure the device with {list}{}",
+            "look at the module; if relay {name} is on notification, configure the device with {list}{}",
             to_compare(view, slot)
         );
         return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
     }
     if driver != Signal::Notification {
         let message = format!(
-            "a jumper wires relay {letter} of slot {slot} to {driver}: events do not switch it, and no software can move \
+            "a jumper wires relay {name} of slot {slot} to {driver}: events do not switch it, and no software can move \
              the jumper"
         );
         let remedy = format!(

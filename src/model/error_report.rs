@@ -96,13 +96,13 @@ pub enum Operation {
     Poll,
     /// Asking for an API token.
     Token,
-    /// Choosing the events that switch a relay, or asking for them.
+    /// Selecting the events that switch a relay, or reading them.
     RelayEvents,
     /// Polling because a command asks for it.
     Refresh,
     /// Switching or resizing the log of HTTP sessions.
     HttpSessions,
-    /// Running the command of a dead letter once more.
+    /// Running the command of a dead letter again.
     Replay,
     /// Comparing the device at an address with the one that was there before.
     Identity,
@@ -146,7 +146,7 @@ impl Operation {
 pub struct ErrorReport {
     /// Stable short name.
     pub kind: ErrorKind,
-    /// What happened, in words.
+    /// What happened.
     pub message: String,
     /// What a person can do about it.
     pub remedy: String,
@@ -174,7 +174,7 @@ impl ErrorReport {
         }
     }
 
-    /// Whether both tell of the same error: the wording of a body may differ from one attempt to the next.
+    /// Whether both report the same error: the wording of a body may differ from one attempt to the next.
     pub fn is_same(&self, other: &ErrorReport) -> bool {
         self.kind == other.kind && self.http_status == other.http_status && self.message == other.message
     }
@@ -183,7 +183,7 @@ impl ErrorReport {
 /// The error that stands on a device now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The dead letter that told when the failure began.
+    /// The dead letter that was written when the failure began.
     pub id: Uuid,
     /// What the bridge was doing.
     pub operation: Operation,

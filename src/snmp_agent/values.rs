@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_the_contract_have_the_numbers_of_the_mib() {
+    fn the_values_of_the_contract_have_the_numbers_of_the_mib() {
         for state in [Availability::Online, Availability::Offline] {
             assert_eq!(
                 availability(Some(state)),
