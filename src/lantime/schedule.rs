@@ -66,7 +66,7 @@ impl Schedule {
         let missed = now.saturating_duration_since(began).as_nanos() / self.interval.as_nanos().max(1);
         let place = match now.checked_duration_since(self.first) {
             None => self.first,
-            Some(past) => match to_next(past, self.interval) {
+            Some(elapsed) => match to_next(elapsed, self.interval) {
                 // On a place already: then the one after it.
                 Duration::ZERO => now + self.interval,
                 pause => now + pause,
@@ -112,18 +112,18 @@ impl Schedule {
 
     /// The first shared tick at or after `time`.
     fn at_tick(&self, time: Instant) -> Instant {
-        let Some(past) = time.checked_duration_since(self.first) else {
+        let Some(elapsed) = time.checked_duration_since(self.first) else {
             return self.first;
         };
-        time + to_next(past, TICK)
+        time + to_next(elapsed, TICK)
     }
 }
 
 /// How long it is to the next multiple of `step`; zero on one.
-fn to_next(past: Duration, step: Duration) -> Duration {
+fn to_next(elapsed: Duration, step: Duration) -> Duration {
     // As nanoseconds in 64 bits it holds for five centuries.
-    let (past, step) = (past.as_nanos() as u64, (step.as_nanos() as u64).max(1));
-    Duration::from_nanos(past.next_multiple_of(step) - past)
+    let (elapsed, step) = (elapsed.as_nanos() as u64, (step.as_nanos() as u64).max(1));
+    Duration::from_nanos(elapsed.next_multiple_of(step) - elapsed)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Takes commands in: a connection of their own whose session the broker keeps, so that a command that comes while
-//! we are away is not lost.
+//! Takes commands in: a connection of their own whose session the broker keeps, so that a command that arrives
+//! without a connection is not lost.
 //!
 //! Each message is handed on, and acknowledged only when whoever takes it says that it is safe (on disk), in order of
 //! arrival. Acknowledgements belong to their connection: what was not acknowledged when it ends is forgotten here,
@@ -221,7 +221,7 @@ impl Commands {
             let topic: String = message.topic.chars().take(200).collect();
             tracing::warn!(
                 topic,
-                "a message that is no command for a device of this bridge is ignored; more are told at level debug"
+                "message ignored: it is no command for a device of this bridge; further ones are logged at level debug"
             );
         }
         // The broker still has a subscription of an earlier configuration.

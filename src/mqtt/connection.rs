@@ -55,15 +55,15 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a connection is for.
 #[derive(Debug, Clone)]
 pub enum Purpose {
-    /// State and records go out. Every connection begins anew.
+    /// State and records go out. Every connection has a new session.
     Publishing {
         /// Published by the broker, retained, when the connection ends without a goodbye.
         will: Message,
     },
-    /// Commands come in. The broker keeps the session: what arrives while we are away, and what was not
-    /// acknowledged, comes with the next connection.
+    /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
+    /// acknowledged, is delivered with the next one.
     Commands,
-    /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection begins anew, with a will of its own.
+    /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection has a new session and a will of its own.
     EdgeNode {
         /// Published by the broker, not retained, when the connection ends without a goodbye.
         will: Message,
@@ -155,7 +155,7 @@ pub struct Refusal {
 pub struct Limits {
     /// Unacknowledged messages.
     pub receive_maximum: u16,
-    /// Bytes of a packet; `None` for no limit that it tells.
+    /// Bytes of a packet; `None` if it announces no limit.
     pub maximum_packet_size: Option<u32>,
     /// Keep-alive as agreed.
     pub keep_alive: Duration,
@@ -265,7 +265,7 @@ async fn drive(
     };
     let end = end.map_err(|cause| ConnectionError::new(address(&settings.broker), cause));
     let rest = end.as_ref().err().map(|_| eventloop.take_rest());
-    // Closed first: the socket must be gone when the owner hears of it.
+    // Dropped first: the socket must be closed when the owner gets the event.
     drop(eventloop);
     for event in rest.into_iter().flatten() {
         let _ = events.send(event).await;
@@ -337,8 +337,8 @@ async fn poll_until_end(
     }
 }
 
-/// Waits until the broker closes the connection: then it has read all that we said, acknowledgements before all. A
-/// socket that is closed too early, or another connection with the same id, may make it throw that away.
+/// Waits until the broker closes the connection: then it has read all that we sent, above all acknowledgements. A
+/// socket that is closed too early, or another connection with the same id, may make it drop that.
 async fn until_closed(eventloop: &mut EventLoop, server: Server) {
     // What comes now is not taken any more: the broker keeps it.
     let closed = async { while eventloop.poll(server).await.is_ok() {} };

@@ -34,9 +34,9 @@ pub(crate) fn changed(
     }
     let mut messages = discovery.of_device(id, new);
     let kept: BTreeSet<_> = messages.iter().map(|message| message.topic.clone()).collect();
-    let gone = discovery.of_device(id, old).into_iter();
-    let gone = gone.filter(|message| !kept.contains(&message.topic));
-    messages.extend(gone.map(|message| Message {
+    let removed = discovery.of_device(id, old).into_iter();
+    let removed = removed.filter(|message| !kept.contains(&message.topic));
+    messages.extend(removed.map(|message| Message {
         payload: None,
         ..message
     }));

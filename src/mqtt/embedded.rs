@@ -71,7 +71,7 @@ impl EmbeddedBroker {
         listen: SocketAddr,
         websocket: Option<SocketAddr>,
     ) -> Result<EmbeddedBroker, EmbeddedError> {
-        // The broker's own error does not tell the addresses apart.
+        // The broker's own error does not name the address.
         try_listen("mqtt.embedded.listen", listen).await?;
         if let Some(address) = websocket {
             try_listen("mqtt.embedded.websocket", address).await?;

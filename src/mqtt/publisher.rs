@@ -66,7 +66,7 @@ pub struct Setup {
     pub store: Store,
     /// What other programs are to discover.
     pub discovery: Option<Box<dyn Discovery>>,
-    /// How long [`Publisher::run`] may take to end once all senders of updates are gone.
+    /// How long [`Publisher::run`] may take to end once the channel of updates is closed.
     pub stop_within: Duration,
 }
 
@@ -189,8 +189,8 @@ impl Publisher {
         (publisher, receiver)
     }
 
-    /// Publishes until all senders of updates are gone; then sends what is left, says `offline` and goodbye.
-    /// Dropped before that, the broker says `offline` by the last will.
+    /// Publishes until the channel of updates is closed; then sends what is left, publishes `offline` and disconnects.
+    /// If it is dropped before that, the broker publishes `offline` by the last will.
     pub async fn run(mut self) {
         self.begin();
         let mut updates = Vec::new();
@@ -226,7 +226,7 @@ impl Publisher {
                 () = until(self.incoming.subscriptions.retry_at()) => self.subscribe_again(),
                 () = until(self.refusals.retry_at) => self.try_held_back_again(),
                 () = until(deadline) => {
-                    tracing::warn!("the broker did not take everything in time; it will say offline by the last will");
+                    tracing::warn!("the broker did not take everything in time; it publishes offline by the last will");
                     break;
                 }
             }
@@ -234,7 +234,7 @@ impl Publisher {
         self.finish(deadline).await;
     }
 
-    /// Tells others how it is.
+    /// Reports its status.
     fn report(&self) {
         let topics = self.outbox.len();
         let pending = self.outbox.pending() + self.in_flight.len();

@@ -139,16 +139,16 @@ mod tests {
     #[test]
     fn an_offline_device_and_its_return_are_reported() {
         let good = view(Position::No, Status::Ok, Provenance::Reported);
-        let mut away = good.clone();
-        away.go_offline(at(50), at(55));
-        let went = all_reported(&good, &away);
+        let mut offline = good.clone();
+        offline.go_offline(at(50), at(55));
+        let went = all_reported(&good, &offline);
         assert_eq!(went.len(), 2);
         assert!(
             went[0].contains(r#""old":"NO","new":"unknown","provenance":"unknown""#),
             "{}",
             went[0]
         );
-        let came = all_reported(&away, &good);
+        let came = all_reported(&offline, &good);
         assert_eq!(came.len(), 2);
         assert!(
             came[1].contains(r#""old":"unknown","new":"ok","provenance":"reported""#),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::contract::to_json;
 use crate::contract::topics::Destination;
 
-/// A message on its way to the broker.
+/// A message for the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// UUIDv7, also in the payload: by it a consumer knows a duplicate.

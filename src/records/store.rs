@@ -52,7 +52,7 @@ const CALLS_WAITING: usize = 1024;
 /// How long the end of the last handle waits for the disk.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Where an answer goes. Who asked may have gone: then nobody wants it.
+/// Where an answer goes. Whoever called may have been dropped: then the answer is not needed.
 type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Which dead letters.
@@ -111,7 +111,7 @@ impl Store {
         Store::with_backend(InMemoryBackend::new, options).expect("memory takes a new database")
     }
 
-    /// A store on any storage that the database can use. `make` gives it, and gives it anew, with the same
+    /// A store on any storage that the database can use. `make` gives it, and gives it again, with the same
     /// contents, after a failure.
     ///
     /// # Errors
@@ -216,8 +216,8 @@ impl Store {
         self.change(move |writing| writing.receive(&commands)).await
     }
 
-    /// The same, but the store's thread calls `done` with what [`receive`](Store::receive) would give. It does so, in order,
-    /// for every call that has returned, unless its work has ended.
+    /// The same, but the store's thread calls `done` with what [`receive`](Store::receive) would give. It does so, in
+    /// order, for every call that has returned, unless its work has ended.
     pub async fn receive_then(
         &self,
         commands: Vec<Received>,
@@ -277,8 +277,8 @@ impl Store {
         self.read(move |writer| writer.dead_letter(id)).await
     }
 
-    /// The failures of polls whose end no letter of the archive tells, each as it was answered last, with the id of the
-    /// letter that answered it first. Reads the whole archive: for the start.
+    /// The failures of polls whose end no dead letter of the archive reports, each as it was reported last, with the id of
+    /// its first dead letter. Reads the whole archive: for the start.
     ///
     /// # Errors
     /// When the storage fails.

@@ -24,7 +24,7 @@ pub fn record(device: &DeviceId, trap: &Trap, now: Timestamp) -> Record {
         event: trap.event.as_ref(),
         event_named_by,
         mib_event,
-        // A notification says that its event came; that one has gone is told by another that clears it.
+        // A notification reports that its event came; that it is over is reported by another one that clears it.
         triggered: trap.event.is_some().then_some(true),
         message: trap.message.as_deref(),
         oid: trap.oid.as_deref(),

@@ -59,7 +59,7 @@ impl TrapPolls {
         }
     }
 
-    /// When to poll once more after one that began then: what it has shown may be of before the last trap.
+    /// When to poll again after a poll that began then: its answer may be older than the last trap.
     pub(super) fn again_at(&self, began: Instant) -> Option<Instant> {
         let trap = self.last_trap?;
         let is_first = began < trap + SETTLED_AFTER;

@@ -1,4 +1,4 @@
-//! One input on its way through the state.
+//! One pass of an input through the state.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -65,7 +65,7 @@ impl RelayConfig {
     /// The events that are to have this action after the change. `known` are those of the status document.
     ///
     /// # Errors
-    /// A refusal, when the device has no event of a name, when one of them cannot be chosen this way, or when one is
+    /// A refusal, when the device has no event of a name, when one of them cannot be selected this way, or when one is
     /// to be both added and removed.
     pub fn desired(
         &self,
@@ -96,18 +96,18 @@ impl RelayConfig {
             &able.map(EventName::as_str).collect::<Vec<_>>(),
         );
         let remedy = match near.is_empty() {
-            true => "leave it out, or choose it in the device's web interface".to_owned(),
+            true => "leave it out, or select it in the device's web interface".to_owned(),
             false => format!("leave it out; the nearest that can: {}", near.join(", ")),
         };
         let message = format!(
-            "over {} nobody can choose that {} switches a relay: {why}",
+            "{} cannot be selected over {}: {why}",
             self.via.as_str().to_uppercase(),
             list(&unable)
         );
         Err(refusal(message, remedy))
     }
 
-    /// Why it cannot be chosen that this event switches a relay.
+    /// Why this event cannot be selected to switch a relay.
     fn why_not(&self, event: &EventName) -> Option<&'static str> {
         let is_listed = self.events.iter().any(|listed| listed.name == *event);
         if self.via == Via::Rest {

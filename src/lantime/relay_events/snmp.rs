@@ -18,7 +18,7 @@ use crate::lantime::snmp::manager::{Manager, SnmpFailure};
 use crate::lantime::snmp::oids::{self, NOTIFICATIONS};
 use crate::model::{ErrorReport, EventName, Via};
 
-/// The word of all relays: they cannot be told apart.
+/// The action that stands for all relays: they cannot be distinguished.
 pub(super) const RELAY: &str = "relais";
 
 /// What each event does.
@@ -266,7 +266,7 @@ mod tests {
         let near = EventsChange::Replace(texts(&["antenna-faulted"]));
         let refused = config.desired(RELAY, &near, &listed).unwrap_err();
         assert!(refused.remedy.contains("antenna-faulty"), "{}", refused.remedy);
-        // It switches nothing, and so it is gone already.
+        // It switches nothing, and so it is already unselected.
         let removed = EventsChange::Edit {
             add: Vec::new(),
             remove: texts(&["faillock-user-banned", "normal-operation"]),

@@ -90,7 +90,7 @@ impl Scene {
         selected
     }
 
-    /// How often the device was written to, and told to apply.
+    /// How often the device was written to, and its changes were applied.
     fn writes(&self) -> (u64, u64) {
         let counters = self.device.counters();
         (

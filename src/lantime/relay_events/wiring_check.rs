@@ -1,11 +1,11 @@
-//! Whether software can choose what switches a relay, as far as its wiring is known, and what to do where it
+//! Whether software can select what switches a relay, as far as its wiring is known, and what to do where it
 //! cannot.
 
 use crate::model::{
     DeviceView, ErrorKind, ErrorReport, Relay, RelayPlace, Signal, SlotId, SlotState, SlotView, WiringSource,
 };
 
-/// Whether software can choose what switches this relay, as far as the wiring is known.
+/// Whether software can select what switches this relay, as far as the wiring is known.
 pub(super) fn check_wiring(view: &DeviceView, place: &RelayPlace) -> Result<(), ErrorReport> {
     let (slot, relay) = (&place.slot, place.relay);
     let name = relay.as_str().to_uppercase();
@@ -32,8 +32,8 @@ pub(super) fn check_wiring(view: &DeviceView, place: &RelayPlace) -> Result<(), 
     let list = slots_to_paste(view, slot, relay);
     if source == WiringSource::Assumed {
         let message = format!(
-            "how the jumpers of the module in slot {slot} stand is only assumed (relay {name}: {driver}): no interface of \
-             the device tells it"
+            "the jumpers of the module in slot {slot} are only assumed (relay {name}: {driver}): no interface of the \
+             device reports them"
         );
         let remedy = format!(
             "look at the module; if relay {name} is on notification, configure the device with {list}{}",

@@ -202,7 +202,7 @@ impl RestClient {
         result
     }
 
-    /// Sends a request. One that only reads goes once more, on a new connection, where the device has closed the one
+    /// Sends a request. One that only reads is sent again, on a new connection, if the device has closed the one
     /// of the request before just when this one was sent: it has no part in that.
     async fn send(&mut self, ask: &Ask<'_>) -> Result<Answer, RestError> {
         let (started, was_connected) = (Instant::now(), self.is_connected);

@@ -148,7 +148,7 @@ impl RestError {
     }
 
     /// Whether the login was refused, so that nothing may ask again soon. Where it is about the configuration of the
-    /// relays, 403 tells what the user may do there, and no other login would change that.
+    /// relays, 403 is about what the user may do there, and no other login would change that.
     pub fn is_login_refused(&self) -> bool {
         match self.operation {
             Operation::RelayEvents => self.report.kind == ErrorKind::Unauthorized,

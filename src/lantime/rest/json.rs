@@ -1,4 +1,4 @@
-//! JSON that a device has sent: read as it is, and where that fails, once more with what is malformed replaced.
+//! JSON that a device has sent: read as it is, and if that fails, again with what is malformed replaced.
 
 pub mod cursor;
 mod repair;

@@ -116,7 +116,7 @@ fn usual_receivers() -> Vec<Receiver> {
     ["grc", "dcf77", "gns"].map(receiver).into()
 }
 
-/// What a relay module tells, with pointers that start at the module's own object.
+/// What a relay module reports, with pointers that start at the module's own object.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayModuleEntries {

@@ -21,7 +21,7 @@ use crate::model::{Identity, SlotId, Snapshot, Text};
 
 /// Most notes that one document may leave; more would only repeat themselves.
 const MAX_NOTES: usize = 32;
-/// Longest text of a device that is kept; a limit of ours, against garbage from the wire.
+/// Longest text of a device that is kept; a limit of ours, against malformed input.
 const MAX_TEXT: usize = 256;
 
 /// Why an answer is no status document.
@@ -38,7 +38,7 @@ pub enum StatusError {
 /// A status document, read for a person.
 #[derive(Debug)]
 pub struct Reading {
-    /// What it tells.
+    /// What it reports.
     pub snapshot: Snapshot,
     /// What each entry of the profile found in it.
     pub entries: Vec<Entry>,

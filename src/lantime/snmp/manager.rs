@@ -1,7 +1,7 @@
-//! Asking one device over SNMP, and writing to it. What the values mean is not known here, but for the objects that
-//! choose the events of relays.
+//! Reads from one device over SNMP, and writes to it. What the values mean is not known here, but for the objects
+//! that select the events of relays.
 //!
-//! Nothing is opened before the first request. What was opened is kept until a request fails, and made anew by the
+//! Nothing is opened before the first request. What was opened is kept until a request fails, and opened again by the
 //! next: a device that has been replaced, or that has started again without counting its boots up, would refuse the
 //! old one for ever.
 
@@ -54,7 +54,7 @@ impl Manager {
         })
     }
 
-    /// Has the next request begin anew, and with the host's next address: the last one was given up.
+    /// Makes the next request open a session, at the host's next address: the last one was given up.
     pub fn reset(&mut self) {
         self.session = None;
         self.next_address = self.next_address.wrapping_add(1);
@@ -185,7 +185,7 @@ impl Manager {
         Ok((Auth::from(keys.clone()), Auth::from(keys)))
     }
 
-    /// A request has failed. It is worth another try, in a session made anew, where the old one may have been the
+    /// A request has failed. It is worth a retry, in a new session, if the old one may have been the
     /// reason.
     async fn failed(
         &mut self,
@@ -202,7 +202,7 @@ impl Manager {
             return Ok(());
         }
         self.next_address = self.next_address.wrapping_add(1);
-        // Whoever has the wrong keys gets no answer; but anybody is told the engine.
+        // Whoever has the wrong keys gets no answer; but anybody gets the engine id.
         if let (Some(session), SnmpAccess::User(_)) = (session, &self.access)
             && error.kind() == async_snmp::ErrorKind::Timeout
             && session.reader.rediscover_engine().await.is_ok()

@@ -1,4 +1,4 @@
-//! The vendor's MIB (MBG-SNMP-LTNG-MIB), as far as the bridge uses it: which notification tells of which event,
+//! The vendor's MIB (MBG-SNMP-LTNG-MIB), as far as the bridge uses it: which notification reports which event,
 //! which object holds the actions that an event takes, and where the status of a device stands.
 //!
 //! The vendor has published all of it. An event that no REST document names goes by the MIB's name of its
@@ -11,7 +11,7 @@ use async_snmp::{Oid, oid};
 pub struct Notification {
     /// Its number: `mbgLtNgTraps.N`.
     pub number: u32,
-    /// Canonical name of the event that it tells of.
+    /// Canonical name of the event that it reports.
     pub event: &'static str,
     /// Number of the object with the actions that the event takes: `mbgLtNgCfgTrapTrigger.N`. The objects of 12, 30, 31,
     /// 32, 37 and 38 have other names than their traps; each is the only one left that fits. `None` where the MIB has no
@@ -216,7 +216,7 @@ pub fn by_number(number: u32) -> Option<&'static Notification> {
     NOTIFICATIONS.iter().find(|known| known.number == number)
 }
 
-/// The notification that tells of an event, by its canonical name.
+/// The notification that reports an event, by its canonical name.
 pub fn by_event(event: &str) -> Option<&'static Notification> {
     NOTIFICATIONS.iter().find(|known| known.event == event)
 }

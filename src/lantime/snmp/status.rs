@@ -1,5 +1,5 @@
-//! What a device tells of itself over SNMP: far less than over REST, but enough to know whether its clocks are
-//! synchronized, and so where the relays stand that they drive. Pure; asking is the manager's.
+//! What a device reports over SNMP: far less than over REST, but enough to know whether its clocks are
+//! synchronized, and so the positions of the relays that they drive. Pure; asking is the manager's.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub fn objects() -> Vec<Oid> {
         .collect()
 }
 
-/// What a device has told.
+/// What a device has reported.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SnmpStatus {
     firmware: Option<Text>,
@@ -85,13 +85,14 @@ impl SnmpStatus {
         }
     }
 
-    /// Whether anything was told that relays depend on.
+    /// Whether anything was reported that relays depend on.
     pub fn is_usable(&self) -> bool {
         !self.clocks.is_empty()
     }
 
-    /// What is known of the device when only this is, and how the events `kept` stand. `last` is what REST has told, which modules there are above
-    /// all; without it the slots that are configured with their wiring are taken as they are configured.
+    /// What is known of the device when only this and the state of the events `kept` are. `last` is what REST has
+    /// reported, above all which modules there are; without it the slots that are configured with their wiring are
+    /// taken as they are configured.
     pub fn snapshot(
         &self,
         last: Option<&Snapshot>,
@@ -105,7 +106,7 @@ impl SnmpStatus {
         };
         snapshot.via = Via::Snmp;
         let identity = &mut snapshot.identity;
-        // What REST has said of itself stands: over SNMP the same is written otherwise ("7.08.012").
+        // What REST has reported of this stays: over SNMP the same is written otherwise ("7.08.012").
         let is_from_rest = !identity.profile.is_empty();
         let settle = |rest: &mut Option<Text>, snmp: &Option<Text>| {
             if !is_from_rest || rest.is_none() {
@@ -134,8 +135,7 @@ impl SnmpStatus {
         snapshot
     }
 
-    /// Only NTP's state is told. Of all other events nobody says any longer how they stand; what traps tell of them
-    /// later is kept.
+    /// Only NTP's state is reported. The state of all other events is unknown, until a trap reports it.
     fn events(&self, events: &[EventState], kept: &[EventName], forget: bool) -> Arc<[EventState]> {
         let now = |event: &EventState| EventState {
             triggered: match event.name.as_str() {
@@ -147,8 +147,8 @@ impl SnmpStatus {
         events.iter().map(now).collect()
     }
 
-    /// Lays this beside what REST tells: a clock of which the two tell different things is unknown, and its detail
-    /// says what each of them tells.
+    /// Compares this with what REST reports: a clock of which the two report different things is unknown, and its detail
+    /// contains what each of them reports.
     pub fn compare(&self, snapshot: &mut Snapshot) {
         for reported in &self.clocks {
             let Some(clock) = snapshot
@@ -169,7 +169,7 @@ impl SnmpStatus {
     }
 }
 
-/// A device that REST has told nothing of.
+/// A device that has never answered over REST.
 fn without_rest(watched: &Slots, web_interface: &str) -> Snapshot {
     let listed = match watched {
         Slots::Auto => &[][..],

@@ -24,7 +24,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use counts::Counts;
-use intake::{Ends, Intake};
+use intake::{Handles, Intake};
 pub use receipt::{InformId, Receipt};
 use receiver::Receiver;
 pub use senders::{DeviceTrap, Sender, SenderIdentity};
@@ -57,7 +57,7 @@ pub struct Setup {
     pub updates: mpsc::Sender<Update>,
     /// What is counted.
     pub counts: watch::Sender<Counts>,
-    /// How often a failure that lasts is told again.
+    /// How often a failure that lasts is reported again.
     pub repeat_dead_letters: Duration,
 }
 
@@ -89,7 +89,7 @@ impl Traps {
         let stop = CancellationToken::new();
         let address = receiver.start(stop.clone()).await?;
         let watched = counts.subscribe();
-        let intake = Intake::new(Ends {
+        let intake = Intake::new(Handles {
             taken: take,
             configured: setup.senders,
             updates: setup.updates,

@@ -105,8 +105,8 @@ impl Intake {
         self.submitted = 0;
     }
 
-    /// The connection is gone, and with it every acknowledgement. The broker gives the messages again, and
-    /// whatever comes of those that were submitted, there is nothing left to acknowledge.
+    /// The connection has ended, and with it every acknowledgement. The broker delivers the messages again, and
+    /// whatever becomes of those that were submitted, there is nothing left to acknowledge.
     pub(super) fn connection_lost(&mut self) {
         self.waiting.clear();
         self.submitted = 0;

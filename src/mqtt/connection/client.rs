@@ -6,7 +6,7 @@ use rumqttc::v5::mqttbytes as mqtt5;
 /// The sending side of a connection. Dropping it and the events closes the connection without a goodbye,
 /// so that the broker publishes the last will.
 ///
-/// Every method gives `false` when the connection is ending, or when more is on its way than there is room for.
+/// Every method gives `false` when the connection is ending, or when more is in flight than there is room for.
 #[derive(Debug)]
 pub struct Client(pub(super) Inner);
 
@@ -86,8 +86,8 @@ impl Client {
         }
     }
 
-    /// Subscribes to `filters` in one packet, with QoS 1. Our own messages come back, too: a broker may publish a will of an
-    /// earlier connection late, and with MQTT 5 `nolocal` would keep it from us, since the client id is the same.
+    /// Subscribes to `filters` in one packet, with QoS 1. Our own messages come back, too: a broker may publish a will
+    /// of an earlier connection late, and with MQTT 5 `nolocal` would keep it from us, since the client id is the same.
     pub fn subscribe(&self, filters: Vec<String>, delivery: Delivery) -> bool {
         match &self.0 {
             Inner::V5(client) => client
@@ -111,7 +111,7 @@ impl Client {
         }
     }
 
-    /// Ends a subscription. Nobody is told whether there was one.
+    /// Ends a subscription. Whether there was one is not reported.
     pub fn unsubscribe(&self, filter: &str) -> bool {
         match &self.0 {
             Inner::V5(client) => client.try_unsubscribe(filter).is_ok(),

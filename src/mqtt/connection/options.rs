@@ -57,7 +57,7 @@ pub(super) fn host_and_port(broker: &Broker) -> (String, u16) {
     }
 }
 
-/// Reads certificates and keys anew for each connection, so that renewed ones need no restart.
+/// Reads certificates and keys again for each connection, so that renewed ones need no restart.
 pub(super) async fn transport(settings: &Mqtt) -> Result<Wire, Cause> {
     let (Broker::Remote { transport, .. }, tls) = (&settings.broker, settings.tls.clone()) else {
         return Ok(Wire::Tcp);

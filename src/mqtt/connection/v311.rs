@@ -12,7 +12,7 @@ use super::{Ack, CONNECT_TIMEOUT, Cause, Event, Limits, MAX_WINDOW, Purpose, opt
 use crate::config::Mqtt;
 use crate::tls::Server;
 
-/// The largest packet that MQTT knows. 3.1.1 has no way to tell a smaller limit, neither the broker's nor ours:
+/// The largest packet that MQTT knows. 3.1.1 has no way to announce a smaller limit, neither the broker's nor ours:
 /// a message that we would not take would come again with each connection.
 const MAX_PACKET: usize = 268_435_455;
 

@@ -20,7 +20,7 @@ use super::{
 use crate::config::Mqtt;
 use crate::tls::Server;
 
-/// Largest packet that we take, told to the broker. Well above a command (64 KiB) and its properties.
+/// Largest packet that we accept, announced to the broker. Well above a command (64 KiB) and its properties.
 const MAX_INCOMING_PACKET: u32 = 1024 * 1024;
 
 pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {

@@ -158,7 +158,7 @@ impl Publisher {
         self.records.try_again(&mut self.in_flight);
     }
 
-    /// A record leaves without having been delivered, and a dead letter tells of it.
+    /// A record leaves without having been delivered, and a dead letter reports it.
     fn reject(&mut self, rejected: Rejected) {
         let error = rejected.error();
         match rejected.dead_letter(Timestamp::now()) {
@@ -174,8 +174,9 @@ impl Publisher {
         self.journal.sent(rejected.number);
     }
 
-    /// State that the broker does not have: told once for each topic in this run, and not for ever more of them. All
-    /// that is for Home Assistant counts as one: there may be thousands, and they are refused for one reason.
+    /// State that the broker does not have: reported once for each topic in this run, and for a bounded number of
+    /// topics. All that is for Home Assistant counts as one: there may be thousands, and they are refused for one
+    /// reason.
     fn report_unpublished(&mut self, topic: &str, error: ErrorReport) {
         let discovery = self
             .retained

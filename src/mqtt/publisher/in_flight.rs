@@ -1,4 +1,4 @@
-//! What is on its way to the broker, of state and records alike: one window for both. Pure data.
+//! What is in flight to the broker, of state and records alike: one window for both. Pure data.
 //!
 //! Also finds out which message the broker ends connections for. Some brokers answer what they do not take
 //! (too large, no right) in no other way, and with MQTT 3.1.1 there is none.
@@ -18,7 +18,7 @@ pub(super) enum Item {
     Record(u64),
 }
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Transmission {
     pub(super) item: Item,
@@ -27,7 +27,7 @@ pub(super) struct Transmission {
     /// Of its packet.
     pub(super) bytes: usize,
     is_suspect: bool,
-    /// Whether nothing else was on its way with it.
+    /// Whether nothing else was in flight with it.
     went_alone: bool,
 }
 
@@ -200,8 +200,8 @@ impl InFlight {
         self.on_trial.remove(item);
     }
 
-    /// The connection is gone, and with it what was on its way. Gives the message that must have been the reason: a
-    /// suspect that was sent alone, or the only one where the broker said that one was too large.
+    /// The connection has ended, and with it what was in flight. Gives the message that must have been the reason: a
+    /// suspect that was sent alone, or the only one if the broker reported that one was too large.
     pub(super) fn disconnected(&mut self, ended: Ended) -> Option<Transmission> {
         self.limits = None;
         self.states = 0;
@@ -339,7 +339,7 @@ mod tests {
         );
         assert_eq!(in_flight.disconnected(Ended::ByPeer), None);
         connected(&mut in_flight, 100);
-        assert_eq!(send(&mut in_flight, 4..=99).len(), 96, "begun anew");
+        assert_eq!(send(&mut in_flight, 4..=99).len(), 96, "begun again");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! What comes in by the publisher's connection: the birth message of a program that discovers, and messages of others at our own
-//! state topics. Owns the subscriptions and what follows from each message.
+//! What comes in by the publisher's connection: the birth message of a program that discovers, and messages of others
+//! at our own state topics. Owns the subscriptions and what follows from each message.
 
 use std::time::Duration;
 
@@ -86,15 +86,15 @@ impl Publisher {
                 filter,
                 reason,
                 remedy,
-                "the broker does not grant a subscription: Home Assistant is not told its entities again when it starts, \
-                 and has what the broker retains"
+                "subscription refused by the broker: entities are not published again when Home Assistant starts; it has \
+                 what the broker retains"
             );
         } else {
             tracing::warn!(
                 filter,
                 reason,
                 remedy,
-                "the broker does not grant a subscription: what others publish at these state topics of this bridge goes \
+                "subscription refused by the broker: what others publish at these state topics of this bridge goes \
                  unnoticed"
             );
         }
@@ -114,8 +114,8 @@ impl Publisher {
         }
     }
 
-    /// Home Assistant has started: its entities are told again. How they stand the broker gives it, as it subscribes to
-    /// their topics.
+    /// Home Assistant has started: its entities are published again. Their state comes from the broker, as it subscribes
+    /// to their topics.
     fn on_birth(&mut self) {
         let Some(discovery) = &self.retained.discovery else {
             return;

@@ -49,7 +49,7 @@ impl Journal {
         self.records.push(record);
     }
 
-    /// The same for the record that tells `dead_letter`.
+    /// The same for the record of `dead_letter`.
     pub(super) fn append_dead_letter(&mut self, dead_letter: &DeadLetter) {
         self.append(dead_letter::record(dead_letter, &self.bridge));
     }

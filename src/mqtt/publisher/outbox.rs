@@ -49,7 +49,7 @@ enum Recorded {
 #[derive(Debug)]
 struct Entry {
     content: Content,
-    /// Counts the changes of `content`, to tell what an acknowledgement is for.
+    /// Counts the changes of `content`, to find out what an acknowledgement is for.
     version: u64,
     recorded: Recorded,
     queued: bool,
@@ -175,16 +175,16 @@ impl Outbox {
         }));
     }
 
-    /// Clears what is remembered below `prefix` and was not published anew.
+    /// Clears what is remembered below `prefix` and was not published again.
     pub(super) fn clear_remembered(&mut self, prefix: &str) {
         let topics = self.below(prefix, |entry| entry.content == Content::Remembered);
         self.clear(&topics);
     }
 
-    /// Clears the topics below `prefix` that are `gone`.
-    pub(super) fn clear_below(&mut self, prefix: &str, gone: impl Fn(&str) -> bool) {
+    /// Clears the topics below `prefix` that are `obsolete`.
+    pub(super) fn clear_below(&mut self, prefix: &str, obsolete: impl Fn(&str) -> bool) {
         let mut topics = self.below(prefix, |entry| entry.content != Content::Cleared);
-        topics.retain(|topic| gone(topic));
+        topics.retain(|topic| obsolete(topic));
         self.clear(&topics);
     }
 

@@ -1,6 +1,6 @@
 //! State topics of ours at which somebody else has published: when to publish there again. Pure data.
 //!
-//! Messages at one topic arrive in the order in which the broker took them, so the last one tells what is retained
+//! Messages at one topic arrive in the order in which the broker took them, so the last one shows what is retained
 //! there. That also settles our own echoes: the echo of an older value is followed by the echo of the newer one.
 
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ impl Overwritten {
             .collect();
         for topic in &topics {
             let last = self.restored.get(topic).copied();
-            // Quiet for as long as the pause once more: that quarrel is over.
+            // Quiet for twice as long as the pause: that conflict is over.
             let goes_on = last.filter(|(at, pause)| now < *at + 2 * *pause);
             let pause = goes_on.map_or(FIRST_PAUSE, |(_, pause)| (2 * pause).min(MAX_PAUSE));
             self.restored.insert(topic.clone(), (now, pause));

@@ -64,7 +64,7 @@ impl RecordSource {
         }
     }
 
-    /// Forgets what is being read: the queue has gone back.
+    /// Forgets what is being read: the queue begins at an earlier record.
     pub(super) fn stop(&mut self) {
         self.running = None;
     }

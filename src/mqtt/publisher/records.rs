@@ -18,7 +18,7 @@ use crate::contract::topics::{Topics, is_publishable};
 use crate::mqtt::connection::{Refusal, packet_size};
 use crate::records::Record;
 
-/// Records in memory at most: half of it at least is on its way while more are read.
+/// Records in memory at most: half of it at least is in flight while more are read.
 const MAX_RECORDS: usize = 512;
 
 /// Bytes of their payloads; one record may pass it.
@@ -214,7 +214,7 @@ impl RecordQueue {
         }
     }
 
-    /// The connection is gone: what was on its way waits again. What was never sent is left to the store, which may
+    /// The connection has ended: what was in flight waits again. What was never sent is left to the store, which may
     /// have to drop it before there is another connection; the next ones come after [`Self::newest`] again.
     pub(super) fn disconnected(&mut self) {
         self.waiting.append(&mut self.under_way);

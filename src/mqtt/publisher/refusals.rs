@@ -1,4 +1,4 @@
-//! What the broker does not take: what was logged and reported of it, and when it is tried again.
+//! What the broker refuses: what was logged and reported of it, and when it is tried again.
 
 use std::collections::HashSet;
 
@@ -28,7 +28,8 @@ impl Refusals {
         self.logged = 0;
     }
 
-    /// The broker does not have the state at `topic`: logs it, once in this run. Says whether a dead letter is to report it.
+    /// The broker does not have the state at `topic`: logs it, once in this run. Says whether a dead letter is to
+    /// report it.
     pub(super) fn report(&mut self, topic: String, error: &ErrorReport) -> bool {
         if self.reported.contains(&topic) {
             tracing::debug!(remedy = %error.remedy, "{}", error.message);
@@ -45,7 +46,7 @@ impl Refusals {
             return;
         }
         let note = if self.logged == MAX_LOGGED {
-            "; more are told at level debug"
+            "; further ones are logged at level debug"
         } else {
             ""
         };

@@ -1,4 +1,4 @@
-//! A record that the broker does not take, and the dead letter that tells of it.
+//! A record that the broker refuses, and the dead letter that reports it.
 
 use jiff::Timestamp;
 
@@ -41,7 +41,7 @@ pub(super) enum Reason {
     NoTopic,
     /// It is larger than the packets that the broker takes.
     TooLarge { bytes: usize, limit: TooLarge },
-    /// The broker refused it, in these words.
+    /// The broker refused it, for this reason.
     Refused(String),
     /// The broker ended each connection on which it was sent.
     EndsConnections,
@@ -59,8 +59,8 @@ impl Reason {
 }
 
 impl Rejected {
-    /// The dead letter that tells of it. `None` for a dead letter itself: that one is in the archive, and telling
-    /// of it by another one might go on for ever.
+    /// The dead letter that reports it. `None` for a dead letter itself: that one is in the archive, and to report
+    /// it by another one might go on for ever.
     pub(super) fn dead_letter(&self, now: Timestamp) -> Option<DeadLetter> {
         let (device, slot) = match &self.record.destination {
             Destination::DeadLetter(_) => return None,

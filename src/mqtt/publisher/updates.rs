@@ -1,5 +1,4 @@
-//! The publisher's side towards those who tell it something: what is to be at the broker, and which records are to go
-//! there.
+//! What the publisher does with updates: what is to be retained at the broker, and which records are to go there.
 
 use jiff::Timestamp;
 
@@ -19,7 +18,7 @@ impl Publisher {
         if !stale.is_empty() {
             tracing::info!(
                 topics = stale.len(),
-                "what earlier runs have published and this one does not is cleared at the broker"
+                "topics of earlier runs that this one does not publish are cleared at the broker"
             );
         }
         self.mark_devices_stale();
@@ -33,8 +32,8 @@ impl Publisher {
         }
     }
 
-    /// In this run nobody has heard from any device: those that an earlier run has left as `online` are not, until the
-    /// first poll has told how they are.
+    /// In this run no device has answered yet: those that an earlier run has left as `online` are not, until the
+    /// first poll has reported their state.
     fn mark_devices_stale(&mut self) {
         for device in self.retained.devices() {
             let state = StateTopic::Device(device, DeviceTopic::State);
@@ -54,13 +53,13 @@ impl Publisher {
         let messages = self.retained.object(object);
         let topics = self.retained.topics();
         if self.retained.payloads.has_fields() {
-            let is_gone = |topic: &str| {
+            let is_obsolete = |topic: &str| {
                 let is_field = topics
                     .parse(topic)
                     .is_some_and(|(of, field)| of == *object && field.is_some());
                 is_field && !messages.iter().any(|message| message.topic == topic)
             };
-            self.outbox.clear_below(&topics.state(object), is_gone);
+            self.outbox.clear_below(&topics.state(object), is_obsolete);
         }
         self.outbox.set(messages);
     }
@@ -75,14 +74,14 @@ impl Publisher {
                 ..
             } => {
                 let discovered = self.retained.discovered(&changed).into_iter();
-                let (come, gone): (Vec<_>, Vec<_>) =
+                let (added, removed): (Vec<_>, Vec<_>) =
                     discovered.partition(|message| message.payload.is_some());
                 // What reads a topic goes before the topic does.
-                self.outbox.set(gone);
+                self.outbox.set(removed);
                 for topic in changes {
                     self.put(&StateTopic::Device(device.clone(), topic));
                 }
-                self.outbox.set(come);
+                self.outbox.set(added);
                 let now = Timestamp::now();
                 let records = transitions.iter();
                 let records = records.filter_map(|transition| change::record(&device, transition, now));

@@ -46,7 +46,7 @@ enum To {
     Reply(String),
 }
 
-/// A command as it was received: each run reads anew what it asks for.
+/// A command as it was received: each run reads again what it requests.
 #[derive(Debug, Serialize, Deserialize)]
 struct CommandHead {
     #[serde(default)]
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_an_error() {
+    fn malformed_input_is_an_error() {
         for head in [
             &b""[..],
             b"{}",

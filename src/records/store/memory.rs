@@ -73,7 +73,7 @@ fn size(record: &Record) -> usize {
 
 impl Writing<'_, '_> {
     /// Takes what has been sent or has ended out of the tables.
-    pub(super) fn remove_gone(&mut self, memory: &Memory) -> Result<(), redb::Error> {
+    pub(super) fn remove_finished(&mut self, memory: &Memory) -> Result<(), redb::Error> {
         for number in &memory.sent {
             self.remove_record(*number)?;
         }
@@ -88,7 +88,7 @@ impl Writing<'_, '_> {
 
     /// Writes everything.
     pub(super) fn put_all(&mut self, memory: &Memory) -> Result<(), redb::Error> {
-        self.remove_gone(memory)?;
+        self.remove_finished(memory)?;
         for (number, record) in &memory.records {
             self.put_record(*number, record)?;
         }

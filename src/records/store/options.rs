@@ -83,7 +83,7 @@ impl Limit {
 /// How much the store keeps; by default what the constants of this module say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Records that the broker has not acknowledged. Beyond it the oldest are dropped, and dead letters tell
+    /// Records that the broker has not acknowledged. Beyond it the oldest are dropped, and dead letters report
     /// when that begins and when it is over.
     pub outbox: Limit,
     /// Commands that are not answered yet. Beyond it no more are taken.
@@ -94,7 +94,7 @@ pub struct Limits {
     pub answers: Limit,
     /// How long an answer is remembered.
     pub answers_for: Duration,
-    /// Records in memory while the disk fails. Beyond it the oldest are dropped, told as for the outbox.
+    /// Records in memory while the disk fails. Beyond it the oldest are dropped, and reported as for the outbox.
     pub memory: Limit,
     /// Pause before a disk that failed is tried again.
     pub retry: Duration,

@@ -42,18 +42,18 @@ impl Part {
         true
     }
 
-    /// Adds what is on disk above `after`, but for what `is_gone`; `false` where a record had no room.
+    /// Adds what is on disk above `after`, but for what `is_sent`; `false` where a record had no room.
     pub(super) fn read(
         &mut self,
         database: &Database,
         after: u64,
-        is_gone: impl Fn(u64) -> bool,
+        is_sent: impl Fn(u64) -> bool,
     ) -> Result<bool, redb::Error> {
         let table = database.begin_read()?.open_table(OUTBOX)?;
         for entry in table.range(after.saturating_add(1)..)? {
             let (number, value) = entry?;
             let number = number.value();
-            if is_gone(number) {
+            if is_sent(number) {
                 continue;
             }
             let (head, payload) = value.value();
@@ -103,7 +103,7 @@ impl Writing<'_, '_> {
             return Ok(());
         }
         let begins = self.levels.dropping.is_none();
-        // The letter that says so must not push out more than it says.
+        // The dead letter about it must not push out more than it reports.
         let limit = if begins {
             limit.less(own_dead_letters::ROOM)
         } else {
@@ -128,7 +128,7 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
-    /// Says that dropping is over, once there is room again. Not at the bound itself: it would begin anew at once.
+    /// Reports that dropping is over, once there is room again. Not at the bound itself: it would begin again at once.
     pub(super) fn end_dropping(&mut self) -> Result<(), redb::Error> {
         let has_room = !self
             .levels

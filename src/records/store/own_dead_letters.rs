@@ -9,7 +9,7 @@ use super::options::Limit;
 use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation};
 use crate::records::{Record, dead_letter};
 
-/// Room for a letter that tells of dropped records.
+/// Room for a dead letter about dropped records.
 pub(super) const ROOM: Limit = Limit::of(1, 2048);
 
 const DISK: &str = "check the disk of state.directory: whether it is there, whether it is full, whether it may be written, whether it works";

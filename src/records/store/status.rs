@@ -12,7 +12,7 @@ pub struct StoreStatus {
     pub commands: usize,
     /// Dead letters in the archive.
     pub dead_letters: usize,
-    /// Number of the dead letter that came last: in a full archive it alone tells of a new one.
+    /// Number of the dead letter that came last: in a full archive it alone shows that there is a new one.
     pub last_dead_letter: u64,
     /// Records that were dropped for want of room, since the store was opened.
     pub dropped: u64,

@@ -49,8 +49,8 @@ impl StoreFile {
         self.sync_directory()
     }
 
-    /// Opens the database, which is not open. A file that was deleted or replaced is written again, with what it held, where
-    /// its directory is there.
+    /// Opens the database, which is not open. A file that was deleted or replaced is written again, with what it held,
+    /// where its directory is there.
     pub(super) fn open(&mut self) -> Result<Database, redb::Error> {
         self.restore()?;
         // Made here for its mode; the database takes an empty file for a new one.
@@ -81,7 +81,7 @@ impl StoreFile {
         let Some(opened) = &self.opened else { return Ok(()) };
         let path = self.path.display();
         let there = fs::metadata(&self.path).map_err(|error| {
-            format!("{path} cannot be found any more, it or its directory was taken away: {error}")
+            format!("{path} cannot be found any more, it or its directory was removed: {error}")
         })?;
         let opened = opened.metadata().map_err(|error| error.to_string())?;
         if !is_same(&there, &opened) {

@@ -40,7 +40,7 @@ pub(super) enum Job {
 pub(super) struct Writer {
     options: Options,
     source: Source,
-    /// `None` while it cannot be opened. It refuses everything after a failure, and is then opened anew.
+    /// `None` while it cannot be opened. It refuses everything after a failure, and is then opened again.
     database: Option<Database>,
     levels: Levels,
     memory: Memory,
@@ -84,7 +84,7 @@ impl Writer {
         self.status.clone()
     }
 
-    /// Works until all handles are gone; then writes what is left, and closes the database.
+    /// Works until the channel of jobs is closed; then writes what is left, and closes the database.
     pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
         loop {
@@ -140,7 +140,6 @@ impl Writer {
             .health
             .failing()
             .map(|error| StoreError::Io(error.to_owned()));
-        // Who asked may have gone.
         for (asker, reply) in replies {
             let _ = asker.send(reply);
         }
@@ -219,7 +218,9 @@ impl Writer {
             let mut levels = self.levels.clone();
             if is_retry {
                 // On a full disk this may work where the whole does not, and makes room for it.
-                levels = write(database, &levels, options, |writing| writing.remove_gone(memory))?;
+                levels = write(database, &levels, options, |writing| {
+                    writing.remove_finished(memory)
+                })?;
             }
             write(database, &levels, options, |writing| {
                 writing.put_all(memory)?;
@@ -238,7 +239,7 @@ impl Writer {
         }
     }
 
-    /// Tells others how much there is.
+    /// Reports how much there is.
     fn report_status(&self) {
         self.newest.send_if_modified(|newest| {
             let is_news = *newest != self.levels.last_record;

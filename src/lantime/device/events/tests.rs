@@ -288,6 +288,6 @@ fn every_transition_of_an_event_makes_a_record_and_nothing_else() {
     assert!(found(state(no, None), state(yes, Some(5))).is_empty());
     assert!(found(state(no, None), state(no, Some(5))).is_empty());
     assert_eq!(found(state(yes, None), state(no, Some(5))), [false]);
-    let gone = transitions(&state(yes, Some(5)), &Arc::default(), poll);
-    assert!(gone.is_empty(), "no longer listed");
+    let unlisted = transitions(&state(yes, Some(5)), &Arc::default(), poll);
+    assert!(unlisted.is_empty(), "no longer listed");
 }

@@ -15,7 +15,7 @@ pub enum ReadError {
     Json(#[from] serde_json::Error),
     /// Not what the profile says.
     #[error("the answer does not fit relay_events.{entry} of API profile {profile}: {reason}")]
-    Shape {
+    Malformed {
         /// Key of the entry.
         entry: &'static str,
         /// Name of the profile.
@@ -59,7 +59,7 @@ impl Reader<'_> {
                 entries.name,
                 entries.actions
             );
-            return Err(self.shape("events", reason));
+            return Err(self.malformed("events", reason));
         }
         Ok(RelayConfig {
             via: Via::Rest,
@@ -76,7 +76,7 @@ impl Reader<'_> {
         pointer: &str,
     ) -> Result<&'d Value, ReadError> {
         let found = document.pointer(pointer);
-        found.ok_or_else(|| self.shape(entry, format!("there is nothing at {pointer}")))
+        found.ok_or_else(|| self.malformed(entry, format!("there is nothing at {pointer}")))
     }
 
     fn flag(&self, value: &Value) -> Result<bool, ReadError> {
@@ -127,11 +127,11 @@ impl Reader<'_> {
 
     fn other(&self, entry: &'static str, wanted: &str, found: &Value) -> ReadError {
         let found = kind_of(found);
-        self.shape(entry, format!("wanted is {wanted}, but there is {found}"))
+        self.malformed(entry, format!("expected {wanted}, found {found}"))
     }
 
-    fn shape(&self, entry: &'static str, reason: String) -> ReadError {
-        ReadError::Shape {
+    fn malformed(&self, entry: &'static str, reason: String) -> ReadError {
+        ReadError::Malformed {
             entry,
             profile: self.profile.name.clone(),
             reason,

@@ -1,4 +1,4 @@
-//! What is read, what is refused, what is written, and what a read-back tells.
+//! What is read, what is refused, what is written, and what a read-back shows.
 
 use std::collections::BTreeSet;
 
@@ -189,7 +189,7 @@ fn an_event_that_cannot_be_selected_is_refused_by_name() {
         "{}",
         refusal.message
     );
-    // It switches nothing, and so it is gone already.
+    // It switches nothing, and so it is already unselected.
     assert_eq!(
         desired(&edit(&[], &["normal-operation"])),
         Ok(config().events_of(RELAIS))
@@ -220,7 +220,7 @@ fn only_what_has_to_change_is_written_and_other_actions_stay() {
 }
 
 #[test]
-fn a_body_has_the_shape_that_the_profile_gives() {
+fn a_body_has_the_form_that_the_profile_gives() {
     let text = include_str!("../../../../config/profiles/api-10.toml")
         .replace("\"/data/revision\"", "\"/a~1b/etag~0\"")
         .replace("\"/data/events\"", "\"/a~1b/list\"")

@@ -64,7 +64,7 @@ fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<re
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
-        // As browsers and curl write them: some servers compare names by the letter.
+        // As browsers and curl write them: some servers compare names with their case.
         .http1_title_case_headers()
         // Without it a server may compress as it likes.
         .default_headers(HeaderMap::from_iter([(

@@ -54,7 +54,7 @@ impl RestClient {
         body.map_err(|error| error.of_entry("relay_events.read", &profile.name))
     }
 
-    /// Writes a change of that configuration. It is sent once; once more only where the device has refused the
+    /// Writes a change of that configuration. It is sent once; again only if the device has refused the
     /// token that came with it.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ pub(super) fn retry_after(status: u16, headers: &HeaderMap, now: Timestamp) -> O
         // More seconds than a number holds are only too many.
         text.parse().unwrap_or(i64::MAX)
     } else {
-        // The device's clock tells how far off its own date is.
+        // The device's clock shows how far off its own date is.
         let from = headers.get(DATE).and_then(date).unwrap_or(now);
         date(value)?.duration_since(from).as_secs()
     };

@@ -80,8 +80,8 @@ pub(super) fn encoded(encoding: &str) -> Oddity {
 const COMPRESSED: &str = "switch off compression for /api/ in the device's web server, or in the reverse proxy in front of \
                           it; if there is nothing to switch off, report the firmware version";
 
-/// What an answer is that could not be read as JSON, for that reason, where its bytes tell. Nothing is quoted of one that
-/// holds a secret.
+/// What an answer is that could not be read as JSON, for that reason, if its bytes show it. Nothing is quoted of one
+/// that contains a secret.
 pub(super) fn not_json(reason: &(dyn Error + 'static), body: &[u8], is_secret: bool) -> Option<Oddity> {
     let text = body
         .strip_prefix(b"\xef\xbb\xbf")
@@ -123,7 +123,7 @@ pub(super) fn not_json(reason: &(dyn Error + 'static), body: &[u8], is_secret: b
 /// The title of a web page.
 fn title(page: &[u8]) -> Option<String> {
     let page = String::from_utf8_lossy(&page[..page.len().min(MAX_SEARCHED)]);
-    // ASCII only: the places of the letters must stay.
+    // ASCII only: the positions of the characters must stay.
     let lower = page.to_ascii_lowercase();
     let start = lower.find("<title")?;
     let start = start + lower[start..].find('>')? + 1;

@@ -96,7 +96,7 @@ impl Failure {
         }
     }
 
-    /// The remedy, where the kind of the error alone does not tell it.
+    /// The remedy, if the kind of the error alone does not have it.
     pub(super) fn remedy(self) -> Option<&'static str> {
         match self {
             Failure::NoMoreFiles => Some(

@@ -69,7 +69,7 @@ struct Repair<'t> {
     rest: &'t str,
     written: String,
     last_text: &'t str,
-    /// The last text before a colon: tells a reader of notes where to look.
+    /// The last text before a colon: shows a reader of notes where to look.
     key: &'t str,
     /// Whether an object or a list has begun. What stands before it, as in a page of HTML, is no value of one.
     is_inside: bool,

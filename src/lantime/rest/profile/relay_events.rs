@@ -1,12 +1,12 @@
-//! The part of a profile that says how to choose the events that switch a relay.
+//! The part of a profile that says how to select the events that switch a relay.
 
 use serde::Deserialize;
 
 use super::Location;
 use crate::model::{Relay, SlotId};
 
-/// Where the configuration stands that chooses the events, and what it looks like. What is written has the
-/// shape of what is read.
+/// Where the configuration stands that selects the events, and what it looks like. What is written has the
+/// form of what is read.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayEventsEntries {
@@ -18,7 +18,7 @@ pub struct RelayEventsEntries {
     pub apply: WriteLocation,
     /// JSON pointer (RFC 6901) to the revision, where a device has one.
     pub revision: Option<String>,
-    /// JSON pointer to what tells of changes that are not applied, where a device has it.
+    /// JSON pointer to what reports changes that are not applied, if a device has it.
     pub pending: Option<String>,
     /// JSON pointer to the list of events.
     pub events: String,
@@ -60,7 +60,7 @@ impl RelayEventsEntries {
         self.write.seen && self.apply.seen
     }
 
-    /// The action that stands for that relay. Relays with the same one cannot be told apart.
+    /// The action that stands for that relay. Relays with the same one cannot be distinguished.
     pub fn word(&self, slot: &SlotId, relay: Relay) -> String {
         self.word
             .replace("{slot}", slot.as_str())

@@ -35,7 +35,7 @@ impl SnmpFailure {
             Error::Report { status, .. } => match **status {
                 ReportStatus::NotInTimeWindow { .. } | ReportStatus::UnknownEngineId { .. } => (
                     ErrorKind::Timeout,
-                    format!("the device's SNMP agent has just started anew: {status}"),
+                    format!("the device's SNMP agent has just restarted: {status}"),
                 ),
                 _ => (
                     ErrorKind::Unauthorized,
@@ -58,7 +58,7 @@ impl SnmpFailure {
                 ),
                 Library::ResponseShape => (
                     ErrorKind::Snmp,
-                    "the device's SNMP agent answers something else than was asked".to_owned(),
+                    "the device's SNMP agent answers something else than was requested".to_owned(),
                 ),
                 _ => (ErrorKind::Internal, error.to_string()),
             },
@@ -71,7 +71,7 @@ impl SnmpFailure {
         SnmpFailure::new(kind, operation, place, reason.to_owned())
     }
 
-    /// The agent tells who it is, but does not answer this user.
+    /// The agent reports its engine, but does not answer this user.
     pub(super) fn wrong_user(operation: Operation, place: &str) -> SnmpFailure {
         let message = "the device's SNMP agent is there, but does not answer this user";
         SnmpFailure::new(ErrorKind::Unauthorized, operation, place, message.to_owned())
@@ -117,7 +117,7 @@ fn remedy(kind: ErrorKind, operation: Operation) -> &'static str {
     match (kind, operation) {
         (ErrorKind::Timeout, _) => {
             "check snmp.address, that SNMP is switched on at the device and let through by firewalls, and the community or \
-             the user: an agent gives strangers no answer"
+             the user: an agent does not answer unknown users"
         }
         (ErrorKind::Connect, _) => "check snmp.address of this device, the name server, and the network",
         (ErrorKind::Unauthorized, _) => {

@@ -17,11 +17,12 @@ pub struct Counts {
     pub unprotected: u64,
     /// Refused: SNMP v3 with an unknown user, or with keys that are not the user's.
     pub wrong_credentials: u64,
-    /// Refused: SNMP v3 informs with engine boots or a time that are over. (Of traps the library does not tell.)
+    /// Refused: SNMP v3 informs with engine boots or a time that are over. (The library does not report traps of this
+    /// kind.)
     pub out_of_time: u64,
     /// From nobody who is configured as a device.
     pub strangers: u64,
-    /// Refused: a v3 trap that would have been taken for the first after the receiver was made anew, and is too old.
+    /// Refused: a v3 trap that would have been taken for the first after the receiver was replaced, and is too old.
     pub replays: u64,
     /// Dropped: they came faster than they could be stored.
     pub overrun: u64,
@@ -36,7 +37,7 @@ pub struct Counts {
 }
 
 /// How many datagrams the system has dropped that were for the UDP sockets of that port; `None` where it does not
-/// tell.
+/// report it.
 pub(super) fn socket_drops(port: u16) -> Option<u64> {
     let read = |path| {
         std::fs::read_to_string(path)
@@ -73,6 +74,6 @@ mod tests {
 ";
         assert_eq!(drops_in(table, 1234), 15);
         assert_eq!(drops_in(table, 9), 0);
-        assert_eq!(drops_in("garbage", 1234), 0);
+        assert_eq!(drops_in("malformed", 1234), 0);
     }
 }

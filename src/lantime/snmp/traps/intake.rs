@@ -17,7 +17,7 @@ use super::senders::{DeviceTrap, Sender, Senders, UnknownSender};
 use crate::model::{DeadLetter, Update};
 use crate::wording::quoted;
 
-/// How often the counters are looked at for letters.
+/// How often the counters are checked for refusals.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often host names are looked up again.
 const RESOLVE_EVERY: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ pub(super) struct Intake {
     looked: Counts,
 }
 
-/// The receiver, since it was last made anew.
+/// The receiver, since it was last replaced.
 struct Receiver {
     generation: watch::Sender<u64>,
     began: Instant,
@@ -56,8 +56,8 @@ struct Receiver {
     is_misled: bool,
 }
 
-/// Everything that the task needs from others.
-pub(super) struct Ends {
+/// The ends of channels that the task needs.
+pub(super) struct Handles {
     pub(super) taken: mpsc::Receiver<Taken>,
     pub(super) configured: watch::Receiver<Vec<Sender>>,
     pub(super) updates: mpsc::Sender<Update>,
@@ -67,7 +67,7 @@ pub(super) struct Ends {
 }
 
 impl Intake {
-    pub(super) fn new(ends: Ends) -> Intake {
+    pub(super) fn new(ends: Handles) -> Intake {
         Intake {
             taken: ends.taken,
             configured: ends.configured,
@@ -154,7 +154,7 @@ impl Intake {
         let now = Instant::now();
         for taken in batch.drain(..) {
             if let Err((reason, what)) = self.hand_over(taken, now) {
-                // Not acknowledged: nothing tells a sender whether it is known.
+                // Not acknowledged: a sender cannot find out whether it is known.
                 let dead_letter = self.refusals.note(reason, 1, what, now);
                 self.send(dead_letter).await;
             }
@@ -199,7 +199,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Tells what was refused before it came here, and lets the receiver be made anew where that helps.
+    /// Reports what was refused before it came here, and has the receiver replaced where that helps.
     async fn look(&mut self) {
         let now = Instant::now();
         let counts = *self.counts.borrow();
@@ -257,7 +257,7 @@ impl Intake {
         };
         let is_misled = is_misled && now.duration_since(began) > REPLACE_AFTER;
         if is_misled || self.configured.borrow().iter().any(may_be_refused) {
-            tracing::info!("the clocks of SNMP v3 senders are learnt anew, since a device has restarted");
+            tracing::info!("SNMP v3 receiver replaced: a device has restarted");
             (self.receiver.began, self.receiver.is_misled) = (now, false);
             self.receiver
                 .generation

@@ -36,7 +36,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Taken {
     /// The notification.
     pub(super) received: Received,
-    /// How often the receiver had been made anew by then: what it knows of senders' clocks is lost each time.
+    /// How often the receiver had been replaced by then: what it knows of senders' clocks is lost each time.
     pub(super) generation: u64,
     /// What is owed for it.
     pub(super) receipt: Receipt,
@@ -50,7 +50,7 @@ pub(super) struct Receiver {
     /// A place for each that waits, here or on its further way.
     pub(super) places: Arc<Semaphore>,
     pub(super) counts: watch::Sender<Counts>,
-    /// How often it is to be made anew.
+    /// How often it is to be replaced.
     pub(super) generation: watch::Receiver<u64>,
 }
 
@@ -178,7 +178,7 @@ impl Receiver {
         }
     }
 
-    /// Receives until it is to be made anew.
+    /// Receives until it is to be replaced.
     async fn receive(&mut self, receiver: &NotificationReceiver) {
         let before = *self.counts.borrow();
         let port = receiver.local_addr().port();

@@ -1,4 +1,4 @@
-//! Whether a v3 trap may be taken for the first of its sender after the receiver was made anew.
+//! Whether a v3 trap may be taken for the first of its sender after the receiver was replaced.
 //!
 //! The receiver refuses what is older than what it has seen of an engine, but a new receiver has seen nothing. The
 //! sender's uptime is part of what a v3 message authenticates: by it a trap that was recorded earlier is known. Pure.
@@ -29,8 +29,8 @@ struct Seen {
 pub(super) struct Engines(HashMap<Vec<u8>, Seen>);
 
 impl Engines {
-    /// Whether a trap of that engine is no replay, as far as can be told. `started` is when its device has last
-    /// started anew, as REST shows.
+    /// Whether a trap of that engine is no replay, as far as can be known. `started` is when its device has last
+    /// restarted, as REST shows.
     pub(super) fn accepts(
         &mut self,
         engine_id: &[u8],

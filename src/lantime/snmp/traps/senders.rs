@@ -10,7 +10,7 @@ use super::receipt::Receipt;
 use super::trap::Received;
 use crate::model::{DeviceId, Trap};
 
-/// A device, as far as its traps tell it from others.
+/// A device, and what distinguishes its traps from those of others.
 #[derive(Debug, Clone)]
 pub struct Sender {
     /// Which device.
@@ -21,7 +21,7 @@ pub struct Sender {
     pub sources: Vec<IpAddr>,
     /// Engine id of its agent.
     pub engine_id: Option<Vec<u8>>,
-    /// Its sysName; the host name that REST tells counts as well.
+    /// Its sysName; the host name that REST reports counts as well.
     pub sys_name: Option<String>,
     /// Takes its traps.
     pub traps: mpsc::Sender<DeviceTrap>,

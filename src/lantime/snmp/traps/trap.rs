@@ -1,4 +1,4 @@
-//! A notification as the library gives it -> what it tells, and by what its sender can be known. Pure.
+//! A notification as the library gives it -> what it reports, and what its sender can be identified by. Pure.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,10 +15,10 @@ const MAX_VARBINDS: usize = 64;
 /// Octets of a value that are kept: a datagram of small ones would otherwise grow to a multiple of its size.
 const MAX_OCTETS: usize = 1024;
 
-/// A notification, and all that tells who has sent it.
+/// A notification, and all that identifies its sender.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Received {
-    /// What it tells.
+    /// What it reports.
     pub(super) trap: Trap,
     /// Where the datagram came from.
     pub(super) source: IpAddr,

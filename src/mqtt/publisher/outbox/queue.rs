@@ -7,8 +7,8 @@ use super::{Content, Entry, KEPT, Next, Outbox, Recorded, Topic};
 use crate::mqtt::connection::packet_size;
 
 impl Outbox {
-    /// A new connection: everything goes out again, then `last`, which tells that it has, and after all else what
-    /// connections may have been lost for.
+    /// A new connection: everything goes out again, then `last`, which reports that it has, and at the end the
+    /// suspect messages.
     pub(in super::super) fn connected(&mut self, in_flight: &mut InFlight, last: &str) {
         self.is_connected = true;
         for (topic, entry) in &self.entries {
@@ -32,7 +32,7 @@ impl Outbox {
         self.first_round = self.queue.len();
     }
 
-    /// What is there below `prefix` goes out once more.
+    /// Sends again what is there below `prefix`.
     pub(in super::super) fn send_again(&mut self, prefix: &str) {
         let topics = self.below(prefix, |_| true);
         self.enqueue_all(topics.into_iter());
@@ -57,7 +57,7 @@ impl Outbox {
         }
     }
 
-    /// What we have at `topic` goes out once more. Says whether it does; not where it is about to go out anyway.
+    /// Sends again what we have at `topic`. Says whether it does; not if it is about to be sent anyway.
     pub(in super::super) fn restore(&mut self, topic: &str) -> bool {
         let is_idle = |entry: &Entry| !entry.queued && entry.is_payload();
         if !self.entries.get(topic).is_some_and(is_idle) {
@@ -67,7 +67,7 @@ impl Outbox {
         self.entries[topic].queued
     }
 
-    /// The connection is gone, and with it what was on its way.
+    /// The connection has ended, and with it what was in flight.
     pub(in super::super) fn disconnected(&mut self) {
         self.is_connected = false;
         self.payloads.clear();

@@ -9,7 +9,7 @@ use super::super::in_flight::{Ended, InFlight, Item};
 use super::*;
 use crate::mqtt::connection::{Limits, packet_size};
 
-/// An outbox and what is on its way from it.
+/// An outbox and what is in flight from it.
 struct Way {
     outbox: Outbox,
     in_flight: InFlight,
@@ -157,7 +157,7 @@ fn the_window_is_never_above_the_brokers() {
     way.acked(1, false);
     assert_eq!(way.sent(2), ["d"]);
     way.acked(2, false);
-    assert_eq!(way.sent(3), ["c"], "it tells that all else is out");
+    assert_eq!(way.sent(3), ["c"], "it reports that all else is out");
 }
 
 #[test]
@@ -548,7 +548,7 @@ fn each_topic_that_is_held_back_costs_one_connection_when_it_is_tried_again() {
 #[derive(Debug, Clone)]
 enum Step {
     Set(usize, Option<u8>),
-    /// What is discovered is as if an earlier run had published it, and then told anew.
+    /// What is discovered is as if an earlier run had published it, and is then published again.
     MarkStaleAndReport,
     Connect(u16),
     /// Acknowledgements that had not come yet are lost.
@@ -626,7 +626,7 @@ impl World {
                     self.store_failed |= !works;
                     if works {
                         self.list
-                            .retain(|topic| !batch.remove.iter().any(|gone| **gone == **topic));
+                            .retain(|topic| !batch.remove.iter().any(|removed| **removed == **topic));
                         self.list.extend(batch.add.iter().map(|topic| topic.to_string()));
                     }
                     self.way.outbox.recorded(batch, works);

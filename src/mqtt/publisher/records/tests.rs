@@ -47,7 +47,7 @@ fn reply(number: u64, topic: &str) -> (u64, Record) {
     )
 }
 
-/// A queue, the store behind it, what is on its way from it, and what the broker has got.
+/// A queue, the store behind it, what is in flight from it, and what the broker has got.
 #[derive(Default)]
 struct Way {
     stored: Vec<(u64, Record)>,

@@ -1,4 +1,4 @@
-//! The disk fails: nothing that was said to be kept is lost, and it is told.
+//! The disk fails: nothing that was reported as kept is lost, and the failure is reported.
 
 use std::path::Path;
 use std::process::Command;

@@ -129,7 +129,7 @@ async fn beyond_the_bound_the_oldest_go_and_two_dead_letters_report_it() {
     assert_eq!(full.len(), 20);
     assert_eq!(*payloads(&full).last().unwrap(), "99");
     let dropped = 100 - full.iter().filter(|(_, record)| record.payload.len() < 3).count() as u64;
-    // The letter that it begins has been pushed out of the outbox itself, but not of the archive.
+    // The dead letter about its begin has been pushed out of the outbox itself, but not of the archive.
     assert_eq!(dead_letters(&full).len(), 0);
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
     assert_eq!(store.status().borrow().dropped, dropped + 1);
@@ -152,7 +152,11 @@ async fn beyond_the_bound_the_oldest_go_and_two_dead_letters_report_it() {
         [&payloads(&full)[10..], &["after"]].concat()
     );
     store.append(vec![record("later")]).await;
-    assert_eq!(dead_letters(&outbox(&store).await).len(), 1, "over is told once");
+    assert_eq!(
+        dead_letters(&outbox(&store).await).len(),
+        1,
+        "its end is reported once"
+    );
 }
 
 #[tokio::test]
@@ -178,7 +182,7 @@ async fn dead_letters_stay_in_the_archive_the_newest_of_them() {
     let disk = Disk::default();
     let kept = Options { keep: 3, ..options() };
     let store = on_with(&disk, kept.clone());
-    let records: Vec<_> = (0..5).map(|n| dead_letter(&format!("letter {n}"))).collect();
+    let records: Vec<_> = (0..5).map(|n| dead_letter(&format!("message {n}"))).collect();
     store.append(records.clone()).await;
     let numbers = outbox(&store).await.iter().map(|(number, _)| *number).collect();
     store.sent(numbers).await;
@@ -197,26 +201,26 @@ async fn dead_letters_stay_in_the_archive_the_newest_of_them() {
             .map(|dead_letter| dead_letter.message)
             .collect::<Vec<_>>()
     };
-    assert_eq!(messages(10).await, ["letter 4", "letter 3", "letter 2"]);
-    assert_eq!(messages(1).await, ["letter 4"]);
+    assert_eq!(messages(10).await, ["message 4", "message 3", "message 2"]);
+    assert_eq!(messages(1).await, ["message 4"]);
     assert_eq!(store.dead_letter(records[0].id).await.unwrap(), None);
     let found = store.dead_letter(records[3].id).await.unwrap();
     assert_eq!(found.as_ref(), Some(&records[3].payload));
 
     let these = DeadLetterSet::These(vec![records[3].id, Uuid::nil()]);
     assert_eq!(store.drop_dead_letters(these).await, Ok(vec![records[3].id]));
-    assert_eq!(messages(10).await, ["letter 4", "letter 2"]);
+    assert_eq!(messages(10).await, ["message 4", "message 2"]);
     assert_eq!(store.status().borrow().dead_letters, 2);
     let all_but = |ids| store.drop_dead_letters(DeadLetterSet::AllBut(ids));
     let but_one = vec![records[2].id, Uuid::nil()];
     assert_eq!(all_but(but_one).await, Ok(vec![records[4].id]));
-    assert_eq!(messages(10).await, ["letter 2"]);
+    assert_eq!(messages(10).await, ["message 2"]);
     assert_eq!(store.status().borrow().dead_letters, 1);
     assert_eq!(store.dead_letter(records[4].id).await.unwrap(), None);
     assert_eq!(all_but(Vec::new()).await, Ok(vec![records[2].id]));
     assert_eq!(store.dead_letter(records[2].id).await.unwrap(), None);
     store.append(vec![records[4].clone(), records[4].clone()]).await;
-    assert_eq!(messages(10).await, ["letter 4"], "one letter is there once");
+    assert_eq!(messages(10).await, ["message 4"], "one dead letter is there once");
 }
 
 #[tokio::test]

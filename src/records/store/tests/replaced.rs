@@ -60,7 +60,7 @@ async fn no_command_is_taken_into_a_file_that_was_deleted_and_nothing_of_it_is_l
     );
     let message = reported[0]["error"]["message"].as_str().unwrap();
     assert!(
-        message.contains(FILE_NAME) && message.contains("taken away"),
+        message.contains(FILE_NAME) && message.contains("was removed"),
         "{message}"
     );
 }

@@ -164,7 +164,7 @@ impl Device {
         let is_timer = matches!(input, Input::Timer);
         let (had_answered, last_success) = (self.has_answered(), self.last_success());
         let effects = self.scene.on(input);
-        // It may show all that the last trap has told; what comes later is another time.
+        // It may show all that the last trap has reported; what comes later is another time.
         let shows_traps = self.last_success() != last_success
             && self.poll_began > self.last_trap.map(|trap| trap + SETTLED_AFTER);
         self.is_first_answer = self.has_answered() && !had_answered;
@@ -263,7 +263,7 @@ impl Device {
             true => EventName::canonical("ntp-sync").unwrap(),
             false => event_name(),
         };
-        // Whether it is the same inform again, or that number is used once more after a while, only the state knows.
+        // Whether it is the same inform again, or that number is used for another one later, only the state knows.
         let request = request.map(|request| 2 * request + i32::from(clears));
         self.last_trap = Some(self.scene.now.instant);
         let number = self.traps.len();

@@ -133,7 +133,7 @@ pub(super) fn trap(event: Option<EventName>, inform: Option<i32>) -> (DeviceTrap
     (DeviceTrap { trap, receipt }, is_safe)
 }
 
-/// A command whose deadline is 20 s away; nobody waits for its reply.
+/// A command whose deadline is in 20 s; nobody waits for its reply.
 pub(super) fn job(command: DeviceCommand, fail_fast: bool, now: Instant) -> Job {
     Job {
         command,

@@ -108,7 +108,7 @@ async fn status(client: &mut RestClient) -> Result<Answer, RestError> {
 }
 
 #[tokio::test]
-async fn a_poll_whose_kept_connection_is_just_being_closed_goes_once_more() {
+async fn a_poll_whose_kept_connection_is_just_being_closed_is_sent_again() {
     for end in [Step::Close, Step::Reset] {
         let server = Script::start([ok(), end.clone(), ok(), end, ok()]).await;
         let mut client = server.client();
@@ -120,7 +120,7 @@ async fn a_poll_whose_kept_connection_is_just_being_closed_goes_once_more() {
 }
 
 #[tokio::test]
-async fn a_poll_goes_once_more_only_once_and_never_on_its_first_connection() {
+async fn a_poll_is_sent_again_once_and_never_on_its_first_connection() {
     let server = Script::start([Step::Close, ok(), Step::Close, Step::Reset, Step::Close]).await;
     let mut client = server.client();
     let report = status(&mut client).await.unwrap_err().report;
