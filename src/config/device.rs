@@ -60,7 +60,7 @@ pub struct Device {
     pub command_timeout: Duration,
     /// Whether a command that does not say otherwise is refused at once while the device is offline.
     pub fail_fast: bool,
-    /// SNMP: whose traps are this device's, and the second way to it.
+    /// SNMP: whose traps are this device's, and how to read and write it over SNMP.
     pub snmp: DeviceSnmp,
 }
 
@@ -166,7 +166,7 @@ fn read_id(section: &Section<'_>, index: usize, ids: &mut HashMap<DeviceId, usiz
     let first = *ids.entry(id.clone()).or_insert(index);
     if first != index {
         let what = format!("the id of devices[{first}] too");
-        let remedy = "write another; topics are told apart by it";
+        let remedy = "write another; each device has its own topics";
         section.refuse("id", Problem::new(what, remedy));
         return None;
     }

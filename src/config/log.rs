@@ -6,12 +6,12 @@ use tracing_subscriber::EnvFilter;
 use super::section::Section;
 
 /// The SNMP library warns of each datagram that it cannot use, and anybody can send those. The bridge counts them
-/// itself. Of each request that fails it makes an error of its own, and the bridge says what that means for whom. The
-/// embedded broker tells of its own life at level info, and the HTTP client of each connection that it takes from its pool,
-/// at level debug. A filter that names one of them still shows them.
+/// itself. Of each request that fails it makes an error of its own, and the bridge reports that. The embedded broker
+/// reports its life cycle at level info, and the HTTP client of each connection that it takes from its pool, at level
+/// debug. A filter that names one of them still shows them.
 const QUIET: &str = "async_snmp=error,async_snmp::client=off,mqtt5=warn,hyper_util=info";
 
-/// Words for a level, as a filter begins with one.
+/// Levels, as a filter begins with one.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// `[log]`

@@ -1,9 +1,9 @@
 //! The configuration, checked and typed.
 //!
-//! `keys` has the table of all keys: type, bounds, default, what is said of what is wrong, and what the manual says. [`load`](load())
-//! reads the files and lays the environment over them (`settings`). The file of each section (`mqtt`, `device`, `snmp` and so on)
-//! has its types, takes each key from a `section`, and gives these types or a list of [`Problem`]s. The whole, and the
-//! sections of one or two keys, are here. Nothing connects to anything.
+//! `keys` has the table of all keys: type, bounds, default, what is said of what is wrong, and what the manual says.
+//! [`load`](load()) reads the files and lays the environment over them (`settings`). The file of each section (`mqtt`,
+//! `device`, `snmp` and so on) has its types, takes each key from a `section`, and gives these types or a list of
+//! [`Problem`]s. The whole, and the sections of one or two keys, are here. Nothing connects to anything.
 
 mod access;
 mod device;
@@ -95,7 +95,7 @@ impl Config {
     }
 }
 
-/// What leads to the store of a bridge, and tells whose it is.
+/// What leads to the store of a bridge, and identifies its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreConfig {
     /// The bridge.
@@ -120,7 +120,7 @@ pub struct Bridge {
 /// `[dead_letter]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// Time from one letter about a failure that lasts to the next.
+    /// Time from one dead letter about a failure that lasts to the next.
     pub repeat: Duration,
     /// How many are kept in the archive.
     pub keep: usize,

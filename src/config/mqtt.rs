@@ -32,7 +32,7 @@ pub struct Mqtt {
     pub tls: ClientTls,
     /// Keep-alive.
     pub keep_alive: Duration,
-    /// How long the broker keeps commands for a bridge that is away (MQTT 5).
+    /// How long the broker keeps commands for a bridge that is not connected (MQTT 5).
     pub session_expiry: Duration,
 }
 

@@ -244,7 +244,7 @@ impl<'a> Section<'a> {
     }
 
     fn within(&self, key: &str, index: &str, values: &'a Dict) -> Section<'a> {
-        // A slot's id is named too, but only a device is addressed by it from far away in the file.
+        // A slot's id is named too, but only a device is addressed by it from elsewhere in the file.
         let id = values.get("id").and_then(Value::as_str);
         let id = id.filter(|_| self.path.is_empty() && !index.is_empty());
         let id = id.map(|id| format!(" ({})", quoted(id))).unwrap_or_default();
@@ -312,7 +312,7 @@ impl<'a> Section<'a> {
     }
 
     /// The value as a problem may repeat it: not what is, or may be, a secret; where a table belongs, or under an unknown
-    /// key, there may be one gone astray.
+    /// key, one may be in the wrong place.
     fn shown(&self, key: &str) -> Option<String> {
         let known = keys::find(&self.table, key)?;
         let may_be_secret = match known.kind {

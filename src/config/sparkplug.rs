@@ -7,7 +7,7 @@ use crate::model::DeviceId;
 /// Longest id; a limit of ours.
 const MAX_ID: usize = 128;
 
-/// The level at which hosts tell whether they are there: no group.
+/// The level at which hosts publish their state: no group.
 const STATE: &str = "STATE";
 
 /// `[sparkplug]`: ids are levels of topics.
@@ -26,7 +26,7 @@ pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<S
     let is_enabled = section.flag("enabled");
     let group = section.read("group", id)?;
     if group == STATE {
-        let what = "the level at which hosts tell their state";
+        let what = "the level at which hosts publish their state";
         section.refuse("group", Problem::new(what, "take another name"));
     }
     let edge_node = section.read("edge_node", id);
@@ -38,7 +38,7 @@ pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<S
     is_enabled.then_some(sparkplug)
 }
 
-/// One level of a topic, in any letters.
+/// One level of a topic, in upper or lower case.
 fn id(text: &str) -> Option<String> {
     let is_foreign = |c: char| matches!(c, '/' | '+' | '#') || c.is_control();
     let is_id = (1..=MAX_ID).contains(&text.len()) && !text.contains(is_foreign);

@@ -10,7 +10,7 @@ use crate::model::http_session::MAX_SESSIONS;
 
 const HEAD: &str = r###"## lantime2mqtt: relay modules (REL1000) of Meinberg LANTIME IMS time servers on MQTT.
 ##
-## "## " begins an explanation. "# " begins an option with its default: take it away to change the value.
+## "## " begins an explanation. "# " begins an option with its default: remove it to change the value.
 ## Options without a default are shown with an example, in an explanation.
 ## Check with: lantime2mqtt check-config --config FILE
 ##
@@ -28,8 +28,8 @@ username = "info"
 password = "change-me"
 tls.fingerprint = "sha256:ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100"
 
-## What drives each relay is chosen by jumpers on the module, and no interface of the device tells how they
-## stand. Commands for a relay need its wiring here; without, the usual one is assumed for display.
+## Jumpers on the module set what drives each relay, and no interface of the device reports them. Commands for a
+## relay need its wiring here; without, the usual one is assumed for display.
 ##   a: "clk1" or "notification"     b: "clk2" or "pps"     c: "rsc", "10mhz" or "notification"
 slots = [
   { id = "io3", relays = { a = "clk1", b = "clk2", c = "notification" } },
@@ -37,7 +37,7 @@ slots = [
 ]
 "###;
 
-/// What is said of a key in the manual.
+/// What the manual has of a key.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Manual {
     #[serde(default)]

@@ -25,11 +25,11 @@ pub struct SnmpAgent {
     pub users: Vec<SnmpUser>,
     /// Where its MIB stands: an OID below the enterprises.
     pub root: Vec<u32>,
-    /// Who is told of changes.
+    /// Who gets notifications of changes.
     pub sinks: Vec<SnmpSink>,
 }
 
-/// Who is told of changes by notifications.
+/// Who gets notifications of changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnmpSink {
     /// Where it is, by UDP.
@@ -59,7 +59,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<SnmpAgent> {
         .any(|key| section.has(key));
     match listen {
         Some(_) if !is_wanted => {
-            let what = "nobody may ask, and nobody is told: neither communities nor users nor sinks";
+            let what = "nobody may read, and nobody is notified: neither communities nor users nor sinks";
             let remedy = r#"write communities = [".."] for SNMP v2c, or [[snmp.agent.users]] for v3, or listen = "off""#;
             section.refuse("listen", Problem::new(what, remedy));
         }

@@ -1,4 +1,4 @@
-//! `snmp` of a device: whose traps are its own, and the second way to it.
+//! `snmp` of a device: whose traps are its own, and how to read and write it over SNMP.
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -26,7 +26,7 @@ pub struct DeviceSnmp {
     pub access: Option<SnmpAccess>,
     /// When its status is read.
     pub read: SnmpRead,
-    /// Which way the events that switch its relays are chosen.
+    /// Which way the events that switch its relays are selected.
     pub events: EventsWay,
     /// Time for an answer.
     pub timeout: Duration,
@@ -77,7 +77,7 @@ pub enum SnmpRead {
     Always,
 }
 
-/// Which way the events that switch relays are chosen.
+/// Which way the events that switch relays are selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventsWay {
