@@ -72,7 +72,7 @@ pub(super) async fn nothing_here() -> Refusal {
 
 /// For a path that is served, and not in that way.
 pub(super) async fn wrong_method() -> Refusal {
-    let remedy = "GET shows and POST changes; GET /api/openapi.json tells which path takes which";
+    let remedy = "GET shows and POST changes; GET /api/openapi.json shows which path takes which";
     Refusal::new(
         StatusCode::METHOD_NOT_ALLOWED,
         ErrorKind::Rejected,

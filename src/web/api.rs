@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/devices/{device}", get(device))
         .route("/api/devices/{device}/http/sessions", get(sessions))
         .route("/api/dead-letters", get(dead_letters))
-        .route("/api/dead-letters/{dead_letter}", get(dead_letter))
+        .route("/api/dead-letters/{id}", get(dead_letter))
 }
 
 async fn document() -> Response {

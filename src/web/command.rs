@@ -30,7 +30,7 @@ pub(super) fn routes() -> Router<Shared> {
         )
         .route("/api/devices/{device}/refresh", post(refresh))
         .route("/api/devices/{device}/http/sessions", post(http_sessions))
-        .route("/api/dead-letters/{dead_letter}/replay", post(replay))
+        .route("/api/dead-letters/{id}/replay", post(replay))
 }
 
 async fn relay_events(

@@ -39,7 +39,7 @@ pub(crate) enum ToDrop {
 pub(crate) struct Dropped {
     /// How many dead letters there were, and are no longer.
     pub(crate) dropped: usize,
-    /// Those that were to be dropped and stay: their commands wait in the inbox to be run once more.
+    /// Those that were to be dropped and stay: their commands wait in the inbox to be run again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) waiting: Vec<Uuid>,
     /// Those that were not in the archive.
@@ -57,19 +57,19 @@ impl AddAssign for Dropped {
 
 async fn drop_dead_letters(State(app): State<Shared>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
-    let which = serde_json::from_slice(&payload).map_err(no_choice)?;
+    let which = serde_json::from_slice(&payload).map_err(malformed)?;
     let dropped = drop_from(&app.shown.store, &app.changed.topics, which).await;
     Ok(written(StatusCode::OK, to_json(&dropped.map_err(no_store)?)))
 }
 
-fn no_choice(error: serde_json::Error) -> Refusal {
+fn malformed(error: serde_json::Error) -> Refusal {
     let message = format!("which dead letters are to be dropped cannot be understood: {error}");
     let remedy = r#"send {"ids":[..]} with the ids of dead letters, or {"all":true}"#;
     Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::Decode, message, remedy)
 }
 
-/// Drops dead letters, but for those whose replay waits in the inbox: the command is taken from the letter when its turn
-/// comes. By its `topics` the bridge knows a replay.
+/// Drops dead letters, but for those whose replay waits in the inbox: the command is taken from the dead letter when
+/// its turn comes. By its `topics` the bridge knows a replay.
 ///
 /// # Errors
 /// When the store fails.
@@ -97,7 +97,7 @@ pub(crate) async fn drop_from(store: &Store, topics: &Topics, which: ToDrop) -> 
     })
 }
 
-/// The letters whose command waits in the inbox to be run once more.
+/// The dead letters whose command waits in the inbox to be run again.
 async fn waiting(store: &Store, topics: &Topics) -> Result<Vec<Uuid>, StoreError> {
     let now = Timestamp::now();
     let inbox = store.inbox().await?;

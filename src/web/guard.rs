@@ -57,7 +57,7 @@ impl Guard {
     }
 
     fn check(&self, request: &Request) -> Result<(), Refusal> {
-        // It tells nothing that is worth a name, and probes often have none.
+        // It shows nothing that needs protection, and probes often send no name.
         if request.uri().path() == "/healthz" {
             return Ok(());
         }

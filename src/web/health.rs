@@ -19,7 +19,8 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/readyz", get(ready))
 }
 
-/// The process answers, so it is alive. A broker that is away is not cured by a restart: it is told, not failed for.
+/// The process answers, so it is alive. A restart does not help against an unreachable broker: that is reported, and no
+/// failure.
 async fn health(State(app): State<Shared>) -> Json<Health> {
     let shown = &app.shown;
     let connected = shown.broker.borrow().link.connected;
@@ -48,8 +49,8 @@ struct Health {
     traps: Option<TrapCounts>,
 }
 
-/// What is shown is whole: each device has been asked once, with or without success, and what comes can be kept. A
-/// broker that is away does not matter: the page works without one, and records wait on disk.
+/// What is shown is whole: each device has been asked once, with or without success, and what comes can be kept. An
+/// unreachable broker does not matter: the page works without one, and records wait on disk.
 async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
     let shown = &app.shown;
     let waiting = waiting(&shown.fleet.borrow());

@@ -1,7 +1,7 @@
 //! `/api/live`: server-sent events. First everything there is, then what has changed.
 //!
 //! A client that is slow misses what was so in between, and gets what is so now. It costs the same memory however much
-//! changes: what it was told last is a number, and the texts belong to all clients.
+//! changes: what it has received last is a number, and the texts belong to all clients.
 
 mod feed;
 
@@ -31,11 +31,11 @@ use feed::Frames;
 
 /// Clients at a time; more are refused.
 pub(super) const MAX_CLIENTS: usize = 256;
-/// When a client is told that nothing has changed: so a page soon sees that it is cut off.
+/// When a client is sent a sign of life if nothing changes: so a page soon sees that it is cut off.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Events of a client that go out in one write.
 const AT_ONCE: usize = 16;
-/// An event and no comment: a page sees it, and so knows when it is not told any more.
+/// An event and no comment: a page sees it, and so knows when it gets no more changes.
 const ALIVE: &[u8] = b"event: alive\ndata: {}\n\n";
 /// When a client that was refused may come again.
 const RETRY_SECONDS: &str = "30";
@@ -90,7 +90,7 @@ async fn live(State(app): State<Shared>) -> Response {
 }
 
 fn full() -> Response {
-    let message = format!("{MAX_CLIENTS} clients are being told of changes already");
+    let message = format!("{MAX_CLIENTS} clients are receiving changes already");
     let remedy = "close pages that nobody looks at, or ask for /api/devices now and then";
     let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Busy, message, remedy);
     let head = [
@@ -109,12 +109,12 @@ struct Client {
 impl Client {
     /// Until the client leaves.
     async fn run(mut self) {
-        let mut reported = 0;
+        let mut sent = 0;
         loop {
-            let Some(now) = self.send(reported).await else {
+            let Some(now) = self.send(sent).await else {
                 return;
             };
-            reported = now;
+            sent = now;
             tokio::select! {
                 changed = self.frames.changed() => if changed.is_err() { return },
                 () = sleep(KEEP_ALIVE) => {
@@ -127,22 +127,22 @@ impl Client {
         }
     }
 
-    /// Sends what is newer than `reported`; gives up to where it has told now, or `None` when the client has left.
-    async fn send(&mut self, reported: u64) -> Option<u64> {
+    /// Sends what is newer than `sent`; gives up to where it has sent now, or `None` when the client has left.
+    async fn send(&mut self, sent: u64) -> Option<u64> {
         let (pass, general) = {
             let frames = self.frames.borrow_and_update();
-            (frames.pass, frames.general(reported))
+            (frames.pass, frames.general(sent))
         };
         // Nothing is there between the last client of before and the feed's first pass.
         if pass == 0 {
-            return Some(reported);
+            return Some(sent);
         }
         for event in general {
             self.events.send(event).await.ok()?;
         }
         let mut at: Bound<DeviceId> = Bound::Unbounded;
         loop {
-            let next = self.frames.borrow().device_after(at.as_ref(), reported);
+            let next = self.frames.borrow().device_after(at.as_ref(), sent);
             let Some((device, event)) = next else {
                 return Some(pass);
             };

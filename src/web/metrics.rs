@@ -71,8 +71,7 @@ fn broker(text: &mut Text, shown: &Shown) {
         text.sample(name, &[("connection", connection)], link.connections);
     }
     if let Some(status) = &edge_node {
-        let help =
-            "Whether hosts of Sparkplug are told (1), or not, since broker or primary host are away (0).";
+        let help = "Whether the edge node's birth is published (1), or not, since broker or primary host are offline (0).";
         text.single("lantime2mqtt_sparkplug_born", Gauge, help, u8::from(status.born));
         let help = "Hosts seen that speak Sparkplug 2.2, which this edge node does not.";
         text.single("lantime2mqtt_sparkplug_old_hosts", Gauge, help, status.old_hosts);

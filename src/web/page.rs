@@ -69,7 +69,7 @@ async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Answer {
 }
 
 /// A browser asks each time whether its copy is still right: no old script meets a new API. A page that is open during an
-/// update sees the new version, and loads itself anew.
+/// update sees the new version, and reloads itself.
 fn respond(asset: &Asset, headers: &HeaderMap) -> Response {
     let tag = tag(asset.content);
     let cache = [

@@ -62,8 +62,8 @@ pub(super) struct Socket {
     path: PathBuf,
     file: FileId,
     listener: UnixListener,
-    /// Whether the log says that the file is gone.
-    is_told: bool,
+    /// Whether it was logged that the file is missing.
+    is_reported: bool,
 }
 
 /// Device and inode. A socket that listens keeps its inode, so that no other file gets the same.
@@ -79,7 +79,7 @@ impl Socket {
                 path,
                 file,
                 listener,
-                is_told: false,
+                is_reported: false,
             }),
             Err(error) => Err(SocketError::Bind {
                 path,
@@ -97,7 +97,7 @@ impl Socket {
         }
     }
 
-    /// Makes the socket again where its file is gone, unless another bridge listens there now. What fails is tried again
+    /// Makes the socket again if its file is missing, unless another bridge listens there now. A failure is retried
     /// at the next look: the directory may be missing.
     async fn restore(&mut self) {
         if self.is_there() {
@@ -110,14 +110,14 @@ impl Socket {
         };
         match made {
             Ok((listener, file)) => {
-                (self.listener, self.file, self.is_told) = (listener, file, false);
-                tracing::info!(socket = %self.path.display(), "the control socket was gone and is there again");
+                (self.listener, self.file, self.is_reported) = (listener, file, false);
+                tracing::info!(socket = %self.path.display(), "control socket made again: its file was missing");
             }
-            Err(error) if !std::mem::replace(&mut self.is_told, true) => tracing::warn!(
+            Err(error) if !std::mem::replace(&mut self.is_reported, true) => tracing::warn!(
                 socket = %self.path.display(),
                 %error,
-                "the control socket is gone and cannot be made yet, so healthcheck and dead-letters find no bridge; \
-                 it is tried again until state.directory can be written"
+                "control socket missing, so healthcheck and dead-letters find no bridge; it cannot be made again yet, and this \
+                 is retried until state.directory can be written"
             ),
             Err(_) => {}
         }

@@ -40,13 +40,13 @@ await withPage(async (page, browser) => {
   await goOn();
   // What a message carries is shown as text, whatever it says.
   await page.goto(at("#/dead-letters"));
-  await page.waitForSelector(".letter:has-text('<img')");
-  check(/What to do: \w+/.test(await page.textContent(".letter:has-text('<img')")), "what to do stands in the whole letter alone");
-  await page.click(".letter summary");
-  await page.waitForSelector(".letter pre:has-text('onerror')");
-  check(await page.locator(".letter img").count() === 0, "text became markup");
-  await page.click(".letter:has-text('<img') >> text=Run once more");
-  await page.waitForSelector(".letter .said:has-text('Not done')");
+  await page.waitForSelector(".dead-letter:has-text('<img')");
+  check(/What to do: \w+/.test(await page.textContent(".dead-letter:has-text('<img')")), "what to do stands in the whole letter alone");
+  await page.click(".dead-letter summary");
+  await page.waitForSelector(".dead-letter pre:has-text('onerror')");
+  check(await page.locator(".dead-letter img").count() === 0, "text became markup");
+  await page.click(".dead-letter:has-text('<img') >> text=Run again");
+  await page.waitForSelector(".dead-letter .said:has-text('Not done')");
   // Another tab knows nothing of the token.
   const other = await browser.newPage();
   await other.goto(at("#/device/sim-1"));

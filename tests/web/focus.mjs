@@ -61,14 +61,14 @@ await withPage(async (page) => {
   check(moves === "sim-3", `these rows have moved: ${moves}`);
 
   await page.goto(at("#/dead-letters"));
-  await page.waitForSelector(".letter >> nth=1");
-  await page.click(".letter summary");
-  await focus(page, ".letter button");
-  const message = ".letter p:nth-of-type(2)";
+  await page.waitForSelector(".dead-letter >> nth=1");
+  await page.click(".dead-letter summary");
+  await focus(page, ".dead-letter button");
+  const message = ".dead-letter p:nth-of-type(2)";
   const before = await page.textContent(message);
   await say("at the letter");
   // The archive is full: their number stays.
   await page.waitForFunction(([selector, text]) => document.querySelector(selector).textContent !== text, [message, before]);
-  await isFocused(page, "Run once more", "after another letter has come");
-  check((await page.locator(".letter details[open]").count()) === 1, "the letter that was open is closed");
+  await isFocused(page, "Run again", "after another letter has come");
+  check((await page.locator(".dead-letter details[open]").count()) === 1, "the letter that was open is closed");
 });

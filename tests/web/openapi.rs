@@ -178,17 +178,12 @@ async fn what_a_bridge_answers_fits_it() {
             "/api/devices/sim-1/http/sessions",
         ),
         ("/api/dead-letters", "/api/dead-letters"),
-        ("/api/dead-letters/{letter}", &of_letter),
+        ("/api/dead-letters/{id}", &of_letter),
     ] {
         fits_response("get", path, ok, &scene.json(at).await);
     }
     let answer = scene.post(&format!("{of_letter}/replay"), "").await;
-    fits_response(
-        "post",
-        "/api/dead-letters/{letter}/replay",
-        failed,
-        &answer.json(),
-    );
+    fits_response("post", "/api/dead-letters/{id}/replay", failed, &answer.json());
     let nobody = Value::String("00000000-0000-0000-0000-000000000000".to_owned());
     let ids = json!({ "ids": [letter, nobody] }).to_string();
     let dropped = scene.post("/api/dead-letters/drop", &ids).await.json();

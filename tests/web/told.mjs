@@ -13,7 +13,7 @@ await withPage(async (page) => {
   };
   const told = (...events) => answer({ contentType: "text/event-stream", body: events.join("") });
 
-  const error = { kind: "busy", message: "256 clients are being told of changes already", remedy: "close pages that nobody looks at" };
+  const error = { kind: "busy", message: "256 clients are receiving changes already", remedy: "close pages that nobody looks at" };
   await answer({ status: 503, contentType: "application/json", body: JSON.stringify({ ok: false, error }) });
   await page.goto(at("#/device/sim-1"));
   await page.waitForSelector("#lost:has-text('256 clients')");

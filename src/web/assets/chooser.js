@@ -14,10 +14,10 @@ const TYPES = {
 };
 
 /** The form of one relay. `types` has the events that the device knows; it goes on with what was begun in the `old` one. */
-export function chooser(device, slot, letter, chosen, types, old) {
+export function chooser(device, slot, relay, selection, types, old) {
   const begun = old?.edited() ?? { add: [], remove: [] };
-  const isKnown = Array.isArray(chosen.events);
-  const before = new Set(isKnown ? chosen.events : []);
+  const isKnown = Array.isArray(selection.events);
+  const before = new Set(isKnown ? selection.events : []);
   const all = [...new Set([...before, ...begun.add, ...Object.keys(types)])].sort();
   const ticked = new Set([...before, ...begun.add].filter((name) => !begun.remove.includes(name)));
   const said = old?.said ?? saidPlace();
@@ -59,8 +59,8 @@ export function chooser(device, slot, letter, chosen, types, old) {
     refresh();
     said.classList.remove("bad");
     said.textContent = "Sent; the device is read back before it counts.";
-    // Only the difference: what somebody else has chosen meanwhile stays.
-    const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${letter}/events`, { add, remove });
+    // Only the difference: what somebody else has selected meanwhile stays.
+    const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${relay}/events`, { add, remove });
     const reached = (reply.result?.applies_to ?? []).map((place) => `${place.slot} relay ${place.relay.toUpperCase()}`);
     const warnings = (reply.result?.warnings ?? []).map((warning) => ` Note: ${warning}.`).join("");
     say(said, reply, `Done: ${reply.result?.changed ? "changed" : "it was so already"}, for ${reached.join(" and ")}.${warnings}`);
@@ -69,12 +69,12 @@ export function chooser(device, slot, letter, chosen, types, old) {
   };
   const form = h(
     "form",
-    { class: "chooser", onsubmit: submit, onchange: change, "data-relay": letter },
+    { class: "chooser", onsubmit: submit, onchange: change, "data-relay": relay },
     h(
       "fieldset",
       {},
-      h("legend", {}, `Events that switch relay ${letter.toUpperCase()} of ${slot}`),
-      h("p", { class: "quiet" }, describe(chosen)),
+      h("legend", {}, `Events that switch relay ${relay.toUpperCase()} of ${slot}`),
+      h("p", { class: "quiet" }, describe(selection)),
       h("details", {}, h("summary", {}, "Change"), groups.filter(([, , boxes]) => boxes.length).map(group), hint, button),
     ),
     said,
@@ -86,8 +86,8 @@ export function chooser(device, slot, letter, chosen, types, old) {
   return form;
 }
 
-function describe(chosen) {
-  if (!Array.isArray(chosen.events)) return "The device has not told them yet.";
-  const names = chosen.events.length ? chosen.events.join(", ") : "none";
-  return `${names}${chosen.confirmed ? "" : " (not certain any more)"}`;
+function describe(selection) {
+  if (!Array.isArray(selection.events)) return "The device has not reported them yet.";
+  const names = selection.events.length ? selection.events.join(", ") : "none";
+  return `${names}${selection.confirmed ? "" : " (stale)"}`;
 }

@@ -1,4 +1,4 @@
-// One device: relays, signals, events, HTTP communication. Only the chosen one is drawn.
+// One device: relays, signals, events, HTTP communication. Only the selected one is drawn.
 
 import { chooser } from "./chooser.js";
 import { kindOfDevice, nameOfKind } from "./devices.js";
@@ -31,9 +31,9 @@ export function showDetail(id, device) {
     ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
     ...slots.flatMap(([slot, data]) => [
       [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
-      ...Object.entries(data.relay_events).map(([letter, chosen]) => [
-        `chooser-${slot}-${letter}`, [chosen.events, chosen.confirmed, types],
-        (old) => chooser(id, slot, letter, chosen, types, old),
+      ...Object.entries(data.relay_events).map(([relay, selection]) => [
+        `chooser-${slot}-${relay}`, [selection.events, selection.confirmed, types],
+        (old) => chooser(id, slot, relay, selection, types, old),
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
@@ -70,7 +70,7 @@ function head(device) {
   );
 }
 
-/** Never made anew, so what came of it stays. */
+/** Never drawn again, so its result stays. */
 function pollPart(id) {
   return h("p", {}, lockedButton("Poll now", "Polled.", () => post(`/api/devices/${encodeURIComponent(id)}/refresh`, {})));
 }
@@ -93,10 +93,10 @@ function error({ operation, error, first_at: first }) {
 }
 
 function slotPart(slot, { state, info = {}, relays }) {
-  const words = { online: "", offline: "device away", absent: "no module there", mismatch: "another module there", unknown: "not seen yet" };
+  const words = { online: "", offline: "device offline", absent: "no module there", mismatch: "another module there", unknown: "not seen yet" };
   const wiring = info.wiring_source === "assumed" ? "wiring assumed: compare it with the jumpers" : undefined;
   const about = [words[state] ?? state, info.model, info.serial_number, info.software_revision, wiring].filter(Boolean).join(" · ");
-  const cards = Object.entries(relays).map(([letter, relay]) => relayCard(letter, relay));
+  const cards = Object.entries(relays).map(([name, relay]) => relayCard(name, relay));
   return h(
     "section",
     { class: "panel", "aria-label": `Relays of slot ${slot}` },
@@ -136,7 +136,7 @@ function signals(slot, all) {
 
 function events(all) {
   const entries = Object.entries(all);
-  // An action tells that somebody has done something: it stands beside what is wrong, not among it.
+  // An action reports that somebody has done something: it stands beside what is wrong, not among it.
   const rank = ([, event]) => event.triggered !== true ? 3 : ["critical", "error", "warning"].includes(event.type) ? 0 : 1;
   entries.sort((a, b) => rank(a) - rank(b) || a[0].localeCompare(b[0]));
   const triggered = entries.filter(([, event]) => event.triggered === true);

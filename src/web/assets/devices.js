@@ -52,11 +52,11 @@ function troubles(device) {
 /** All relays of a device. */
 export function relays(device) {
   return Object.entries(device.slots ?? {}).flatMap(([slot, { relays }]) =>
-    Object.entries(relays).map(([letter, relay]) => ({ slot, letter, relay })));
+    Object.entries(relays).map(([name, relay]) => ({ slot, name, relay })));
 }
 
 /** Brings the rows of these devices up to date. */
-export function showDevices(ids, chosen) {
+export function showDevices(ids, selected) {
   const moved = [];
   for (const id of ids) {
     const device = known.devices.get(id);
@@ -81,16 +81,16 @@ export function showDevices(ids, chosen) {
   if (moved.length) sort(moved);
   if (ids.size) {
     count();
-    select(chosen);
+    select(selected);
   }
   applyFilter();
 }
 
-/** Marks the chosen one. */
-export function select(chosen) {
+/** Marks the selected one. */
+export function select(selected) {
   for (const [id, { element }] of rows) {
     const link = element.firstElementChild;
-    if (id === chosen) link.setAttribute("aria-current", "page");
+    if (id === selected) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
 }
@@ -112,7 +112,7 @@ function build(device, json) {
         "span",
         { class: "slot" },
         h("span", { class: "quiet" }, state === "online" || state === "offline" ? slot : `${slot} ${state}`),
-        Object.entries(relays).map(([letter, relay]) => smallRelay(letter, relay)),
+        Object.entries(relays).map(([name, relay]) => smallRelay(name, relay)),
       )),
       ["warning", "stale"].includes(kind) && troubles(device).length > 0 && h("span", { class: "why" }, troubles(device).join(", ")),
       device.error && h("span", { class: "why" }, `${device.error.error.kind}: ${device.error.error.message}`),

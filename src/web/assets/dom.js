@@ -22,12 +22,12 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** What stands for a state: a shape and a class beside the word, so that nothing is said by colour alone. */
+/** What stands for a state: a symbol and a class beside the word, so that nothing is shown by colour alone. */
 const MARKS = {
   ok: "●", fault: "▲", missing: "▼", warning: "■", stale: "◐", unknown: "◆", offline: "✕", absent: "○", neutral: "○",
 };
 
-/** A word with its shape. */
+/** A word with its symbol. */
 export function badge(kind, word) {
   return h("span", { class: `badge ${kind}` }, h("span", { "aria-hidden": "true" }, `${MARKS[kind]} `), word);
 }

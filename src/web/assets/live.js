@@ -1,4 +1,4 @@
-// What the bridge tells, as it tells it: by server-sent events.
+// What the bridge publishes, by server-sent events.
 
 import { sentence } from "./dom.js";
 
@@ -78,7 +78,7 @@ function lost() {
   void askWhy();
 }
 
-/** A source of events does not tell what a refusal says. */
+/** A source of events does not show the reason of a refusal. */
 async function askWhy() {
   const end = new AbortController();
   try {

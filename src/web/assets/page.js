@@ -4,36 +4,36 @@ import { isWell, showBridge } from "./bridge.js";
 import { showDetail } from "./detail.js";
 import { relays, select, showDevices } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
-import { showLetters } from "./dead_letters.js";
+import { showDeadLetters } from "./dead_letters.js";
 import { connect, known, onChange } from "./live.js";
 import { showLock } from "./token.js";
 
 const byId = (id) => document.getElementById(id);
-const views = { devices: byId("view-devices"), letters: byId("view-letters"), bridge: byId("view-bridge") };
+const views = { devices: byId("view-devices"), "dead-letters": byId("view-dead-letters"), bridge: byId("view-bridge") };
 let view = "devices";
-let chosen;
-let letters;
+let selected;
+let deadLetters;
 
 function route() {
   const hash = location.hash;
   // Others are places within the page.
   if (hash !== "" && !hash.startsWith("#/")) return;
   const [, first = "", second = ""] = hash.split("/");
-  const before = `${view} ${chosen ?? ""}`;
-  view = { "dead-letters": "letters", bridge: "bridge" }[first] ?? "devices";
-  chosen = first === "device" ? decode(second) : undefined;
+  const before = `${view} ${selected ?? ""}`;
+  view = ["dead-letters", "bridge"].includes(first) ? first : "devices";
+  selected = first === "device" ? decode(second) : undefined;
   for (const [name, element] of Object.entries(views)) element.hidden = name !== view;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  views.devices.classList.toggle("chosen", chosen !== undefined);
-  if (view === "letters") void showLetters();
-  select(chosen);
+  views.devices.classList.toggle("selected", selected !== undefined);
+  if (view === "dead-letters") void showDeadLetters();
+  select(selected);
   drawDetail();
   // On a phone the device takes the place of the list: the reader goes there too.
-  if (before !== `${view} ${chosen ?? ""}` && chosen) byId("detail-title")?.focus({ preventScroll: true });
-  if (chosen) window.scrollTo(0, 0);
+  if (before !== `${view} ${selected ?? ""}` && selected) byId("detail-title")?.focus({ preventScroll: true });
+  if (selected) window.scrollTo(0, 0);
 }
 
 function decode(text) {
@@ -45,10 +45,10 @@ function decode(text) {
 }
 
 function drawDetail() {
-  const device = known.devices.get(chosen);
+  const device = known.devices.get(selected);
   // Until its first event is there, or a roster without it, nobody knows whether there is such a device.
-  if (chosen !== undefined && !device && (!known.roster || known.roster.has(chosen))) return;
-  showDetail(chosen, device);
+  if (selected !== undefined && !device && (!known.roster || known.roster.has(selected))) return;
+  showDetail(selected, device);
 }
 
 const positions = new Map();
@@ -59,14 +59,14 @@ function announce(ids) {
   for (const id of ids) {
     const device = known.devices.get(id);
     if (!device?.state) continue;
-    for (const { slot, letter, relay } of relays(device)) {
-      const key = `${id} ${slot} ${letter}`;
+    for (const { slot, name, relay } of relays(device)) {
+      const key = `${id} ${slot} ${name}`;
       const before = positions.get(key);
       positions.set(key, relay.position);
       if (before === undefined || before === relay.position) continue;
       const nothing = relay.unknown_reason === "missing" ? "module missing" : "position unknown";
       const what = { NC: `fault, in NC${relay.cause ? `, ${relay.cause}` : ""}`, NO: "normal again, in NO", unknown: nothing }[relay.position];
-      news.push(`${id}, slot ${slot}, relay ${letter.toUpperCase()}: ${what}`);
+      news.push(`${id}, slot ${slot}, relay ${name.toUpperCase()}: ${what}`);
     }
   }
   // Nobody listens to more than a few at a time.
@@ -84,7 +84,7 @@ function showLink() {
   const lost = byId("lost");
   lost.hidden = !isLost;
   if (isLost) {
-    const since = lostAt ? `Connection to the bridge lost at ${clock(lostAt)}. What stands here is as it was then.` : "The bridge does not tell this page anything.";
+    const since = lostAt ? `Connection to the bridge lost at ${clock(lostAt)}. What stands here is as it was then.` : "The bridge does not answer this page.";
     const text = `${since} ${refusal}`.trim();
     if (lost.textContent !== text) lost.textContent = text;
   }
@@ -98,20 +98,20 @@ function showGeneral() {
   const { bridge } = known;
   if (!bridge) return;
   byId("bridge-id").textContent = bridge.id;
-  byId("letter-count").textContent = String(bridge.store.dead_letters);
+  byId("dead-letter-count").textContent = String(bridge.store.dead_letters);
   byId("bridge-mark").replaceChildren(...(isWell(bridge) ? [] : [badge("fault", "trouble")]));
   showLock();
   showBridge(bridge);
-  // In a full archive each new letter takes the place of an old one: their number stays.
+  // In a full archive each new dead letter takes the place of an old one: their number stays.
   const now = `${bridge.store.dead_letters} ${bridge.store.last_dead_letter}`;
-  if (view === "letters" && letters !== now) void showLetters();
-  letters = now;
+  if (view === "dead-letters" && deadLetters !== now) void showDeadLetters();
+  deadLetters = now;
 }
 
 onChange((ids) => {
   showLink();
   showGeneral();
-  showDevices(ids, chosen);
+  showDevices(ids, selected);
   announce(ids);
   drawDetail();
   document.body.dataset.devices = String(known.devices.size);

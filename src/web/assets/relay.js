@@ -29,17 +29,17 @@ function wordOf(relay) {
 }
 
 /** A relay in a list: its contact, and its position in a word. */
-export function smallRelay(letter, relay) {
+export function smallRelay(name, relay) {
   const kind = kindOf(relay);
   const marks = { neutral: "–", missing: "missing" };
   const word = relay.position === "unknown" ? marks[kind] ?? "?" : relay.position;
   const contact = svg("svg", { class: `contact small ${kind}`, viewBox: "4 6 92 60", "aria-hidden": "true" }, parts(relay.position));
-  return h("span", { class: `mini ${kind}${relay.stale ? " old" : ""}` }, contact, `${letter.toUpperCase()} ${word}`);
+  return h("span", { class: `mini ${kind}${relay.stale ? " old" : ""}` }, contact, `${name.toUpperCase()} ${word}`);
 }
 
 /** The contact with the names of its terminals. */
-function contact(letter, position, kind) {
-  const label = `Contact of relay ${letter}: ${position === "unknown" ? "position unknown" : `COM and ${position} connected`}`;
+function contact(name, position, kind) {
+  const label = `Contact of relay ${name}: ${position === "unknown" ? "position unknown" : `COM and ${position} connected`}`;
   const text = (x, y, anchor, name, isOn) => svg("text", { x, y, "text-anchor": anchor, class: isOn ? "on" : "" }, name);
   return svg(
     "svg",
@@ -63,7 +63,7 @@ function parts(position) {
 }
 
 /** Everything about a relay. */
-export function relayCard(letter, relay) {
+export function relayCard(name, relay) {
   const kind = kindOf(relay);
   const lines = [
     ["why", relay.position === "unknown" && unknown(relay).meaning],
@@ -77,9 +77,9 @@ export function relayCard(letter, relay) {
   ];
   return h(
     "section",
-    { class: `relay ${kind}`, "data-relay": letter },
-    h("h4", {}, `Relay ${letter.toUpperCase()} `, badge(relay.stale ? "stale" : kind, wordOf(relay))),
-    contact(letter.toUpperCase(), relay.position, kind),
+    { class: `relay ${kind}`, "data-relay": name },
+    h("h4", {}, `Relay ${name.toUpperCase()} `, badge(relay.stale ? "stale" : kind, wordOf(relay))),
+    contact(name.toUpperCase(), relay.position, kind),
     h("dl", { class: "lines" }, lines.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
   );
 }

@@ -1,5 +1,5 @@
 // HTTP communication of a device: how its polls go, and the latest requests one by one. It changes all the time, so it is
-// asked for while it is looked at, and not told to every page.
+// asked for while it is looked at, and not sent to every page.
 
 import { badge, facts, h, time } from "./dom.js";
 import { plot } from "./plot.js";
@@ -14,7 +14,7 @@ const COLUMNS = ["id", "started", "request", "status", "until answer", "reading 
 /** The part of the page. The elements stay the same, so focus and place do. */
 export function httpPart(device) {
   const path = `/api/devices/${encodeURIComponent(device)}`;
-  const numbers = h("div", {}, h("p", { class: "quiet" }, "Not told yet."));
+  const numbers = h("div", {}, h("p", { class: "quiet" }, "Not reported yet."));
   const kept = h("p", { class: "quiet" });
   const requests = requestsPart();
   let isKept = false;
@@ -85,7 +85,7 @@ function pairs({ polls, failures, rtt_ms: rtt = {}, last_success: last }) {
 
 /** Plot and table of the sessions; nothing where none are kept. */
 function requestsPart() {
-  const none = h("p", { class: "quiet", hidden: true }, "No request yet; they are told every 10 s.");
+  const none = h("p", { class: "quiet", hidden: true }, "No request yet; they are updated every 10 s.");
   const figure = h("figure", { hidden: true });
   const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Requests", hidden: true });
   const element = h("div", { class: "sessions" }, none, figure, scroll);

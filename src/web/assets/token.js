@@ -9,7 +9,7 @@ const button = document.getElementById("token-button");
 const field = document.getElementById("token");
 const keep = document.getElementById("token-keep");
 const tokenSaid = document.getElementById("token-said");
-/** Before the bridge is taken for silent when a token is tried. */
+/** How long the bridge may take to answer when a token is tried. */
 const TRY_WITHIN = 10_000;
 
 /** Why nothing can be changed here now; empty where it can. */
@@ -93,13 +93,13 @@ export function words(reply, done) {
   return `${OPEN.includes(kind) ? "Not known whether it is done" : "Not done"}: ${sentence(message)}${advice}`;
 }
 
-/** Says what came of a command. */
+/** Shows the result of a command. */
 export function say(said, reply, done) {
   said.textContent = words(reply, done);
   said.classList.toggle("bad", !reply.ok);
 }
 
-/** Calls `listener` when the token has come or gone, as long as `element` is on the page. The element owns it: it goes with it. */
+/** Calls `listener` when the token is set or removed, as long as `element` is on the page. The element owns it: it goes with it. */
 export function onToken(element, listener) {
   element.dataset.locks = "";
   element.addEventListener("token", listener);

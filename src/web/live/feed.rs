@@ -1,4 +1,4 @@
-//! What is told to clients, written once for all of them, and only while there are any.
+//! What is sent to clients, written once for all of them, and only while there are any.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ const PACE: Duration = Duration::from_millis(200);
 /// When the bridge's own numbers are looked at, whose small changes wake nobody.
 const NUMBERS: Duration = Duration::from_secs(2);
 
-/// The events that tell how things are now.
+/// The events with the state of everything now.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     /// Counts the times that they were looked through; 0: nothing is there.
@@ -201,7 +201,7 @@ mod tests {
         DeviceId::new(id).unwrap()
     }
 
-    /// What a client that was told up to `reported` gets.
+    /// What a client gets that has received everything up to `reported`.
     fn newer(frames: &Frames, reported: u64) -> Vec<String> {
         let mut events = frames.general(reported);
         let mut at = Bound::Unbounded;

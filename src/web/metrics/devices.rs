@@ -12,7 +12,7 @@ const POSITIONS: (&str, &[&str]) = ("position", &["NO", "NC", "unknown"]);
 const STATUSES: (&str, &[&str]) = ("status", &["ok", "fail", "absent", "unknown"]);
 const SLOT_STATES: (&str, &[&str]) = ("state", &["online", "offline", "absent", "mismatch"]);
 
-/// All families. One that has no sample now is told all the same.
+/// All families. One that has no sample now is written all the same.
 pub(super) fn write(text: &mut Text, fleet: &Fleet) {
     state(text, fleet);
     polls(text, fleet);

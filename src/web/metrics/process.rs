@@ -1,4 +1,4 @@
-//! What the system tells of this process, by the names that all Prometheus clients use.
+//! What the system reports about this process, by the names that all Prometheus clients use.
 
 use jiff::Timestamp;
 use procfs::process::{LimitValue, Process};
@@ -6,7 +6,7 @@ use procfs::process::{LimitValue, Process};
 use super::text::Kind::{Counter, Gauge};
 use super::text::Text;
 
-/// What the system does not tell is left out.
+/// What the system does not report is left out.
 pub(super) fn write(text: &mut Text, started_at: Timestamp) {
     let name = "process_start_time_seconds";
     let help = "Start time of the process since the Unix epoch in seconds.";
