@@ -138,8 +138,8 @@ impl Devices {
         self.routes.subscribe()
     }
 
-    /// The devices whose traps are to be taken; from now on their tasks take them, count them, and store their records. To be
-    /// asked before the first is started.
+    /// The devices whose traps are to be taken; from now on their tasks take them, count them, and store their records.
+    /// To be asked before the first is started.
     pub(super) fn take_traps(
         &mut self,
         store: Store,
@@ -181,7 +181,7 @@ impl Devices {
         let ticks = self.epoch.elapsed().as_nanos().div_ceil(TICK.as_nanos());
         let origin = self.epoch + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
         let count = devices.len();
-        // Certificates are read anew: they may be what has changed.
+        // Certificates are read again: they may be what has changed.
         self.clients = HttpClients::default();
         let mut to_start = Vec::new();
         for (index, device) in devices.iter().enumerate() {

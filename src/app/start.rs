@@ -107,7 +107,7 @@ impl Start<'_> {
         Ok(Some(address))
     }
 
-    /// What earlier runs have published, and of each device what they knew and told.
+    /// What earlier runs have published, and the prior state of each device.
     pub(super) async fn prior(&self) -> (Vec<String>, HashMap<DeviceId, Prior>) {
         let remembered = self.store.published_topics().await.unwrap_or_else(|error| {
             tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
@@ -115,7 +115,7 @@ impl Start<'_> {
         });
         let standing = self.store.standing_failures().await.unwrap_or_else(|error| {
             tracing::error!(
-                "dead letters of earlier runs cannot be read; a failure that lasts is told anew: {error}"
+                "dead letters of earlier runs cannot be read; a failure that lasts is reported again: {error}"
             );
             Vec::new()
         });
@@ -263,7 +263,7 @@ pub(super) fn bridge_info(config: &Config) -> BridgeInfo {
     }
 }
 
-/// What this bridge does, as its `info` tells.
+/// What this bridge does, as its `info` lists it.
 fn capabilities(config: &Config) -> Vec<String> {
     let traps = config.snmp.traps.as_ref().map(|_| "traps");
     let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");

@@ -1,4 +1,4 @@
-//! A task of the bridge with its name: who fails, or does not stop, can be told.
+//! A task of the bridge with its name, for errors about a task that fails or does not stop.
 
 use std::future::poll_fn;
 use std::pin::Pin;

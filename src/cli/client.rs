@@ -38,7 +38,7 @@ pub(super) enum ClientError {
     Answer(PathBuf),
 }
 
-/// JSON, and whether it tells of success.
+/// JSON, and whether it reports success.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) is_success: bool,

@@ -1,4 +1,4 @@
-//! `dead-letters`: lists, shows and drops the dead letters of a bridge, and runs their commands once more.
+//! `dead-letters`: lists, shows and drops the dead letters of a bridge, and runs their commands again.
 //!
 //! A bridge that runs is asked by its API, since the store is its own; the store of one that does not run is opened here.
 
@@ -58,7 +58,7 @@ enum What {
         /// Its id.
         id: Uuid,
     },
-    /// Runs its command once more.
+    /// Runs its command again.
     Replay {
         /// Its id.
         id: Uuid,

@@ -109,7 +109,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
 }
 
 /// The first two report their relays, the third is of a generation of which that is not known: there they
-/// are derived. All of them tell of their events by informs.
+/// are derived. All of them report their events by informs.
 fn fleet_options(receiver: SocketAddr) -> FleetOptions {
     let kinds = [
         (Chassis::M3000, ApiGeneration::V20),
@@ -158,14 +158,14 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
         .flatten()
         .filter_map(|device| device.get_mut("snmp"));
     for snmp in fallbacks.filter_map(toml::Value::as_table_mut) {
-        // Over REST these devices tell relays apart, over SNMP none does.
+        // Over REST these devices distinguish relays, over SNMP none does.
         snmp.insert("events".to_owned(), "rest".into());
         snmp.insert("read".to_owned(), "fallback".into());
     }
     Ok(config::from_table("the demo's own configuration", values)?.config)
 }
 
-/// An address of the loopback that is free as long as the listener holds it: with the chosen port, else with the usual
+/// An address of the loopback that is free as long as the listener holds it: with the requested port, else with the usual
 /// one, else with any.
 fn free_address(
     option: &str,

@@ -98,7 +98,7 @@ enum Command {
     Probe(probe::Options),
     /// Serves simulated devices, to try flows against.
     Simulate(simulate::Options),
-    /// Shows the dead letters of a bridge, drops them, and runs their commands once more.
+    /// Shows the dead letters of a bridge, drops them, and runs their commands again.
     DeadLetters(dead_letters::Options),
     /// Prints the completions of a shell.
     Completions(shell::Completions),

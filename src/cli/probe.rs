@@ -112,7 +112,7 @@ struct Session {
 }
 
 impl Session {
-    /// One after the other. What fails is told at once where others follow.
+    /// One after the other. What fails is reported at once if others follow.
     async fn probe_all(&mut self, devices: &[Device]) -> anyhow::Result<()> {
         if let [device] = devices {
             return self.probe(device).await;

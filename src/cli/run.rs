@@ -13,7 +13,7 @@ use crate::logging::Logging;
 use crate::open_files;
 use crate::records::store::{Options, Store};
 
-/// What comes within it is the same wish once more: a terminal sends Ctrl-C to all that runs in it, and a wrapper
+/// What comes within it is the same request: a terminal sends Ctrl-C to all that runs in it, and a wrapper
 /// (timeout, npm, docker) passes its own on. Nobody reads what has happened and presses again so fast.
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
@@ -115,7 +115,7 @@ impl Signals {
         }
     }
 
-    /// Waits for SIGTERM or SIGINT once more, from [`SAME_SIGNAL`] on.
+    /// Waits for another SIGTERM or SIGINT, from [`SAME_SIGNAL`] on.
     pub(super) async fn stop_again(&mut self) {
         again(async || self.stop().await).await;
     }

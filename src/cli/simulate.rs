@@ -1,4 +1,4 @@
-//! `simulate`: simulated devices alone, until the process is told to stop.
+//! `simulate`: simulated devices alone, until the process gets a signal to stop.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,4 +1,4 @@
-//! What systemd is told of a service (sd_notify(3)). Where nobody listens, nothing happens.
+//! Notifies systemd of the state of the service (sd_notify(3)). Where nobody listens, nothing happens.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use sd_notify::{NotifyState, notify};
 use tokio::time::MissedTickBehavior;
 
-/// How long it may take to tell it: a systemd that does not read must not hold the bridge up.
+/// How long a notification may take: a systemd that does not read must not hold the bridge up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The bridge has started, or has ended a reload.
@@ -27,8 +27,8 @@ pub(super) async fn stopping() {
     send(|| notify(&[NotifyState::Stopping])).await;
 }
 
-/// Tells, as often as systemd wants it, that the bridge lives. To be run on the thread that does everything: when that
-/// hangs, systemd hears nothing, and starts the bridge anew.
+/// Notifies systemd, as often as it wants, that the bridge lives. To be run on the thread that does everything: when that
+/// hangs, systemd gets no notification, and restarts the bridge.
 pub(super) async fn live() -> Infallible {
     let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
     let Some(limit) = limit else {
@@ -46,6 +46,6 @@ pub(super) async fn live() -> Infallible {
 async fn send(notify: impl FnOnce() -> io::Result<()> + Send + 'static) {
     let sent = tokio::task::spawn_blocking(notify);
     if let Ok(Ok(Err(error))) = tokio::time::timeout(PATIENCE, sent).await {
-        tracing::warn!("systemd cannot be told: {error}");
+        tracing::warn!("systemd cannot be notified: {error}");
     }
 }

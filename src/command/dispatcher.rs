@@ -118,7 +118,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether a dead letter has told of this retained command already.
+    /// Whether a dead letter has reported this retained command already.
     fn is_repeated(&mut self, command: &Received) -> bool {
         if self.retained.len() >= RETAINED {
             self.retained.clear();

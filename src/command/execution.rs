@@ -226,7 +226,7 @@ fn dead_letter_about(entry: &Entry, report: ErrorReport, attempts: u32) -> DeadL
     }
 }
 
-/// Whether a command may have failed so because it was given up when it expired: a device that is away fails in many
+/// Whether a command may have failed so because it was given up when it expired: an unreachable device fails in many
 /// ways.
 fn may_be_for_lack_of_time(kind: ErrorKind) -> bool {
     use ErrorKind::{Conflict, Forbidden, Profile, Rejected, Unauthorized};

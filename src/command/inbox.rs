@@ -120,8 +120,8 @@ impl Inbox {
     }
 }
 
-/// Hands over what is on disk. The store's thread does so: if who brought it is gone by then, it is carried out all the
-/// same, and does not wait for the next run.
+/// Hands over what is on disk. The store's thread does so: a command is carried out even if its edge has been dropped by
+/// then, and does not wait for the next run.
 fn hand_over(
     entries: &mpsc::Sender<Entry>,
     commands: impl Iterator<Item = (u64, Incoming)>,
@@ -129,7 +129,7 @@ fn hand_over(
 ) {
     fault_point::reached("in-the-inbox");
     for (number, incoming) in commands {
-        // There is room for all of the inbox. The dispatcher is gone only when the bridge stops: then the next run finds
+        // There is room for all of the inbox. The channel is closed only when the bridge stops: then the next run finds
         // the command on disk.
         let _ = entries.try_send(Entry::new(number, incoming, local.take()));
     }

@@ -21,8 +21,8 @@ pub struct Incoming {
     pub id: Option<String>,
     /// Which command it is, and what that asks for; `None` where no command has its topic.
     ///
-    /// A refusal, when it must not or cannot be carried out: it was retained, is too large or came too late, its topic names
-    /// what cannot be, or its payload is not what the command asks for.
+    /// A refusal, when it must not or cannot be carried out: it was retained, is too large or came too late, its topic
+    /// names what cannot be, or its payload is not what the command asks for.
     pub command: Option<(CommandTopic, Result<Request, Box<Refusal>>)>,
 }
 
@@ -51,7 +51,7 @@ impl Incoming {
         Incoming::read(message, Some(topic), now)
     }
 
-    /// Run the command of the dead letter `dead_letter` once more, now.
+    /// Run the command of the dead letter `dead_letter` again, now.
     pub fn replay(topics: &Topics, dead_letter: Uuid) -> Incoming {
         let payload = json!({ "id": dead_letter }).to_string();
         let target = || Ok(Target::Replay(dead_letter));
@@ -106,7 +106,7 @@ impl Incoming {
     }
 }
 
-/// The dead letter whose command `message` runs once more; `None` where it does something else, or would be refused.
+/// The dead letter whose command `message` runs again; `None` where it does something else, or would be refused.
 pub fn dead_letter_of(topics: &Topics, message: &Received, now: Timestamp) -> Option<Uuid> {
     let (_, request) = Incoming::read_again(message.clone(), topics, now).command?;
     match request.ok()?.target {

@@ -1,5 +1,4 @@
-//! `dead-letters/replay`: which dead letter's command is to run once more. Its `id` is the letter's, and so
-//! also that of the reply.
+//! `dead-letters/replay`: which dead letter's command is to run again. Its `id` is also that of the reply.
 
 use uuid::Uuid;
 
@@ -31,7 +30,7 @@ pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {
 pub fn command_of(dead_letter: &[u8]) -> Result<Origin, ErrorReport> {
     let Some(origin) = dead_letter::origin(dead_letter) else {
         let what = "the dead letter is about no command, so there is nothing to run again";
-        return Err(rejected(what, "replay only letters that have an origin"));
+        return Err(rejected(what, "replay only dead letters that have an origin"));
     };
     match origin.payload_length {
         Some(length) => {
@@ -63,7 +62,7 @@ mod tests {
         for (dead_letter, part) in [
             (dead_letter(""), "about no command"),
             (dead_letter(cut), "70000 bytes"),
-            ("no letter".to_owned(), "about no command"),
+            ("no dead letter".to_owned(), "about no command"),
         ] {
             let report = command_of(dead_letter.as_bytes()).unwrap_err();
             assert!(report.message.contains(part), "{report:?}");

@@ -11,7 +11,7 @@ use crate::model::time::rfc3339;
 use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport};
 use crate::records::{MAX_PAYLOAD, Received};
 
-/// A command that can be carried out, as far as its words tell.
+/// A command that can be carried out, as far as its message shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Whether it is to be refused at once while the device is offline; `None` where it does not say.
@@ -25,7 +25,7 @@ pub struct Request {
 pub enum Target {
     /// A command for this device.
     Device(DeviceId, DeviceCommand),
-    /// The command of the dead letter with this id, once more.
+    /// The command of the dead letter with this id, again.
     Replay(Uuid),
 }
 

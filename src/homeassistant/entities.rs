@@ -79,7 +79,7 @@ impl Entities {
         let bridge = state(&StateTopic::BridgeState);
         let both = [bridge.clone(), state(&of(id, DeviceTopic::State))];
         let lantime = self.lantime(id, identity);
-        // These two tell that the device is away, and why.
+        // These two show that the device is offline, and why.
         let absence = [self.connection(id), self.error(id)];
         let mut messages: Vec<_> = absence
             .into_iter()
@@ -262,8 +262,8 @@ impl Entities {
             fields: mut config,
         } = entity;
         let node = self.topics.node(owner);
-        // It goes for what an entity reads and what it sends. State is retained, so it may be read with QoS 0, which no queue
-        // of the broker bounds; a command may not get lost.
+        // It goes for what an entity reads and what it sends. State is retained, so it may be read with QoS 0, which no
+        // queue of the broker bounds; a command may not get lost.
         let qos = u8::from(config.contains_key("command_topic"));
         config.extend(fields(json!({
             "unique_id": format!("{node}_{object}"),

@@ -278,10 +278,10 @@ fn each_part_of_a_device_that_has_entities_makes_a_difference() {
 
 #[test]
 fn what_goes_is_cleared() {
-    let mut gone = all();
-    gone.slots.get_mut(&slot()).unwrap().relays.clear();
-    let gone = changed(&discovery(Layout::Json), &all(), &gone);
-    let cleared: Vec<_> = gone.iter().filter(|(_, config)| config.is_none()).collect();
+    let mut removed = all();
+    removed.slots.get_mut(&slot()).unwrap().relays.clear();
+    let removed = changed(&discovery(Layout::Json), &all(), &removed);
+    let cleared: Vec<_> = removed.iter().filter(|(_, config)| config.is_none()).collect();
     assert_eq!(
         cleared,
         [(

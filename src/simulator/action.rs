@@ -33,8 +33,8 @@ pub enum Action {
     FailSignal(Signal),
     /// A supervised output is well again.
     RestoreSignal(Signal),
-    /// Somebody else chooses, at the device itself, the events that switch a relay which is wired to notification,
-    /// and applies that with all that is pending. Where a device cannot tell relays apart, it reaches all of them.
+    /// Somebody else selects, at the device itself, the events that switch a relay which is wired to notification,
+    /// and applies that with all that is pending. Where a device does not distinguish relays, it reaches all of them.
     RelayEvents {
         /// Slot of the relay module.
         slot: String,

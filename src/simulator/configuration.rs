@@ -1,7 +1,7 @@
 //! Which actions each notification event takes, as applied and as it is to be: the relays follow what is applied.
 //!
 //! Nobody has seen how a device keeps this, so it does what the shipped API profiles assume. Pure: how it is
-//! told is the document's, how requests are answered the responder's.
+//! published is the document's, how requests are answered the responder's.
 
 use super::action::ActionError;
 use super::events::Events;
@@ -16,7 +16,7 @@ pub(super) const ACTIONS: [&str; 5] = ["email", "wmail", "snmp", "disp", "own"];
 pub(super) const LED: &str = "led";
 /// The one event of which the MIB says that it switches no relay and no LED.
 const WITHOUT_RELAY: &str = "normal-operation";
-/// The action of all relays where a device cannot tell them apart: the MIB's word.
+/// The action of all relays where a device does not distinguish them: as the MIB has it.
 pub(super) const ANY_RELAY: &str = "relais";
 
 /// What a request to change the configuration carries.

@@ -111,12 +111,12 @@ impl SimulatedDevice {
         self.kind
     }
 
-    /// Its host name, as its document tells it.
+    /// Its host name, as its document has it.
     pub fn hostname(&self) -> &str {
         &self.identity.hostname
     }
 
-    /// Its chassis's serial number, as its document tells it.
+    /// Its chassis's serial number, as its document has it.
     pub fn serial_number(&self) -> String {
         self.identity.serial_number()
     }
@@ -227,7 +227,7 @@ impl SimulatedDevice {
             .expect("the device owns the sender");
     }
 
-    /// Moves its world now; those who are notified over SNMP are told what happened.
+    /// Moves its world now; receivers are notified over SNMP of what happened.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         self.change_state(&mut self.state(), change)
     }

@@ -1,5 +1,5 @@
 //! What can be simulated: chassis, API generations, and how their relay modules are wired. Names and
-//! tables only; what happens to a device over time is the world's, how it is told is the document's.
+//! tables only; what happens to a device over time is the world's, how it is published is the document's.
 
 use serde::{Deserialize, Serialize};
 
@@ -62,7 +62,7 @@ pub enum Driver {
     Pps,
     /// Supervision of the 10 MHz output.
     TenMhz,
-    /// Notification events that were chosen for the relay.
+    /// Notification events that are selected for the relay.
     Notification,
 }
 
@@ -135,7 +135,7 @@ const SINGLE: [RelayModule; 1] = [RelayModule {
 }];
 
 impl Chassis {
-    /// The model's name as the device tells it.
+    /// The model's name as the device reports it.
     pub const fn model(self) -> &'static str {
         match self {
             Self::M3000 => "M3000",
@@ -210,14 +210,14 @@ impl ApiGeneration {
     }
 }
 
-/// Everything that tells one simulated device from another, apart from its name and port.
+/// Everything that distinguishes one simulated device from another, apart from its name and port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceKind {
     /// The chassis.
     pub chassis: Chassis,
     /// The API generation.
     pub api: ApiGeneration,
-    /// Whether relay modules tell the positions of their relays and the state of their inputs. No such
+    /// Whether relay modules report the positions of their relays and the state of their inputs. No such
     /// document of a real device is public, so both kinds must work.
     pub reports_relays: bool,
 }

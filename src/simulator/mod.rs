@@ -2,7 +2,7 @@
 //! want to try their flows without a time server.
 //!
 //! A [`Fleet`] is a number of devices, each with a port of its own. A device is a pure [`World`] (what its
-//! clocks, relays and events do), a document (how `/api/status` tells it), a standing [`Fault`] (what goes
+//! clocks, relays and events do), a document (how `/api/status` shows it), a standing [`Fault`] (what goes
 //! wrong on the way), a web server and, where [`FleetOptions::snmp`] asks for it, an SNMP agent. A [`Scenario`] moves
 //! worlds and sets faults over time.
 //!

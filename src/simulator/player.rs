@@ -23,7 +23,7 @@ enum What<'a> {
 
 impl Fleet {
     /// Plays a scenario until it is over (never, when it repeats) or `stop`. A step that is impossible on
-    /// a device is told in the log and passed over there.
+    /// a device is logged and skipped there.
     pub async fn play(&self, scenario: &Scenario, stop: CancellationToken) {
         let moments = moments(scenario);
         loop {

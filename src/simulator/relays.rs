@@ -44,7 +44,7 @@ impl World {
         Some(if well { Position::No } else { Position::Nc })
     }
 
-    /// Whether one of the events chosen for the relay stands; good news never moves a relay.
+    /// Whether one of the events selected for the relay stands; good news never moves a relay.
     fn is_notified(&self, slot: &str, relay: Relay) -> bool {
         let selection = self.relay_events(slot, relay);
         let mut standing = self

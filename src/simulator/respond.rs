@@ -20,7 +20,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"LANTIME\"");
 /// Largest body of a request; one that lists every event has 3 KB.
 const MAX_REQUEST: usize = 64 * 1024;
-/// As much of a larger one is read and thrown away.
+/// As much of a larger one is read and dropped.
 const MAX_DRAINED: usize = 1024 * 1024;
 /// Longest wait for one.
 const PATIENCE: Duration = Duration::from_secs(10);

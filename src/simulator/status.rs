@@ -1,4 +1,4 @@
-//! The document that a device sends, kept ready: written anew when the world or a fault has changed, and
+//! The document that a device sends, kept ready: written again when the world or a fault has changed, and
 //! otherwise only brought to the current second, in place. A request costs no JSON building.
 
 use super::document::json::{Rendered, TimeField, set_time};
@@ -27,14 +27,14 @@ impl StatusCache {
         }
     }
 
-    /// Has the document written anew at the next request after the world has changed, unless it is kept.
+    /// Has the document written again at the next request after the world has changed, unless it is kept.
     pub(super) fn world_changed(&mut self) {
         if self.0.as_ref().is_some_and(|ready| !ready.is_stale) {
             self.invalidate();
         }
     }
 
-    /// Has the document written anew at the next request.
+    /// Has the document written again at the next request.
     pub(super) fn invalidate(&mut self) {
         self.0 = None;
     }

@@ -1,5 +1,5 @@
 //! The state of one simulated device and how it moves: clocks, antennas, change-over switch, outputs,
-//! power and notification events. Pure: time comes in as an argument. How the state is told is the
+//! power and notification events. Pure: time comes in as an argument. How the state is published is the
 //! document's; where relays stand is in `relays.rs`, and which events switch them in `configuration.rs`.
 
 use super::action::{Action, ActionError, RscMode, Signal};
@@ -155,14 +155,14 @@ impl World {
         self.generation += 1;
     }
 
-    /// Starts the device anew: its uptime begins at `now`; what is wrong with it stays wrong.
+    /// Restarts the device: its uptime begins at `now`; what is wrong with it stays wrong.
     pub fn restart(&mut self, now: Timestamp) {
         self.booted_at = now;
         self.events.note("system-reboot", now);
         self.generation += 1;
     }
 
-    /// Applies one action and tells the generation that carries it.
+    /// Applies one action and gives the generation that carries it.
     ///
     /// # Errors
     /// When the action is impossible on this device; nothing has changed then.
@@ -310,7 +310,7 @@ impl World {
                 };
                 self.events.fire(&format!("refclock-{n}-{news}"), now);
             }
-            // Assumed: a clock without power does not respond, and is told as not synchronous as well.
+            // Assumed: a clock without power does not respond, and is reported as not synchronous as well.
             let silent = format!("refclock-{n}-not-responding");
             match (before.has_power(clock.as_str()), self.has_power(clock.as_str())) {
                 (true, false) => _ = self.events.fire(&silent, now),

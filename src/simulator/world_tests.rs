@@ -213,7 +213,7 @@ fn antennas_and_signals() {
 }
 
 #[test]
-fn power_takes_a_clock_or_a_relay_module_away() {
+fn without_power_a_clock_or_a_relay_module_is_missing() {
     let off = |slot: &str| PowerOff(slot.to_owned());
     let world = played(Chassis::M3000, &[off("clk1")]);
     assert_eq!(fallen(&world), ["io3.a", "io4.a"]);

@@ -1,4 +1,4 @@
-//! Who may read what, and who is told what: views of the agent (VACM). There is no view for writing.
+//! Who may read what, and who is notified of what: views of the agent (VACM). There is no view for writing.
 
 use async_snmp::agent::VacmBuilder;
 use async_snmp::handler::SecurityModel::{Usm, V2c};
@@ -8,13 +8,13 @@ use async_snmp::{Oid, oid};
 use crate::config::{SnmpAgent, SnmpSinkAccess};
 
 const READERS: &str = "readers";
-/// Those who are told and may not ask.
+/// Those who are notified and may not read.
 const SINKS: &str = "sinks";
 const READ: &str = "read";
 const NOTIFY: &str = "notify";
 
 /// Gives communities and users of SNMP v3 with authentication and encryption the right to read, and sinks the right
-/// to be told. SNMP v1, and v3 without encryption, get nothing.
+/// to be notified. SNMP v1, and v3 without encryption, get nothing.
 pub(super) fn permit(vacm: VacmBuilder, config: &SnmpAgent, root: &Oid) -> VacmBuilder {
     let system = oid!(1, 3, 6, 1, 2, 1, 1);
     let modules = oid!(1, 3, 6, 1, 6, 3);
@@ -40,7 +40,7 @@ pub(super) fn permit(vacm: VacmBuilder, config: &SnmpAgent, root: &Oid) -> VacmB
         SnmpSinkAccess::Community(community) => vacm.group(community.expose().to_owned(), V2c, SINKS),
         SnmpSinkAccess::User(user) => vacm.group(user.name.clone(), Usm, SINKS),
     });
-    // A name belongs to one group: who may ask and is told is among the readers.
+    // A name belongs to one group: who may read and is notified is among the readers.
     let communities = config.communities.iter();
     let vacm = communities.fold(vacm, |vacm, community| {
         vacm.group(community.expose().to_owned(), V2c, READERS)

@@ -43,7 +43,7 @@ use tables::Numbers;
 /// merged, device by device, and keep their transitions.
 pub const UPDATES_WAITING: usize = 4096;
 
-/// How often it is told that requests were not taken, or notifications not sent, at most.
+/// Least time between two log lines about requests that were not taken, or notifications that were not sent.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// What lies below the root: objects, and the bridge as a product (its sysObjectID).
@@ -67,7 +67,7 @@ pub enum AgentError {
 /// What an agent is made of.
 #[derive(Debug)]
 pub struct Setup {
-    /// Where it listens, who may ask, who is told.
+    /// Where it listens, who may read, who is notified.
     pub config: SnmpAgent,
     /// The bridge's id: its sysName.
     pub bridge: DeviceId,
@@ -90,7 +90,7 @@ pub struct Agent {
     started: Instant,
     numbers: watch::Sender<Numbers>,
     changes: mpsc::Receiver<DeviceUpdate>,
-    /// Of each sink, whether it was told last that notifications cannot be sent there.
+    /// Of each sink, whether the last notification could not be sent there.
     failing: Vec<bool>,
 }
 
@@ -223,7 +223,7 @@ fn with_sinks(builder: AgentBuilder, config: &SnmpAgent) -> Result<AgentBuilder,
     })
 }
 
-/// Tells now and then how many requests were not taken: who sends many must not fill the log.
+/// Logs now and then how many requests were not taken: who sends many must not fill the log.
 async fn report_refused(agent: &async_snmp::agent::Agent) {
     let mut before = 0_u32;
     loop {
@@ -247,7 +247,7 @@ async fn report_refused(agent: &async_snmp::agent::Agent) {
     }
 }
 
-/// Tells now and then how many notifications were not sent, for the same reason.
+/// Logs now and then how many notifications were not sent, for the same reason.
 async fn report_lost(lost: &AtomicUsize) {
     loop {
         tokio::time::sleep(REPORT_EVERY).await;

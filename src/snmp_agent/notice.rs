@@ -1,4 +1,4 @@
-//! A notification: what is told of a change, as the MIB lists its objects. Pure.
+//! A notification: what is sent of a change, as the MIB lists its objects. Pure.
 
 use async_snmp::Value;
 

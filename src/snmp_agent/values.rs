@@ -1,4 +1,4 @@
-//! Values as the MIB writes them: words as its enumerations, times, text. Pure.
+//! Values as the MIB writes them: enumerations, times, text. Pure.
 
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ pub(super) fn position(position: Position) -> Value {
     })
 }
 
-/// The words of l2mRelayFault.
+/// l2mRelayFault
 pub(super) fn fault(fault: Option<bool>) -> Value {
     Value::Integer(match fault {
         Some(true) => 1,

@@ -90,7 +90,7 @@ pub(super) fn next_scalar(
 mod tests {
     use super::*;
 
-    /// The value of a cell tells its place; column 3 has a hole in row 2.
+    /// The value of a cell shows its place; column 3 has a hole in row 2.
     fn sample(row: &i32, column: u32) -> Option<Value> {
         let column = i32::try_from(column).ok()?;
         (column <= 3 && (*row, column) != (2, 3)).then(|| Value::Integer(row * 10 + column))

@@ -15,7 +15,7 @@ use crate::contract::topics::Topics;
 use crate::model::{DeadLetter, ErrorReport, Operation, Origin, Outcome, Update};
 use crate::records::dead_letter;
 
-/// What hosts have written and nobody has looked at yet. Full: it is dropped, and that is told.
+/// What hosts have written and is not read yet. Full: it is dropped, and that is logged.
 const WRITES_WAITING: usize = 64;
 /// Ends that the edge node has not taken yet. Full: they wait.
 const ENDS_WAITING: usize = 64;
@@ -24,7 +24,7 @@ const ENDS_WAITING: usize = 64;
 pub(super) struct Write {
     /// The device; `None` for the edge node.
     pub(super) place: Option<Place>,
-    /// Whether the LANTIME of that device is one of this bridge, though it may be away.
+    /// Whether the LANTIME of that device is one of this bridge, though it may be offline.
     pub(super) is_ours: bool,
     pub(super) metrics: Vec<Written>,
     /// The message by which it came.
@@ -103,7 +103,7 @@ impl Commands {
                 place: write.place.clone(),
                 names: names.collect(),
             };
-            // Its other end is gone only when the bridge stops.
+            // The channel is closed only when the bridge stops.
             let _ = self.unchanged.send(unchanged).await;
         }
         for Request { command, names } in requests {
@@ -123,7 +123,7 @@ impl Commands {
 
     async fn refuse(&self, write: &Write, report: ErrorReport) {
         let dead_letter = dead_letter(write, report);
-        // Its end is gone only when the bridge stops.
+        // The channel is closed only when the bridge stops.
         let _ = self.updates.send(Update::DeadLetter(Box::new(dead_letter))).await;
     }
 }
@@ -145,8 +145,8 @@ fn dead_letter(write: &Write, report: ErrorReport) -> DeadLetter {
     }
 }
 
-/// Whether a command has changed something: then hosts are told of it by what has changed. They get no reply: what a
-/// success warns of is for the log.
+/// Whether a command has changed something: then hosts see that by the metrics. They get no reply: the warnings of a
+/// success are for the log.
 fn has_changed(topic: &str, reply: &CommandReply) -> bool {
     let Some(CommandResult::Device(Outcome::RelayEvents {
         changed, warnings, ..

@@ -1,7 +1,7 @@
 //! What is published of the edge node, of a LANTIME and of a slot, as metrics. Pure; docs/sparkplug.md has the table.
 //!
-//! A name never is the beginning of another one (`relay/a/events` beside `relay/a/events/ntp-not-sync`): hosts make folders of
-//! what stands before a slash, and have no room for a value there.
+//! A name never is the beginning of another one (`relay/a/events` beside `relay/a/events/ntp-not-sync`): hosts make
+//! folders of what stands before a slash, and have no room for a value there.
 
 use jiff::Timestamp;
 
@@ -94,7 +94,7 @@ pub(super) fn of_node() -> [Metric; 3] {
     ]
 }
 
-/// How a LANTIME is, as the edge node tells it: one that is away is dead itself.
+/// The state of a LANTIME, as the edge node publishes it: one that is offline is dead itself.
 pub(super) fn of_state(id: &DeviceId, device: &DeviceView) -> [Metric; 2] {
     let problem = device.problem.as_ref();
     let error = problem.map(|problem| format!("{}: {}", problem.error.kind, problem.error.message));
@@ -197,7 +197,7 @@ fn of_relay(relay: Relay, state: &RelayState) -> [Metric; 8] {
     ]
 }
 
-/// For each event that the device has, or that is chosen, whether it switches this relay: writable.
+/// For each event that the device has, or that is selected, whether it switches this relay: writable.
 fn of_relay_events<'e>(
     relay: Relay,
     selection: &'e RelayEventsState,
@@ -325,7 +325,7 @@ mod tests {
     fn each_event_that_is_known_or_selected_is_one_metric() {
         let known = named(&["ntp-not-sync", "antenna-faulty"]);
         let mut selection = RelayEventsState {
-            events: Some(named(&["ntp-not-sync", "gone-meanwhile"]).into_iter().collect()),
+            events: Some(named(&["ntp-not-sync", "former-event"]).into_iter().collect()),
             confirmed: true,
             via: Some(Via::Rest),
             since: Timestamp::UNIX_EPOCH,
@@ -334,7 +334,7 @@ mod tests {
         let expected = [
             plain("relay/c/events_confirmed", Value::Flag(Some(true))),
             flag("relay/c/events/antenna-faulty".to_owned(), Some(false)),
-            flag("relay/c/events/gone-meanwhile".to_owned(), Some(true)),
+            flag("relay/c/events/former-event".to_owned(), Some(true)),
             flag("relay/c/events/ntp-not-sync".to_owned(), Some(true)),
         ];
         assert_eq!(metrics, expected);

@@ -5,7 +5,7 @@
 //! broker --NCMD, DCMD--> connection --> commands --> inbox, as any command
 //! ```
 //!
-//! - `topics`, `metrics`, `protobuf`, `wire`: names, what is told, the protobuf, and the one as the other. Pure.
+//! - `topics`, `metrics`, `protobuf`, `wire`: names, what is published, the protobuf, and the one as the other. Pure.
 //! - `node`: what is to be said, numbered. Pure, and the only one that makes messages.
 //! - `task`: the connection, with a will of its own, and what hosts send. `session`: its number, on disk.
 //! - `commands`: what hosts write, as commands of the contract.

@@ -1,4 +1,4 @@
-//! The edge node: what hosts were told of each device, and the messages that tell the rest, numbered by `seq`. Pure.
+//! The edge node: what was published of each device, and the messages that publish the rest, numbered by `seq`. Pure.
 //!
 //! It is the only one that makes messages, and they go out in the order in which it made them: so `seq` has no gap.
 
@@ -35,11 +35,11 @@ pub(super) struct Node {
     /// What hosts know of the LANTIMEs by the edge node itself; `None` before its birth.
     born: Option<BTreeMap<DeviceId, [Metric; 2]>>,
     shown: BTreeMap<DeviceId, Shown>,
-    /// LANTIMEs of which hosts have to be told: births, or what was missed.
+    /// LANTIMEs with something to publish: births, or what was missed.
     due: BTreeSet<DeviceId>,
     /// Bytes of a packet that the broker takes.
     limit: Option<u32>,
-    /// Topics whose messages were too large, as far as that was told.
+    /// Topics whose messages were too large, as far as that was logged.
     too_large: BTreeSet<String>,
 }
 
@@ -73,7 +73,7 @@ impl Node {
         self.limit = limit;
     }
 
-    /// Whether hosts were told of the edge node, in this session.
+    /// Whether the birth of the edge node was published in this session.
     pub(super) fn is_born(&self) -> bool {
         self.born.is_some()
     }
@@ -139,8 +139,8 @@ impl Node {
         messages
     }
 
-    /// Some metrics once more, as they are, of a device or of the edge node itself (`None`): what somebody wrote has come to
-    /// its end without changing anything.
+    /// Some metrics again, as they are, of a device or of the edge node itself (`None`): what a host wrote has ended
+    /// without changing anything.
     pub(super) fn echo(&mut self, place: Option<&Place>, names: &[String], at: Timestamp) -> Option<Message> {
         let (topic, mut metrics) = match place {
             Some(place) => {
@@ -157,12 +157,12 @@ impl Node {
         (!metrics.is_empty()).then(|| self.message(topic, &metrics, at))?
     }
 
-    /// Whether that LANTIME is one of this bridge, though it may be away now.
+    /// Whether that LANTIME is one of this bridge, though it may be offline now.
     pub(super) fn has(&self, device: &DeviceId) -> bool {
         self.devices.contains_key(device)
     }
 
-    /// What has changed of what the edge node itself tells of that LANTIME.
+    /// What has changed of what the edge node itself publishes of that LANTIME.
     fn changed_state(&mut self, id: &DeviceId, at: Timestamp) -> Option<Message> {
         let before = self.born.as_mut()?.get_mut(id)?;
         let now = of_state(id, self.devices.get(id)?);
@@ -246,7 +246,7 @@ impl Node {
     }
 }
 
-/// The devices of Sparkplug that a LANTIME is now: none while it is away.
+/// The devices of Sparkplug that a LANTIME is now: none while it is offline.
 fn alive(device: &DeviceView) -> Shown {
     if device.availability != Some(Availability::Online) {
         return Shown::new();
@@ -256,7 +256,7 @@ fn alive(device: &DeviceView) -> Shown {
     std::iter::once((None, of_lantime(device))).chain(slots).collect()
 }
 
-/// The metrics that have changed; `None` where others are there now, which only a birth can tell.
+/// The metrics that have changed; `None` where others are there now, which only a birth can publish.
 fn difference(before: &[Metric], now: &[Metric]) -> Option<Vec<Metric>> {
     let is_same = |(before, now): (&Metric, &Metric)| before.name == now.name;
     if before.len() != now.len() || !before.iter().zip(now).all(is_same) {

@@ -1,5 +1,5 @@
-//! The number of a session (`bdSeq`), by which a host knows to which birth a death belongs. Kept over restarts: a death that
-//! comes late, of the process before, must not be taken for one of this.
+//! The number of a session (`bdSeq`), by which a host knows to which birth a death belongs. Kept over restarts: a death
+//! that comes late, of the process before, must not be taken for one of this.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Goes on after what an earlier run has left in `directory`. What cannot be read is told, and counts as nothing.
+    /// Goes on after what an earlier run has left in `directory`. What cannot be read is logged, and counts as nothing.
     pub(super) fn open(directory: &Path) -> Sessions {
         let path = directory.join(SESSION_FILE);
         let last = read(&path).unwrap_or_else(|error| {
@@ -62,8 +62,8 @@ fn read(path: &Path) -> io::Result<Option<u8>> {
     }
 }
 
-/// Whole, or not at all. Not synced: each connection writes it, and after a power cut the broker has told of the
-/// deaths of long ago.
+/// Whole, or not at all. Not synced: each connection writes it, and after a power cut the broker has published the
+/// deaths of earlier sessions long ago.
 fn write(path: &Path, bd_seq: u8) -> io::Result<()> {
     let next = path.with_extension("json.next");
     std::fs::write(&next, serde_json::to_vec(&Kept { bd_seq })?)?;

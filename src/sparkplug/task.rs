@@ -31,7 +31,7 @@ use old_hosts::OldHosts;
 use rebirths::Rebirths;
 
 /// How long the broker may take to acknowledge the last word.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const DEATH_WITHIN: Duration = Duration::from_secs(1);
 
 /// A broker that ends a connection so soon after the birth of the edge node may have done so for its size.
 const AT_BIRTH: Duration = Duration::from_secs(1);
@@ -69,7 +69,7 @@ pub struct EdgeNode {
     rebirths: Rebirths,
     /// When the edge node was born in this session, and the size of that message.
     birth: Option<(Instant, usize)>,
-    /// Whether it was told that the birth may be too large.
+    /// Whether it was logged that the birth may be too large.
     is_birth_reported: bool,
     strays: Strays,
     old_hosts: OldHosts,
@@ -124,7 +124,7 @@ impl EdgeNode {
         self.status.subscribe()
     }
 
-    /// Publishes until `stop`; then says that the edge node is gone.
+    /// Publishes until `stop`; then publishes the death of the edge node.
     pub async fn run(mut self, stop: CancellationToken) {
         self.begin_session();
         let mut changes = Vec::new();
@@ -159,7 +159,7 @@ impl EdgeNode {
     }
 
     /// Leaves without DISCONNECT. With MQTT 5 Sparkplug wants that to say that the will is to be published, which the
-    /// client library cannot; so hosts get the last word twice, which tells them nothing new.
+    /// client library cannot; so hosts get the death twice, and nothing new by the second.
     fn end_session(&mut self) {
         self.link.abandon();
         self.unsubscribed(None);
@@ -289,7 +289,7 @@ impl EdgeNode {
 
     /// The next session waits for the host.
     fn say_goodbye(&mut self) {
-        self.phase = Phase::Leaving(Instant::now() + LAST_WORD);
+        self.phase = Phase::Leaving(Instant::now() + DEATH_WITHIN);
         self.out.clear();
         let death = self.node.death(Timestamp::now());
         if let Some(client) = self.link.client() {
@@ -297,7 +297,7 @@ impl EdgeNode {
         }
     }
 
-    /// Says the last word, where there was a first one.
+    /// Publishes the death, if there was a birth.
     async fn leave(mut self) {
         if self.phase != Phase::Publishing {
             return;
@@ -305,10 +305,8 @@ impl EdgeNode {
         self.say_goodbye();
         let is_last = |event: &Event| matches!(event, Event::Acked { .. } | Event::Closed(_));
         let acknowledged = async { while !is_last(&self.link.next().await) {} };
-        if timeout(LAST_WORD, acknowledged).await.is_err() {
-            tracing::warn!(
-                "the broker did not take the edge node's last word in time; its will tells the same"
-            );
+        if timeout(DEATH_WITHIN, acknowledged).await.is_err() {
+            tracing::warn!("the broker did not take the edge node's death in time; the will publishes it");
         }
     }
 }

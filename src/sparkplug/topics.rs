@@ -13,7 +13,7 @@ use crate::model::{DeviceId, SlotId};
 
 const NAMESPACE: &str = "spBv1.0";
 
-/// Where hosts of Sparkplug 2.2 tell whether they are there: outside of the namespace, `ONLINE` or `OFFLINE` as plain
+/// Where hosts of Sparkplug 2.2 publish their state: outside of the namespace, `ONLINE` or `OFFLINE` as plain
 /// text, retained.
 pub(super) const OLD_STATES: &str = "STATE/+";
 
@@ -115,7 +115,7 @@ impl Topics {
         vec![self.node("NCMD"), format!("{}/+", self.node("DCMD"))]
     }
 
-    /// Where the primary host tells whether it is there.
+    /// Where the primary host publishes its state.
     pub(super) fn host(&self) -> Option<String> {
         let host = self.host.as_ref()?;
         Some(format!("{NAMESPACE}/STATE/{host}"))

@@ -69,7 +69,7 @@ async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_th
         (dead_letter.id, ErrorKind::Internal)
     );
 
-    // It fails for good: the letter has been told, and the task cannot be made again.
+    // It fails for good: the dead letter has been sent, and the task cannot be started again.
     std::fs::remove_file(&profile).unwrap();
     let reported = fail(&mut devices, &mut updates).await;
     assert!(

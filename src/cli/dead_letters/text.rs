@@ -6,7 +6,7 @@ use crate::model::Operation;
 /// Longest message in the table, in characters.
 const MESSAGE: usize = 80;
 
-/// A line for each letter, under a head. `cut`: messages are cut, for a terminal.
+/// A line for each dead letter, under a head. `cut`: messages are cut, for a terminal.
 pub(super) fn table(dead_letters: &[Summary], cut: bool) -> String {
     if dead_letters.is_empty() {
         return "no dead letters\n".to_owned();
@@ -52,11 +52,11 @@ fn row(dead_letter: &Summary, cut: bool) -> [String; 6] {
     ]
 }
 
-/// The message, and before it whether the letter tells of a failure again, or of its end.
+/// The message, and before it whether the dead letter reports a failure again, or its end.
 fn message(dead_letter: &Summary) -> String {
     let message = &dead_letter.message;
     match dead_letter.repeats {
-        // Of these the message says it: what they count need not be failures.
+        // The message of these contains it: what they count need not be failures.
         _ if dead_letter.operation == Operation::Store.as_str() => message.clone(),
         Some(repeats) if dead_letter.recovered => format!("recovered after {}: {message}", failures(repeats)),
         Some(repeats) => format!("{} so far: {message}", failures(repeats)),

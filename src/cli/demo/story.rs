@@ -132,7 +132,7 @@ fn slot_line(
             let events: Vec<_> = events.iter().map(EventName::as_str).collect();
             let relay = relay.as_str().to_uppercase();
             let line = format!("relay {relay} of {slot} follows {}", events.join(", "));
-            ("choice of events", line)
+            ("selection of events", line)
         }
         SlotTopic::Relay(relay) => {
             let old = old.and_then(|old| old.relays.get(&relay));
@@ -214,7 +214,7 @@ mod tests {
             ("ntp-not-sync", EventType::Error, yes, no),
             // Another time at which it was last triggered.
             ("ntp-not-sync", EventType::Error, no, no),
-            // The device is away, and back.
+            // The device is offline, and back.
             ("ntp-not-sync", EventType::Error, no, None),
             ("ntp-not-sync", EventType::Error, None, no),
         ];

@@ -78,7 +78,7 @@ pub(super) fn configuration(
         return out;
     }
     out.push_str(
-        "# No interface tells how the jumpers on a module stand. What is commented out is the usual wiring of this kind\n\
+        "# No interface reports the jumpers on a module. What is commented out is the usual wiring of this kind\n\
          # of chassis: compare it with the module, mend it where it differs, and put it in the place of the line above it.\n\
          slots = [\n",
     );

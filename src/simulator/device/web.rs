@@ -56,7 +56,7 @@ impl SimulatedDevice {
             .await;
     }
 
-    /// Counts a request and tells the fault that stands.
+    /// Counts a request and gives the fault that stands.
     pub(in crate::simulator) fn begin(&self, route: Route) -> Option<Fault> {
         let mut state = self.state();
         state.seen.request(route == Route::Status);

@@ -17,7 +17,7 @@ pub(super) struct Receiver {
     pub(super) ref_type: &'static str,
     /// The oscillator's type.
     pub(super) oscillator: &'static str,
-    /// The module tells satellites and an antenna.
+    /// The module reports satellites and an antenna.
     pub(super) satellites: bool,
 }
 
@@ -248,7 +248,7 @@ fn switch(identity: &Identity, world: &World) -> Json {
     }
 }
 
-/// A relay module. What it tells beyond `info` is assumed: no document with one is public.
+/// A relay module. What it reports beyond `info` is assumed: no document with one is public.
 fn relay_module(module: &RelayModule, identity: &Identity, world: &World) -> Json {
     let mut entries = vec![("info", info("rel1000", identity, module.slot))];
     if world.kind().reports_relays {

@@ -225,8 +225,8 @@ mod tests {
 
     #[test]
     fn keys_keep_their_order_and_missing_ones_are_left_out() {
-        let document = object! { "z": 1, "a": object! { "gone": true, "kept": 0.5 }, "list": Vec::new() };
-        let rendered = render(&document, &["gone".to_owned()]);
+        let document = object! { "z": 1, "a": object! { "left-out": true, "kept": 0.5 }, "list": Vec::new() };
+        let rendered = render(&document, &["left-out".to_owned()]);
         let text = String::from_utf8(rendered.body).unwrap();
         assert_eq!(
             text,

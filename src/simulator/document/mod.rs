@@ -1,5 +1,5 @@
-//! The status document of a simulated device: the recorded shape where a device has been seen, the assumed
-//! API profile where not. Names, numbers and addresses are invented. It only tells a world; it moves none.
+//! The status document of a simulated device: the recorded form where a device has been seen, the assumed
+//! API profile where not. Names, numbers and addresses are invented. It only shows a world; it moves none.
 
 mod bulk;
 mod chassis;

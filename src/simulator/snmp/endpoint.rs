@@ -29,7 +29,7 @@ pub(in crate::simulator) struct Endpoint {
     news: broadcast::Sender<News>,
 }
 
-/// Something that receivers are told.
+/// Something that receivers are notified of.
 #[derive(Clone, Debug)]
 pub(super) struct News {
     /// The notification.
@@ -72,14 +72,14 @@ impl Endpoint {
         self.news.subscribe()
     }
 
-    /// Tells the receivers what has happened between two states of a world.
+    /// Notifies the receivers of what has happened between two states of a world.
     pub(in crate::simulator) fn notify_changes(&self, before: &World, after: &World, now: Timestamp) {
         for event in happened(before, after) {
             self.notify(event, after, now);
         }
     }
 
-    /// Tells the receivers of an event, if they are to be told of it.
+    /// Notifies the receivers of an event, if that is wanted.
     pub(super) fn notify(&self, event: &str, world: &World, now: Timestamp) {
         let is_wanted = self.options.traps == Traps::Every || world.configuration.has_applied(event, "snmp");
         if let Some(trap) = mib::notification(event).filter(|_| is_wanted) {
@@ -87,7 +87,7 @@ impl Endpoint {
         }
     }
 
-    /// Tells the receivers again of everything that stands and is no good news.
+    /// Notifies the receivers again of everything that stands and is no good news.
     pub(super) fn notify_standing(&self, world: &World, now: Timestamp) {
         let standing = world
             .events
@@ -98,7 +98,6 @@ impl Endpoint {
         }
     }
 
-    /// Tells the receivers that this is a test.
     pub(super) fn notify_test(&self, world: &World, now: Timestamp) {
         self.send(mib::test_notification(), "test-notification", world, now);
     }
@@ -107,10 +106,10 @@ impl Endpoint {
         let news = News {
             trap,
             uptime: objects::uptime(world, now),
-            // Assumed: the words of a real device are not known.
+            // Assumed: the text of a real device is not known.
             message: event.replace(['-', ':'], " "),
         };
-        // An error means that nobody is to be told, or that the device is down.
+        // An error means that there is no receiver, or that the device is down.
         _ = self.news.send(news);
     }
 }
@@ -124,7 +123,7 @@ fn happened<'a>(before: &'a World, after: &'a World) -> impl Iterator<Item = &'s
 }
 
 /// An engine id of the vendor's enterprise number: the device's place in the fleet, and octets that make it another
-/// one each time, since its boots begin anew each time as well.
+/// one each time, since its boots begin again each time as well.
 fn engine_id(number: usize) -> Vec<u8> {
     let mut random = [0; 4];
     SystemRandom::new()

@@ -49,7 +49,7 @@ fn event(name: &str) -> Option<&'static Event> {
     EVENTS.iter().find(|event| event.0 == name)
 }
 
-/// The OID of the notification that tells of an event.
+/// The OID of the notification of an event.
 pub(super) fn notification(event_name: &str) -> Option<Oid> {
     event(event_name).map(|event| trap(event.1))
 }

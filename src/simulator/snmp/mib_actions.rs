@@ -1,5 +1,5 @@
-//! The actions of an event in the words of the vendor's MIB. There is one word for all relays there, while a device
-//! may tell them apart over REST.
+//! The actions of an event as the vendor's MIB writes them: one action for all relays, while a device may distinguish them
+//! over REST.
 
 use crate::simulator::action::ActionError;
 use crate::simulator::configuration::{ACTIONS, ANY_RELAY, LED, takes, word};
@@ -51,7 +51,7 @@ fn is_of_mib(action: &str) -> bool {
     ACTIONS.contains(&action) || [LED, ANY_RELAY].contains(&action)
 }
 
-/// What the relays' word stands for. Assumed: where a device tells relays apart over REST, every relay on
+/// What the relays' action stands for. Assumed: if a device distinguishes relays over REST, every relay on
 /// notification.
 fn relays(kind: DeviceKind) -> Vec<String> {
     if kind.api < ApiGeneration::V20 {

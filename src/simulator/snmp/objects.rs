@@ -1,4 +1,4 @@
-//! The objects that a simulated device serves, and their values. They tell the same world as the status document.
+//! The objects that a simulated device serves, and their values. They show the same world as the status document.
 
 use async_snmp::handler::OidTable;
 use async_snmp::{Oid, Value};
@@ -106,7 +106,7 @@ pub(super) fn value(object: Object, who: &Identity, world: &World, now: Timestam
 /// Hundredths of a second since the device was started.
 pub(super) fn uptime(world: &World, now: Timestamp) -> u32 {
     let hundredths = now.duration_since(world.booted_at()).as_millis() / 10;
-    // It begins anew at its end, after 497 days.
+    // It wraps after 497 days.
     (hundredths.max(0) % (i128::from(u32::MAX) + 1)) as u32
 }
 

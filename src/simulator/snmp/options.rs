@@ -93,7 +93,7 @@ impl fmt::Debug for SnmpUser {
     }
 }
 
-/// Which events are told to the receivers, of those that the MIB has a notification for.
+/// Which events the receivers are notified of, among those that the MIB has a notification for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Traps {
     /// Every event.

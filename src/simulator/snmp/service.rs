@@ -53,7 +53,7 @@ impl Service {
             .expect("a service is made for devices with SNMP")
     }
 
-    /// Begins a life: its agent is bound, and what happens from now on is told to the receivers.
+    /// Begins a life: its agent is bound, and receivers are notified of what happens from now on.
     ///
     /// # Errors
     /// When the address cannot be listened on, or a receiver cannot be sent to.
@@ -111,7 +111,7 @@ impl Service {
         self.side().answering.send_replace(false);
     }
 
-    /// Takes requests in and throws them away: a closed port would be told to the client by the system.
+    /// Takes requests in and drops them: the system would report a closed port to the client.
     async fn keep_silent(&self) {
         let socket = until_done(self.device.id(), || UdpSocket::bind(self.bound())).await;
         let mut request = [0; 1];

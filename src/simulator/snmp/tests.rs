@@ -65,7 +65,7 @@ fn actions_outside_the_list_and_those_that_an_event_does_not_take_are_refused() 
     );
 }
 
-fn reported(world: &World, oid: &str) -> Value {
+fn value(world: &World, oid: &str) -> Value {
     let who = Identity {
         number: 3,
         hostname: "lantime-3.sim.example".to_owned(),
@@ -79,7 +79,7 @@ fn reported(world: &World, oid: &str) -> Value {
 
 /// A column of the table of clocks, for both of them.
 fn clocks(world: &World, column: u32) -> [Value; 2] {
-    [1, 2].map(|index| reported(world, &format!("1.3.6.1.4.1.5597.30.0.1.2.1.{column}.{index}")))
+    [1, 2].map(|index| value(world, &format!("1.3.6.1.4.1.5597.30.0.1.2.1.{column}.{index}")))
 }
 
 #[test]
@@ -99,47 +99,47 @@ fn the_table_of_clocks_follows_the_world() {
     assert_eq!(
         clocks(&lost, 3),
         [int(1), int(3)],
-        "the switch has gone to clock 2"
+        "the switch has changed to clock 2"
     );
     assert_eq!(clocks(&lost, 4), [int(2), int(1)]);
     assert_eq!(clocks(&lost, 5), [int(2), int(1)]);
     assert_eq!(
-        reported(&lost, "1.3.6.1.4.1.5597.30.0.2.1.0"),
+        value(&lost, "1.3.6.1.4.1.5597.30.0.2.1.0"),
         int(2),
         "NTP has clock 2"
     );
     let both = happens(Action::LoseSync(Clock::Clk2));
-    assert_eq!(reported(&both, "1.3.6.1.4.1.5597.30.0.2.1.0"), int(1));
+    assert_eq!(value(&both, "1.3.6.1.4.1.5597.30.0.2.1.0"), int(1));
     assert_eq!(clocks(&happens(Action::AntennaOff(Clock::Clk1)), 5)[0], int(3));
     let off = happens(Action::PowerOff("clk2".to_owned()));
     for column in 2..=5 {
         assert_eq!(clocks(&off, column)[1], int(0), "not available");
     }
-    assert_eq!(reported(&off, "1.3.6.1.4.1.5597.30.0.1.1.0"), Value::Gauge32(1));
+    assert_eq!(value(&off, "1.3.6.1.4.1.5597.30.0.1.1.0"), Value::Gauge32(1));
 }
 
 #[test]
 fn a_device_says_who_it_is() {
     let world = World::new(kind(Chassis::M500, ApiGeneration::V10), false, START);
     assert_eq!(
-        reported(&world, "1.3.6.1.2.1.1.5.0"),
+        value(&world, "1.3.6.1.2.1.1.5.0"),
         Value::from("lantime-3.sim.example")
     );
     assert_eq!(
-        reported(&world, "1.3.6.1.4.1.5597.30.0.0.2.0"),
+        value(&world, "1.3.6.1.4.1.5597.30.0.0.2.0"),
         Value::from("fw_7.06.014-light")
     );
     assert_eq!(
-        reported(&world, "1.3.6.1.4.1.5597.30.0.0.3.0"),
+        value(&world, "1.3.6.1.4.1.5597.30.0.0.3.0"),
         Value::from("9000000003")
     );
     let eleven_days_and_three_hours = (11 * 24 + 3) * 3600 * 100;
     assert_eq!(
-        reported(&world, "1.3.6.1.2.1.1.3.0"),
+        value(&world, "1.3.6.1.2.1.1.3.0"),
         Value::TimeTicks(eleven_days_and_three_hours)
     );
     assert_eq!(
-        reported(&world, "1.3.6.1.4.1.5597.30.0.1.2.1.5.1"),
+        value(&world, "1.3.6.1.4.1.5597.30.0.1.2.1.5.1"),
         Value::Integer(52),
         "lwSync"
     );

@@ -194,15 +194,15 @@ fn a_change_is_sent_with_what_there_was_and_what_there_is() {
 fn a_device_that_goes_offline_and_comes_back_is_sent() {
     let mut site = Site::of(&["m1"]);
     site.apply(&update("m1", &DeviceView::default(), &good("io3")));
-    let mut away = good("io3");
-    away.go_offline(at(5), at(5));
-    away.problem = Some(Problem {
+    let mut offline = good("io3");
+    offline.go_offline(at(5), at(5));
+    offline.problem = Some(Problem {
         id: uuid::Uuid::nil(),
         operation: Operation::Poll,
         error: ErrorReport::new(ErrorKind::Timeout, "", ""),
         first_at: at(5),
     });
-    let notices = site.apply(&update("m1", &good("io3"), &away));
+    let notices = site.apply(&update("m1", &good("io3"), &offline));
     assert_eq!(numbers(&notices), [3, 1, 2]);
     let values: Vec<_> = notices[0]
         .objects
@@ -215,7 +215,7 @@ fn a_device_that_goes_offline_and_comes_back_is_sent() {
         expected.chain([1, 2, 2].map(Value::Integer)).collect::<Vec<_>>()
     );
     assert_eq!(
-        numbers(&site.apply(&update("m1", &away, &good("io3")))),
+        numbers(&site.apply(&update("m1", &offline, &good("io3")))),
         [3, 1, 2]
     );
     let kinds = [device::ERROR, device::ERROR + 1].map(|column| device::cell(&site.device(), column));
@@ -228,13 +228,13 @@ fn a_device_that_goes_offline_and_comes_back_is_sent() {
 #[test]
 fn a_first_sight_is_not_sent() {
     let unseen = view("io3", Position::Unknown, Status::Unknown, Provenance::Unseen);
-    let mut away = unseen.clone();
-    away.go_offline(at(5), at(5));
-    for old in [DeviceView::default(), unseen, away] {
+    let mut offline = unseen.clone();
+    offline.go_offline(at(5), at(5));
+    for old in [DeviceView::default(), unseen, offline] {
         let mut site = Site::of(&["m1"]);
         site.apply(&update("m1", &DeviceView::default(), &old));
         let notices = site.apply(&update("m1", &old, &good("io3")));
-        // That the device, which was away, is there now, is a change.
+        // That the device, which was offline, is online now, is a change.
         let expected: &[u32] = match old.availability {
             Some(Availability::Offline) => &[3],
             _ => &[],
@@ -243,8 +243,8 @@ fn a_first_sight_is_not_sent() {
     }
     let mut site = Site::default();
     site.apply(&update("m1", &DeviceView::default(), &good("io3")));
-    let gone = site.apply(&update("m1", &good("io3"), &DeviceView::default()));
-    assert!(gone.is_empty());
+    let removed = site.apply(&update("m1", &good("io3"), &DeviceView::default()));
+    assert!(removed.is_empty());
     assert_eq!(site.rows(), (0, 0));
 }
 

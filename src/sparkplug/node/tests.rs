@@ -59,7 +59,7 @@ enum Change {
     Availability(Availability),
     Problem(Option<Problem>),
     Event(EventName, Option<EventState>),
-    /// The state of the slot `io3`, or that it is gone.
+    /// The state of the slot `io3`, or that it is no longer there.
     Slot(Option<SlotState>),
 }
 
@@ -92,7 +92,7 @@ fn slot(state: Option<SlotState>) -> Change {
     Change::Slot(state)
 }
 
-/// What is told of everything that is due.
+/// The messages of everything that is due.
 fn births(node: &mut Node) -> Vec<Message> {
     std::iter::from_fn(|| node.next_due(Timestamp::UNIX_EPOCH))
         .flatten()

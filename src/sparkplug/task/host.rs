@@ -1,8 +1,8 @@
-//! Whether the primary host is there, by what it says of itself. Pure.
+//! Whether the primary host is online, by the state that it publishes. Pure.
 
 use serde::Deserialize;
 
-/// What a host application says of itself.
+/// What a host application publishes about itself.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct State {
     online: bool,
@@ -32,7 +32,7 @@ impl PrimaryHost {
         self.0 = Some(state);
         let online = state.online;
         if was_online != online {
-            tracing::info!(online, "the primary host of Sparkplug has told its state");
+            tracing::info!(online, "state of the Sparkplug primary host changed");
         }
         true
     }
@@ -57,8 +57,11 @@ mod tests {
             assert!(host.hear(said.as_bytes()));
             assert_eq!(host.is_online(), expected, "{said}");
         }
-        for garbage in ["", "ONLINE", r#"{"online":true}"#] {
-            assert!(!host.hear(garbage.as_bytes()) && !host.is_online(), "{garbage}");
+        for malformed in ["", "ONLINE", r#"{"online":true}"#] {
+            assert!(
+                !host.hear(malformed.as_bytes()) && !host.is_online(),
+                "{malformed}"
+            );
         }
     }
 }

@@ -15,10 +15,10 @@ use crate::sparkplug::topics::{Incoming, Place};
 use crate::sparkplug::wire::{self, Written};
 use crate::wording::quoted;
 
-/// How often it is told that messages were not understood, at most.
+/// Least time between two log lines about messages that were not understood.
 const STRAYS_EVERY: Duration = Duration::from_secs(60);
 
-/// Messages that were not understood, since that was told.
+/// Messages that were not understood, since the last log line.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     count: u64,
@@ -37,7 +37,7 @@ impl Strays {
         tracing::warn!(
             messages,
             topic,
-            "a Sparkplug message is not taken: {why}; more are told after a minute"
+            "Sparkplug message ignored: {why}; further ones are logged after a minute"
         );
     }
 }
@@ -110,7 +110,7 @@ impl EdgeNode {
         if !self.host.hear(&message.payload) {
             return self.strays.note(
                 &message.topic,
-                "it does not tell whether the host is online, and since when",
+                "it does not contain whether the host is online, and since when",
             );
         }
         match self.host.is_online() {

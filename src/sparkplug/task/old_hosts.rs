@@ -1,4 +1,4 @@
-//! Hosts that speak Sparkplug 2.2, seen by the topic at which they tell whether they are there. They are warned about,
+//! Hosts that speak Sparkplug 2.2, seen by the topic at which they publish their state. They are warned about,
 //! since a host that waits for 2.2, or that we wait for, looks like a broken bridge.
 
 use std::collections::BTreeSet;
@@ -24,7 +24,7 @@ impl OldHosts {
         if is_primary {
             tracing::warn!(
                 host,
-                "the primary host speaks Sparkplug 2.2: it does not tell its state as 3.0 has it, and nothing is \
+                "the primary host speaks Sparkplug 2.2: it does not publish its state as 3.0 has it, and nothing is \
                  published before it does; set the host to Sparkplug 3.0, or remove sparkplug.primary_host"
             );
         } else {

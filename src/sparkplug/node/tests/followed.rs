@@ -15,7 +15,7 @@ use crate::sparkplug::protobuf::PropertySet;
 /// Metrics by name: value and quality. Data does not name the type again.
 type Known = BTreeMap<String, (Option<protobuf::Value>, Option<PropertySet>)>;
 
-/// A host that takes what it is told, and nothing that it should not be told.
+/// A host that accepts what it is to receive, and nothing else.
 #[derive(Debug, Default, PartialEq)]
 struct Host {
     next: u64,
@@ -90,7 +90,7 @@ enum Step {
     AllDue,
 }
 
-/// What is known of an event, or that it is gone.
+/// What is known of an event, or that it is no longer there.
 fn event(triggered: Option<Option<bool>>) -> Change {
     let name = EventName::canonical("ntp-not-sync").unwrap();
     let state = |triggered| EventState {
