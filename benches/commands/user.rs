@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{Command, events};
 
-/// Where the replies go; their correlation data tells for which command.
+/// Where the replies go; their correlation data shows for which command.
 const REPLIES: &str = "bench/replies";
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,5 +1,5 @@
 //! What a device answers may be anything: reading it, deriving from it and comparing it never panics, equal
-//! documents give equal results, and what the comparison tells is all that is different.
+//! documents give equal results, and what the comparison reports is all that is different.
 
 #![no_main]
 
@@ -43,11 +43,11 @@ fuzz_target!(|body: &[u8]| {
     assert_eq!(
         diff(&new, &again),
         [],
-        "a second poll that tells the same changes nothing"
+        "a second poll that reports the same changes nothing"
     );
 
     let names: BTreeSet<_> = new.events.iter().map(|event| &event.name).collect();
-    assert_eq!(names.len(), new.events.len(), "each event is told once");
+    assert_eq!(names.len(), new.events.len(), "each event is reported once");
 });
 
 fn read(body: &[u8]) -> Option<Snapshot> {
