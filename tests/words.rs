@@ -4,6 +4,9 @@
 //! Text is read as words, whatever joins them: `DeadLetter`, `dead_letter` and "dead letter" are the same, and a phrase may
 //! go on in the next line.
 
+// Helpers beside the test, too.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
