@@ -127,7 +127,7 @@ fn start(path: &Path) -> Result<AuthoritativeEngine, Box<dyn std::error::Error +
         let aside = path.with_extension("json.damaged");
         fs::rename(path, &aside)?;
         tracing::error!(
-            "{} cannot be understood and is now {}: this bridge gets a new engine id: configure it at the receivers of its SNMP v3 traps",
+            "{} is malformed, and is now {}; this bridge has a new engine id: configure it at the receivers of its SNMP v3 traps",
             path.display(),
             aside.display()
         );

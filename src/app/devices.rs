@@ -32,7 +32,6 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Most requests that a device task makes before it looks for commands: a poll and what follows it, with new tokens.
 const REQUESTS_IN_A_ROW: u32 = 8;
 
-/// All device tasks.
 #[derive(Debug)]
 pub(super) struct Devices {
     updates: mpsc::Sender<Update>,
@@ -332,7 +331,7 @@ impl Devices {
         let Some(running) = self.running.remove(&id) else {
             return;
         };
-        tracing::error!(device = %id, "the device's task has ended ({why}); it is started again");
+        tracing::error!(device = %id, "device task ended ({why}); restarting it");
         let prior = Prior {
             slots: running.slots,
             ..self.report_fault(&id)
@@ -348,7 +347,7 @@ impl Devices {
                 self.publish_routes();
                 self.publish_senders();
             }
-            Err(error) => tracing::error!(device = %id, "the device cannot be started again: {error:#}"),
+            Err(error) => tracing::error!(device = %id, "device task cannot be restarted: {error:#}"),
         }
     }
 

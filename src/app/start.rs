@@ -74,7 +74,6 @@ impl Start<'_> {
         })
     }
 
-    /// The configured devices.
     fn ids(&self) -> Vec<DeviceId> {
         let devices = self.config.devices.iter();
         devices.map(|device| device.id.clone()).collect()
@@ -110,12 +109,14 @@ impl Start<'_> {
     /// What earlier runs have published, and the prior state of each device.
     pub(super) async fn prior(&self) -> (Vec<String>, HashMap<DeviceId, Prior>) {
         let remembered = self.store.published_topics().await.unwrap_or_else(|error| {
-            tracing::error!("topics of earlier runs cannot be read, and so not be cleared: {error}");
+            tracing::error!(
+                "cannot read the list of topics of earlier runs, so none of them is cleared: {error}"
+            );
             Vec::new()
         });
         let standing = self.store.standing_failures().await.unwrap_or_else(|error| {
             tracing::error!(
-                "dead letters of earlier runs cannot be read; a failure that lasts is reported again: {error}"
+                "cannot read dead letters of earlier runs; failures that last are reported again: {error}"
             );
             Vec::new()
         });

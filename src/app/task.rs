@@ -9,7 +9,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// A running task.
 #[derive(Debug)]
 pub(super) struct Task {
     name: &'static str,

@@ -14,9 +14,7 @@ use crate::web::socket::{self, SocketError};
 pub(super) enum ClientError {
     #[error(transparent)]
     Socket(#[from] SocketError),
-    #[error(
-        "no bridge runs: nobody listens at {0}; start it, or name the configuration that it runs with by --config"
-    )]
+    #[error("no bridge runs: nothing listens at {0}; start it, or name its configuration with --config")]
     NoBridge(PathBuf),
     #[error("cannot connect to {path}: {reason}; run this as the user of the bridge, or as root")]
     Connect { path: PathBuf, reason: String },
@@ -27,14 +25,14 @@ pub(super) enum ClientError {
     Timeout { path: PathBuf, within: Duration },
     /// More wait at the socket than it takes.
     #[error(
-        "the bridge at {0} takes no more connections: too many wait there; try again, and see its log if it hangs"
+        "the bridge at {0} accepts no more connections: too many are waiting; retry, and see its log if it hangs"
     )]
     Busy(PathBuf),
     #[error(
         "the bridge at {0} has ended the connection without an answer: it stops, or has failed; see its log"
     )]
     Ended(PathBuf),
-    #[error("the answer from {0} cannot be understood; use the command line of the bridge's own version")]
+    #[error("the answer from {0} is malformed; use the command line of the bridge's version")]
     Answer(PathBuf),
 }
 
@@ -177,7 +175,7 @@ mod tests {
         let _waits = UnixStream::connect(&client.path).await.unwrap();
         let asked = client.get("/healthz").await.unwrap_err();
         assert!(matches!(asked, ClientError::Busy(_)), "{asked:?}");
-        assert!(asked.to_string().contains("try again"), "{asked}");
+        assert!(asked.to_string().contains("retry"), "{asked}");
     }
 
     #[tokio::test]

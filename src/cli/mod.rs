@@ -35,9 +35,9 @@ const CONFIGURATION: u8 = 78;
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), env!("BUILD_OF"));
 /// What clap does not know of the command line.
 const MORE_HELP: &str = "\
-Exit status: 0 success, 1 failure, 64 the command line makes no sense, 78 the configuration is wrong.
+Exit status: 0 success, 1 failure, 64 the command line is wrong, 78 the configuration is wrong.
 
-Files: /etc/lantime2mqtt/lantime2mqtt.toml is the configuration; /var/lib/lantime2mqtt has what outlives the process.";
+Files: /etc/lantime2mqtt/lantime2mqtt.toml is the configuration; /var/lib/lantime2mqtt has the state.";
 
 /// SNMP/MQTT protocol bridge for the error relay module (REL1000) of Meinberg LANTIME IMS time servers.
 #[derive(Debug, Parser)]

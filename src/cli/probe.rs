@@ -241,18 +241,18 @@ async fn try_relay_events(client: &mut RestClient, snapshot: &Snapshot, profile:
         Ok(config) => config,
         Err(error) => return format!("something else: {error}"),
     };
-    let mut words = BTreeMap::new();
+    let mut actions = BTreeMap::new();
     for (slot, _) in &snapshot.relay_modules {
         let can_follow = |relay: &Relay| relay.possible_inputs().contains(&Signal::Notification);
         for relay in Relay::ALL.into_iter().filter(can_follow) {
-            let word = profile.relay_events.word(slot, relay);
-            let count = config.events_of(&word).len();
-            words.insert(word, count);
+            let action = profile.relay_events.action(slot, relay);
+            let count = config.events_of(&action).len();
+            actions.insert(action, count);
         }
     }
     let mut found = "it can be read".to_owned();
-    for (word, count) in words {
-        let _ = write!(found, ", events with {word:?}: {count}");
+    for (action, count) in actions {
+        let _ = write!(found, ", events with {action:?}: {count}");
     }
     if config.is_pending() {
         found.push_str(", with changes that are not applied");

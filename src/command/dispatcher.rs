@@ -96,7 +96,7 @@ impl Dispatcher {
         if tokio::time::timeout(END_WITHIN, end).await.is_err() {
             tracing::info!(
                 commands = self.running.len(),
-                "commands that wait for their device stay in the inbox; the next run carries them out"
+                "commands for devices that do not answer stay in the inbox; the next run carries them out"
             );
         }
     }
@@ -162,7 +162,7 @@ impl Dispatcher {
         let task = match ended {
             Ok((task, ())) => task,
             Err(error) => {
-                tracing::error!("a command was broken off, and stays in the inbox for the next run: {error}");
+                tracing::error!("command interrupted; it stays in the inbox for the next run: {error}");
                 error.id()
             }
         };

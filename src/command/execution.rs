@@ -37,7 +37,7 @@ impl Context {
                 "this program has ended {} times while it was carried out",
                 attempt - 1
             );
-            let remedy = "look at its log, and report what you find there";
+            let remedy = "read the log of the bridge, and report what you find there";
             let report = ErrorReport::new(ErrorKind::Internal, message, remedy);
             return self.fail(accepted.entry, report.into(), attempt - 1).await;
         }
@@ -108,7 +108,7 @@ impl Context {
             attempt += 1;
             let is_replaced = matches!(timeout_at(deadline, routes.changed()).await, Ok(Ok(())));
             if !is_replaced || attempt > MAX_ATTEMPTS {
-                let remedy = "send the command again; if this goes on, look at the log of the bridge";
+                let remedy = "send the command again; if this continues, read the log of the bridge";
                 let message = "the task of this device does not answer";
                 return Err(ErrorReport::new(ErrorKind::Internal, message, remedy));
             }

@@ -12,8 +12,8 @@ pub(super) fn read(payload: Payload) -> Result<DeviceCommand, ErrorReport> {
     let enabled = members.flag("enabled")?;
     let max_count = members.number("max_count", 1..=MAX_SESSIONS)?;
     if enabled.is_none() && max_count.is_none() {
-        let what = "the command says nothing: neither \"enabled\" nor \"max_count\"";
-        return Err(wrong(what, format!("send for instance {EXAMPLE}")));
+        let what = "the command is empty: neither \"enabled\" nor \"max_count\"";
+        return Err(wrong(what, format!("send, for example, {EXAMPLE}")));
     }
     Ok(DeviceCommand::HttpSessions { enabled, max_count })
 }

@@ -136,12 +136,12 @@ fn hand_over(
 }
 
 fn not_taken(operation: Operation, error: &StoreError) -> CommandReply {
-    let (message, remedy) = (error.to_string(), "ask again when the store works");
+    let (message, remedy) = (error.to_string(), "send the command again when the store works");
     failure(operation, ErrorReport::new(ErrorKind::Storage, message, remedy))
 }
 
 fn stopping(operation: Operation) -> CommandReply {
-    let remedy = "look for its end in the dead letters, and in the log of the bridge";
+    let remedy = "look for its result in the dead letters, and in the log of the bridge";
     let message = "the bridge is stopping; the command stays in its inbox for the next run";
     failure(operation, ErrorReport::new(ErrorKind::Internal, message, remedy))
 }

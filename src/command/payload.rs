@@ -118,7 +118,6 @@ impl Members {
         members.find(|(name, _)| name == key).map(|(_, value)| value)
     }
 
-    /// A text.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::as_str)
     }
@@ -135,7 +134,6 @@ impl Members {
         flag.map(Some)
     }
 
-    /// A whole number.
     pub(super) fn number(
         &self,
         key: &str,

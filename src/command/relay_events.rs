@@ -66,7 +66,7 @@ fn selectable(relay: Relay) -> Result<Relay, ErrorReport> {
         "relay b cannot follow notification events: a jumper on the module wires it to {}",
         inputs.join(" or ")
     );
-    let remedy = "choose events for relay a or c, where its jumper stands on notification";
+    let remedy = "select events for relay a or c, if its jumper is on notification";
     Err(rejected(what, remedy))
 }
 
@@ -85,8 +85,8 @@ fn change(
             Err(wrong(what, remedy))
         }
         (None, None, None) => {
-            let what = "the command says nothing: no \"replace\", \"add\" or \"remove\"";
-            Err(wrong(what, format!("send for instance {EXAMPLE}")))
+            let what = "the command is empty: no \"replace\", \"add\" or \"remove\"";
+            Err(wrong(what, format!("send, for example, {EXAMPLE}")))
         }
         (None, add, remove) => {
             let (add, remove) = (add.unwrap_or_default(), remove.unwrap_or_default());

@@ -15,7 +15,7 @@ pub(super) fn read(payload: Payload) -> Result<Uuid, ErrorReport> {
     let remedy = "take the id from the dead letter, or from: lantime2mqtt dead-letters list";
     let Some(id) = members.text("id") else {
         return Err(wrong(
-            "the command does not say which dead letter: no \"id\"",
+            "the command does not name a dead letter: no \"id\"",
             remedy,
         ));
     };

@@ -62,7 +62,7 @@ pub(super) fn asked(
 /// Why a message must not be carried out whatever it says: it was retained, is too large, or came too late.
 pub(super) fn deliverable(received: &Received, now: Timestamp) -> Result<(), ErrorReport> {
     if received.retained {
-        let what = "the command is retained: the broker would give it again at each reconnect, and it would run again";
+        let what = "the command is retained: the broker would deliver it again at each reconnect, and it would run again";
         let remedy = "publish it without the retain flag; clear the stored one with an empty retained message to the same topic";
         return Err(rejected(what, remedy));
     }

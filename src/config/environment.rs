@@ -18,7 +18,6 @@ pub(super) struct Variable {
     pub(super) name: String,
     /// Where its value goes.
     pub(super) path: Vec<String>,
-    /// Its value.
     pub(super) value: String,
 }
 

@@ -36,7 +36,6 @@ static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
 static BY_PATH: LazyLock<HashMap<&str, &Key>> =
     LazyLock::new(|| KEYS.iter().map(|key| (key.path.as_str(), key)).collect());
 
-/// One key.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Key {
     /// Such as `devices.tls.ca`: without the numbers in lists.
@@ -112,7 +111,6 @@ impl Key {
         least.expect("the least")..=most.expect("the most")
     }
 
-    /// One of the choices.
     pub(super) fn choice(&self, word: &str) -> Option<&str> {
         self.choices
             .iter()

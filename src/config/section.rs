@@ -168,7 +168,6 @@ impl<'a> Section<'a> {
         T::deserialize(word).expect("each choice is a variant")
     }
 
-    /// A duration.
     pub(super) fn duration(&self, key: &str) -> Duration {
         let range = self.key(key).durations();
         let read = match self.value(key) {
@@ -179,7 +178,6 @@ impl<'a> Section<'a> {
         read.or_else(default).unwrap_or_default()
     }
 
-    /// A whole number.
     pub(super) fn number(&self, key: &str) -> u32 {
         let known = self.key(key);
         let in_range = |number: i128| {

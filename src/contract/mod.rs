@@ -17,7 +17,6 @@ use serde::{Serialize, Serializer};
 
 use crate::model::time::rfc3339;
 
-/// As JSON.
 pub(crate) fn to_json(value: &impl Serialize) -> Bytes {
     let json = serde_json::to_vec(value).expect("texts, numbers and flags can be written as JSON");
     Bytes::from(json)

@@ -97,7 +97,7 @@ impl Queue {
         if self.merged.is_empty() {
             tracing::warn!(
                 sink = self.name,
-                "changes come faster than they are taken: of each device the latest is, with the transitions on the way"
+                "sink is slow: it gets the latest view of each device, with all transitions"
             );
         }
         match self.merged.get_mut(&update.device) {

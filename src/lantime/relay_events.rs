@@ -49,9 +49,7 @@ pub(crate) enum Backend<'a> {
 /// A command that selects the events of a relay.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The relay.
     pub(crate) place: RelayPlace,
-    /// What to change.
     pub(crate) change: EventsChange,
     /// What is published of the device.
     pub(crate) view: Arc<DeviceView>,
@@ -105,14 +103,14 @@ async fn carry_out(
 ) -> Result<Selected, Failure> {
     let prior = progress.borrow().clone();
     request.check(backend, &prior)?;
-    let word = backend.word(&request.place);
+    let action = backend.action(&request.place);
     let events = &request.view.events;
     let mut changed = request.is_repeated || prior.has_written();
     let (plan, after) = if let Progress::Applied(plan) = prior {
         (plan, backend.read().await?)
     } else {
         let before = backend.read().await?;
-        let plan = before.plan(&word, &before.desired(&word, &request.change, events)?);
+        let plan = before.plan(&action, &before.desired(&action, &request.change, events)?);
         let is_left = request.is_left(&before, &plan, changed)?;
         if plan.is_empty() && !is_left {
             (plan, before)
@@ -135,7 +133,7 @@ async fn carry_out(
         return Err(changed_meanwhile(desired, &plan.found(&after).events).into());
     }
     let places = &request.selections.places;
-    let is_reached = |place: &&RelayPlace| backend.word(place) == word;
+    let is_reached = |place: &&RelayPlace| backend.action(place) == action;
     let outcome = Outcome::RelayEvents {
         slot: request.place.slot.clone(),
         relay: request.place.relay,
@@ -197,16 +195,16 @@ impl Backend<'_> {
     }
 
     /// The action that stands for a relay.
-    fn word(&self, place: &RelayPlace) -> String {
+    fn action(&self, place: &RelayPlace) -> String {
         match self {
-            Backend::Rest(_, profile) => profile.relay_events.word(&place.slot, place.relay),
+            Backend::Rest(_, profile) => profile.relay_events.action(&place.slot, place.relay),
             Backend::Snmp(_) => snmp::RELAY.to_owned(),
         }
     }
 
     fn found(&self, config: &RelayConfig, places: &[RelayPlace]) -> Found {
         let selection = |place: &RelayPlace| SelectedEvents {
-            events: config.events_of(&self.word(place)),
+            events: config.events_of(&self.action(place)),
             via: config.via,
             confirmed: true,
         };

@@ -320,7 +320,7 @@ impl Commands {
         let goodbye = async { while !matches!(self.link.next().await, Event::Closed(_)) {} };
         if timeout(STOP_PATIENCE, goodbye).await.is_err() {
             tracing::warn!(
-                "the connection for commands did not end in time; the broker keeps what it has for us"
+                "connection for commands not closed in time; the broker keeps unacknowledged commands"
             );
         }
     }

@@ -16,7 +16,6 @@ pub trait Discovery: Debug + Send {
     fn birth(&self) -> (&str, &[u8]);
     /// What there is of the bridge itself.
     fn of_bridge(&self) -> Vec<Message>;
-    /// What there is of a device.
     fn of_device(&self, id: &DeviceId, view: &DeviceView) -> Vec<Message>;
     /// Whether a device has the same entities in both views. Each change asks for that, so it has to be cheap.
     fn is_same(&self, old: &DeviceView, new: &DeviceView) -> bool;

@@ -231,10 +231,10 @@ impl Link {
         let client_id = self.purpose.client_id(&self.settings);
         // Bounded, should a broker find ever new words.
         if self.logged.failures.len() < 100 && self.logged.failures.insert(error.to_owned()) {
-            tracing::warn!(error, client_id, "no connection to the broker; trying again");
+            tracing::warn!(error, client_id, "no connection to the broker; retrying");
             self.logged.recovery_is_news = true;
         } else {
-            tracing::debug!(error, client_id, "no connection to the broker; trying again");
+            tracing::debug!(error, client_id, "no connection to the broker; retrying");
         }
     }
 }

@@ -234,7 +234,6 @@ impl Publisher {
         self.finish(deadline).await;
     }
 
-    /// Reports its status.
     fn report(&self) {
         let topics = self.outbox.len();
         let pending = self.outbox.pending() + self.in_flight.len();

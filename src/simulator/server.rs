@@ -29,7 +29,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Wait before another try where the system has refused a socket.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// One device's server.
 pub(super) struct Server {
     pub(super) device: Arc<SimulatedDevice>,
     pub(super) tls: Option<TlsAcceptor>,

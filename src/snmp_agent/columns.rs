@@ -7,21 +7,18 @@ use crate::hub::{Device, Polls};
 use crate::model::{DeviceId, RelayState, SignalState};
 use crate::records::store::StoreStatus;
 
-/// A device.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DeviceRow<'a> {
     pub(super) id: &'a DeviceId,
     pub(super) device: &'a Device,
 }
 
-/// A relay.
 #[derive(Debug)]
 pub(super) struct RelayRow<'a> {
     pub(super) name: String,
     pub(super) state: &'a RelayState,
 }
 
-/// A signal.
 #[derive(Debug)]
 pub(super) struct SignalRow<'a> {
     pub(super) name: String,

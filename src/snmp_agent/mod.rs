@@ -240,7 +240,7 @@ async fn report_refused(agent: &async_snmp::agent::Agent) {
         if more > 0 {
             tracing::warn!(
                 requests = more,
-                "SNMP requests that were not taken, since the last such line: wrong users or keys, or no SNMP at all"
+                "SNMP requests refused since the last such line: wrong users or keys, or no SNMP"
             );
         }
         before = refused;
@@ -255,7 +255,7 @@ async fn report_lost(lost: &AtomicUsize) {
         if notifications > 0 {
             tracing::warn!(
                 notifications,
-                "SNMP notifications that were not sent, since the last such line: changes come faster than they are sent"
+                "SNMP notifications dropped since the last such line: changes come faster than they can be sent"
             );
         }
     }

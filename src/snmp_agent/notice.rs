@@ -9,7 +9,6 @@ use crate::model::{Availability, DeviceId, ErrorKind, Position, Status};
 /// l2mNotificationObjects
 const OLD: u32 = 5;
 
-/// A notification.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Notice {
     /// Its number below the root's arc 0.

@@ -164,6 +164,6 @@ fn has_changed(topic: &str, reply: &CommandReply) -> bool {
 fn log_lost(topic: &str, reply: &CommandReply) {
     if let Some(error) = reply.error.as_ref().filter(|_| reply.dead_letter.is_none()) {
         let (reason, remedy) = (&error.message, &error.remedy);
-        tracing::warn!(topic, %reason, %remedy, "what a Sparkplug host has written was not carried out");
+        tracing::warn!(topic, %reason, %remedy, "write of a Sparkplug host not carried out");
     }
 }

@@ -236,7 +236,7 @@ impl Node {
                 tracing::error!(
                     topic,
                     bytes,
-                    "a Sparkplug message is larger than the packets that the broker takes, and is not sent; raise the broker's limit"
+                    "Sparkplug message not sent: it is larger than the packets that the broker accepts; raise the broker's limit"
                 );
             }
             return None;

@@ -130,7 +130,7 @@ pub(crate) fn unknown_dead_letter(id: &str) -> ErrorReport {
 }
 
 pub(super) fn no_store(error: StoreError) -> Refusal {
-    let remedy = "ask again when the store works";
+    let remedy = "retry when the store works";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     Refusal::new(status, ErrorKind::Storage, error.to_string(), remedy)
 }

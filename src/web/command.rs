@@ -88,7 +88,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 async fn read(body: Body) -> Result<Bytes, Refusal> {
     let too_slow = |_| {
-        let message = "the command has not come in time";
+        let message = "the command did not arrive in time";
         Refusal::new(
             StatusCode::REQUEST_TIMEOUT,
             ErrorKind::Timeout,

@@ -50,9 +50,9 @@ impl LargeAnswers {
         match tokio::task::spawn_blocking(write).await {
             Ok(held) => ([(CONTENT_TYPE, kind)], Bytes::from_owner(held)).into_response(),
             Err(error) => {
-                tracing::error!("an answer cannot be written: {error}");
+                tracing::error!("response cannot be written: {error}");
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                let (message, remedy) = ("the answer cannot be written", "look at the log of the bridge");
+                let (message, remedy) = ("the response cannot be written", "read the log of the bridge");
                 Refusal::new(status, ErrorKind::Internal, message, remedy).into_response()
             }
         }

@@ -91,7 +91,7 @@ async fn live(State(app): State<Shared>) -> Response {
 
 fn full() -> Response {
     let message = format!("{MAX_CLIENTS} clients are receiving changes already");
-    let remedy = "close pages that nobody looks at, or ask for /api/devices now and then";
+    let remedy = "close pages that nobody looks at, or poll /api/devices instead";
     let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Busy, message, remedy);
     let head = [
         (header::RETRY_AFTER, RETRY_SECONDS),
@@ -100,7 +100,6 @@ fn full() -> Response {
     (head, refusal).into_response()
 }
 
-/// One client.
 struct Client {
     frames: watch::Receiver<Frames>,
     events: mpsc::Sender<Bytes>,

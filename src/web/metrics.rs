@@ -66,7 +66,7 @@ fn broker(text: &mut Text, shown: &Shown) {
         text.sample(name, &[("connection", connection)], u8::from(link.connected));
     }
     let name = "lantime2mqtt_broker_connections_total";
-    text.family(name, Counter, "Connections to the broker that came about.");
+    text.family(name, Counter, "Connections to the broker that were established.");
     for (connection, link) in &links {
         text.sample(name, &[("connection", connection)], link.connections);
     }
@@ -93,7 +93,7 @@ fn commands(text: &mut Text, shown: &Shown) {
     let status = shown.commands.borrow();
     let is_subscribed = status.subscribed && status.refused.is_empty();
     let help =
-        "Whether the broker gives us commands (1), or has not answered or has refused a subscription (0).";
+        "Whether the broker delivers commands (1), or has not answered or has refused a subscription (0).";
     let name = "lantime2mqtt_commands_subscribed";
     text.single(name, Gauge, help, u8::from(is_subscribed));
     drop(status);

@@ -51,7 +51,6 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How long a connection may last that has a descriptor of the reserve: long enough for health and metrics.
 const RESERVED_FOR: Duration = Duration::from_secs(10);
 
-/// Where clients connect.
 #[derive(Debug)]
 pub(super) enum Listener {
     /// Anybody who reaches the port.

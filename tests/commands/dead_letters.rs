@@ -135,7 +135,7 @@ async fn what_cannot_be_replayed_is_refused() {
             "rejected",
             &["\"last\" is not the id", "dead-letters list"],
         ),
-        ("{}".to_owned(), "decode", &["does not say which dead letter"]),
+        ("{}".to_owned(), "decode", &["does not name a dead letter"]),
         (String::new(), "decode", &["empty"]),
     ];
     for (payload, kind, parts) in &cases {

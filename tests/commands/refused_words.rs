@@ -104,7 +104,7 @@ async fn payloads_that_are_no_command() {
             "decode",
             &["\"id\" is not a text", "leave it out"],
         ),
-        (A, "{}", "decode", &["says nothing", example]),
+        (A, "{}", "decode", &["is empty", example]),
         (
             A,
             r#"{"replace":[],"add":["ntp-not-sync"]}"#,

@@ -221,7 +221,7 @@ fn what_cannot_be_understood_is_refused_with_place_and_remedy() {
 fn a_command_asks_for_something_and_for_one_thing() {
     for (result, part) in [
         (events("{}"), "no \"replace\", \"add\" or \"remove\""),
-        (events(r#"{"id":"x"}"#), "says nothing"),
+        (events(r#"{"id":"x"}"#), "is empty"),
         (events(r#"{"replace":[],"add":["a"]}"#), "together with"),
         (events(r#"{"replace":[],"remove":[]}"#), "together with"),
         (
@@ -233,7 +233,7 @@ fn a_command_asks_for_something_and_for_one_thing() {
             "leap-second-announced is in \"add\"",
         ),
         (sessions("{}"), "neither \"enabled\" nor \"max_count\""),
-        (replay("{}"), "does not say which dead letter"),
+        (replay("{}"), "does not name a dead letter"),
     ] {
         let (kind, text) = refused(result);
         assert!(kind == ErrorKind::Decode && text.contains(part), "{kind}: {text}");

@@ -174,7 +174,6 @@ fn plain(text: &str) -> String {
     (plain + rest).replace(['`', '*'], "")
 }
 
-/// As a sentence.
 fn sentence(text: &str) -> String {
     let plain = plain(text);
     match text.chars().next() {

@@ -175,8 +175,8 @@ impl Commands {
         })
     }
 
-    /// Whether to read what switches the relays before the first answer of the device is published. Over SNMP it takes a way,
-    /// and perhaps a time, of its own.
+    /// Whether to read what switches the relays before the first answer of the device is published. Over SNMP it takes
+    /// a way, and perhaps a time, of its own.
     pub(super) fn is_due_first(&self, snapshot: &Snapshot, now: Instant) -> bool {
         self.via == Via::Rest && self.is_due(snapshot, now)
     }
@@ -212,7 +212,7 @@ impl Commands {
             let url = report.url.as_deref().unwrap_or_default();
             tracing::warn!(
                 device = %turn.settings.id, kind = %report.kind, url, remedy = report.remedy,
-                "which events switch the relays cannot be read: {}", report.message
+                "cannot read which events switch the relays: {}", report.message
             );
             let operation = match self.via {
                 Via::Rest => Operation::RelayEvents,

@@ -65,7 +65,6 @@ impl Polls {
         self.next = self.next.min(at);
     }
 
-    /// A poll begins.
     pub(super) fn begin(&mut self, now: Instant) {
         self.for_traps.begin(now);
         self.wait(now, Step::Status, None);

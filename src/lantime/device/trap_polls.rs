@@ -52,7 +52,6 @@ impl TrapPolls {
         self.is_due.then_some(due)
     }
 
-    /// A poll begins.
     pub(super) fn begin(&mut self, now: Instant) {
         if std::mem::take(&mut self.is_due) {
             self.began = Some(now);

@@ -46,7 +46,7 @@ pub(super) struct Change {
 /// The events that are to have an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Staged {
-    word: String,
+    action: String,
     pub(super) events: BTreeSet<EventName>,
 }
 
@@ -57,8 +57,8 @@ impl RelayConfig {
     }
 
     /// The events that have this action.
-    pub fn events_of(&self, word: &str) -> BTreeSet<EventName> {
-        let having = self.events.iter().filter(|event| event.has(word));
+    pub fn events_of(&self, action: &str) -> BTreeSet<EventName> {
+        let having = self.events.iter().filter(|event| event.has(action));
         having.map(|event| event.name.clone()).collect()
     }
 
@@ -69,7 +69,7 @@ impl RelayConfig {
     /// to be both added and removed.
     pub fn desired(
         &self,
-        word: &str,
+        action: &str,
         change: &EventsChange,
         known: &[EventState],
     ) -> Result<BTreeSet<EventName>, ErrorReport> {
@@ -78,7 +78,7 @@ impl RelayConfig {
             // A device has the events of which its agent has the objects.
             names.extend(self.events.iter().map(|event| event.name.as_str()));
         }
-        let now = self.events_of(word);
+        let now = self.events_of(action);
         let desired = desired_events::desired(now.clone(), change, &names)?;
         self.check(desired.difference(&now))?;
         Ok(desired)
@@ -124,26 +124,26 @@ impl RelayConfig {
 
     /// The smallest change after which just the `desired` events have this action. All other actions stay, in their
     /// order.
-    pub fn plan(&self, word: &str, desired: &BTreeSet<EventName>) -> Plan {
-        let is_wrong = |event: &&EventActions| event.has(word) != desired.contains(&event.name);
+    pub fn plan(&self, action: &str, desired: &BTreeSet<EventName>) -> Plan {
+        let is_wrong = |event: &&EventActions| event.has(action) != desired.contains(&event.name);
         let wrong = self.events.iter().filter(is_wrong);
         let change = |event: &EventActions| Change {
             from: event.clone(),
-            to: event.toggled(word),
+            to: event.toggled(action),
         };
         Plan {
             revision: self.revision.clone(),
             changes: wrong.map(change).collect(),
             staged: Staged {
-                word: word.to_owned(),
+                action: action.to_owned(),
                 events: desired.clone(),
             },
         }
     }
 
     /// Whether just the `desired` events have this action.
-    pub fn confirms(&self, word: &str, desired: &BTreeSet<EventName>) -> bool {
-        self.plan(word, desired).is_empty() && self.events_of(word) == *desired
+    pub fn confirms(&self, action: &str, desired: &BTreeSet<EventName>) -> bool {
+        self.plan(action, desired).is_empty() && self.events_of(action) == *desired
     }
 }
 
@@ -167,8 +167,8 @@ impl Plan {
 
     /// Whether all is as it should be, once the configuration was read again, and nothing else is pending.
     pub(super) fn is_confirmed_by(&self, read_back: &RelayConfig) -> bool {
-        let Staged { word, events } = &self.staged;
-        self.differing(read_back).is_empty() && !read_back.is_pending && read_back.confirms(word, events)
+        let Staged { action, events } = &self.staged;
+        self.differing(read_back).is_empty() && !read_back.is_pending && read_back.confirms(action, events)
     }
 
     pub(super) fn staged(&self) -> &Staged {
@@ -177,21 +177,21 @@ impl Plan {
 
     /// The events that have the action as it was read.
     pub(super) fn found(&self, config: &RelayConfig) -> Staged {
-        let word = self.staged.word.clone();
-        let events = config.events_of(&word);
-        Staged { word, events }
+        let action = self.staged.action.clone();
+        let events = config.events_of(&action);
+        Staged { action, events }
     }
 }
 
 impl EventActions {
-    fn has(&self, word: &str) -> bool {
-        actions::has(&self.actions, word)
+    fn has(&self, action: &str) -> bool {
+        actions::has(&self.actions, action)
     }
 
     /// With this action where it was without, and the other way round.
-    fn toggled(&self, word: &str) -> EventActions {
+    fn toggled(&self, action: &str) -> EventActions {
         EventActions {
-            actions: actions::toggled(&self.actions, word),
+            actions: actions::toggled(&self.actions, action),
             ..self.clone()
         }
     }

@@ -1,5 +1,5 @@
 //! The events over SNMP, by the vendor's MIB: the strings of actions of all events, such as `snmp,email`, in which one
-//! word stands for all relays.
+//! action stands for all relays.
 //!
 //! What the MIB cannot give: there is no revision, and nothing says whether what was set has been applied. So each
 //! string is read again right before it is set, which leaves another's change a gap of one round trip to slip into;
@@ -42,7 +42,7 @@ fn configuration(strings: BTreeMap<u32, String>) -> RelayConfig {
         Some(EventActions {
             name: EventName::canonical(known.event)?,
             name_on_device: known.event.to_owned(),
-            actions: words(strings.get(&known.actions?)?),
+            actions: split(strings.get(&known.actions?)?),
         })
     });
     RelayConfig {
@@ -53,7 +53,7 @@ fn configuration(strings: BTreeMap<u32, String>) -> RelayConfig {
     }
 }
 
-fn words(string: &str) -> Vec<String> {
+fn split(string: &str) -> Vec<String> {
     string.split(',').map(str::to_owned).collect()
 }
 
@@ -92,7 +92,7 @@ async fn set(manager: &mut Manager, change: &Change) -> Result<(), (ErrorReport,
 /// How the actions of an event stand; `None` where the device no longer has their string.
 async fn now(manager: &mut Manager, change: &Change) -> Result<Option<Vec<String>>, SnmpFailure> {
     let strings = manager.actions(&[number(&change.from)]).await?;
-    Ok(strings.values().next().map(|string| words(string)))
+    Ok(strings.values().next().map(|string| split(string)))
 }
 
 async fn put(manager: &mut Manager, event: &EventActions) -> Result<(), SnmpFailure> {

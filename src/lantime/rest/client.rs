@@ -303,7 +303,7 @@ impl RestClient {
                     && error.retry_after_s.is_none()
                     && (first || is_no_token(error.report.kind)) =>
             {
-                tracing::info!(url, kind = %error.report.kind, "this device gives no API token: it is polled with user name and password (Basic), as before");
+                tracing::info!(url, kind = %error.report.kind, "device issues no API token: it is polled with user name and password (Basic)");
                 self.give_up_tokens();
                 Ok(())
             }

@@ -76,7 +76,6 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    /// A new connection.
     pub(super) fn connected(&mut self, limits: Limits) {
         self.limits = Some(limits);
         self.size_limit.announced(limits.maximum_packet_size);

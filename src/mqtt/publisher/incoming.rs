@@ -121,11 +121,11 @@ impl Publisher {
             return;
         };
         if self.incoming.born_at.is_some_and(|at| at.elapsed() < BIRTH_PAUSE) {
-            tracing::debug!("Home Assistant has started again at once: it has what was just sent");
+            tracing::debug!("Home Assistant has restarted at once: it has what was just sent");
             return;
         }
         self.incoming.born_at = Some(Instant::now());
-        tracing::info!("Home Assistant has started: its entities are sent again");
+        tracing::info!("Home Assistant has started: publishing its entities again");
         self.outbox.send_again(&discovery.topics().all());
     }
 
@@ -138,7 +138,7 @@ impl Publisher {
         tracing::warn!(
             topics = topics.len(),
             first,
-            "somebody else has published at state topics of this bridge, which are published again; look for another \
+            "state topics of this bridge were overwritten, and are published again; look for another \
              bridge with the same id or the same devices, or let only the user of the bridge (mqtt.username) write there"
         );
     }

@@ -100,7 +100,7 @@ impl Journal {
             Some(Ok(())) => {
                 let was_failing = self.retry_at.take().is_some();
                 if was_failing {
-                    tracing::info!("the list of published topics is kept again");
+                    tracing::info!("the list of published topics can be stored again");
                 }
                 (batch, true)
             }
@@ -109,8 +109,8 @@ impl Journal {
                 if !was_failing {
                     tracing::error!(
                         %error,
-                        "cannot keep the list of published topics; publishing goes on, but topics that leave the \
-                         configuration while this lasts may stay at the broker"
+                        "cannot store the list of published topics; publishing continues, but topics that leave the \
+                         configuration meanwhile may stay at the broker"
                     );
                 }
                 (batch, false)

@@ -167,7 +167,6 @@ impl Outbox {
         Content::Payload(self.digests.hash_one(payload), payload.len())
     }
 
-    /// Clears these topics.
     pub(super) fn clear(&mut self, topics: &[Topic]) {
         self.set(topics.iter().map(|topic| Message {
             topic: topic.to_string(),

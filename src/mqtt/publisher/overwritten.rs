@@ -15,7 +15,6 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// bridges that have one device must not answer each other for ever.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest pause.
 const MAX_PAUSE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Default)]

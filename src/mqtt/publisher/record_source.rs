@@ -88,7 +88,7 @@ impl RecordSource {
         match read {
             Ok(records) => {
                 if was_failing {
-                    tracing::info!("the records that wait for the broker can be read again");
+                    tracing::info!("records for the broker can be read again");
                 }
                 match records.is_empty() {
                     true => Fetched::NoneUpTo(newest),
@@ -97,7 +97,7 @@ impl RecordSource {
             }
             Err(error) => {
                 if !was_failing {
-                    tracing::error!(%error, "cannot read the records that wait for the broker; trying again");
+                    tracing::error!(%error, "cannot read records for the broker; retrying");
                 }
                 self.retry_at = Some(Instant::now() + RETRY);
                 Fetched::News

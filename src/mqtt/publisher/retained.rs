@@ -18,7 +18,6 @@ pub(super) struct Retained {
     pub(super) discovery: Option<Box<dyn Discovery>>,
     /// The word at the bridge's own state topic.
     pub(super) is_online: bool,
-    /// The devices.
     fleet: watch::Receiver<Fleet>,
     /// The rest of what was made for the last topic: what follows is often of the same object, or the same device.
     made: Vec<Message>,
@@ -67,7 +66,6 @@ impl Retained {
         messages.collect()
     }
 
-    /// The configured devices.
     pub(super) fn devices(&self) -> Vec<DeviceId> {
         self.fleet.borrow().devices.keys().cloned().collect()
     }

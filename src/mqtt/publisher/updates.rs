@@ -43,7 +43,6 @@ impl Publisher {
         }
     }
 
-    /// Where `online` is.
     pub(super) fn online_topic(&self) -> String {
         self.retained.topics().state(&StateTopic::BridgeState)
     }

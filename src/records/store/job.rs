@@ -6,7 +6,6 @@ use super::tables::Writing;
 /// What comes of a change: an error of the database undoes its transaction.
 pub(super) type Changed<T> = Result<Result<T, StoreError>, redb::Error>;
 
-/// A change.
 pub(super) trait Change: Send {
     /// Does it, within a transaction.
     fn run(&mut self, writing: &mut Writing<'_, '_>) -> Result<(), redb::Error>;

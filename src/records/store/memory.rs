@@ -86,7 +86,6 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
-    /// Writes everything.
     pub(super) fn put_all(&mut self, memory: &Memory) -> Result<(), redb::Error> {
         self.remove_finished(memory)?;
         for (number, record) in &memory.records {

@@ -71,7 +71,6 @@ impl Limit {
         }
     }
 
-    /// Nine tenths of it.
     pub(super) fn nine_tenths(self) -> Limit {
         Limit {
             entries: self.entries - self.entries.div_ceil(10),

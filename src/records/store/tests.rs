@@ -75,7 +75,6 @@ fn command(payload: &str) -> Received {
     }
 }
 
-/// All of the outbox.
 async fn outbox(store: &Store) -> Vec<(u64, Record)> {
     store.outbox(0, usize::MAX, usize::MAX).await.unwrap()
 }

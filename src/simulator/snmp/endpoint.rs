@@ -32,7 +32,6 @@ pub(in crate::simulator) struct Endpoint {
 /// Something that receivers are notified of.
 #[derive(Clone, Debug)]
 pub(super) struct News {
-    /// The notification.
     pub(super) trap: Oid,
     /// Hundredths of a second since the device was started.
     pub(super) uptime: u32,

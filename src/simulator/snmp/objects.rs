@@ -9,7 +9,6 @@ use crate::simulator::document::Identity;
 use crate::simulator::kind::{ApiGeneration, Chassis, Clock, DeviceKind};
 use crate::simulator::world::World;
 
-/// One object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Object {
     Description,

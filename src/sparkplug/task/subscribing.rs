@@ -76,7 +76,7 @@ impl EdgeNode {
             filter,
             reason,
             remedy = subscription_remedy(reason),
-            "the broker does not deliver what Sparkplug hosts send{consequence}"
+            "subscription refused by the broker: writes of Sparkplug hosts do not arrive{consequence}"
         );
     }
 
@@ -93,7 +93,7 @@ impl EdgeNode {
                     broker = %self.link.broker(),
                     filter,
                     reason,
-                    "the broker ends the connection at a subscription: hosts that speak Sparkplug 2.2 are not noticed"
+                    "the broker ends the connection at a subscription: hosts of Sparkplug 2.2 are not detected"
                 );
             }
         }

@@ -25,7 +25,7 @@ fn state(text: &mut Text, fleet: &Fleet) {
         fleet,
         "lantime2mqtt_device_up",
         Gauge,
-        "Whether the bridge hears from the device (1) or not (0); absent until the first poll has ended.",
+        "Whether the device answers (1) or not (0); absent until the first poll has ended.",
         |text, name, id, device| {
             if let Some(availability) = device.view.availability {
                 let is_up = availability == Availability::Online;
@@ -38,7 +38,7 @@ fn state(text: &mut Text, fleet: &Fleet) {
         fleet,
         "lantime2mqtt_device_info",
         Gauge,
-        "What the device says of itself; always 1.",
+        "What the device reports about itself; always 1.",
         |text, name, id, device| {
             let Some(identity) = &device.view.identity else {
                 return;

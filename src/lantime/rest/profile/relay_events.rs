@@ -61,7 +61,7 @@ impl RelayEventsEntries {
     }
 
     /// The action that stands for that relay. Relays with the same one cannot be distinguished.
-    pub fn word(&self, slot: &SlotId, relay: Relay) -> String {
+    pub fn action(&self, slot: &SlotId, relay: Relay) -> String {
         self.word
             .replace("{slot}", slot.as_str())
             .replace("{relay}", relay.as_str())

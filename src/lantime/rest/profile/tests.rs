@@ -93,15 +93,15 @@ fn a_wrong_profile_says_what_is_wrong() {
 
 #[test]
 fn an_action_distinguishes_relays_or_does_not() {
-    let words = |profile: &str| {
+    let actions = |profile: &str| {
         let profiles = Profiles::named(profile).unwrap();
         let entries = &profiles.for_version(None).relay_events;
-        let place = |slot: &str, relay| entries.word(&SlotId::new(slot).unwrap(), relay);
+        let place = |slot: &str, relay| entries.action(&SlotId::new(slot).unwrap(), relay);
         [place("io3", Relay::A), place("io4", Relay::C)]
     };
-    assert_eq!(words("api-10"), ["relais", "relais"]);
-    assert_eq!(words("api-16"), ["relais", "relais"]);
-    assert_eq!(words("api-20"), ["io3-relay-a", "io4-relay-c"]);
+    assert_eq!(actions("api-10"), ["relais", "relais"]);
+    assert_eq!(actions("api-16"), ["relais", "relais"]);
+    assert_eq!(actions("api-20"), ["io3-relay-a", "io4-relay-c"]);
 }
 
 #[test]

@@ -30,7 +30,6 @@ const AT_ONCE: usize = 256;
 
 type Resolved = HashMap<String, Vec<IpAddr>>;
 
-/// The task.
 pub(super) struct Intake {
     taken: mpsc::Receiver<Taken>,
     configured: watch::Receiver<Vec<Sender>>,

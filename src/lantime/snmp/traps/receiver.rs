@@ -112,7 +112,7 @@ impl Receiver {
         loop {
             match self.bind(address).await {
                 Ok(receiver) => return receiver,
-                Err(error) => tracing::error!("traps are not taken: {error:#}"),
+                Err(error) => tracing::error!("traps cannot be received: {error:#}"),
             }
             tokio::time::sleep(PAUSE).await;
         }

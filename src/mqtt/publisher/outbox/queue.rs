@@ -145,7 +145,7 @@ impl Outbox {
             };
             let Some(payload) = payload else {
                 if entry.is_payload() {
-                    tracing::error!(%topic, "what is to be retained there cannot be made again; please report it");
+                    tracing::error!(%topic, "payload cannot be rendered again: report this as a bug");
                 }
                 continue;
             };
