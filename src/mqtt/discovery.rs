@@ -16,6 +16,7 @@ pub trait Discovery: Debug + Send {
     fn birth(&self) -> (&str, &[u8]);
     /// What there is of the bridge itself.
     fn of_bridge(&self) -> Vec<Message>;
+    /// The messages of a device.
     fn of_device(&self, id: &DeviceId, view: &DeviceView) -> Vec<Message>;
     /// Whether a device has the same entities in both views. Each change asks for that, so it has to be cheap.
     fn is_same(&self, old: &DeviceView, new: &DeviceView) -> bool;

@@ -55,7 +55,7 @@ async fn the_shipped_profiles_read_and_write_it() {
         let profiles = Profiles::named(profile).unwrap();
         let profile = profiles.for_version(None);
         let entries = &profile.relay_events;
-        let word = entries.word(&SlotId::new("io4").unwrap(), model::Relay::C);
+        let word = entries.action(&SlotId::new("io4").unwrap(), model::Relay::C);
         let wanted: BTreeSet<_> = ["network-link-down", "faillock-user-banned"]
             .map(|name| EventName::canonical(name).unwrap())
             .into();
