@@ -3,11 +3,12 @@
 mod fault;
 mod trap_routes;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use litemap::LiteMap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
@@ -61,7 +62,7 @@ struct Running {
     files: Files,
     place: Place,
     /// The slots that it began with.
-    slots: BTreeMap<SlotId, SlotView>,
+    slots: LiteMap<SlotId, SlotView>,
     route: Route,
     traps: Option<TrapRoute>,
     task: Id,

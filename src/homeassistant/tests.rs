@@ -69,7 +69,7 @@ fn all() -> DeviceView {
         availability: Some(Availability::Online),
         identity: Some(identity("fw_7.06")),
         events: [event("ntp-not-sync"), event("antenna-faulty")].into(),
-        slots: BTreeMap::from([(slot(), slot_view)]),
+        slots: [(slot(), slot_view)].into_iter().collect(),
         ..DeviceView::default()
     }
 }

@@ -29,10 +29,10 @@ mod trap_polls;
 mod traps;
 mod turn;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use litemap::LiteMap;
 use tokio::sync::mpsc;
 
 use super::poll_failures::PollFailures;
@@ -53,7 +53,7 @@ pub struct Prior {
     /// As it was published by this process: by the task that was there before, with other settings.
     pub view: Arc<DeviceView>,
     /// The slots, which may also stem from an earlier run.
-    pub slots: BTreeMap<SlotId, SlotView>,
+    pub slots: LiteMap<SlotId, SlotView>,
     /// The events that switch its relays, as the task before has read them.
     pub relay_events: RelayEvents,
     /// What the task before has reported of failed polls.

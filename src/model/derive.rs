@@ -7,6 +7,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use litemap::LiteMap;
 
 use super::snapshot::Module;
 use super::{
@@ -48,9 +49,9 @@ pub fn slots(
     chassis: ChassisKind,
     watched: &Slots,
     relay_events: &RelayEvents,
-    old: &BTreeMap<SlotId, SlotView>,
+    old: &LiteMap<SlotId, SlotView>,
     now: Timestamp,
-) -> BTreeMap<SlotId, SlotView> {
+) -> LiteMap<SlotId, SlotView> {
     let view = |id: &SlotId, wiring: Option<Wiring>| {
         let wiring = match wiring {
             Some(wiring) => (wiring, WiringSource::Configured),
@@ -96,10 +97,10 @@ pub fn slots(
 pub fn unseen(
     watched: &Slots,
     relay_events: &RelayEvents,
-    old: &BTreeMap<SlotId, SlotView>,
+    old: &LiteMap<SlotId, SlotView>,
     reason: UnknownReason,
     now: Timestamp,
-) -> BTreeMap<SlotId, SlotView> {
+) -> LiteMap<SlotId, SlotView> {
     let listed = match watched {
         Slots::Auto => &[][..],
         Slots::Listed(listed) => listed,
@@ -206,9 +207,9 @@ impl Poll<'_> {
                 state,
                 module: None,
                 wiring: Some(wiring),
-                relays: BTreeMap::new(),
-                relay_events: BTreeMap::new(),
-                signals: BTreeMap::new(),
+                relays: LiteMap::new(),
+                relay_events: LiteMap::new(),
+                signals: LiteMap::new(),
             };
         }
         let signals = Signal::ALL

@@ -1,6 +1,6 @@
 //! Two views of a device -> the parts of what is published that have changed between them.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use super::{Availability, DeviceTopic, DeviceView, EventName, EventState, SlotTopic, SlotView};
 
@@ -81,10 +81,10 @@ fn described(slot: &SlotView) -> Option<impl PartialEq> {
 
 /// The keys whose values differ; those that only `old` has come last.
 fn differing<'m, K: Ord, V: PartialEq>(
-    old: Option<&'m BTreeMap<K, V>>,
-    new: Option<&'m BTreeMap<K, V>>,
+    old: Option<&'m LiteMap<K, V>>,
+    new: Option<&'m LiteMap<K, V>>,
 ) -> impl Iterator<Item = &'m K> {
-    let value = |map: Option<&'m BTreeMap<K, V>>, key| map.and_then(|map| map.get(key));
+    let value = |map: Option<&'m LiteMap<K, V>>, key| map.and_then(|map| map.get(key));
     let changed = new.into_iter().flatten();
     let changed = changed.filter(move |(key, new)| value(old, key) != Some(new));
     let removed = old
@@ -156,7 +156,7 @@ mod tests {
         let slot = SlotView::unseen(None, [Relay::B], [], Timestamp::UNIX_EPOCH);
         old.slots.insert(id.clone(), slot);
         let mut new = old.clone();
-        let slot = new.slots.values_mut().next().unwrap();
+        let slot = new.slots.iter_mut().next().unwrap().1;
         slot.relays.get_mut(&Relay::B).unwrap().position = Position::Nc;
         let relay = DeviceTopic::Slot(id, SlotTopic::Relay(Relay::B));
         assert_eq!(diff(&old, &new), [relay]);

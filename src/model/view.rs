@@ -1,9 +1,9 @@
 //! A device as it is published: availability, identity, events, and per slot the relays and signals.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use litemap::LiteMap;
 use serde::Serialize;
 
 use super::snapshot::ModuleInfo;
@@ -68,11 +68,11 @@ pub struct SlotView {
     /// What drives the relays, and how that is known; `None` only before the device was first seen.
     pub wiring: Option<(Wiring, WiringSource)>,
     /// Relays A, B and C.
-    pub relays: BTreeMap<Relay, RelayState>,
+    pub relays: LiteMap<Relay, RelayState>,
     /// What switches the relays that follow notification events.
-    pub relay_events: BTreeMap<Relay, RelayEventsState>,
+    pub relay_events: LiteMap<Relay, RelayEventsState>,
     /// The signals that can be wired in this chassis.
-    pub signals: BTreeMap<Signal, SignalState>,
+    pub signals: LiteMap<Signal, SignalState>,
 }
 
 /// A device as it is published.
@@ -87,7 +87,7 @@ pub struct DeviceView {
     /// Notification events, as last reported.
     pub events: Arc<[EventState]>,
     /// The configured slots; with `slots = "auto"`, those that hold a relay module.
-    pub slots: BTreeMap<SlotId, SlotView>,
+    pub slots: LiteMap<SlotId, SlotView>,
     /// The kind of chassis. Once redundant it stays so: a second clock that vanishes is a fault of
     /// the clock, not another wiring.
     pub chassis: Option<ChassisKind>,
@@ -120,11 +120,11 @@ impl DeviceView {
 
     /// Marks every known value as stale: the last poll failed, and the device is not given up yet.
     pub fn mark_stale(&mut self) {
-        for slot in self.slots.values_mut() {
-            for relay in slot.relays.values_mut() {
+        for (_, slot) in self.slots.iter_mut() {
+            for (_, relay) in slot.relays.iter_mut() {
                 relay.stale = relay.position != Position::Unknown;
             }
-            for signal in slot.signals.values_mut() {
+            for (_, signal) in slot.signals.iter_mut() {
                 signal.stale = signal.status != Status::Unknown;
             }
         }
@@ -133,7 +133,7 @@ impl DeviceView {
     /// Marks the device offline: slots `offline`, relays and signals unknown.
     pub fn go_offline(&mut self, seen_at: Timestamp, now: Timestamp) {
         self.availability = Some(Availability::Offline);
-        for slot in self.slots.values_mut() {
+        for (_, slot) in self.slots.iter_mut() {
             slot.state = SlotState::Offline;
             slot.forget_states(UnknownReason::Offline, seen_at, now);
         }
@@ -150,10 +150,10 @@ impl SlotView {
     /// Makes every relay and signal unknown for that reason, keeping its last known value: a stale NO would lie.
     /// `seen_at` is when the device last answered.
     pub fn forget_states(&mut self, reason: UnknownReason, seen_at: Timestamp, now: Timestamp) {
-        for selection in self.relay_events.values_mut() {
+        for (_, selection) in self.relay_events.iter_mut() {
             selection.confirmed = false;
         }
-        for relay in self.relays.values_mut() {
+        for (_, relay) in self.relays.iter_mut() {
             relay.unknown_reason = Some(reason);
             relay.stale = false;
             if relay.position == Position::Unknown {
@@ -167,7 +167,7 @@ impl SlotView {
             relay.causes.clear();
             relay.since = now;
         }
-        for signal in self.signals.values_mut() {
+        for (_, signal) in self.signals.iter_mut() {
             signal.unknown_reason = Some(reason);
             signal.stale = false;
             if signal.status == Status::Unknown {
@@ -219,7 +219,7 @@ impl SlotView {
                 .into_iter()
                 .map(|relay| (relay, relay_state(relay)))
                 .collect(),
-            relay_events: BTreeMap::new(),
+            relay_events: LiteMap::new(),
             signals: signals
                 .into_iter()
                 .map(|signal| (signal, signal_state.clone()))

@@ -87,7 +87,6 @@ fn of_event(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
     use crate::model::{
@@ -117,7 +116,7 @@ mod tests {
         (signal.status, signal.provenance) = (status, provenance);
         DeviceView {
             availability: Some(Availability::Online),
-            slots: BTreeMap::from([(slot(), slot_view)]),
+            slots: [(slot(), slot_view)].into_iter().collect(),
             ..DeviceView::default()
         }
     }
@@ -188,7 +187,7 @@ mod tests {
     fn another_cause_or_detail_alone_is_no_change() {
         let bad = view(Position::Nc, Status::Fail, Provenance::Derived);
         let mut other = bad.clone();
-        let slot = other.slots.values_mut().next().unwrap();
+        let slot = other.slots.iter_mut().next().unwrap().1;
         slot.relays.get_mut(&Relay::A).unwrap().cause = Some("antenna-faulty".to_owned());
         slot.signals.get_mut(&Signal::Clk1).unwrap().since = at(7);
         assert!(all_reported(&bad, &other).is_empty());

@@ -320,7 +320,7 @@ mod tests {
         slot_view.relays.insert(model::Relay::A, relay.clone());
         let view = DeviceView {
             availability: Some(Availability::Online),
-            slots: BTreeMap::from([(slot.clone(), slot_view)]),
+            slots: [(slot.clone(), slot_view)].into_iter().collect(),
             ..DeviceView::default()
         };
         let device = hub::Device {

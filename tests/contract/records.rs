@@ -1,7 +1,5 @@
 //! Records of events, traps and changes.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use lantime2mqtt::model::{
     DeviceView, EventNaming, EventState, EventType, LastTriggered, Position, Provenance, Relay, Signal,
@@ -166,7 +164,7 @@ fn view(position: Position, status: Status, provenance: Provenance) -> DeviceVie
     let signal = slot.signals.get_mut(&Signal::Clk1).unwrap();
     (signal.status, signal.provenance) = (status, provenance);
     DeviceView {
-        slots: BTreeMap::from([(slot_id(), slot)]),
+        slots: [(slot_id(), slot)].into_iter().collect(),
         ..DeviceView::default()
     }
 }

@@ -1,7 +1,5 @@
 //! What is retained of a slot: the module, its relays and its signals.
 
-use std::collections::BTreeMap;
-
 use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic};
 use lantime2mqtt::model::{
     Cause, Detail, DeviceView, ModuleInfo, Position, Provenance, Relay, RelayEventsState, RelayState, Signal,
@@ -25,7 +23,7 @@ fn in_slot(below: SlotTopic, name: &str, put: impl FnOnce(&mut SlotView)) -> Exa
     let mut slot = SlotView::unseen(None, [], [], at(SINCE));
     put(&mut slot);
     let view = DeviceView {
-        slots: BTreeMap::from([(slot_id(), slot)]),
+        slots: [(slot_id(), slot)].into_iter().collect(),
         ..DeviceView::default()
     };
     of_view(&DeviceTopic::Slot(slot_id(), below), name, view)

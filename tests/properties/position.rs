@@ -1,6 +1,6 @@
 //! Which position follows from what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use lantime2mqtt::model::derive::{RelayEvents, SelectedEvents, Slots, slots};
@@ -9,6 +9,7 @@ use lantime2mqtt::model::{
     ChassisKind, Clock, EventName, EventState, EventType, LastTriggered, ModuleInfo, Position, Provenance,
     Relay, RelayModule, RelayState, Signal, SignalState, SlotId, Snapshot, Status, Via, Wiring,
 };
+use litemap::LiteMap;
 use proptest::collection::btree_set;
 use proptest::option;
 use proptest::prelude::*;
@@ -160,7 +161,7 @@ proptest! {
         let chassis = if is_redundant { ChassisKind::Redundant } else { ChassisKind::SingleClock };
         let id = SlotId::new("io3").expect("an id");
         let watched = Slots::Listed(vec![(id.clone(), Some(wiring))]);
-        let slots = slots(&snapshot, chassis, &watched, &chosen, &BTreeMap::new(), NOW);
+        let slots = slots(&snapshot, chassis, &watched, &chosen, &LiteMap::new(), NOW);
         let slot = &slots[&id];
         let module = snapshot.relay_module(&id);
         for (relay, state) in &slot.relays {
@@ -206,7 +207,7 @@ proptest! {
         let id = SlotId::new("io3").expect("an id");
         let watched = Slots::Listed(vec![(id, Some(wiring))]);
         let chassis = snapshot.chassis_kind();
-        let first = slots(&snapshot, chassis, &watched, &chosen, &BTreeMap::new(), NOW);
+        let first = slots(&snapshot, chassis, &watched, &chosen, &LiteMap::new(), NOW);
         let later = NOW + jiff::SignedDuration::from_secs(60);
         let second = slots(&snapshot, chassis, &watched, &chosen, &first, later);
         prop_assert_eq!(first, second);

@@ -37,17 +37,17 @@ pub struct DeviceTask {
     wake_at: Option<Instant>,
 }
 
-/// The ways to the device.
+/// The ways to the device. What reads over SNMP is boxed: most devices are read over REST alone.
 #[derive(Debug)]
 struct Ways {
     rest: Way<RestClient>,
     profiles: Profiles,
     /// Reads the status.
-    snmp: Way<Manager>,
+    snmp: Way<Box<Manager>>,
     /// Reads and selects the events of relays, where that goes over SNMP.
-    events: Way<Manager>,
+    events: Way<Box<Manager>>,
     /// The same, to begin with.
-    events_from: Option<Manager>,
+    events_from: Option<Box<Manager>>,
 }
 
 /// Nobody takes the updates any more: the bridge is stopping.
@@ -65,7 +65,8 @@ impl DeviceTask {
         prior: Prior,
         handles: Handles,
     ) -> DeviceTask {
-        let events_from = Manager::new(&device.snmp).filter(|_| device.snmp.events != EventsWay::Rest);
+        let manager = Manager::new(&device.snmp).map(Box::new);
+        let events_from = manager.clone().filter(|_| device.snmp.events != EventsWay::Rest);
         let via = match events_from {
             Some(_) => Via::Snmp,
             None => Via::Rest,
@@ -78,7 +79,7 @@ impl DeviceTask {
             ways: Ways {
                 rest: Way::new(Some(client)),
                 profiles,
-                snmp: Way::new(Manager::new(&device.snmp)),
+                snmp: Way::new(manager),
                 events: Way::new(events_from.clone()),
                 events_from,
             },

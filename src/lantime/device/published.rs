@@ -1,9 +1,9 @@
 //! What is published of a device, and from which answer; what follows is published here and nowhere else. Pure.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use litemap::LiteMap;
 use tokio::time::Instant;
 
 use super::events::{Events, Source};
@@ -23,7 +23,7 @@ pub(super) struct Published {
     /// The answer that it follows from.
     pub(super) snapshot: Option<Snapshot>,
     /// What an earlier run or task published, before the first answer.
-    prior_slots: BTreeMap<SlotId, SlotView>,
+    prior_slots: LiteMap<SlotId, SlotView>,
     /// The slots to watch.
     watched: Slots,
     /// What was reported of its events.
@@ -37,7 +37,7 @@ pub(super) struct Published {
 impl Published {
     pub(super) fn new(
         view: Arc<DeviceView>,
-        prior_slots: BTreeMap<SlotId, SlotView>,
+        prior_slots: LiteMap<SlotId, SlotView>,
         watched: Slots,
         events: Events,
     ) -> Published {
@@ -78,7 +78,7 @@ impl Published {
     }
 
     /// The slots as they were known last, by this task or before it.
-    fn known(&self) -> &BTreeMap<SlotId, SlotView> {
+    fn known(&self) -> &LiteMap<SlotId, SlotView> {
         match self.snapshot {
             Some(_) => &self.view.slots,
             None => &self.prior_slots,
@@ -86,7 +86,7 @@ impl Published {
     }
 
     /// What the task that follows knows.
-    pub(super) fn into_prior(self) -> (Arc<DeviceView>, BTreeMap<SlotId, SlotView>, Events) {
+    pub(super) fn into_prior(self) -> (Arc<DeviceView>, LiteMap<SlotId, SlotView>, Events) {
         let slots = self.known().clone();
         (self.view, slots, self.events)
     }
@@ -120,7 +120,7 @@ impl Published {
     }
 
     /// The slots of a device that has never answered.
-    pub(super) fn unseen(&self, relay_events: &RelayEvents, now: Timestamp) -> BTreeMap<SlotId, SlotView> {
+    pub(super) fn unseen(&self, relay_events: &RelayEvents, now: Timestamp) -> LiteMap<SlotId, SlotView> {
         let reason = UnknownReason::Offline;
         unseen(&self.watched, relay_events, &self.prior_slots, reason, now)
     }

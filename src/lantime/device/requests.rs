@@ -71,7 +71,10 @@ pub(super) async fn read_over_rest(
 }
 
 /// Reads what switches the relays.
-pub(super) async fn read_over_snmp(mut manager: Manager, selections: Selections) -> (Manager, Input) {
+pub(super) async fn read_over_snmp(
+    mut manager: Box<Manager>,
+    selections: Selections,
+) -> (Box<Manager>, Input) {
     let found = read(&mut Backend::Snmp(&mut manager), &selections).await;
     (manager, Input::SelectionsRead(found, None))
 }
@@ -91,15 +94,15 @@ pub(super) async fn select_over_rest(
 
 /// Selects the events that switch the relays.
 pub(super) async fn select_over_snmp(
-    mut manager: Manager,
+    mut manager: Box<Manager>,
     (request, progress): Selection,
-) -> (Manager, Input) {
+) -> (Box<Manager>, Input) {
     let selected = select(&mut Backend::Snmp(&mut manager), &request, &progress).await;
     (manager, Input::Selected(selected, None))
 }
 
 /// Asks for the status over SNMP, for so long at most.
-pub(super) async fn read_snmp(mut manager: Manager, within: Duration) -> (Manager, Input) {
+pub(super) async fn read_snmp(mut manager: Box<Manager>, within: Duration) -> (Box<Manager>, Input) {
     let read = timeout(within, read_status(&mut manager)).await;
     let read = read.unwrap_or_else(|_| {
         manager.reset();

@@ -38,7 +38,7 @@ pub(super) struct DeviceState {
     device: PolledDevice,
     polls: Polls,
     traps: Traps,
-    fallback: Option<SnmpFallback>,
+    fallback: Option<Box<SnmpFallback>>,
     commands: Commands,
 }
 
@@ -60,7 +60,7 @@ impl DeviceState {
             traps,
         } = prior.reported;
         let serial_number = Some(serial_number).filter(|_| is_same_address);
-        let fallback = SnmpFallback::new(&device.snmp);
+        let fallback = SnmpFallback::new(&device.snmp).map(Box::new);
         let is_applying = prior.applying.is_some();
         let selections = Selections::new(&device.slots, prior.relay_events, is_applying);
         DeviceState {

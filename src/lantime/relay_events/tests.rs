@@ -132,7 +132,7 @@ fn view() -> DeviceView {
         events: ["antenna-faulty", "ntp-not-sync", "ntp-stopped"]
             .map(event)
             .into(),
-        slots: [(place(Relay::A).slot, slot)].into(),
+        slots: [(place(Relay::A).slot, slot)].into_iter().collect(),
         ..DeviceView::default()
     }
 }

@@ -68,9 +68,9 @@ fn watched() -> Slots {
 fn polled(
     snapshot: &Snapshot,
     selected: &[EventKey],
-    old: &BTreeMap<SlotId, SlotView>,
+    old: &LiteMap<SlotId, SlotView>,
     second: i64,
-) -> BTreeMap<SlotId, SlotView> {
+) -> LiteMap<SlotId, SlotView> {
     let selection = SelectedEvents {
         events: selected.iter().map(|(event, _)| name(event)).collect(),
         via: Via::Rest,
@@ -87,12 +87,12 @@ fn polled(
     )
 }
 
-fn relay(slots: &BTreeMap<SlotId, SlotView>, relay: Relay) -> &RelayState {
+fn relay(slots: &LiteMap<SlotId, SlotView>, relay: Relay) -> &RelayState {
     &slots[&io3()].relays[&relay]
 }
 
 /// What made relay A fall, and what holds it, each with its time.
-fn causes(slots: &BTreeMap<SlotId, SlotView>) -> (Option<&str>, Vec<(&str, i64)>) {
+fn causes(slots: &LiteMap<SlotId, SlotView>) -> (Option<&str>, Vec<(&str, i64)>) {
     let relay = relay(slots, Relay::A);
     let since = |cause: &'_ Cause| cause.since.as_second();
     let causes = relay
@@ -105,7 +105,7 @@ fn causes(slots: &BTreeMap<SlotId, SlotView>) -> (Option<&str>, Vec<(&str, i64)>
 #[test]
 fn the_cause_is_what_made_the_relay_fall_and_stays() {
     let poll = |events, old: &_, second| polled(&snapshot(events), &[A, NTP], old, second);
-    let start = poll(vec![event(A, None), event(NTP, None)], &BTreeMap::new(), 1);
+    let start = poll(vec![event(A, None), event(NTP, None)], &LiteMap::new(), 1);
     assert_eq!(causes(&start), (None, vec![]));
     let fallen = poll(vec![event(A, None), event(NTP, Some(2))], &start, 2);
     let ntp = Some("ntp-not-sync");
@@ -131,7 +131,7 @@ fn the_cause_is_what_made_the_relay_fall_and_stays() {
 
 #[test]
 fn of_several_events_at_once_the_oldest_made_it_fall() {
-    let old = BTreeMap::new();
+    let old = LiteMap::new();
     let events = vec![event(A, Some(9)), event(NTP, Some(8))];
     let fallen = polled(&snapshot(events), &[A, NTP], &old, 10);
     let held = vec![("ntp-not-sync", 10), ("antenna-faulty", 10)];
@@ -147,7 +147,7 @@ fn another_cause_is_a_change_of_the_topic() {
     let one = polled(
         &snapshot(vec![event(A, None), event(NTP, Some(2))]),
         &[A, NTP],
-        &BTreeMap::new(),
+        &LiteMap::new(),
         2,
     );
     let two = polled(
@@ -172,7 +172,7 @@ fn a_reported_fault_without_a_known_cause_gets_it_once_it_is_known() {
     let first = polled(
         &with_position(Position::Nc, none.clone()),
         &[NTP],
-        &BTreeMap::new(),
+        &LiteMap::new(),
         1,
     );
     assert_eq!(causes(&first), (Some("unknown"), vec![]));
@@ -227,7 +227,7 @@ fn whether_an_info_event_switches_a_relay_is_not_known() {
         (&[ODD], vec![event(ODD, None)], None),
     ];
     for (selected, events, reason) in states {
-        let slots = polled(&snapshot(events), selected, &BTreeMap::new(), 2);
+        let slots = polled(&snapshot(events), selected, &LiteMap::new(), 2);
         let relay = relay(&slots, Relay::A);
         let expected = match reason {
             Some(_) => (Position::Unknown, Provenance::Unknown),
@@ -239,19 +239,19 @@ fn whether_an_info_event_switches_a_relay_is_not_known() {
         assert_eq!(signal.unknown_reason, reason);
     }
     let events = vec![event(INFO, Some(1)), event(NTP, Some(2)), event(ODD, Some(1))];
-    let slots = polled(&snapshot(events.clone()), &[INFO, NTP, ODD], &BTreeMap::new(), 2);
+    let slots = polled(&snapshot(events.clone()), &[INFO, NTP, ODD], &LiteMap::new(), 2);
     assert_eq!(causes(&slots), (Some("ntp-not-sync"), vec![("ntp-not-sync", 2)]));
     // What the device reports counts.
     let mut reporting = snapshot(events);
     reporting.relay_modules[0].1.positions = [Some(Position::No), None, None];
-    let slots = polled(&reporting, &[INFO], &BTreeMap::new(), 2);
+    let slots = polled(&reporting, &[INFO], &LiteMap::new(), 2);
     let relay = relay(&slots, Relay::A);
     assert_eq!((relay.position, relay.unknown_reason), (Position::No, None));
 }
 
 #[test]
 fn the_reasons_of_unknown_are_distinguished() {
-    let reasons = |slots: &BTreeMap<SlotId, SlotView>, signal| {
+    let reasons = |slots: &LiteMap<SlotId, SlotView>, signal| {
         let pps = relay(slots, Relay::B).unknown_reason;
         (
             pps,
@@ -262,7 +262,7 @@ fn the_reasons_of_unknown_are_distinguished() {
         )
     };
     let mut plain = snapshot(vec![]);
-    let slots = polled(&plain, &[], &BTreeMap::new(), 1);
+    let slots = polled(&plain, &[], &LiteMap::new(), 1);
     let not_reported = Some(UnknownReason::NotReported);
     assert_eq!(reasons(&slots, Signal::Pps), (not_reported, not_reported));
     assert_eq!(relay(&slots, Relay::C).unknown_reason, not_reported);
@@ -324,7 +324,7 @@ fn the_reasons_of_unknown_are_distinguished() {
 fn over_snmp_only_what_rest_does_not_report_either_is_not_reported() {
     let mut rest = snapshot(vec![event(NTP, None)]);
     rest.relay_modules[0].1.positions = [Some(Position::No), None, Some(Position::No)];
-    let before = polled(&rest, &[NTP], &BTreeMap::new(), 1);
+    let before = polled(&rest, &[NTP], &LiteMap::new(), 1);
     let mut snmp = snapshot(vec![EventState {
         triggered: None,
         ..event(NTP, None)
@@ -336,7 +336,7 @@ fn over_snmp_only_what_rest_does_not_report_either_is_not_reported() {
     assert_eq!(reasons(&over), [unclear, not_reported, unclear]);
     let later = polled(&snmp, &[NTP], &over, 3);
     assert_eq!(reasons(&later), reasons(&over), "it stays so");
-    let alone = polled(&snmp, &[NTP], &BTreeMap::new(), 1);
+    let alone = polled(&snmp, &[NTP], &LiteMap::new(), 1);
     assert_eq!(
         reasons(&alone),
         [unclear; 3],
@@ -348,7 +348,7 @@ fn over_snmp_only_what_rest_does_not_report_either_is_not_reported() {
 fn what_stands_is_stale_while_polls_fail_and_offline_after_that() {
     let mut plain = snapshot(vec![event(NTP, Some(1))]);
     plain.relay_modules[0].1.positions = [None, Some(Position::No), None];
-    let slots = polled(&plain, &[NTP], &BTreeMap::new(), 1);
+    let slots = polled(&plain, &[NTP], &LiteMap::new(), 1);
     let mut view = DeviceView {
         slots,
         ..Default::default()
@@ -381,7 +381,7 @@ fn without_the_slot() -> [(&'static str, Snapshot); 2] {
 
 #[test]
 fn a_slot_that_cannot_be_read_has_the_state_that_is_known() {
-    let seen = polled(&snapshot(vec![]), &[NTP], &BTreeMap::new(), 1);
+    let seen = polled(&snapshot(vec![]), &[NTP], &LiteMap::new(), 1);
     let in_state = |state| {
         let mut old = seen.clone();
         old.get_mut(&io3()).unwrap().state = state;
@@ -392,8 +392,12 @@ fn a_slot_that_cannot_be_read_has_the_state_that_is_known() {
     never_fitted.get_mut(&io3()).unwrap().relays.clear();
     let remembered = SlotView::unseen(None, Relay::ALL, [Signal::Clk1], at(0));
     let states = [
-        ("first run", BTreeMap::new(), SlotState::Online),
-        ("restart", [(io3(), remembered)].into(), SlotState::Online),
+        ("first run", LiteMap::new(), SlotState::Online),
+        (
+            "restart",
+            [(io3(), remembered)].into_iter().collect(),
+            SlotState::Online,
+        ),
         ("after offline", offline, SlotState::Online),
         ("online", in_state(SlotState::Online), SlotState::Online),
         ("absent", in_state(SlotState::Absent), SlotState::Absent),
@@ -422,13 +426,13 @@ fn a_slot_that_cannot_be_read_has_its_wiring_and_relay_events() {
         ChassisKind::SingleClock,
         &other,
         &RelayEvents::new(),
-        &BTreeMap::new(),
+        &LiteMap::new(),
         at(1),
     );
-    let seen = polled(&snapshot(vec![]), &[A], &BTreeMap::new(), 1);
+    let seen = polled(&snapshot(vec![]), &[A], &LiteMap::new(), 1);
     let states = [
-        ("first run", BTreeMap::new()),
-        ("restart", [(io3(), remembered)].into()),
+        ("first run", LiteMap::new()),
+        ("restart", [(io3(), remembered)].into_iter().collect()),
         ("other wiring", rewired),
         ("other selection", seen),
     ];
@@ -455,7 +459,9 @@ fn a_slot_that_cannot_be_read_has_its_wiring_and_relay_events() {
 #[test]
 fn a_slot_that_was_found_before_a_restart_is_wired_as_usual_where_it_cannot_be_read() {
     let [(_, unreadable), _] = without_the_slot();
-    let old = [(io3(), SlotView::unseen(None, Relay::ALL, [Signal::Clk1], at(0)))].into();
+    let old = [(io3(), SlotView::unseen(None, Relay::ALL, [Signal::Clk1], at(0)))]
+        .into_iter()
+        .collect();
     let chassis = ChassisKind::SingleClock;
     let slots = slots(
         &unreadable,

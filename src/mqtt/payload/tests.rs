@@ -1,7 +1,5 @@
 //! The layouts against each other. The payloads themselves are in `tests/contract`.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use super::*;
@@ -24,7 +22,7 @@ fn both_layouts_are_the_sum_of_the_two() {
     let slot = SlotId::new("io3").unwrap();
     let slot_view = SlotView::unseen(None, [Relay::A], [], Timestamp::UNIX_EPOCH);
     let view = DeviceView {
-        slots: BTreeMap::from([(slot.clone(), slot_view)]),
+        slots: [(slot.clone(), slot_view)].into_iter().collect(),
         ..DeviceView::default()
     };
     let below = DeviceTopic::Slot(slot, SlotTopic::Relay(Relay::A));

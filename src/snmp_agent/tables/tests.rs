@@ -32,7 +32,7 @@ fn view(slot: &str, position: Position, status: Status, provenance: Provenance) 
     (signal.status, signal.provenance) = (status, provenance);
     DeviceView {
         availability: Some(Availability::Online),
-        slots: BTreeMap::from([(SlotId::new(slot).unwrap(), slot_view)]),
+        slots: [(SlotId::new(slot).unwrap(), slot_view)].into_iter().collect(),
         ..DeviceView::default()
     }
 }
