@@ -65,6 +65,7 @@ const WORDS: &[(&str, &str)] = &[
     ("for its words", "permanent, refused"),
     ("garbage", "malformed"),
     ("gone", "closed, removed, no longer there"),
+    ("goodbye", "DISCONNECT, close_notify"),
     ("greet", "connect"),
     ("letter", "dead letter"),
     ("letters", "dead letters"),

@@ -30,7 +30,7 @@ use crate::records::store::Store;
 use crate::sparkplug;
 use crate::{snmp, snmp_agent, web};
 
-/// How much of that the publisher may take to flush and say goodbye.
+/// How much of that the publisher may take to flush and disconnect.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
 
 /// A bridge that is being started.

@@ -37,7 +37,7 @@ use crate::records::store::StoreError;
 /// Pause before commands that could not be stored are tried again.
 const RETRY: Duration = Duration::from_secs(3);
 
-/// How long a stop waits for commands that are being stored, and how long for the goodbye.
+/// How long a stop waits for commands that are being stored, and how long for the end of the connection.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 type Submission = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
@@ -307,7 +307,7 @@ impl Commands {
         });
     }
 
-    /// What is stored is acknowledged; then goodbye.
+    /// What is stored is acknowledged; then the connection is closed.
     async fn leave(mut self) {
         if self.submission.is_some()
             && let Ok(result) = timeout(STOP_PATIENCE, done(&mut self.submission)).await
@@ -317,8 +317,8 @@ impl Commands {
         if !self.link.client().is_some_and(|client| client.disconnect()) {
             return;
         }
-        let goodbye = async { while !matches!(self.link.next().await, Event::Closed(_)) {} };
-        if timeout(STOP_PATIENCE, goodbye).await.is_err() {
+        let closed = async { while !matches!(self.link.next().await, Event::Closed(_)) {} };
+        if timeout(STOP_PATIENCE, closed).await.is_err() {
             tracing::warn!(
                 "connection for commands not closed in time; the broker keeps unacknowledged commands"
             );

@@ -49,15 +49,15 @@ pub const RECEIVE_MAXIMUM: u16 = 64;
 /// silent broker by itself only while its socket takes what it writes.
 const WATCHDOG_KEEP_ALIVES: u32 = 3;
 
-/// How long the broker may take to close a connection after our goodbye.
-const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the broker may take to close a connection after our DISCONNECT.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a connection is for.
 #[derive(Debug, Clone)]
 pub enum Purpose {
     /// State and records go out. Every connection has a new session.
     Publishing {
-        /// Published by the broker, retained, when the connection ends without a goodbye.
+        /// Published by the broker, retained, when the connection ends without DISCONNECT.
         will: Message,
     },
     /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
@@ -65,7 +65,7 @@ pub enum Purpose {
     Commands,
     /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection has a new session and a will of its own.
     EdgeNode {
-        /// Published by the broker, not retained, when the connection ends without a goodbye.
+        /// Published by the broker, not retained, when the connection ends without DISCONNECT.
         will: Message,
     },
 }
@@ -80,7 +80,7 @@ impl Purpose {
         }
     }
 
-    /// What the broker publishes when the connection ends without a goodbye, and whether it retains that.
+    /// What the broker publishes when the connection ends without DISCONNECT, and whether it retains that.
     fn will(&self) -> Option<(&Message, bool)> {
         match self {
             Purpose::Publishing { will } => Some((will, true)),
@@ -112,7 +112,7 @@ impl Purpose {
             // An acknowledgement for every packet id, so that there is always room for one, and as many
             // subscriptions. Nothing is set aside for them in advance.
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
-            // A full window, four subscriptions, and the last word.
+            // A full window, four subscriptions, and `offline`.
             Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
         }
     }
@@ -137,7 +137,7 @@ pub enum Event {
     Subscribed(Vec<Option<String>>),
     /// A message has come in, with what acknowledges it; QoS 0 has no acknowledgement.
     Received(Box<Received>, Option<Ack>),
-    /// The connection is over: said goodbye, or an error.
+    /// The connection is over: by DISCONNECT, or with an error.
     Closed(Result<(), ConnectionError>),
 }
 
@@ -342,5 +342,5 @@ async fn poll_until_end(
 async fn until_closed(eventloop: &mut EventLoop, server: Server) {
     // What comes now is not taken any more: the broker keeps it.
     let closed = async { while eventloop.poll(server).await.is_ok() {} };
-    let _ = timeout(GOODBYE_TIMEOUT, closed).await;
+    let _ = timeout(DISCONNECT_TIMEOUT, closed).await;
 }

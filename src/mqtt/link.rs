@@ -128,7 +128,7 @@ impl Link {
         address(&self.settings.broker).to_string()
     }
 
-    /// Ends the connection without a goodbye, so that the broker publishes the will; nothing more comes of it.
+    /// Ends the connection without DISCONNECT, so that the broker publishes the will; nothing more comes of it.
     pub(crate) fn abandon(&mut self) {
         if self.connection.is_some() {
             self.closed(None);

@@ -57,7 +57,7 @@ impl Payloads {
         self.layout != Layout::Json
     }
 
-    /// `online`: the bridge runs and is connected. `offline`: the last will, and the last word of a clean stop.
+    /// `online`: the bridge runs and is connected. `offline`: the last will, and what a clean stop publishes.
     pub fn bridge_state(&self, is_online: bool) -> Message {
         let word = if is_online { "online" } else { "offline" };
         Message {

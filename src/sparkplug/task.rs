@@ -288,7 +288,7 @@ impl EdgeNode {
     }
 
     /// The next session waits for the host.
-    fn say_goodbye(&mut self) {
+    fn publish_death(&mut self) {
         self.phase = Phase::Leaving(Instant::now() + DEATH_WITHIN);
         self.out.clear();
         let death = self.node.death(Timestamp::now());
@@ -302,7 +302,7 @@ impl EdgeNode {
         if self.phase != Phase::Publishing {
             return;
         }
-        self.say_goodbye();
+        self.publish_death();
         let is_last = |event: &Event| matches!(event, Event::Acked { .. } | Event::Closed(_));
         let acknowledged = async { while !is_last(&self.link.next().await) {} };
         if timeout(DEATH_WITHIN, acknowledged).await.is_err() {

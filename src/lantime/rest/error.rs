@@ -291,7 +291,7 @@ fn tls_failure(failure: Failure, error: &reqwest::Error, url: &str) -> Option<Ex
         .filter(|_| is_in_handshake)
 }
 
-/// Whether a connection ended without the goodbye of TLS. Where a body goes on to the end of the connection, that is
+/// Whether a connection ended without TLS's close_notify. Where a body goes on to the end of the connection, that is
 /// its end.
 pub(super) fn is_sudden_end(error: &reqwest::Error) -> bool {
     all::<std::io::Error>(error).any(|io| io.kind() == std::io::ErrorKind::UnexpectedEof)

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes as mqtt5;
 
-/// The sending side of a connection. Dropping it and the events closes the connection without a goodbye,
+/// The sending side of a connection. Dropping it and the events closes the connection without DISCONNECT,
 /// so that the broker publishes the last will.
 ///
 /// Every method gives `false` when the connection is ending, or when more is in flight than there is room for.
@@ -143,7 +143,7 @@ impl Client {
         }
     }
 
-    /// Says goodbye (DISCONNECT) after what was handed over before: the last will is not published, and a
+    /// Sends DISCONNECT after what was handed over before: the last will is not published, and a
     /// session that the broker keeps is kept.
     pub fn disconnect(&self) -> bool {
         match &self.0 {

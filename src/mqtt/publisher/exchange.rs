@@ -222,8 +222,8 @@ impl Publisher {
     }
 
     fn is_record_time(&self) -> bool {
-        let is_before_goodbye = matches!(self.stop.phase, Phase::Running | Phase::Flushing);
-        self.outbox.is_first_round_over() && self.records.paused_until.is_none() && is_before_goodbye
+        let is_publishing = matches!(self.stop.phase, Phase::Running | Phase::Flushing);
+        self.outbox.is_first_round_over() && self.records.paused_until.is_none() && is_publishing
     }
 
     fn send_state(&mut self, do_records_wait: bool) {

@@ -34,7 +34,7 @@ pub(super) struct Transmission {
 /// Why a connection has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// Our patience, our goodbye, or a reason of the broker that is none of a message: no message is to blame.
+    /// A time-out, our DISCONNECT, or a reason of the broker that concerns no message: no message is suspect.
     ByUs,
     /// The broker or the network has ended it.
     ByPeer,

@@ -115,7 +115,7 @@ impl EdgeNode {
         }
         match self.host.is_online() {
             true => self.begin_publishing(),
-            false if self.phase == Phase::Publishing => self.say_goodbye(),
+            false if self.phase == Phase::Publishing => self.publish_death(),
             false => {}
         }
     }
