@@ -3,14 +3,12 @@
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod support;
 
 use std::fs;
 use std::os::unix::net::UnixListener;
 
 use bytes::Bytes;
-use common::program::{End, Program, run};
-use common::site::{Entry, Site};
 use jiff::Timestamp;
 use lantime2mqtt::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation, Origin};
 use lantime2mqtt::records::dead_letter;
@@ -18,6 +16,8 @@ use lantime2mqtt::records::store::{self, Options, Store};
 use lantime2mqtt::simulator::{Fleet, FleetOptions};
 use lantime2mqtt::web::socket;
 use serde_json::{Value, json};
+use support::program::{End, Program, run};
+use support::site::{Entry, Site};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
@@ -64,7 +64,7 @@ impl Place {
     /// A bridge that runs there.
     async fn start(&self) -> Program {
         let mut bridge = self.site.start();
-        let is_there = |output: &common::program::Output| output.stderr.contains("running");
+        let is_there = |output: &support::program::Output| output.stderr.contains("running");
         bridge.until("the start", is_there).await;
         bridge
     }

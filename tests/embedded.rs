@@ -3,14 +3,14 @@
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod support;
 
 use std::net::SocketAddr;
 
-use common::{PATIENCE, Watcher};
 use lantime2mqtt::config::Broker;
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use rumqttc::{AsyncClient, Event, MqttOptions, Outgoing, Packet, QoS};
+use support::{PATIENCE, Watcher};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;

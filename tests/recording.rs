@@ -4,7 +4,7 @@
 
 // Of the shared helpers only this one.
 #[allow(dead_code, unreachable_pub)]
-#[path = "common/recordings.rs"]
+#[path = "support/recordings.rs"]
 mod recordings;
 
 use jiff::Timestamp;

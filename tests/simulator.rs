@@ -14,7 +14,7 @@ mod configuration;
 mod faults;
 #[cfg(feature = "recordings")]
 #[allow(dead_code, unreachable_pub)]
-#[path = "common/recordings.rs"]
+#[path = "support/recordings.rs"]
 mod recordings;
 #[cfg(feature = "recordings")]
 #[path = "simulator/shape.rs"]

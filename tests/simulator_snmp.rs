@@ -11,7 +11,7 @@ mod net_snmp;
 #[path = "simulator_snmp/notifications.rs"]
 mod notifications;
 #[allow(dead_code, unreachable_pub, reason = "each test uses a part of it only")]
-#[path = "common/program.rs"]
+#[path = "support/program.rs"]
 mod program;
 #[path = "simulator_snmp/restarts.rs"]
 mod restarts;

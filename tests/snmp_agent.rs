@@ -4,7 +4,7 @@
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
 
-mod common;
+mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,14 +12,14 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::mosquitto::Mosquitto;
-use common::net_snmp::{Login, Manager, TrapDaemon, free_address, lint, own_mibs};
-use common::program::Program;
-use common::site::{Entry, Site};
-use common::{Seen, Watcher};
 use lantime2mqtt::simulator::{
     Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions,
 };
+use support::mosquitto::Mosquitto;
+use support::net_snmp::{Login, Manager, TrapDaemon, free_address, lint, own_mibs};
+use support::program::Program;
+use support::site::{Entry, Site};
+use support::{Seen, Watcher};
 use tokio::task::JoinSet;
 use toml::{Table, Value};
 

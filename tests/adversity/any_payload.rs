@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json as value;
 
-use crate::common::requester::{Message, Properties};
 use crate::scene::{Scene, json};
+use crate::support::requester::{Message, Properties};
 use meaning::{Model, has_id};
 use tried::{Payload, To, payload, to};
 

@@ -16,12 +16,12 @@ use lantime2mqtt::simulator::{Action, ApiGeneration, SimulatedDevice};
 use serde_json::{Value, json as value};
 use tokio::task::JoinSet;
 
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::proxy::Proxy;
-use crate::common::requester::Requester;
-use crate::common::tap::{Noted, Tap, changes};
 use crate::eventually;
 use crate::scene::{Scene, entries};
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::proxy::Proxy;
+use crate::support::requester::Requester;
+use crate::support::tap::{Noted, Tap, changes};
 
 const DEVICES: usize = 40;
 /// Events of which nothing else follows: no counterpart, no relay.

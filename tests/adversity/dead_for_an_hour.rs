@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::site::{Entry, Site};
+use crate::support::site::{Entry, Site};
 
 const DEVICES: usize = 1000;
 const HOUR: Duration = Duration::from_secs(3600);

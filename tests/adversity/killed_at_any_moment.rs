@@ -6,9 +6,9 @@ use std::time::Duration;
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
 use serde_json::json as value;
 
-use crate::common::requester::Message;
 use crate::eventually;
 use crate::scene::{Scene, choice, chosen, json, replies, set_topic};
+use crate::support::requester::Message;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_moment_to_kill_the_bridge_loses_a_command() {

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use lantime2mqtt::simulator::ApiGeneration;
 use serde_json::json as value;
 
-use crate::common::PATIENCE;
-use crate::common::program::Program;
-use crate::common::requester::Properties;
 use crate::scene::{Scene, choice, chosen, json, replies, set_topic};
+use crate::support::PATIENCE;
+use crate::support::program::Program;
+use crate::support::requester::Properties;
 
 /// See `src/fault_point.rs`.
 const STEPS: [&str; 6] = [

@@ -3,8 +3,8 @@
 //! Nothing is lost and nothing is half done, whoever is killed, bridge or broker, and whenever; what waits is
 //! bounded; one device holds up no other; and no message does what it does not say.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod any_payload;
 mod broker_killed;
@@ -16,7 +16,7 @@ mod scene;
 
 use std::time::Duration;
 
-use common::PATIENCE;
+use support::PATIENCE;
 
 /// Waits until something holds that nobody tells of. Looks ever less often: it may be long to find out.
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {

@@ -3,8 +3,8 @@
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
 use serde_json::json as value;
 
-use crate::common::requester::Message;
 use crate::scene::{Scene, chosen, json, set_topic};
+use crate::support::requester::Message;
 
 /// One is carried out and eight wait; the others are too many.
 const COMMANDS: usize = 12;

@@ -11,9 +11,9 @@ use lantime2mqtt::simulator::{
 };
 use serde_json::Value;
 
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::requester::{Message, Properties, Requester};
-use crate::common::site::{Entry, Site};
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::requester::{Message, Properties, Requester};
+use crate::support::site::{Entry, Site};
 
 /// What is in a reply.
 pub(crate) fn json(message: &Message) -> Value {

@@ -9,10 +9,10 @@ use lantime2mqtt::simulator::{ApiGeneration::V20, Chassis};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::site::{Entry, Site};
-use crate::common::tls_front::Authority;
-use crate::common::{PATIENCE, Watcher};
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::site::{Entry, Site};
+use crate::support::tls_front::Authority;
+use crate::support::{PATIENCE, Watcher};
 use crate::{fleet, is_healthy, word};
 
 const LOGIN: (&str, &str) = ("bridge", "00123");

@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::{PROGRAM, Program, run};
-use crate::common::site::{Entry, Site};
-use crate::common::{PATIENCE, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::{PROGRAM, Program, run};
+use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, Watcher};
 use crate::{is_healthy, word};
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn a_signal_that_comes_twice_at_once_is_one() {
 #[tokio::test]
 async fn simulate_advises_what_works_with_one_device() {
     let alone = ["simulate", "--devices", "1", "--port", "0"];
-    let served = |output: &crate::common::program::Output| output.stdout.contains("Ctrl-C");
+    let served = |output: &crate::support::program::Output| output.stdout.contains("Ctrl-C");
     let mut simulator = Program::start(&alone);
     let shown = simulator.until("its advice", served).await.stdout;
     let (_, advised) = shown.split_once("such as ").expect("a scenario");

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer};
-use crate::common::{Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer};
+use crate::support::{Seen, Watcher};
 use crate::{json, word};
 
 /// Of firmware 7.04, which has API 8, with a byte order mark, `nan`, a key twice, a control character, Latin-1 and NUL.

@@ -7,10 +7,10 @@ use serde_json::json as value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer};
-use crate::common::{Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer};
+use crate::support::{Seen, Watcher};
 use crate::{error_kind, eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V20};
 

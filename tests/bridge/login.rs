@@ -3,10 +3,10 @@
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 use serde_json::json as value;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer, authorization};
-use crate::common::{Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer, authorization};
+use crate::support::{Seen, Watcher};
 use crate::{error_kind, eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V16, V20};
 

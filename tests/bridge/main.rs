@@ -1,7 +1,7 @@
 //! The real program between simulated devices and a real broker: one file per promise.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod broker;
 mod command_line;
@@ -18,7 +18,7 @@ mod web_servers;
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
 use serde_json::Value;
 
-use common::{PATIENCE, Seen};
+use support::{PATIENCE, Seen};
 
 /// A fleet of these kinds, on free ports.
 async fn fleet(kinds: &[(Chassis, ApiGeneration)]) -> Fleet {

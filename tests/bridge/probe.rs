@@ -2,11 +2,11 @@
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 
-use crate::common::PATIENCE;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::{End, Program, run};
-use crate::common::site::Site;
-use crate::common::tls_front::Authority;
+use crate::support::PATIENCE;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::{End, Program, run};
+use crate::support::site::Site;
+use crate::support::tls_front::Authority;
 
 async fn device(chassis: Chassis, api: ApiGeneration, https: bool) -> Fleet {
     let options = FleetOptions {

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use lantime2mqtt::simulator::{Fleet, FleetOptions};
 
-use crate::common::forward_proxy::ForwardProxy;
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::program::{Program, run};
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer, authorization};
-use crate::common::{PATIENCE, Watcher};
+use crate::support::forward_proxy::ForwardProxy;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::program::{Program, run};
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer, authorization};
+use crate::support::{PATIENCE, Watcher};
 use crate::{eventually, word};
 
 const DEVICE: &str = "sentinel-of-the-device";

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Signal};
 use serde_json::{Value, json as value};
 
-use crate::common::mosquitto::Mosquitto;
+use crate::support::mosquitto::Mosquitto;
 #[cfg(feature = "recordings")]
-use crate::common::recordings;
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer, authorization};
-use crate::common::{Seen, Watcher};
+use crate::support::recordings;
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer, authorization};
+use crate::support::{Seen, Watcher};
 use crate::{fleet, json, word};
 
 /// `bridge:simulated`

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
-use crate::common::{PATIENCE, Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, Seen, Watcher};
 use crate::{eventually, fleet, is_healthy, json, polls, word};
 use ApiGeneration::{V10, V20};
 

@@ -4,11 +4,11 @@ use std::net::Ipv6Addr;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 
-use crate::common::Watcher;
-use crate::common::forward_proxy::ForwardProxy;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
-use crate::common::tls_front::Authority;
+use crate::support::Watcher;
+use crate::support::forward_proxy::ForwardProxy;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
+use crate::support::tls_front::Authority;
 use crate::{is_healthy, json, word};
 
 /// M500s of generation 10.

@@ -11,12 +11,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::common::clients::Clients;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer};
-use crate::common::{PATIENCE, Watcher};
+use crate::support::clients::Clients;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer};
+use crate::support::{PATIENCE, Watcher};
 use crate::{error_kind, eventually, fleet, json, word};
 
 /// The status document of a simulated device.

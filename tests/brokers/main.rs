@@ -3,10 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod reader;
 mod servers;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use common::PATIENCE;
-use common::mosquitto::Mosquitto;
-use common::proxy::Proxy;
-use common::site::{Entry, Site};
 use reader::Reader;
 use servers::{Nats, RabbitMq, free_address};
+use support::PATIENCE;
+use support::mosquitto::Mosquitto;
+use support::proxy::Proxy;
+use support::site::{Entry, Site};
 
 const RELAY: &str = "lantime/sim-1/io3/relay/a";
 const EVENTS: &str = "lantime/sim-1/io4/relay/a/events";

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
+use crate::support::PATIENCE;
 
 /// The last payload of each topic.
 #[derive(Debug, Clone, Default)]

@@ -4,10 +4,10 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::clients::Message;
-use crate::common::program::{End, run};
-use crate::common::site::Entry;
 use crate::scene::{Scene, assert_says, eventually, fleet, writable};
+use crate::support::clients::Message;
+use crate::support::program::{End, run};
+use crate::support::site::Entry;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLAY: &str = "bridge/test/dead-letters/replay";

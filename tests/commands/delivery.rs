@@ -4,8 +4,8 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::site::Site;
 use crate::scene::{Scene, Seen, assert_says, eventually, fleet, takes_commands, writable};
+use crate::support::site::Site;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const TOPIC: &str = "lantime/sim-1/io4/relay/a/events/set";

@@ -5,8 +5,8 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Fault, FleetOptions, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::site::Entry;
 use crate::scene::{Scene, Seen, eventually, fleet, fleet_with, writable};
+use crate::support::site::Entry;
 
 const SET: &str = "sim-1/http/sessions/set";
 const TOPIC: &str = "sim-1/http/sessions";

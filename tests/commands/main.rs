@@ -4,8 +4,8 @@
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod causes;
 mod choosing;

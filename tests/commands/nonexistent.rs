@@ -3,8 +3,8 @@
 use lantime2mqtt::simulator::ApiGeneration::V20;
 use serde_json::Value;
 
-use crate::common::site::Site;
 use crate::scene::{Scene, assert_says, fleet, writable};
+use crate::support::site::Site;
 
 fn answering(site: Site) -> Site {
     site.with("bridge.answer_unknown", true)

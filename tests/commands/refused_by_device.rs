@@ -6,8 +6,8 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Fault, FleetOptions, SimulatedDevice};
 use serde_json::json;
 
-use crate::common::site::Entry;
 use crate::scene::{Scene, assert_says, eventually, fleet, fleet_with, writable};
+use crate::support::site::Entry;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;

@@ -4,8 +4,8 @@
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::SimulatedDevice;
 
-use crate::common::site::Entry;
 use crate::scene::{Scene, assert_says, fleet};
+use crate::support::site::Entry;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;

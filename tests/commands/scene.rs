@@ -3,11 +3,11 @@
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::PATIENCE;
-use crate::common::clients::{Clients, Message, Subscriber};
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
+use crate::support::PATIENCE;
+use crate::support::clients::{Clients, Message, Subscriber};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
 
 /// All of it.
 pub(crate) struct Scene {

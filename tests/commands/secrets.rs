@@ -7,10 +7,10 @@ use lantime2mqtt::simulator::ApiGeneration::V10;
 use lantime2mqtt::simulator::{Fault, FleetOptions, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::common::program::run;
-use crate::common::site::Entry;
-use crate::common::web_server::{WebServer, answer, authorization};
 use crate::scene::{Scene, eventually, fleet_with, takes_commands, writable};
+use crate::support::program::run;
+use crate::support::site::Entry;
+use crate::support::web_server::{WebServer, answer, authorization};
 
 const PASSWORD: &str = "sentinel-of-the-device";
 

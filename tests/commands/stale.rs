@@ -7,8 +7,8 @@ use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Fault, SimulatedDevice};
 use serde_json::json;
 
-use crate::common::proxy::Proxy;
 use crate::scene::{Scene, assert_says, eventually, fleet, writable};
+use crate::support::proxy::Proxy;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const TOPIC: &str = "lantime/sim-1/io4/relay/a/events/set";

@@ -12,12 +12,12 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::{PROGRAM, Program};
-use crate::common::site::{Entry, Site};
-use crate::common::tls_front::Authority;
-use crate::common::{PATIENCE, Seen, Watcher};
 use crate::is_online;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::{PROGRAM, Program};
+use crate::support::site::{Entry, Site};
+use crate::support::tls_front::Authority;
+use crate::support::{PATIENCE, Seen, Watcher};
 
 /// The name that has both addresses.
 const NAME: &str = "two.example";

@@ -7,9 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::openssl::{Certificates, Issued, NAMES, P256, RSA};
+use crate::support::PATIENCE;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::openssl::{Certificates, Issued, NAMES, P256, RSA};
 
 /// A broker that shows this certificate, with more lines of its configuration.
 fn broker(issued: &Issued, lines: &[String]) -> Mosquitto {

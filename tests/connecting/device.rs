@@ -2,11 +2,11 @@
 
 use tokio::net::TcpListener;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::openssl::{Certificates, Issued, NAMES, P256, P521, RSA, RSA_1024, Server};
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::{PATIENCE, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::openssl::{Certificates, Issued, NAMES, P256, P521, RSA, RSA_1024, Server};
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, Watcher};
 use crate::{document, error, is_online};
 
 /// OpenSSL takes old versions and short keys no other way.
@@ -105,7 +105,7 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
         serve(&expired, &[]),
     ];
     let plain =
-        crate::common::web_server::WebServer::start(|_| crate::common::web_server::answer(200, "{}")).await;
+        crate::support::web_server::WebServer::start(|_| crate::support::web_server::answer(200, "{}")).await;
     let closing = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closing_url = format!("https://{}", closing.local_addr().unwrap());
     tokio::spawn(async move { while closing.accept().await.is_ok() {} });

@@ -4,8 +4,8 @@
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod addresses;
 mod broker;
@@ -16,7 +16,7 @@ mod sudden_end;
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 use serde_json::Value;
 
-use common::Seen;
+use support::Seen;
 
 /// The status document of a healthy device.
 async fn document() -> Vec<u8> {

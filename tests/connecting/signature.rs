@@ -12,7 +12,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{CertificateError, Error, ServerConfig, SupportedProtocolVersion};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::common::openssl::{Certificates, Issued, NAMES, P256, RSA, RSA_1024};
+use crate::support::openssl::{Certificates, Issued, NAMES, P256, RSA, RSA_1024};
 
 /// A server that shows the certificate of one and signs with the key of another.
 fn server(shown: &Issued, signs: &Issued, version: &'static SupportedProtocolVersion) -> ServerConfig {

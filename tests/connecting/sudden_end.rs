@@ -10,9 +10,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
-use crate::common::{Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
+use crate::support::{Seen, Watcher};
 use crate::{document, error, is_online};
 
 /// A server that answers the first request of each connection with this head and body, and ends without a goodbye, at once

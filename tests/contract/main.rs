@@ -13,7 +13,7 @@ mod commands;
 mod dead_letters;
 mod device;
 mod example;
-#[path = "../common/expected_files.rs"]
+#[path = "../support/expected_files.rs"]
 mod expected_files;
 mod places;
 mod records;

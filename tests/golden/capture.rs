@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::common::PATIENCE;
-use crate::common::clients::Message;
-use crate::common::net_snmp::Login;
 use crate::expected::Found;
 use crate::host::Host;
 use crate::http::{Answer, ask};
 use crate::live::live;
 use crate::normalise::{self, scalars};
 use crate::scene::{COMMUNITY, Scene, TOKEN};
+use crate::support::PATIENCE;
+use crate::support::clients::Message;
+use crate::support::net_snmp::Login;
 
 /// How commands end, which are the tests' own messages.
 const COMMANDS: [&str; 3] = ["/set", "/refresh", "/replay"];

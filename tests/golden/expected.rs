@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::common::expected_files::ExpectedFiles;
 use crate::normalise::scalars;
+use crate::support::expected_files::ExpectedFiles;
 
 /// What there is: a name for each value, as a topic or an object of SNMP is one.
 pub(crate) type Found = BTreeMap<String, String>;

@@ -6,7 +6,7 @@ use lantime2mqtt::simulator::{
     ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice, SnmpOptions,
 };
 
-use crate::common::site::Entry;
+use crate::support::site::Entry;
 
 /// How many there are.
 pub(crate) const DEVICES: usize = 7;

@@ -5,11 +5,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::capture::get;
-use crate::common::PATIENCE;
 use crate::expected::Found;
 use crate::fleet::DEVICES;
 use crate::normalise;
 use crate::scene::Scene;
+use crate::support::PATIENCE;
 
 /// How many there are at first.
 const EVENTS: usize = 2 + DEVICES;

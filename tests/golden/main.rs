@@ -9,8 +9,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod capture;
-#[path = "../common/mod.rs"]
-mod common;
 mod expected;
 mod fleet;
 #[expect(dead_code, reason = "a part of what the tests of Sparkplug use")]
@@ -25,5 +23,7 @@ mod scene;
 mod steps;
 mod store;
 mod store_made;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../snmp/tools.rs"]
 mod tools;

@@ -6,13 +6,13 @@ use lantime2mqtt::simulator::{Action, Fault, Fleet};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::clients::{Clients, Message, Subscriber};
-use crate::common::mosquitto::Mosquitto;
-use crate::common::net_snmp::{Manager, free_address};
-use crate::common::program::Program;
-use crate::common::site::Site;
 use crate::fleet;
 use crate::host::Host;
+use crate::support::clients::{Clients, Message, Subscriber};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::net_snmp::{Manager, free_address};
+use crate::support::program::Program;
+use crate::support::site::Site;
 use crate::tools::succeeds;
 
 pub(crate) const TOKEN: &str = "a-token-for-these-tests";

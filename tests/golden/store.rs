@@ -10,13 +10,13 @@ use redb::{Database, ReadableTable, TableDefinition};
 use serde_json::Value;
 
 use crate::capture::records;
-use crate::common::clients::{Clients, Message, Subscriber};
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::run;
-use crate::common::site::Site;
 use crate::expected::{Found, Golden};
 use crate::normalise;
 use crate::store_made::{ANSWERED, FILE, REPLIES, WAITING, fleet, kept, make, site};
+use crate::support::clients::{Clients, Message, Subscriber};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::run;
+use crate::support::site::Site;
 
 /// Topics in the store's list that have nothing to stand for any more.
 const OLD: [&str; 3] = [

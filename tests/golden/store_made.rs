@@ -16,13 +16,13 @@ use lantime2mqtt::simulator::{
 use redb::Database;
 use serde_json::Value;
 
-use crate::common::clients::Clients;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::requester::{Properties, Requester};
-use crate::common::site::{Entry, Site};
-use crate::common::{PATIENCE, Seen, Watcher};
 use crate::http::ask;
+use crate::support::clients::Clients;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::requester::{Properties, Requester};
+use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, Seen, Watcher};
 
 pub(crate) const FILE: &str = "lantime2mqtt.redb";
 /// Answered before the end.

@@ -4,9 +4,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod hass;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,11 +16,11 @@ use lantime2mqtt::simulator::{
 };
 use serde_json::{Value, json};
 
-use common::clients::{Clients, Message, Subscriber};
-use common::mosquitto::Mosquitto;
-use common::program::Program;
-use common::site::{Entry, Site};
 use hass::{Hass, Release};
+use support::clients::{Clients, Message, Subscriber};
+use support::mosquitto::Mosquitto;
+use support::program::Program;
+use support::site::{Entry, Site};
 
 const RELAY: &str = "binary_sensor/sim_1_io3_relay_a";
 /// A switch at each bridge, with the topic that tells what was chosen.

@@ -4,7 +4,7 @@ use lantime2mqtt::config::{Credentials, Mqtt, MqttVersion, Secret, Transport};
 use lantime2mqtt::tls::{ClientTls, Fingerprint, Trust};
 
 use crate::bridge::Bridge;
-use crate::common::mosquitto::{Mosquitto, Options};
+use crate::support::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, remote, settings};
 
 #[tokio::test]

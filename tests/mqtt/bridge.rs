@@ -21,8 +21,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
 use crate::device;
+use crate::support::PATIENCE;
 
 /// A publisher that runs.
 pub(super) struct Bridge {

@@ -11,10 +11,10 @@ use rumqttc::v5::mqttbytes::v5::PublishProperties;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::PATIENCE;
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::proxy::Proxy;
 use crate::settings;
+use crate::support::PATIENCE;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::proxy::Proxy;
 use crate::taker::{Post, Taker, VERSIONS, payloads, refreshes, send};
 
 fn with(version: MqttVersion, address: SocketAddr) -> Mqtt {

@@ -5,8 +5,8 @@ use lantime2mqtt::config::{Credentials, Mqtt, MqttVersion};
 use tokio::time::timeout;
 
 use crate::bridge::Bridge;
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::{PATIENCE, Watcher};
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::{PATIENCE, Watcher};
 use crate::taker::Taker;
 use crate::{memory_store, settings};
 

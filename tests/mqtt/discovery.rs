@@ -14,9 +14,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::bridge::{Bridge, Edit, available, named, relay};
-use crate::common::clients::Clients;
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::{Seen, Watcher};
+use crate::support::clients::Clients;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::{Seen, Watcher};
 use crate::{device, memory_store, settings};
 
 const RELAY: &str = "homeassistant/binary_sensor/lantime_device_m1/io3_relay_a/config";

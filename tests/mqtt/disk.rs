@@ -9,8 +9,8 @@ use redb::StorageBackend;
 use redb::backends::InMemoryBackend;
 
 use crate::bridge::{Bridge, available, named, named_json, relay_switches};
-use crate::common::Watcher;
-use crate::common::mosquitto::Mosquitto;
+use crate::support::Watcher;
+use crate::support::mosquitto::Mosquitto;
 use crate::{settings, store_options};
 
 /// A disk that can be full.

@@ -9,9 +9,9 @@ use lantime2mqtt::mqtt::publisher::remembered;
 use lantime2mqtt::records::store::Store;
 
 use crate::bridge::{Bridge, available, expected, first_changes, slot, without_info};
-use crate::common::Watcher;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::proxy::Proxy;
+use crate::support::Watcher;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
 use crate::{device, memory_store, settings, store_options};
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
 use crate::settings;
+use crate::support::PATIENCE;
 
 /// Where clients come to.
 pub(super) struct FakeBroker(TcpListener);

@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::bridge::Bridge;
-use crate::common::mosquitto::{Mosquitto, Options};
 use crate::fake_broker::FakeBroker;
+use crate::support::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, settings};
 
 /// The first error of a bridge with these settings; it never comes in.

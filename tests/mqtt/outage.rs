@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::bridge::{Bridge, Edit, slot};
-use crate::common::mosquitto::Mosquitto;
-use crate::common::proxy::Proxy;
-use crate::common::{PATIENCE, Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
+use crate::support::{PATIENCE, Seen, Watcher};
 use crate::{settings, store_options};
 
 const DEVICES: usize = 50;

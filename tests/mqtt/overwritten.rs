@@ -6,10 +6,10 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Packet, PubAckReason};
 
 use crate::bridge::{Bridge, available, first_changes};
-use crate::common::Watcher;
-use crate::common::clients::Clients;
-use crate::common::mosquitto::{Mosquitto, Options};
 use crate::fake_broker::FakeBroker;
+use crate::support::Watcher;
+use crate::support::clients::Clients;
+use crate::support::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, settings};
 
 const BRIDGE: &str = "lantime/bridge/b1/state";

@@ -7,9 +7,9 @@ use lantime2mqtt::model::{Availability, Position};
 use lantime2mqtt::mqtt::publisher::Setup;
 
 use crate::bridge::{Bridge, available, expected, first_changes, named, named_json, relay, without_info};
-use crate::common::mosquitto::Mosquitto;
-use crate::common::proxy::Proxy;
-use crate::common::{PATIENCE, Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
+use crate::support::{PATIENCE, Seen, Watcher};
 use crate::{memory_store, settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::bridge::{Bridge, available, named, relay, relay_switches};
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::proxy::Proxy;
-use crate::common::{PATIENCE, Watcher};
 use crate::fake_broker::FakeBroker;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::proxy::Proxy;
+use crate::support::{PATIENCE, Watcher};
 use crate::taker::VERSIONS;
 use crate::{device, memory_store, settings, store_options};
 

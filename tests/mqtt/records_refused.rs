@@ -10,10 +10,10 @@ use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use tokio::time::Instant;
 
 use crate::bridge::{Bridge, available};
-use crate::common::Watcher;
-use crate::common::mosquitto::{Mosquitto, Options};
 use crate::fake_broker::FakeBroker;
 use crate::records::{Collected, TOPIC, letter, numbered, reply, until_count, until_sent};
+use crate::support::Watcher;
+use crate::support::mosquitto::{Mosquitto, Options};
 use crate::taker::VERSIONS;
 use crate::{memory_store, settings};
 

@@ -4,8 +4,8 @@ use lantime2mqtt::config::{Mqtt, MqttVersion};
 use lantime2mqtt::model::Availability;
 
 use crate::bridge::{Bridge, available, named, named_json};
-use crate::common::Watcher;
-use crate::common::mosquitto::{Mosquitto, Options};
+use crate::support::Watcher;
+use crate::support::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, settings};
 
 /// The dead letter that tells of state which the broker does not take.

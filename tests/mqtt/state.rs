@@ -10,8 +10,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::{Bridge, expected, first_changes, named, relay, without_info};
-use crate::common::mosquitto::Mosquitto;
-use crate::common::{PATIENCE, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::{PATIENCE, Watcher};
 use crate::{device, memory_store, remote, settings};
 
 #[tokio::test]

@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::common::PATIENCE;
 use crate::device;
+use crate::support::PATIENCE;
 
 /// Commands that wait to be stored.
 pub(super) struct Submission {

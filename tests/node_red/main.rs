@@ -5,9 +5,9 @@
 
 #[path = "../web/browser.rs"]
 mod browser;
-#[path = "../common/mod.rs"]
-mod common;
 mod red;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,11 +18,11 @@ use lantime2mqtt::simulator::{
 use serde_json::{Value, json};
 
 use browser::Script;
-use common::clients::{Clients, Message, Subscriber};
-use common::mosquitto::{Mosquitto, Options};
-use common::program::Program;
-use common::site::{Entry, Site};
 use red::Red;
+use support::clients::{Clients, Message, Subscriber};
+use support::mosquitto::{Mosquitto, Options};
+use support::program::Program;
+use support::site::{Entry, Site};
 
 const ALARM: &str = "lantime-alarm/sim-1/io3/a";
 
@@ -91,7 +91,7 @@ impl Scene {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        if tokio::time::timeout(common::PATIENCE, seen).await.is_err() {
+        if tokio::time::timeout(support::PATIENCE, seen).await.is_err() {
             panic!("{what}: never shown; {:#}", self.red.state().await);
         }
     }
@@ -294,7 +294,7 @@ async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    if tokio::time::timeout(common::PATIENCE, seen).await.is_err() {
+    if tokio::time::timeout(support::PATIENCE, seen).await.is_err() {
         let state = red.state().await;
         panic!(
             "never whole: {} relays",

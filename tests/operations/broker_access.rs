@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::common::Watcher;
-use crate::common::clients::Clients;
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::site::{Entry, Site};
 use crate::project;
 use crate::scene::fleet;
+use crate::support::Watcher;
+use crate::support::clients::Clients;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::site::{Entry, Site};
 
 /// Each is its own password.
 const USERS: [&str; 3] = ["lantime2mqtt", "operator", "viewer"];

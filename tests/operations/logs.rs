@@ -4,9 +4,9 @@ use std::io::{PipeReader, Read};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
 
 /// A bridge whose one device is not there.
 fn site(broker: &Mosquitto) -> Site {

@@ -1,8 +1,8 @@
 //! What those who run the bridge rely on: metrics, logs, what systemd is told, and the files of `deploy/`, each looked
 //! at by the tool that it is for.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod broker_access;
 mod logs;

@@ -5,12 +5,12 @@ use std::fs;
 
 use lantime2mqtt::simulator::{Fault, Fleet};
 
-use crate::common::clients::Clients;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::web_server::{WebServer, answer};
 use crate::scene::{self, client};
+use crate::support::clients::Clients;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::web_server::{WebServer, answer};
 use crate::{free_address, project, tool, words};
 
 /// What a device of a hostile humour says of itself.

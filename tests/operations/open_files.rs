@@ -1,10 +1,10 @@
 //! The limit of open files: raised as far as it goes, and what happens where it is too low all the same.
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::proxy::Proxy;
-use crate::common::site::{Entry, Site};
-use crate::common::tls_front::Authority;
 use crate::metrics::{until, value};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
+use crate::support::site::{Entry, Site};
+use crate::support::tls_front::Authority;
 use crate::{free_address, scene};
 
 const DEVICES: usize = 60;

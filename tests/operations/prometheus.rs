@@ -6,9 +6,9 @@ use lantime2mqtt::simulator::{Action, Clock};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::{Entry, Site};
 use crate::scene::{self, client};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::{Entry, Site};
 use crate::{free_address, project};
 
 /// The server; killed on drop.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 use tokio::time::{sleep, timeout};
 
-use crate::common::PATIENCE;
+use crate::support::PATIENCE;
 
 /// `sim-1`, with a relay module in `io1`.
 pub(crate) async fn fleet() -> Fleet {

@@ -6,10 +6,10 @@ use tempfile::TempDir;
 use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::run;
-use crate::common::site::{Entry, Site};
+use crate::support::PATIENCE;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::run;
+use crate::support::site::{Entry, Site};
 use crate::{tool, words};
 
 const UNIT: &str = "deploy/systemd/lantime2mqtt.service";

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::requester::{Message, Requester};
-use crate::common::site::{Entry, Site};
 use crate::metrics::{until, value};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::requester::{Message, Requester};
+use crate::support::site::{Entry, Site};
 use crate::{free_address, scene};
 
 const TOPIC: &str = "lantime/sim-1/refresh";

@@ -2,11 +2,11 @@
 
 use lantime2mqtt::simulator::{Fleet, FleetOptions};
 
-use crate::common::mosquitto::{Mosquitto, Options};
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::{PATIENCE, Watcher};
 use crate::scene::fleet;
+use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, Watcher};
 
 /// Where the libraries would look.
 const NO_CAS: [(&str, &str); 2] = [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere")];

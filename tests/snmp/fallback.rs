@@ -9,10 +9,10 @@ use lantime2mqtt::simulator::{
 };
 use serde_json::Value;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::{Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::{Seen, Watcher};
 
 /// Two devices alike, with agents.
 async fn fleet() -> Fleet {

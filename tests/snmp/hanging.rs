@@ -6,8 +6,8 @@ use std::time::Duration;
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
 use serde_json::Value;
 
-use crate::common::{PATIENCE, Seen};
 use crate::scene::{CHANGED, NOT_SYNC, SYNC, Scene, trap_records};
+use crate::support::{PATIENCE, Seen};
 
 const EVENT: &str = "lantime/sim-1/event/ntp-not-sync";
 /// A relay that `ntp-not-sync` is chosen to switch, of a device that does not report where it stands.

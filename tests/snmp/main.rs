@@ -1,7 +1,7 @@
 //! SNMP, with net-snmp's tools at the other end: the device's traps in, and the events of its relays chosen.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod fallback;
 mod hanging;

@@ -7,10 +7,10 @@ use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOp
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::{PATIENCE, Seen, Watcher};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, Seen, Watcher};
 use crate::tools::succeeds;
 
 pub(crate) const NOT_SYNC: &str = "1.3.6.1.4.1.5597.30.3.0.1";

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::common::PATIENCE;
-use crate::common::net_snmp::free_address;
+use crate::support::PATIENCE;
+use crate::support::net_snmp::free_address;
 use crate::tools::run;
 
 /// What the agent runs to answer for the vendor's MIB.

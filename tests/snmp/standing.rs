@@ -4,9 +4,9 @@
 use lantime2mqtt::simulator::{Action, ApiGeneration, Fault};
 use serde_json::Value;
 
-use crate::common::Seen;
 use crate::scene::{CHANGED, MESSAGE, NOT_SYNC, SYNC, Scene, trap_records};
 use crate::storms::{number, until_counted};
+use crate::support::Seen;
 use crate::tools::succeeds;
 
 const EVENT: &str = "lantime/sim-1/event/ntp-not-sync";

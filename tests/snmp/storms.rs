@@ -7,8 +7,8 @@ use async_snmp::{Auth, Client, Value, VarBind, oid};
 use lantime2mqtt::simulator::Fault;
 use serde_json::Value as Json;
 
-use crate::common::PATIENCE;
 use crate::scene::{CHANGED, ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
+use crate::support::PATIENCE;
 use crate::tools::succeeds;
 
 const STORM: u64 = 20_000;

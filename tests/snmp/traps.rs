@@ -6,10 +6,10 @@ use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::records::store::{Options as StoreOptions, Store};
 use serde_json::Value;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::site::Site;
-use crate::common::{PATIENCE, Seen};
 use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
+use crate::support::mosquitto::Mosquitto;
+use crate::support::site::Site;
+use crate::support::{PATIENCE, Seen};
 use crate::tools::{run, succeeds};
 
 #[tokio::test]

@@ -5,8 +5,8 @@ mod simulated;
 
 use serde_json::{Value, json};
 
-use crate::common::site::Entry;
 use crate::snmpd::Snmpd;
+use crate::support::site::Entry;
 use scene::{A, C, Scene, fleet, letters, with_community, with_user};
 
 /// Numbers of the objects of some events, and what stands for the command to apply.

@@ -8,9 +8,9 @@ use fastrand::Rng;
 use lantime2mqtt::simulator::{Chassis, SimulatedDevice};
 use serde_json::json as value;
 
-use crate::common::requester::Requester;
-use crate::common::tap::{Noted, Tap};
 use crate::none_left;
+use crate::support::requester::Requester;
+use crate::support::tap::{Noted, Tap};
 
 const EVENTS: [&str; 6] = [
     "ntp-not-sync",

@@ -11,8 +11,8 @@
 //! A seed decides what happens, not how fast the processes are meanwhile. A login that is refused (401, 403) is not among
 //! it: the bridge leaves such a device alone for five minutes.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod commands;
 mod memory;
@@ -27,12 +27,12 @@ use lantime2mqtt::records::store::{Options as StoreOptions, Store};
 use lantime2mqtt::simulator::{Fleet, FleetOptions};
 
 use commands::Commander;
-use common::mosquitto::{Mosquitto, Options};
-use common::proxy::Proxy;
-use common::requester::Requester;
-use common::site::{Entry, Site};
-use common::{PATIENCE, Watcher, tap};
 use memory::Memory;
+use support::mosquitto::{Mosquitto, Options};
+use support::proxy::Proxy;
+use support::requester::Requester;
+use support::site::{Entry, Site};
+use support::{PATIENCE, Watcher, tap};
 
 const DEVICES: usize = 200;
 

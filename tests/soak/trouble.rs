@@ -7,8 +7,8 @@ use fastrand::Rng;
 use lantime2mqtt::simulator::{Action, Clock, Fault, Relay, RscMode, Signal, SimulatedDevice};
 use tokio::time::sleep;
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::proxy::Proxy;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::proxy::Proxy;
 
 /// Distance of what happens to devices.
 const TICK: Duration = Duration::from_millis(40);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use lantime2mqtt::simulator::{Driver, Position, Relay, RelayModule, SimulatedDevice};
 use serde_json::Value;
 
-use crate::common::{Seen, Watcher};
 use crate::none_left;
+use crate::support::{Seen, Watcher};
 
 /// Waits until everything is told as it is. What is not known may be told as such where the device does not report it.
 pub(crate) async fn is_told(watcher: &mut Watcher, devices: &[Arc<SimulatedDevice>]) {

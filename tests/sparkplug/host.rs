@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
+use crate::support::PATIENCE;
 
 /// What the host knows.
 #[derive(Debug, Clone, Default)]

@@ -3,11 +3,11 @@
 // Helpers beside the tests, too.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod host;
 mod many;
 mod scene;
 mod sessions;
+#[path = "../support/mod.rs"]
+mod support;
 mod values;
 mod writing;

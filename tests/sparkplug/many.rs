@@ -7,9 +7,9 @@ use lantime2mqtt::config;
 use lantime2mqtt::records::store::{Options, Store};
 use lantime2mqtt::simulator::{Action, Clock, Fleet};
 
-use crate::common::mosquitto::Mosquitto;
 use crate::host::{Host, Seen};
 use crate::scene::{fleet, site};
+use crate::support::mosquitto::Mosquitto;
 
 const DEVICES: usize = 40;
 const MESSAGES: usize = 20_000;

@@ -2,10 +2,10 @@
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
 
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
 use crate::host::Host;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
 
 /// All of it. The devices are redundant ones, `sim-1` and so on, with relay modules in `io3` and, with relays A and C on
 /// notification, in `io4`.

@@ -9,11 +9,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
-use crate::common::clients::Clients;
-use crate::common::mosquitto::Mosquitto;
 use crate::host::Host;
 use crate::scene::{self, Scene};
+use crate::support::PATIENCE;
+use crate::support::clients::Clients;
+use crate::support::mosquitto::Mosquitto;
 
 #[tokio::test]
 async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_run_counts_on() {

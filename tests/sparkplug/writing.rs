@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use lantime2mqtt::simulator::{Fault, Relay};
 use serde_json::json;
 
-use crate::common::clients::{Clients, Subscriber};
 use crate::host::Seen;
 use crate::scene::Scene;
+use crate::support::clients::{Clients, Subscriber};
 
 /// A slot whose relays A and C follow notification.
 const SLOT: &str = "sim-1:io4";

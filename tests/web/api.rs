@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use lantime2mqtt::simulator::{Action, Clock};
 
-use crate::common::Watcher;
-use crate::common::clients::Clients;
-use crate::common::site::Entry;
 use crate::scene::{Scene, TOKEN, eventually, get};
+use crate::support::Watcher;
+use crate::support::clients::Clients;
+use crate::support::site::Entry;
 
 #[tokio::test]
 async fn everything_is_shown_as_it_is_retained() {
@@ -189,7 +189,7 @@ async fn an_edge_node_that_waits_for_its_host_is_not_born() {
 #[tokio::test]
 async fn a_device_that_never_answered_is_not_waited_for_and_the_token_is_nowhere() {
     let scene = Scene::start_with(1, "100ms", |site| {
-        let away = crate::common::site::Entry::new("away", "http://127.0.0.1:1");
+        let away = crate::support::site::Entry::new("away", "http://127.0.0.1:1");
         site.devices(&[away])
     })
     .await;

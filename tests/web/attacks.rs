@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
 use crate::http::ask;
 use crate::scene::{Scene, TOKEN, eventually, get};
+use crate::support::PATIENCE;
 
 /// Live clients that the server takes.
 const CLIENTS: usize = 256;

@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
 use crate::scene::{Scene, TOKEN, eventually};
+use crate::support::PATIENCE;
 
 const DOCUMENT: &str = include_str!("../../docs/api.md");
 /// What follows the output of each command.

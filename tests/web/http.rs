@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
+use crate::support::PATIENCE;
 
 /// What came back.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 //! The browser is Debian's Chromium, driven by `playwright-core`: what is done in it stands in the scripts beside
 //! this file.
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod api;
 mod attacks;

@@ -7,8 +7,8 @@ use std::path::Path;
 use lantime2mqtt::simulator::{Action, Clock};
 use serde_json::{Value, json};
 
-use crate::common::site::Entry;
 use crate::scene::{Scene, eventually, get};
+use crate::support::site::Entry;
 
 const DOCUMENT: &str = include_str!("../../src/web/assets/openapi.json");
 

@@ -4,8 +4,8 @@ use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind,
 use serde_json::json;
 
 use crate::browser::Script;
-use crate::common::site::Entry;
 use crate::scene::{Scene, eventually, get};
+use crate::support::site::Entry;
 
 #[tokio::test]
 async fn a_relay_that_falls_is_drawn() {

@@ -8,11 +8,11 @@ use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOp
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
 use crate::http::{Answer, ask};
+use crate::support::PATIENCE;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
 
 pub(crate) const TOKEN: &str = "a-token-for-these-tests";
 

@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::common::PATIENCE;
-use crate::common::site::Site;
 use crate::http::{Answer, ask_socket};
 use crate::scene::{Scene, eventually, get};
+use crate::support::PATIENCE;
+use crate::support::site::Site;
 
 /// Connections at a time.
 const PLACES: usize = 64;

@@ -5,11 +5,11 @@ use lantime2mqtt::simulator::{
 };
 use serde_json::{Value, json};
 
-use crate::common::clients::Clients;
-use crate::common::mosquitto::Mosquitto;
-use crate::common::program::Program;
-use crate::common::site::{Entry, Site};
-use crate::common::{Seen, Watcher};
+use crate::support::clients::Clients;
+use crate::support::mosquitto::Mosquitto;
+use crate::support::program::Program;
+use crate::support::site::{Entry, Site};
+use crate::support::{Seen, Watcher};
 
 pub(super) const A: &str = "lantime/sim-1/io4/relay/a";
 pub(super) const C: &str = "lantime/sim-1/io4/relay/c";

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::scene::{A, C, Scene, fleet, json_at, letters, refusals, replies, with_community, with_user};
 use super::{replace, text};
-use crate::common::PATIENCE;
-use crate::common::site::Entry;
+use crate::support::PATIENCE;
+use crate::support::site::Entry;
 
 /// Events that switch the relays of a device fresh from its installation.
 const AT_FIRST: [&str; 4] = [
