@@ -38,7 +38,7 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let state = TempDir::new().unwrap();
-        let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+        let site = Site::bare();
         let site = site.with("state.directory", state.path().display().to_string());
         Place { site, state }
     }
@@ -346,7 +346,7 @@ async fn what_is_in_the_way_is_told() {
     drop(store);
 
     let long = place.state.path().join("d".repeat(80)).display().to_string();
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]).with("state.directory", long.clone());
+    let site = Site::bare().with("state.directory", long.clone());
     let place = Place { site, ..place };
     fs::create_dir(&long).unwrap();
     let options = Options::new(DeviceId::new("test").unwrap());

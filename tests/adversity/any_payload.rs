@@ -42,13 +42,11 @@ impl Scene {
             ..Properties::default()
         };
         let before = self.device().world();
-        let letters = sorted(&self.requester.received()).1.len();
-        self.requester
-            .send_with(&topic, payload.to_vec(), properties)
-            .await;
+        let letters = sorted(&self.client.received()).1.len();
+        self.client.send_with(&topic, payload.to_vec(), properties).await;
         let count = model.commands;
         let replied = self
-            .requester
+            .client
             .until("the reply", |messages| sorted(messages).0.len() > count)
             .await;
         let reply = sorted(&replied).0[count];
@@ -98,7 +96,7 @@ impl Scene {
     async fn is_told(&mut self, before: usize, payload: &[u8]) {
         let kept = &payload[..payload.len().min(LONGEST)];
         let is_it = |letter: &&Message| origin(letter) == kept;
-        let told = self.requester.until("the dead letter", |messages| {
+        let told = self.client.until("the dead letter", |messages| {
             sorted(messages).1[before..].iter().any(is_it)
         });
         told.await;
@@ -149,7 +147,7 @@ fn any_bytes_get_exactly_one_reply_and_change_nothing_unless_they_say_so() {
     tried.unwrap_or_else(|error| panic!("{error}"));
     let (scene, model) = &mut *state.borrow_mut();
     runtime.block_on(scene.settle("sim-1"));
-    let received = scene.requester.received();
+    let received = scene.client.received();
     let (replies, letters) = sorted(&received);
     // And that to the last refresh.
     assert_eq!(replies.len(), model.commands + 1);

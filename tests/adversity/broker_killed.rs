@@ -16,12 +16,14 @@ use lantime2mqtt::simulator::{Action, ApiGeneration, SimulatedDevice};
 use serde_json::{Value, json as value};
 use tokio::task::JoinSet;
 
-use crate::eventually;
-use crate::scene::{Scene, entries};
-use crate::support::mosquitto::{Mosquitto, Options};
+use crate::scene::Scene;
+use crate::support::mosquitto::Options;
 use crate::support::proxy::Proxy;
 use crate::support::requester::Requester;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 use crate::support::tap::{Noted, Tap, changes};
+use crate::support::wait;
 
 const DEVICES: usize = 40;
 /// Events of which nothing else follows: no counterpart, no relay.
@@ -56,7 +58,7 @@ async fn change(device: Arc<SimulatedDevice>) {
             generation = device.apply(&action).expect("the device has the event");
         }
         let what = format!("{}: change {change} is in a document", device.id());
-        eventually(&what, || device.answered_at(generation).is_some()).await;
+        wait::until_holds(&what, || device.answered_at(generation).is_some()).await;
     }
 }
 
@@ -90,21 +92,22 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
         lines: vec!["max_inflight_messages 1000".to_owned()],
         ..Options::default()
     };
-    let mut scene = Scene::with(DEVICES, ApiGeneration::V20, Mosquitto::start_with(options)).await;
+    // Each answer is one that the bridge has taken, however busy the machine is.
+    let entry = |device: &SimulatedDevice| {
+        let entry = Entry::writable(device).with("poll", "200ms");
+        entry.with("timeout", "60s")
+    };
+    let setup = Setup::redundant(&[ApiGeneration::V20; DEVICES]);
+    let mut scene = Scene::of(setup.broker(options).entries(entry)).await;
     let (proxy, tap) = Proxy::tapped(scene.broker.address()).await;
     proxy.delay(delay);
     let url = format!("mqtt://{}", proxy.address());
-    let devices: Vec<_> = entries(&scene.fleet)
-        .into_iter()
-        // Each answer is one that the bridge has taken, however busy the machine is.
-        .map(|entry| entry.with("poll", "200ms").with("timeout", "60s"))
-        .collect();
-    scene.site = scene.site.with("mqtt.url", url).devices(&devices);
+    scene.site = scene.site.with("mqtt.url", url);
     let mut listener = Requester::listen(scene.broker.address(), &["lantime/+/events"]).await;
     let bridge = scene.site.start();
     // What is so at first is no change.
     let is_known = |device: &Arc<SimulatedDevice>| device.counters().documents >= 2;
-    eventually("every device is known", || {
+    wait::until("every device is known", async || {
         scene.fleet.devices().iter().all(is_known)
     })
     .await;
@@ -120,7 +123,7 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
         let acknowledged = tap.count(|message| message.is_change() && message.acknowledged_at.is_some());
         if sent < COMMANDS && acknowledged * COMMANDS >= sent * RECORDS {
             let (topic, payload) = command(sent);
-            scene.requester.send(&topic, payload).await;
+            scene.client.send(&topic, payload).await;
             sent += 1;
         } else if acknowledged * (KILLS + 1) >= (kills.len() + 1) * RECORDS && kills.len() < KILLS {
             kills.push(Instant::now());
@@ -129,7 +132,7 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
             proxy.cut();
             cut += 1;
         } else {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tap.noted().await;
         }
     }
     while let Some(done) = devices.join_next().await {
@@ -137,7 +140,7 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
     }
     every_command_is_answered(&mut scene, &tap).await;
     // A stop sends what is left.
-    eventually("almost all is acknowledged", || is_almost_done(&tap)).await;
+    wait::until("almost all is acknowledged", async || is_almost_done(&tap)).await;
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
     scene.nothing_is_left().await;
     nothing_is_lost(&tap.messages());
@@ -156,11 +159,11 @@ fn is_almost_done(tap: &Tap) -> bool {
 
 /// Kills the broker; whoever watches is back before the bridge.
 async fn kill(scene: &mut Scene, proxy: &Proxy, listener: &mut Requester) {
-    let before = (scene.requester.connection(), listener.connection());
+    let before = (scene.client.connection(), listener.connection());
     scene.broker.kill9();
     proxy.refuse(true);
     scene.broker.restart();
-    scene.requester.subscribed(before.0).await;
+    scene.client.subscribed(before.0).await;
     listener.subscribed(before.1).await;
     proxy.refuse(false);
 }
@@ -238,13 +241,13 @@ async fn every_command_is_answered(scene: &mut Scene, tap: &Tap) {
     for number in 0..COMMANDS {
         if !taken.contains(&format!("command {number}")) {
             let (topic, payload) = command(number);
-            scene.requester.send(&topic, payload).await;
+            scene.client.send(&topic, payload).await;
             lost += 1;
         }
     }
     println!("{lost} of {COMMANDS} commands went down with the broker that had acknowledged them");
     let mut replies = BTreeMap::<String, Vec<Noted>>::new();
-    eventually("every command is answered", || {
+    wait::until("every command is answered", async || {
         replies.clear();
         for (id, reply) in with_ids(true) {
             if id.starts_with("command ") && reply.acknowledged_at.is_some() {

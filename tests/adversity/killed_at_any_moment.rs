@@ -6,9 +6,9 @@ use std::time::Duration;
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
 use serde_json::json as value;
 
-use crate::eventually;
 use crate::scene::{Scene, choice, chosen, json, replies, set_topic};
 use crate::support::requester::Message;
+use crate::support::wait;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_moment_to_kill_the_bridge_loses_a_command() {
@@ -22,10 +22,7 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
     for round in 0..ROUNDS {
         let bridge = scene.site.start();
         let payload = value!({ "id": format!("round {round}"), "replace": choice(round) });
-        scene
-            .requester
-            .send(&set_topic("sim-1"), payload.to_string())
-            .await;
+        scene.client.send(&set_topic("sim-1"), payload.to_string()).await;
         // Sometimes before it has connected, mostly while it works.
         tokio::time::sleep(Duration::from_millis(random.u64(0..600))).await;
         assert_eq!(bridge.stop("KILL").await.code, None);
@@ -36,7 +33,7 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
         let id = format!("round {round}");
         let is_it = |message: &Message| json(message)["id"] == *id;
         let replied = scene
-            .requester
+            .client
             .until(&id, |messages| replies(messages, "").iter().any(is_it))
             .await;
         let mut replies = replies(&replied, "").into_iter().filter(is_it);
@@ -52,7 +49,7 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
 
     // What came in a flood, after kills in a row, may have been refused; and that is a dead letter.
     let letters: Vec<_> = scene
-        .requester
+        .client
         .received()
         .iter()
         .filter(|m| m.topic.starts_with("lantime/dead-letter/"))
@@ -101,9 +98,9 @@ async fn a_stop_in_the_middle_of_a_command_leaves_it_to_the_next_run() {
         device.set_fault(Some(fault.clone()));
         let (reads, events) = (device.counters().configuration_reads, choice(number + 1));
         let payload = value!({ "replace": events }).to_string();
-        scene.requester.send(&set_topic("sim-1"), payload).await;
+        scene.client.send(&set_topic("sim-1"), payload).await;
         // The command begins with a look at what stands there.
-        eventually("the command has begun", || {
+        wait::until("the command has begun", async || {
             let now = device.counters();
             let has_written = now.configuration_writes > before.configuration_writes;
             now.configuration_reads > reads && (has_written || fault == Fault::HangOnWrite)
@@ -111,19 +108,19 @@ async fn a_stop_in_the_middle_of_a_command_leaves_it_to_the_next_run() {
         .await;
         let end = bridge.stop("TERM").await;
         assert_eq!(end.code, Some(0), "{fault:?}: {}", end.output.stderr);
-        let received = scene.requester.received();
+        let received = scene.client.received();
         let answered = replies(&received, "").len();
         assert_eq!(answered, number, "{fault:?}: not answered before it is done");
         device.set_fault(None);
 
         let bridge = scene.site.start();
         scene
-            .requester
+            .client
             .until("the reply", |messages| replies(messages, "").len() > number)
             .await;
         scene.settle("sim-1").await;
         assert_eq!(bridge.stop("TERM").await.code, Some(0));
-        let replies = replies(&scene.requester.received(), "");
+        let replies = replies(&scene.client.received(), "");
         assert_eq!(replies.len(), number + 1, "{fault:?}: exactly one reply");
         assert_eq!(
             json(&replies[number])["ok"],

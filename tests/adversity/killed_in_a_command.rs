@@ -39,7 +39,7 @@ async fn at_every_step(scene: &mut Scene, answers_elsewhere: bool) {
 /// The bridge is killed at `step` of a command, and started again.
 async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize, elsewhere: bool) {
     let case = format!("{step}, id {id:?}");
-    let (before, already) = (scene.device().counters(), scene.requester.received().len());
+    let (before, already) = (scene.device().counters(), scene.client.received().len());
     let bridge = abort_at(scene, step);
     let events = choice(number);
     let mut payload = value!({ "replace": events });
@@ -54,7 +54,7 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
     };
     let topic = set_topic("sim-1");
     scene
-        .requester
+        .client
         .send_with(&topic, payload.to_string(), properties)
         .await;
     let end = bridge.end(PATIENCE).await;
@@ -66,7 +66,7 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
 
     let bridge = scene.site.start();
     let what = format!("{case}: the reply");
-    let replied = scene.requester.until(&what, |messages| {
+    let replied = scene.client.until(&what, |messages| {
         !replies(&messages[already..], &answers).is_empty()
     });
     replied.await;
@@ -82,7 +82,7 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
         "{case}: writes"
     );
     assert_eq!(after.applies - before.applies, 1, "{case}: applies");
-    let messages = scene.requester.received().split_off(already);
+    let messages = scene.client.received().split_off(already);
     let letters = messages
         .iter()
         .filter(|message| message.topic.starts_with("lantime/dead-letter/"));
@@ -136,21 +136,19 @@ async fn a_command_that_kills_the_bridge_each_time_is_given_up_as_a_dead_letter(
     scene.run_once().await;
     let payload = value!({ "id": "deadly", "replace": choice(1) }).to_string();
     let mut bridge = abort_at(&scene, "read-back");
-    scene.requester.send(&set_topic("sim-1"), payload.clone()).await;
+    scene.client.send(&set_topic("sim-1"), payload.clone()).await;
     for _ in 0..4 {
         assert_eq!(bridge.end(PATIENCE).await.code, None);
         bridge = abort_at(&scene, "read-back");
     }
     assert_eq!(bridge.end(PATIENCE).await.code, None);
     let bridge = abort_at(&scene, "read-back");
-    let told = scene
-        .requester
-        .until("the reply and the dead letter", |messages| {
-            messages
-                .iter()
-                .any(|message| message.topic == "lantime/dead-letter/sim-1")
-                && !replies(messages, "").is_empty()
-        });
+    let told = scene.client.until("the reply and the dead letter", |messages| {
+        messages
+            .iter()
+            .any(|message| message.topic == "lantime/dead-letter/sim-1")
+            && !replies(messages, "").is_empty()
+    });
     let messages = told.await;
     let reply = json(&replies(&messages, "")[0]);
     assert_eq!(

@@ -13,21 +13,3 @@ mod killed_at_any_moment;
 mod killed_in_a_command;
 mod one_hangs;
 mod scene;
-
-use std::time::Duration;
-
-use support::PATIENCE;
-
-/// Waits until something holds that nobody tells of. Looks ever less often: it may be long to find out.
-async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let mut pause = Duration::from_millis(5);
-    let holds = async {
-        while !condition() {
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(200));
-        }
-    };
-    if tokio::time::timeout(PATIENCE, holds).await.is_err() {
-        panic!("{what}: never");
-    }
-}

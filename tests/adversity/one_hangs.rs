@@ -28,16 +28,16 @@ async fn a_command_to_a_device_that_hangs_delays_none_to_another() {
         let command = |number: usize| {
             value!({ "id": format!("{round}-{number}"), "replace": [event(number)] }).to_string()
         };
-        let already = scene.requester.received().len();
+        let already = scene.client.received().len();
         hanging.set_fault(Some(fault.clone()));
         for number in 0..COMMANDS {
-            scene.requester.send(&set_topic("sim-1"), command(number)).await;
+            scene.client.send(&set_topic("sim-1"), command(number)).await;
         }
         for number in 0..3 {
-            scene.requester.send(&set_topic("sim-2"), command(number)).await;
+            scene.client.send(&set_topic("sim-2"), command(number)).await;
         }
         let what = format!("{fault:?}: the other's answers");
-        let answered = scene.requester.until(&what, |messages| {
+        let answered = scene.client.until(&what, |messages| {
             answers(&messages[already..], "sim-2", true).len() == 3
         });
         let messages = answered.await.split_off(already);
@@ -45,14 +45,14 @@ async fn a_command_to_a_device_that_hangs_delays_none_to_another() {
         assert_eq!(answers(&messages, "sim-1", true), [""; 0], "{fault:?}: it hangs");
         // Those that are too many need not wait to be refused.
         let what = format!("{fault:?}: refusals");
-        let refused = scene.requester.until(&what, |messages| {
+        let refused = scene.client.until(&what, |messages| {
             answers(&messages[already..], "sim-1", false).len() == COMMANDS - TAKEN
         });
         refused.await;
 
         hanging.set_fault(None);
         let what = format!("{fault:?}: its own answers");
-        let answered = scene.requester.until(&what, |messages| {
+        let answered = scene.client.until(&what, |messages| {
             answers(&messages[already..], "sim-1", true).len() == TAKEN
         });
         let messages = answered.await.split_off(already);

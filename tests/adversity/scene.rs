@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::records::store::{self, Store};
-use lantime2mqtt::simulator::{
-    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Relay, SimulatedDevice,
-};
+use lantime2mqtt::simulator::{ApiGeneration, Relay, SimulatedDevice};
 use serde_json::Value;
 
-use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::mosquitto::Options;
 use crate::support::requester::{Message, Properties, Requester};
-use crate::support::site::{Entry, Site};
+use crate::support::scene::{Setup, Stage};
 
 /// What is in a reply.
 pub(crate) fn json(message: &Message) -> Value {
@@ -26,12 +24,17 @@ pub(crate) fn set_topic(device: &str) -> String {
 }
 
 /// Everything but the bridge.
-pub(crate) struct Scene {
-    pub(crate) broker: Mosquitto,
-    pub(crate) fleet: Fleet,
-    pub(crate) site: Site,
-    pub(crate) requester: Requester,
-}
+pub(crate) type Scene = Stage<Requester>;
+
+/// What those who send commands hear of them.
+const REPLIES: [&str; 6] = [
+    "lantime/+/refresh/reply",
+    "lantime/+/http/sessions/set/reply",
+    "lantime/+/+/relay/+/events/set/reply",
+    "lantime/bridge/+/dead-letters/replay/reply",
+    "lantime/dead-letter/#",
+    "answers/#",
+];
 
 impl Scene {
     /// So many devices of that generation.
@@ -41,33 +44,13 @@ impl Scene {
             lines: vec!["set_tcp_nodelay true".to_owned()],
             ..Options::default()
         };
-        Scene::with(devices, api, Mosquitto::start_with(options)).await
+        Scene::of(Setup::redundant(&vec![api; devices]).broker(options)).await
     }
 
-    /// Likewise, with that broker.
-    pub(crate) async fn with(devices: usize, api: ApiGeneration, broker: Mosquitto) -> Scene {
-        let options = FleetOptions {
-            devices,
-            kinds: vec![DeviceKind::new(Chassis::M3000, api)],
-            ..FleetOptions::default()
-        };
-        let fleet = Fleet::start(options).await.expect("free ports on the loopback");
-        let site = Site::new(broker.address(), &entries(&fleet));
-        let filters = [
-            "lantime/+/refresh/reply",
-            "lantime/+/http/sessions/set/reply",
-            "lantime/+/+/relay/+/events/set/reply",
-            "lantime/bridge/+/dead-letters/replay/reply",
-            "lantime/dead-letter/#",
-            "answers/#",
-        ];
-        let requester = Requester::connect(broker.address(), &filters).await;
-        Scene {
-            broker,
-            fleet,
-            site,
-            requester,
-        }
+    pub(crate) async fn of(setup: Setup<'_>) -> Scene {
+        let stage = setup.stage().await;
+        let requester = Requester::connect(stage.broker.address(), &REPLIES).await;
+        stage.with(requester)
     }
 
     /// The first device.
@@ -92,9 +75,9 @@ impl Scene {
         };
         let (topic, id) = (format!("lantime/{device}/refresh"), answers.clone());
         let payload = serde_json::json!({ "id": id }).to_string();
-        self.requester.send_with(&topic, payload, properties).await;
+        self.client.send_with(&topic, payload, properties).await;
         let is_it = |message: &Message| message.topic.ends_with("/reply") || message.topic == answers;
-        let replied = self.requester.until("the reply to a refresh", |messages| {
+        let replied = self.client.until("the reply to a refresh", |messages| {
             messages
                 .iter()
                 .any(|message| is_it(message) && json(message)["id"] == *id)
@@ -114,18 +97,6 @@ impl Scene {
         );
         assert_eq!(records.expect("the disk works"), [], "records that were not sent");
     }
-}
-
-/// The configuration of a fleet whose every command is carried out.
-pub(crate) fn entries(fleet: &Fleet) -> Vec<Entry> {
-    let devices = fleet.devices().iter();
-    devices
-        .map(|device| {
-            Entry::of(device)
-                .listed(device)
-                .with("allow_unverified_writes", true)
-        })
-        .collect()
 }
 
 /// The events that switch relay A in `io4` of a device, in fact.

@@ -5,15 +5,16 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
-use lantime2mqtt::simulator::{ApiGeneration::V20, Chassis};
+use lantime2mqtt::simulator::ApiGeneration::V20;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
+use crate::is_healthy;
 use crate::support::mosquitto::{Mosquitto, Options};
+use crate::support::scene::{Setup, Stage};
 use crate::support::site::{Entry, Site};
 use crate::support::tls_front::Authority;
 use crate::support::{PATIENCE, Watcher};
-use crate::{fleet, is_healthy, word};
 
 const LOGIN: (&str, &str) = ("bridge", "00123");
 
@@ -57,22 +58,23 @@ async fn retained(broker: &Mosquitto, count: usize) -> Vec<String> {
 
 #[tokio::test]
 async fn with_tls_password_and_certificate_all_is_back_after_a_kill_and_a_freeze() {
-    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V20)]).await;
     let options = Options {
         tls: true,
         client_certificates: true,
         login: Some(LOGIN),
         ..Options::default()
     };
-    let mut broker = Mosquitto::start_with(options);
-    let devices: Vec<_> = fleet.devices().iter().map(|device| Entry::of(device)).collect();
+    let Stage {
+        site,
+        fleet,
+        mut broker,
+        ..
+    } = Setup::single(&[V20, V20]).broker(options).stage().await;
     let (certificate, key) = broker.client();
     let path = |path: std::path::PathBuf| path.display().to_string();
-    let site = Site::new(broker.address(), &devices)
-        .with(
-            "mqtt.url",
-            format!("mqtts://localhost:{}", broker.address().port()),
-        )
+    let url = format!("mqtts://localhost:{}", broker.address().port());
+    let site = site
+        .with("mqtt.url", url)
         .with("mqtt.username", LOGIN.0)
         .with("mqtt.password", LOGIN.1)
         .with("mqtt.ca", path(broker.ca()))
@@ -104,7 +106,7 @@ async fn with_tls_password_and_certificate_all_is_back_after_a_kill_and_a_freeze
 
 #[tokio::test]
 async fn websockets_over_tls_are_trusted_by_their_ca() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let fleet = Setup::single(&[V20]).fleet().await;
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let broker = EmbeddedBroker::bind(any, Some(any))
         .await
@@ -127,7 +129,7 @@ async fn websockets_over_tls_are_trusted_by_their_ca() {
     let seen = watcher
         .until("normal operation", |seen| is_healthy(seen, "sim-1"))
         .await;
-    assert_eq!(word(&seen, "bridge/test/state"), "online");
+    assert_eq!(seen.text("bridge/test/state"), "online");
     stop.cancel();
     let _ = serving.await;
 }

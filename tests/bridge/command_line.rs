@@ -7,15 +7,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::is_healthy;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::program::{PROGRAM, Program, run};
 use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Watcher};
-use crate::{is_healthy, word};
+use crate::support::{PATIENCE, Watcher, wait};
 
 #[tokio::test]
 async fn exit_codes_tell_what_kind_of_failure_it_was() {
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let site = Site::bare();
     let good = site.config().display().to_string();
     let bad = site.file("bad.toml", "[mqtt]\nurl = \"nonsense\"\n");
     let missing = site.file("x", "") + ".toml";
@@ -78,7 +78,7 @@ async fn global_options_have_a_group_of_their_own() {
 
 #[tokio::test]
 async fn the_manual_pages_have_every_command_and_option() {
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let site = Site::bare();
     let directory = site.file("man", "") + "1";
     assert_eq!(run(&["man", &directory]).await.code, Some(0));
     let page = |name: &str| {
@@ -140,7 +140,7 @@ async fn simulate_advises_what_works_with_one_device() {
 
 #[tokio::test]
 async fn check_config_reads_the_api_profiles_that_are_named() {
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let site = Site::bare();
     let own = include_str!("../../config/profiles/api-10.toml");
     site.file("good.toml", own);
     site.file(
@@ -167,7 +167,7 @@ async fn a_state_directory_too_long_for_the_control_socket_is_refused_before_the
     // The system takes 107 bytes: 94 for the directory, 13 for "/control.sock".
     for (length, code) in [(94, 0), (95, 78)] {
         let directory = format!("/{}", "d".repeat(length - 1));
-        let site = Site::new(([127, 0, 0, 1], 1).into(), &[]).with("state.directory", directory);
+        let site = Site::bare().with("state.directory", directory);
         let config = site.config().display().to_string();
         let end = run(&["check-config", "--config", &config]).await;
         assert_eq!(end.code, Some(code), "{:?}", end.output);
@@ -188,7 +188,7 @@ async fn a_state_directory_too_long_for_the_control_socket_is_refused_before_the
 
 #[tokio::test]
 async fn check_config_shows_every_problem() {
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let site = Site::bare();
     site.overwrite(
         "[bridge]\nid = \"Not An Id\"\n[mqtt]\nurl = \"mqtt://broker\"\nlayuot = \"json\"\n\
          [[devices]]\nid = \"a\"\nurl = \"ftp://device\"\nusername = \"info\"\npassword = \"x\"\npoll = \"1\"\n\
@@ -260,7 +260,7 @@ async fn simulate_writes_a_configuration_that_the_bridge_runs_with() {
         let bridge = site.start();
         watcher
             .until("both devices", |seen| {
-                word(seen, "bridge/test/state") == "online"
+                seen.text("bridge/test/state") == "online"
                     && is_healthy(seen, "sim-1")
                     && is_healthy(seen, "sim-2")
             })
@@ -385,7 +385,7 @@ async fn health_is_answered_with_and_without_a_broker() {
     );
     let site = site.with("http.listen", address.clone());
     let bridge = site.start();
-    crate::eventually("the HTTP server", || {
+    wait::until("the HTTP server", async || {
         std::net::TcpStream::connect(&address).is_ok()
     })
     .await;
@@ -402,7 +402,7 @@ async fn health_is_answered_with_and_without_a_broker() {
 async fn an_address_in_use_is_told_with_the_key_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let site = |url: &str| Site::new(([127, 0, 0, 1], 1).into(), &[]).with("mqtt.url", url);
+    let site = |url: &str| Site::bare().with("mqtt.url", url);
     for (site, key) in [
         (
             site("mqtt://127.0.0.1:1").with("http.listen", address.clone()),
@@ -456,7 +456,10 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     let site = Site::new(([127, 0, 0, 1], 1).into(), &[Entry::of(device)]).with("http.listen", http.clone());
     let config = site.config().display().to_string();
     let bridge = site.start();
-    crate::eventually("the HTTP server", || std::net::TcpStream::connect(&http).is_ok()).await;
+    wait::until("the HTTP server", async || {
+        std::net::TcpStream::connect(&http).is_ok()
+    })
+    .await;
     for arguments in [
         &["check-config", "--config", &config][..],
         &["healthcheck", "--config", &config],
@@ -527,7 +530,7 @@ async fn many_equal_warnings_are_one_line() {
 
 #[tokio::test]
 async fn a_wrong_default_profile_is_one_problem() {
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let site = Site::bare();
     let profile = site.file("profile.toml", "nonsense = 1\n");
     let devices = (1..=40).map(|n| format!("[[devices]]\nid = \"d{n}\"\nurl = \"https://192.0.2.{n}\"\n"));
     let text = format!(

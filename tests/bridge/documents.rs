@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::mosquitto::Mosquitto;
-use crate::support::site::{Entry, Site};
+use crate::support::Seen;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 use crate::support::web_server::{WebServer, answer};
-use crate::support::{Seen, Watcher};
-use crate::{json, word};
 
 /// Of firmware 7.04, which has API 8, with a byte order mark, `nan`, a key twice, a control character, Latin-1 and NUL.
 const MALFORMED: &[u8] = b"\xef\xbb\xbf{\"system-information\":{\"API Version\":\"LANTIME REST API V8.02.001\",
@@ -31,28 +30,25 @@ async fn serve(body: &Arc<Mutex<Vec<u8>>>) -> WebServer {
 #[tokio::test]
 async fn malformed_text_costs_its_field_and_not_the_device() {
     let server = serve(&Arc::new(Mutex::new(MALFORMED.to_vec()))).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("m500", &server.url())]);
-    let _bridge = site.start();
-    let seen = watcher
+    let mut scene = Setup::at(&[Entry::new("m500", &server.url())]).start().await;
+    let seen = scene
         .until("the device", |seen| {
-            word(seen, "m500/state") == "online" && json(seen, "m500/io1/relay/a").is_object()
+            seen.text("m500/state") == "online" && seen.json("m500/io1/relay/a").is_object()
         })
         .await;
-    let info = json(&seen, "m500/info");
+    let info = seen.json("m500/info");
     assert_eq!(info["profile"], "api-10", "{info}");
     assert_eq!(
         (&info["hostname"], &info["model"]),
         (&"M\u{fffd}nchen".into(), &"M500".into())
     );
-    assert_eq!(json(&seen, "m500/io1/relay/a")["position"], "NO");
-    let detail = &json(&seen, "m500/io1/signal/clk1")["detail"];
+    assert_eq!(seen.json("m500/io1/relay/a")["position"], "NO");
+    let detail = &seen.json("m500/io1/signal/clk1")["detail"];
     assert_eq!(detail["antenna"], "connected", "{detail}");
     assert_eq!(detail.get("time_quality"), None, "{detail}");
-    let known = json(&seen, "m500/event/ntp-not-sync");
+    let known = seen.json("m500/event/ntp-not-sync");
     assert_eq!(known["last_triggered"], "2026-02-10T09:45:48.000Z", "{known}");
-    let event = json(&seen, "m500/event/antenna-faulty");
+    let event = seen.json("m500/event/antenna-faulty");
     assert_eq!(event["triggered"], "unknown", "{event}");
     assert_eq!(event.get("last_triggered"), None, "{event}");
 }
@@ -67,10 +63,7 @@ async fn an_exchanged_device_is_reported_once() {
     };
     let body = Arc::new(Mutex::new(with("\"1   \"")));
     let server = serve(&body).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("m500", &server.url())]);
-    let _bridge = site.start();
+    let mut scene = Setup::at(&[Entry::new("m500", &server.url())]).start().await;
     // Nothing but blanks, and a device that does not say it for a while.
     for (sent, shown) in [
         ("\"1   \"", "1"),
@@ -82,10 +75,10 @@ async fn an_exchanged_device_is_reported_once() {
     ] {
         *body.lock().unwrap() = with(sent);
         let is_shown = |seen: &Seen| {
-            let info = json(seen, "m500/info");
+            let info = seen.json("m500/info");
             info.is_object() && info["serial_number"].as_str().unwrap_or_default() == shown
         };
-        watcher.until(sent, is_shown).await;
+        scene.until(sent, is_shown).await;
     }
     let letters = |seen: &Seen| -> Vec<serde_json::Value> {
         let letters = seen
@@ -96,9 +89,7 @@ async fn an_exchanged_device_is_reported_once() {
             .map(|(_, payload)| serde_json::from_str(payload).expect("it is JSON"))
             .collect()
     };
-    let seen = watcher
-        .until("both letters", |seen| letters(seen).len() >= 2)
-        .await;
+    let seen = scene.until("both letters", |seen| letters(seen).len() >= 2).await;
     let letters = letters(&seen);
     assert_eq!(letters.len(), 2, "{letters:?}");
     for (letter, (before, now)) in letters.iter().zip([("\"1\"", "\"2\""), ("\"2\"", "\"3\"")]) {
@@ -108,5 +99,5 @@ async fn an_exchanged_device_is_reported_once() {
         let message = letter["error"]["message"].as_str().unwrap();
         assert!(message.contains(before) && message.contains(now), "{message}");
     }
-    assert_eq!(word(&seen, "m500/error"), "", "the device is well");
+    assert_eq!(seen.text("m500/error"), "", "the device is well");
 }

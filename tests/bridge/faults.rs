@@ -1,25 +1,25 @@
 //! What goes wrong between a device and the bridge: what is published then, and what it leaves alone.
 
+use lantime2mqtt::simulator::{Chassis, Fault, SimulatedDevice};
 use std::time::Duration;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
 use serde_json::json as value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::mosquitto::Mosquitto;
+use crate::is_healthy;
+use crate::support::scene::Setup;
 use crate::support::site::{Entry, Site};
 use crate::support::web_server::{WebServer, answer};
-use crate::support::{Seen, Watcher};
-use crate::{error_kind, eventually, fleet, is_healthy, json, polls, word};
-use ApiGeneration::{V10, V20};
+use crate::support::{Seen, polls, wait};
+use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 
 /// Whether a device with one relay module is away, as far as everybody sees.
 fn is_away(seen: &Seen, device: &str) -> bool {
-    let relays = ["a", "b", "c"].map(|relay| json(seen, &format!("{device}/io1/relay/{relay}")));
-    let signals = ["clk1", "pps", "10mhz"].map(|signal| json(seen, &format!("{device}/io1/signal/{signal}")));
-    word(seen, &format!("{device}/state")) == "offline"
-        && word(seen, &format!("{device}/io1/state")) == "offline"
+    let relays = ["a", "b", "c"].map(|relay| seen.json(&format!("{device}/io1/relay/{relay}")));
+    let signals = ["clk1", "pps", "10mhz"].map(|signal| seen.json(&format!("{device}/io1/signal/{signal}")));
+    seen.text(&format!("{device}/state")) == "offline"
+        && seen.text(&format!("{device}/io1/state")) == "offline"
         && relays
             .iter()
             .all(|relay| relay["position"] == "unknown" && relay["fault"] == "unknown")
@@ -64,35 +64,35 @@ async fn every_fault_is_told_with_its_kind_and_remedy_and_leaves_no_trace() {
             "firewall",
         ),
     ];
-    let fleet = fleet(&vec![(Chassis::M500, V20); cases.len()]).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let devices: Vec<_> = fleet
-        .devices()
-        .iter()
-        .map(|device| Entry::of(device).with("timeout", "1s"))
-        .collect();
-    let site = Site::new(broker.address(), &devices);
-    let _bridge = site.start();
+    let mut scene = Setup::of(&vec![(Chassis::M500, V20); cases.len()])
+        .entries(|device| Entry::of(device).with("timeout", "1s"))
+        .start()
+        .await;
     let all = |seen: &Seen, holds: fn(&Seen, &str) -> bool| {
-        fleet.devices().iter().all(|device| holds(seen, device.id()))
+        scene
+            .fleet
+            .devices()
+            .iter()
+            .all(|device| holds(seen, device.id()))
     };
-    watcher
+    scene
+        .client
         .until("normal operation", |seen| all(seen, is_healthy))
         .await;
 
-    for (device, (fault, ..)) in fleet.devices().iter().zip(&cases) {
+    for (device, (fault, ..)) in scene.fleet.devices().iter().zip(&cases) {
         // After a few polls it has its token, so that only the status is asked for.
         polls(device, 3).await;
         device.set_fault(Some(fault.clone()));
     }
-    for (device, (fault, kind, status, remedy)) in fleet.devices().iter().zip(&cases) {
-        let seen = watcher
+    for (device, (fault, kind, status, remedy)) in scene.fleet.devices().iter().zip(&cases) {
+        let seen = scene
+            .client
             .until(&format!("{fault:?}"), |seen| {
-                is_away(seen, device.id()) && error_kind(seen, device.id()) == *kind
+                is_away(seen, device.id()) && seen.error_kind(device.id()) == *kind
             })
             .await;
-        let error = json(&seen, &format!("{}/error", device.id()));
+        let error = seen.json(&format!("{}/error", device.id()));
         assert_eq!(error["operation"], "poll", "{fault:?}");
         assert_eq!(
             error["error"].get("http_status"),
@@ -107,41 +107,42 @@ async fn every_fault_is_told_with_its_kind_and_remedy_and_leaves_no_trace() {
             format!("{}/api/status", device.url()),
             "{fault:?}"
         );
-        let relay = json(&seen, &format!("{}/io1/relay/a", device.id()));
+        let relay = seen.json(&format!("{}/io1/relay/a", device.id()));
         assert_eq!(
             relay["last"]["position"], "NO",
             "{fault:?}: the last known value, as such"
         );
         assert!(relay["last"]["at"].is_string() && relay["provenance"] == "unknown");
-        let signal = json(&seen, &format!("{}/io1/signal/clk1", device.id()));
+        let signal = seen.json(&format!("{}/io1/signal/clk1", device.id()));
         assert_eq!(signal["last"]["status"], "ok", "{fault:?}");
         if !matches!(fault, Fault::Restart { .. }) {
             device.set_fault(None);
         }
     }
-    let seen = watcher
+    let seen = scene
+        .client
         .until("normal operation again", |seen| all(seen, is_healthy))
         .await;
-    for device in fleet.devices() {
-        let relay = json(&seen, &format!("{}/io1/relay/a", device.id()));
+    for device in scene.fleet.devices() {
+        let relay = seen.json(&format!("{}/io1/relay/a", device.id()));
         assert_eq!(relay.get("last"), None, "{relay}");
     }
 }
 
 #[tokio::test]
 async fn a_part_that_the_document_lacks_is_unknown_and_the_rest_is_not() {
-    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V20)]).await;
-    let [without_events, without_slots] = fleet.devices() else {
+    let mut scene = Setup::single(&[V20, V20]).start().await;
+    let [without_events, without_slots] = scene.fleet.devices() else {
         panic!("two devices were asked for");
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let devices: Vec<_> = fleet.devices().iter().map(|device| Entry::of(device)).collect();
-    let site = Site::new(broker.address(), &devices);
-    let _bridge = site.start();
-    watcher
+    scene
+        .client
         .until("normal operation", |seen| {
-            fleet.devices().iter().all(|device| is_healthy(seen, device.id()))
+            scene
+                .fleet
+                .devices()
+                .iter()
+                .all(|device| is_healthy(seen, device.id()))
         })
         .await;
     let missing = |key: &str| {
@@ -151,10 +152,11 @@ async fn a_part_that_the_document_lacks_is_unknown_and_the_rest_is_not() {
     };
     without_events.set_fault(missing("events"));
     without_slots.set_fault(missing("slots"));
-    let position = |seen: &Seen, id: &str| json(seen, &format!("{id}/io1/relay/a"))["position"].clone();
+    let position = |seen: &Seen, id: &str| seen.json(&format!("{id}/io1/relay/a"))["position"].clone();
     let triggered =
-        |seen: &Seen, id: &str| json(seen, &format!("{id}/event/ntp-not-sync"))["triggered"].clone();
-    let seen = watcher
+        |seen: &Seen, id: &str| seen.json(&format!("{id}/event/ntp-not-sync"))["triggered"].clone();
+    let seen = scene
+        .client
         .until("the missing parts are unknown", |seen| {
             triggered(seen, without_events.id()) == "unknown"
                 && position(seen, without_slots.id()) == "unknown"
@@ -162,11 +164,12 @@ async fn a_part_that_the_document_lacks_is_unknown_and_the_rest_is_not() {
         .await;
     assert_eq!(position(&seen, without_events.id()), "NO");
     assert_eq!(triggered(&seen, without_slots.id()), value!(false));
-    for device in fleet.devices() {
-        assert_eq!(word(&seen, &format!("{}/state", device.id())), "online");
+    for device in scene.fleet.devices() {
+        assert_eq!(seen.text(&format!("{}/state", device.id())), "online");
         device.set_fault(None);
     }
-    watcher
+    scene
+        .client
         .until("everything is known again", |seen| {
             triggered(seen, without_events.id()) == value!(false)
                 && position(seen, without_slots.id()) == "NO"
@@ -185,14 +188,11 @@ async fn a_redirect_is_told_and_not_followed() {
         answer
     })
     .await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("moved", &server.url())]);
-    let _bridge = site.start();
-    let seen = watcher
-        .until("offline", |seen| word(seen, "moved/state") == "offline")
+    let mut scene = Setup::at(&[Entry::new("moved", &server.url())]).start().await;
+    let seen = scene
+        .until("offline", |seen| seen.text("moved/state") == "offline")
         .await;
-    let error = json(&seen, "moved/error")["error"].clone();
+    let error = seen.json("moved/error")["error"].clone();
     assert_eq!(
         (&error["kind"], &error["http_status"]),
         (&value!("http-status"), &value!(302))
@@ -207,23 +207,27 @@ async fn a_redirect_is_told_and_not_followed() {
 
 #[tokio::test]
 async fn one_missed_poll_is_an_error_and_no_outage() {
-    let fleet = fleet(&[(Chassis::M500, V10)]).await;
-    let device = &fleet.devices()[0];
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::of(device).with("offline_after", 1000)]);
-    let _bridge = site.start();
-    watcher
+    let mut scene = Setup::single(&[V10])
+        .entries(|device| Entry::of(device).with("offline_after", 1000))
+        .start()
+        .await;
+    let device = &scene.fleet.devices()[0];
+    scene
+        .client
         .until("normal operation", |seen| is_healthy(seen, "sim-1"))
         .await;
     device.set_fault(Some(Fault::Unavailable));
-    let seen = watcher
-        .until("an error", |seen| error_kind(seen, "sim-1") == "http-status")
+    let seen = scene
+        .client
+        .until("an error", |seen| seen.error_kind("sim-1") == "http-status")
         .await;
-    assert_eq!(word(&seen, "sim-1/state"), "online");
-    assert_eq!(json(&seen, "sim-1/io1/relay/a")["position"], "NO");
+    assert_eq!(seen.text("sim-1/state"), "online");
+    assert_eq!(seen.json("sim-1/io1/relay/a")["position"], "NO");
     device.set_fault(None);
-    let seen = watcher.until("no error", |seen| is_healthy(seen, "sim-1")).await;
+    let seen = scene
+        .client
+        .until("no error", |seen| is_healthy(seen, "sim-1"))
+        .await;
     let was_offline = seen
         .log
         .iter()
@@ -233,20 +237,15 @@ async fn one_missed_poll_is_an_error_and_no_outage() {
 
 #[tokio::test]
 async fn a_hanging_device_delays_no_other() {
-    let fleet = fleet(&[(Chassis::M500, V10); 3]).await;
-    let [hanging, others @ ..] = fleet.devices() else {
+    let mut scene = Setup::of(&[(Chassis::M500, V10); 3])
+        .entries(|device| Entry::of(device).with("timeout", "5m").with("offline_after", 1))
+        .start()
+        .await;
+    let [hanging, others @ ..] = scene.fleet.devices() else {
         panic!("three devices")
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let devices: Vec<_> = fleet
-        .devices()
-        .iter()
-        .map(|device| Entry::of(device).with("timeout", "5m").with("offline_after", 1))
-        .collect();
-    let site = Site::new(broker.address(), &devices);
-    let _bridge = site.start();
-    watcher
+    scene
+        .client
         .until("normal operation", |seen| {
             ["sim-1", "sim-2", "sim-3"]
                 .iter()
@@ -256,68 +255,61 @@ async fn a_hanging_device_delays_no_other() {
 
     hanging.set_fault(Some(Fault::Hang));
     let asked = hanging.counters().requests;
-    eventually("a request that hangs", || hanging.counters().requests > asked).await;
+    wait::until("a request that hangs", async || {
+        hanging.counters().requests > asked
+    })
+    .await;
     for device in others {
         polls(device, 10).await;
     }
-    let seen = watcher.now();
-    assert_eq!(error_kind(&seen, "sim-1"), "", "it hangs still");
+    let seen = scene.client.now();
+    assert_eq!(seen.error_kind("sim-1"), "", "it hangs still");
 }
 
 #[tokio::test]
 async fn relays_of_a_device_that_never_answered_are_unknown_at_once() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
-    let device = &fleet.devices()[0];
-    device.set_fault(Some(Fault::Unavailable));
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let entry = Entry::of(device).listed(device).with("offline_after", 1000);
-    let site = Site::new(broker.address(), &[entry]);
-    let _bridge = site.start();
-    let seen = watcher
+    let setup = Setup::single(&[V20]).site_of(|site, devices| {
+        devices[0].set_fault(Some(Fault::Unavailable));
+        let entry = Entry::of(&devices[0]).listed(&devices[0]);
+        site.devices(&[entry.with("offline_after", 1000)])
+    });
+    let mut scene = setup.start().await;
+    let seen = scene
         .until("relays", |seen| {
             ["a", "b", "c"].iter().all(|relay| {
-                let relay = json(seen, &format!("sim-1/io1/relay/{relay}"));
+                let relay = seen.json(&format!("sim-1/io1/relay/{relay}"));
                 relay["position"] == "unknown" && relay["provenance"] == "unknown"
             })
         })
         .await;
-    assert_eq!(word(&seen, "sim-1/io1/state"), "offline");
-    assert_eq!(json(&seen, "sim-1/io1/relay/b")["driven_by"], "pps");
+    assert_eq!(seen.text("sim-1/io1/state"), "offline");
+    assert_eq!(seen.json("sim-1/io1/relay/b")["driven_by"], "pps");
 }
 
 #[tokio::test]
 async fn what_an_earlier_run_retained_of_a_device_that_is_gone_becomes_unknown() {
-    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V10)]).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let [found, listed] = fleet.devices() else {
-        panic!("two devices")
+    let entry = |device: &SimulatedDevice| match device.id() {
+        "sim-1" => Entry::of(device),
+        _ => Entry::of(device).listed(device),
     };
-    let site = Site::new(
-        broker.address(),
-        &[Entry::of(found), Entry::of(listed).listed(listed)],
-    );
-    let bridge = site.start();
-    watcher
+    let mut scene = Setup::single(&[V20, V10]).entries(entry).start().await;
+    scene
         .until("normal operation", |seen| {
             is_healthy(seen, "sim-1") && is_healthy(seen, "sim-2")
         })
         .await;
     // A crash: nothing is said on the way out.
-    bridge.stop("KILL").await;
-    fleet.stop().await;
-    let seen = watcher
-        .until("the will", |seen| word(seen, "bridge/test/state") == "offline")
+    scene.bridge.stop("KILL").await;
+    scene.fleet.stop().await;
+    let seen = scene
+        .client
+        .until("the will", |seen| seen.text("bridge/test/state") == "offline")
         .await;
-    assert_eq!(
-        json(&seen, "sim-1/io1/relay/a")["position"],
-        "NO",
-        "still retained"
-    );
+    assert_eq!(seen.json("sim-1/io1/relay/a")["position"], "NO", "still retained");
 
-    let _bridge = site.start();
-    watcher
+    let _bridge = scene.site.start();
+    scene
+        .client
         .until("unknown relays", |seen| {
             is_away(seen, "sim-1") && is_away(seen, "sim-2")
         })
@@ -346,27 +338,22 @@ async fn short_connections(document: Vec<u8>) -> (String, tokio::task::JoinHandl
 
 #[tokio::test]
 async fn a_device_that_closes_its_connections_is_no_fault() {
-    let fleet = fleet(&[(Chassis::M500, V10)]).await;
+    let fleet = Setup::single(&[V10]).fleet().await;
     let (url, server) = short_connections(fleet.devices()[0].document().to_vec()).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("short", &url)]);
-    let _bridge = site.start();
-    let seen = watcher
+    let mut scene = Setup::at(&[Entry::new("short", &url)]).start().await;
+    let seen = scene
         .until("the second statistics", |seen| {
-            json(seen, "short/http/stats")["polls"].as_u64() > Some(10)
+            seen.json("short/http/stats")["polls"].as_u64() > Some(10)
         })
         .await;
-    assert_eq!(json(&seen, "short/http/stats")["failures"], 0);
+    assert_eq!(seen.json("short/http/stats")["failures"], 0);
     server.abort();
 }
 
 #[tokio::test]
 async fn a_fault_leaves_no_trace_in_any_layout() {
-    let fleet = fleet(&[(Chassis::M3000, V20)]).await;
-    let device = &fleet.devices()[0];
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
+    let stage = Setup::of(&[(Chassis::M3000, V20)]).watched().await;
+    let (device, mut watcher) = (&stage.fleet.devices()[0], stage.client);
     // Records are no state: nothing of them is retained.
     let is_record = |topic: &&String| {
         topic.contains("/dead-letter/") || topic.ends_with("/changes") || topic.ends_with("sim-1/events")
@@ -376,7 +363,7 @@ async fn a_fault_leaves_no_trace_in_any_layout() {
         retained.cloned().collect::<Vec<_>>()
     };
     for layout in ["scalar", "both"] {
-        let site = Site::new(broker.address(), &[Entry::of(device)])
+        let site = Site::new(stage.broker.address(), &[Entry::of(device)])
             .with("mqtt.layout", layout)
             .with("mqtt.prefix", layout);
         let bridge = site.start();

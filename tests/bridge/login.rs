@@ -1,18 +1,18 @@
 //! How the bridge logs in at a device: what it does when that is refused, and that the password is seen nowhere.
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
+use lantime2mqtt::simulator::Fault;
 use serde_json::json as value;
 
-use crate::support::mosquitto::Mosquitto;
-use crate::support::site::{Entry, Site};
+use crate::is_healthy;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 use crate::support::web_server::{WebServer, answer, authorization};
-use crate::support::{Seen, Watcher};
-use crate::{error_kind, eventually, fleet, is_healthy, json, polls, word};
-use ApiGeneration::{V10, V16, V20};
+use crate::support::{Seen, polls, wait};
+use lantime2mqtt::simulator::ApiGeneration::{V10, V16, V20};
 
 #[tokio::test]
 async fn a_user_who_may_read_but_gets_no_token_is_served_with_basic() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let fleet = Setup::single(&[V20]).fleet().await;
     let document = fleet.devices()[0].document();
     for refusal in [401, 403, 404, 500] {
         let document = document.clone();
@@ -24,10 +24,7 @@ async fn a_user_who_may_read_but_gets_no_token_is_served_with_basic() {
                 },
             )
             .await;
-        let broker = Mosquitto::start();
-        let mut watcher = Watcher::connect(broker.address()).await;
-        let site = Site::new(broker.address(), &[Entry::new("reader", &server.url())]);
-        let _bridge = site.start();
+        let mut scene = Setup::at(&[Entry::new("reader", &server.url())]).start().await;
         let asked = |method: &str| {
             server
                 .requests()
@@ -35,9 +32,9 @@ async fn a_user_who_may_read_but_gets_no_token_is_served_with_basic() {
                 .filter(|r| r.method.as_str() == method)
                 .count()
         };
-        eventually("ten polls", || asked("GET") >= 10).await;
+        wait::until("ten polls", async || asked("GET") >= 10).await;
         assert_eq!(asked("PUT"), 1, "{refusal}: asked for a token once");
-        let seen = watcher
+        let seen = scene
             .until("normal operation", |seen| is_healthy(seen, "reader"))
             .await;
         assert!(
@@ -53,33 +50,20 @@ async fn a_user_who_may_read_but_gets_no_token_is_served_with_basic() {
 async fn an_error_page_that_repeats_the_login_is_not_shown() {
     let server =
         WebServer::start(|request| answer(500, format!("you sent {}", authorization(request)))).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("echo", &server.url())]);
-    let _bridge = site.start();
-    let seen = watcher
-        .until("the error", |seen| error_kind(seen, "echo") == "http-status")
+    let mut scene = Setup::at(&[Entry::new("echo", &server.url())]).start().await;
+    let seen = scene
+        .until("the error", |seen| seen.error_kind("echo") == "http-status")
         .await;
-    let body = json(&seen, "echo/error")["error"]["body"].clone();
+    let body = seen.json("echo/error")["error"]["body"].clone();
     assert!(body.as_str().unwrap().contains("left out"), "{body}");
 }
 
 #[tokio::test]
 async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
-    let fleet = fleet(&[
-        (Chassis::M500, V10),
-        (Chassis::M500, V10),
-        (Chassis::M500, V16),
-        (Chassis::M500, V20),
-        (Chassis::M500, V20),
-        (Chassis::M500, V20),
-    ])
-    .await;
+    let fleet = Setup::single(&[V10, V10, V16, V20, V20, V20]).fleet().await;
     let [wrong_password, banned, banned_later, bearer, token, healthy] = fleet.devices() else {
         panic!("six devices")
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     banned.set_fault(Some(Fault::Forbidden));
     let devices = |password: &str| {
         [
@@ -93,10 +77,9 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
             Entry::of(healthy),
         ]
     };
-    let site = Site::new(broker.address(), &devices("mistaken"));
-    let bridge = site.start();
+    let mut scene = Setup::at(&devices("mistaken")).start().await;
     // One that has logged in with Basic or a token before is refused later.
-    watcher
+    scene
         .until("normal operation", |seen| {
             [banned_later, token, healthy]
                 .iter()
@@ -116,15 +99,15 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
         (token, "unauthorized", "token", 401),
     ];
     for (device, kind, operation, status) in refused {
-        let seen = watcher
+        let seen = scene
             .until(device.id(), |seen| {
                 // The statistics too: for minutes there is no later poll that could tell them.
-                word(seen, &format!("{}/state", device.id())) == "offline"
-                    && error_kind(seen, device.id()) == kind
-                    && json(seen, &format!("{}/http/stats", device.id()))["failures"] == 1
+                seen.text(&format!("{}/state", device.id())) == "offline"
+                    && seen.error_kind(device.id()) == kind
+                    && seen.json(&format!("{}/http/stats", device.id()))["failures"] == 1
             })
             .await;
-        let error = json(&seen, &format!("{}/error", device.id()));
+        let error = seen.json(&format!("{}/error", device.id()));
         assert_eq!(
             (&error["operation"], &error["error"]["http_status"]),
             (&value!(operation), &value!(status)),
@@ -149,9 +132,8 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
     }
 
     // The right password is tried at once.
-    let _site = site.devices(&devices("simulated"));
-    bridge.signal("HUP");
-    watcher
+    scene.reload(&devices("simulated"));
+    scene
         .until("the right password", |seen| {
             [wrong_password, bearer]
                 .iter()
@@ -162,28 +144,19 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
 
 #[tokio::test]
 async fn an_expired_token_is_renewed_once_and_nobody_notices() {
-    let fleet = fleet(&[
-        (Chassis::M500, V16),
-        (Chassis::M500, V20),
-        (Chassis::M500, V10),
-        (Chassis::M500, V20),
-    ])
-    .await;
+    let fleet = Setup::single(&[V16, V20, V10, V20]).fleet().await;
     let [v16, v20, v10, bearer] = fleet.devices() else {
         panic!("four devices")
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let devices = [
         Entry::of(v16),
         Entry::of(v20),
         Entry::of(v10),
         Entry::of(bearer).with("auth", "bearer"),
     ];
-    let site = Site::new(broker.address(), &devices);
-    let _bridge = site.start();
+    let mut scene = Setup::at(&devices).start().await;
     let all_healthy = |seen: &Seen| fleet.devices().iter().all(|device| is_healthy(seen, device.id()));
-    watcher.until("normal operation", all_healthy).await;
+    scene.client.until("normal operation", all_healthy).await;
     for device in fleet.devices() {
         polls(device, 3).await;
     }
@@ -213,7 +186,7 @@ async fn an_expired_token_is_renewed_once_and_nobody_notices() {
             device.id()
         );
     }
-    let seen = watcher.now();
+    let seen = scene.client.now();
     assert!(all_healthy(&seen));
     let troubles: Vec<_> = seen
         .log
@@ -225,18 +198,16 @@ async fn an_expired_token_is_renewed_once_and_nobody_notices() {
 
 #[tokio::test]
 async fn tokens_asked_for_where_there_are_none_have_a_remedy() {
-    let fleet = fleet(&[(Chassis::M500, V10)]).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
+    let fleet = Setup::single(&[V10]).fleet().await;
     let device = Entry::of(&fleet.devices()[0]).with("auth", "bearer");
-    let site = Site::new(broker.address(), &[device]);
-    let _bridge = site.start();
-    let seen = watcher
+    let mut scene = Setup::at(&[device]).start().await;
+    let seen = scene
+        .client
         .until("offline", |seen| {
-            word(seen, "sim-1/state") == "offline" && error_kind(seen, "sim-1") == "not-found"
+            seen.text("sim-1/state") == "offline" && seen.error_kind("sim-1") == "not-found"
         })
         .await;
-    let error = json(&seen, "sim-1/error");
+    let error = seen.json("sim-1/error");
     assert_eq!(error["operation"], "token");
     assert!(
         error["error"]["remedy"]

@@ -1,21 +1,17 @@
 //! `probe` against simulated devices: what it finds, what it keeps to itself, and what it does not send.
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fleet, FleetOptions};
 
 use crate::support::PATIENCE;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::program::{End, Program, run};
+use crate::support::scene::Setup;
 use crate::support::site::Site;
 use crate::support::tls_front::Authority;
 
 async fn device(chassis: Chassis, api: ApiGeneration, https: bool) -> Fleet {
-    let options = FleetOptions {
-        devices: 1,
-        https,
-        kinds: vec![DeviceKind::new(chassis, api)],
-        ..FleetOptions::default()
-    };
-    Fleet::start(options).await.expect("free ports on the loopback")
+    let options = |options| FleetOptions { https, ..options };
+    Setup::of(&[(chassis, api)]).options(options).fleet().await
 }
 
 async fn probe(arguments: &[&str], variables: &[(&str, &str)]) -> End {
@@ -100,7 +96,7 @@ async fn an_unknown_certificate_is_shown_and_gets_no_password() {
     let fleet = device(Chassis::M500, ApiGeneration::V20, true).await;
     let device = &fleet.devices()[0];
     let fingerprint = fleet.certificate().unwrap().fingerprint();
-    let site = Site::new(([127, 0, 0, 1], 1883).into(), &[]);
+    let site = Site::bare();
     let other_ca = site.file("ca.pem", &Authority::new().pem());
     let wrong = format!("sha256:{}", "00".repeat(32));
     for arguments in [
@@ -121,7 +117,7 @@ async fn an_unknown_certificate_is_shown_and_gets_no_password() {
 #[tokio::test]
 async fn a_device_without_the_assumed_configuration_is_probed_all_the_same() {
     let fleet = device(Chassis::M3000, ApiGeneration::V20, false).await;
-    let site = Site::new(([127, 0, 0, 1], 1883).into(), &[]);
+    let site = Site::bare();
     let text = include_str!("../../config/profiles/api-20.toml");
     let elsewhere = site.file("elsewhere.toml", &text.replace("/api/config/", "/api/conf/"));
     let otherwise = site.file(
@@ -247,7 +243,7 @@ async fn several_devices_are_appended_to_a_configuration() {
     };
     let fleet = Fleet::start(options).await.expect("free ports on the loopback");
     let urls = [0, 1].map(|index| fleet.devices()[index].url());
-    let site = Site::new(([127, 0, 0, 1], 1883).into(), &[]);
+    let site = Site::bare();
     let head = "# by hand\n[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n[http]\nlisten = \"off\"\n";
     let file = site.file("bridge.toml", head);
     let password = site.file("password", "simulated\n");

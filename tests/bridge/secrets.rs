@@ -1,16 +1,15 @@
 //! No secret gets out: not into a log at any level, not to the broker, not into an error, not into `Debug`.
 
+use lantime2mqtt::simulator::{ApiGeneration, Fleet, FleetOptions};
 use std::time::Duration;
-
-use lantime2mqtt::simulator::{Fleet, FleetOptions};
 
 use crate::support::forward_proxy::ForwardProxy;
 use crate::support::mosquitto::{Mosquitto, Options};
 use crate::support::program::{Program, run};
+use crate::support::scene::Setup;
 use crate::support::site::{Entry, Site};
 use crate::support::web_server::{WebServer, answer, authorization};
-use crate::support::{PATIENCE, Watcher};
-use crate::{eventually, word};
+use crate::support::{PATIENCE, Watcher, wait};
 
 const DEVICE: &str = "sentinel-of-the-device";
 const MQTT: &str = "sentinel-of-the-broker";
@@ -63,13 +62,13 @@ async fn token_server(document: Vec<u8>) -> WebServer {
 
 /// Every device's user has the secret password.
 async fn fleet(count: usize, https: bool) -> Fleet {
-    let options = FleetOptions {
-        devices: count,
+    let options = |options| FleetOptions {
         https,
         password: DEVICE.to_owned(),
-        ..FleetOptions::default()
+        ..options
     };
-    Fleet::start(options).await.expect("free ports on the loopback")
+    let setup = Setup::single(&vec![ApiGeneration::V20; count]);
+    setup.options(options).fleet().await
 }
 
 #[tokio::test]
@@ -119,15 +118,15 @@ async fn a_running_bridge_keeps_its_secrets() {
                 let is_in = |devices: &[&str], state| {
                     devices
                         .iter()
-                        .all(|device| word(seen, &format!("{device}/state")) == state)
+                        .all(|device| seen.text(&format!("{device}/state")) == state)
                 };
-                word(seen, "bridge/test/state") == "online"
+                seen.text("bridge/test/state") == "online"
                     && is_in(&["inline", "file", "tls", "token"], "online")
                     && is_in(&["refused", "untrusted", "nowhere", "no-proxy"], "offline")
             })
             .await;
         let used = with_token.requests().len();
-        eventually("polls with a token", || {
+        wait::until("polls with a token", async || {
             with_token.requests()[used..]
                 .iter()
                 .any(|request| authorization(request).starts_with("Bearer"))
@@ -171,7 +170,7 @@ async fn a_running_bridge_keeps_its_secrets() {
 
 #[tokio::test]
 async fn no_error_of_the_configuration_shows_a_secret() {
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[]);
+    let site = Site::bare();
     let not_text = site.file("not-text", "");
     std::fs::write(&not_text, [DEVICE.as_bytes(), &[0xff]].concat()).unwrap();
     let device = |lines: &str| {

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Signal};
 use serde_json::{Value, json as value};
 
-use crate::support::mosquitto::Mosquitto;
+use crate::support::Seen;
 #[cfg(feature = "recordings")]
 use crate::support::recordings;
-use crate::support::site::{Entry, Site};
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 use crate::support::web_server::{WebServer, answer, authorization};
-use crate::support::{Seen, Watcher};
-use crate::{fleet, json, word};
 
 /// `bridge:simulated`
 const BASIC: &str = "Basic YnJpZGdlOnNpbXVsYXRlZA==";
@@ -54,12 +53,9 @@ async fn a_recorded_device_with_a_relay_module() {
         .clone();
     let document = Arc::new(Mutex::new(document));
     let server = serve(&document).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("m300", &server.url())]);
-    let _bridge = site.start();
+    let mut scene = Setup::at(&[Entry::new("m300", &server.url())]).start().await;
 
-    let seen = watcher
+    let seen = scene
         .until("the device", |seen| {
             [
                 "http/stats",
@@ -74,9 +70,9 @@ async fn a_recorded_device_with_a_relay_module() {
                 && events(seen, "m300").len() == 28
         })
         .await;
-    assert_eq!(word(&seen, "m300/state"), "online");
-    assert_eq!(json(&seen, "m300/int1/signal/clk1")["status"], "ok");
-    let relay = json(&seen, "m300/int1/relay/a");
+    assert_eq!(seen.text("m300/state"), "online");
+    assert_eq!(seen.json("m300/int1/signal/clk1")["status"], "ok");
+    let relay = seen.json("m300/int1/relay/a");
     assert_eq!(
         (
             &relay["position"],
@@ -86,7 +82,7 @@ async fn a_recorded_device_with_a_relay_module() {
         ),
         (&value!("NO"), &value!("derived"), &value!(false), &value!("clk1"))
     );
-    let slot_info = json(&seen, "m300/int1/info");
+    let slot_info = seen.json("m300/int1/info");
     assert_eq!(slot_info["serial_number"], "990011");
     assert_eq!(slot_info["wiring_source"], "assumed");
 
@@ -115,10 +111,10 @@ async fn a_recorded_device_with_a_relay_module() {
         value!({ "relay-a": { "state": "no" }, "relay-b": { "state": "nc" }, "relay-c": { "state": "no" } });
     slot(&mut document.lock().unwrap(), "int1")["module"]["relays"] = relays;
     let expected = [("a", "NO"), ("b", "NC"), ("c", "NO")];
-    watcher
+    scene
         .until("reported relays", |seen| {
             expected.iter().all(|(relay, position)| {
-                let relay = json(seen, &format!("m300/int1/relay/{relay}"));
+                let relay = seen.json(&format!("m300/int1/relay/{relay}"));
                 relay["provenance"] == "reported" && relay["position"] == *position
             })
         })
@@ -130,7 +126,7 @@ fn events(seen: &Seen, device: &str) -> BTreeMap<String, Value> {
     let prefix = format!("lantime/{device}/event/");
     let names = seen.topics.keys().filter_map(|topic| topic.strip_prefix(&prefix));
     names
-        .map(|name| (name.to_owned(), json(seen, &format!("{device}/event/{name}"))))
+        .map(|name| (name.to_owned(), seen.json(&format!("{device}/event/{name}"))))
         .collect()
 }
 
@@ -156,31 +152,24 @@ fn keys(names: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn every_topic_of_two_devices_of_different_wiring() {
-    let fleet = fleet(&[
+    let mut scene = Setup::of(&[
         (Chassis::M3000, ApiGeneration::V20),
         (Chassis::M500, ApiGeneration::V10),
     ])
+    .entries(|device| Entry::of(device).listed(device))
+    .start()
     .await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let devices: Vec<_> = fleet
-        .devices()
-        .iter()
-        .map(|device| Entry::of(device).listed(device))
-        .collect();
-    let site = Site::new(broker.address(), &devices);
-    let _bridge = site.start();
     // Beside its events a device has four topics, eight or nine for a slot, and one more for each relay that
     // follows events.
-    let seen = watcher
+    let seen = scene
         .until("both devices", |seen| {
             let count = |device| shape(seen, device).len() - events(seen, device).len();
             count("sim-1") == 4 + 8 + 9 + 2 && count("sim-2") == 4 + 8 && events(seen, "sim-2").len() == 28
         })
         .await;
 
-    assert_eq!(word(&seen, "bridge/test/state"), "online");
-    let info = json(&seen, "bridge/test/info");
+    assert_eq!(seen.text("bridge/test/state"), "online");
+    let info = seen.json("bridge/test/info");
     assert_eq!(
         (&info["devices"], &info["mqtt_version"]),
         (&value!(2), &value!("5"))
@@ -246,59 +235,53 @@ async fn every_topic_of_two_devices_of_different_wiring() {
             // Not reported by this generation: it takes a clock to derive a relay.
             for name in ["relay/b", "relay/c", "signal/pps", "signal/10mhz"] {
                 let topic = format!("io1/{name}");
-                let reason = &json(&seen, &format!("sim-2/{topic}"))["unknown_reason"];
+                let reason = &seen.json(&format!("sim-2/{topic}"))["unknown_reason"];
                 assert_eq!(reason, "not-reported", "{topic}");
                 let keys = expected.get_mut(&topic).expect("it is published");
                 keys.insert("unknown_reason".to_owned());
             }
-            assert_eq!(json(&seen, "sim-2/io1/relay/b")["position"], "unknown");
-            assert_eq!(json(&seen, "sim-2/io1/relay/b")["fault"], "unknown");
-            assert_eq!(json(&seen, "sim-2/io1/relay/a")["provenance"], "derived");
+            assert_eq!(seen.json("sim-2/io1/relay/b")["position"], "unknown");
+            assert_eq!(seen.json("sim-2/io1/relay/b")["fault"], "unknown");
+            assert_eq!(seen.json("sim-2/io1/relay/a")["provenance"], "derived");
         } else {
-            assert_eq!(json(&seen, "sim-1/io4/relay/a")["position"], "NO");
-            assert_eq!(json(&seen, "sim-1/io4/relay/a")["provenance"], "reported");
-            assert_eq!(json(&seen, "sim-1/io3/signal/rsc")["detail"]["selected"], "clk1");
+            assert_eq!(seen.json("sim-1/io4/relay/a")["position"], "NO");
+            assert_eq!(seen.json("sim-1/io4/relay/a")["provenance"], "reported");
+            assert_eq!(seen.json("sim-1/io3/signal/rsc")["detail"]["selected"], "clk1");
         }
         assert_eq!(found, std::mem::take(&mut expected), "{device}");
     }
-    let wiring = json(&seen, "sim-1/io4/info")["wiring"].clone();
+    let wiring = seen.json("sim-1/io4/info")["wiring"].clone();
     assert_eq!(
         wiring,
         value!({ "a": "notification", "b": "clk2", "c": "notification" })
     );
-    assert_eq!(json(&seen, "sim-1/io4/info")["wiring_source"], "configured");
+    assert_eq!(seen.json("sim-1/io4/info")["wiring_source"], "configured");
     assert_eq!(
-        json(&seen, "sim-1/info")["web_interface"],
-        fleet.devices()[0].url()
+        seen.json("sim-1/info")["web_interface"],
+        scene.fleet.devices()[0].url()
     );
 }
 
 #[tokio::test]
 async fn a_fault_moves_the_relay_that_it_drives_and_names_its_cause() {
-    let fleet = fleet(&[
+    let mut scene = Setup::of(&[
         (Chassis::M500, ApiGeneration::V10),
         (Chassis::M500, ApiGeneration::V20),
         (Chassis::M3000, ApiGeneration::V10),
     ])
+    .entries(|device| Entry::of(device).listed(device))
+    .start()
     .await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let devices: Vec<_> = fleet
-        .devices()
-        .iter()
-        .map(|device| Entry::of(device).listed(device))
-        .collect();
-    let site = Site::new(broker.address(), &devices);
-    let _bridge = site.start();
-    let relay = |seen: &Seen, topic: &str| json(seen, topic);
-    watcher
+    let relay = |seen: &Seen, topic: &str| seen.json(topic);
+    scene
+        .client
         .until("normal operation", |seen| {
             ["sim-1/io1/relay/a", "sim-2/io1/relay/c", "sim-3/io3/relay/c"]
                 .iter()
                 .all(|topic| relay(seen, topic)["position"] == "NO")
         })
         .await;
-    let [single, reporting, redundant] = fleet.devices() else {
+    let [single, reporting, redundant] = scene.fleet.devices() else {
         panic!("three devices")
     };
     // (device, what happens, relay, its provenance, its cause)
@@ -327,7 +310,8 @@ async fn a_fault_moves_the_relay_that_it_drives_and_names_its_cause() {
     ];
     for (device, action, topic, provenance, cause) in cases {
         device.apply(&action).unwrap();
-        let seen = watcher
+        let seen = scene
+            .client
             .until(topic, |seen| relay(seen, topic)["position"] == "NC")
             .await;
         let now = relay(&seen, topic);
@@ -338,7 +322,8 @@ async fn a_fault_moves_the_relay_that_it_drives_and_names_its_cause() {
             "{topic}"
         );
         device.apply(&Action::Recover).unwrap();
-        let seen = watcher
+        let seen = scene
+            .client
             .until(topic, |seen| relay(seen, topic)["position"] == "NO")
             .await;
         assert_eq!(relay(&seen, topic).get("cause"), None, "only in a fault");
@@ -347,76 +332,67 @@ async fn a_fault_moves_the_relay_that_it_drives_and_names_its_cause() {
 
 #[tokio::test]
 async fn a_clock_without_power_is_absent_and_drops_its_relay() {
-    let fleet = fleet(&[(Chassis::M500, ApiGeneration::V10)]).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
-    let _bridge = site.start();
-    watcher
+    let mut scene = Setup::single(&[ApiGeneration::V10]).start().await;
+    scene
         .until("normal operation", |seen| {
-            json(seen, "sim-1/io1/relay/a")["position"] == "NO"
+            seen.json("sim-1/io1/relay/a")["position"] == "NO"
         })
         .await;
-    fleet.devices()[0]
+    scene.fleet.devices()[0]
         .apply(&Action::PowerOff("clk1".to_owned()))
         .unwrap();
-    let seen = watcher
+    let seen = scene
         .until("an absent clock", |seen| {
-            json(seen, "sim-1/io1/relay/a")["position"] == "NC"
-                && json(seen, "sim-1/io1/signal/clk1")["status"] == "absent"
+            seen.json("sim-1/io1/relay/a")["position"] == "NC"
+                && seen.json("sim-1/io1/signal/clk1")["status"] == "absent"
         })
         .await;
-    assert_eq!(json(&seen, "sim-1/io1/relay/a")["provenance"], "derived");
-    assert_eq!(word(&seen, "sim-1/state"), "online");
+    assert_eq!(seen.json("sim-1/io1/relay/a")["provenance"], "derived");
+    assert_eq!(seen.text("sim-1/state"), "online");
 }
 
 #[tokio::test]
 async fn a_relay_module_that_loses_its_power_is_absent_and_another_in_its_place_is_none() {
-    let fleet = fleet(&[(Chassis::M500, ApiGeneration::V20)]).await;
+    let fleet = Setup::single(&[ApiGeneration::V20]).fleet().await;
     let healthy: Value = serde_json::from_slice(&fleet.devices()[0].document()).unwrap();
     let document = Arc::new(Mutex::new(healthy.clone()));
     let server = serve(&document).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let entry = |id| Entry::new(id, &server.url()).with("auth", "basic");
     let listed = entry("listed").slot("io1", ["clk1", "pps", "10mhz"]);
-    let site = Site::new(broker.address(), &[entry("auto"), listed]);
-    let _bridge = site.start();
+    let mut scene = Setup::at(&[entry("auto"), listed]).start().await;
     let both = |seen: &Seen, state: &str| {
         ["auto", "listed"]
             .iter()
-            .all(|device| word(seen, &format!("{device}/io1/state")) == state)
+            .all(|device| seen.text(&format!("{device}/io1/state")) == state)
     };
-    watcher.until("modules", |seen| both(seen, "online")).await;
+    scene.until("modules", |seen| both(seen, "online")).await;
 
     slot(&mut document.lock().unwrap(), "io1")
         .as_object_mut()
         .unwrap()
         .remove("module");
-    let seen = watcher
+    let seen = scene
         .until("no modules, so no contacts", |seen| {
-            let is_unknown = |device| json(seen, &format!("{device}/io1/relay/c"))["position"] == "unknown";
+            let is_unknown = |device| seen.json(&format!("{device}/io1/relay/c"))["position"] == "unknown";
             both(seen, "absent") && is_unknown("auto") && is_unknown("listed")
         })
         .await;
-    assert_eq!(json(&seen, "auto/io1/relay/c")["fault"], "unknown");
-    assert_eq!(json(&seen, "auto/io1/relay/c")["unknown_reason"], "missing");
+    assert_eq!(seen.json("auto/io1/relay/c")["fault"], "unknown");
+    assert_eq!(seen.json("auto/io1/relay/c")["unknown_reason"], "missing");
 
     *document.lock().unwrap() = healthy.clone();
     slot(&mut document.lock().unwrap(), "io1")["module"]["info"]["model"] = value!("lno180");
-    let seen = watcher
+    let seen = scene
         .until("another module", |seen| {
             let is_cleared = !seen
                 .topics
                 .keys()
                 .any(|topic| topic.starts_with("lantime/auto/io1/"));
-            word(seen, "listed/io1/state") == "mismatch" && is_cleared
+            seen.text("listed/io1/state") == "mismatch" && is_cleared
         })
         .await;
-    assert_eq!(json(&seen, "listed/io1/relay/a")["position"], "unknown");
+    assert_eq!(seen.json("listed/io1/relay/a")["position"], "unknown");
 
     *document.lock().unwrap() = healthy;
-    watcher
-        .until("the module again", |seen| both(seen, "online"))
-        .await;
+    scene.until("the module again", |seen| both(seen, "online")).await;
 }

@@ -1,14 +1,13 @@
 //! Signals: how the bridge ends, what it leaves at the broker, and what a reload touches.
 
+use lantime2mqtt::simulator::{Chassis, Fault, SimulatedDevice};
 use std::time::Duration;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, Fault};
-
-use crate::support::mosquitto::Mosquitto;
+use crate::is_healthy;
+use crate::support::scene::{Setup, Stage};
 use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Seen, Watcher};
-use crate::{eventually, fleet, is_healthy, json, polls, word};
-use ApiGeneration::{V10, V20};
+use crate::support::{PATIENCE, Seen, Watcher, polls, wait};
+use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 
 /// What a stop may take.
 const STOP: Duration = PATIENCE;
@@ -20,26 +19,25 @@ fn is_cleared(seen: &Seen, device: &str) -> bool {
 
 #[tokio::test]
 async fn a_killed_bridge_is_offline_by_its_will_and_a_stopped_one_says_so() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
+    let mut stage = Setup::single(&[V20]).watched().await;
     for signal in ["KILL", "TERM", "INT"] {
-        let bridge = site.start();
-        watcher
+        let bridge = stage.site.start();
+        stage
+            .client
             .until(signal, |seen| {
-                is_healthy(seen, "sim-1") && word(seen, "bridge/test/state") == "online"
+                is_healthy(seen, "sim-1") && seen.text("bridge/test/state") == "online"
             })
             .await;
         bridge.signal(signal);
         let end = bridge.end(STOP).await;
         assert_eq!(end.code, (signal != "KILL").then_some(0), "{signal}");
-        watcher
-            .until(signal, |seen| word(seen, "bridge/test/state") == "offline")
+        stage
+            .client
+            .until(signal, |seen| seen.text("bridge/test/state") == "offline")
             .await;
-        let seen = watcher.now();
+        let seen = stage.client.now();
         assert_eq!(
-            word(&seen, "sim-1/state"),
+            seen.text("sim-1/state"),
             "online",
             "{signal}: what the device is, stays"
         );
@@ -48,17 +46,17 @@ async fn a_killed_bridge_is_offline_by_its_will_and_a_stopped_one_says_so() {
 
 #[tokio::test]
 async fn nothing_keeps_the_bridge_from_stopping() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let patient = |device: &SimulatedDevice| Entry::of(device).with("timeout", "60s");
+    let stage = Setup::single(&[V20]).entries(patient).stage().await;
+    let (fleet, mut broker, site) = (stage.fleet, stage.broker, stage.site);
     let device = &fleet.devices()[0];
-    let mut broker = Mosquitto::start();
-    let site = Site::new(broker.address(), &[Entry::of(device).with("timeout", "60s")]);
     let start = async || {
         let mut watcher = Watcher::connect(broker.address()).await;
         let bridge = site.start();
         // The device's state may be an earlier run's.
         watcher
             .until("normal operation", |seen| {
-                is_healthy(seen, "sim-1") && word(seen, "bridge/test/state") == "online"
+                is_healthy(seen, "sim-1") && seen.text("bridge/test/state") == "online"
             })
             .await;
         bridge
@@ -67,7 +65,10 @@ async fn nothing_keeps_the_bridge_from_stopping() {
     let bridge = start().await;
     device.set_fault(Some(Fault::Hang));
     let asked = device.counters().requests;
-    eventually("a request that hangs", || device.counters().requests > asked).await;
+    wait::until("a request that hangs", async || {
+        device.counters().requests > asked
+    })
+    .await;
     bridge.signal("TERM");
     assert_eq!(bridge.end(STOP).await.code, Some(0), "a device hangs");
     device.set_fault(None);
@@ -96,70 +97,64 @@ async fn nothing_keeps_the_bridge_from_stopping() {
 
 #[tokio::test]
 async fn a_second_signal_ends_the_bridge_at_once() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
-    let bridge = site.start();
-    watcher
+    let mut scene = Setup::single(&[V20]).start().await;
+    scene
         .until("normal operation", |seen| is_healthy(seen, "sim-1"))
         .await;
     // With one signal it would wait for this broker, and end well.
-    broker.freeze();
-    bridge.signal("TERM");
+    scene.broker.freeze();
+    scene.bridge.signal("TERM");
     // Within half a second it is the same one, which a wrapper has passed on.
     tokio::time::sleep(Duration::from_millis(600)).await;
-    bridge.signal("INT");
-    let end = bridge.end(STOP).await;
+    scene.bridge.signal("INT");
+    let end = scene.bridge.end(STOP).await;
     assert_eq!(end.code, Some(1), "{}", end.output.stderr);
 }
 
 #[tokio::test]
 async fn a_reload_touches_only_the_devices_that_differ() {
-    let fleet = fleet(&[
+    let fleet = Setup::of(&[
         (Chassis::M500, V20),
         (Chassis::M3000, V10),
         (Chassis::M500, V20),
         (Chassis::M500, V10),
     ])
+    .fleet()
     .await;
     let [stays, changes, goes, comes] = fleet.devices() else {
         panic!("four devices")
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let goes_entry = Entry::of(goes).with("timeout", "60s");
     let before = [Entry::of(stays), Entry::of(changes), goes_entry];
-    let site = Site::new(broker.address(), &before);
-    let mut bridge = site.start();
-    watcher
+    let mut scene = Setup::at(&before).start().await;
+    scene
+        .client
         .until("normal operation", |seen| {
             is_healthy(seen, "sim-1")
                 && is_healthy(seen, "sim-3")
                 && ["io3", "io4"]
                     .iter()
-                    .all(|slot| word(seen, &format!("sim-2/{slot}/state")) == "online")
+                    .all(|slot| seen.text(&format!("sim-2/{slot}/state")) == "online")
         })
         .await;
 
     // One is in the middle of a poll that would take a minute.
     goes.set_fault(Some(Fault::Hang));
     let asked = goes.counters().requests;
-    eventually("a request that hangs", || goes.counters().requests > asked).await;
+    wait::until("a request that hangs", async || goes.counters().requests > asked).await;
     let wired = Entry::of(changes).slot("io3", ["notification", "clk2", "notification"]);
-    let site = site
-        .devices(&[Entry::of(stays), wired, Entry::of(comes)])
-        .with("mqtt.prefix", "elsewhere");
-    bridge.signal("HUP");
-    watcher
+    scene.site = scene.site.with("mqtt.prefix", "elsewhere");
+    scene.reload(&[Entry::of(stays), wired, Entry::of(comes)]);
+    scene
+        .client
         .until("the reload", |seen| {
-            let info = json(seen, "sim-2/io3/info");
+            let info = seen.json("sim-2/io3/info");
             is_cleared(seen, "sim-3")
                 && is_cleared(seen, "sim-2/io4")
                 && is_healthy(seen, "sim-4")
                 && info["wiring_source"] == "configured"
-                && json(seen, "sim-2/io3/relay/a")["driven_by"] == "notification"
-                && json(seen, "bridge/test/info")["devices"] == 3
+                && seen.json("sim-2/io3/relay/a")["driven_by"] == "notification"
+                && seen.json("bridge/test/info")["devices"] == 3
         })
         .await;
     let left = goes.counters().requests;
@@ -167,16 +162,17 @@ async fn a_reload_touches_only_the_devices_that_differ() {
     assert_eq!(goes.counters().requests, left, "a removed device is left alone");
 
     // A file that cannot be used changes nothing. Of that only the log tells.
-    site.overwrite("[[devices]]\nid = \"sim-1\"\n");
-    bridge.signal("HUP");
-    bridge
+    scene.site.overwrite("[[devices]]\nid = \"sim-1\"\n");
+    scene.bridge.signal("HUP");
+    scene
+        .bridge
         .until("the refusal", |output| output.stderr.contains("reload refused"))
         .await;
     for device in [stays, changes, comes] {
         polls(device, 5).await;
     }
 
-    let seen = watcher.now();
+    let seen = scene.client.now();
     let first_stats = seen.log.iter().filter(|(topic, payload)| {
         topic == "lantime/sim-1/http/stats" && payload.starts_with(r#"{"polls":1,"#)
     });
@@ -185,48 +181,52 @@ async fn a_reload_touches_only_the_devices_that_differ() {
         !seen.topics.keys().any(|topic| topic.starts_with("elsewhere/")),
         "takes a restart"
     );
-    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+    assert_eq!(scene.bridge.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test]
 async fn a_reload_does_not_wait_for_a_poll_that_hangs() {
-    let fleet = fleet(&[(Chassis::M500, V20)]).await;
+    let fleet = Setup::single(&[V20]).fleet().await;
     let device = &fleet.devices()[0];
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let entry = Entry::of(device).with("timeout", "60s");
-    let site = Site::new(broker.address(), std::slice::from_ref(&entry));
-    let bridge = site.start();
-    watcher
+    let mut scene = Setup::at(std::slice::from_ref(&entry)).start().await;
+    scene
+        .client
         .until("normal operation", |seen| is_healthy(seen, "sim-1"))
         .await;
     device.set_fault(Some(Fault::Hang));
     let asked = device.counters().requests;
-    eventually("a request that hangs", || device.counters().requests > asked).await;
+    wait::until("a request that hangs", async || {
+        device.counters().requests > asked
+    })
+    .await;
     // Nothing has been answered by the time the next task asks.
     let held = device.counters().requests;
-    let _site = site.devices(&[entry.with("offline_after", 5)]);
-    bridge.signal("HUP");
-    eventually("the request of the next task", || {
+    let _site = scene.site.devices(&[entry.with("offline_after", 5)]);
+    scene.bridge.signal("HUP");
+    wait::until("the request of the next task", async || {
         device.counters().requests == held + 1
     })
     .await;
     device.set_fault(None);
     polls(device, 3).await;
-    assert_eq!(word(&watcher.now(), "sim-1/state"), "online");
+    assert_eq!(scene.client.now().text("sim-1/state"), "online");
 }
 
 #[tokio::test]
 async fn what_left_the_configuration_while_the_bridge_was_down_is_cleared() {
-    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V10), (Chassis::M500, V10)]).await;
+    let Stage {
+        client: mut watcher,
+        site,
+        fleet,
+        broker,
+    } = Setup::single(&[V20, V10, V10]).watched().await;
     let [stays, goes, foreign] = fleet.devices() else {
         panic!("three devices")
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let other = Site::new(broker.address(), &[Entry::of(foreign)]).with("bridge.id", "other");
     let _other = other.start();
-    let site = Site::new(broker.address(), &[Entry::of(stays), Entry::of(goes)]);
+    let site = site.devices(&[Entry::of(stays), Entry::of(goes)]);
     let bridge = site.start();
     let all = ["sim-1", "sim-2", "sim-3"];
     watcher
@@ -258,46 +258,45 @@ async fn what_left_the_configuration_while_the_bridge_was_down_is_cleared() {
         })
         .await;
     let seen = watcher.now();
-    assert!(is_healthy(&seen, "sim-3") && word(&seen, "bridge/other/state") == "online");
+    assert!(is_healthy(&seen, "sim-3") && seen.text("bridge/other/state") == "online");
 }
 
 #[tokio::test]
 async fn a_state_directory_belongs_to_one_bridge() {
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[]);
-    let first = site.start();
-    watcher
-        .until("the first", |seen| word(seen, "bridge/test/state") == "online")
+    let mut scene = Setup::at(&[]).start().await;
+    scene
+        .until("the first", |seen| seen.text("bridge/test/state") == "online")
         .await;
-    let second = site.start().end(STOP).await;
+    let second = scene.site.start().end(STOP).await;
     assert_eq!(second.code, Some(1));
     assert!(second.output.stderr.contains("state"), "{}", second.output.stderr);
-    assert_eq!(first.stop("TERM").await.code, Some(0), "the first goes on");
+    assert_eq!(scene.bridge.stop("TERM").await.code, Some(0), "the first goes on");
 }
 
 #[tokio::test]
 async fn a_profile_that_was_mended_is_read_by_a_reload() {
-    let fleet = fleet(&[(Chassis::M500, V20), (Chassis::M500, V20)]).await;
+    let fleet = Setup::single(&[V20, V20]).fleet().await;
     let [mended, other] = fleet.devices() else {
         panic!("two devices were asked for");
     };
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let own = include_str!("../../config/profiles/api-20.toml");
-    let site = Site::new(broker.address(), &[]);
-    site.file("own.toml", &own.replace("/relays/relay-a/state", "/nowhere"));
-    let site = site.devices(&[Entry::of(mended).with("profile", "own.toml"), Entry::of(other)]);
-    let bridge = site.start();
-    let provenance = |seen: &Seen, id: &str| json(seen, &format!("{id}/io1/relay/a"))["provenance"].clone();
-    watcher
+    let entries = [Entry::of(mended).with("profile", "own.toml"), Entry::of(other)];
+    let setup = Setup::at(&entries).site(|site| {
+        site.file("own.toml", &own.replace("/relays/relay-a/state", "/nowhere"));
+        site
+    });
+    let mut scene = setup.start().await;
+    let provenance = |seen: &Seen, id: &str| seen.json(&format!("{id}/io1/relay/a"))["provenance"].clone();
+    scene
+        .client
         .until("normal operation", |seen| {
             provenance(seen, mended.id()) == "derived" && provenance(seen, other.id()) == "reported"
         })
         .await;
-    site.file("own.toml", own);
-    bridge.signal("HUP");
-    watcher
+    scene.site.file("own.toml", own);
+    scene.bridge.signal("HUP");
+    scene
+        .client
         .until("the mended profile", |seen| {
             provenance(seen, mended.id()) == "reported"
         })

@@ -4,22 +4,16 @@ use std::net::Ipv6Addr;
 
 use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 
-use crate::support::Watcher;
+use crate::is_healthy;
 use crate::support::forward_proxy::ForwardProxy;
-use crate::support::mosquitto::Mosquitto;
+use crate::support::scene::Setup;
 use crate::support::site::{Entry, Site};
 use crate::support::tls_front::Authority;
-use crate::{is_healthy, json, word};
 
-/// M500s of generation 10.
 async fn devices(count: usize, https: bool) -> Fleet {
-    let options = FleetOptions {
-        devices: count,
-        https,
-        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V10)],
-        ..FleetOptions::default()
-    };
-    Fleet::start(options).await.expect("free ports on the loopback")
+    let options = |options| FleetOptions { https, ..options };
+    let setup = Setup::single(&vec![ApiGeneration::V10; count]);
+    setup.options(options).fleet().await
 }
 
 #[tokio::test]
@@ -34,9 +28,8 @@ async fn only_a_trusted_certificate_gets_the_password() {
     let authority = Authority::new();
     let good = authority.front("127.0.0.1", target).await;
     let misnamed = authority.front("elsewhere.example", target).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[]);
+    let stage = Setup::at(&[]).watched().await;
+    let (mut watcher, _broker, site) = (stage.client, stage.broker, stage.site);
     let ca = site.file("ca.pem", &authority.pem());
     let device_as_ca = site.file("device.pem", certificate.pem());
     let site = site.devices(&[
@@ -57,18 +50,18 @@ async fn only_a_trusted_certificate_gets_the_password() {
             trusted.iter().all(|device| is_healthy(seen, device))
                 && refused
                     .iter()
-                    .all(|device| word(seen, &format!("{device}/state")) == "offline")
+                    .all(|device| seen.text(&format!("{device}/state")) == "offline")
         })
         .await;
     for device in refused {
-        let error = json(&seen, &format!("{device}/error"))["error"].clone();
+        let error = seen.json(&format!("{device}/error"))["error"].clone();
         assert_eq!(error["kind"], "tls", "{device}: {error}");
         assert!(
             error["remedy"].as_str().unwrap().contains("tls.fingerprint"),
             "{error}"
         );
     }
-    let message = json(&seen, "sim-3/error")["error"]["message"].clone();
+    let message = seen.json("sim-3/error")["error"]["message"].clone();
     let found = certificate.fingerprint();
     assert!(
         message.as_str().unwrap().contains(&found),
@@ -85,8 +78,6 @@ async fn a_proxy_is_used_where_it_is_configured_and_nowhere_else() {
     let tls = devices(3, true).await;
     let (of_environment, configured) = (ForwardProxy::start().await, ForwardProxy::start().await);
     let url = configured.url_with("me", "pass%40word");
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let pin = tls.certificate().unwrap().fingerprint();
     let ways = ["bypass", "system", &url];
     let names = ["bypass", "system", "url"];
@@ -98,17 +89,11 @@ async fn a_proxy_is_used_where_it_is_configured_and_nowhere_else() {
         let entry = Entry::new(&format!("https-{name}"), device.url());
         entries.push(entry.with("proxy", *way).with("tls.fingerprint", pin.clone()));
     }
-    let site = Site::new(broker.address(), &entries);
     let environment = of_environment.url();
-    let _bridge = site.start_with(
-        &[],
-        &[
-            ("HTTP_PROXY", &environment),
-            ("HTTPS_PROXY", &environment),
-            ("ALL_PROXY", &environment),
-        ],
-    );
-    watcher
+    let variables = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, environment.as_str()));
+    let stage = Setup::at(&entries).watched().await;
+    let mut scene = stage.start_with(&[], &variables);
+    scene
         .until("all devices", |seen| {
             names.iter().all(|name| {
                 is_healthy(seen, &format!("http-{name}")) && is_healthy(seen, &format!("https-{name}"))
@@ -148,20 +133,18 @@ async fn devices_have_names_or_addresses_of_either_kind() {
         return;
     };
     let tls = Fleet::start(options(true)).await.unwrap();
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[]);
+    let site = Site::bare();
     let ca = site.file("ca.pem", tls.certificate().unwrap().pem());
     let named = devices(1, true).await;
     let named_ca = site.file("named.pem", named.certificate().unwrap().pem());
     let by_name = named.devices()[0].url().replace("127.0.0.1", "localhost");
-    let site = site.devices(&[
+    let entries = [
         Entry::new("plain", plain.devices()[0].url()),
         Entry::new("tls", tls.devices()[0].url()).with("tls.ca", ca),
         Entry::new("named", &by_name).with("tls.ca", named_ca),
-    ]);
-    let _bridge = site.start();
-    watcher
+    ];
+    let mut scene = Setup::at(&entries).start().await;
+    scene
         .until("all devices", |seen| {
             ["plain", "tls", "named"]
                 .iter()

@@ -5,23 +5,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis};
+use lantime2mqtt::simulator::ApiGeneration;
 use serde_json::json as value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::support::clients::Clients;
-use crate::support::mosquitto::Mosquitto;
 use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 use crate::support::web_server::{WebServer, answer};
-use crate::support::{PATIENCE, Watcher};
-use crate::{error_kind, eventually, fleet, json, word};
+use crate::support::{PATIENCE, wait};
 
 /// The status document of a simulated device.
 async fn document() -> Vec<u8> {
-    let fleet = fleet(&[(Chassis::M500, ApiGeneration::V10)]).await;
+    let fleet = Setup::single(&[ApiGeneration::V10]).fleet().await;
     fleet.devices()[0].document().to_vec()
 }
 
@@ -56,16 +55,13 @@ async fn head(stream: &mut BufReader<TcpStream>) -> bool {
 #[tokio::test]
 async fn a_device_that_closes_just_as_it_is_polled_is_no_fault() {
     let (url, server) = closes_under_the_second(document().await).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("short", &url)]);
-    let _bridge = site.start();
-    let seen = watcher
+    let mut scene = Setup::at(&[Entry::new("short", &url)]).start().await;
+    let seen = scene
         .until("the second statistics", |seen| {
-            json(seen, "short/http/stats")["polls"].as_u64() > Some(10)
+            seen.json("short/http/stats")["polls"].as_u64() > Some(10)
         })
         .await;
-    assert_eq!(json(&seen, "short/http/stats")["failures"], 0);
+    assert_eq!(seen.json("short/http/stats")["failures"], 0);
     let is_error =
         |(topic, _): &(String, String)| topic.contains("short/error") || topic.contains("dead-letter");
     assert!(!seen.log.iter().any(is_error), "{:?}", seen.log);
@@ -95,13 +91,10 @@ async fn busy_at_first(errors: usize, pause: Option<&'static str>) -> (WebServer
 #[tokio::test]
 async fn a_failed_poll_is_retried_long_before_a_long_interval_is_over() {
     let (server, arrivals) = busy_at_first(2, None).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let entry = Entry::new("rare", &server.url()).with("poll", "1h");
-    let site = Site::new(broker.address(), &[entry]);
-    let _bridge = site.start();
-    watcher
-        .until("online", |seen| word(seen, "rare/state") == "online")
+    let mut scene = Setup::at(&[entry]).start().await;
+    scene
+        .until("online", |seen| seen.text("rare/state") == "online")
         .await;
     let arrivals = arrivals.lock().expect("nobody panics with it");
     let pauses: Vec<_> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -113,20 +106,17 @@ async fn a_failed_poll_is_retried_long_before_a_long_interval_is_over() {
 #[tokio::test]
 async fn a_device_that_asks_for_a_pause_is_left_alone_that_long_and_offline_meanwhile() {
     let (server, arrivals) = busy_at_first(1, Some("3")).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let entry = Entry::new("busy", &server.url()).with("poll", "100ms");
-    let site = Site::new(broker.address(), &[entry]);
-    let _bridge = site.start();
-    watcher
-        .until("offline", |seen| word(seen, "busy/state") == "offline")
+    let mut scene = Setup::at(&[entry]).start().await;
+    scene
+        .until("offline", |seen| seen.text("busy/state") == "offline")
         .await;
     // Asks for a poll now.
-    Clients::of(broker.address())
+    Clients::of(scene.broker.address())
         .publish("lantime/busy/refresh", "{}", &[])
         .await;
-    watcher
-        .until("online", |seen| word(seen, "busy/state") == "online")
+    scene
+        .until("online", |seen| seen.text("busy/state") == "online")
         .await;
     let arrivals = arrivals.lock().expect("nobody panics with it");
     let pause = arrivals[1] - arrivals[0];
@@ -147,17 +137,15 @@ async fn a_cookie_keeps_one_session_and_is_never_shown() {
         answer
     })
     .await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let entry = Entry::new("session", &server.url()).with("poll", "100ms").with(
         "http_sessions",
         toml::Table::from_iter([("enabled".to_owned(), true.into())]),
     );
-    let site = Site::new(broker.address(), &[entry]);
-    let bridge = site.start_with(&["--log-level", "trace"], &[]);
-    eventually("polls", || server.requests().len() > 5).await;
-    let seen = watcher
-        .until("sessions", |seen| !json(seen, "session/http/sessions").is_null())
+    let stage = Setup::at(&[entry]).watched().await;
+    let mut scene = stage.start_with(&["--log-level", "trace"], &[]);
+    wait::until("polls", async || server.requests().len() > 5).await;
+    let seen = scene
+        .until("sessions", |seen| !seen.json("session/http/sessions").is_null())
         .await;
     let requests = server.requests();
     let cookies = requests.iter().map(|request| request.headers.get("cookie"));
@@ -165,7 +153,7 @@ async fn a_cookie_keeps_one_session_and_is_never_shown() {
     assert_eq!(with.len(), requests.len() - 1);
     assert!(with.iter().all(|cookie| *cookie == "sid=sentinel-0815"));
     assert!(!format!("{:?}", seen.log).contains("sentinel"));
-    let end = bridge.stop("TERM").await;
+    let end = scene.bridge.stop("TERM").await;
     assert!(!end.output.stderr.contains("sentinel"));
 
     let password = ("LANTIME2MQTT_PROBE_PASSWORD", "simulated");
@@ -184,14 +172,11 @@ async fn a_cookie_keeps_one_session_and_is_never_shown() {
 async fn a_login_page_is_told_as_one_by_bridge_and_probe() {
     let page = "<!doctype html><title>LANTIME Login</title><form>";
     let server = WebServer::start(move |_| answer(200, page)).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("page", &server.url())]);
-    let _bridge = site.start();
-    let seen = watcher
-        .until("an error", |seen| error_kind(seen, "page") == "decode")
+    let mut scene = Setup::at(&[Entry::new("page", &server.url())]).start().await;
+    let seen = scene
+        .until("an error", |seen| seen.error_kind("page") == "decode")
         .await;
-    let error = json(&seen, "page/error")["error"].clone();
+    let error = seen.json("page/error")["error"].clone();
     let message = error["message"].as_str().expect("a message");
     assert!(
         message.contains("web page") && message.contains("LANTIME Login"),
@@ -217,23 +202,20 @@ async fn a_login_page_is_told_as_one_by_bridge_and_probe() {
 #[tokio::test]
 async fn where_no_file_descriptor_is_left_the_error_names_the_limit() {
     let (url, server) = closes_under_the_second(document().await).await;
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[Entry::new("short", &url)]);
-    let bridge = site.start();
-    watcher
-        .until("online", |seen| word(seen, "short/state") == "online")
+    let mut scene = Setup::at(&[Entry::new("short", &url)]).start().await;
+    scene
+        .until("online", |seen| seen.text("short/state") == "online")
         .await;
     // What is open stays open, and nothing more can be opened.
-    let pid = bridge.pid().to_string();
+    let pid = scene.bridge.pid().to_string();
     let limited = Command::new("prlimit")
         .args(["--nofile=3:3", "--pid", &pid])
         .status();
     assert!(limited.expect("prlimit is there").success());
-    let seen = watcher
-        .until("an error", |seen| error_kind(seen, "short") == "connect")
+    let seen = scene
+        .until("an error", |seen| seen.error_kind("short") == "connect")
         .await;
-    let error = json(&seen, "short/error")["error"].to_string();
+    let error = seen.json("short/error")["error"].to_string();
     assert!(
         error.contains("os error 24") && error.contains("LimitNOFILE"),
         "{error}"

@@ -6,7 +6,9 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Position, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, fleet, writable};
+use crate::scene::Scene;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
 const A: &str = "sim-1/io4/relay/a";
 const C: &str = "sim-1/io4/relay/c";
@@ -84,10 +86,8 @@ async fn actions(device: &SimulatedDevice, event: &str) -> BTreeSet<String> {
 #[tokio::test]
 async fn a_relay_of_its_own_follows_what_was_chosen_for_it() {
     for version in ["5", "3.1.1"] {
-        let mut scene = Scene::with(fleet(&[V20]).await, writable, |site| {
-            site.with("mqtt.version", version)
-        })
-        .await;
+        let mut scene =
+            Scene::of(Setup::redundant(&[V20]).site(|site| site.with("mqtt.version", version))).await;
         scene
             .retained(A, &["ntp-not-sync", "refclock-1-not-sync", "refclock-2-not-sync"])
             .await;
@@ -136,14 +136,14 @@ async fn a_relay_of_its_own_follows_what_was_chosen_for_it() {
         let mailed = ["email", "snmp"].map(str::to_owned);
         assert_eq!(actions(device, "ntp-not-sync").await, mailed.into());
         assert_eq!(device.world().pending_changes(), 0);
-        assert_eq!(scene.look(|seen| seen.letters("sim-1")), Vec::<Value>::new());
+        assert_eq!(scene.look(|seen| seen.dead_letters("sim-1")), Vec::<Value>::new());
     }
 }
 
 #[tokio::test]
 async fn a_relay_that_is_released_by_a_command_never_stands_without_a_cause() {
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     scene.retained(C, &["antenna-faulty"]).await;
     for _ in 0..3 {
         scene.moves(fire("antenna-faulty"), ["NO", "NC"]).await;
@@ -213,7 +213,7 @@ async fn with_mqtt_5_the_reply_comes_where_its_sender_wants_it() {
     let topic = format!("lantime/{}", set(A));
     let payload = r#"{"replace":["antenna-faulty"]}"#;
     let correlation = ["-D", "publish", "correlation-data", "my 4711"];
-    let clients = scene.clients;
+    let clients = scene.clients();
     let reply = clients.request(&topic, "my/replies", payload, &correlation).await;
     assert_eq!((reply.correlation.as_str(), reply.retained), ("my 4711", false));
     let reply = reply.json();
@@ -230,7 +230,7 @@ async fn with_mqtt_5_the_reply_comes_where_its_sender_wants_it() {
     scene.catch_up("sim-1").await;
     scene.look(|seen| {
         assert!(seen.replies(&set(A)).is_empty());
-        assert_eq!(seen.letters("sim-1").len(), 1);
+        assert_eq!(seen.dead_letters("sim-1").len(), 1);
     });
     // A reply must not pass for state.
     let as_state = [
@@ -244,7 +244,7 @@ async fn with_mqtt_5_the_reply_comes_where_its_sender_wants_it() {
     clients.publish(&topic, payload, &as_state).await;
     let reply = scene.reply(&set(A), 0).await;
     assert_eq!(reply["ok"], true);
-    assert_eq!(scene.look(|seen| seen.word("sim-1/state").to_owned()), "online");
+    assert_eq!(scene.look(|seen| seen.text("sim-1/state").to_owned()), "online");
     // MQTT 3.1.1 does not know of it.
     scene.stop().await;
     scene.site = scene.site.with("mqtt.version", "3.1.1");

@@ -4,7 +4,8 @@ use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Action, Fault, Relay};
 use serde_json::json;
 
-use crate::scene::{Scene, assert_says, eventually};
+use crate::scene::{Scene, assert_says};
+use crate::support::wait;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
@@ -52,9 +53,9 @@ async fn somebody_elses_change_in_between_is_not_overwritten() {
     let reply = scene.reply(A, before).await;
     assert_eq!(reply["error"]["kind"], "conflict", "{reply}");
     scene
-        .until("the letter", |seen| seen.letters("sim-1").len() == 1)
+        .until("the letter", |seen| seen.dead_letters("sim-1").len() == 1)
         .await;
-    let letter = scene.look(|seen| seen.letters("sim-1")[0].clone());
+    let letter = scene.look(|seen| seen.dead_letters("sim-1")[0].clone());
     assert_says(
         &letter,
         &["409", "somebody else has changed", "send the command again"],
@@ -83,7 +84,7 @@ async fn a_change_that_somebody_else_undoes_at_once_is_no_success() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).set_fault(Some(Fault::HangOnApply));
     let before = scene.begin(A, REPLACE).await;
-    eventually("the write", || {
+    wait::until("the write", async || {
         scene.device(1).counters().configuration_writes == 1
     })
     .await;

@@ -4,10 +4,12 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, assert_says, eventually, fleet, writable};
+use crate::scene::{Scene, assert_says};
 use crate::support::clients::Message;
 use crate::support::program::{End, run};
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
+use crate::support::wait;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLAY: &str = "bridge/test/dead-letters/replay";
@@ -15,7 +17,7 @@ const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
 
 /// Gives a command up after a second.
 fn hasty(device: &SimulatedDevice) -> Entry {
-    writable(device)
+    Entry::writable(device)
         .with("command_timeout", "1s")
         .with("timeout", "300ms")
 }
@@ -46,7 +48,7 @@ impl Scene {
         let letter = self.refused(A, REPLACE, "timeout").await;
         self.device(1).set_fault(None);
         self.until("back", |seen| {
-            seen.word("sim-1/state") == "online" && seen.word("sim-1/error").is_empty()
+            seen.text("sim-1/state") == "online" && seen.text("sim-1/error").is_empty()
         })
         .await;
         letter
@@ -67,7 +69,7 @@ impl Scene {
 
 #[tokio::test]
 async fn a_command_that_was_refused_for_a_passing_reason_is_run_again_over_mqtt() {
-    let mut scene = Scene::with(fleet(&[V20]).await, hasty, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(hasty)).await;
     let letter = scene.lost_to_a_hanging_device().await;
     let reply = scene.send(REPLAY, &of(&letter)).await;
     let result = json!({
@@ -88,7 +90,7 @@ async fn a_command_that_was_refused_for_a_passing_reason_is_run_again_over_mqtt(
     scene.undo();
     let topic = format!("lantime/{REPLAY}");
     let reply = scene
-        .clients
+        .clients()
         .request(&topic, "my/replies", &of(&letter), &[])
         .await;
     assert_eq!(reply.json()["result"]["result"]["changed"], true, "{reply:?}");
@@ -99,7 +101,7 @@ async fn a_command_that_was_refused_for_a_passing_reason_is_run_again_over_mqtt(
         (
             seen.replies(A).len(),
             seen.refusals("sim-1").len(),
-            seen.letters("bridge").len(),
+            seen.dead_letters("bridge").len(),
         )
     });
     assert_eq!(seen, (1, 1, 0));
@@ -110,10 +112,10 @@ async fn what_cannot_be_replayed_is_refused() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).set_fault(Some(Fault::NotFound));
     scene
-        .until("a failed poll", |seen| !seen.letters("sim-1").is_empty())
+        .until("a failed poll", |seen| !seen.dead_letters("sim-1").is_empty())
         .await;
     scene.device(1).set_fault(None);
-    let poll = scene.look(|seen| seen.letters("sim-1")[0].clone());
+    let poll = scene.look(|seen| seen.dead_letters("sim-1")[0].clone());
     let unknown = json!({ "id": "0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59" });
     let cases = [
         (
@@ -143,7 +145,7 @@ async fn what_cannot_be_replayed_is_refused() {
         assert_says(&letter, parts);
         assert!(letter.get("device").is_none());
     }
-    let replay = scene.look(|seen| seen.letters("bridge")[0].clone());
+    let replay = scene.look(|seen| seen.dead_letters("bridge")[0].clone());
     let reply = scene.send(REPLAY, &of(&replay)).await;
     assert_says(&reply, &["itself a replay"]);
 
@@ -170,7 +172,7 @@ async fn what_cannot_be_replayed_is_refused() {
     let seen = scene.look(|seen| {
         (
             seen.replies(REPLAY).len(),
-            seen.letters("bridge").len(),
+            seen.dead_letters("bridge").len(),
             seen.refusals("sim-1").len(),
         )
     });
@@ -180,7 +182,7 @@ async fn what_cannot_be_replayed_is_refused() {
 
 #[tokio::test]
 async fn the_command_line_finds_them_while_the_bridge_runs_and_after() {
-    let mut scene = Scene::with(fleet(&[V20]).await, hasty, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(hasty)).await;
     let letter = scene.lost_to_a_hanging_device().await;
     let id = letter["id"].as_str().unwrap().to_owned();
     let json = |text: &str| serde_json::from_str::<Value>(text.trim_end()).unwrap();
@@ -212,7 +214,7 @@ async fn the_command_line_finds_them_while_the_bridge_runs_and_after() {
         end.output
     );
     scene.start_again().await;
-    eventually("the replay", || scene.has_antenna()).await;
+    wait::until("the replay", async || scene.has_antenna()).await;
     scene.catch_up("sim-1").await;
     let seen = scene.look(|seen| (seen.replies(REPLAY).len(), seen.replies(A).len()));
     assert_eq!(seen, (0, 1), "who asks on this machine gets no reply over MQTT");
@@ -232,20 +234,20 @@ async fn a_device_that_dies_is_told_once() {
         let device = scene.device(1);
         let enough = device.counters().requests + 6;
         device.set_fault(Some(fault));
-        eventually("failed polls", || device.counters().requests >= enough).await;
+        wait::until("failed polls", async || device.counters().requests >= enough).await;
         scene
-            .until("offline", |seen| seen.word("sim-1/state") == "offline")
+            .until("offline", |seen| seen.text("sim-1/state") == "offline")
             .await;
         ids.push(scene.look(|seen| seen.json("sim-1/error")["id"].clone()));
         scene.device(1).set_fault(None);
         scene
             .until("back", |seen| {
-                seen.word("sim-1/state") == "online" && seen.word("sim-1/error").is_empty()
+                seen.text("sim-1/state") == "online" && seen.text("sim-1/error").is_empty()
             })
             .await;
     }
     scene.catch_up("sim-1").await;
-    let letters = scene.look(|seen| seen.letters("sim-1"));
+    let letters = scene.look(|seen| seen.dead_letters("sim-1"));
     assert_eq!(letters.len(), 1, "a flapping device neither: {letters:#?}");
     let letter = &letters[0];
     assert_eq!(ids, [letter["id"].clone(), letter["id"].clone()]);
@@ -264,7 +266,7 @@ async fn a_device_that_dies_is_told_once() {
     );
     assert!(letter.get("origin").is_none() && letter.get("repeats").is_none());
     assert!(
-        scene.look(|seen| seen.letters("sim-2")).is_empty(),
+        scene.look(|seen| seen.dead_letters("sim-2")).is_empty(),
         "the other one is well"
     );
 }
@@ -282,7 +284,7 @@ async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge(
     };
     scene
         .until("told", |seen| {
-            seen.word("sim-1/state") == "offline" && !seen.letters("sim-1").is_empty()
+            seen.text("sim-1/state") == "offline" && !seen.dead_letters("sim-1").is_empty()
         })
         .await;
     for signal in ["KILL", "TERM"] {
@@ -291,7 +293,7 @@ async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge(
         let enough = scene.device(1).counters().requests + 4;
         scene.bridge = scene.site.start();
         let device = scene.device(1);
-        eventually("failed polls", || device.counters().requests >= enough).await;
+        wait::until("failed polls", async || device.counters().requests >= enough).await;
         scene
             .until("the error of the new run", |seen| {
                 seen.at("sim-1/error").filter(stands).count() > before
@@ -301,7 +303,7 @@ async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge(
     // Records go out in order: what was told before this reply is there.
     scene.send(REPLAY, "{}").await;
     // After a kill a record may come twice, as the same record.
-    let mut letters = scene.look(|seen| seen.letters("sim-1"));
+    let mut letters = scene.look(|seen| seen.dead_letters("sim-1"));
     letters.dedup();
     assert_eq!(letters.len(), 1, "{letters:#?}");
     let errors = errors(&scene);

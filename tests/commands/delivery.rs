@@ -4,8 +4,10 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Seen, assert_says, eventually, fleet, takes_commands, writable};
-use crate::support::site::Site;
+use crate::scene::{Scene, Seen, assert_says};
+use crate::support::scene::Setup;
+use crate::support::site::{Entry, Site};
+use crate::support::wait;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const TOPIC: &str = "lantime/sim-1/io4/relay/a/events/set";
@@ -26,7 +28,7 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(scene.send(A, payload).await, first);
     let correlation = ["-D", "publish", "correlation-data", "second"];
     let reply = scene
-        .clients
+        .clients()
         .request(TOPIC, "my/replies", payload, &correlation)
         .await;
     assert_eq!(
@@ -49,7 +51,7 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(letters, 1, "told once");
     scene.device(1).set_fault(Some(Fault::Unauthorized));
     scene
-        .until("offline", |seen| seen.word("sim-1/state") == "offline")
+        .until("offline", |seen| seen.text("sim-1/state") == "offline")
         .await;
     assert_eq!(scene.send(A, payload).await, first);
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
@@ -84,10 +86,10 @@ async fn another_payload_or_topic_is_another_command() {
 async fn a_command_that_was_refused_is_tried_again() {
     // Tried with each poll: none is in flight at the deadline.
     let entry = |device: &SimulatedDevice| {
-        let entry = writable(device).with("poll", "2s");
+        let entry = Entry::writable(device).with("poll", "2s");
         entry.with("command_timeout", "5s")
     };
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     let payload = r#"{"replace":[],"id":"again"}"#;
     scene.device(1).set_fault(Some(Fault::BusyConfiguration));
     scene.refused(A, payload, "busy").await;
@@ -116,7 +118,7 @@ async fn commands_for_one_device_are_carried_out_in_order() {
     ];
     // Each line is a message.
     let lines: String = changes.iter().map(|change| format!("{change}\n")).collect();
-    scene.clients.publish_lines(TOPIC, &lines).await;
+    scene.clients().publish_lines(TOPIC, &lines).await;
     let count = changes.len();
     scene
         .until("all replies", |seen| seen.replies(A).len() == count)
@@ -141,8 +143,8 @@ async fn commands_for_one_device_are_carried_out_in_order() {
 
 #[tokio::test]
 async fn refresh_polls_at_once() {
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V10]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V10]).entries(entry)).await;
     let payloads = ["", "now", r#"{"id":"third"}"#];
     for (event, payload) in ["network-link-down", "ntp-stopped", "system-reboot"]
         .into_iter()
@@ -172,14 +174,12 @@ async fn refresh_polls_at_once() {
 #[tokio::test]
 async fn what_is_sent_while_the_bridge_is_away_is_carried_out_when_it_is_back() {
     for version in ["5", "3.1.1"] {
-        let mut scene = Scene::with(fleet(&[V20]).await, writable, |site| {
-            site.with("mqtt.version", version)
-        })
-        .await;
+        let mut scene =
+            Scene::of(Setup::redundant(&[V20]).site(|site| site.with("mqtt.version", version))).await;
         for (number, signal) in ["TERM", "KILL"].into_iter().enumerate() {
             scene.end(signal).await;
             let payload = json!({ "replace": [if number == 0 { "ntp-stopped" } else { "antenna-faulty" }] });
-            scene.clients.publish(TOPIC, payload.to_string(), &[]).await;
+            scene.clients().publish(TOPIC, payload.to_string(), &[]).await;
             scene.start_again().await;
             // After a kill a record may come twice, as the same record.
             let replies = |seen: Seen<'_>| {
@@ -208,12 +208,15 @@ async fn a_device_that_leaves_takes_its_commands_with_it() {
     let requests = scene.device(1).counters().requests;
     for id in ["begun", "waiting"] {
         let payload = json!({ "replace": [], "id": id }).to_string();
-        scene.clients.publish(TOPIC, payload, &[]).await;
+        scene.clients().publish(TOPIC, payload, &[]).await;
     }
-    eventually("a request", || scene.device(1).counters().requests > requests).await;
+    wait::until("a request", async || {
+        scene.device(1).counters().requests > requests
+    })
+    .await;
     // All devices' commands come in order, so these are on disk.
     scene.catch_up("sim-2").await;
-    let stays = writable(scene.device(2));
+    let stays = Entry::writable(scene.device(2));
     scene.site = scene.site.devices(&[stays]);
     scene.bridge.signal("HUP");
     scene
@@ -225,10 +228,10 @@ async fn a_device_that_leaves_takes_its_commands_with_it() {
     }
     assert_eq!(scene.look(|seen| seen.replies(A).len()), 2);
     scene
-        .until("cleared", |seen| seen.word("sim-1/state").is_empty())
+        .until("cleared", |seen| seen.text("sim-1/state").is_empty())
         .await;
     // From now on nobody takes them.
-    scene.clients.publish(TOPIC, r#"{"replace":[]}"#, &[]).await;
+    scene.clients().publish(TOPIC, r#"{"replace":[]}"#, &[]).await;
     scene.catch_up("sim-2").await;
     let seen = scene.look(|seen| (seen.replies(A).len(), seen.refusals("sim-1").len()));
     assert_eq!(seen, (2, 2));
@@ -237,10 +240,10 @@ async fn a_device_that_leaves_takes_its_commands_with_it() {
     scene.device(1).set_fault(None);
     scene.site = scene
         .site
-        .devices(&[1, 2].map(|number| writable(&scene.fleet.devices()[number - 1])));
+        .devices(&[1, 2].map(|number| Entry::writable(&scene.fleet.devices()[number - 1])));
     scene.bridge.signal("HUP");
     scene
-        .until("back", |seen| seen.word("sim-1/state") == "online")
+        .until("back", |seen| seen.text("sim-1/state") == "online")
         .await;
     assert_eq!(scene.send(A, r#"{"replace":[]}"#).await["ok"], true);
 }
@@ -248,14 +251,14 @@ async fn a_device_that_leaves_takes_its_commands_with_it() {
 #[tokio::test]
 async fn two_bridges_under_one_prefix_take_their_own() {
     let mut scene = Scene::start(&[V20]).await;
-    let others = fleet(&[V20, V20]).await;
+    let others = Setup::redundant(&[V20, V20]).fleet().await;
     // Both number their devices from 1.
-    let entry = writable(&others.devices()[1]);
+    let entry = Entry::writable(&others.devices()[1]);
     let site = Site::new(scene.broker.address(), &[entry]).with("bridge.id", "other");
-    let mut other = site.start();
-    takes_commands(&mut other).await;
+    let other = site.start();
+    site.takes_commands().await;
     scene
-        .until("the other one", |seen| seen.word("sim-2/state") == "online")
+        .until("the other one", |seen| seen.text("sim-2/state") == "online")
         .await;
     let theirs = "sim-2/io4/relay/a/events/set";
     for (topic, mine, their) in [(A, 1, 0), (theirs, 1, 1)] {
@@ -286,7 +289,7 @@ async fn two_bridges_under_one_prefix_take_their_own() {
             ),
             (2, 1, 1)
         );
-        let letters = seen.letters("bridge");
+        let letters = seen.dead_letters("bridge");
         assert_eq!((letters.len(), &letters[0]["bridge"]), (1, &json!("other")));
     });
     assert_eq!(other.stop("TERM").await.code, Some(0));

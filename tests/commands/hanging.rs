@@ -2,19 +2,25 @@
 
 use lantime2mqtt::simulator::{ApiGeneration, Fault, SimulatedDevice};
 
-use crate::scene::{Scene, eventually, fleet, writable};
+use crate::scene::Scene;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
+use crate::support::wait;
 
 /// A bridge whose request to its device hangs; how many it has sent then.
 async fn hanging(deadline: &'static str) -> (Scene, u64) {
     let entry = |device: &SimulatedDevice| {
-        let entry = writable(device).with("timeout", "60s");
+        let entry = Entry::writable(device).with("timeout", "60s");
         entry.with("command_timeout", deadline)
     };
-    let scene = Scene::with(fleet(&[ApiGeneration::V20]).await, entry, |site| site).await;
+    let scene = Scene::of(Setup::redundant(&[ApiGeneration::V20]).entries(entry)).await;
     let device = scene.device(1);
     device.set_fault(Some(Fault::Hang));
     let asked = device.counters().requests;
-    eventually("a request that hangs", || device.counters().requests > asked).await;
+    wait::until("a request that hangs", async || {
+        device.counters().requests > asked
+    })
+    .await;
     let held = device.counters().requests;
     (scene, held)
 }

@@ -4,7 +4,9 @@ use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Action, Clock, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Seen, fleet, writable};
+use crate::scene::{Scene, Seen};
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
 /// Each record at a topic without its id and times, which are checked.
 fn history(seen: Seen<'_>, topic: &str) -> Vec<Value> {
@@ -48,8 +50,8 @@ impl Scene {
 
 #[tokio::test]
 async fn every_transition_is_a_record_and_a_first_sight_is_none() {
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     let topics = ["sim-1/events", "sim-1/io3/changes", "sim-1/io4/changes"];
     scene.happens(&[]).await;
     scene.look(|seen| assert!(topics.iter().all(|topic| seen.at(topic).next().is_none())));
@@ -111,8 +113,8 @@ async fn every_transition_is_a_record_and_a_first_sight_is_none() {
 
 #[tokio::test]
 async fn an_event_that_came_and_went_between_two_polls_gives_both_records() {
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     let name = || "low-system-resources".to_owned();
     scene
         .happens(&[Action::FireEvent(name()), Action::ClearEvent(name())])

@@ -5,8 +5,10 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Fault, FleetOptions, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Seen, eventually, fleet, fleet_with, writable};
+use crate::scene::{Scene, Seen};
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
+use crate::support::wait;
 
 const SET: &str = "sim-1/http/sessions/set";
 const TOPIC: &str = "sim-1/http/sessions";
@@ -43,7 +45,7 @@ async fn latest(scene: &mut Scene) -> Vec<Value> {
 /// Waits until the device has been polled so many times more.
 async fn polls(device: &SimulatedDevice, more: u64) {
     let enough = device.counters().documents + more;
-    eventually("polls", || device.counters().documents >= enough).await;
+    wait::until("polls", async || device.counters().documents >= enough).await;
 }
 
 fn number(session: &Value, key: &str) -> f64 {
@@ -130,11 +132,11 @@ async fn off_at_first_then_switched_and_resized_by_commands() {
 #[tokio::test]
 async fn on_by_configuration_until_that_changes() {
     let entry = |device: &SimulatedDevice| {
-        writable(device)
+        Entry::writable(device)
             .with("http_sessions.enabled", true)
             .with("http_sessions.max_count", 3)
     };
-    let mut scene = Scene::with(fleet(&[V10]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V10]).entries(entry)).await;
     scene
         .until("a full ring", |seen| {
             seen.json(TOPIC)["max_count"] == 3 && sessions(seen).len() == 3
@@ -152,7 +154,7 @@ async fn on_by_configuration_until_that_changes() {
     scene
         .until("the new size", |seen| seen.json(TOPIC)["max_count"] == 7)
         .await;
-    let entry = writable(scene.device(1));
+    let entry = Entry::writable(scene.device(1));
     scene.site = scene.site.devices(&[entry]);
     scene.bridge.signal("HUP");
     scene
@@ -162,8 +164,8 @@ async fn on_by_configuration_until_that_changes() {
 
 #[tokio::test]
 async fn a_command_shows_which_requests_it_makes() {
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V10]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V10]).entries(entry)).await;
     assert_eq!(scene.send(SET, r#"{"enabled":true}"#).await["ok"], true);
     let reply = scene
         .send("sim-1/io4/relay/a/events/set", r#"{"replace":[]}"#)
@@ -191,7 +193,7 @@ async fn a_request_that_fails_is_kept_with_its_error() {
             .with("timeout", "300ms")
             .with("http_sessions.enabled", true)
     };
-    let mut scene = Scene::with(fleet(&[V10]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V10]).entries(entry)).await;
     let cases = [
         (Fault::Hang, json!("timeout"), Value::Null),
         (Fault::ServerError, json!("http-status"), json!(500)),
@@ -200,7 +202,10 @@ async fn a_request_that_fails_is_kept_with_its_error() {
         scene.device(1).set_fault(Some(fault));
         let requests = scene.device(1).counters().requests;
         // Two of them, so that the first is over.
-        eventually("requests", || scene.device(1).counters().requests >= requests + 2).await;
+        wait::until("requests", async || {
+            scene.device(1).counters().requests >= requests + 2
+        })
+        .await;
         let mut all = latest(&mut scene).await.into_iter();
         let session = all.find(|session| session["error"] == error).unwrap();
         assert_eq!(session["status"], status);
@@ -216,10 +221,13 @@ async fn a_request_that_fails_is_kept_with_its_error() {
 
 #[tokio::test]
 async fn statistics_are_always_there() {
-    let mut scene = Scene::with(fleet(&[V20]).await, Entry::of, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(Entry::of)).await;
     let failing = scene.device(1).counters().requests + 2;
     scene.device(1).set_fault(Some(Fault::ServerError));
-    eventually("failures", || scene.device(1).counters().requests >= failing).await;
+    wait::until("failures", async || {
+        scene.device(1).counters().requests >= failing
+    })
+    .await;
     scene.device(1).set_fault(None);
     scene
         .until("failures", |seen| {
@@ -247,17 +255,17 @@ async fn statistics_are_always_there() {
 #[tokio::test]
 async fn neither_a_header_nor_a_body_nor_a_password_is_kept() {
     const PASSWORD: &str = "sentinel-of-the-device";
-    let options = FleetOptions {
+    let options = |options| FleetOptions {
         password: PASSWORD.to_owned(),
-        ..FleetOptions::default()
+        ..options
     };
     let entry = |device: &SimulatedDevice| {
-        writable(device)
+        Entry::writable(device)
             .with("password", PASSWORD)
             .with("http_sessions.enabled", true)
             .with("http_sessions.max_count", 1000)
     };
-    let mut scene = Scene::with(fleet_with(&[V20], options).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).options(options).entries(entry)).await;
     let reply = scene
         .send("sim-1/io4/relay/a/events/set", r#"{"replace":["ntp-stopped"]}"#)
         .await;
@@ -267,7 +275,7 @@ async fn neither_a_header_nor_a_body_nor_a_password_is_kept() {
         let is_it = |session: &Value| session["method"] == method && session["path"] == path;
         assert!(all.iter().any(is_it), "{path}");
     }
-    let text = scene.look(|seen| seen.word(TOPIC).to_lowercase());
+    let text = scene.look(|seen| seen.text(TOPIC).to_lowercase());
     for word in [
         "sentinel",
         "basic ",

@@ -3,7 +3,8 @@
 use lantime2mqtt::simulator::ApiGeneration::V20;
 use serde_json::Value;
 
-use crate::scene::{Scene, assert_says, fleet, writable};
+use crate::scene::{Scene, assert_says};
+use crate::support::scene::Setup;
 use crate::support::site::Site;
 
 fn answering(site: Site) -> Site {
@@ -12,7 +13,7 @@ fn answering(site: Site) -> Site {
 
 #[tokio::test]
 async fn a_command_for_what_does_not_exist_is_answered_with_the_nearest_names() {
-    let mut scene = Scene::with(fleet(&[V20]).await, writable, answering).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).site(answering)).await;
     for (topic, message) in [
         ("sim-2/refresh", "this bridge has no device sim-2"),
         (
@@ -49,7 +50,7 @@ async fn a_command_for_what_does_not_exist_is_answered_with_the_nearest_names() 
     }
     // A retained one is refused as others are, and there is nothing to answer in a reply.
     scene
-        .clients
+        .clients()
         .publish("lantime/sim-9/refresh", "now", &["-r"])
         .await;
     scene
@@ -60,7 +61,7 @@ async fn a_command_for_what_does_not_exist_is_answered_with_the_nearest_names() 
         })
         .await;
     scene
-        .clients
+        .clients()
         .publish("lantime/sim-9/refresh/reply/set", "no command", &[])
         .await;
     // Our own are carried out, each once.
@@ -86,7 +87,7 @@ async fn subscriptions_of_an_earlier_run_without_it_and_with_it_do_not_stay() {
         let replies = scene.look(|seen| seen.replies("sim-1/refresh").len());
         let reply = scene.send("sim-1/refresh", "").await;
         assert_eq!(reply["ok"], true, "{reply}");
-        scene.clients.publish("lantime/sim-2/refresh", "", &[]).await;
+        scene.clients().publish("lantime/sim-2/refresh", "", &[]).await;
         if is_answered {
             scene
                 .until("the answer", |seen| !seen.replies("sim-2/refresh").is_empty())

@@ -6,15 +6,17 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Fault, FleetOptions, SimulatedDevice};
 use serde_json::json;
 
-use crate::scene::{Scene, assert_says, eventually, fleet, fleet_with, writable};
+use crate::scene::{Scene, assert_says};
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
+use crate::support::wait;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
 
 /// Gives a command up after a second.
 fn hasty(device: &SimulatedDevice) -> Entry {
-    writable(device)
+    Entry::writable(device)
         .with("command_timeout", "1s")
         .with("timeout", "500ms")
 }
@@ -28,7 +30,7 @@ async fn a_device_that_is_away_until_the_deadline() {
         (Fault::ServerError, "http-status", V20),
     ];
     for (fault, kind, api) in cases {
-        let mut scene = Scene::with(fleet(&[api]).await, hasty, |site| site).await;
+        let mut scene = Scene::of(Setup::redundant(&[api]).entries(hasty)).await;
         scene.device(1).set_fault(Some(fault.clone()));
         let began = Instant::now();
         let letter = scene.refused(A, REPLACE, kind).await;
@@ -50,8 +52,8 @@ async fn a_device_that_is_away_until_the_deadline() {
 #[tokio::test]
 async fn a_device_that_is_back_before_the_deadline_is_waited_for() {
     // Nobody waits an hour for the next poll.
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     for fault in [
         Fault::Unavailable,
         Fault::Restart {
@@ -63,17 +65,15 @@ async fn a_device_that_is_back_before_the_deadline_is_waited_for() {
         let before = scene.look(|seen| seen.replies(A).len());
         let payload = json!({ "replace": [if fails { "ntp-stopped" } else { "ntp-not-sync" }] }).to_string();
         scene
-            .clients
+            .clients()
             .publish(&format!("lantime/{A}"), &payload, &[])
             .await;
         if fails {
-            let asked = || {
-                scene
-                    .device(1)
-                    .last_answer()
-                    .is_some_and(|answer| answer.status == 503)
-            };
-            eventually("a try in vain", asked).await;
+            wait::until("a try in vain", async || {
+                let answer = scene.device(1).last_answer();
+                answer.is_some_and(|answer| answer.status == 503)
+            })
+            .await;
             scene.device(1).set_fault(None);
         }
         let reply = scene.reply(A, before).await;
@@ -89,7 +89,7 @@ async fn a_device_that_is_back_before_the_deadline_is_waited_for() {
 #[tokio::test]
 async fn a_device_whose_requests_take_longer_than_the_command_may() {
     let entry = |device: &SimulatedDevice| hasty(device).with("timeout", "6500ms").with("poll", "6500ms");
-    let mut scene = Scene::with(fleet(&[V10]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V10]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::Hang));
     let letter = scene.refused(A, REPLACE, "timeout").await;
     assert_says(&letter, &["given up at the deadline, nothing was changed"]);
@@ -100,7 +100,7 @@ async fn a_login_that_is_refused_is_not_tried_again() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).set_fault(Some(Fault::Unauthorized));
     scene
-        .until("offline", |seen| seen.word("sim-1/state") == "offline")
+        .until("offline", |seen| seen.text("sim-1/state") == "offline")
         .await;
     let logins = scene.device(1).counters().requests;
     let letter = scene.refused(A, REPLACE, "unauthorized").await;
@@ -114,11 +114,11 @@ async fn a_login_that_is_refused_is_not_tried_again() {
 
 #[tokio::test]
 async fn a_user_who_may_only_read() {
-    let options = FleetOptions {
+    let options = |options| FleetOptions {
         may_write: false,
-        ..FleetOptions::default()
+        ..options
     };
-    let mut scene = Scene::with(fleet_with(&[V20], options).await, writable, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).options(options)).await;
     let letter = scene.refused(A, REPLACE, "forbidden").await;
     assert_says(&letter, &["403", "this user may only read", "access level"]);
     assert_eq!(letter["error"]["http_status"], 403);
@@ -131,12 +131,12 @@ async fn a_user_who_may_only_read() {
 
 #[tokio::test]
 async fn a_device_that_is_busy_is_asked_again_and_no_more_often_than_it_is_polled() {
-    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "2s");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("command_timeout", "2s");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::BusyConfiguration));
     let before = scene.begin(A, REPLACE).await;
     let reads = scene.device(1).counters().configuration_reads;
-    eventually("another try", || {
+    wait::until("another try", async || {
         scene.device(1).counters().configuration_reads > reads
     })
     .await;
@@ -177,7 +177,7 @@ async fn eight_commands_wait_and_more_are_refused() {
     for number in 0..12 {
         let payload = json!({ "replace": [], "id": number.to_string() }).to_string();
         // Acknowledged one by one, so that they come in this order.
-        scene.clients.publish(&topic, payload, &["-q", "1"]).await;
+        scene.clients().publish(&topic, payload, &["-q", "1"]).await;
     }
     scene.until("refusals", |seen| seen.replies(A).len() == 3).await;
     scene.device(1).set_fault(None);
@@ -213,7 +213,7 @@ async fn eight_commands_wait_and_more_are_refused() {
 async fn a_command_that_does_not_wait_is_refused_at_once_while_the_device_is_offline() {
     // Nothing that waits is given up while this test runs, and no poll but the first three is due soon.
     let entry = |device: &SimulatedDevice| {
-        let entry = writable(device)
+        let entry = Entry::writable(device)
             .with("command_timeout", "600s")
             .with("poll", "200ms");
         match device.id() {
@@ -221,14 +221,17 @@ async fn a_command_that_does_not_wait_is_refused_at_once_while_the_device_is_off
             _ => entry,
         }
     };
-    let mut scene = Scene::with(fleet(&[V20, V20]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20, V20]).entries(entry)).await;
     for number in [1, 2] {
         scene.device(number).set_fault(Some(Fault::Unavailable));
         let topic = format!("sim-{number}/state");
-        scene.until(&topic, |seen| seen.word(&topic) == "offline").await;
+        scene.until(&topic, |seen| seen.text(&topic) == "offline").await;
     }
     // Behind one that waits.
-    scene.clients.publish(&format!("lantime/{A}"), REPLACE, &[]).await;
+    scene
+        .clients()
+        .publish(&format!("lantime/{A}"), REPLACE, &[])
+        .await;
     let at_once = r#"{"replace":["antenna-faulty"],"fail_fast":true}"#;
     let letter = scene.refused(A, at_once, "http-status").await;
     assert_says(&letter, &["offline", "fail_fast", "nothing was changed"]);
@@ -246,7 +249,7 @@ async fn a_command_that_does_not_wait_is_refused_at_once_while_the_device_is_off
     let sessions = "sim-2/http/sessions/set";
     assert_eq!(scene.send(sessions, r#"{"enabled":true}"#).await["ok"], true);
     let waits = r#"{"fail_fast":false}"#;
-    scene.clients.publish("lantime/sim-2/refresh", waits, &[]).await;
+    scene.clients().publish("lantime/sim-2/refresh", waits, &[]).await;
     scene.device(2).set_fault(None);
     scene
         .until("the refresh that waited", |seen| {
@@ -262,12 +265,12 @@ async fn a_command_that_does_not_wait_is_refused_at_once_while_the_device_is_off
 
 #[tokio::test]
 async fn a_command_that_waits_ends_when_the_device_goes_offline_if_it_is_not_to_wait_for_that() {
-    let entry = |device: &SimulatedDevice| writable(device).with("command_timeout", "600s");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("command_timeout", "600s");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::Unavailable));
     let letter = scene
         .refused("sim-1/refresh", r#"{"fail_fast":true}"#, "http-status")
         .await;
     assert_says(&letter, &["offline", "nothing was changed"]);
-    assert_eq!(scene.look(|seen| seen.word("sim-1/state").to_owned()), "offline");
+    assert_eq!(scene.look(|seen| seen.text("sim-1/state").to_owned()), "offline");
 }

@@ -4,7 +4,8 @@
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::SimulatedDevice;
 
-use crate::scene::{Scene, assert_says, fleet};
+use crate::scene::{Scene, assert_says};
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
@@ -60,7 +61,7 @@ async fn wiring_and_profiles_that_nobody_has_seen() {
         "sim-1" => Entry::of(device).with("allow_unverified_writes", true),
         _ => Entry::of(device).listed(device),
     };
-    let mut scene = Scene::with(fleet(&[V20, V10]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20, V10]).entries(entry)).await;
     let list = "slots = [{ id = 'io3', relays = { a = 'clk1', b = 'clk2', c = 'rsc' } }, \
                 { id = 'io4', relays = { a = 'notification', b = 'clk2', c = 'rsc' } }]";
     let letter = scene.refused(A, REPLACE, "rejected").await;

@@ -4,7 +4,8 @@
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use serde_json::json;
 
-use crate::scene::{Scene, assert_says, fleet, writable};
+use crate::scene::{Scene, assert_says};
+use crate::support::scene::Setup;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
@@ -138,7 +139,7 @@ async fn payloads_that_are_no_command() {
     assert_eq!(replies, 2);
     scene.catch_up("sim-1").await;
     scene.look(|seen| {
-        assert_eq!(seen.letters("sim-1").len(), cases.len());
+        assert_eq!(seen.dead_letters("sim-1").len(), cases.len());
         assert_eq!(seen.replies(A).len(), cases.len() - 2);
     });
     assert_eq!(scene.device(1).counters().configuration_writes, 0);
@@ -163,18 +164,18 @@ async fn an_id_is_given_back_and_a_message_that_is_no_text_is_kept_to_the_byte()
     ];
     let topic = format!("lantime/{A}");
     scene
-        .clients
+        .clients()
         .publish(&topic, [0xff, 0x00, 0x41], &arguments)
         .await;
     scene
-        .until("the second letter", |seen| seen.letters("sim-1").len() == 2)
+        .until("the second letter", |seen| seen.dead_letters("sim-1").len() == 2)
         .await;
-    let letter = scene.look(|seen| seen.letters("sim-1")[1].clone());
+    let letter = scene.look(|seen| seen.dead_letters("sim-1")[1].clone());
     let origin = json!({
         "topic": topic, "payload_base64": "/wBB", "correlation": "4711", "response_topic": "my/replies",
     });
     assert_eq!(letter["origin"], origin);
-    let replies = scene.subscriber.now();
+    let replies = scene.client.now();
     let reply = replies
         .iter()
         .find(|message| message.topic == "my/replies")
@@ -188,18 +189,16 @@ async fn an_id_is_given_back_and_a_message_that_is_no_text_is_kept_to_the_byte()
 #[tokio::test]
 async fn payloads_that_are_too_large() {
     for version in ["5", "3.1.1"] {
-        let mut scene = Scene::with(fleet(&[V20]).await, writable, |site| {
-            site.with("mqtt.version", version)
-        })
-        .await;
+        let mut scene =
+            Scene::of(Setup::redundant(&[V20]).site(|site| site.with("mqtt.version", version))).await;
         for (index, length) in [65 * 1024, 200 * 1024].into_iter().enumerate() {
             let padding = " ".repeat(length - REPLACE.len());
             let reply = scene.send(A, &format!("{REPLACE}{padding}")).await;
             assert_eq!(reply["error"]["kind"], "too-large");
             scene
-                .until("the letter", |seen| seen.letters("sim-1").len() > index)
+                .until("the letter", |seen| seen.dead_letters("sim-1").len() > index)
                 .await;
-            let letter = scene.look(|seen| seen.letters("sim-1")[index].clone());
+            let letter = scene.look(|seen| seen.dead_letters("sim-1")[index].clone());
             assert_says(&letter, &[&format!("{length} bytes"), "at most 65536"]);
             let origin = &letter["origin"];
             assert_eq!(origin["payload_length"], length);

@@ -5,11 +5,14 @@ use axum::http::Response;
 use axum::http::request::Parts;
 use lantime2mqtt::simulator::ApiGeneration::V10;
 use lantime2mqtt::simulator::{Fault, FleetOptions, SimulatedDevice};
-use serde_json::{Value, json};
+use serde_json::Value;
+use serde_json::json;
 
-use crate::scene::{Scene, eventually, fleet_with, takes_commands, writable};
+use crate::scene::Scene;
 use crate::support::program::run;
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
+use crate::support::wait;
 use crate::support::web_server::{WebServer, answer, authorization};
 
 const PASSWORD: &str = "sentinel-of-the-device";
@@ -49,18 +52,18 @@ async fn echo(status: Vec<u8>) -> WebServer {
 
 #[tokio::test]
 async fn the_password_of_a_device_stays_between_the_bridge_and_the_device() {
-    let options = FleetOptions {
+    let options = |options| FleetOptions {
         password: PASSWORD.to_owned(),
-        ..FleetOptions::default()
+        ..options
     };
     let entry = |device: &SimulatedDevice| {
-        writable(device)
+        Entry::writable(device)
             .with("password", PASSWORD)
             .with("timeout", "300ms")
             .with("command_timeout", "1s")
             .with("http_sessions.enabled", true)
     };
-    let mut scene = Scene::with(fleet_with(&[V10], options).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V10]).options(options).entries(entry)).await;
     let echo = echo(scene.device(1).document().to_vec()).await;
     let repeats = Entry::new("echo", &echo.url())
         .with("password", PASSWORD)
@@ -75,7 +78,7 @@ async fn the_password_of_a_device_stays_between_the_bridge_and_the_device() {
     let well = entry(scene.device(1));
     scene.site = scene.site.devices(&[well, repeats, nowhere, wrong]);
     scene.bridge = scene.site.start_with(&["--log-level", "trace"], &[]);
-    takes_commands(&mut scene.bridge).await;
+    scene.site.takes_commands().await;
     for (device, state) in [
         ("sim-1", "online"),
         ("echo", "online"),
@@ -83,7 +86,7 @@ async fn the_password_of_a_device_stays_between_the_bridge_and_the_device() {
         ("wrong", "offline"),
     ] {
         let topic = format!("{device}/state");
-        scene.until(&topic, |seen| seen.word(&topic) == state).await;
+        scene.until(&topic, |seen| seen.text(&topic) == state).await;
     }
 
     let set = |device: &str| format!("{device}/io4/relay/a/events/set");
@@ -138,13 +141,16 @@ async fn the_password_of_a_device_stays_between_the_bridge_and_the_device() {
             .iter()
             .any(|request| authorization(request).contains(FORBIDDEN[1]))
     );
-    eventually("a refused login", || scene.device(1).counters().failed_logins > 0).await;
+    wait::until("a refused login", async || {
+        scene.device(1).counters().failed_logins > 0
+    })
+    .await;
 
     scene.stop().await;
     let log = scene.bridge.output().stderr;
     assert!(log.len() > 10_000, "at trace it says a lot");
     assert_clean(&log, "the log");
-    for message in scene.subscriber.now() {
+    for message in scene.client.now() {
         assert_clean(&message.payload, &message.topic);
         assert_clean(&message.topic, "a topic");
         assert_clean(&message.correlation, &message.topic);

@@ -1,14 +1,17 @@
 //! Commands that must not run again, or not any more: retained and expired ones.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Fault, SimulatedDevice};
 use serde_json::json;
 
-use crate::scene::{Scene, assert_says, eventually, fleet, writable};
+use crate::scene::{Scene, assert_says};
+use crate::support::http::get_at;
 use crate::support::proxy::Proxy;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
+use crate::support::wait;
 
 const A: &str = "sim-1/io4/relay/a/events/set";
 const TOPIC: &str = "lantime/sim-1/io4/relay/a/events/set";
@@ -20,7 +23,7 @@ const EXPIRES: [&str; 6] = ["-V", "5", "-D", "publish", "message-expiry-interval
 #[tokio::test]
 async fn with_mqtt_5_a_retained_command_is_refused_and_its_stored_copy_never_comes() {
     let mut scene = Scene::start(&[V20]).await;
-    scene.clients.publish(TOPIC, REPLACE, &["-r"]).await;
+    scene.clients().publish(TOPIC, REPLACE, &["-r"]).await;
     let reply = scene.reply(A, 0).await;
     assert_eq!(reply["error"]["kind"], "rejected");
     scene.only_refused(1, 1).await;
@@ -36,21 +39,15 @@ async fn with_mqtt_5_a_retained_command_is_refused_and_its_stored_copy_never_com
         scene.only_refused(1, 1).await;
     }
     // As the letter says, it is cleared; that is no command.
-    scene.clients.publish(TOPIC, "", &["-r"]).await;
+    scene.clients().publish(TOPIC, "", &["-r"]).await;
     scene.only_refused(1, 1).await;
 }
 
 #[tokio::test]
 async fn with_mqtt_3_a_stored_copy_is_refused_once() {
-    let http = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let http = http.expect("a free port").to_string();
-    let mut scene = Scene::with(fleet(&[V20]).await, writable, |site| {
-        site.with("mqtt.version", "3.1.1")
-            .with("http.listen", http.clone())
-    })
-    .await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).site(|site| site.with("mqtt.version", "3.1.1"))).await;
     // Who is connected cannot see that it is retained.
-    scene.clients.publish(TOPIC, REPLACE, &["-r"]).await;
+    scene.clients().publish(TOPIC, REPLACE, &["-r"]).await;
     assert_eq!(scene.reply(A, 0).await["ok"], true);
     scene.stop().await;
     let proxy = Proxy::start(scene.broker.address()).await;
@@ -68,13 +65,11 @@ async fn with_mqtt_3_a_stored_copy_is_refused_once() {
         let seen = scene.look(|seen| (seen.refusals("sim-1").len(), seen.replies(A).len()));
         assert_eq!(seen, (1, 2), "after {cut} reconnects");
     }
-    lantime2mqtt::tls::install_provider();
-    let client = reqwest::Client::builder().no_proxy().build();
-    let client = client.expect("no TLS needed");
-    let metrics = client.get(format!("http://{http}/metrics")).send().await;
-    let metrics = metrics.expect("it answers").text().await.expect("it is text");
+    let metrics = get_at(&scene.site.socket(), "/metrics")
+        .await
+        .expect("it answers");
     let count = "lantime2mqtt_commands_refused_total{kind=\"rejected\"} 1\n";
-    assert!(metrics.contains(count), "it counts once: {metrics}");
+    assert!(metrics.body.contains(count), "it counts once: {metrics}");
     let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
     assert_says(
         &letter,
@@ -82,7 +77,7 @@ async fn with_mqtt_3_a_stored_copy_is_refused_once() {
     );
     // Another one is news.
     scene
-        .clients
+        .clients()
         .publish("lantime/sim-1/refresh", "now", &["-r"])
         .await;
     proxy.cut();
@@ -96,10 +91,10 @@ async fn with_mqtt_3_a_stored_copy_is_refused_once() {
 async fn what_expires_while_the_bridge_is_away_is_not_carried_out() {
     let mut scene = Scene::start(&[V20]).await;
     scene.stop().await;
-    scene.clients.publish(TOPIC, REPLACE, &EXPIRES).await;
+    scene.clients().publish(TOPIC, REPLACE, &EXPIRES).await;
     let later = r#"{"replace":["ntp-stopped"]}"#;
     scene
-        .clients
+        .clients()
         .publish(
             TOPIC,
             later,
@@ -118,14 +113,14 @@ async fn what_expires_while_the_bridge_is_away_is_not_carried_out() {
 #[tokio::test]
 async fn what_expires_behind_another_command_is_refused() {
     let entry = |device: &SimulatedDevice| {
-        writable(device)
+        Entry::writable(device)
             .with("command_timeout", "2s")
             .with("timeout", "500ms")
     };
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::Hang));
-    scene.clients.publish("lantime/sim-1/refresh", "", &[]).await;
-    scene.clients.publish(TOPIC, REPLACE, &EXPIRES).await;
+    scene.clients().publish("lantime/sim-1/refresh", "", &[]).await;
+    scene.clients().publish(TOPIC, REPLACE, &EXPIRES).await;
     let reply = scene.reply(A, 0).await;
     assert_eq!(reply["error"]["kind"], "expired", "{reply}");
     scene.device(1).set_fault(None);
@@ -148,7 +143,7 @@ async fn what_expires_behind_another_command_is_refused() {
 async fn what_expires_while_its_device_is_away_is_refused() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).set_fault(Some(Fault::ServerError));
-    scene.clients.publish(TOPIC, REPLACE, &EXPIRES).await;
+    scene.clients().publish(TOPIC, REPLACE, &EXPIRES).await;
     // Long before the deadline of half a minute.
     let reply = scene.reply(A, 0).await;
     assert_eq!(reply["error"]["kind"], "expired", "{reply}");
@@ -163,8 +158,8 @@ async fn what_expires_while_its_device_is_away_is_refused() {
 
 #[tokio::test]
 async fn what_expires_in_the_inbox_of_a_bridge_that_was_killed_is_refused_by_the_next_run() {
-    let entry = |device: &SimulatedDevice| writable(device).with("poll", "1h");
-    let mut scene = Scene::with(fleet(&[V20]).await, entry, |site| site).await;
+    let entry = |device: &SimulatedDevice| Entry::writable(device).with("poll", "1h");
+    let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::Hang));
     let requests = scene.device(1).counters().requests;
     let response = [
@@ -178,11 +173,14 @@ async fn what_expires_in_the_inbox_of_a_bridge_that_was_killed_is_refused_by_the
         "7",
     ];
     scene
-        .clients
+        .clients()
         .publish(TOPIC, REPLACE, &[&EXPIRES[..], &response].concat())
         .await;
     // It has begun, so it is on disk.
-    eventually("a request", || scene.device(1).counters().requests > requests).await;
+    wait::until("a request", async || {
+        scene.device(1).counters().requests > requests
+    })
+    .await;
     scene.end("KILL").await;
     scene.device(1).set_fault(None);
     tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -193,7 +191,7 @@ async fn what_expires_in_the_inbox_of_a_bridge_that_was_killed_is_refused_by_the
     let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
     assert_eq!(letter["error"]["kind"], "expired");
     assert_eq!(letter["origin"]["response_topic"], "my/replies");
-    let messages = scene.subscriber.now();
+    let messages = scene.client.now();
     let reply = messages
         .iter()
         .find(|message| message.topic == "my/replies")

@@ -4,7 +4,9 @@ use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Fault, SimulatedDevice};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, Seen, fleet, writable};
+use crate::scene::{Scene, Seen};
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
 /// Every relay and two signals of a device.
 fn values(seen: Seen<'_>, device: &str) -> Vec<Value> {
@@ -21,10 +23,12 @@ fn all(seen: Seen<'_>, device: &str, is_so: impl Fn(&Value) -> bool) -> bool {
 async fn what_stands_is_stale_while_polls_fail_and_unknown_once_the_device_is_offline() {
     // The first one is never given up.
     let entry = |device: &SimulatedDevice| match device.id() {
-        "sim-1" => writable(device).with("poll", "500ms").with("offline_after", 1000),
-        _ => writable(device),
+        "sim-1" => Entry::writable(device)
+            .with("poll", "500ms")
+            .with("offline_after", 1000),
+        _ => Entry::writable(device),
     };
-    let mut scene = Scene::with(fleet(&[V20, V20]).await, entry, |site| site).await;
+    let mut scene = Scene::of(Setup::redundant(&[V20, V20]).entries(entry)).await;
     let is_well = |value: &Value| {
         let is_known = value["position"] == "NO" || value["status"] == "ok";
         is_known && value.get("stale").is_none() && value.get("unknown_reason").is_none()
@@ -45,8 +49,8 @@ async fn what_stands_is_stale_while_polls_fail_and_unknown_once_the_device_is_of
         .until("offline", |seen| all(seen, "sim-2", is_offline))
         .await;
     scene.look(|seen| {
-        assert_eq!(seen.word("sim-1/state"), "online");
-        assert_eq!(seen.word("sim-2/state"), "offline");
+        assert_eq!(seen.text("sim-1/state"), "online");
+        assert_eq!(seen.text("sim-2/state"), "offline");
         // But for the mark what stands is what stood.
         let unmarked = values(seen, "sim-1").into_iter().map(|mut value| {
             value.as_object_mut().unwrap().remove("stale");

@@ -5,16 +5,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOptions, SnmpOptions};
+use lantime2mqtt::simulator::{ApiGeneration, Fault, Fleet, FleetOptions, SnmpOptions};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::is_online;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::program::{PROGRAM, Program};
+use crate::support::scene::Setup;
 use crate::support::site::{Entry, Site};
 use crate::support::tls_front::Authority;
 use crate::support::{PATIENCE, Seen, Watcher};
@@ -104,15 +104,13 @@ impl Namespace {
 async fn devices_are_reached_at_their_second_address() {
     let namespace = Namespace::new();
     namespace.check();
-    let fleet = Fleet::start(FleetOptions {
-        devices: 2,
+    let options = |options| FleetOptions {
         listen: ALIVE,
-        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V20)],
         snmp: Some(SnmpOptions::default()),
-        ..FleetOptions::default()
-    })
-    .await
-    .unwrap();
+        ..options
+    };
+    let setup = Setup::single(&[ApiGeneration::V20; 2]).options(options);
+    let fleet = setup.fleet().await;
     let [by_rest, by_snmp] = fleet.devices() else {
         panic!("two devices")
     };
@@ -121,8 +119,6 @@ async fn devices_are_reached_at_their_second_address() {
     let agent = by_snmp.snmp_address().unwrap();
     let _dead = Blackhole::at((DEAD, by_rest.address().port()).into());
     let _silent = UdpSocket::bind((DEAD, agent.port())).unwrap();
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
     let entries = [
         Entry::new("by-rest", &url).with("connect_timeout", "1s"),
         Entry::of(by_snmp)
@@ -134,12 +130,13 @@ async fn devices_are_reached_at_their_second_address() {
             .with("snmp.read", "fallback")
             .with("snmp.events", "rest"),
     ];
-    let site = Site::new(broker.address(), &entries);
+    let stage = Setup::at(&entries).watched().await;
+    let (mut watcher, _broker, site) = (stage.client, stage.broker, stage.site);
     let config = site.config().display().to_string();
     let _bridge = namespace.start(&["run", "--config", &config], &[]);
     watcher
         .until("both devices", |seen| {
-            is_online(seen, "by-rest") && is_online(seen, by_snmp.id())
+            seen.is_online("by-rest") && seen.is_online(by_snmp.id())
         })
         .await;
 

@@ -2,12 +2,12 @@
 
 use tokio::net::TcpListener;
 
-use crate::support::mosquitto::Mosquitto;
+use crate::document;
+use crate::support::PATIENCE;
 use crate::support::openssl::{Certificates, Issued, NAMES, P256, P521, RSA, RSA_1024, Server};
 use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Watcher};
-use crate::{document, error, is_online};
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
 /// OpenSSL takes old versions and short keys no other way.
 const LEGACY: [&str; 2] = ["-cipher", "ALL:@SECLEVEL=0"];
@@ -41,20 +41,17 @@ async fn the_form_of_a_certificate_that_is_pinned_does_not_matter() {
         entries.push(entry(id, server).with("tls.fingerprint", issued.fingerprint()));
         entries.push(entry(&format!("{id}-any"), server).with("tls.insecure", true));
     }
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &entries);
-    let _bridge = site.start();
-    watcher
+    let mut scene = Setup::at(&entries).start().await;
+    scene
         .until("all devices", |seen| {
             cases
                 .iter()
-                .all(|(id, ..)| is_online(seen, id) && is_online(seen, &format!("{id}-any")))
+                .all(|(id, ..)| seen.is_online(id) && seen.is_online(&format!("{id}-any")))
         })
         .await;
 
     let url = servers[0].url();
-    let password = site.file("password", "simulated");
+    let password = scene.site.file("password", "simulated");
     let pin = rsa.fingerprint();
     let arguments = ["probe", &url, "--password-file", &password, "--fingerprint", &pin];
     let end = Program::start(&arguments).end(PATIENCE).await;
@@ -231,11 +228,9 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
             }
         })
         .collect();
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &entries);
     // The machine's own CAs are those of this file.
-    let _bridge = site.start_with(&[], &[("SSL_CERT_FILE", &other.ca())]);
+    let stage = Setup::at(&entries).watched().await;
+    let mut scene = stage.start_with(&[], &[("SSL_CERT_FILE", &other.ca())]);
     for case in &cases {
         let Case {
             id,
@@ -244,14 +239,14 @@ async fn each_failure_of_tls_has_its_own_cause_and_remedy() {
             not,
             ..
         } = case;
-        let seen = watcher
+        let seen = scene
             .until(&format!("{id}: {cause}; {remedy}"), |seen| {
-                let error = error(seen, id);
+                let error = seen.error(id);
                 let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
                 error["kind"] == "tls" && text("message").contains(cause) && text("remedy").contains(remedy)
             })
             .await;
-        let error = error(&seen, id);
+        let error = seen.error(id);
         assert!(!error["remedy"].as_str().unwrap().contains(not), "{id}: {error}");
     }
 }

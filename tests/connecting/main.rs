@@ -13,31 +13,11 @@ mod device;
 mod signature;
 mod sudden_end;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
-use serde_json::Value;
-
-use support::Seen;
+use lantime2mqtt::simulator::ApiGeneration;
+use support::scene::Setup;
 
 /// The status document of a healthy device.
 async fn document() -> Vec<u8> {
-    let options = FleetOptions {
-        devices: 1,
-        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V10)],
-        ..FleetOptions::default()
-    };
-    let fleet = Fleet::start(options).await.expect("free ports on the loopback");
+    let fleet = Setup::single(&[ApiGeneration::V10]).fleet().await;
     fleet.devices()[0].document().to_vec()
-}
-
-/// The error that stands on a device; null for none.
-fn error(seen: &Seen, device: &str) -> Value {
-    let payload = seen.topics.get(&format!("lantime/{device}/error"));
-    payload.map_or(Value::Null, |payload| {
-        let report: Value = serde_json::from_str(payload).expect("it is JSON");
-        report["error"].clone()
-    })
-}
-
-fn is_online(seen: &Seen, device: &str) -> bool {
-    seen.is(&format!("lantime/{device}/state"), "online")
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use rcgen::generate_simple_self_signed;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::mosquitto::Mosquitto;
-use crate::support::site::{Entry, Site};
-use crate::support::{Seen, Watcher};
-use crate::{document, error, is_online};
+use crate::document;
+use crate::support::Seen;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
 /// A server that answers the first request of each connection with this head and body, and ends without a goodbye, at once
 /// or under the second request. Gives its URL.
@@ -67,15 +66,12 @@ async fn a_body_that_ends_with_the_connection_counts_if_the_document_is_whole() 
         ("of-known-length", of_known_length),
     ];
     let entries = devices.map(|(id, url)| Entry::new(id, &url).with("tls.insecure", true));
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &entries);
-    let _bridge = site.start();
-    watcher
+    let mut scene = Setup::at(&entries).start().await;
+    scene
         .until("the whole one alone", |seen| {
-            is_online(seen, "whole")
-                && error(seen, "cut")["kind"] == "decode"
-                && error(seen, "of-known-length")["kind"] == "connect"
+            seen.is_online("whole")
+                && seen.error("cut")["kind"] == "decode"
+                && seen.error("of-known-length")["kind"] == "connect"
         })
         .await;
 }
@@ -86,15 +82,9 @@ async fn a_kept_connection_that_ends_under_a_request_is_no_failure() {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", document.len());
     let url = serve(&head, document, true).await;
     let entry = Entry::new("short", &url).with("tls.insecure", true);
-    let broker = Mosquitto::start();
-    let mut watcher = Watcher::connect(broker.address()).await;
-    let site = Site::new(broker.address(), &[entry]);
-    let _bridge = site.start();
-    let stats = |seen: &Seen| -> Value {
-        let payload = seen.topics.get("lantime/short/http/stats");
-        payload.map_or(Value::Null, |payload| serde_json::from_str(payload).unwrap())
-    };
-    let seen = watcher
+    let mut scene = Setup::at(&[entry]).start().await;
+    let stats = |seen: &Seen| seen.json("short/http/stats");
+    let seen = scene
         .until("the second statistics", |seen| {
             stats(seen)["polls"].as_u64() > Some(10)
         })

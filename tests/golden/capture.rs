@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::expected::Found;
 use crate::host::Host;
-use crate::http::{Answer, ask};
 use crate::live::live;
 use crate::normalise::{self, scalars};
 use crate::scene::{COMMUNITY, Scene, TOKEN};
-use crate::support::PATIENCE;
 use crate::support::clients::Message;
+use crate::support::http::{Answer, ask};
 use crate::support::net_snmp::Login;
+use crate::support::wait;
 
 /// How commands end, which are the tests' own messages.
 const COMMANDS: [&str; 3] = ["/set", "/refresh", "/replay"];
@@ -30,7 +30,7 @@ const MEASURED: [&str; 6] = [
 
 /// All retained topics, as somebody who comes now gets them.
 pub(crate) async fn retained(scene: &Scene, prefix: &str) -> Found {
-    let subscriber = scene.clients.subscribe(&[&format!("{prefix}/#")]).await;
+    let subscriber = scene.client.mqtt.subscribe(&[&format!("{prefix}/#")]).await;
     let messages = subscriber.now().into_iter();
     let retained = messages.filter(|message| message.retained && message.topic.starts_with(prefix));
     retained
@@ -127,7 +127,7 @@ pub(crate) async fn walk(scene: &Scene) -> Found {
     let login = Login::Community(COMMUNITY);
     let mut found = Found::new();
     for root in ["LANTIME2MQTT-MIB::lantime2mqttMIB", "SNMPv2-MIB::system"] {
-        let walked = scene.manager.told("snmpwalk", login, &[root]).await;
+        let walked = scene.client.manager.told("snmpwalk", login, &[root]).await;
         let objects = walked.lines().filter_map(|line| line.split_once(" = "));
         found.extend(objects.map(|(name, value)| (name.to_owned(), object(name, value))));
     }
@@ -182,7 +182,7 @@ fn paths(scene: &Scene) -> Vec<String> {
 }
 
 pub(crate) async fn get(scene: &Scene, path: &str) -> Answer {
-    let host = scene.http;
+    let host = scene.site.http();
     let head = format!("Host: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close");
     let answer = ask(host, format!("GET {path} HTTP/1.1\r\n{head}\r\n\r\n")).await;
     answer.expect("it answers")
@@ -207,16 +207,9 @@ fn add_json(found: &mut Found, name: &str, value: Value) {
 
 /// Waits until all that was published is acknowledged, so that what counts it stands still.
 pub(crate) async fn settled(scene: &Scene) {
-    let settles = async {
-        loop {
-            let bridge = get(scene, "/api/bridge").await.json();
-            let waiting = [&bridge["broker"]["pending"], &bridge["store"]["records"]];
-            if waiting == [&json!(0), &json!(0)] {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    let settled = tokio::time::timeout(PATIENCE, settles).await;
-    settled.expect("the broker acknowledges everything");
+    wait::until("the broker has acknowledged everything", async || {
+        let bridge = get(scene, "/api/bridge").await.json();
+        bridge["broker"]["pending"] == 0 && bridge["store"]["records"] == 0
+    })
+    .await;
 }

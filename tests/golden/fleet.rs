@@ -1,18 +1,15 @@
 //! The devices: those of the demo, and one for each way in which they can be configured or fail.
 
-use std::sync::Arc;
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, FleetOptions, SimulatedDevice, SnmpOptions};
 
-use lantime2mqtt::simulator::{
-    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice, SnmpOptions,
-};
-
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
 
 /// How many there are.
 pub(crate) const DEVICES: usize = 7;
 
 /// Devices `sim-1` to `sim-3` are of the kinds of the demo.
-pub(crate) async fn start() -> Fleet {
+pub(crate) fn setup() -> Setup<'static> {
     let kinds: [(Chassis, ApiGeneration); DEVICES] = [
         (Chassis::M3000, ApiGeneration::V20),
         (Chassis::M500, ApiGeneration::V16),
@@ -22,23 +19,16 @@ pub(crate) async fn start() -> Fleet {
         (Chassis::M500, ApiGeneration::V20),
         (Chassis::M3000, ApiGeneration::V16),
     ];
-    let mut kinds = kinds.map(|(chassis, api)| DeviceKind::new(chassis, api));
-    kinds[DEVICES - 1].reports_relays = false;
-    let options = FleetOptions {
-        devices: DEVICES,
-        kinds: kinds.to_vec(),
-        snmp: Some(SnmpOptions::default()),
-        ..FleetOptions::default()
+    let options = |mut options: FleetOptions| {
+        options.kinds[DEVICES - 1].reports_relays = false;
+        let snmp = Some(SnmpOptions::default());
+        FleetOptions { snmp, ..options }
     };
-    Fleet::start(options).await.expect("free ports on the loopback")
+    Setup::of(&kinds).options(options).entries(entry)
 }
 
 /// What the configuration says of each.
-pub(crate) fn entries(fleet: &Fleet) -> Vec<Entry> {
-    fleet.devices().iter().map(entry).collect()
-}
-
-fn entry(device: &Arc<SimulatedDevice>) -> Entry {
+fn entry(device: &SimulatedDevice) -> Entry {
     // So seldom that each poll after the first is one that a step brings about.
     let entry = Entry::of(device).with("poll", "1h");
     let agent = device.snmp_address().expect("it has an agent").to_string();

@@ -45,9 +45,9 @@ async fn of_device(scene: &Scene, event: Value) -> String {
 
 /// As many events as there are at first.
 async fn first_events(scene: &Scene) -> String {
-    let mut stream = TcpStream::connect(scene.http).await.unwrap();
+    let mut stream = TcpStream::connect(scene.site.http()).await.unwrap();
     // HTTP/1.0, so that the events come as they are and not in chunks.
-    let request = format!("GET /api/live HTTP/1.0\r\nHost: {}\r\n\r\n", scene.http);
+    let request = format!("GET /api/live HTTP/1.0\r\nHost: {}\r\n\r\n", scene.site.http());
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     let events = async {

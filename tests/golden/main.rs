@@ -14,9 +14,6 @@ mod fleet;
 #[expect(dead_code, reason = "a part of what the tests of Sparkplug use")]
 #[path = "../sparkplug/host.rs"]
 mod host;
-#[expect(dead_code, reason = "a part of what the tests of the page use")]
-#[path = "../web/http.rs"]
-mod http;
 mod live;
 mod normalise;
 mod scene;

@@ -1,17 +1,15 @@
 //! A bridge with everything switched on, between the devices and those who look at it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
-use lantime2mqtt::simulator::{Action, Fault, Fleet};
+use lantime2mqtt::simulator::{Action, Fault};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::fleet;
 use crate::host::Host;
 use crate::support::clients::{Clients, Message, Subscriber};
-use crate::support::mosquitto::Mosquitto;
 use crate::support::net_snmp::{Manager, free_address};
-use crate::support::program::Program;
+use crate::support::scene;
 use crate::support::site::Site;
 use crate::tools::succeeds;
 
@@ -21,63 +19,52 @@ pub(crate) const COMMUNITY: &str = "public";
 pub(crate) const USER: &str = "lantime";
 pub(crate) const PASSWORDS: [&str; 2] = ["a secret to sign", "a secret to hide"];
 
-pub(crate) struct Scene {
-    pub(crate) fleet: Fleet,
-    pub(crate) clients: Clients,
+pub(crate) type Scene = scene::Scene<Clientele>;
+
+/// Those who look at the bridge, and send to it.
+pub(crate) struct Clientele {
+    pub(crate) mqtt: Clients,
     /// Sees everything that is published.
     pub(crate) subscriber: Subscriber,
     pub(crate) host: Host,
-    pub(crate) http: SocketAddr,
     pub(crate) manager: Manager,
     traps: SocketAddr,
-    tools: TempDir,
-    _bridge: Program,
-    _site: Site,
-    _broker: Mosquitto,
 }
 
 impl Scene {
     pub(crate) async fn start() -> Scene {
-        let fleet = fleet::start().await;
-        let broker = Mosquitto::start();
-        let clients = Clients::of(broker.address());
-        let subscriber = clients.subscribe(&["lantime/#", "my/#"]).await;
-        let host = Host::start(broker.address()).await;
         let [traps, agent] = [free_address(), free_address()];
-        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let site = Site::new(broker.address(), &fleet::entries(&fleet))
-            .with("mqtt.layout", "both")
-            .with("http.listen", http.to_string())
-            .with("http.token", TOKEN)
-            .with("snmp.traps.listen", traps.to_string())
-            .with("snmp.communities", vec![COMMUNITY.to_owned()])
-            .with("snmp.users", vec![user()])
-            .with("snmp.agent.listen", agent.to_string())
-            .with("snmp.agent.communities", vec![COMMUNITY.to_owned()])
-            .with("homeassistant.enabled", true)
-            .with("sparkplug.enabled", true);
-        Scene {
-            fleet,
-            clients,
-            subscriber,
-            host,
-            http,
+        let site = |site: Site| {
+            site.with_http()
+                .with("mqtt.layout", "both")
+                .with("http.token", TOKEN)
+                .with("snmp.traps.listen", traps.to_string())
+                .with("snmp.communities", vec![COMMUNITY.to_owned()])
+                .with("snmp.users", vec![user()])
+                .with("snmp.agent.listen", agent.to_string())
+                .with("snmp.agent.communities", vec![COMMUNITY.to_owned()])
+                .with("homeassistant.enabled", true)
+                .with("sparkplug.enabled", true)
+        };
+        let stage = fleet::setup().site(site).stage().await;
+        let mqtt = Clients::of(stage.broker.address());
+        let clientele = Clientele {
+            mqtt,
+            subscriber: mqtt.subscribe(&["lantime/#", "my/#"]).await,
+            host: Host::start(stage.broker.address()).await,
             manager: Manager::of(agent),
             traps,
-            tools: TempDir::new().unwrap(),
-            _bridge: site.start(),
-            _site: site,
-            _broker: broker,
-        }
+        };
+        stage.with(clientele).start()
     }
 
     /// Moves the world of a device, from 1.
     pub(crate) fn apply(&self, number: usize, action: &Action) {
-        self.fleet.devices()[number - 1].apply(action).unwrap();
+        self.device(number).apply(action).unwrap();
     }
 
     pub(crate) fn set_fault(&self, number: usize, fault: Fault) {
-        self.fleet.devices()[number - 1].set_fault(Some(fault));
+        self.device(number).set_fault(Some(fault));
     }
 
     /// Waits until the last message at a topic below the prefix contains `part`.
@@ -92,7 +79,8 @@ impl Scene {
         let topic = format!("lantime/{topic}");
         let is_wanted = |message: &Message| message.topic == topic && message.payload.contains(part);
         let what = format!("{part} at {topic}");
-        self.subscriber
+        self.client
+            .subscriber
             .until(&what, |messages| messages.iter().any(is_wanted))
             .await;
     }
@@ -109,19 +97,19 @@ impl Scene {
             let last = messages.iter().rev().find(|message| message.topic == topic);
             last.is_some_and(|message| is_wanted(&message.payload))
         };
-        self.subscriber.until(what, holds).await;
+        self.client.subscriber.until(what, holds).await;
     }
 
     /// Waits until so many messages have come at a topic.
     pub(crate) async fn until_count(&mut self, topic: &str, count: usize) -> Message {
         let is_of = |message: &&Message| message.topic == topic;
         let enough = |messages: &[Message]| messages.iter().filter(is_of).count() >= count;
-        let messages = self.subscriber.until(topic, enough).await;
+        let messages = self.client.subscriber.until(topic, enough).await;
         messages.iter().filter(is_of).nth(count - 1).unwrap().clone()
     }
 
     fn count(&self, topic: &str) -> usize {
-        let messages = self.subscriber.now();
+        let messages = self.client.subscriber.now();
         messages.iter().filter(|message| message.topic == topic).count()
     }
 
@@ -135,26 +123,24 @@ impl Scene {
         let topic = format!("lantime/{topic}");
         let replies = format!("{topic}/reply");
         let before = self.count(&replies);
-        self.clients.publish(&topic, payload, &[]).await;
+        self.client.mqtt.publish(&topic, payload, &[]).await;
         self.until_count(&replies, before + 1).await.json()
     }
 
     /// Sends a trap or inform with one of net-snmp's tools, as the device does: with its sysName.
     pub(crate) async fn notify(&self, tool: &str, login: &[&str], number: usize, what: &[&str]) {
-        let to = self.traps.to_string();
-        let name = self.fleet.devices()[number - 1].hostname();
+        let to = self.client.traps.to_string();
+        let name = self.device(number).hostname();
         let name = ["1.3.6.1.2.1.1.5.0", "s", name];
         let arguments = [login, &[to.as_str()], what, &name].concat();
-        succeeds(self.tools.path(), tool, &arguments).await;
+        succeeds(self.site.directory(), tool, &arguments).await;
     }
 
     /// What a dead letter's replay is asked by.
-    pub(crate) fn letter_of(&self, topic: &str) -> String {
-        let messages = self.subscriber.now();
-        let letters = messages
-            .iter()
-            .filter(|message| message.topic.starts_with("lantime/dead-letter/"));
-        let mut letters = letters.map(Message::json);
+    pub(crate) fn dead_letter_of(&self, topic: &str) -> String {
+        let messages = self.client.subscriber.now();
+        let is_dead_letter = |message: &&Message| message.topic.starts_with("lantime/dead-letter/");
+        let mut letters = messages.iter().filter(is_dead_letter).map(Message::json);
         let letter = letters.find(|letter| letter["origin"]["topic"] == format!("lantime/{topic}"));
         json!({ "id": letter.unwrap()["id"] }).to_string()
     }

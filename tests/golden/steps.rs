@@ -28,7 +28,7 @@ impl Before {
     /// Compares all that there is now; of what stands, the differences to the scene before.
     async fn compare(&mut self, golden: &mut Golden, name: &str, scene: &Scene) {
         capture::settled(scene).await;
-        let messages = scene.subscriber.now();
+        let messages = scene.client.subscriber.now();
         golden.compare(
             &format!("{name}/records"),
             &capture::records(&messages[self.messages..]),
@@ -48,7 +48,7 @@ impl Before {
 
     /// Sparkplug's births, of so many; the edge node gives them every 5 s at most.
     async fn compare_births(&mut self, golden: &mut Golden, name: &str, scene: &mut Scene, count: usize) {
-        let now = capture::births(&mut scene.host, count).await;
+        let now = capture::births(&mut scene.client.host, count).await;
         self.compare_kind(golden, name, "sparkplug", now);
     }
 
@@ -203,7 +203,7 @@ async fn commands(scene: &mut Scene) {
     ] {
         scene.send(&topic, payload).await;
     }
-    let again = scene.letter_of("sim-4/refresh");
+    let again = scene.dead_letter_of("sim-4/refresh");
     scene.send("bridge/test/dead-letters/replay", &again).await;
     with_properties(scene).await;
     for number in [1, 5] {
@@ -228,14 +228,15 @@ async fn sessions(scene: &mut Scene) {
 async fn with_properties(scene: &mut Scene) {
     let topic = "lantime/sim-1/io4/relay/c/events/set";
     let payload = r#"{"id":"v5","replace":["antenna-faulty"]}"#;
-    scene.clients.request(topic, "my/replies", payload, &[]).await;
+    scene.client.mqtt.request(topic, "my/replies", payload, &[]).await;
     scene.until_count("my/replies", 1).await;
 
     let topic = "lantime/sim-2/refresh";
     scene
-        .clients
+        .client
+        .mqtt
         .publish(topic, r#"{"id":"retained"}"#, &["-r"])
         .await;
     scene.until_count(&format!("{topic}/reply"), 3).await;
-    scene.clients.publish(topic, "", &["-r"]).await;
+    scene.client.mqtt.publish(topic, "", &["-r"]).await;
 }

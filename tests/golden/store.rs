@@ -12,9 +12,8 @@ use serde_json::Value;
 use crate::capture::records;
 use crate::expected::{Found, Golden};
 use crate::normalise;
-use crate::store_made::{ANSWERED, FILE, REPLIES, WAITING, fleet, kept, make, site};
+use crate::store_made::{ANSWERED, FILE, REPLIES, WAITING, kept, make, stage};
 use crate::support::clients::{Clients, Message, Subscriber};
-use crate::support::mosquitto::Mosquitto;
 use crate::support::program::run;
 use crate::support::site::Site;
 
@@ -31,23 +30,22 @@ async fn a_store_of_before_is_opened_with_all_that_is_in_it() {
         return make().await;
     }
     let mut golden = Golden::of(&["store"]);
-    let (fleet, broker) = (fleet().await, Mosquitto::start());
-    let clients = Clients::of(broker.address());
+    let stage = stage().await;
+    let clients = Clients::of(stage.broker.address());
     for topic in OLD {
         clients.publish(topic, "of before", &["-r"]).await;
     }
     let mut subscriber = clients.subscribe(&["lantime/#", "my/#"]).await;
-    let site = site(broker.address(), &fleet);
-    copy(&site);
+    copy(&stage.site);
     let start = Timestamp::now();
-    let _bridge = site.start();
+    let _bridge = stage.site.start();
 
     subscriber
         .until("the reply to the command that waited", |seen| {
             has(seen, REPLIES.0, 1)
         })
         .await;
-    let device = &fleet.devices()[0];
+    let device = &stage.fleet.devices()[0];
     let follows = |relay| Vec::from_iter(device.world().relay_events("io4", relay));
     assert_eq!(follows(Relay::C), ["network-link-down"], "{WAITING:?}");
 
@@ -71,7 +69,7 @@ async fn a_store_of_before_is_opened_with_all_that_is_in_it() {
     let (old, new) = by_age(subscriber.now(), start);
     golden.compare("store/outbox", &old);
     golden.compare("store/new-records", &new_records(new));
-    golden.compare("store/dead-letters", &letters(&site, start).await);
+    golden.compare("store/dead-letters", &letters(&stage.site, start).await);
     golden.finish();
 }
 

@@ -5,24 +5,19 @@
 //! minute later, when the failure in it is to be repeated, `UPDATE_EXPECTED=1` writes its golden files.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bytes::Bytes;
-use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
-};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Fault, SimulatedDevice};
 use redb::Database;
 use serde_json::Value;
 
-use crate::http::ask;
 use crate::support::clients::Clients;
-use crate::support::mosquitto::Mosquitto;
-use crate::support::program::Program;
 use crate::support::requester::{Properties, Requester};
-use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Seen, Watcher};
+use crate::support::scene::{Scene, Setup, Stage};
+use crate::support::site::Entry;
+use crate::support::{Seen, Watcher, http, wait};
 
 pub(crate) const FILE: &str = "lantime2mqtt.redb";
 /// Answered before the end.
@@ -44,83 +39,55 @@ pub(crate) fn kept() -> PathBuf {
 }
 
 /// Devices `sim-1` with relays on notification, `sim-2`, and `sim-3`, which does not let us in.
-pub(crate) async fn fleet() -> Fleet {
+pub(crate) async fn stage() -> Stage {
     let kinds = [Chassis::M3000, Chassis::M500, Chassis::M500];
-    let kinds = kinds.map(|chassis| DeviceKind::new(chassis, ApiGeneration::V20));
-    let options = FleetOptions {
-        devices: kinds.len(),
-        kinds: kinds.to_vec(),
-        ..FleetOptions::default()
-    };
-    let fleet = Fleet::start(options).await.expect("free ports on the loopback");
-    fleet.devices()[2].set_fault(Some(Fault::Forbidden));
-    fleet
+    let setup = Setup::of(&kinds.map(|chassis| (chassis, ApiGeneration::V20))).entries(entry);
+    let stage = setup
+        .site(|site| site.with("dead_letter.repeat", "1m"))
+        .stage()
+        .await;
+    stage.fleet.devices()[2].set_fault(Some(Fault::Forbidden));
+    stage
 }
 
-pub(crate) fn site(broker: SocketAddr, fleet: &Fleet) -> Site {
-    Site::new(broker, &entries(fleet)).with("dead_letter.repeat", "1m")
-}
-
-fn entries(fleet: &Fleet) -> Vec<Entry> {
-    let entry = |device: &SimulatedDevice| {
-        let entry = Entry::of(device).listed(device);
-        // A hanging device is none that fails.
-        entry.with("allow_unverified_writes", true).with("timeout", "1m")
-    };
-    fleet.devices().iter().map(|device| entry(device)).collect()
+fn entry(device: &SimulatedDevice) -> Entry {
+    // A hanging device is none that fails.
+    Entry::writable(device).with("timeout", "1m")
 }
 
 /// Makes it.
 pub(crate) async fn make() {
-    let mut making = Making::start().await;
+    let mut making = start().await;
     making.fill_archive_and_answers().await;
     making.fill_inbox().await;
     making.fill_outbox().await;
-    let Making { bridge, site, .. } = making;
-    let end = bridge.stop("TERM").await;
+    let end = making.bridge.stop("TERM").await;
     assert_eq!(end.code, Some(0), "{end:?}");
-    keep(&site.state());
+    keep(&making.site.state());
 }
 
-struct Making {
-    fleet: Fleet,
-    broker: Mosquitto,
-    http: SocketAddr,
-    watcher: Watcher,
-    bridge: Program,
-    site: Site,
+type Making = Scene<Watcher>;
+
+/// With a device that is not configured any more when the store is opened.
+async fn start() -> Making {
+    let mut stage = stage().await;
+    let removed = Entry::new("gone", stage.fleet.devices()[1].url());
+    let entries = stage.fleet.devices().iter().map(|device| entry(device));
+    let entries: Vec<_> = entries.chain([removed]).collect();
+    stage.site = stage.site.with_http().devices(&entries);
+    let watcher = Watcher::connect(stage.broker.address()).await;
+    let mut making = stage.with(watcher).start();
+    for device in ["sim-1", "sim-2", "gone"] {
+        making.client.until(device, |seen| seen.is_online(device)).await;
+    }
+    making
 }
 
 impl Making {
-    /// With a device that is not configured any more when the store is opened.
-    async fn start() -> Making {
-        let (fleet, broker) = (fleet().await, Mosquitto::start());
-        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let gone = Entry::new("gone", fleet.devices()[1].url());
-        let entries = [entries(&fleet), vec![gone]].concat();
-        let site = site(broker.address(), &fleet)
-            .with("http.listen", http.to_string())
-            .devices(&entries);
-        let mut watcher = Watcher::connect(broker.address()).await;
-        let bridge = site.start();
-        for device in ["sim-1", "sim-2", "gone"] {
-            let topic = format!("lantime/{device}/state");
-            watcher.until(&topic, |seen| seen.is(&topic, "online")).await;
-        }
-        Making {
-            fleet,
-            broker,
-            http,
-            watcher,
-            bridge,
-            site,
-        }
-    }
-
     /// A failure that stands, two refused commands, and one that was carried out.
     async fn fill_archive_and_answers(&mut self) {
         let stands = |seen: &Seen| seen.last("lantime/dead-letter/sim-3").is_some();
-        self.watcher.until("sim-3 refuses", stands).await;
+        self.client.until("sim-3 refuses", stands).await;
         let relay_b = ANSWERED.0.replace("/a/", "/b/");
         for (topic, payload) in [
             (relay_b.as_str(), r#"{"add":["ntp-sync"]}"#),
@@ -131,7 +98,7 @@ impl Making {
                 .publish(topic, payload, &[])
                 .await;
             let reply = format!("{topic}/reply");
-            self.watcher
+            self.client
                 .until(&reply, |seen| seen.last(&reply).is_some())
                 .await;
         }
@@ -147,17 +114,20 @@ impl Making {
             ..Properties::default()
         };
         requester.send_with(WAITING.0, WAITING.1, properties).await;
-        until(self.http, "/store/commands", |commands| commands == 1).await;
+        until(self.site.http(), "/store/commands", |commands| commands == 1).await;
     }
 
     /// What changes while the broker is away: at each step four events, a signal and a relay, for both names of the device.
     async fn fill_outbox(&mut self) {
         self.broker.kill9();
-        until(self.http, "/broker/connected", |connected| connected == false).await;
+        until(self.site.http(), "/broker/connected", |connected| {
+            connected == false
+        })
+        .await;
         for action in [Action::LoseSync(Clock::Clk1), Action::RegainSync(Clock::Clk1)] {
-            let before = get(self.http).await["store"]["records"].as_u64().unwrap();
+            let before = get(self.site.http()).await["store"]["records"].as_u64().unwrap();
             self.fleet.devices()[1].apply(&action).unwrap();
-            until(self.http, "/store/records", |records| {
+            until(self.site.http(), "/store/records", |records| {
                 records.as_u64() >= Some(before + 12)
             })
             .await;
@@ -173,17 +143,14 @@ fn keep(state: &Path) {
 }
 
 async fn get(http: SocketAddr) -> Value {
-    let request = format!("GET /api/bridge HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");
-    ask(http, request).await.expect("it answers").json()
+    let answer = http::get(http, "/api/bridge").await;
+    answer.expect("it answers").json()
 }
 
 /// Waits until a value of `/api/bridge` is as wanted.
 async fn until(http: SocketAddr, pointer: &str, is_wanted: impl Fn(&Value) -> bool) {
-    let comes = async {
-        while !get(http).await.pointer(pointer).is_some_and(&is_wanted) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let came = tokio::time::timeout(PATIENCE, comes).await;
-    came.unwrap_or_else(|_| panic!("{pointer} never came"));
+    wait::until(pointer, async || {
+        get(http).await.pointer(pointer).is_some_and(&is_wanted)
+    })
+    .await;
 }

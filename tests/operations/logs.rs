@@ -113,7 +113,7 @@ fn in_the_journal(arguments: &[&str]) -> String {
 #[test]
 fn in_the_journal_each_line_has_its_priority_and_no_time() {
     // Nobody can resolve it, and the state directory cannot be made.
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[])
+    let site = Site::bare()
         .with("mqtt.url", "mqtts://localhost")
         .with("mqtt.tls.insecure", true)
         .with("state.directory", "/proc/nowhere");

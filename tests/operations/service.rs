@@ -156,10 +156,7 @@ async fn run_ends_by_itself_with_a_code_that_the_unit_does_not_restart() {
         refused += 1;
     }
     assert!(refused > 20, "only {refused} cases");
-    let config = Site::new(([127, 0, 0, 1], 1).into(), &[])
-        .config()
-        .display()
-        .to_string();
+    let config = Site::bare().config().display().to_string();
     let end = run(&["run", "--config", &config, "--log-level", "nonsense"]).await;
     for code in [Some(78), end.code] {
         let code = code.expect("it is no signal").to_string();

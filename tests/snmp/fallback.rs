@@ -1,29 +1,16 @@
 //! Reading over SNMP: what it gives when REST gives nothing, and when the two say different things.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
-    SnmpOptions,
+    Action, ApiGeneration, Clock, Fault, FleetOptions, SimulatedDevice, SnmpOptions,
 };
 use serde_json::Value;
 
-use crate::support::mosquitto::Mosquitto;
-use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
-use crate::support::{Seen, Watcher};
-
-/// Two devices alike, with agents.
-async fn fleet() -> Fleet {
-    let options = FleetOptions {
-        devices: 2,
-        kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
-        snmp: Some(SnmpOptions::default()),
-        ..FleetOptions::default()
-    };
-    Fleet::start(options).await.expect("free ports on the loopback")
-}
+use crate::scene::Scene;
+use crate::support::Seen;
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
 /// A device, asked by REST at `device` and by SNMP at `agent`.
 fn entry(device: &SimulatedDevice, agent: &SimulatedDevice, read: &str) -> Entry {
@@ -39,48 +26,23 @@ fn entry(device: &SimulatedDevice, agent: &SimulatedDevice, read: &str) -> Entry
         .with("snmp.events", "rest")
 }
 
-struct Scene {
-    device: Arc<SimulatedDevice>,
-    other: Arc<SimulatedDevice>,
-    watcher: Watcher,
-    _fleet: Fleet,
-    _broker: Mosquitto,
-    _bridge: Program,
-    _site: Site,
-}
-
-impl Scene {
-    /// `is_mixed`: asked over SNMP is the other device.
-    async fn start(read: &str, is_mixed: bool, fault: Option<Fault>) -> Scene {
-        let fleet = fleet().await;
-        let (device, other) = (fleet.devices()[0].clone(), fleet.devices()[1].clone());
-        device.set_fault(fault);
-        let broker = Mosquitto::start();
-        let watcher = Watcher::connect(broker.address()).await;
-        let agent = if is_mixed { &other } else { &device };
-        let site = Site::new(broker.address(), &[entry(&device, agent, read)]);
-        let bridge = site.start();
-        Scene {
-            device,
-            other,
-            watcher,
-            _fleet: fleet,
-            _broker: broker,
-            _bridge: bridge,
-            _site: site,
-        }
-    }
-
-    async fn until(&mut self, what: &str, condition: impl Fn(&Seen) -> bool) -> Seen {
-        self.watcher.until(what, condition).await
-    }
+/// Of two devices alike, the first is configured. `is_mixed`: asked over SNMP is the other one.
+async fn start(read: &str, is_mixed: bool, fault: Option<Fault>) -> Scene {
+    let options = |options| FleetOptions {
+        snmp: Some(SnmpOptions::default()),
+        ..options
+    };
+    let setup = Setup::redundant(&[ApiGeneration::V20; 2]).options(options);
+    let setup = setup.site_of(|site, devices| {
+        devices[0].set_fault(fault);
+        let agent = &devices[usize::from(is_mixed)];
+        site.devices(&[entry(&devices[0], agent, read)])
+    });
+    setup.start().await
 }
 
 fn json(seen: &Seen, topic: &str) -> Value {
-    let payload = seen.topics.get(&format!("lantime/sim-1/{topic}"));
-    payload.map_or(Value::Null, |payload| {
-        serde_json::from_str(payload).unwrap_or(Value::Null)
-    })
+    seen.json(&format!("sim-1/{topic}"))
 }
 
 /// Whether relay A of io3, which clock 1 drives, stands there and is known that way.
@@ -92,14 +54,14 @@ fn relay(position: &'static str, via: Option<&'static str>) -> impl Fn(&Seen) ->
 }
 
 fn is_online(seen: &Seen) -> bool {
-    seen.is("lantime/sim-1/state", "online")
+    seen.is_online("sim-1")
 }
 
 #[tokio::test]
 async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
-    let mut scene = Scene::start("fallback", false, None).await;
+    let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
-    let (gets, device) = (scene.device.counters().snmp_gets, scene.device.clone());
+    let (gets, device) = (scene.device(1).counters().snmp_gets, scene.device(1).clone());
     assert_eq!(gets, 0, "nobody asks as long as REST answers");
     device.set_fault(Some(Fault::Unavailable));
     let seen = scene.until("SNMP", relay("NO", Some("snmp"))).await;
@@ -140,8 +102,8 @@ async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
 
 #[tokio::test]
 async fn a_device_whose_rest_api_is_switched_off_is_known_over_snmp_alone() {
-    let mut scene = Scene::start("fallback", false, Some(Fault::NotFound)).await;
-    let (device, serial_number) = (scene.device.clone(), scene.device.serial_number());
+    let mut scene = start("fallback", false, Some(Fault::NotFound)).await;
+    let (device, serial_number) = (scene.device(1).clone(), scene.device(1).serial_number());
     let is_described = |seen: &Seen| is_online(seen) && json(seen, "info")["serial_number"] == serial_number;
     scene.until("the device", is_described).await;
     scene.until("its relay", relay("NO", Some("snmp"))).await;
@@ -153,48 +115,49 @@ async fn a_device_whose_rest_api_is_switched_off_is_known_over_snmp_alone() {
 
 #[tokio::test]
 async fn a_login_that_rest_refuses_does_not_stop_snmp() {
-    let mut scene = Scene::start("fallback", false, Some(Fault::Forbidden)).await;
+    let mut scene = start("fallback", false, Some(Fault::Forbidden)).await;
     scene.until("SNMP", relay("NO", Some("snmp"))).await;
-    let requests = scene.device.counters().requests;
+    let requests = scene.device(1).counters().requests;
     scene
-        .device
+        .device(1)
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     scene.until("the failure", relay("NC", Some("snmp"))).await;
-    assert_eq!(scene.device.counters().requests, requests, "REST is left alone");
+    assert_eq!(
+        scene.device(1).counters().requests,
+        requests,
+        "REST is left alone"
+    );
 }
 
 #[tokio::test]
 async fn with_both_away_nothing_is_known() {
-    let mut scene = Scene::start("fallback", false, None).await;
+    let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
     let down = Duration::from_secs(3600);
-    scene.device.set_fault(Some(Fault::Restart { down }));
+    scene.device(1).set_fault(Some(Fault::Restart { down }));
     let is_away = |seen: &Seen| seen.is("lantime/sim-1/state", "offline");
     scene.until("it is away", is_away).await;
     scene.until("nothing is known", relay("unknown", None)).await;
     let letter = |seen: &Seen| {
-        let mut log = seen
-            .log
-            .iter()
-            .filter(|(topic, _)| topic == "lantime/dead-letter/sim-1");
-        log.any(|(_, payload)| payload.contains(r#""operation":"snmp-get""#))
+        let mut dead_letters = seen.records("dead-letter/sim-1").into_iter();
+        dead_letters.any(|dead_letter| dead_letter["operation"] == "snmp-get")
     };
     scene.until("a letter about SNMP", letter).await;
 }
 
 #[tokio::test]
 async fn what_was_last_known_over_snmp_is_not_dated_back_to_rest() {
-    let mut scene = Scene::start("fallback", false, None).await;
+    let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
-    scene.device.set_fault(Some(Fault::Unavailable));
+    scene.device(1).set_fault(Some(Fault::Unavailable));
     scene.until("SNMP", relay("NO", Some("snmp"))).await;
     let lose = Action::LoseSync(Clock::Clk1);
-    scene.device.apply(&lose).expect("it has that clock");
+    scene.device(1).apply(&lose).expect("it has that clock");
     let seen = scene.until("the loss", relay("NC", Some("snmp"))).await;
     let since = json(&seen, "io3/relay/a")["since"].as_str().map(str::to_owned);
     let down = Duration::from_secs(3600);
-    scene.device.set_fault(Some(Fault::Restart { down }));
+    scene.device(1).set_fault(Some(Fault::Restart { down }));
     let seen = scene.until("nothing is known", relay("unknown", None)).await;
     let last = json(&seen, "io3/relay/a")["last"].clone();
     assert_eq!(last["position"], "NC");
@@ -205,10 +168,10 @@ async fn what_was_last_known_over_snmp_is_not_dated_back_to_rest() {
 
 #[tokio::test]
 async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
-    let mut scene = Scene::start("always", true, None).await;
+    let mut scene = start("always", true, None).await;
     scene.until("both alike", relay("NO", None)).await;
     scene
-        .other
+        .device(2)
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     let contradiction = |seen: &Seen| {
@@ -220,7 +183,7 @@ async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
     scene.until("the contradiction", contradiction).await;
     // The device reports the relay itself: that is not in doubt.
     scene
-        .device
+        .device(1)
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     let agreed = |seen: &Seen| {
@@ -233,25 +196,19 @@ async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
 
 #[tokio::test]
 async fn an_event_that_comes_while_only_snmp_answers_is_told_when_rest_is_back() {
-    let mut scene = Scene::start("fallback", false, None).await;
+    let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
-    scene.device.set_fault(Some(Fault::Unavailable));
+    scene.device(1).set_fault(Some(Fault::Unavailable));
     scene.until("SNMP", relay("NO", Some("snmp"))).await;
     let event = || "network-link-down".to_owned();
     scene
-        .device
+        .device(1)
         .apply(&Action::FireEvent(event()))
         .expect("it knows the event");
-    scene.device.set_fault(None);
+    scene.device(1).set_fault(None);
     let record = |seen: &Seen| {
-        let mut log = seen
-            .log
-            .iter()
-            .filter(|(topic, _)| topic == "lantime/sim-1/events");
-        log.any(|(_, payload)| {
-            let record: Value = serde_json::from_str(payload).expect("a record is JSON");
-            record["event"] == "network-link-down" && record["triggered"] == true
-        })
+        let mut records = seen.records("sim-1/events").into_iter();
+        records.any(|record| record["event"] == "network-link-down" && record["triggered"] == true)
     };
     scene.until("the record", record).await;
 }

@@ -1,34 +1,24 @@
 //! A trap is published while a poll of its device hangs. Nothing here is measured: the request is still held when the
 //! messages are there.
 
-use std::time::Duration;
-
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
-use serde_json::Value;
 
 use crate::scene::{CHANGED, NOT_SYNC, SYNC, Scene, trap_records};
-use crate::support::{PATIENCE, Seen};
+use crate::support::{Seen, wait};
 
-const EVENT: &str = "lantime/sim-1/event/ntp-not-sync";
+const EVENT: &str = "sim-1/event/ntp-not-sync";
 /// A relay that `ntp-not-sync` is chosen to switch, of a device that does not report where it stands.
-const RELAY: &str = "lantime/sim-1/io4/relay/a";
-
-fn json(seen: &Seen, topic: &str) -> Value {
-    let payload = seen.topics.get(topic);
-    payload.map_or(Value::Null, |payload| {
-        serde_json::from_str(payload).expect("it is JSON")
-    })
-}
+const RELAY: &str = "sim-1/io4/relay/a";
 
 /// Requests that have come, and answers that were given.
 fn requests(scene: &Scene) -> (u64, u64) {
-    let counters = scene.fleet.devices()[0].counters();
+    let counters = scene.device(1).counters();
     (counters.requests, counters.documents)
 }
 
 /// A trap of the device.
 async fn sends(scene: &mut Scene, oid: &str) {
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let trap = ["-v", "2c", "-c", "public", to.as_str(), "", oid];
     scene.sends("snmptrap", &trap).await;
 }
@@ -36,17 +26,12 @@ async fn sends(scene: &mut Scene, oid: &str) {
 /// Lets a poll of the device hang; what has been asked and answered then.
 async fn hang(scene: &mut Scene) -> (u64, u64) {
     let before = requests(scene);
-    scene.fleet.devices()[0].set_fault(Some(Fault::Hang));
+    scene.device(1).set_fault(Some(Fault::Hang));
     // It brings about a poll.
     sends(scene, CHANGED).await;
     let held = (before.0 + 1, before.1);
-    let arrives = async {
-        while requests(scene) != held {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let arrived = tokio::time::timeout(PATIENCE, arrives).await;
-    arrived.expect("the device is polled, and does not answer");
+    let is_held = async || requests(scene) == held;
+    wait::until("the device is polled, and does not answer", is_held).await;
     held
 }
 
@@ -54,7 +39,7 @@ async fn hang(scene: &mut Scene) -> (u64, u64) {
 async fn a_trap_is_published_while_a_poll_hangs() {
     let mut scene = Scene::start_as(ApiGeneration::V10, |entry| entry.with("timeout", "60s")).await;
     let held = hang(&mut scene).await;
-    let position = |seen: &Seen| json(seen, RELAY)["position"].clone();
+    let position = |seen: &Seen| seen.json(RELAY)["position"].clone();
     for (oid, stands, expected) in [
         (NOT_SYNC, true, "NC"),
         (SYNC, false, "NO"),
@@ -62,7 +47,9 @@ async fn a_trap_is_published_while_a_poll_hangs() {
     ] {
         sends(&mut scene, oid).await;
         scene
-            .until(|seen| json(seen, EVENT)["triggered"] == stands && position(seen) == expected)
+            .until("what was expected", |seen| {
+                seen.json(EVENT)["triggered"] == stands && position(seen) == expected
+            })
             .await;
     }
     assert_eq!(
@@ -70,20 +57,20 @@ async fn a_trap_is_published_while_a_poll_hangs() {
         held,
         "that request is held, and no other was sent"
     );
-    let seen = scene.watcher.now();
+    let seen = scene.client.now();
     assert_eq!(trap_records(&seen).len(), 4);
     assert_eq!(seen.topics["lantime/sim-1/state"], "online");
     // An answer that may be of before the traps leaves them as they are.
-    scene.fleet.devices()[0].set_fault(None);
+    scene.device(1).set_fault(None);
     scene.until_polled(held.1 + 1).await;
-    assert_eq!(json(&scene.watcher.now(), EVENT)["triggered"], true);
+    assert_eq!(scene.client.now().json(EVENT)["triggered"], true);
 }
 
 #[tokio::test]
 async fn an_inform_is_acknowledged_while_a_poll_hangs() {
     let mut scene = Scene::start_as(ApiGeneration::V10, |entry| entry.with("timeout", "60s")).await;
     let held = hang(&mut scene).await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let inform = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
     // The tool fails without an acknowledgement.
     let record = scene.sends("snmpinform", &inform).await;

@@ -1,16 +1,12 @@
 //! A bridge that takes traps, and what net-snmp's tools need to send it some.
 
-use std::net::{TcpListener, UdpSocket};
-use std::time::Duration;
-
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{ApiGeneration, SimulatedDevice};
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::support::mosquitto::Mosquitto;
-use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Seen, Watcher};
+use crate::support::net_snmp::free_address;
+use crate::support::scene::{self, Setup};
+use crate::support::site::Entry;
+use crate::support::{Seen, Watcher, wait};
 use crate::tools::succeeds;
 
 pub(crate) const NOT_SYNC: &str = "1.3.6.1.4.1.5597.30.3.0.1";
@@ -29,24 +25,7 @@ pub(crate) const USERS: [(&str, &str, &str); 4] = [
 ];
 
 /// A bridge that takes traps, with one device that is polled once an hour.
-pub(crate) struct Scene {
-    pub(crate) tools: TempDir,
-    pub(crate) fleet: Fleet,
-    pub(crate) broker: Mosquitto,
-    pub(crate) watcher: Watcher,
-    pub(crate) bridge: Program,
-    /// Where it takes traps.
-    pub(crate) receiver: String,
-    /// Where its HTTP server is.
-    pub(crate) http: String,
-    pub(crate) site: Site,
-}
-
-/// A UDP port that nobody uses.
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("it is bound").port()
-}
+pub(crate) type Scene = scene::Scene<Watcher>;
 
 impl Scene {
     pub(crate) async fn start() -> Scene {
@@ -59,60 +38,37 @@ impl Scene {
     }
 
     /// The same, with more settings of the device.
-    pub(crate) async fn start_as(api: ApiGeneration, settings: impl FnOnce(Entry) -> Entry) -> Scene {
-        let options = FleetOptions {
-            devices: 1,
-            kinds: vec![DeviceKind::new(Chassis::M3000, api)],
-            ..FleetOptions::default()
-        };
-        let fleet = Fleet::start(options).await.expect("free ports on the loopback");
-        let broker = Mosquitto::start();
-        let watcher = Watcher::connect(broker.address()).await;
-        let port = free_port();
-        let http = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let http = http.expect("a free port").to_string();
-        let device = &fleet.devices()[0];
-        let site = Site::new(
-            broker.address(),
-            &[settings(Entry::of(device).listed(device).with("poll", "1h"))],
-        )
-        .with("snmp.traps.listen", format!("127.0.0.1:{port}"))
-        .with(
-            "snmp.communities",
-            vec!["public".to_owned(), "meinberg".to_owned()],
-        )
-        .with("snmp.users", users())
-        .with("http.listen", http.clone());
-        let bridge = site.start();
-        let mut scene = Scene {
-            tools: TempDir::new().expect("a temporary directory"),
-            fleet,
-            broker,
-            watcher,
-            bridge,
-            receiver: format!("127.0.0.1:{port}"),
-            http,
-            site,
-        };
-        scene.until(|seen| seen.is("lantime/sim-1/state", "online")).await;
+    pub(crate) async fn start_as(api: ApiGeneration, settings: impl Fn(Entry) -> Entry) -> Scene {
+        let entry = |device: &SimulatedDevice| settings(Entry::of(device).listed(device).with("poll", "1h"));
+        let communities = ["public", "meinberg"].map(str::to_owned);
+        let setup = Setup::redundant(&[api]).entries(entry).site(|site| {
+            site.with("snmp.traps.listen", free_address().to_string())
+                .with("snmp.communities", communities.to_vec())
+                .with("snmp.users", users())
+        });
+        let mut scene = setup.start().await;
+        scene.until("online", |seen| seen.is_online("sim-1")).await;
         scene
     }
 
-    pub(crate) async fn until(&mut self, condition: impl FnMut(&Seen) -> bool) -> Seen {
-        self.watcher.until("what was expected", condition).await
+    /// Where it takes traps.
+    pub(crate) fn receiver(&self) -> String {
+        self.site.address("snmp.traps.listen").to_string()
     }
 
     /// Sends with one of net-snmp's tools, and waits for its record.
     pub(crate) async fn sends(&mut self, tool: &str, arguments: &[&str]) -> Value {
-        let before = trap_records(&self.watcher.now()).len();
-        succeeds(self.tools.path(), tool, arguments).await;
-        let seen = self.until(|seen| trap_records(seen).len() > before).await;
+        let before = trap_records(&self.client.now()).len();
+        succeeds(self.site.directory(), tool, arguments).await;
+        let seen = self
+            .until("its record", |seen| trap_records(seen).len() > before)
+            .await;
         trap_records(&seen).remove(before)
     }
 
     /// The device says that NTP is synchronous: that it is not stands no longer.
     pub(crate) async fn clears(&mut self) {
-        let to = self.receiver.clone();
+        let to = self.receiver();
         let trap = ["-v", "2c", "-c", "public", to.as_str(), "", SYNC];
         let record = self.sends("snmptrap", &trap).await;
         assert_eq!(record["event"], "ntp-sync");
@@ -120,17 +76,11 @@ impl Scene {
 
     /// Waits until the device has answered so many polls.
     pub(crate) async fn until_polled(&self, polls: u64) {
-        let answered = async {
-            while self.polls() < polls {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let waited = tokio::time::timeout(PATIENCE, answered).await;
-        waited.expect("the device is polled");
+        wait::until("the device is polled", async || self.polls() >= polls).await;
     }
 
     pub(crate) fn polls(&self) -> u64 {
-        self.fleet.devices()[0].counters().documents
+        self.device(1).counters().documents
     }
 }
 
@@ -177,13 +127,9 @@ pub(crate) fn v3<'a>((name, auth, privacy): (&'a str, &'a str, &'a str)) -> Vec<
 /// The records of the device's traps, oldest first. A poll that finds that the event of a trap does not stand tells
 /// so, in records of its own.
 pub(crate) fn records(seen: &Seen) -> Vec<Value> {
-    let log = seen
-        .log
-        .iter()
-        .filter(|(topic, _)| topic == "lantime/sim-1/events");
-    log.map(|(_, payload)| serde_json::from_str(payload).expect("a record is JSON"))
-        .filter(|record: &Value| record["source"] == "snmp")
-        .collect()
+    let mut records = seen.records("sim-1/events");
+    records.retain(|record| record["source"] == "snmp");
+    records
 }
 
 /// Those of traps and informs themselves, without the ends of what they clear.
@@ -193,11 +139,6 @@ pub(crate) fn trap_records(seen: &Seen) -> Vec<Value> {
     records
 }
 
-pub(crate) fn letters(seen: &Seen) -> Vec<Value> {
-    let log = seen
-        .log
-        .iter()
-        .filter(|(topic, _)| topic == "lantime/dead-letter/bridge");
-    log.map(|(_, payload)| serde_json::from_str(payload).expect("a record is JSON"))
-        .collect()
+pub(crate) fn dead_letters(seen: &Seen) -> Vec<Value> {
+    seen.records("dead-letter/bridge")
 }

@@ -5,12 +5,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::PATIENCE;
 use crate::support::net_snmp::free_address;
+use crate::support::wait;
 use crate::tools::run;
 
 /// What the agent runs to answer for the vendor's MIB.
@@ -74,16 +73,13 @@ impl Snmpd {
     }
 
     async fn until_it_answers(&self) {
-        let begin = Instant::now();
         let (to, oid) = (
             self.address.to_string(),
             format!(".1.3.6.1.4.1.5597.30.{EXECUTE}"),
         );
         let get = ["-v2c", "-cpublic", "-r0", "-t1", &to, &oid];
-        while !run(self.objects.path(), "snmpget", &get).await.status.success() {
-            assert!(begin.elapsed() < PATIENCE, "snmpd never answers");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        let answers = async || run(self.objects.path(), "snmpget", &get).await.status.success();
+        wait::until("snmpd answers", answers).await;
     }
 
     fn write(&self, name: &str, content: &str) {

@@ -21,7 +21,7 @@ fn states(seen: &Seen) -> Vec<Value> {
 }
 
 async fn sends_not_sync(scene: &mut Scene) {
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let trap = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
     scene.sends("snmptrap", &trap).await;
 }
@@ -30,15 +30,19 @@ async fn sends_not_sync(scene: &mut Scene) {
 async fn a_poll_that_shows_things_of_before_a_trap_does_not_undo_it() {
     let mut scene = Scene::start().await;
     let polls = scene.polls();
-    scene.fleet.devices()[0].set_fault(Some(Fault::StaleStatus));
+    scene.device(1).set_fault(Some(Fault::StaleStatus));
     sends_not_sync(&mut scene).await;
     // At once, after a second, and then as far behind as the device says to be.
     scene.until_polled(polls + 4).await;
-    scene.until(|seen| states(seen).ends_with(&[true.into()])).await;
+    scene
+        .until("what was expected", |seen| states(seen).ends_with(&[true.into()]))
+        .await;
     // Now the device shows the present, in which nothing of the kind has happened.
-    scene.fleet.devices()[0].set_fault(None);
+    scene.device(1).set_fault(None);
     let seen = scene
-        .until(|seen| states(seen).ends_with(&[true.into(), false.into()]))
+        .until("what was expected", |seen| {
+            states(seen).ends_with(&[true.into(), false.into()])
+        })
         .await;
     let stood = states(&seen);
     assert_eq!(
@@ -54,7 +58,9 @@ async fn a_device_that_does_not_say_how_old_its_answers_are_has_ten_seconds() {
     let polls = scene.polls();
     sends_not_sync(&mut scene).await;
     scene
-        .until(|seen| states(seen).ends_with(&[true.into(), false.into()]))
+        .until("what was expected", |seen| {
+            states(seen).ends_with(&[true.into(), false.into()])
+        })
         .await;
     assert_eq!(scene.polls() - polls, 3, "at once, after a second, and after ten");
 }
@@ -62,7 +68,7 @@ async fn a_device_that_does_not_say_how_old_its_answers_are_has_ten_seconds() {
 #[tokio::test]
 async fn a_standing_error_that_the_device_repeats_is_one_record() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let message = |words: &'static str| {
         let common = [
             "-v",
@@ -77,7 +83,7 @@ async fn a_standing_error_that_the_device_repeats_is_one_record() {
         ];
         [&common[..], &[words]].concat()
     };
-    let device = &scene.fleet.devices()[0];
+    let device = &scene.device(1);
     device
         .apply(&Action::FireEvent("ntp-not-sync".to_owned()))
         .expect("it has that event");
@@ -86,7 +92,7 @@ async fn a_standing_error_that_the_device_repeats_is_one_record() {
     scene.sends("snmptrap", &message("not synchronized")).await;
     for tool in ["snmptrap", "snmpinform", "snmptrap"] {
         // An inform is acknowledged: the tool fails otherwise.
-        succeeds(scene.tools.path(), tool, &message("not synchronized")).await;
+        succeeds(scene.site.directory(), tool, &message("not synchronized")).await;
     }
     let counts = until_counted(&scene, "all of them", |counts| number(counts, "taken") == 4).await;
     assert_eq!(number(&counts, "repeated"), 3);
@@ -101,7 +107,7 @@ async fn a_standing_error_that_the_device_repeats_is_one_record() {
         let changed = ["-v", "2c", "-c", "public", to.as_str(), "", CHANGED];
         scene.sends("snmptrap", &changed).await;
     }
-    let events: Vec<_> = trap_records(&scene.watcher.now())
+    let events: Vec<_> = trap_records(&scene.client.now())
         .iter()
         .map(|record| record["event"].as_str().unwrap_or_default().to_owned())
         .collect();
@@ -120,7 +126,7 @@ async fn a_standing_error_that_the_device_repeats_is_one_record() {
 #[tokio::test]
 async fn a_name_that_is_made_from_the_mib_is_said_to_be() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let trap = |oid: &'static str| ["-v", "2c", "-c", "public", to.as_str(), "", oid].map(str::to_owned);
     for (oid, event, named_by) in [
         (
@@ -138,7 +144,7 @@ async fn a_name_that_is_made_from_the_mib_is_said_to_be() {
             (&event.into(), &named_by)
         );
     }
-    let seen = scene.watcher.now();
+    let seen = scene.client.now();
     assert!(
         !seen
             .topics
@@ -149,22 +155,24 @@ async fn a_name_that_is_made_from_the_mib_is_said_to_be() {
 #[tokio::test]
 async fn a_relay_whose_event_a_trap_clears_has_no_unknown_cause_on_its_way_to_no() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let trap = |oid: &'static str| vec!["-v", "2c", "-c", "public", to.as_str(), "", oid];
     let relay = |seen: &Seen| -> Value {
         let payload = seen.topics.get(RELAY).map_or("null", String::as_str);
         serde_json::from_str(payload).expect("JSON")
     };
-    let device = &scene.fleet.devices()[0];
+    let device = &scene.device(1);
     device
         .apply(&Action::FireEvent("ntp-not-sync".to_owned()))
         .expect("it has that event");
     scene.sends("snmptrap", &trap(NOT_SYNC)).await;
     scene
-        .until(|seen| relay(seen)["position"] == "NC" && relay(seen)["cause"] == "ntp-not-sync")
+        .until("what was expected", |seen| {
+            relay(seen)["position"] == "NC" && relay(seen)["cause"] == "ntp-not-sync"
+        })
         .await;
     // What the device shows is behind, as it may be, when its trap comes.
-    let device = &scene.fleet.devices()[0];
+    let device = &scene.device(1);
     device.set_fault(Some(Fault::StaleStatus));
     device
         .apply(&Action::ClearEvent("ntp-not-sync".to_owned()))
@@ -172,8 +180,10 @@ async fn a_relay_whose_event_a_trap_clears_has_no_unknown_cause_on_its_way_to_no
     let polls = scene.polls();
     scene.sends("snmptrap", &trap(SYNC)).await;
     scene.until_polled(polls + 2).await;
-    scene.fleet.devices()[0].set_fault(None);
-    let seen = scene.until(|seen| relay(seen)["position"] == "NO").await;
+    scene.device(1).set_fault(None);
+    let seen = scene
+        .until("what was expected", |seen| relay(seen)["position"] == "NO")
+        .await;
     let fell = seen
         .log
         .iter()

@@ -7,31 +7,25 @@ use async_snmp::{Auth, Client, Value, VarBind, oid};
 use lantime2mqtt::simulator::Fault;
 use serde_json::Value as Json;
 
-use crate::scene::{CHANGED, ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
-use crate::support::PATIENCE;
+use crate::scene::{CHANGED, ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, dead_letters, records, v3};
+use crate::support::http::get_at;
+use crate::support::{PATIENCE, wait};
 use crate::tools::succeeds;
 
 const STORM: u64 = 20_000;
 
 /// What is counted of traps, as `/healthz` tells it.
 pub(crate) async fn counts(scene: &Scene) -> Json {
-    lantime2mqtt::tls::install_provider();
-    let url = format!("http://{}/healthz", scene.http);
-    let answer = reqwest::get(url).await.expect("the bridge lives");
-    let health: Json = serde_json::from_slice(&answer.bytes().await.expect("an answer")).expect("JSON");
-    health["traps"].clone()
+    let answer = get_at(&scene.site.socket(), "/healthz").await;
+    answer.expect("the bridge lives").json()["traps"].take()
 }
 
 pub(crate) async fn until_counted(scene: &Scene, what: &str, condition: impl Fn(&Json) -> bool) -> Json {
-    let begin = Instant::now();
-    loop {
+    wait::for_value(what, async || {
         let counts = counts(scene).await;
-        if condition(&counts) {
-            return counts;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{what}: {counts}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        condition(&counts).then(|| counts.clone()).ok_or(counts)
+    })
+    .await
 }
 
 pub(crate) fn number(counts: &Json, name: &str) -> u64 {
@@ -53,7 +47,7 @@ fn resident(process: u32) -> u64 {
 async fn a_storm_of_traps_brings_few_polls_and_loses_none_uncounted() {
     let scene = Scene::start().await;
     let (polls, memory) = (scene.polls(), resident(scene.bridge.pid()));
-    let client = Client::builder(scene.receiver.clone(), Auth::v2c("public"));
+    let client = Client::builder(scene.receiver(), Auth::v2c("public"));
     let client = client.connect().await.expect("a socket");
     // Of an event of which each trap gives a record.
     let trap = oid!(1, 3, 6, 1, 4, 1, 5597, 30, 3, 0, 8);
@@ -92,7 +86,7 @@ async fn datagram(scene: &Scene, arguments: &[&str]) -> Vec<u8> {
         &[to.as_str(), "", NOT_SYNC, MESSAGE, "s", "NTP not synchronized"],
     ]
     .concat();
-    succeeds(scene.tools.path(), "snmptrap", &arguments).await;
+    succeeds(scene.site.directory(), "snmptrap", &arguments).await;
     let mut buffer = vec![0; 2000];
     socket.set_read_timeout(Some(PATIENCE)).expect("it can wait");
     let length = socket.recv(&mut buffer).expect("it was sent");
@@ -109,7 +103,7 @@ async fn filth_has_no_effect() {
         datagram(&scene, &[&user, &["-e", ENGINE][..]].concat()).await,
     ];
     let mut random = fastrand::Rng::with_seed(4711);
-    let address: SocketAddr = scene.receiver.parse().expect("an address");
+    let address: SocketAddr = scene.receiver().parse().expect("an address");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     for round in 0..100_000 {
         let mut bytes = match round % 3 {
@@ -130,25 +124,25 @@ async fn filth_has_no_effect() {
         // A full buffer is the receiver's business.
         let _ = socket.send_to(&bytes, address);
     }
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     // Whoever is configured is heard still: also the user whose messages were mangled. An inform, since the socket may be
     // full for a while, and then it is repeated.
     let inform = [&user, &["-r", "30", "-t", "1", to.as_str(), "", NOT_SYNC][..]].concat();
     let record = scene.sends("snmpinform", &inform).await;
     assert_eq!(record["event"], "ntp-not-sync");
-    let seen = scene.watcher.now();
+    let seen = scene.client.now();
     assert_eq!(records(&seen).len(), 1, "nothing else came of it");
     assert!(
-        letters(&seen).len() <= 5,
+        dead_letters(&seen).len() <= 5,
         "one letter for each reason: {:?}",
-        letters(&seen)
+        dead_letters(&seen)
     );
 }
 
 #[tokio::test]
 async fn a_spoofed_message_does_not_lock_a_device_out() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let genuine = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots]].concat();
     let what = [to.as_str(), "", CHANGED];
     scene
@@ -156,7 +150,7 @@ async fn a_spoofed_message_does_not_lock_a_device_out() {
         .await;
     let mut forged = genuine("2147483646,1000");
     forged[9] = "not the right password";
-    succeeds(scene.tools.path(), "snmptrap", &[&forged, &what[..]].concat()).await;
+    succeeds(scene.site.directory(), "snmptrap", &[&forged, &what[..]].concat()).await;
     until_counted(&scene, "the forged one", |counts| {
         number(counts, "wrong_credentials") == 1
     })
@@ -169,14 +163,14 @@ async fn a_spoofed_message_does_not_lock_a_device_out() {
 #[tokio::test]
 async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     // By its uptime a trap of before the restart would be known: this one tells of 20 s.
     let what = [to.as_str(), "2000", CHANGED];
     let trap = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots], &what[..]].concat();
     scene.sends("snmptrap", &trap("5,1000")).await;
     // Refused: what comes after it is the next record. A poll that shows no restart changes nothing.
     for time in ["4,10", "4,11"] {
-        succeeds(scene.tools.path(), "snmptrap", &trap(time)).await;
+        succeeds(scene.site.directory(), "snmptrap", &trap(time)).await;
         let record = scene
             .sends(
                 "snmptrap",
@@ -187,20 +181,20 @@ async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart
     }
 
     let down = Duration::from_millis(100);
-    scene.fleet.devices()[0].set_fault(Some(Fault::Restart { down }));
+    scene.device(1).set_fault(Some(Fault::Restart { down }));
     // Each trap in the clear brings a poll, and one of those shows the restart; then the receiver is made anew.
     let v3_came = |scene: &Scene| {
-        records(&scene.watcher.now())
+        records(&scene.client.now())
             .iter()
             .filter(|record| record["version"] == "3")
             .count()
     };
-    let (begin, before) = (Instant::now(), v3_came(&scene));
-    while v3_came(&scene) == before {
-        assert!(begin.elapsed() < PATIENCE, "it is heard again");
+    let before = v3_came(&scene);
+    wait::until("it is heard again", async || {
         let clear = ["-v", "2c", "-c", "public", to.as_str(), "", CHANGED];
-        succeeds(scene.tools.path(), "snmptrap", &clear).await;
-        succeeds(scene.tools.path(), "snmptrap", &trap("4,20")).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        succeeds(scene.site.directory(), "snmptrap", &clear).await;
+        succeeds(scene.site.directory(), "snmptrap", &trap("4,20")).await;
+        v3_came(&scene) > before
+    })
+    .await;
 }

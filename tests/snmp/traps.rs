@@ -6,7 +6,7 @@ use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::records::store::{Options as StoreOptions, Store};
 use serde_json::Value;
 
-use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, letters, records, v3};
+use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, dead_letters, records, v3};
 use crate::support::mosquitto::Mosquitto;
 use crate::support::site::Site;
 use crate::support::{PATIENCE, Seen};
@@ -15,7 +15,7 @@ use crate::tools::{run, succeeds};
 #[tokio::test]
 async fn traps_of_every_version_give_a_record_and_a_poll() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let to = to.as_str();
     let polls = scene.polls();
     let v1 = [
@@ -75,13 +75,13 @@ async fn traps_of_every_version_give_a_record_and_a_poll() {
         assert_eq!(record["event"], "ntp-not-sync");
     }
     assert!(scene.polls() > polls, "it was polled once an hour");
-    assert_eq!(letters(&scene.watcher.now()), Vec::<Value>::new());
+    assert_eq!(dead_letters(&scene.client.now()), Vec::<Value>::new());
 }
 
 #[tokio::test]
 async fn what_a_trap_tells_stands_until_a_second_poll_shows_otherwise() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let polls = scene.polls();
     let trap = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
     scene.sends("snmptrap", &trap).await;
@@ -91,9 +91,13 @@ async fn what_a_trap_tells_stands_until_a_second_poll_shows_otherwise() {
             .map(|(_, payload)| payload.contains("\"triggered\":true"))
             .collect()
     };
-    let seen = scene.until(|seen| stands(seen).ends_with(&[true])).await;
+    let seen = scene
+        .until("what was expected", |seen| stands(seen).ends_with(&[true]))
+        .await;
     let told = stands(&seen).len();
-    let seen = scene.until(|seen| stands(seen).len() > told).await;
+    let seen = scene
+        .until("what was expected", |seen| stands(seen).len() > told)
+        .await;
     let stands = stands(&seen);
     assert!(stands.ends_with(&[true, false]), "{stands:?}");
     assert_eq!(
@@ -106,7 +110,7 @@ async fn what_a_trap_tells_stands_until_a_second_poll_shows_otherwise() {
 #[tokio::test]
 async fn what_the_vendors_mib_does_not_know_is_passed_on_as_it_is() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let to = to.as_str();
     let trap = [
         "-v",
@@ -146,30 +150,32 @@ async fn what_the_vendors_mib_does_not_know_is_passed_on_as_it_is() {
 #[tokio::test]
 async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
     let mut scene = Scene::start().await;
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let to = to.as_str();
     let what = [to, "", NOT_SYNC];
     for _ in 0..3 {
         let wrong = [&["-v", "2c", "-c", "guessed", "-r", "0", "-t", "0.3"], &what[..]].concat();
-        let output = run(scene.tools.path(), "snmpinform", &wrong).await;
+        let output = run(scene.site.directory(), "snmpinform", &wrong).await;
         assert!(!output.status.success(), "an inform is not acknowledged");
     }
-    let seen = scene.until(|seen| !letters(seen).is_empty()).await;
-    let letter = &letters(&seen)[0];
+    let seen = scene
+        .until("what was expected", |seen| !dead_letters(seen).is_empty())
+        .await;
+    let letter = &dead_letters(&seen)[0];
     assert_eq!(letter["operation"], "trap");
     assert_eq!(letter["error"]["kind"], "unauthorized");
     let mut wrong = v3(USERS[1]);
     wrong[9] = "not the right password";
     let wrong = [&wrong, &["-r", "0", "-t", "0.3"][..], &what].concat();
     assert!(
-        !run(scene.tools.path(), "snmpinform", &wrong)
+        !run(scene.site.directory(), "snmpinform", &wrong)
             .await
             .status
             .success()
     );
     let unprotected = ["-v", "3", "-u", "sha1-aes128", "-l", "noAuthNoPriv", "-e", ENGINE];
     succeeds(
-        scene.tools.path(),
+        scene.site.directory(),
         "snmptrap",
         &[&unprotected, &what[..]].concat(),
     )
@@ -177,8 +183,10 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
     // A good one comes through still, and is the only one.
     let good = [&["-v", "2c", "-c", "public"], &what[..]].concat();
     scene.sends("snmptrap", &good).await;
-    let seen = scene.until(|seen| letters(seen).len() >= 3).await;
-    let told: Vec<_> = letters(&seen)
+    let seen = scene
+        .until("what was expected", |seen| dead_letters(seen).len() >= 3)
+        .await;
+    let told: Vec<_> = dead_letters(&seen)
         .into_iter()
         .map(|letter| letter["error"]["message"].as_str().unwrap_or_default().to_owned())
         .collect();
@@ -191,7 +199,10 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
         assert!(told.iter().any(|told| told == expected), "{expected}: {told:?}");
     }
     assert_eq!((records(&seen).len(), told.len()), (1, 3));
-    let text = letters(&seen).iter().map(Value::to_string).collect::<String>();
+    let text = dead_letters(&seen)
+        .iter()
+        .map(Value::to_string)
+        .collect::<String>();
     let secrets = ["guessed", "\"public\"", "secret", "right password"];
     assert!(!secrets.iter().any(|secret| text.contains(secret)), "{text}");
 }
@@ -199,19 +210,21 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
 #[tokio::test]
 async fn a_stranger_is_not_acknowledged_and_told_of() {
     let mut scene = Scene::start().await;
-    let port = scene.receiver.rsplit(':').next().expect("a port").to_owned();
+    let port = scene.receiver().rsplit(':').next().expect("a port").to_owned();
     let what = ["-v", "2c", "-c", "public", "-r", "0", "-t", "0.3"];
     let from = ["--clientaddr=127.0.0.77"];
     let to = format!("127.0.0.1:{port}");
     let inform = [&what[..], &from, &[to.as_str(), "", NOT_SYNC]].concat();
     assert!(
-        !run(scene.tools.path(), "snmpinform", &inform)
+        !run(scene.site.directory(), "snmpinform", &inform)
             .await
             .status
             .success()
     );
-    let seen = scene.until(|seen| !letters(seen).is_empty()).await;
-    let letter = &letters(&seen)[0];
+    let seen = scene
+        .until("what was expected", |seen| !dead_letters(seen).is_empty())
+        .await;
+    let letter = &dead_letters(&seen)[0];
     let message = letter["error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("127.0.0.77"), "{message}");
     assert_eq!(records(&seen), Vec::<Value>::new());
@@ -222,9 +235,9 @@ async fn an_inform_is_acknowledged_only_when_its_record_is_on_disk() {
     let mut scene = Scene::start().await;
     // Without a broker the record stays where it is.
     scene.broker.kill9();
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let inform = ["-v", "2c", "-c", "public", to.as_str(), "", NOT_SYNC];
-    succeeds(scene.tools.path(), "snmpinform", &inform).await;
+    succeeds(scene.site.directory(), "snmpinform", &inform).await;
     let Scene { bridge, site, .. } = scene;
     bridge.stop("KILL").await;
     let options = StoreOptions::new(DeviceId::new("test").expect("an id"));
@@ -276,7 +289,7 @@ async fn an_inform_that_is_repeated_is_one_record_and_is_acknowledged_each_time(
         "",
         NOT_SYNC,
     ];
-    run(scene.tools.path(), "snmpinform", &inform).await;
+    run(scene.site.directory(), "snmpinform", &inform).await;
     let mut datagram = vec![0; 1472];
     let length = catcher.recv(&mut datagram).expect("it was sent");
     let sender = tokio::net::UdpSocket::bind("127.0.0.1:0")
@@ -285,14 +298,14 @@ async fn an_inform_that_is_repeated_is_one_record_and_is_acknowledged_each_time(
     let mut answer = [0; 1472];
     for _ in 0..3 {
         sender
-            .send_to(&datagram[..length], scene.receiver.as_str())
+            .send_to(&datagram[..length], scene.receiver().as_str())
             .await
             .expect("it goes out");
         let acknowledged = tokio::time::timeout(PATIENCE, sender.recv(&mut answer)).await;
         acknowledged.expect("it is acknowledged").expect("a datagram");
     }
     // What comes after it is the second record.
-    let to = scene.receiver.clone();
+    let to = scene.receiver();
     let trap = [
         "-v",
         "2c",
@@ -304,7 +317,7 @@ async fn an_inform_that_is_repeated_is_one_record_and_is_acknowledged_each_time(
     ];
     scene.sends("snmptrap", &trap).await;
     let seen = scene
-        .until(|seen| {
+        .until("what was expected", |seen| {
             records(seen)
                 .iter()
                 .any(|record| record["event"] == "ntp-stopped")

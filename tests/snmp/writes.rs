@@ -5,9 +5,10 @@ mod simulated;
 
 use serde_json::{Value, json};
 
+use crate::scene::Scene;
 use crate::snmpd::Snmpd;
 use crate::support::site::Entry;
-use scene::{A, C, Scene, fleet, letters, with_community, with_user};
+use scene::{A, C, dead_letters, setup, with_community, with_user};
 
 /// Numbers of the objects of some events, and what stands for the command to apply.
 const NTP_NOT_SYNC: u32 = 2;
@@ -37,14 +38,14 @@ async fn at_net_snmps_agent_the_relays_word_comes_and_goes_and_all_others_stay()
             (ANTENNA_FAULTY, "n/a"),
         ];
         let agent = Snmpd::start(&[&some, &long[..]].concat()).await;
-        let mut scene = Scene::start(fleet(None).await, |device| {
+        let mut scene = Scene::writing(setup(None).entries(|device| {
             let entry = Entry::of(device).listed(device).with("snmp.events", "snmp");
             let entry = entry.with("snmp.address", agent.address.to_string());
             match is_v3 {
                 true => with_user(entry, "writer", "a secret to sign", "a secret to hide"),
                 false => with_community(entry),
             }
-        })
+        }))
         .await;
         scene.retained(&["refclock-1-not-sync"], true).await;
 
@@ -83,7 +84,7 @@ async fn at_net_snmps_agent_the_relays_word_comes_and_goes_and_all_others_stay()
         let applied = agent.sets().iter().filter(|(number, _)| *number == APPLY).count();
         assert_eq!((applied, agent.sets().len()), (2, 7));
         scene.retained(&[], true).await;
-        assert!(letters(&scene.watcher.now()).is_empty());
+        assert!(dead_letters(&scene.client.now()).is_empty());
     }
 }
 
@@ -96,12 +97,12 @@ async fn plain() -> (Snmpd, Scene) {
         (ANTENNA_FAULTY, "led"),
     ];
     let agent = Snmpd::start(&strings).await;
-    let scene = Scene::start(fleet(None).await, |device| {
+    let setup = setup(None).entries(|device| {
         // Without events = ..: SNMP is taken where it is configured.
         let entry = with_community(Entry::of(device).listed(device));
         entry.with("snmp.address", agent.address.to_string())
     });
-    let mut scene = scene.await;
+    let mut scene = Scene::writing(setup).await;
     scene.retained(&[], true).await;
     (agent, scene)
 }

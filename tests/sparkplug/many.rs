@@ -7,9 +7,8 @@ use lantime2mqtt::config;
 use lantime2mqtt::records::store::{Options, Store};
 use lantime2mqtt::simulator::{Action, Clock, Fleet};
 
-use crate::host::{Host, Seen};
-use crate::scene::{fleet, site};
-use crate::support::mosquitto::Mosquitto;
+use crate::host::Seen;
+use crate::scene::stage;
 
 const DEVICES: usize = 40;
 const MESSAGES: usize = 20_000;
@@ -55,9 +54,8 @@ fn is_all_well(seen: &Seen) -> bool {
 /// The bridge is in this process: the program itself has one thread, on which no writer could come before another.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn numbers_have_no_gap_over_many_changes_on_many_threads() {
-    let (fleet, broker) = (fleet(DEVICES).await, Mosquitto::start());
-    let mut host = Host::start(broker.address()).await;
-    let site = site(&broker, &fleet);
+    let stage = stage(DEVICES).await;
+    let (mut host, fleet, site) = (stage.client, stage.fleet, stage.site);
     let config = config::load(&site.config(), []).unwrap().config;
     let store = Store::open(&site.state(), Options::new(config.bridge.id.clone())).unwrap();
     let setup = Setup {

@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
 
-use crate::host::Host;
 use crate::scene::{self, Scene};
-use crate::support::PATIENCE;
 use crate::support::clients::Clients;
-use crate::support::mosquitto::Mosquitto;
+use crate::support::http::get_at;
+use crate::support::{PATIENCE, wait};
 
 #[tokio::test]
 async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_run_counts_on() {
@@ -22,7 +20,7 @@ async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_
         scene.bridge.signal("KILL");
         scene.bridge.ended(PATIENCE).await;
         let seen = scene
-            .host
+            .client
             .until("its death", |seen| {
                 seen.deaths.len() > usize::try_from(session).unwrap()
             })
@@ -35,7 +33,7 @@ async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_
         scene.bridge = scene.site.start();
         scene.until_born().await;
     }
-    assert_eq!(scene.host.now().births, [0, 1, 2]);
+    assert_eq!(scene.client.now().births, [0, 1, 2]);
 }
 
 #[tokio::test]
@@ -45,13 +43,13 @@ async fn a_bridge_that_stops_says_that_it_is_gone() {
     let end = scene.bridge.ended(PATIENCE).await;
     assert_eq!(end.code, Some(0), "{}", end.output.stderr);
     scene
-        .host
+        .client
         .until("its death", |seen| !seen.deaths.is_empty())
         .await;
     // Whatever belongs to the first session has come when the next one begins.
     scene.bridge = scene.site.start();
     scene.until_born().await;
-    let seen = scene.host.now();
+    let seen = scene.client.now();
     assert_eq!(seen.births, [0, 1]);
     // Its own word, and the will.
     assert_eq!(seen.deaths, [0, 0]);
@@ -62,11 +60,11 @@ async fn a_broken_connection_is_a_session_of_its_own() {
     let mut scene = Scene::start(1).await;
     scene.broker.restart();
     // The host's own connection has ended with the broker.
-    scene.host = crate::host::Host::start_late(scene.broker.address()).await;
+    scene.client = crate::host::Host::start_late(scene.broker.address()).await;
     // It may have come too late for the birth, and asks for it.
-    scene.host.ask_births();
+    scene.client.ask_births();
     let found = scene
-        .host
+        .client
         .until("the edge node is born", |seen| !seen.births.is_empty())
         .await;
     assert!(found.births[0] >= 1, "{:?}", found.births);
@@ -75,32 +73,32 @@ async fn a_broken_connection_is_a_session_of_its_own() {
 #[tokio::test]
 async fn a_host_asks_for_all_births_again() {
     let mut scene = Scene::start(2).await;
-    let before = scene.host.now();
-    scene.host.ask_births();
+    let before = scene.client.now();
+    scene.client.ask_births();
     scene
-        .host
+        .client
         .until("all births again", |seen| {
             seen.count("NBIRTH") == before.count("NBIRTH") + 1
                 && seen.count("DBIRTH") >= before.count("DBIRTH") + 6
         })
         .await;
     // Of the same session: the connection is the same.
-    assert_eq!(scene.host.now().births, [0, 0]);
+    assert_eq!(scene.client.now().births, [0, 0]);
 }
 
 #[tokio::test]
 async fn births_that_are_asked_for_again_and_again_come_whole_and_seldom() {
     let mut scene = Scene::start(10).await;
-    let before = scene.host.now();
+    let before = scene.client.now();
     // Some while the births for the first ones go out.
     let mut tick = tokio::time::interval(Duration::from_millis(10));
     for _ in 0..100 {
         tick.tick().await;
-        scene.host.ask_births();
+        scene.client.ask_births();
     }
     let whole = before.count("DBIRTH");
     let seen = scene
-        .host
+        .client
         .until("births at once, and after a pause", |seen| {
             seen.count("NBIRTH") > 2 && seen.count("DBIRTH") >= whole + 2 * 30
         })
@@ -111,43 +109,43 @@ async fn births_that_are_asked_for_again_and_again_come_whole_and_seldom() {
 #[tokio::test]
 async fn nothing_is_published_without_the_primary_host() {
     for version in ["5", "3.1.1"] {
-        let mut scene = Scene::with(1, |site| {
+        let setup = scene::setup(1).site(|site| {
             site.with("sparkplug.primary_host", "scada")
                 .with("mqtt.version", version)
-        })
-        .await;
+        });
+        let mut scene = scene::with_host(setup).await.start();
         let clients = Clients::of(scene.broker.address());
         let mut state = clients.subscribe(&["lantime/sim-1/io4/state"]).await;
-        scene.host.tell_state(false, 1000);
-        scene.host.ask_births();
+        scene.client.tell_state(false, 1000);
+        scene.client.ask_births();
         state
             .until("the slot is published otherwise", |messages| {
                 messages.iter().any(|message| message.payload == "online")
             })
             .await;
-        assert!(scene.host.now().counts.is_empty(), "{:#?}", scene.host.now());
+        assert!(scene.client.now().counts.is_empty(), "{:#?}", scene.client.now());
 
-        scene.host.tell_state(true, 2000);
+        scene.client.tell_state(true, 2000);
         scene.until_born().await;
-        let session = *scene.host.now().births.last().unwrap();
+        let session = *scene.client.now().births.last().unwrap();
         // One that comes late is of an earlier life of the host: it is still taken to be there.
-        scene.host.tell_state(false, 1500);
-        scene.host.ask_births();
+        scene.client.tell_state(false, 1500);
+        scene.client.ask_births();
         scene
-            .host
+            .client
             .until("it lives on", |seen| seen.births == [session, session])
             .await;
-        scene.host.tell_state(false, 2000);
+        scene.client.tell_state(false, 2000);
         let seen = scene
-            .host
+            .client
             .until("it is gone", |seen| !seen.deaths.is_empty())
             .await;
         assert_eq!(seen.deaths[0], session);
         assert!(seen.alive.is_empty());
 
-        scene.host.tell_state(true, 3000);
+        scene.client.tell_state(true, 3000);
         scene.until_born().await;
-        let seen = scene.host.now();
+        let seen = scene.client.now();
         assert_eq!(seen.births, [session, session, session + 1]);
     }
 }
@@ -216,15 +214,17 @@ async fn announce_no_wildcards(mut client: TcpStream, broker: SocketAddr) -> std
 
 #[tokio::test]
 async fn a_broker_without_wildcards_has_the_births_and_commands_for_the_node() {
-    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
-    let mut host = Host::start(broker.address()).await;
-    let front = without_wildcards(broker.address()).await;
-    let site = scene::site(&broker, &fleet).with("mqtt.url", format!("mqtt://{front}"));
-    let _bridge = site.start();
-    host.until("the device is born", |seen| seen.alive.contains_key("sim-1"))
+    let mut stage = scene::stage(1).await;
+    let front = without_wildcards(stage.broker.address()).await;
+    stage.site = stage.site.with("mqtt.url", format!("mqtt://{front}"));
+    let mut scene = stage.start();
+    scene
+        .client
+        .until("the device is born", |seen| seen.alive.contains_key("sim-1"))
         .await;
-    host.ask_births();
-    let seen = host
+    scene.client.ask_births();
+    let seen = scene
+        .client
         .until("it is born again", |seen| seen.count("NBIRTH") == 2)
         .await;
     assert_eq!(seen.births, [0, 0], "one session");
@@ -279,12 +279,12 @@ async fn refuse_ncmd(client: TcpStream, broker: SocketAddr) -> std::io::Result<(
 
 #[tokio::test]
 async fn a_subscription_that_is_refused_beyond_understanding_does_not_keep_births_back() {
-    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
-    let mut host = Host::start(broker.address()).await;
-    let front = refusing_ncmd(broker.address()).await;
-    let site = scene::site(&broker, &fleet).with("mqtt.url", format!("mqtt://{front}"));
-    let _bridge = site.start();
-    let seen = host
+    let mut stage = scene::stage(1).await;
+    let front = refusing_ncmd(stage.broker.address()).await;
+    stage.site = stage.site.with("mqtt.url", format!("mqtt://{front}"));
+    let mut scene = stage.start();
+    let seen = scene
+        .client
         .until("the device is born", |seen| seen.alive.contains_key("sim-1"))
         .await;
     assert_eq!(seen.births, [1], "the first session has found it out");
@@ -292,44 +292,33 @@ async fn a_subscription_that_is_refused_beyond_understanding_does_not_keep_birth
 
 #[tokio::test]
 async fn attempts_that_fail_use_up_no_number() {
-    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
-    let mut host = Host::start(broker.address()).await;
-    let front = reluctant(broker.address(), 3).await;
-    let site = scene::site(&broker, &fleet).with("mqtt.url", format!("mqtt://{front}"));
-    let bridge = site.start();
-    let seen = host
+    let mut stage = scene::stage(1).await;
+    let front = reluctant(stage.broker.address(), 3).await;
+    stage.site = stage.site.with("mqtt.url", format!("mqtt://{front}"));
+    let mut scene = stage.start();
+    let seen = scene
+        .client
         .until("the edge node is born", |seen| !seen.births.is_empty())
         .await;
     assert_eq!(seen.births, [0]);
-    bridge.signal("KILL");
-    let seen = host.until("it is dead", |seen| !seen.deaths.is_empty()).await;
+    scene.bridge.signal("KILL");
+    let seen = scene
+        .client
+        .until("it is dead", |seen| !seen.deaths.is_empty())
+        .await;
     assert_eq!(seen.deaths, [0]);
 }
 
 #[tokio::test]
 async fn a_host_of_sparkplug_2_2_is_noticed() {
-    let (fleet, broker) = (scene::fleet(1).await, Mosquitto::start());
-    let clients = Clients::of(broker.address());
+    let setup = scene::setup(1).site(|site| site.with("sparkplug.primary_host", "scada"));
+    let stage = setup.stage().await;
+    let clients = Clients::of(stage.broker.address());
     clients.publish("STATE/scada", "ONLINE", &["-r"]).await;
-    // The client for HTTP wants to know what TLS would be made of.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = http.local_addr().unwrap().to_string();
-    drop(http);
-    let site = scene::site(&broker, &fleet)
-        .with("sparkplug.primary_host", "scada")
-        .with("http.listen", address.clone());
-    let _bridge = site.start();
-    let is_counted = async || {
-        let answer = reqwest::get(format!("http://{address}/metrics")).await.ok()?;
-        let text = answer.text().await.ok()?;
-        text.contains("lantime2mqtt_sparkplug_old_hosts 1\n")
-            .then_some(())
-    };
-    let seen = async {
-        while is_counted().await.is_none() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, seen).await.expect("it is counted");
+    let scene = stage.start();
+    wait::until("it is counted", async || {
+        let metrics = get_at(&scene.site.socket(), "/metrics").await;
+        metrics.is_some_and(|metrics| metrics.body.contains("lantime2mqtt_sparkplug_old_hosts 1\n"))
+    })
+    .await;
 }

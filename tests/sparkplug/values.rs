@@ -4,12 +4,13 @@ use lantime2mqtt::simulator::{Action, Clock, Fault};
 use serde_json::{Value, json};
 
 use crate::scene::Scene;
+use crate::support::site::Entry;
 
 #[tokio::test]
 async fn births_tell_everything_and_data_what_changes() {
     let mut scene = Scene::start(1).await;
     let seen = scene
-        .host
+        .client
         .until_is("sim-1:io4", "relay/a/events_confirmed", true)
         .await;
     for (device, metric, value) in [
@@ -34,9 +35,9 @@ async fn births_tell_everything_and_data_what_changes() {
     assert_eq!(seen.metric("sim-1:io3", "relay/a/fault")["quality"], 192);
     let births = seen.count("DBIRTH");
 
-    scene.device().apply(&Action::LoseSync(Clock::Clk1)).unwrap();
+    scene.device(1).apply(&Action::LoseSync(Clock::Clk1)).unwrap();
     let seen = scene
-        .host
+        .client
         .until("the relay falls", |seen| {
             seen.value("sim-1:io3", "relay/a/position") == "NC"
                 && seen.value("sim-1", "event/refclock-1-not-sync") == true
@@ -57,9 +58,9 @@ async fn births_tell_everything_and_data_what_changes() {
 #[tokio::test]
 async fn a_device_that_is_away_is_dead_and_is_born_again() {
     let mut scene = Scene::start(2).await;
-    scene.device().set_fault(Some(Fault::Unavailable));
+    scene.device(1).set_fault(Some(Fault::Unavailable));
     let seen = scene
-        .host
+        .client
         .until("its devices are dead", |seen| {
             !["sim-1", "sim-1:io3", "sim-1:io4"]
                 .iter()
@@ -74,17 +75,23 @@ async fn a_device_that_is_away_is_dead_and_is_born_again() {
             .contains("503")
     );
     assert!(seen.alive.contains_key("sim-2:io3"), "the other one lives");
-    scene.device().set_fault(None);
+    scene.device(1).set_fault(None);
     scene.until_born().await;
-    let seen = scene.host.until_is("", "devices/sim-1/error", Value::Null).await;
+    let seen = scene
+        .client
+        .until_is("", "devices/sim-1/error", Value::Null)
+        .await;
     assert_eq!(seen.count("NBIRTH"), 1);
 }
 
 #[tokio::test]
 async fn a_module_that_vanishes_is_absent_and_its_relays_are_no_good() {
     let mut scene = Scene::start(1).await;
-    scene.device().apply(&Action::PowerOff("io3".to_owned())).unwrap();
-    let seen = scene.host.until_is("sim-1:io3", "state", "absent").await;
+    scene
+        .device(1)
+        .apply(&Action::PowerOff("io3".to_owned()))
+        .unwrap();
+    let seen = scene.client.until_is("sim-1:io3", "state", "absent").await;
     assert_eq!(seen.value("sim-1:io3", "relay/a/position"), "unknown");
     let fault = seen.metric("sim-1:io3", "relay/a/fault");
     assert_eq!((&fault["value"], &fault["quality"]), (&Value::Null, &json!(0)));
@@ -93,11 +100,9 @@ async fn a_module_that_vanishes_is_absent_and_its_relays_are_no_good() {
 #[tokio::test]
 async fn a_device_that_leaves_the_configuration_is_dead_and_named_no_more() {
     let mut scene = Scene::start(2).await;
-    let entry = crate::scene::writable(&scene.fleet.devices()[1]);
-    scene.site = scene.site.devices(&[entry]);
-    scene.bridge.signal("HUP");
+    scene.reload(&[Entry::writable(scene.device(2))]);
     let seen = scene
-        .host
+        .client
         .until("the edge node names one device", |seen| {
             seen.count("NBIRTH") == 2 && seen.alive.contains_key("sim-2:io4")
         })

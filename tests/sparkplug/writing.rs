@@ -26,7 +26,7 @@ struct Writing {
 impl Writing {
     async fn start() -> Writing {
         let mut scene = Scene::start(1).await;
-        let before = scene.host.until_is(SLOT, NTP, true).await;
+        let before = scene.client.until_is(SLOT, NTP, true).await;
         let clients = Clients::of(scene.broker.address());
         let letters = clients.subscribe(&["lantime/dead-letter/#"]).await;
         Writing {
@@ -38,12 +38,12 @@ impl Writing {
 
     fn write(&mut self, device: &str, metrics: &[(&str, bool)]) {
         let metrics: Vec<_> = metrics.iter().map(|(name, flag)| (*name, json!(flag))).collect();
-        self.scene.host.write(device, &metrics);
+        self.scene.client.write(device, &metrics);
     }
 
     /// The events that switch relay A, as the device has them.
     fn chosen(&self) -> BTreeSet<String> {
-        let chosen = self.scene.device().world().relay_events("io4", Relay::A);
+        let chosen = self.scene.device(1).world().relay_events("io4", Relay::A);
         chosen.iter().map(ToString::to_string).collect()
     }
 
@@ -66,7 +66,7 @@ async fn a_host_chooses_the_events_of_a_relay() {
     let mut writing = Writing::start().await;
     writing.write(SLOT, &[(ANTENNA, true), (NTP, false)]);
     let told = |seen: &Seen| seen.value(SLOT, ANTENNA) == true && seen.value(SLOT, NTP) == false;
-    writing.scene.host.until("they are told as data", told).await;
+    writing.scene.client.until("they are told as data", told).await;
     let chosen = writing.chosen();
     assert!(
         chosen.contains("antenna-faulty") && !chosen.contains("ntp-not-sync"),
@@ -78,7 +78,7 @@ async fn a_host_chooses_the_events_of_a_relay() {
         writing.write(SLOT, &[(ANTENNA, flag)]);
     }
     let last = |seen: &Seen| seen.value(SLOT, ANTENNA) == false && seen.told(SLOT, ANTENNA) >= 4;
-    writing.scene.host.until("the last word counts", last).await;
+    writing.scene.client.until("the last word counts", last).await;
     assert!(!writing.chosen().contains("antenna-faulty"));
 }
 
@@ -86,12 +86,12 @@ async fn a_host_chooses_the_events_of_a_relay() {
 async fn what_is_written_without_a_change_is_told_again() {
     let mut writing = Writing::start().await;
     writing.write(SLOT, &[(NTP, true)]);
-    let host = &mut writing.scene.host;
+    let host = &mut writing.scene.client;
     let before = host.until_told(&writing.before, 1, SLOT, NTP).await;
     assert_eq!(before.value(SLOT, NTP), true, "it was so already");
     // An event that no device has is refused, and its dead letter tells so.
     writing.write(SLOT, &[(NTP, false), ("relay/a/events/coffee-empty", true)]);
-    let seen = writing.scene.host.until_told(&before, 1, SLOT, NTP).await;
+    let seen = writing.scene.client.until_told(&before, 1, SLOT, NTP).await;
     assert_eq!(seen.value(SLOT, NTP), true, "all or nothing");
     writing.until_letter("sim-1", "coffee-empty").await;
 }
@@ -104,7 +104,7 @@ async fn each_of_many_writes_at_once_is_answered_by_data() {
     for _ in 0..WRITES {
         writing.write(SLOT, &[(NTP, true)]);
     }
-    let host = &mut writing.scene.host;
+    let host = &mut writing.scene.client;
     let seen = host.until_told(&writing.before, WRITES, SLOT, NTP).await;
     assert_eq!(seen.value(SLOT, NTP), true);
 }
@@ -113,12 +113,12 @@ async fn each_of_many_writes_at_once_is_answered_by_data() {
 async fn what_cannot_be_written_is_a_dead_letter_and_garbage_does_no_harm() {
     let mut writing = Writing::start().await;
     for hex in ["", "ff", "0a", "12ff01", "1a05"] {
-        writing.scene.host.write_raw(SLOT, hex);
-        writing.scene.host.write_raw("", hex);
+        writing.scene.client.write_raw(SLOT, hex);
+        writing.scene.client.write_raw("", hex);
     }
     writing
         .scene
-        .host
+        .client
         .write("sim-1:io3", &[("relay/a/position", json!("NC"))]);
     writing.until_letter("sim-1", "relay/a/position").await;
     for (device, metric, letter, words) in [
@@ -135,7 +135,7 @@ async fn what_cannot_be_written_is_a_dead_letter_and_garbage_does_no_harm() {
     }
     // It lives.
     writing.write(SLOT, &[(ANTENNA, true)]);
-    writing.scene.host.until_is(SLOT, ANTENNA, true).await;
+    writing.scene.client.until_is(SLOT, ANTENNA, true).await;
     let letters = writing.letters.now();
     assert!(
         letters.iter().all(|letter| !letter.topic.ends_with("/stranger")),
@@ -153,14 +153,14 @@ async fn what_is_refused_is_told_as_it_is() {
         (SLOT, no_flag, json!("yes"), before.value(SLOT, no_flag)),
         ("", "devices/sim-1/state", json!("offline"), json!("online")),
     ] {
-        let host = &mut writing.scene.host;
+        let host = &mut writing.scene.client;
         host.write(device, &[(name, value)]);
         let seen = host.until_told(&before, 1, device, name).await;
         assert_eq!(seen.value(device, name), is, "{name}");
     }
     // What can be carried out beside it is.
     let metrics = [(ANTENNA, json!(true)), (no_flag, json!("yes"))];
-    let host = &mut writing.scene.host;
+    let host = &mut writing.scene.client;
     host.write(SLOT, &metrics);
     host.until_is(SLOT, ANTENNA, true).await;
     host.until_told(&before, 2, SLOT, no_flag).await;
@@ -169,8 +169,8 @@ async fn what_is_refused_is_told_as_it_is() {
 #[tokio::test]
 async fn what_is_written_to_a_device_that_is_away_is_a_dead_letter_of_that_device() {
     let mut writing = Writing::start().await;
-    writing.scene.device().set_fault(Some(Fault::Unavailable));
-    let host = &mut writing.scene.host;
+    writing.scene.device(1).set_fault(Some(Fault::Unavailable));
+    let host = &mut writing.scene.client;
     host.until_is("", "devices/sim-1/state", "offline").await;
     writing.write("sim-1", &[("event/antenna-faulty", true)]);
     writing.until_letter("sim-1", "event/antenna-faulty").await;
@@ -179,10 +179,10 @@ async fn what_is_written_to_a_device_that_is_away_is_a_dead_letter_of_that_devic
 #[tokio::test]
 async fn a_host_asks_for_a_poll() {
     let mut writing = Writing::start().await;
-    let polls = writing.scene.device().counters().documents;
+    let polls = writing.scene.device(1).counters().documents;
     writing.write("sim-1", &[(REFRESH, true)]);
-    let host = &mut writing.scene.host;
+    let host = &mut writing.scene.client;
     let seen = host.until_told(&writing.before, 1, "sim-1", REFRESH).await;
     assert_eq!(seen.value("sim-1", REFRESH), false);
-    assert!(writing.scene.device().counters().documents > polls);
+    assert!(writing.scene.device(1).counters().documents > polls);
 }

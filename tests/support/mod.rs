@@ -1,10 +1,12 @@
-//! What the tests share: a real broker, a proxy that can be cut, and a subscriber that remembers.
+//! What the tests share: scenes of devices, broker and bridge (`scene`), what these are made of, and a client that remembers
+//! what was published.
 // Each test is a crate of its own and uses a part of this only.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod clients;
 pub mod expected_files;
 pub mod forward_proxy;
+pub mod http;
 pub mod mosquitto;
 pub mod net_snmp;
 pub mod openssl;
@@ -12,16 +14,20 @@ pub mod program;
 pub mod proxy;
 pub mod recordings;
 pub mod requester;
+pub mod scene;
 pub mod site;
 pub mod tap;
 pub mod tls_front;
+pub mod wait;
 pub mod web_server;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use lantime2mqtt::simulator::SimulatedDevice;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -39,6 +45,39 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The text that is retained below the prefix; empty for none.
+    pub fn text(&self, topic: &str) -> &str {
+        let payload = self.topics.get(&format!("lantime/{topic}"));
+        payload.map_or("", String::as_str)
+    }
+
+    /// The JSON that is retained below the prefix; null for none.
+    pub fn json(&self, topic: &str) -> Value {
+        serde_json::from_str(self.text(topic)).unwrap_or_default()
+    }
+
+    /// Everything that came below the prefix at a topic of records, as JSON.
+    pub fn records(&self, topic: &str) -> Vec<Value> {
+        let topic = format!("lantime/{topic}");
+        let log = self.log.iter().filter(|(at, _)| *at == topic);
+        log.map(|(_, payload)| serde_json::from_str(payload).expect("a record is JSON"))
+            .collect()
+    }
+
+    /// The error that stands on a device; null for none.
+    pub fn error(&self, device: &str) -> Value {
+        self.json(&format!("{device}/error"))["error"].take()
+    }
+
+    /// Its kind; empty for none.
+    pub fn error_kind(&self, device: &str) -> String {
+        self.error(device)["kind"].as_str().unwrap_or_default().to_owned()
+    }
+
+    pub fn is_online(&self, device: &str) -> bool {
+        self.text(&format!("{device}/state")) == "online"
+    }
+
     /// The last payload that came at `topic`, state or record.
     pub fn last(&self, topic: &str) -> Option<&str> {
         let mut log = self.log.iter().rev();
@@ -68,6 +107,12 @@ fn is_record(topic: &str) -> bool {
         || topic.ends_with("/reply")
         || is_of_device("/events")
         || is_of_device("/changes")
+}
+
+/// Waits until a device has answered so many polls more.
+pub async fn polls(device: &SimulatedDevice, more: u64) {
+    let enough = device.counters().documents + more;
+    wait::until("polls", async || device.counters().documents >= enough).await;
 }
 
 /// A subscriber of everything, independent of the code under test. Ends with its connection.

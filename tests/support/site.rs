@@ -1,13 +1,15 @@
 //! Where a bridge runs: its configuration and its state directory, which outlive its processes.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lantime2mqtt::simulator::SimulatedDevice;
 use tempfile::TempDir;
 use toml::{Table, Value};
 
+use super::http::{free_address, get_at};
 use super::program::Program;
+use super::wait;
 
 /// A configuration file and a state directory of its own; gone on drop.
 pub struct Site {
@@ -56,13 +58,41 @@ impl Site {
 
     /// Sets the devices.
     pub fn devices(mut self, devices: &[Entry]) -> Site {
-        let list: Vec<_> = devices
-            .iter()
-            .map(|entry| Value::Table(entry.0.clone()))
-            .collect();
-        set(&mut self.keys, "devices", Value::Array(list));
-        self.write();
+        self.set_devices(devices);
         self
+    }
+
+    /// Sets the devices.
+    pub fn set_devices(&mut self, devices: &[Entry]) {
+        let list = devices.iter().map(|entry| Value::Table(entry.0.clone()));
+        set(&mut self.keys, "devices", Value::Array(list.collect()));
+        self.write();
+    }
+
+    /// A site without broker, devices and a port.
+    pub fn bare() -> Site {
+        Site::new(([127, 0, 0, 1], 1).into(), &[])
+    }
+
+    /// With an HTTP server at a port of its own.
+    pub fn with_http(self) -> Site {
+        self.with("http.listen", free_address().to_string())
+    }
+
+    /// Where the HTTP server is.
+    pub fn http(&self) -> SocketAddr {
+        self.address("http.listen")
+    }
+
+    /// The address that a key says.
+    pub fn address(&self, key: &str) -> SocketAddr {
+        let mut keys = key.split('.');
+        let section = &self.keys[keys.next().expect("a section")];
+        let value = keys.fold(section, |table, key| &table[key]);
+        value
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("an address")
     }
 
     /// Replaces the configuration's file by any text.
@@ -77,6 +107,11 @@ impl Site {
         path.display().to_string()
     }
 
+    /// The directory of all of it.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// The configuration's file.
     pub fn config(&self) -> PathBuf {
         self.directory.path().join("lantime2mqtt.toml")
@@ -85,6 +120,30 @@ impl Site {
     /// The state directory.
     pub fn state(&self) -> PathBuf {
         self.directory.path().join("state")
+    }
+
+    /// Where the API is for the owner of the bridge.
+    pub fn socket(&self) -> PathBuf {
+        self.state().join("control.sock")
+    }
+
+    /// Waits until every device has been polled, by `/readyz`.
+    pub async fn ready(&self) {
+        let ready = async || {
+            get_at(&self.socket(), "/readyz")
+                .await
+                .is_some_and(|answer| answer.status == 200)
+        };
+        wait::until("every device has been polled", ready).await;
+    }
+
+    /// Waits until the broker has what the bridge wants to be sent, by `/healthz`.
+    pub async fn takes_commands(&self) {
+        let taken = async || {
+            let answer = get_at(&self.socket(), "/healthz").await;
+            answer.is_some_and(|answer| answer.json()["commands"] == "taken")
+        };
+        wait::until("commands are taken", taken).await;
     }
 
     /// Starts a bridge here.
@@ -123,6 +182,13 @@ impl Entry {
     /// A simulated device, its slots found by the bridge.
     pub fn of(device: &SimulatedDevice) -> Entry {
         Entry::new(device.id(), device.url())
+    }
+
+    /// A device that is wired as its modules are, and to which assumed entries may be written.
+    pub fn writable(device: &SimulatedDevice) -> Entry {
+        Entry::of(device)
+            .listed(device)
+            .with("allow_unverified_writes", true)
     }
 
     /// Sets a key such as `tls.fingerprint`.

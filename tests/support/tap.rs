@@ -8,6 +8,10 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::v5::Packet;
 use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use super::PATIENCE;
 
 /// Largest packet that it reads.
 const MAX_PACKET: u32 = 16 * 1024 * 1024;
@@ -94,7 +98,10 @@ struct Notes {
 
 /// The notes of all connections. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Tap(Arc<Mutex<Notes>>);
+pub struct Tap {
+    notes: Arc<Mutex<Notes>>,
+    noted: Arc<Notify>,
+}
 
 impl Tap {
     /// The messages that were not retained and had QoS 1, in the order in which they came by.
@@ -111,6 +118,12 @@ impl Tap {
             .count()
     }
 
+    /// Waits until something has come by since it was waited for last.
+    pub async fn noted(&self) {
+        let noted = timeout(10 * PATIENCE, self.noted.notified()).await;
+        noted.expect("something comes by");
+    }
+
     /// Both directions of a new connection.
     pub(super) fn connection(&self) -> [Direction; 2] {
         let mut notes = self.notes();
@@ -125,7 +138,7 @@ impl Tap {
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -177,5 +190,6 @@ impl Direction {
             }
             _ => {}
         }
+        self.tap.noted.notify_one();
     }
 }

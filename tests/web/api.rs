@@ -6,16 +6,17 @@ use serde_json::{Value, json};
 
 use lantime2mqtt::simulator::{Action, Clock};
 
-use crate::scene::{Scene, TOKEN, eventually, get};
-use crate::support::Watcher;
+use crate::scene::{Scene, TOKEN, setup};
 use crate::support::clients::Clients;
+use crate::support::http::get;
 use crate::support::site::Entry;
+use crate::support::{Watcher, wait};
 
 #[tokio::test]
 async fn everything_is_shown_as_it_is_retained() {
     let scene = Scene::start(1).await;
     scene
-        .device()
+        .device(1)
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     let mut watcher = Watcher::connect(scene.broker.address()).await;
@@ -85,7 +86,7 @@ async fn commands_are_those_of_mqtt() {
         (&json!("7"), &json!(true), &json!("relay-events"))
     );
     assert_eq!(reply["result"]["events"], json!(["antenna-faulty"]));
-    eventually("the choice is shown", async || {
+    wait::until("the choice is shown", async || {
         scene.json("/api/devices/sim-1").await["slots"]["io4"]["relay_events"]["a"]["events"]
             == json!(["antenna-faulty"])
     })
@@ -100,7 +101,7 @@ async fn commands_are_those_of_mqtt() {
         .post("/api/devices/sim-1/http/sessions", r#"{"enabled":true}"#)
         .await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    eventually("a session is shown", async || {
+    wait::until("a session is shown", async || {
         let log = scene.json("/api/devices/sim-1/http/sessions").await;
         log["sessions"][0]["path"].is_string()
     })
@@ -157,7 +158,7 @@ async fn commands_are_those_of_mqtt() {
 
 #[tokio::test]
 async fn without_a_broker_the_page_works_and_is_ready() {
-    let scene = Scene::start_with(1, "100ms", |site| site.with("mqtt.url", "mqtt://127.0.0.1:1")).await;
+    let scene = Scene::of(setup(1).site(|site| site.with("mqtt.url", "mqtt://127.0.0.1:1"))).await;
     assert_eq!(scene.json("/api/bridge").await["broker"]["connected"], false);
     assert_eq!(scene.json("/readyz").await["status"], "ready");
     assert_eq!(scene.json("/healthz").await["broker"], "disconnected");
@@ -167,35 +168,32 @@ async fn without_a_broker_the_page_works_and_is_ready() {
 
 #[tokio::test]
 async fn an_edge_node_that_waits_for_its_host_is_not_born() {
-    let scene = Scene::start_with(1, "100ms", |site| {
+    let scene = Scene::of(setup(1).site(|site| {
         site.with("sparkplug.enabled", true)
             .with("sparkplug.primary_host", "scada")
-    })
+    }))
     .await;
     let is_born = async |born: bool| {
-        let told = scene.json("/api/bridge").await["sparkplug"].clone();
-        told["connected"] == true && told["born"] == born
+        let edge_node = scene.json("/api/bridge").await["sparkplug"].clone();
+        edge_node["connected"] == true && edge_node["born"] == born
     };
-    eventually("the edge node is connected", async || is_born(false).await).await;
+    wait::until("the edge node is connected", async || is_born(false).await).await;
     assert_eq!(scene.json("/healthz").await["sparkplug"], "waiting");
     let online = r#"{"online":true,"timestamp":1000}"#;
     Clients::of(scene.broker.address())
         .publish("spBv1.0/STATE/scada", online, &["-r"])
         .await;
-    eventually("its birth", async || is_born(true).await).await;
+    wait::until("its birth", async || is_born(true).await).await;
     assert_eq!(scene.json("/healthz").await["sparkplug"], "born");
 }
 
 #[tokio::test]
 async fn a_device_that_never_answered_is_not_waited_for_and_the_token_is_nowhere() {
-    let scene = Scene::start_with(1, "100ms", |site| {
-        let away = crate::support::site::Entry::new("away", "http://127.0.0.1:1");
-        site.devices(&[away])
-    })
-    .await;
-    let device = scene.json("/api/devices/away").await;
+    let unreachable = [Entry::new("unreachable", "http://127.0.0.1:1")];
+    let scene = Scene::of(setup(1).site(|site| site.devices(&unreachable))).await;
+    let device = scene.json("/api/devices/unreachable").await;
     assert_eq!(device["error"]["error"]["kind"], "connect");
-    let mut told = String::new();
+    let mut shown = String::new();
     for path in [
         "/",
         "/api/bridge",
@@ -204,36 +202,34 @@ async fn a_device_that_never_answered_is_not_waited_for_and_the_token_is_nowhere
         "/healthz",
         "/readyz",
     ] {
-        let answer = get(scene.http, path).await.expect("it answers");
-        told.push_str(&answer.head);
-        told.push_str(&answer.body);
+        let answer = get(scene.http(), path).await.expect("it answers");
+        shown.push_str(&answer.head);
+        shown.push_str(&answer.body);
     }
     let refused = scene
-        .post_with("/api/devices/away/refresh", "Authorization: Bearer wrong\r\n", "")
+        .post_with(
+            "/api/devices/unreachable/refresh",
+            "Authorization: Bearer wrong\r\n",
+            "",
+        )
         .await;
-    told.push_str(&refused.body);
+    shown.push_str(&refused.body);
     let end = scene.bridge.stop("TERM").await;
-    told.push_str(&end.output.stderr);
-    assert!(!told.contains(TOKEN));
+    shown.push_str(&end.output.stderr);
+    assert!(!shown.contains(TOKEN));
     assert_eq!(end.code, Some(0));
 }
 
 #[tokio::test]
 async fn a_device_that_a_reload_adds_is_there_before_it_has_answered() {
-    let Scene {
-        fleet,
-        broker: _broker,
-        site,
-        bridge,
-        http,
-    } = Scene::start(1).await;
+    let mut scene = Scene::start(1).await;
+    let http = scene.http();
     // It takes connections and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", silent.local_addr().expect("it listens"));
     let silent = Entry::new("silent", &url).with("timeout", "60s");
-    let _site = site.devices(&[Entry::of(&fleet.devices()[0]), silent]);
-    bridge.signal("HUP");
-    eventually("the reload", async || {
+    scene.reload(&[Entry::of(scene.device(1)), silent]);
+    wait::until("the reload", async || {
         let answer = get(http, "/api/devices/silent").await;
         answer.is_some_and(|answer| answer.status == 200)
     })

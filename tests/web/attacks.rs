@@ -7,9 +7,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::http::ask;
-use crate::scene::{Scene, TOKEN, eventually, get};
-use crate::support::PATIENCE;
+use crate::scene::{Scene, TOKEN, setup};
+use crate::support::http::{ask, get};
+use crate::support::site::Entry;
+use crate::support::{PATIENCE, wait};
 
 /// Live clients that the server takes.
 const CLIENTS: usize = 256;
@@ -40,7 +41,7 @@ async fn no_path_leads_out() {
         "/api/",
         "*",
     ] {
-        let answer = get(scene.http, path).await.expect("it answers");
+        let answer = get(scene.http(), path).await.expect("it answers");
         assert!((400..=404).contains(&answer.status), "{path}: {answer:?}");
         assert!(!answer.body.contains("root:"), "{path}: {answer:?}");
     }
@@ -56,8 +57,8 @@ async fn no_path_leads_out() {
         assert_eq!(answer.status, 404, "{path}: {answer:?}");
     }
     let long = format!("/{}", "a".repeat(20_000));
-    assert_eq!(get(scene.http, &long).await.expect("it answers").status, 404);
-    let query = get(scene.http, "/api/dead-letters?limit=99999999")
+    assert_eq!(get(scene.http(), &long).await.expect("it answers").status, 404);
+    let query = get(scene.http(), "/api/dead-letters?limit=99999999")
         .await
         .expect("it answers");
     assert_eq!(query.status, 400);
@@ -65,7 +66,7 @@ async fn no_path_leads_out() {
         let request =
             format!("{method} /api/devices HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         assert_eq!(
-            ask(scene.http, request).await.expect("it answers").status,
+            ask(scene.http(), request).await.expect("it answers").status,
             405,
             "{method}"
         );
@@ -85,27 +86,27 @@ async fn huge_requests_are_refused_before_they_are_read() {
         chunk.repeat(40)
     );
     assert_eq!(
-        ask(scene.http, chunked).await.map(|answer| answer.status),
+        ask(scene.http(), chunked).await.map(|answer| answer.status),
         Some(413)
     );
     let without_token = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999999\r\nConnection: close\r\n\r\n{{"
     );
     assert_eq!(
-        ask(scene.http, without_token).await.map(|answer| answer.status),
+        ask(scene.http(), without_token).await.map(|answer| answer.status),
         Some(401)
     );
     let heads = format!(
         "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
         "x".repeat(200_000)
     );
-    let answer = ask(scene.http, heads).await;
+    let answer = ask(scene.http(), heads).await;
     assert!(answer.is_none_or(|answer| answer.status == 431));
     let many = format!(
         "GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n",
         "A: b\r\n".repeat(5_000)
     );
-    let answer = ask(scene.http, many).await;
+    let answer = ask(scene.http(), many).await;
     assert!(answer.is_none_or(|answer| answer.status == 431));
     for garbage in [
         "\0\0\0\0\r\n\r\n",
@@ -113,7 +114,7 @@ async fn huge_requests_are_refused_before_they_are_read() {
         "\x16\x03\x01\x02\0\x01\0",
         "GET / HTTP/9.9\r\n\r\n",
     ] {
-        let mut stream = TcpStream::connect(scene.http).await.expect("it listens");
+        let mut stream = TcpStream::connect(scene.http()).await.expect("it listens");
         stream.write_all(garbage.as_bytes()).await.expect("it reads");
         stream.shutdown().await.expect("it is connected");
         let mut answer = Vec::new();
@@ -132,7 +133,7 @@ async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
     let usual = Polls::watch(&scene, Duration::from_secs(5)).await;
     let mut slow = JoinSet::new();
     for _ in 0..600 {
-        let address = scene.http;
+        let address = scene.http();
         slow.spawn(async move {
             let mut stream = TcpStream::connect(address).await.expect("it listens");
             let head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX:";
@@ -144,7 +145,7 @@ async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
     let attacked = Polls::watch(&scene, Duration::from_secs(5)).await;
     println!("usually {usual:?}, with 600 slow heads {attacked:?}");
     attacked.hold_against(&usual);
-    let answer = get(scene.http, "/healthz").await.expect("it answers");
+    let answer = get(scene.http(), "/healthz").await.expect("it answers");
     assert_eq!(answer.status, 200);
     let ended = timeout(PATIENCE, slow.join_all()).await;
     assert_eq!(ended.expect("each of them is ended").len(), 600);
@@ -153,7 +154,7 @@ async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
         "POST /api/devices/sim-1/refresh HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
          Content-Type: application/json\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{{"
     );
-    let answer = ask(scene.http, head).await.expect("it answers");
+    let answer = ask(scene.http(), head).await.expect("it answers");
     assert_eq!(answer.status, 408, "half a command: {answer:?}");
 }
 
@@ -164,7 +165,7 @@ async fn a_thousand_idle_live_clients_are_bounded() {
     let before = resident_kib(scene.bridge.pid());
     let mut clients = JoinSet::new();
     for _ in 0..1000 {
-        let address = scene.http;
+        let address = scene.http();
         clients.spawn(async move {
             let mut stream = TcpStream::connect(address).await.expect("it listens");
             let request = "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -207,8 +208,8 @@ async fn a_thousand_idle_live_clients_are_bounded() {
     assert!(after < before + 64 * 1024, "{before} KiB, then {after} KiB");
 
     drop(live);
-    let http = scene.http;
-    eventually("a place is free again", async || {
+    let http = scene.http();
+    wait::until("a place is free again", async || {
         let mut stream = TcpStream::connect(http).await.expect("it listens");
         let request = "GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
         stream.write_all(request.as_bytes()).await.expect("it reads");
@@ -227,10 +228,10 @@ async fn a_thousand_idle_live_clients_are_bounded() {
 /// Who asks for all devices again and again costs the polls nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_who_ask_for_everything_do_not_hold_up_the_polls() {
-    let scene = Scene::start_with(500, "5s", |site| site).await;
+    let scene = Scene::of(setup(500).entries(|device| Entry::writable(device).with("poll", "5s"))).await;
     let mut busy = JoinSet::new();
     for _ in 0..50 {
-        let address = scene.http;
+        let address = scene.http();
         busy.spawn(async move {
             loop {
                 let answer = get(address, "/api/devices").await.expect("it answers");
@@ -242,9 +243,9 @@ async fn many_who_ask_for_everything_do_not_hold_up_the_polls() {
     for _ in 0..100 {
         assert_eq!(scene.json("/healthz").await["status"], "ok");
     }
-    let polled = scene.device().counters().documents;
-    eventually("polls go on", async || {
-        scene.device().counters().documents > polled
+    let polled = scene.device(1).counters().documents;
+    wait::until("polls go on", async || {
+        scene.device(1).counters().documents > polled
     })
     .await;
     assert!(busy.try_join_next().is_none(), "all of them go on");
@@ -261,11 +262,11 @@ struct Polls {
 
 impl Polls {
     async fn watch(scene: &Scene, during: Duration) -> Polls {
-        scene.device().record_arrivals(10_000);
+        scene.device(1).record_arrivals(10_000);
         let before = cpu_time(scene.bridge.pid());
         tokio::time::sleep(during).await;
         let cpu = cpu_time(scene.bridge.pid()) - before;
-        let arrivals = scene.device().take_arrivals();
+        let arrivals = scene.device(1).take_arrivals();
         let since_last = arrivals.last().expect("polls").elapsed();
         let mut gaps: Vec<_> = arrivals.windows(2).map(|pair| pair[1] - pair[0]).collect();
         gaps.sort();

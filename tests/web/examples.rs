@@ -7,8 +7,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::scene::{Scene, TOKEN, eventually};
-use crate::support::PATIENCE;
+use crate::scene::{Scene, TOKEN};
+use crate::support::{PATIENCE, wait};
 
 const DOCUMENT: &str = include_str!("../../docs/api.md");
 /// What follows the output of each command.
@@ -79,7 +79,7 @@ fn is_request(command: &str, method: &str, path: &str) -> bool {
 #[tokio::test]
 async fn they_do_what_the_document_says() {
     let scene = Scene::start(1).await;
-    eventually("the broker", async || {
+    wait::until("the broker", async || {
         let health = scene.json("/healthz").await;
         health["broker"] == "connected" && health["commands"] == "taken"
     })

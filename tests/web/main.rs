@@ -10,7 +10,6 @@ mod api;
 mod attacks;
 mod browser;
 mod examples;
-mod http;
 mod many;
 mod openapi;
 mod page;

@@ -7,8 +7,10 @@ use std::path::Path;
 use lantime2mqtt::simulator::{Action, Clock};
 use serde_json::{Value, json};
 
-use crate::scene::{Scene, eventually, get};
+use crate::scene::{Scene, setup};
+use crate::support::http::get;
 use crate::support::site::Entry;
+use crate::support::wait;
 
 const DOCUMENT: &str = include_str!("../../src/web/assets/openapi.json");
 
@@ -94,17 +96,17 @@ fn references(value: &Value, found: &mut BTreeSet<String>) {
 
 #[tokio::test]
 async fn what_a_bridge_answers_fits_it() {
-    let scene = Scene::start_with(1, "100ms", |site| {
+    let scene = Scene::of(setup(1).site(|site| {
         site.with("sparkplug.enabled", true)
             .with("snmp.traps.listen", "127.0.0.1:0")
             .with("snmp.communities", vec!["public"])
-    })
+    }))
     .await;
     scene
-        .device()
+        .device(1)
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
-    eventually("the fault", async || {
+    wait::until("the fault", async || {
         scene.json("/api/devices/sim-1").await["slots"]["io3"]["relays"]["a"]["position"] == "NC"
     })
     .await;
@@ -160,7 +162,7 @@ async fn what_a_bridge_answers_fits_it() {
         let answer = scene.post(at, body).await;
         fits_response(method, path, status, &answer.json());
     }
-    eventually("a session", async || {
+    wait::until("a session", async || {
         scene.json("/api/devices/sim-1/http/sessions").await["sessions"][0].is_object()
     })
     .await;
@@ -193,10 +195,10 @@ async fn what_a_bridge_answers_fits_it() {
 
 #[tokio::test]
 async fn what_a_bridge_answers_of_an_unreachable_device_fits_it() {
-    let away = [Entry::new("away", "http://127.0.0.1:1").slot("io3", ["clk1", "clk2", "rsc"])];
-    let scene = Scene::start_with(1, "100ms", |site| site.devices(&away)).await;
+    let unreachable = [Entry::new("unreachable", "http://127.0.0.1:1").slot("io3", ["clk1", "clk2", "rsc"])];
+    let scene = Scene::of(setup(1).site(|site| site.devices(&unreachable))).await;
     for (path, at) in [
-        ("/api/devices/{device}", "/api/devices/away"),
+        ("/api/devices/{device}", "/api/devices/unreachable"),
         ("/api/devices", "/api/devices"),
     ] {
         fits_response("get", path, "200", &scene.json(at).await);
@@ -204,7 +206,9 @@ async fn what_a_bridge_answers_of_an_unreachable_device_fits_it() {
     let letters = scene.json("/api/dead-letters").await;
     assert_eq!(letters[0]["operation"], "poll");
     fits_response("get", "/api/dead-letters", "200", &letters);
-    let answer = get(scene.http, "/api/devices/nobody").await.expect("it answers");
+    let answer = get(scene.http(), "/api/devices/nobody")
+        .await
+        .expect("it answers");
     fits_response("get", "/api/devices/{device}", "404", &answer.json());
 }
 

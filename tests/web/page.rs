@@ -1,18 +1,21 @@
 //! What users of the page are promised.
 
-use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Fault};
 use serde_json::json;
 
 use crate::browser::Script;
-use crate::scene::{Scene, eventually, get};
+use crate::scene::{Scene, setup, with_server};
+use crate::support::http::get;
+use crate::support::scene::Setup;
 use crate::support::site::Entry;
+use crate::support::wait;
 
 #[tokio::test]
 async fn a_relay_that_falls_is_drawn() {
     let scene = Scene::start(2).await;
     let mut script = Script::start("falls.mjs", &scene.url());
     script.says("ready").await;
-    let device = scene.device();
+    let device = scene.device(1);
     device
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
@@ -30,7 +33,7 @@ async fn only_the_token_changes_something() {
     let chosen = async || {
         scene.json("/api/devices/sim-1").await["slots"]["io4"]["relay_events"]["a"]["events"].clone()
     };
-    eventually("the choice is known", async || chosen().await.is_array()).await;
+    wait::until("the choice is known", async || chosen().await.is_array()).await;
     let before = chosen().await;
     let mut script = Script::start("commands.mjs", &scene.url());
     script.says("refused").await;
@@ -60,7 +63,7 @@ async fn a_token_that_was_changed_meanwhile_is_asked_for_again() {
     scene.bridge.stop("TERM").await;
     scene.site = scene.site.with("http.token", "another-token-for-tests");
     scene.bridge = scene.site.start();
-    scene.ready().await;
+    scene.site.ready().await;
     script.go_on();
     script.says("done").await;
 }
@@ -75,7 +78,7 @@ async fn on_a_phone_words_stay_whole() {
 
 #[tokio::test]
 async fn without_a_token_the_page_says_that_nothing_can_be_changed() {
-    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let scene = Scene::of(setup(1).site(|site| site.without("http.token"))).await;
     let mut script = Script::start("no_token.mjs", &scene.url());
     script.says("done").await;
 }
@@ -88,7 +91,7 @@ async fn a_lost_connection_is_seen_and_comes_back() {
     scene.bridge.signal("KILL");
     script.says("lost").await;
     scene.bridge = scene.site.start();
-    scene.ready().await;
+    scene.site.ready().await;
     script.go_on();
     script.says("waits").await;
     scene.bridge.signal("STOP");
@@ -101,7 +104,7 @@ async fn a_lost_connection_is_seen_and_comes_back() {
 async fn what_is_wrong_is_not_normal_though_no_relay_hears_of_it() {
     let scene = Scene::start(2).await;
     let certificate = "https-certificate-expired".to_owned();
-    let device = scene.device();
+    let device = scene.device(1);
     device
         .apply(&Action::FireEvent(certificate))
         .expect("it knows it");
@@ -111,7 +114,7 @@ async fn what_is_wrong_is_not_normal_though_no_relay_hears_of_it() {
 
 #[tokio::test]
 async fn the_keyboard_stays_where_it_is() {
-    let scene = Scene::start_with(3, "100ms", |site| site.with("dead_letter.keep", 2)).await;
+    let scene = Scene::of(setup(3).site(|site| site.with("dead_letter.keep", 2))).await;
     let refuse = async |payload: &str| {
         let path = "/api/devices/sim-1/io4/relay/a/events";
         let refused = scene.post(path, payload).await;
@@ -153,7 +156,7 @@ async fn it_is_readable_for_everybody() {
         .expect("it knows it");
     let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
     assert_eq!(refused.status, 400, "{refused:?}");
-    eventually("a fault and a device that is away", async || {
+    wait::until("a fault and a device that is away", async || {
         let devices = scene.json("/api/devices").await;
         devices[0]["relays"]["io3"]["a"] == "NC" && devices[1]["state"] == "offline"
     })
@@ -165,12 +168,15 @@ async fn it_is_readable_for_everybody() {
 
 #[tokio::test]
 async fn stale_missing_and_not_reported_are_told_apart() {
-    let reporting = DeviceKind::new(Chassis::M3000, ApiGeneration::V20);
-    let deriving = DeviceKind::new(Chassis::M500, ApiGeneration::V10);
-    let kinds = vec![reporting, reporting, deriving, reporting];
+    let reporting = (Chassis::M3000, ApiGeneration::V20);
+    let deriving = (Chassis::M500, ApiGeneration::V10);
+    let setup = Setup::of(&[reporting, reporting, deriving, reporting]).site(with_server);
     // No device is given up.
-    let patient = |entry: Entry| entry.with("poll", "500ms").with("offline_after", 1000);
-    let scene = Scene::of(kinds, patient, |site| site).await;
+    let setup = setup.entries(|device| {
+        let entry = Entry::of(device).listed(device);
+        entry.with("poll", "500ms").with("offline_after", 1000)
+    });
+    let scene = Scene::of(setup).await;
     let [failing, pulled, ..] = scene.fleet.devices() else {
         panic!("four devices were asked for");
     };
@@ -179,7 +185,7 @@ async fn stale_missing_and_not_reported_are_told_apart() {
     pulled.apply(&module).expect("it has that module");
     let mut script = Script::start("kinds.mjs", &scene.url());
     script.says("told apart").await;
-    let metrics = get(scene.http, "/metrics").await.expect("it answers");
+    let metrics = get(scene.http(), "/metrics").await.expect("it answers");
     for line in [
         r#"lantime2mqtt_relay_stale{device="sim-1",slot="io3",relay="a"} 1"#,
         r#"lantime2mqtt_relay_unknown{device="sim-2",slot="io3",relay="a",reason="missing"} 1"#,

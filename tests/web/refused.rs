@@ -1,7 +1,7 @@
 //! Who may not ask, and who may not change anything.
 
-use crate::http::ask;
-use crate::scene::{Scene, TOKEN, get};
+use crate::scene::{Scene, TOKEN, setup};
+use crate::support::http::{ask, get};
 
 const REFRESH: &str = "/api/devices/sim-1/refresh";
 
@@ -19,7 +19,10 @@ fn head(token: &str, kind: &str, more: &str) -> String {
 async fn other_sites_and_those_without_the_token_change_nothing() {
     let scene = Scene::start(1).await;
     let json = "application/json";
-    let own = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", scene.http);
+    let own = format!(
+        "Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n",
+        scene.http()
+    );
     let events = "/api/devices/sim-1/io4/relay/a/events";
     for (head, status) in [
         (String::new(), 401),
@@ -63,7 +66,10 @@ async fn other_sites_and_those_without_the_token_change_nothing() {
 #[tokio::test]
 async fn a_token_can_be_tried_without_changing_anything() {
     let scene = Scene::start(1).await;
-    let own = format!("Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n", scene.http);
+    let own = format!(
+        "Origin: http://{}\r\nSec-Fetch-Site: same-origin\r\n",
+        scene.http()
+    );
     for (head, status) in [
         (bearer(TOKEN, ""), 204),
         (bearer(TOKEN, &own), 204),
@@ -78,14 +84,14 @@ async fn a_token_can_be_tried_without_changing_anything() {
         assert_eq!(answer.status, status, "{head}: {answer:?}");
         assert!(!answer.body.contains(TOKEN) && !answer.head.contains(TOKEN));
     }
-    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let scene = Scene::of(setup(1).site(|site| site.without("http.token"))).await;
     let answer = scene.get_with("/api/token", &bearer(TOKEN, "")).await;
     assert_eq!((answer.status, answer.kind().as_str()), (403, "forbidden"));
 }
 
 #[tokio::test]
 async fn without_a_token_in_the_configuration_nobody_changes_anything() {
-    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
+    let scene = Scene::of(setup(1).site(|site| site.without("http.token"))).await;
     let answer = scene.post(REFRESH, "").await;
     assert_eq!((answer.status, answer.kind().as_str()), (403, "forbidden"));
     assert!(answer.body.contains("http.token_file"), "{answer:?}");
@@ -94,11 +100,11 @@ async fn without_a_token_in_the_configuration_nobody_changes_anything() {
 
 #[tokio::test]
 async fn a_name_that_is_not_ours_gets_nothing() {
-    let scene = Scene::start_with(1, "100ms", |site| {
-        site.with("http.hosts", toml::Value::Array(vec!["Bridge.example".into()]))
-    })
+    let scene = Scene::of(
+        setup(1).site(|site| site.with("http.hosts", toml::Value::Array(vec!["Bridge.example".into()]))),
+    )
     .await;
-    let port = scene.http.port();
+    let port = scene.http().port();
     for host in [
         "localhost",
         "127.0.0.1",
@@ -107,7 +113,7 @@ async fn a_name_that_is_not_ours_gets_nothing() {
         "BRIDGE.example:443",
     ] {
         let request = format!("GET /api/bridge HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let answer = ask(scene.http, request).await.expect("it answers");
+        let answer = ask(scene.http(), request).await.expect("it answers");
         assert_eq!(answer.status, 200, "{host}");
     }
     for (request, status) in [
@@ -136,12 +142,12 @@ async fn a_name_that_is_not_ours_gets_nothing() {
         ),
         ("GET /api/bridge HTTP/1.0\r\n\r\n".to_owned(), 400),
     ] {
-        let answer = ask(scene.http, &request).await.expect("it answers");
+        let answer = ask(scene.http(), &request).await.expect("it answers");
         assert_eq!(answer.status, status, "{request}: {answer:?}");
         assert!(!answer.body.contains("broker"), "{answer:?}");
     }
     // A probe of a load balancer knows no name.
-    let probe = ask(scene.http, "GET /healthz HTTP/1.0\r\n\r\n").await;
+    let probe = ask(scene.http(), "GET /healthz HTTP/1.0\r\n\r\n").await;
     assert_eq!(probe.expect("it answers").status, 200);
 }
 
@@ -155,7 +161,7 @@ async fn every_answer_tells_browsers_to_be_careful() {
         "/nowhere",
         "/api/devices/nobody",
     ] {
-        let answer = get(scene.http, path).await.expect("it answers");
+        let answer = get(scene.http(), path).await.expect("it answers");
         for line in [
             "content-security-policy: default-src 'none'; script-src 'self'",
             "frame-ancestors 'none'",
@@ -171,7 +177,7 @@ async fn every_answer_tells_browsers_to_be_careful() {
             answer.head
         );
     }
-    let page = get(scene.http, "/").await.expect("it answers");
+    let page = get(scene.http(), "/").await.expect("it answers");
     let tag = page
         .head
         .lines()
@@ -179,5 +185,5 @@ async fn every_answer_tells_browsers_to_be_careful() {
         .expect("a tag");
     let request =
         format!("GET / HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: {tag}\r\nConnection: close\r\n\r\n");
-    assert_eq!(ask(scene.http, request).await.expect("it answers").status, 304);
+    assert_eq!(ask(scene.http(), request).await.expect("it answers").status, 304);
 }

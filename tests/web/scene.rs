@@ -1,104 +1,57 @@
-//! Simulated devices, a broker, and a bridge with an HTTP server that has a token.
+//! A bridge with an HTTP server that has a token.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice};
+use lantime2mqtt::simulator::ApiGeneration::V20;
 use serde_json::Value;
-use tokio::time::timeout;
 
-use crate::http::{Answer, ask};
-use crate::support::PATIENCE;
-use crate::support::mosquitto::Mosquitto;
-use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
+use crate::support::http::{Answer, ask, get};
+use crate::support::scene::{self, Setup};
+use crate::support::site::Site;
 
 pub(crate) const TOKEN: &str = "a-token-for-these-tests";
 
-pub(crate) struct Scene {
-    pub(crate) fleet: Fleet,
-    pub(crate) broker: Mosquitto,
-    pub(crate) site: Site,
-    pub(crate) bridge: Program,
-    pub(crate) http: SocketAddr,
+pub(crate) type Scene = scene::Scene<()>;
+
+/// So many redundant devices of the newest kind, polled ten times a second.
+pub(crate) fn setup(devices: usize) -> Setup<'static> {
+    Setup::redundant(&vec![V20; devices]).site(with_server)
+}
+
+pub(crate) fn with_server(site: Site) -> Site {
+    site.with_http().with("http.token", TOKEN)
 }
 
 impl Scene {
-    /// So many redundant devices of the newest kind, polled ten times a second.
+    /// So many devices, all of them polled once.
     pub(crate) async fn start(devices: usize) -> Scene {
-        Scene::start_with(devices, "100ms", |site| site).await
+        Scene::of(setup(devices)).await
     }
 
-    /// The same, polled at that interval, with another configuration.
-    pub(crate) async fn start_with(devices: usize, poll: &str, change: impl FnOnce(Site) -> Site) -> Scene {
-        let kinds = vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20); devices];
-        Scene::of(kinds, |entry| entry.with("poll", poll), change).await
-    }
-
-    /// Devices of these kinds, each with more in its entry, and with another configuration.
-    pub(crate) async fn of(
-        kinds: Vec<DeviceKind>,
-        more: impl Fn(Entry) -> Entry,
-        change: impl FnOnce(Site) -> Site,
-    ) -> Scene {
-        let options = FleetOptions {
-            devices: kinds.len(),
-            kinds,
-            ..FleetOptions::default()
-        };
-        let fleet = Fleet::start(options).await.expect("free ports on the loopback");
-        let broker = Mosquitto::start();
-        let entry = |device: &Arc<SimulatedDevice>| {
-            let entry = Entry::of(device).listed(device);
-            more(entry.with("allow_unverified_writes", true))
-        };
-        let entries: Vec<_> = fleet.devices().iter().map(entry).collect();
-        let http = free_address();
-        let site = Site::new(broker.address(), &entries)
-            .with("http.listen", http.to_string())
-            .with("http.token", TOKEN);
-        let site = change(site);
-        let bridge = site.start();
-        let scene = Scene {
-            fleet,
-            broker,
-            site,
-            bridge,
-            http,
-        };
-        scene.ready().await;
+    pub(crate) async fn of(setup: Setup<'_>) -> Scene {
+        let scene = setup.stage().await.start();
+        scene.site.ready().await;
         scene
     }
 
-    /// Waits until every device has been polled.
-    pub(crate) async fn ready(&self) {
-        eventually("readiness", async || {
-            get(self.http, "/readyz")
-                .await
-                .is_some_and(|answer| answer.status == 200)
-        })
-        .await;
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.site.http()
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.http)
-    }
-
-    pub(crate) fn device(&self) -> &SimulatedDevice {
-        &self.fleet.devices()[0]
+        format!("http://{}", self.http())
     }
 
     /// What the API says at `path`.
     pub(crate) async fn json(&self, path: &str) -> Value {
-        let answer = get(self.http, path).await.expect("it answers");
+        let answer = get(self.http(), path).await.expect("it answers");
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.json()
     }
 
     /// Asks at `path` with these lines in the head.
     pub(crate) async fn get_with(&self, path: &str, head: &str) -> Answer {
-        let host = self.http;
+        let host = self.http();
         let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{head}\r\n");
         ask(host, request).await.expect("it answers")
     }
@@ -111,38 +64,11 @@ impl Scene {
 
     /// Sends a command with these lines in its head.
     pub(crate) async fn post_with(&self, path: &str, head: &str, body: &str) -> Answer {
-        let host = self.http;
+        let host = self.http();
         let length = body.len();
         let request = format!(
             "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{head}\r\n{body}"
         );
         ask(host, request).await.expect("it answers")
     }
-}
-
-/// What comes of a GET; `None` where nobody answers.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Option<Answer> {
-    ask(
-        address,
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"),
-    )
-    .await
-}
-
-/// Waits until something holds that nobody tells of.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let holds = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    if timeout(PATIENCE, holds).await.is_err() {
-        panic!("{what}: never");
-    }
-}
-
-/// An address that was free a moment ago, and that a restarted bridge can have again.
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("it is bound")
 }

@@ -3,48 +3,24 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::http::{Answer, ask_socket};
-use crate::scene::{Scene, eventually, get};
-use crate::support::PATIENCE;
+use crate::scene::{Scene, setup};
+use crate::support::http::{ask_socket, get, get_at};
 use crate::support::site::Site;
+use crate::support::{PATIENCE, wait};
 
 /// Connections at a time.
 const PLACES: usize = 64;
 
-fn socket(site: &Site) -> PathBuf {
-    site.state().join("control.sock")
-}
-
-async fn get_at(site: &Site, path: &str) -> Option<Answer> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    ask_socket(&socket(site), request).await
-}
-
-async fn there(site: &Site) {
-    let answers = async || {
-        get_at(site, "/healthz")
-            .await
-            .is_some_and(|answer| answer.status == 200)
-    };
-    eventually("the socket", answers).await;
-}
-
-/// A site whose bridge has no device, no broker and no port.
-fn bare() -> Site {
-    Site::new(([127, 0, 0, 1], 1).into(), &[])
-}
-
 #[tokio::test]
 async fn the_owner_may_what_nobody_else_may() {
-    let scene = Scene::start_with(1, "100ms", |site| site.without("http.token")).await;
-    let at_socket = async |path: &str| get_at(&scene.site, path).await.expect("it answers");
-    let at_port = async |path: &str| get(scene.http, path).await.expect("it answers");
+    let scene = Scene::of(setup(1).site(|site| site.without("http.token"))).await;
+    let at_socket = async |path: &str| get_at(&scene.site.socket(), path).await.expect("it answers");
+    let at_port = async |path: &str| get(scene.http(), path).await.expect("it answers");
     for (path, port, owner) in [
         ("/api/token", 403, 204),
         ("/api/dead-letters?limit=1001", 400, 200),
@@ -62,7 +38,7 @@ async fn the_owner_may_what_nobody_else_may() {
         let head = format!("Host: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\n");
         format!("POST {refresh} HTTP/1.1\r\n{head}Content-Length: 2\r\n\r\n{{}}")
     };
-    let socket = socket(&scene.site);
+    let socket = scene.site.socket();
     for (kind, status) in [("application/json", 200), ("text/plain", 415)] {
         let answer = ask_socket(&socket, post(kind)).await.expect("it answers");
         assert_eq!(answer.status, status, "{answer:?}");
@@ -72,11 +48,11 @@ async fn the_owner_may_what_nobody_else_may() {
 
 #[tokio::test]
 async fn without_a_port_it_is_there_and_goes_with_the_bridge() {
-    let site = bare();
+    let site = Site::bare();
     let bridge = site.start();
-    there(&site).await;
+    site.ready().await;
     // It has no end but that of the bridge.
-    let mut live = UnixStream::connect(socket(&site)).await.expect("it listens");
+    let mut live = UnixStream::connect(site.socket()).await.expect("it listens");
     let request = b"GET /api/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
     live.write_all(request).await.expect("it is taken");
     let mut received = Vec::new();
@@ -90,14 +66,14 @@ async fn without_a_port_it_is_there_and_goes_with_the_bridge() {
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
     let rest = timeout(PATIENCE, live.read_to_end(&mut received)).await;
     let _ = rest.expect("the connection ends with the bridge");
-    assert!(!socket(&site).exists());
+    assert!(!site.socket().exists());
 }
 
 #[tokio::test]
 async fn a_second_bridge_leaves_it_alone_and_the_one_after_a_killed_one_has_its_own() {
-    let site = bare();
+    let site = Site::bare();
     let mut first = site.start();
-    there(&site).await;
+    site.ready().await;
     let second = site.start().end(PATIENCE).await;
     assert_eq!(second.code, Some(1));
     assert!(
@@ -105,21 +81,21 @@ async fn a_second_bridge_leaves_it_alone_and_the_one_after_a_killed_one_has_its_
         "{:?}",
         second.output
     );
-    assert!(get_at(&site, "/healthz").await.is_some());
+    assert!(get_at(&site.socket(), "/healthz").await.is_some());
 
     first.signal("KILL");
     first.ended(PATIENCE).await;
-    assert!(socket(&site).exists(), "it was killed");
+    assert!(site.socket().exists(), "it was killed");
     let third = site.start();
-    there(&site).await;
+    site.ready().await;
     assert_eq!(third.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test]
 async fn odd_requests_are_refused_and_idle_clients_keep_nobody_out_for_good() {
-    let site = bare();
+    let site = Site::bare();
     let bridge = site.start();
-    there(&site).await;
+    site.ready().await;
     let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(64 * 1024));
     for (request, status) in [
         ("{\"operation\":\"list\"}\n\r\n\r\n", 400),
@@ -131,21 +107,21 @@ async fn odd_requests_are_refused_and_idle_clients_keep_nobody_out_for_good() {
             421,
         ),
     ] {
-        let answer = ask_socket(&socket(&site), request).await.expect("it answers");
+        let answer = ask_socket(&site.socket(), request).await.expect("it answers");
         assert_eq!(answer.status, status, "{answer:?}");
     }
 
     let mut idle = Vec::new();
-    eventually("all places are taken", async || {
+    wait::until("all places are taken", async || {
         // It fails while too many wait to be accepted.
-        if let Ok(mut stream) = UnixStream::connect(socket(&site)).await {
+        if let Ok(mut stream) = UnixStream::connect(site.socket()).await {
             stream.write_all(b"GET /").await.expect("it is taken");
             idle.push(stream);
         }
         idle.len() == PLACES
     })
     .await;
-    there(&site).await;
+    site.ready().await;
     let has_ended = |stream: &UnixStream| match stream.try_read(&mut [0; 1024]) {
         Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         Ok(_) => true,

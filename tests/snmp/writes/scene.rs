@@ -1,36 +1,21 @@
 //! A bridge that chooses the events of relays over SNMP, and a user who has it done.
 
-use lantime2mqtt::simulator::{
-    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, SimulatedDevice, SnmpOptions,
-};
+use lantime2mqtt::simulator::{ApiGeneration, FleetOptions, SnmpOptions};
 use serde_json::{Value, json};
 
+use crate::scene::Scene;
+use crate::support::Seen;
 use crate::support::clients::Clients;
-use crate::support::mosquitto::Mosquitto;
-use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
-use crate::support::{Seen, Watcher};
+use crate::support::scene::Setup;
+use crate::support::site::Entry;
 
-pub(super) const A: &str = "lantime/sim-1/io4/relay/a";
-pub(super) const C: &str = "lantime/sim-1/io4/relay/c";
-/// A bridge with one device, whose relays A and C are on notification.
-pub(super) struct Scene {
-    fleet: Fleet,
-    clients: Clients,
-    pub(super) watcher: Watcher,
-    _broker: Mosquitto,
-    pub(super) bridge: Program,
-    pub(super) site: Site,
-}
+pub(super) const A: &str = "sim-1/io4/relay/a";
+pub(super) const C: &str = "sim-1/io4/relay/c";
 
-pub(super) async fn fleet(snmp: Option<SnmpOptions>) -> Fleet {
-    let options = FleetOptions {
-        devices: 1,
-        kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V16)],
-        snmp,
-        ..FleetOptions::default()
-    };
-    Fleet::start(options).await.expect("free ports on the loopback")
+/// A device whose relays A and C are on notification.
+pub(super) fn setup<'a>(snmp: Option<SnmpOptions>) -> Setup<'a> {
+    let options = |options| FleetOptions { snmp, ..options };
+    Setup::redundant(&[ApiGeneration::V16]).options(options)
 }
 
 pub(super) fn with_community(entry: Entry) -> Entry {
@@ -50,51 +35,23 @@ pub(super) fn with_user(entry: Entry, name: &str, auth_password: &str, priv_pass
 }
 
 impl Scene {
-    pub(super) async fn start(fleet: Fleet, entry: impl FnOnce(&SimulatedDevice) -> Entry) -> Scene {
-        let broker = Mosquitto::start();
-        let clients = Clients::of(broker.address());
-        let watcher = Watcher::connect(broker.address()).await;
-        let entry = entry(&fleet.devices()[0]);
-        let site = Site::new(broker.address(), &[entry]);
-        let bridge = site.start();
-        let mut scene = Scene {
-            fleet,
-            clients,
-            watcher,
-            _broker: broker,
-            bridge,
-            site,
-        };
-        scene.takes_commands().await;
-        scene
-            .until("it is online", |seen| seen.is("lantime/sim-1/state", "online"))
-            .await;
+    /// A bridge that takes commands and has seen its device.
+    pub(super) async fn writing(setup: Setup<'_>) -> Scene {
+        let mut scene = setup.start().await;
+        scene.site.takes_commands().await;
+        scene.until("it is online", |seen| seen.is_online("sim-1")).await;
         scene
     }
 
-    /// Waits until the bridge that runs now takes commands.
-    pub(super) async fn takes_commands(&mut self) {
-        self.bridge
-            .until("commands are taken", |output| {
-                output.stderr.contains("the broker delivers commands")
-            })
-            .await;
-    }
-
-    pub(super) fn device(&self) -> &SimulatedDevice {
-        &self.fleet.devices()[0]
-    }
-
-    pub(super) async fn until(&mut self, what: &str, condition: impl FnMut(&Seen) -> bool) -> Seen {
-        self.watcher.until(what, condition).await
+    async fn publish(&self, topic: &str, payload: &str) {
+        let clients = Clients::of(self.broker.address());
+        clients.publish(&format!("lantime/{topic}"), payload, &[]).await;
     }
 
     /// Sends a command for a relay; how many replies there were before.
     pub(super) async fn begin(&self, relay: &str, payload: &str) -> usize {
-        let before = replies(&self.watcher.now(), relay).len();
-        self.clients
-            .publish(&format!("{relay}/events/set"), payload, &[])
-            .await;
+        let before = replies(&self.client.now(), relay).len();
+        self.publish(&format!("{relay}/events/set"), payload).await;
         before
     }
 
@@ -112,39 +69,39 @@ impl Scene {
 
     /// Sends a command that is refused: one reply and one dead letter, which say the same.
     pub(super) async fn refused(&mut self, relay: &str, payload: &str, kind: &str) -> Value {
-        let before = refusals(&self.watcher.now()).len();
+        let before = refusals(&self.client.now()).len();
         let reply = self.send(relay, payload).await;
         assert!(
             reply["ok"] == false && reply["error"]["kind"] == kind,
             "{kind}: {reply}"
         );
         let seen = self
-            .until("its letter", |seen| refusals(seen).len() > before)
+            .until("its dead letter", |seen| refusals(seen).len() > before)
             .await;
-        let letter = refusals(&seen).remove(before);
+        let dead_letter = refusals(&seen).remove(before);
         assert_eq!(
-            (&letter["error"], &letter["id"]),
+            (&dead_letter["error"], &dead_letter["id"]),
             (&reply["error"], &reply["dead_letter"])
         );
         // Another command, after it: all that comes of this one has come.
         self.refresh().await;
-        let seen = self.watcher.now();
+        let seen = self.client.now();
         assert_eq!(refusals(&seen).len(), before + 1, "{:#?}", refusals(&seen));
         reply["error"].clone()
     }
 
     /// Has the device polled.
     pub(super) async fn refresh(&mut self) {
-        let count = |seen: &Seen| all_at(seen, "lantime/sim-1/refresh/reply").len();
-        let before = count(&self.watcher.now());
-        self.clients.publish("lantime/sim-1/refresh", "", &[]).await;
+        let count = |seen: &Seen| seen.records("sim-1/refresh/reply").len();
+        let before = count(&self.client.now());
+        self.publish("sim-1/refresh", "").await;
         self.until("a poll", |seen| count(seen) > before).await;
     }
 
     /// Waits until these events are retained for both relays.
     pub(super) async fn retained(&mut self, events: &[&str], confirmed: bool) {
         let is_so = |seen: &Seen, relay: &str| {
-            let chosen = json_at(seen, &format!("{relay}/events"));
+            let chosen = seen.json(&format!("{relay}/events"));
             chosen["events"] == json!(events) && chosen["confirmed"] == confirmed && chosen["via"] == "snmp"
         };
         self.until(&format!("{events:?} {confirmed}"), |seen| {
@@ -154,27 +111,17 @@ impl Scene {
     }
 }
 
-pub(super) fn json_at(seen: &Seen, topic: &str) -> Value {
-    let payload = seen.topics.get(topic).map_or("null", String::as_str);
-    serde_json::from_str(payload).expect("state is JSON")
-}
-
-pub(super) fn all_at(seen: &Seen, topic: &str) -> Vec<Value> {
-    let log = seen.log.iter().filter(|(at, _)| at == topic);
-    log.map(|(_, payload)| serde_json::from_str(payload).expect("a record is JSON"))
-        .collect()
-}
-
 pub(super) fn replies(seen: &Seen, relay: &str) -> Vec<Value> {
-    all_at(seen, &format!("{relay}/events/set/reply"))
+    seen.records(&format!("{relay}/events/set/reply"))
 }
 
-pub(super) fn letters(seen: &Seen) -> Vec<Value> {
-    all_at(seen, "lantime/dead-letter/sim-1")
+pub(super) fn dead_letters(seen: &Seen) -> Vec<Value> {
+    seen.records("dead-letter/sim-1")
 }
 
 /// The dead letters of commands.
 pub(super) fn refusals(seen: &Seen) -> Vec<Value> {
-    let letters = letters(seen).into_iter();
-    letters.filter(|letter| !letter["origin"].is_null()).collect()
+    let mut refusals = dead_letters(seen);
+    refusals.retain(|dead_letter| !dead_letter["origin"].is_null());
+    refusals
 }

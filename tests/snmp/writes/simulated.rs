@@ -1,14 +1,15 @@
 //! At simulated devices: relays that move, answers that are late or do not come, and credentials that are wrong.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lantime2mqtt::simulator::{Action, Fault, Position, Relay, SimulatedDevice, SnmpOptions};
 use serde_json::json;
 
-use super::scene::{A, C, Scene, fleet, json_at, letters, refusals, replies, with_community, with_user};
+use super::scene::{A, C, dead_letters, refusals, replies, setup, with_community, with_user};
 use super::{replace, text};
-use crate::support::PATIENCE;
+use crate::scene::Scene;
 use crate::support::site::Entry;
+use crate::support::{PATIENCE, polls, wait};
 
 /// Events that switch the relays of a device fresh from its installation.
 const AT_FIRST: [&str; 4] = [
@@ -23,17 +24,14 @@ fn entry(device: &SimulatedDevice) -> Entry {
     Entry::of(device).listed(device).with("snmp.address", address)
 }
 
-async fn scene(entry: impl FnOnce(&SimulatedDevice) -> Entry) -> Scene {
-    Scene::start(fleet(Some(SnmpOptions::default())).await, entry).await
+async fn scene(entry: impl Fn(&SimulatedDevice) -> Entry) -> Scene {
+    Scene::writing(setup(Some(SnmpOptions::default())).entries(entry)).await
 }
 
 /// Waits until the simulated device has been told so often to apply.
 async fn executed(device: &SimulatedDevice, times: u64) {
-    let begin = Instant::now();
-    while device.counters().snmp_executes < times {
-        assert!(begin.elapsed() < PATIENCE, "never");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let is_told = async || device.counters().snmp_executes >= times;
+    wait::until("the command to apply", is_told).await;
 }
 
 fn late(seconds: u64) -> Option<Fault> {
@@ -45,24 +43,24 @@ fn late(seconds: u64) -> Option<Fault> {
 async fn while_the_answer_to_apply_is_late_polls_go_on_and_the_relays_follow() {
     let mut scene = scene(|device| with_community(entry(device)).with("command_timeout", "1m")).await;
     scene.retained(&AT_FIRST, true).await;
-    scene.device().set_fault(late(600));
+    scene.device(1).set_fault(late(600));
     let before = scene.begin(A, &replace(&["network-link-down"])).await;
-    executed(scene.device(), 1).await;
+    executed(scene.device(1), 1).await;
     // It has been applied, but not answered: what happens meanwhile is seen.
     let fire = Action::FireEvent("network-link-down".to_owned());
-    scene.device().apply(&fire).expect("it has this event");
-    let fallen = |relay| scene.device().world().relay("io4", relay) == Some(Position::Nc);
+    scene.device(1).apply(&fire).expect("it has this event");
+    let fallen = |relay| scene.device(1).world().relay("io4", relay) == Some(Position::Nc);
     assert!(fallen(Relay::A) && fallen(Relay::C));
-    let event = "lantime/sim-1/event/network-link-down";
+    let event = "sim-1/event/network-link-down";
     scene
-        .until("a poll", |seen| json_at(seen, event)["triggered"] == true)
+        .until("a poll", |seen| seen.json(event)["triggered"] == true)
         .await;
     assert!(
-        replies(&scene.watcher.now(), A).len() == before,
+        replies(&scene.client.now(), A).len() == before,
         "nothing is said yet"
     );
 
-    scene.device().set_fault(None);
+    scene.device(1).set_fault(None);
     let reply = scene.reply(A, before).await;
     assert_eq!(
         (&reply["result"]["events"], &reply["result"]["via"]),
@@ -72,22 +70,20 @@ async fn while_the_answer_to_apply_is_late_polls_go_on_and_the_relays_follow() {
     scene.retained(&["network-link-down"], true).await;
     scene
         .until("both have fallen", |seen| {
-            [A, C]
-                .iter()
-                .all(|relay| json_at(seen, relay)["position"] == "NC")
+            [A, C].iter().all(|relay| seen.json(relay)["position"] == "NC")
         })
         .await;
-    let counters = scene.device().counters();
+    let counters = scene.device(1).counters();
     assert_eq!((counters.snmp_executes, counters.applies), (1, 1));
     assert_eq!(counters.configuration_writes, 0, "nothing went over REST");
-    assert!(letters(&scene.watcher.now()).is_empty());
+    assert!(dead_letters(&scene.client.now()).is_empty());
 }
 
 #[tokio::test]
 async fn an_answer_to_apply_after_the_deadline_makes_no_second_one() {
     let mut scene = scene(|device| with_community(entry(device)).with("command_timeout", "2s")).await;
     scene.retained(&AT_FIRST, true).await;
-    scene.device().set_fault(late(600));
+    scene.device(1).set_fault(late(600));
     let error = scene.refused(A, &replace(&["antenna-faulty"]), "timeout").await;
     assert!(text(&error).contains("may have been sent"), "{error}");
     assert!(text(&error).contains("up to 120 s"), "{error}");
@@ -96,56 +92,52 @@ async fn an_answer_to_apply_after_the_deadline_makes_no_second_one() {
     // Nor is another sent while the device is busy with the first.
     let error = scene.refused(C, &replace(&["ntp-not-sync"]), "busy").await;
     assert!(text(&error).contains("earlier command to apply"), "{error}");
-    assert_eq!(scene.device().counters().snmp_executes, 1);
-    scene.device().set_fault(None);
+    assert_eq!(scene.device(1).counters().snmp_executes, 1);
+    scene.device(1).set_fault(None);
     scene.retained(&["antenna-faulty"], true).await;
-    assert_eq!(scene.device().counters().snmp_executes, 1);
+    assert_eq!(scene.device(1).counters().snmp_executes, 1);
     let reply = scene.send(C, &replace(&["ntp-not-sync"])).await;
     assert_eq!(reply["ok"], true, "{reply}");
     scene.retained(&["ntp-not-sync"], true).await;
-    assert_eq!(scene.device().counters().snmp_executes, 2);
-    assert_eq!(refusals(&scene.watcher.now()).len(), 2);
+    assert_eq!(scene.device(1).counters().snmp_executes, 2);
+    assert_eq!(refusals(&scene.client.now()).len(), 2);
 }
 
 #[tokio::test]
 async fn a_reload_in_the_middle_of_an_apply_makes_no_second_one() {
     let mut scene = scene(|device| with_community(entry(device)).with("command_timeout", "1m")).await;
     scene.retained(&AT_FIRST, true).await;
-    scene.device().set_fault(late(600));
+    scene.device(1).set_fault(late(600));
     let before = scene.begin(A, &replace(&["network-link-down"])).await;
-    executed(scene.device(), 1).await;
+    executed(scene.device(1), 1).await;
     let config = std::fs::read_to_string(scene.site.config()).expect("it is ours");
     let other = config.replace(r#"poll = "100ms""#, r#"poll = "150ms""#);
     assert_ne!(config, other);
     scene.site.overwrite(&other);
     scene.bridge.signal("HUP");
     // The command is given to the task that follows, which polls.
-    let (begin, polls) = (Instant::now(), scene.device().counters().documents);
-    while scene.device().counters().documents < polls + 20 {
-        assert!(begin.elapsed() < PATIENCE, "it is polled");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(scene.device().counters().snmp_executes, 1);
-    scene.device().set_fault(None);
+    polls(scene.device(1), 20).await;
+    assert_eq!(scene.device(1).counters().snmp_executes, 1);
+    scene.device(1).set_fault(None);
     let reply = scene.reply(A, before).await;
     assert_eq!(reply["result"]["events"], json!(["network-link-down"]), "{reply}");
-    assert_eq!(scene.device().counters().snmp_executes, 1);
+    assert_eq!(scene.device(1).counters().snmp_executes, 1);
 }
 
 #[tokio::test]
 async fn an_agent_that_is_silent_costs_the_command_and_nothing_else() {
     let mut scene = scene(|device| with_community(entry(device)).with("command_timeout", "3s")).await;
     scene.retained(&AT_FIRST, true).await;
-    scene.device().set_fault(Some(Fault::SnmpSilence));
-    scene.device().wait_answering(false).await;
+    scene.device(1).set_fault(Some(Fault::SnmpSilence));
+    scene.device(1).wait_answering(false).await;
     let error = scene.refused(A, &replace(&["antenna-faulty"]), "timeout").await;
     assert!(text(&error).contains("nothing was changed"), "{error}");
     assert!(text(&error).contains("snmp.address"), "{error}");
-    assert_eq!(scene.device().counters().snmp_sets, 0);
-    let state = |scene: &Scene| scene.watcher.now().is("lantime/sim-1/state", "online");
+    assert_eq!(scene.device(1).counters().snmp_sets, 0);
+    let state = |scene: &Scene| scene.client.now().is_online("sim-1");
     assert!(state(&scene), "REST answers");
-    scene.device().set_fault(None);
-    scene.device().wait_answering(true).await;
+    scene.device(1).set_fault(None);
+    scene.device(1).wait_answering(true).await;
     let reply = scene.send(A, &replace(&["antenna-faulty"])).await;
     assert_eq!(reply["ok"], true, "{reply}");
     scene.retained(&["antenna-faulty"], true).await;
@@ -156,9 +148,9 @@ async fn wrong_credentials_are_told_in_a_letter_and_in_the_reply() {
     let mut scene =
         scene(|device| with_user(entry(device), "simulator", "guessed-auth", "guessed-priv")).await;
     let seen = scene
-        .until("a letter of reading", |seen| !letters(seen).is_empty())
+        .until("a letter of reading", |seen| !dead_letters(seen).is_empty())
         .await;
-    let letter = letters(&seen).remove(0);
+    let letter = dead_letters(&seen).remove(0);
     assert_eq!(letter["operation"], "snmp-get", "{letter}");
     assert_eq!(letter["error"]["kind"], "unauthorized", "{letter}");
     let error = scene
@@ -166,7 +158,7 @@ async fn wrong_credentials_are_told_in_a_letter_and_in_the_reply() {
         .await;
     assert!(text(&error).contains("snmp.user"), "{error}");
     assert!(!text(&error).contains("guessed"), "{error}");
-    let chosen = json_at(&scene.watcher.now(), &format!("{A}/events"));
+    let chosen = scene.client.now().json(&format!("{A}/events"));
     assert_eq!(chosen["confirmed"], false, "{chosen}");
 }
 
@@ -176,7 +168,7 @@ async fn a_community_that_may_only_read_changes_nothing() {
     scene.retained(&AT_FIRST, true).await;
     let error = scene.refused(C, &replace(&["antenna-faulty"]), "forbidden").await;
     assert!(text(&error).contains("snmp.write_community"), "{error}");
-    let counters = scene.device().counters();
+    let counters = scene.device(1).counters();
     assert_eq!((counters.snmp_sets, counters.snmp_executes), (0, 0));
 }
 
@@ -189,7 +181,7 @@ async fn with_events_over_rest_snmp_is_not_asked() {
     let mut scene = scene(entry).await;
     let reply = scene.send(A, &replace(&["antenna-faulty"])).await;
     assert_eq!(reply["result"]["via"], "rest", "{reply}");
-    let counters = scene.device().counters();
+    let counters = scene.device(1).counters();
     assert_eq!((counters.snmp_gets, counters.snmp_sets), (0, 0));
 }
 
@@ -201,10 +193,10 @@ async fn what_was_set_before_the_bridge_was_killed_is_applied_by_the_next() {
     scene.bridge = scene
         .site
         .start_with(&[], &[("LANTIME2MQTT_ABORT_AT", "written")]);
-    scene.takes_commands().await;
+    scene.site.takes_commands().await;
     let before = scene.begin(A, &replace(&["antenna-faulty"])).await;
     scene.bridge.ended(PATIENCE).await;
-    let counters = scene.device().counters();
+    let counters = scene.device(1).counters();
     assert_eq!((counters.snmp_sets, counters.snmp_executes), (3, 0));
     scene.bridge = scene.site.start();
     let reply = scene.reply(A, before).await;
@@ -214,10 +206,10 @@ async fn what_was_set_before_the_bridge_was_killed_is_applied_by_the_next() {
         "{reply}"
     );
     scene.retained(&["antenna-faulty"], true).await;
-    let counters = scene.device().counters();
+    let counters = scene.device(1).counters();
     assert_eq!((counters.snmp_executes, counters.applies), (1, 1));
     assert_eq!(
-        scene.device().world().relay_events("io4", Relay::A),
+        scene.device(1).world().relay_events("io4", Relay::A),
         ["antenna-faulty"].into()
     );
 }

@@ -1,0 +1,45 @@
+//! Waiting for what reports no change of itself, such as another program's answers: asked again and again.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::PATIENCE;
+
+/// Waits until the condition holds.
+///
+/// # Panics
+/// When it does not within [`PATIENCE`], with `what`.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    for_value(what, async || condition().await.then_some(()).ok_or("")).await;
+}
+
+/// The same in a task that may move to another thread.
+pub async fn until_holds(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        pause(begin, what, "").await;
+    }
+}
+
+/// Asks until there is a value, and gives it.
+///
+/// # Panics
+/// When there is none within [`PATIENCE`], with `what` and what was there instead.
+pub async fn for_value<T, E: Display>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let begin = Instant::now();
+    loop {
+        match ask().await {
+            Ok(value) => return value,
+            Err(instead) => pause(begin, what, instead).await,
+        }
+    }
+}
+
+/// Ever longer: it may cost much to ask.
+async fn pause(begin: Instant, what: &str, instead: impl Display) {
+    let waited = begin.elapsed();
+    assert!(waited < PATIENCE, "{what}: never; {instead}");
+    sleep((waited / 8).clamp(Duration::from_millis(2), Duration::from_millis(200))).await;
+}
