@@ -63,9 +63,8 @@ impl Place {
 
     /// A bridge that runs there.
     async fn start(&self) -> Program {
-        let mut bridge = self.site.start();
-        let is_there = |output: &support::program::Output| output.stderr.contains("running");
-        bridge.until("the start", is_there).await;
+        let bridge = self.site.start();
+        self.site.ready().await;
         bridge
     }
 

@@ -12,12 +12,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions,
-};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, Fault};
 use support::mosquitto::Mosquitto;
 use support::net_snmp::{Login, Manager, TrapDaemon, free_address, lint, own_mibs};
-use support::program::Program;
+use support::scene::{self, Setup};
 use support::site::{Entry, Site};
 use support::{Seen, Watcher};
 use tokio::task::JoinSet;
@@ -39,15 +37,7 @@ const READERS: &str = r#"
 "#;
 
 /// A redundant device, `sim-1`, and one with a single clock, `sim-2`, with a bridge that has seen both.
-struct Scene {
-    fleet: Fleet,
-    _broker: Mosquitto,
-    watcher: Watcher,
-    site: Site,
-    bridge: Program,
-    agent: SocketAddr,
-    manager: Manager,
-}
+type Scene = scene::Scene<Watcher>;
 
 impl Scene {
     async fn start() -> Scene {
@@ -56,28 +46,25 @@ impl Scene {
 
     /// With more lines of `[snmp.agent]`.
     async fn with(lines: &str) -> Scene {
-        let fleet = fleet().await;
-        let broker = Mosquitto::start();
-        let agent = free_address();
-        let entries: Vec<_> = fleet.devices().iter().map(|device| Entry::of(device)).collect();
-        let site = Site::new(broker.address(), &entries).with("snmp.agent", settings(agent, lines));
-        let mut watcher = Watcher::connect(broker.address()).await;
-        let bridge = site.start();
-        watcher.until("all devices", are_all_seen).await;
-        Scene {
-            fleet,
-            _broker: broker,
-            watcher,
-            site,
-            bridge,
-            agent,
-            manager: Manager::of(agent),
-        }
+        let kinds = [Chassis::M3000, Chassis::M500].map(|chassis| (chassis, ApiGeneration::V20));
+        let agent = settings(free_address(), lines);
+        let setup = Setup::of(&kinds).site(|site| site.with("snmp.agent", agent));
+        let mut scene = setup.start().await;
+        scene.until("all devices", are_all_seen).await;
+        scene
+    }
+
+    fn agent(&self) -> SocketAddr {
+        self.site.address("snmp.agent.listen")
+    }
+
+    fn manager(&self) -> Manager {
+        Manager::of(self.agent())
     }
 
     /// Everything below the root, by name.
     async fn walk(&self, login: Login<'_>) -> String {
-        self.manager.told("snmpwalk", login, &[ROOT]).await
+        self.manager().told("snmpwalk", login, &[ROOT]).await
     }
 }
 
@@ -96,22 +83,9 @@ fn sinks(plain: SocketAddr, secure: SocketAddr) -> String {
     )
 }
 
-async fn fleet() -> Fleet {
-    let kinds = [Chassis::M3000, Chassis::M500].map(|chassis| DeviceKind::new(chassis, ApiGeneration::V20));
-    let options = FleetOptions {
-        devices: kinds.len(),
-        kinds: kinds.to_vec(),
-        ..FleetOptions::default()
-    };
-    Fleet::start(options).await.expect("free ports on the loopback")
-}
-
 fn are_all_seen(seen: &Seen) -> bool {
-    let stands = |topic: &str| {
-        let payload = seen.topics.get(&format!("lantime/{topic}"));
-        payload.is_some_and(|payload| payload.contains(r#""position":"NO""#))
-    };
-    let statistics = |device: &str| seen.topics.contains_key(&format!("lantime/{device}/http/stats"));
+    let stands = |topic: &str| seen.json(topic)["position"] == "NO";
+    let statistics = |device: &str| seen.json(&format!("{device}/http/stats")).is_object();
     stands("sim-1/io3/relay/a") && stands("sim-2/io1/relay/a") && statistics("sim-1") && statistics("sim-2")
 }
 
@@ -173,15 +147,15 @@ async fn managers_read_the_tables_by_name() {
     let v3 = scene.walk(V3).await;
     assert_eq!(names(&v3), names(&walked));
     for login in [V2C, V3] {
-        let few = scene.manager.told("snmpbulkwalk", login, &["-Cr3", ROOT]).await;
+        let few = scene.manager().told("snmpbulkwalk", login, &["-Cr3", ROOT]).await;
         assert_eq!(names(&few), names(&walked));
         let many = scene
-            .manager
+            .manager()
             .told("snmpbulkwalk", login, &["-Cr2000", ROOT])
             .await;
         assert_eq!(names(&many), names(&walked));
         let table = scene
-            .manager
+            .manager()
             .told(
                 "snmptable",
                 login,
@@ -208,7 +182,7 @@ async fn managers_read_the_tables_by_name() {
 #[tokio::test]
 async fn the_system_group_says_what_it_is() {
     let scene = Scene::start().await;
-    let walked = scene.manager.told("snmpwalk", V3, &["system"]).await;
+    let walked = scene.manager().told("snmpwalk", V3, &["system"]).await;
     for part in [
         "sysDescr.0 = STRING: lantime2mqtt ",
         "sysObjectID.0 = OID: LANTIME2MQTT-MIB::l2mBridge\n",
@@ -221,7 +195,7 @@ async fn the_system_group_says_what_it_is() {
         assert!(walked.contains(part), "{part} is not in\n{walked}");
     }
     // The tools ask for it first where nothing is named, and go on to all the rest.
-    let everything = scene.manager.told("snmpwalk", V2C, &[".1"]).await;
+    let everything = scene.manager().told("snmpwalk", V2C, &[".1"]).await;
     assert!(everything.contains("l2mCommandsWaiting.0"), "{everything}");
 }
 
@@ -239,7 +213,10 @@ async fn nothing_is_writable() {
     let before = scene.walk(V2C).await;
     for login in [V2C, V3] {
         for (object, kind, value) in objects {
-            let answer = scene.manager.ask("snmpset", login, &[object, kind, value]).await;
+            let answer = scene
+                .manager()
+                .ask("snmpset", login, &[object, kind, value])
+                .await;
             let is_refused = ["noAccess", "notWritable", "authorizationError"]
                 .iter()
                 .any(|word| answer.stderr.contains(word));
@@ -258,7 +235,7 @@ async fn strangers_get_nothing() {
     let sinks = sinks(free_address(), free_address());
     let scene = Scene::with(&sinks).await;
     let [auth, privacy] = PASSWORDS;
-    let manager = Arc::new(Manager::of(scene.agent));
+    let manager = Arc::new(Manager::of(scene.agent()));
     let mut asking = JoinSet::new();
     for login in [
         Login::Community("public"),
@@ -299,7 +276,7 @@ async fn filth_does_no_harm_and_fills_no_log() {
         let mut datagram = request.to_vec();
         datagram.extend(number.to_be_bytes());
         datagram[number as usize % request.len()] ^= number.to_le_bytes()[0];
-        socket.send_to(&datagram, scene.agent).unwrap();
+        socket.send_to(&datagram, scene.agent()).unwrap();
     }
     assert!(!scene.walk(V3).await.is_empty());
     let lines = scene.bridge.output().stderr.lines().count() - before;
@@ -355,11 +332,11 @@ async fn changes_are_told_by_name_over_a_restart_too() {
     // A receiver of v3 drops what comes with boots that it has seen before.
     assert_eq!(scene.bridge.stop("TERM").await.code, Some(0));
     let offline = |seen: &Seen| seen.is("lantime/bridge/test/state", "offline");
-    let before = scene.watcher.until("a stop", offline).await.log.len();
+    let before = scene.client.until("a stop", offline).await.log.len();
     scene.bridge = scene.site.start();
     let polled = ("lantime/sim-1/state".to_owned(), "online".to_owned());
     let has_polled = |seen: &Seen| seen.log[before..].contains(&polled);
-    scene.watcher.until("sim-1 in the second run", has_polled).await;
+    scene.client.until("sim-1 in the second run", has_polled).await;
     device.set_fault(Some(Fault::ServerError));
     for daemon in &mut daemons {
         let told = daemon
@@ -385,10 +362,9 @@ async fn a_number_is_never_given_to_another_device() {
     let mut scene = Scene::start().await;
     let [first, second] = [&scene.fleet.devices()[0], &scene.fleet.devices()[1]];
     let entries = [Entry::of(second), Entry::of(first).with("id", "another")];
-    scene.site = scene.site.devices(&entries);
-    scene.bridge.signal("HUP");
+    scene.reload(&entries);
     scene
-        .watcher
+        .client
         .until("the other device", |seen| {
             seen.is("lantime/another/state", "online")
         })
@@ -417,7 +393,7 @@ async fn the_root_can_be_moved_as_the_mib_says() {
     let moved = mib.replace("::= { netSnmpPlaypen 1883 }", "::= { enterprises 12345 7 }");
     assert_ne!(moved, mib);
     fs::write(directory.path().join("LANTIME2MQTT-MIB.txt"), moved).unwrap();
-    let manager = Manager::with_mibs(scene.agent, directory.path().to_owned());
+    let manager = Manager::with_mibs(scene.agent(), directory.path().to_owned());
     let walked = manager.told("snmpwalk", V3, &[ROOT]).await;
     assert!(walked.contains("l2mDeviceId.1 = STRING: sim-1\n"), "{walked}");
     let nothing = scene.walk(V3).await;

@@ -9,19 +9,19 @@ mod servers;
 mod support;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
-use lantime2mqtt::simulator::{Action, ApiGeneration, Chassis, Clock, DeviceKind, Fleet, FleetOptions};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Clock};
 use serde_json::json;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use reader::Reader;
-use servers::{Nats, RabbitMq, free_address};
+use servers::{Nats, RabbitMq};
 use support::PATIENCE;
 use support::mosquitto::Mosquitto;
 use support::proxy::Proxy;
+use support::scene::Setup;
 use support::site::{Entry, Site};
 
 const RELAY: &str = "lantime/sim-1/io3/relay/a";
@@ -72,22 +72,10 @@ async fn rabbitmq() {
 }
 
 async fn keeps_its_promises(broker: SocketAddr, wildcards: Wildcards) {
-    let fleet = Fleet::start(FleetOptions {
-        devices: 1,
-        kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
-        ..FleetOptions::default()
-    });
-    let fleet = fleet.await.expect("free ports on the loopback");
+    let proxy = Proxy::start(broker).await;
+    let fleet = Setup::redundant(&[ApiGeneration::V20]).fleet().await;
     let device = &fleet.devices()[0];
-    let entry = Entry::of(device)
-        .listed(device)
-        .with("allow_unverified_writes", true);
-    // The client for HTTP wants to know what TLS would be made of.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let (proxy, http) = (Proxy::start(broker).await, free_address());
-    let site = Site::new(proxy.address(), &[entry])
-        .with("mqtt.version", "3.1.1")
-        .with("http.listen", http.to_string());
+    let site = Site::new(proxy.address(), &[Entry::writable(device)]).with("mqtt.version", "3.1.1");
     let mut early = Reader::connect(broker, "early", &[RELAY, EVENTS, REPLY, BRIDGE]).await;
     let bridge = site.start();
     early
@@ -102,7 +90,7 @@ async fn keeps_its_promises(broker: SocketAddr, wildcards: Wildcards) {
     .await;
     retained_come_by_wildcard(broker, wildcards).await;
 
-    until_commands_arrive(http).await;
+    site.takes_commands().await;
     command(&mut early, "1", &["ntp-not-sync"]).await;
     proxy.cut();
     device.apply(&Action::LoseSync(Clock::Clk1)).unwrap();
@@ -138,25 +126,4 @@ async fn retained_come_by_wildcard(broker: SocketAddr, wildcards: Wildcards) {
     let seen = reader.until("the last one", |seen| seen.is("last", "yes")).await;
     let expected = wildcards == Wildcards::GiveRetained;
     assert_eq!(seen.is(BRIDGE, "online"), expected);
-}
-
-async fn until_commands_arrive(http: SocketAddr) {
-    let is_subscribed = async || {
-        let answer = reqwest::get(format!("http://{http}/metrics")).await.ok()?;
-        Some(
-            answer
-                .text()
-                .await
-                .ok()?
-                .contains("\nlantime2mqtt_commands_subscribed 1\n"),
-        )
-    };
-    let asked = async {
-        while is_subscribed().await != Some(true) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, asked)
-        .await
-        .expect("the bridge subscribes to commands");
 }

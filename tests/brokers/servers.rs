@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::wait;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
 
 /// How long one may take to start: RabbitMQ needs some ten seconds, and a minute where others use the processor.
 const START: Duration = Duration::from_secs(240);
@@ -44,17 +44,11 @@ impl Drop for Group {
 
 /// Waits until `address` takes connections.
 async fn started(address: SocketAddr, log: &Path) {
-    let asked = async {
-        while TcpStream::connect(address).await.is_err() {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    if timeout(START, asked).await.is_err() {
-        panic!(
-            "it does not start: {}",
-            fs::read_to_string(log).unwrap_or_default()
-        );
-    }
+    wait::within(START, "it starts", async || {
+        let connected = TcpStream::connect(address).await;
+        connected.map_err(|_| fs::read_to_string(log).unwrap_or_default())
+    })
+    .await;
 }
 
 pub(crate) struct Nats {

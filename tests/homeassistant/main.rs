@@ -11,15 +11,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
-};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Clock, Fault, Fleet, SimulatedDevice};
 use serde_json::{Value, json};
 
 use hass::{Hass, Release};
 use support::clients::{Clients, Message, Subscriber};
 use support::mosquitto::Mosquitto;
 use support::program::Program;
+use support::scene::{Devices, Setup, Stage};
 use support::site::{Entry, Site};
 
 const RELAY: &str = "binary_sensor/sim_1_io3_relay_a";
@@ -41,13 +40,8 @@ fn sites(broker: SocketAddr, fleet: &Fleet) -> [Site; 2] {
     let [first, second] = fleet.devices() else {
         panic!("two devices");
     };
-    let entry = |device: &SimulatedDevice| {
-        Entry::of(device)
-            .listed(device)
-            .with("allow_unverified_writes", true)
-    };
-    let usual = Site::new(broker, &[entry(first)]).with("homeassistant.enabled", true);
-    let scalar = Site::new(broker, &[entry(second).with("poll", "1h")])
+    let usual = Site::new(broker, &[Entry::writable(first)]).with("homeassistant.enabled", true);
+    let scalar = Site::new(broker, &[Entry::writable(second).with("poll", "1h")])
         .with("homeassistant.enabled", true)
         .with("bridge.id", "plant")
         .with("mqtt.prefix", "plant/lantime")
@@ -59,7 +53,7 @@ struct Home {
     hass: Hass,
     bridges: [Program; 2],
     sites: [Site; 2],
-    fleet: Fleet,
+    fleet: Devices,
     clients: Clients,
     subscriber: Subscriber,
     /// What came before is not looked at.
@@ -69,14 +63,8 @@ struct Home {
 
 impl Home {
     async fn start(release: Release) -> Home {
-        let broker = Mosquitto::start();
+        let Stage { fleet, broker, .. } = Setup::redundant(&[ApiGeneration::V20; 2]).stage().await;
         let clients = Clients::of(broker.address());
-        let fleet = Fleet::start(FleetOptions {
-            devices: 2,
-            kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
-            ..FleetOptions::default()
-        });
-        let fleet = fleet.await.expect("free ports on the loopback");
         let sites = sites(broker.address(), &fleet);
         let mut home = Home {
             hass: Hass::new(release, broker.address()),

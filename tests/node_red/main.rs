@@ -10,19 +10,17 @@ mod red;
 mod support;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use lantime2mqtt::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions,
-};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Clock, Fault};
 use serde_json::{Value, json};
 
 use browser::Script;
 use red::Red;
 use support::clients::{Clients, Message, Subscriber};
-use support::mosquitto::{Mosquitto, Options};
-use support::program::Program;
-use support::site::{Entry, Site};
+use support::mosquitto::Options;
+use support::scene::{self, Setup};
+use support::site::Entry;
+use support::wait;
 
 const ALARM: &str = "lantime-alarm/sim-1/io3/a";
 
@@ -43,13 +41,11 @@ const CORE: [&str; 13] = [
     "group",
 ];
 
-struct Scene {
+type Scene = scene::Scene<Clientele>;
+
+struct Clientele {
     red: Red,
     subscriber: Subscriber,
-    fleet: Fleet,
-    bridge: Program,
-    site: Site,
-    broker: Mosquitto,
 }
 
 impl Scene {
@@ -58,22 +54,13 @@ impl Scene {
     }
 
     async fn of(api: ApiGeneration) -> Scene {
-        let broker = Mosquitto::start();
-        let fleet = Fleet::start(FleetOptions {
-            devices: 1,
-            kinds: vec![DeviceKind::new(Chassis::M3000, api)],
-            ..FleetOptions::default()
-        });
-        let fleet = fleet.await.expect("free ports on the loopback");
-        let site = Site::new(broker.address(), &[entry(&fleet)]);
-        let mut scene = Scene {
-            red: Red::start(broker.address()),
-            subscriber: Clients::of(broker.address()).subscribe(&["#"]).await,
-            bridge: site.start(),
-            fleet,
-            site,
-            broker,
+        let stage = Setup::redundant(&[api]).stage().await;
+        let broker = stage.broker.address();
+        let clientele = Clientele {
+            red: Red::start(broker),
+            subscriber: Clients::of(broker).subscribe(&["#"]).await,
         };
+        let mut scene = stage.with(clientele).start();
         scene
             .shows("all relays", |state| {
                 let relays = state["relays"].as_object().unwrap();
@@ -86,14 +73,7 @@ impl Scene {
 
     /// Waits until what the page shows fulfils `condition`; the page asks again and again, too.
     async fn shows(&mut self, what: &str, condition: impl Fn(&Value) -> bool) {
-        let seen = async {
-            while !condition(&self.red.state().await) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        if tokio::time::timeout(support::PATIENCE, seen).await.is_err() {
-            panic!("{what}: never shown; {:#}", self.red.state().await);
-        }
+        shows(&self.client.red, what, condition).await;
     }
 
     /// Waits for an alarm with that payload, but for the time.
@@ -103,20 +83,14 @@ impl Scene {
             let is_dated = payload.as_object_mut().and_then(|p| p.remove("since")).is_some();
             message.topic == ALARM && message.retained && is_dated && payload == *expected
         };
-        self.subscriber
+        self.client
+            .subscriber
             .until("the alarm", |messages| messages.last_at(ALARM).is_some_and(is_so))
             .await;
     }
 
     fn apply(&self, action: &Action) {
-        self.fleet.devices()[0].apply(action).unwrap();
-    }
-
-    /// Lets the bridge have its device as this entry describes it.
-    fn reload(mut self, entry: Entry) -> Scene {
-        self.site = self.site.devices(&[entry]);
-        self.bridge.signal("HUP");
-        self
+        self.device(1).apply(action).unwrap();
     }
 
     /// Publishes retained what a bridge could have.
@@ -126,12 +100,13 @@ impl Scene {
     }
 }
 
-/// The device with the slots that it has, as its modules are wired.
-fn entry(fleet: &Fleet) -> Entry {
-    let device = &fleet.devices()[0];
-    Entry::of(device)
-        .listed(device)
-        .with("allow_unverified_writes", true)
+/// Waits until what the page shows fulfils `condition`; the page asks again and again, too.
+async fn shows(red: &Red, what: &str, condition: impl Fn(&Value) -> bool) {
+    wait::for_value(what, async || {
+        let state = red.state().await;
+        if condition(&state) { Ok(()) } else { Err(state) }
+    })
+    .await;
 }
 
 trait LastAt {
@@ -165,14 +140,14 @@ async fn a_relay_that_falls_raises_an_alarm_once_and_its_return_ends_it() {
             state["bridges"]["test"] == "offline"
         })
         .await;
-    let messages = scene.subscriber.now();
+    let messages = scene.client.subscriber.now();
     let alarms: Vec<_> = messages
         .iter()
         .filter(|message| message.topic == ALARM)
         .map(|message| message.json()["alarm"].clone())
         .collect();
     assert_eq!(alarms, [false, true, false]);
-    let page = scene.red.page().await;
+    let page = scene.client.red.page().await;
     assert!(page.contains("<title>LANTIME relays</title>"), "{page}");
 }
 
@@ -182,18 +157,17 @@ async fn the_alarm_of_a_relay_that_goes_is_taken_away_and_raised_again_when_it_i
     let raised = json!({ "alarm": true, "cause": "clock-not-sync" });
     scene.apply(&Action::LoseSync(Clock::Clk1));
     scene.alarm(&raised).await;
-    let device = &scene.fleet.devices()[0];
-    let without_it = Entry::of(device).slot("io4", ["notification", "pps", "10mhz"]);
-    let mut scene = scene.reload(without_it);
+    let without_it = Entry::of(scene.device(1)).slot("io4", ["notification", "pps", "10mhz"]);
+    scene.reload(&[without_it]);
     scene
+        .client
         .subscriber
         .until("no alarm", |messages| {
             let last = messages.last_at(ALARM);
             last.is_some_and(|message| message.payload.is_empty() && message.retained)
         })
         .await;
-    let with_it = entry(&scene.fleet);
-    let mut scene = scene.reload(with_it);
+    scene.reload(&[Entry::writable(scene.device(1))]);
     scene.alarm(&raised).await;
 }
 
@@ -243,27 +217,17 @@ async fn what_was_cleared_while_there_was_no_connection_is_not_shown_any_more() 
 #[tokio::test]
 async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
     const DEVICES: usize = 60;
-    let broker = Mosquitto::start_with(Options {
+    let options = Options {
         lines: vec!["max_queued_messages 1000".to_owned()],
         ..Options::default()
-    });
-    let fleet = Fleet::start(FleetOptions {
-        devices: DEVICES,
-        kinds: vec![DeviceKind::new(Chassis::M3000, ApiGeneration::V20)],
-        ..FleetOptions::default()
-    });
-    let fleet = fleet.await.expect("free ports on the loopback");
-    let entries: Vec<_> = fleet
-        .devices()
-        .iter()
-        .map(|device| Entry::of(device).listed(device))
-        .collect();
-    let mut states = Clients::of(broker.address())
-        .subscribe(&["lantime/+/state"])
-        .await;
-    let site = Site::new(broker.address(), &entries);
-    let bridge = site.start();
-    states
+    };
+    let setup = Setup::redundant(&[ApiGeneration::V20; DEVICES]).broker(options);
+    let stage = setup.stage().await;
+    let broker = stage.broker.address();
+    let states = Clients::of(broker).subscribe(&["lantime/+/state"]).await;
+    let mut scene = stage.with(states).start();
+    scene
+        .client
         .until("all devices", |messages| {
             let online = messages.iter().filter(|message| message.payload == "online");
             online
@@ -274,8 +238,8 @@ async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
         })
         .await;
     // A bridge that stops in good order has sent everything before: from here on all is retained.
-    bridge.stop("TERM").await;
-    let red = Red::start(broker.address());
+    scene.bridge.stop("TERM").await;
+    let red = Red::start(broker);
     let is_whole = |state: &Value| {
         let counted = |key: &str| state[key].as_object().map_or(0, serde_json::Map::len);
         let events = state["events"].as_object().into_iter().flatten();
@@ -289,18 +253,7 @@ async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
             && of_each.len() == 1
             && is_more_than_the_queue
     };
-    let seen = async {
-        while !is_whole(&red.state().await) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    if tokio::time::timeout(support::PATIENCE, seen).await.is_err() {
-        let state = red.state().await;
-        panic!(
-            "never whole: {} relays",
-            state["relays"].as_object().unwrap().len()
-        );
-    }
+    shows(&red, "all of it", is_whole).await;
 }
 
 #[tokio::test]
@@ -312,7 +265,7 @@ async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
     let event = "lantime/other-1/event/ntp-not-sync";
     scene.retain(event, &json!({ "triggered": false })).await;
     scene.retain(topic, &chosen(json!("unknown"))).await;
-    let mut script = Script::start("../node_red/form.mjs", scene.red.url());
+    let mut script = Script::start("../node_red/form.mjs", scene.client.red.url());
     script.says("not known").await;
     scene.retain(topic, &chosen(json!(["ntp-not-sync"]))).await;
     script.go_on();
@@ -325,7 +278,7 @@ async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
 #[tokio::test]
 async fn what_nobody_knows_now_is_shown_as_it_was_and_cannot_be_set() {
     let mut scene = Scene::start().await;
-    let mut script = Script::start("../node_red/away.mjs", scene.red.url());
+    let mut script = Script::start("../node_red/away.mjs", scene.client.red.url());
     script.says("runs").await;
     scene.bridge.signal("KILL");
     script.go_on();
@@ -333,7 +286,7 @@ async fn what_nobody_knows_now_is_shown_as_it_was_and_cannot_be_set() {
     scene.bridge = scene.site.start();
     script.go_on();
     script.says("runs again").await;
-    scene.fleet.devices()[0].set_fault(Some(Fault::Unavailable));
+    scene.device(1).set_fault(Some(Fault::Unavailable));
     script.go_on();
     script.says("done").await;
 }
@@ -341,14 +294,14 @@ async fn what_nobody_knows_now_is_shown_as_it_was_and_cannot_be_set() {
 #[tokio::test]
 async fn the_form_says_whom_a_choice_reached_where_relays_cannot_be_told_apart() {
     let scene = Scene::of(ApiGeneration::V10).await;
-    let mut script = Script::start("../node_red/together.mjs", scene.red.url());
+    let mut script = Script::start("../node_red/together.mjs", scene.client.red.url());
     script.says("done").await;
 }
 
 #[tokio::test]
 async fn the_end_of_a_failure_is_not_shown_as_a_failure() {
     let scene = Scene::start().await;
-    let mut script = Script::start("../node_red/letters.mjs", scene.red.url());
+    let mut script = Script::start("../node_red/letters.mjs", scene.client.red.url());
     script.says("there").await;
     for (id, more) in [
         ("1", json!({})),
@@ -377,10 +330,11 @@ async fn the_end_of_a_failure_is_not_shown_as_a_failure() {
 async fn a_command_is_kept_no_longer_than_somebody_waits_for_it() {
     let mut scene = Scene::start().await;
     let form = json!({ "device": "sim-1", "slot": "io4", "relay": "a", "events": [] });
-    scene.red.send_form(&form).await;
+    scene.client.red.send_form(&form).await;
     let topic = "lantime/sim-1/io4/relay/a/events/set";
     let is_command = |message: &Message| message.topic == topic && message.expiry == "45";
     scene
+        .client
         .subscriber
         .until("the command", |messages| messages.iter().any(is_command))
         .await;
@@ -392,17 +346,17 @@ async fn the_form_sets_the_events_of_a_relay_and_shows_what_is_refused() {
     let form =
         |slot, events: &[&str]| json!({ "device": "sim-1", "slot": slot, "relay": "a", "events": events });
     let chosen = ["antenna-faulty", "ntp-not-sync"];
-    let (status, reply) = scene.red.send_form(&form("io4", &chosen)).await;
+    let (status, reply) = scene.client.red.send_form(&form("io4", &chosen)).await;
     assert_eq!((status, &reply["ok"]), (200, &json!(true)), "{reply}");
     assert_eq!(reply["result"]["events"], json!(chosen));
-    assert_eq!(scene.fleet.devices()[0].counters().configuration_writes, 1);
+    assert_eq!(scene.device(1).counters().configuration_writes, 1);
     scene
         .shows("what was chosen", |state| {
             state["chosen"]["sim-1/io4/a"] == json!(chosen)
         })
         .await;
 
-    let (status, reply) = scene.red.send_form(&form("io3", &chosen)).await;
+    let (status, reply) = scene.client.red.send_form(&form("io3", &chosen)).await;
     assert_eq!((status, &reply["ok"]), (422, &json!(false)), "{reply}");
     let refusal = reply["error"]["message"].as_str().unwrap();
     assert!(refusal.contains("jumper"), "{refusal}");
@@ -412,12 +366,12 @@ async fn the_form_sets_the_events_of_a_relay_and_shows_what_is_refused() {
         })
         .await;
 
-    let (status, _) = scene.red.send_form(&form("io4/relay/c", &chosen)).await;
+    let (status, _) = scene.client.red.send_form(&form("io4/relay/c", &chosen)).await;
     assert_eq!(status, 400, "no level of a topic");
     let simple = form("io4", &[]).to_string();
-    let (status, _) = scene.red.post("text/plain", simple).await;
+    let (status, _) = scene.client.red.post("text/plain", simple).await;
     assert_eq!(status, 400, "what any site may have a browser send");
-    assert_eq!(scene.fleet.devices()[0].counters().configuration_writes, 1);
+    assert_eq!(scene.device(1).counters().configuration_writes, 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::project;
-use crate::scene::fleet;
+use crate::scene::setup;
 use crate::support::Watcher;
 use crate::support::clients::Clients;
 use crate::support::mosquitto::{Mosquitto, Options};
@@ -44,7 +44,7 @@ fn broker(directory: &TempDir) -> Mosquitto {
 async fn the_bridge_tells_operators_command_and_all_others_only_read() {
     let directory = TempDir::new().expect("a temporary directory");
     let broker = broker(&directory);
-    let fleet = fleet().await;
+    let fleet = setup(1).fleet().await;
     let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])])
         .with("mqtt.username", "lantime2mqtt")
         .with("mqtt.password", "lantime2mqtt");

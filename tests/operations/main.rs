@@ -16,20 +16,12 @@ mod state_directory;
 mod trust;
 
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 /// A file of the project.
 fn project(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// An address on the loopback at which nobody listens. It is not that of the hundreds of simulated devices, which take free
-/// ports meanwhile.
-fn free_address() -> String {
-    let free = TcpListener::bind("127.0.0.2:0").expect("a free port");
-    free.local_addr().expect("it is bound").to_string()
 }
 
 /// Runs a tool to its end, in the project's directory.

@@ -3,45 +3,18 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use lantime2mqtt::simulator::{Fault, Fleet};
+use lantime2mqtt::simulator::Fault;
 
-use crate::scene::{self, client};
+use crate::scene::{metrics, setup, value};
 use crate::support::clients::Clients;
-use crate::support::mosquitto::Mosquitto;
-use crate::support::program::Program;
-use crate::support::site::{Entry, Site};
+use crate::support::http;
+use crate::support::scene::Scene;
+use crate::support::site::Entry;
 use crate::support::web_server::{WebServer, answer};
-use crate::{free_address, project, tool, words};
+use crate::{project, tool, words};
 
 /// What a device of a hostile humour says of itself.
 const WEIRD: &str = "M\"30\\00\n{x=\"1\"} 7 é \u{202e}";
-
-pub(crate) async fn scraped(address: &str) -> Option<String> {
-    let asked = client().get(format!("http://{address}/metrics")).send();
-    let answer = asked.await.ok()?;
-    let kind = answer.headers()["content-type"]
-        .to_str()
-        .expect("ASCII")
-        .to_owned();
-    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
-    answer.text().await.ok()
-}
-
-/// Asks until `condition` holds.
-pub(crate) async fn until(address: &str, what: &str, condition: impl Fn(&str) -> bool) -> String {
-    scene::until(
-        what,
-        async || scraped(address).await,
-        |text: &String| condition(text),
-    )
-    .await
-}
-
-/// The value of a sample, as it is written.
-pub(crate) fn value<'t>(text: &'t str, sample: &str) -> Option<&'t str> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '))
-}
 
 fn assert_clean(text: &str) {
     let checked = tool("prometheus", "promtool", &["check", "metrics"], text);
@@ -52,64 +25,37 @@ fn assert_clean(text: &str) {
     );
 }
 
-/// A bridge with a simulated device, and one that is it in other words.
-struct Scene {
-    fleet: Fleet,
-    _weird: WebServer,
-    _site: Site,
-    bridge: Program,
-    /// Where `/metrics` is.
-    http: String,
-}
-
-impl Scene {
-    async fn start(broker: &Mosquitto) -> Scene {
-        let fleet = scene::fleet().await;
-        let url = format!("{}/api/status", fleet.devices()[0].url());
-        let request = client().get(url).basic_auth("bridge", Some("simulated"));
-        let document = request
-            .send()
-            .await
-            .expect("it answers")
-            .text()
-            .await
-            .expect("it is text");
-        let mut document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
-        document["system-information"]["model"] = WEIRD.into();
-        let weird = WebServer::start(move |_| answer(200, document.to_string())).await;
-
-        let http = free_address();
-        let devices = [Entry::of(&fleet.devices()[0]), Entry::new("weird", &weird.url())];
-        let site = Site::new(broker.address(), &devices)
-            .with("http.listen", http.clone())
-            .with("snmp.traps.listen", "127.0.0.1:0")
-            .with("snmp.communities", vec!["public".to_owned()])
-            .with("sparkplug.enabled", true);
-        let bridge = site.start();
-        until(&http, "both devices, and the edge node", |text| {
-            let up = |id: &str| value(text, &format!("lantime2mqtt_device_up{{device=\"{id}\"}}"));
-            up("sim-1") == Some("1")
-                && up("weird") == Some("1")
-                && value(text, "lantime2mqtt_sparkplug_born") == Some("1")
-        })
-        .await;
-        Scene {
-            fleet,
-            _weird: weird,
-            _site: site,
-            bridge,
-            http,
-        }
-    }
+/// A bridge with a simulated device, and one that is it in other words; the latter ends on drop.
+async fn start() -> (Scene<()>, WebServer) {
+    let mut stage = setup(1).stage().await;
+    let device = &stage.fleet.devices()[0];
+    let mut document: serde_json::Value = serde_json::from_slice(&device.document()).expect("JSON");
+    document["system-information"]["model"] = WEIRD.into();
+    let weird = WebServer::start(move |_| answer(200, document.to_string())).await;
+    let devices = [Entry::of(device), Entry::new("weird", &weird.url())];
+    stage.site = stage
+        .site
+        .with("snmp.traps.listen", "127.0.0.1:0")
+        .with("snmp.communities", vec!["public".to_owned()])
+        .with("sparkplug.enabled", true)
+        .devices(&devices);
+    let scene = stage.start();
+    metrics(&scene.site, "both devices, and the edge node", |text| {
+        let up = |id: &str| value(text, &format!("lantime2mqtt_device_up{{device=\"{id}\"}}"));
+        up("sim-1") == Some("1")
+            && up("weird") == Some("1")
+            && value(text, "lantime2mqtt_sparkplug_born") == Some("1")
+    })
+    .await;
+    (scene, weird)
 }
 
 #[tokio::test]
 async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_trouble() {
-    let broker = Mosquitto::start();
-    let scene = Scene::start(&broker).await;
-    let http = &scene.http;
+    let (scene, _weird) = start().await;
+    let site = &scene.site;
     let in_order = "lantime2mqtt_relay_fault{device=\"sim-1\",slot=\"io1\",relay=\"a\"}";
-    let text = until(http, "a healthy relay", |text| value(text, in_order) == Some("0")).await;
+    let text = metrics(site, "a healthy relay", |text| value(text, in_order) == Some("0")).await;
     assert_clean(&text);
     assert_eq!(value(&text, "lantime2mqtt_devices"), Some("2"));
     for connection in ["state", "commands", "sparkplug"] {
@@ -134,7 +80,7 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
         );
     }
 
-    let commands = Clients::of(broker.address());
+    let commands = Clients::of(scene.broker.address());
     commands
         .request("lantime/sim-1/refresh", "answers", "{}", &[])
         .await;
@@ -146,10 +92,10 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
             &[],
         )
         .await;
-    scene.fleet.devices()[0].set_fault(Some(Fault::ServerError));
+    scene.device(1).set_fault(Some(Fault::ServerError));
     let away = "lantime2mqtt_device_up{device=\"sim-1\"}";
     let failures = "lantime2mqtt_device_poll_failures_total{device=\"sim-1\",kind=\"http-status\"}";
-    let text = until(http, "the device is away", |text| {
+    let text = metrics(site, "the device is away", |text| {
         value(text, away) == Some("0") && value(text, failures).is_some()
     })
     .await;
@@ -190,9 +136,13 @@ fn names(text: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn dashboard_rules_and_manual_name_metrics_that_exist() {
-    let broker = Mosquitto::start();
-    let scene = Scene::start(&broker).await;
-    let text = until(&scene.http, "an answer", |text| !text.is_empty()).await;
+    let (scene, _weird) = start().await;
+    let answer = http::get(scene.site.http(), "/metrics")
+        .await
+        .expect("it answers");
+    let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
+    assert!(answer.head.contains(kind), "{}", answer.head);
+    let text = answer.body;
     let families: BTreeSet<_> = text
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())

@@ -2,11 +2,8 @@
 
 use serde_json::Value;
 
-use crate::metrics::{until, value};
-use crate::support::mosquitto::Mosquitto;
+use crate::scene::{metrics, setup, value};
 use crate::support::requester::{Message, Requester};
-use crate::support::site::{Entry, Site};
-use crate::{free_address, scene};
 
 const TOPIC: &str = "lantime/sim-1/refresh";
 
@@ -20,30 +17,28 @@ fn replies(received: &[Message], id: &str) -> usize {
 
 #[tokio::test]
 async fn commands_wait_at_the_broker_while_the_state_directory_is_missing() {
-    let (broker, http) = (Mosquitto::start(), free_address());
-    let fleet = scene::fleet().await;
-    let site =
-        Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]).with("http.listen", http.clone());
-    let mut requester = Requester::connect(broker.address(), &["lantime/sim-1/refresh/reply"]).await;
-    let bridge = site.start();
+    let stage = setup(1).stage().await;
+    let broker = stage.broker.address();
+    let mut requester = Requester::connect(broker, &["lantime/sim-1/refresh/reply"]).await;
+    let bridge = stage.site.start();
     requester.send(TOPIC, r#"{"id":"first"}"#).await;
     requester
         .until("a reply", |received| replies(received, "first") == 1)
         .await;
 
-    std::fs::remove_dir_all(site.state()).expect("it is ours");
+    std::fs::remove_dir_all(stage.site.state()).expect("it is ours");
     requester.send(TOPIC, r#"{"id":"second"}"#).await;
-    until(&http, "the fault", |text| {
+    metrics(&stage.site, "the fault", |text| {
         value(text, "lantime2mqtt_store_failing") == Some("1")
     })
     .await;
     assert_eq!(replies(&requester.received(), "second"), 0);
     // Even a bridge that dies now has not lost it.
     bridge.stop("KILL").await;
-    let bridge = site.start();
+    let bridge = stage.site.start();
     requester
         .until("a reply", |received| replies(received, "second") == 1)
         .await;
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
-    fleet.stop().await;
+    stage.fleet.stop().await;
 }

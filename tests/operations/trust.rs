@@ -1,42 +1,45 @@
 //! A machine without any CA certificate, as the container image is.
 
-use lantime2mqtt::simulator::{Fleet, FleetOptions};
+use lantime2mqtt::simulator::FleetOptions;
 
-use crate::scene::fleet;
+use crate::scene::{metrics, setup, value};
+use crate::support::PATIENCE;
 use crate::support::mosquitto::{Mosquitto, Options};
 use crate::support::program::Program;
 use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Watcher};
 
 /// Where the libraries would look.
 const NO_CAS: [(&str, &str); 2] = [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere")];
 
 #[tokio::test]
 async fn without_ca_files_what_is_pinned_or_configured_works_and_all_else_is_refused_with_the_remedy() {
-    let options = FleetOptions {
-        devices: 1,
-        https: true,
-        ..FleetOptions::default()
+    let options = Options {
+        tls: true,
+        ..Options::default()
     };
-    let fleet = Fleet::start(options).await.expect("free ports");
-    let device = &fleet.devices()[0];
+    let https = |options| FleetOptions {
+        https: true,
+        ..options
+    };
+    let stage = setup(1).options(https).broker(options).stage().await;
+    let (device, broker) = (&stage.fleet.devices()[0], &stage.broker);
     let fingerprint = lantime2mqtt::tls::peer_fingerprint(device.url(), PATIENCE)
         .await
         .expect("it has a certificate");
-    let broker = Mosquitto::start_with(Options {
-        tls: true,
-        ..Options::default()
-    });
     let secure = format!("mqtts://{}", broker.address());
     let pinned = Entry::of(device).with("tls.fingerprint", fingerprint.to_string());
-    let site = Site::new(broker.address(), &[pinned])
+    let site = stage
+        .site
         .with("mqtt.url", secure)
-        .with("mqtt.ca", broker.ca().display().to_string());
-    let mut bridge = site.start_with(&[], &NO_CAS);
-    let working = |text: &str| text.contains("connected to the broker") && text.contains("sim-1");
-    bridge
-        .until("broker and device", |output| working(&output.stderr))
-        .await;
+        .with("mqtt.ca", broker.ca().display().to_string())
+        .devices(&[pinned]);
+    let bridge = site.start_with(&[], &NO_CAS);
+    metrics(&site, "broker and device", |text| {
+        let connected = value(text, "lantime2mqtt_broker_connected{connection=\"state\"}");
+        let up = value(text, "lantime2mqtt_device_up{device=\"sim-1\"}");
+        [connected, up] == [Some("1"); 2]
+    })
+    .await;
     let end = bridge.stop("TERM").await;
     assert_eq!(end.code, Some(0));
 
@@ -53,15 +56,10 @@ async fn without_ca_files_what_is_pinned_or_configured_works_and_all_else_is_ref
 
 #[tokio::test]
 async fn without_ca_files_plain_http_needs_none() {
-    let fleet = fleet().await;
-    let broker = Mosquitto::start();
-    let site = Site::new(broker.address(), &[Entry::of(&fleet.devices()[0])]);
-    let bridge = site.start_with(&[], &NO_CAS);
-    let mut watcher = Watcher::connect(broker.address()).await;
-    watcher
-        .until("the device", |seen| seen.is("lantime/sim-1/state", "online"))
-        .await;
-    assert_eq!(bridge.stop("TERM").await.code, Some(0));
+    let stage = setup(1).watched().await;
+    let mut scene = stage.start_with(&[], &NO_CAS);
+    scene.until("the device", |seen| seen.is_online("sim-1")).await;
+    assert_eq!(scene.bridge.stop("TERM").await.code, Some(0));
 }
 
 #[tokio::test]
@@ -80,10 +78,8 @@ async fn a_health_check_without_any_other_program_tells_whether_the_bridge_answe
     }
 
     // Whether there is an HTTP server does not matter.
-    let mut bridge = site.start();
-    bridge
-        .until("the start", |output| output.stderr.contains("running"))
-        .await;
+    let bridge = site.start();
+    site.ready().await;
     let end = check().await;
     assert_eq!(end.code, Some(0), "{:?}", end.output);
     assert!(

@@ -160,7 +160,7 @@ async fn what_cannot_be_chosen_is_refused_by_name_before_anything_is_set() {
         }
     }
     assert_eq!(agent.sets(), []);
-    let b = "lantime/sim-1/io4/relay/b";
+    let b = "sim-1/io4/relay/b";
     scene.refused(b, &replace(&["ntp-not-sync"]), "rejected").await;
     assert_eq!(agent.sets(), []);
 }

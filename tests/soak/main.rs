@@ -187,9 +187,7 @@ async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
 /// Devices whose commands fail soon, where they do.
 fn entries(fleet: &Fleet) -> Vec<Entry> {
     let entry = |device| {
-        Entry::of(device)
-            .listed(device)
-            .with("allow_unverified_writes", true)
+        Entry::writable(device)
             // A build for debugging on a busy machine has to keep up with it.
             .with("poll", "2s")
             .with("timeout", "10s")

@@ -25,11 +25,11 @@ impl Site {
     /// A bridge `test` at that broker, with these devices, without an HTTP server.
     pub fn new(broker: SocketAddr, devices: &[Entry]) -> Site {
         let directory = TempDir::new().expect("a temporary directory");
+        let state = directory.path().join("state").display().to_string();
         let site = Site {
             directory,
             keys: Table::new(),
         };
-        let state = site.state().display().to_string();
         site.with("bridge.id", "test")
             .with("mqtt.url", format!("mqtt://{broker}"))
             .with("mqtt.keep_alive", "5s")
@@ -119,7 +119,8 @@ impl Site {
 
     /// The state directory.
     pub fn state(&self) -> PathBuf {
-        self.directory.path().join("state")
+        let state = self.keys["state"]["directory"].as_str();
+        state.expect("it is set").into()
     }
 
     /// Where the API is for the owner of the bridge.

@@ -19,7 +19,7 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
 pub async fn until_holds(what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        pause(begin, what, "").await;
+        pause(begin, PATIENCE, what, "").await;
     }
 }
 
@@ -27,19 +27,28 @@ pub async fn until_holds(what: &str, mut condition: impl FnMut() -> bool) {
 ///
 /// # Panics
 /// When there is none within [`PATIENCE`], with `what` and what was there instead.
-pub async fn for_value<T, E: Display>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+pub async fn for_value<T, E: Display>(what: &str, ask: impl AsyncFnMut() -> Result<T, E>) -> T {
+    within(PATIENCE, what, ask).await
+}
+
+/// The same with another patience.
+pub async fn within<T, E: Display>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
     let begin = Instant::now();
     loop {
         match ask().await {
             Ok(value) => return value,
-            Err(instead) => pause(begin, what, instead).await,
+            Err(instead) => pause(begin, patience, what, instead).await,
         }
     }
 }
 
 /// Ever longer: it may cost much to ask.
-async fn pause(begin: Instant, what: &str, instead: impl Display) {
+async fn pause(begin: Instant, patience: Duration, what: &str, instead: impl Display) {
     let waited = begin.elapsed();
-    assert!(waited < PATIENCE, "{what}: never; {instead}");
+    assert!(waited < patience, "{what}: never; {instead}");
     sleep((waited / 8).clamp(Duration::from_millis(2), Duration::from_millis(200))).await;
 }

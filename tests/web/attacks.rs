@@ -1,16 +1,11 @@
 //! Requests that are crooked, huge, slow or many: refused or bounded, while the bridge goes on polling.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::scene::{Scene, TOKEN, setup};
+use crate::scene::{Scene, TOKEN};
 use crate::support::http::{ask, get};
-use crate::support::site::Entry;
-use crate::support::{PATIENCE, wait};
 
 /// Live clients that the server takes.
 const CLIENTS: usize = 256;
