@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 use lantime2mqtt::mqtt::embedded::EmbeddedBroker;
 use lantime2mqtt::simulator::ApiGeneration::V20;
@@ -10,11 +9,12 @@ use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use crate::is_healthy;
+use crate::support::http::get_at;
 use crate::support::mosquitto::{Mosquitto, Options};
 use crate::support::scene::{Setup, Stage};
 use crate::support::site::{Entry, Site};
 use crate::support::tls_front::Authority;
-use crate::support::{PATIENCE, Watcher};
+use crate::support::{PATIENCE, Watcher, wait};
 
 const LOGIN: (&str, &str) = ("bridge", "00123");
 
@@ -93,14 +93,15 @@ async fn with_tls_password_and_certificate_all_is_back_after_a_kill_and_a_freeze
     assert!(retained(&broker, count).await == before, "all as it was");
 
     broker.freeze();
-    // Twice the three keep-alives of 5 s after which the bridge gives the connection up.
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    wait::until("the bridge gives the connection up", async || {
+        let health = get_at(&site.socket(), "/healthz").await;
+        health.is_some_and(|health| health.json()["broker"] == "disconnected")
+    })
+    .await;
     broker.thaw();
-    let thawed = Instant::now();
     // At first the last will of the connection that was given up stands there.
-    while retained(&broker, count).await != before {
-        assert!(thawed.elapsed() < PATIENCE, "not all as it was");
-    }
+    let is_as_before = async || retained(&broker, count).await == before;
+    wait::until("all as it was", is_as_before).await;
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
 

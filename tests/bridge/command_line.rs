@@ -2,16 +2,16 @@
 
 use std::process::{Command, Stdio};
 
-use lantime2mqtt::simulator::{Fleet, FleetOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use lantime2mqtt::simulator::ApiGeneration;
 use tokio::time::timeout;
 
 use crate::is_healthy;
+use crate::support::http::get;
 use crate::support::mosquitto::Mosquitto;
 use crate::support::program::{PROGRAM, Program, run};
+use crate::support::scene::Setup;
 use crate::support::site::{Entry, Site};
-use crate::support::{PATIENCE, Watcher, wait};
+use crate::support::{PATIENCE, Watcher};
 
 #[tokio::test]
 async fn exit_codes_tell_what_kind_of_failure_it_was() {
@@ -293,16 +293,6 @@ fn told<'o>(output: &'o str, before: &str) -> Option<&'o str> {
     output.lines().find_map(|line| line.trim().strip_prefix(before))
 }
 
-/// The status of a GET, by hand.
-async fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("it listens");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.expect("it reads");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.expect("it answers");
-    answer
-}
-
 #[tokio::test]
 async fn the_demo_shows_the_bridge_at_work() {
     let mut demo = Program::start(&[
@@ -328,9 +318,10 @@ async fn the_demo_shows_the_bridge_at_work() {
         })
         .await;
     let health = told(&intro, "health  http://").expect("the health check's address");
-    let health = get(health.trim_end_matches("/healthz"), "/healthz").await;
+    let http = health.trim_end_matches("/healthz").parse().expect("an address");
+    let health = get(http, "/healthz").await.expect("it answers");
     assert!(
-        health.starts_with("HTTP/1.1 200") && health.contains("connected"),
+        health.status == 200 && health.body.contains("connected"),
         "{health}"
     );
     let commands = intro.lines().filter(|line| line.contains("mosquitto_sub"));
@@ -375,26 +366,18 @@ async fn the_demo_shows_the_bridge_at_work() {
 
 #[tokio::test]
 async fn health_is_answered_with_and_without_a_broker() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = free.local_addr().unwrap().to_string();
-    drop(free);
     // Nothing listens at port 1.
-    let site = Site::new(
-        ([127, 0, 0, 1], 1).into(),
-        &[Entry::new("away", "http://127.0.0.1:1")],
-    );
-    let site = site.with("http.listen", address.clone());
+    let unreachable = Entry::new("unreachable", "http://127.0.0.1:1");
+    let site = Site::bare().devices(&[unreachable]).with_http();
     let bridge = site.start();
-    wait::until("the HTTP server", async || {
-        std::net::TcpStream::connect(&address).is_ok()
-    })
-    .await;
-    let health = get(&address, "/healthz").await;
+    site.ready().await;
+    let health = get(site.http(), "/healthz").await.expect("it answers");
     assert!(
-        health.starts_with("HTTP/1.1 200") && health.contains("disconnected") && health.contains("waiting"),
+        health.status == 200 && health.body.contains("disconnected") && health.body.contains("waiting"),
         "{health}"
     );
-    assert!(get(&address, "/elsewhere").await.starts_with("HTTP/1.1 404"));
+    let elsewhere = get(site.http(), "/elsewhere").await.expect("it answers");
+    assert_eq!(elsewhere.status, 404);
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
 
@@ -444,22 +427,12 @@ async fn end_unread(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> (Option
 
 #[tokio::test]
 async fn a_reader_that_has_seen_enough_is_no_failure() {
-    let fleet = Fleet::start(FleetOptions {
-        devices: 1,
-        ..FleetOptions::default()
-    });
-    let fleet = fleet.await.expect("free ports");
+    let fleet = Setup::redundant(&[ApiGeneration::V20]).fleet().await;
     let device = &fleet.devices()[0];
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let http = free.local_addr().unwrap().to_string();
-    drop(free);
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &[Entry::of(device)]).with("http.listen", http.clone());
+    let site = Site::bare().devices(&[Entry::of(device)]).with_http();
     let config = site.config().display().to_string();
     let bridge = site.start();
-    wait::until("the HTTP server", async || {
-        std::net::TcpStream::connect(&http).is_ok()
-    })
-    .await;
+    site.ready().await;
     for arguments in [
         &["check-config", "--config", &config][..],
         &["healthcheck", "--config", &config],
@@ -506,7 +479,7 @@ async fn many_equal_warnings_are_one_line() {
     let entries: Vec<_> = (0..200)
         .map(|n| Entry::new(&format!("d{n}"), &format!("http://192.0.2.{n}")))
         .collect();
-    let site = Site::new(([127, 0, 0, 1], 1).into(), &entries);
+    let site = Site::bare().devices(&entries);
     let config = site.config().display().to_string();
     let end = run(&["check-config", "--config", &config]).await;
     assert_eq!(end.code, Some(0));

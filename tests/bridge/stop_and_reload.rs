@@ -105,8 +105,11 @@ async fn a_second_signal_ends_the_bridge_at_once() {
     scene.broker.freeze();
     scene.bridge.signal("TERM");
     // Within half a second it is the same one, which a wrapper has passed on.
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    scene.bridge.signal("INT");
+    wait::until("it ends by another one", async || {
+        scene.bridge.signal("INT");
+        scene.bridge.has_ended()
+    })
+    .await;
     let end = scene.bridge.end(STOP).await;
     assert_eq!(end.code, Some(1), "{}", end.output.stderr);
 }

@@ -1,12 +1,11 @@
 //! Commands that must not run again, or not any more: retained and expired ones.
 
-use std::time::Duration;
-
 use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Fault, SimulatedDevice};
 use serde_json::json;
 
 use crate::scene::{Scene, assert_says};
+use crate::support::clients::Clients;
 use crate::support::http::get_at;
 use crate::support::proxy::Proxy;
 use crate::support::scene::Setup;
@@ -19,6 +18,18 @@ const REPLACE: &str = r#"{"replace":["antenna-faulty"]}"#;
 
 /// What makes a message expire after a second.
 const EXPIRES: [&str; 6] = ["-V", "5", "-D", "publish", "message-expiry-interval", "1"];
+/// What makes one expire, and be retained until then, that is sent after such a message: not before that.
+const EXPIRES_LATER: [&str; 7] = ["-r", "-V", "5", "-D", "publish", "message-expiry-interval", "2"];
+
+/// Waits until what was sent with [`EXPIRES`] has expired.
+async fn until_expired(clients: Clients) {
+    clients.publish("later", "x", &EXPIRES_LATER).await;
+    wait::until("a later message has expired", async || {
+        let retained = clients.subscribe(&["later"]).await.now();
+        retained.iter().all(|message| message.topic != "later")
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn with_mqtt_5_a_retained_command_is_refused_and_its_stored_copy_never_comes() {
@@ -101,8 +112,7 @@ async fn what_expires_while_the_bridge_is_away_is_not_carried_out() {
             &["-V", "5", "-D", "publish", "message-expiry-interval", "600"],
         )
         .await;
-    // The broker counts whole seconds.
-    tokio::time::sleep(Duration::from_millis(2200)).await;
+    until_expired(scene.clients()).await;
     scene.start_again().await;
     // The broker itself has dropped the other one.
     let reply = scene.reply(A, 0).await;
@@ -183,7 +193,7 @@ async fn what_expires_in_the_inbox_of_a_bridge_that_was_killed_is_refused_by_the
     .await;
     scene.end("KILL").await;
     scene.device(1).set_fault(None);
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    until_expired(scene.clients()).await;
     scene.start_again().await;
     scene
         .until("the letter", |seen| seen.refusals("sim-1").len() == 1)

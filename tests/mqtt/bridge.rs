@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::device;
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, wait};
 
 /// A publisher that runs.
 pub(super) struct Bridge {
@@ -124,14 +124,11 @@ impl Bridge {
 
     /// Waits for something that nobody is woken for.
     pub(super) async fn eventually(&self, what: &str, condition: impl Fn(&BrokerStatus) -> bool) {
-        let holds = async {
-            while !condition(&self.status.borrow()) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let status = async || {
+            let status = self.status.borrow().clone();
+            condition(&status).then_some(()).ok_or(format!("{status:?}"))
         };
-        if timeout(PATIENCE, holds).await.is_err() {
-            panic!("{what}: never seen; {:?}", self.status.borrow());
-        }
+        wait::for_value(what, status).await;
     }
 
     /// Ends it as the program does.

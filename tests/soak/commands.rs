@@ -8,9 +8,9 @@ use fastrand::Rng;
 use lantime2mqtt::simulator::{Chassis, SimulatedDevice};
 use serde_json::json as value;
 
-use crate::none_left;
 use crate::support::requester::Requester;
 use crate::support::tap::{Noted, Tap};
+use crate::support::wait::none_left;
 
 const EVENTS: [&str; 6] = [
     "ntp-not-sync",

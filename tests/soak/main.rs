@@ -32,7 +32,7 @@ use support::mosquitto::{Mosquitto, Options};
 use support::proxy::Proxy;
 use support::requester::Requester;
 use support::site::{Entry, Site};
-use support::{PATIENCE, Watcher, tap};
+use support::{Watcher, tap, wait};
 
 const DEVICES: usize = 200;
 
@@ -65,26 +65,6 @@ impl Plan {
     }
 }
 
-/// Waits until nothing is `left` of which nobody sends news, for as long as it becomes less: a busy machine is slow, and
-/// no fault. Looks ever less often.
-async fn none_left(mut left: impl FnMut() -> usize) -> bool {
-    let (mut least, mut since) = (usize::MAX, Instant::now());
-    let mut pause = Duration::from_millis(5);
-    loop {
-        let now = left();
-        if now == 0 {
-            return true;
-        }
-        if now < least {
-            (least, since) = (now, Instant::now());
-        } else if since.elapsed() > 10 * PATIENCE {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(500));
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
     let plan = Plan::read();
@@ -114,7 +94,7 @@ async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
     };
     let never = [0; DEVICES];
     assert!(
-        none_left(|| polled_less_than(2, &never)).await,
+        wait::none_left(|| polled_less_than(2, &never)).await,
         "all devices are polled"
     );
 
@@ -135,7 +115,7 @@ async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
         .map(|device| device.counters().documents)
         .collect();
     assert!(
-        none_left(|| polled_less_than(2, &before)).await,
+        wait::none_left(|| polled_less_than(2, &before)).await,
         "every device is polled still"
     );
     if !commander.finish(&mut requester, &tap).await {

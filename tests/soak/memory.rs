@@ -28,9 +28,10 @@ impl Memory {
 
     /// Looks once a second.
     pub(crate) async fn watch(&mut self, until: Instant) {
+        let mut seconds = tokio::time::interval(Duration::from_secs(1));
         while Instant::now() < until {
+            seconds.tick().await;
             self.samples.push((self.begin.elapsed(), resident(self.process)));
-            tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
 

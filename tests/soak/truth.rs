@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lantime2mqtt::simulator::{Driver, Position, Relay, RelayModule, SimulatedDevice};
 use serde_json::Value;
 
-use crate::none_left;
+use crate::support::wait::none_left;
 use crate::support::{Seen, Watcher};
 
 /// Waits until everything is told as it is. What is not known may be told as such where the device does not report it.

@@ -105,12 +105,17 @@ impl Program {
 
     /// Sends it a signal: `TERM`, `HUP`, `KILL`.
     pub fn signal(&self, name: &str) {
-        if self.ended.borrow().is_none() {
+        if !self.has_ended() {
             let _ = Command::new("kill")
                 .args([format!("-{name}"), self.pid.to_string()])
                 .stderr(Stdio::null())
                 .status();
         }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&self) -> bool {
+        self.ended.borrow().is_some()
     }
 
     /// What it has written so far.

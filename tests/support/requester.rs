@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::PATIENCE;
+use super::{PATIENCE, wait};
 
-/// Pause before it tries again, to connect or to be heard.
+/// Pause before it connects again.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A message that came.
@@ -115,36 +115,24 @@ impl Requester {
             message_expiry_interval: properties.expiry,
             ..PublishProperties::default()
         };
-        let deliver = async {
-            loop {
-                let is_connected = |state: &State| state.client.is_some();
-                let (client, connection, acks) = {
-                    let state = self.state.wait_for(is_connected).await.expect("its task runs");
-                    (state.client.clone(), state.connection, state.acks)
-                };
-                let (properties, payload) = (properties.clone(), payload.clone());
-                let sent = client.expect("it is connected").try_publish_with_properties(
-                    topic,
-                    QoS::AtLeastOnce,
-                    false,
-                    payload,
-                    properties,
-                );
-                let is_over = |state: &State| {
-                    state.client.is_none() || state.connection != connection || state.acks > acks
-                };
-                let is_heard = {
-                    let state = self.state.wait_for(is_over).await.expect("its task runs");
-                    state.connection == connection && state.acks > acks && state.is_heard
-                };
-                if sent.is_ok() && is_heard {
-                    return;
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        };
-        let delivered = timeout(PATIENCE, deliver).await;
-        delivered.unwrap_or_else(|_| panic!("no broker takes the message at {topic}"));
+        let what = format!("a broker takes the message at {topic}");
+        wait::until(&what, async || {
+            let is_connected = |state: &State| state.client.is_some();
+            let (client, connection, acks) = {
+                let state = self.state.wait_for(is_connected).await.expect("its task runs");
+                (state.client.clone(), state.connection, state.acks)
+            };
+            let (properties, payload) = (properties.clone(), payload.clone());
+            let client = client.expect("it is connected");
+            let qos = QoS::AtLeastOnce;
+            let sent = client.try_publish_with_properties(topic, qos, false, payload, properties);
+            let is_over =
+                |state: &State| state.client.is_none() || state.connection != connection || state.acks > acks;
+            let state = self.state.wait_for(is_over).await.expect("its task runs");
+            let is_heard = state.connection == connection && state.acks > acks && state.is_heard;
+            sent.is_ok() && is_heard
+        })
+        .await;
     }
 
     /// What has come so far.

@@ -147,6 +147,16 @@ impl Site {
         wait::until("commands are taken", taken).await;
     }
 
+    /// Waits until the bridge has failed to connect to its broker; what it says of that.
+    pub async fn broker_error(&self) -> String {
+        wait::for_value("the broker's refusal", async || {
+            let answer = get_at(&self.socket(), "/api/bridge").await.ok_or("no answer")?;
+            let error = answer.json()["broker"]["last_error"].as_str().map(str::to_owned);
+            error.ok_or("no error")
+        })
+        .await
+    }
+
     /// Starts a bridge here.
     pub fn start(&self) -> Program {
         self.start_with(&[], &[])

@@ -46,6 +46,23 @@ pub async fn within<T, E: Display>(
     }
 }
 
+/// Waits until nothing is `left`, for as long as it becomes less: a busy machine is slow, and no fault.
+pub async fn none_left(mut left: impl FnMut() -> usize) -> bool {
+    let (mut least, mut since) = (usize::MAX, Instant::now());
+    loop {
+        let now = left();
+        if now == 0 {
+            return true;
+        }
+        if now < least {
+            (least, since) = (now, Instant::now());
+        } else if since.elapsed() > 10 * PATIENCE {
+            return false;
+        }
+        pause(since, 11 * PATIENCE, "none is left", now).await;
+    }
+}
+
 /// Ever longer: it may cost much to ask.
 async fn pause(begin: Instant, patience: Duration, what: &str, instead: impl Display) {
     let waited = begin.elapsed();
