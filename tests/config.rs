@@ -1,7 +1,7 @@
 //! What the configuration promises: golden cases, the shipped example, secrets kept, no panic on any input.
 //!
 //! A case is a folder of `tests/config`: `config.toml`, perhaps `env` and files that the configuration names,
-//! and `expected.txt`. With `UPDATE_EXPECTED=1` the latter is written anew.
+//! and `expected.txt`. With `UPDATE_EXPECTED=1` the latter is written again.
 
 #![expect(
     clippy::unwrap_used,
@@ -208,7 +208,7 @@ fn known_keys() -> Vec<String> {
 }
 
 /// Where the refusal of a key in a wrong table says that it belongs.
-fn told_places(table: &str, key: &str) -> Option<BTreeSet<String>> {
+fn places_in_error(table: &str, key: &str) -> Option<BTreeSet<String>> {
     let text = if table.is_empty() {
         format!("{key} = 1")
     } else {
@@ -223,7 +223,7 @@ fn told_places(table: &str, key: &str) -> Option<BTreeSet<String>> {
 }
 
 #[test]
-fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
+fn a_key_in_a_wrong_table_is_reported_with_where_it_belongs() {
     let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in known_keys() {
         let (table, key) = path.rsplit_once('.').unwrap_or(("", &path));
@@ -235,7 +235,7 @@ fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
             plain => format!("[{plain}]"),
         };
         let (table, path) = (plain.as_str(), path.replace("[0]", ""));
-        // Ids are everywhere, single letters mean nothing elsewhere, and these words anything.
+        // Ids are everywhere, single dead letters mean nothing elsewhere, and these words anything.
         let is_vague = ["name", "user", "version"].contains(&key);
         if table != "devices.slots.relays" && path != "devices.slots.id" && !is_vague {
             places.entry(key.to_owned()).or_default().insert(place);
@@ -243,11 +243,11 @@ fn a_key_in_a_wrong_table_is_told_where_it_belongs() {
     }
     for (key, places) in &places {
         // Whichever of these does not know it, and is in no section that does.
-        let told = ["state", "bridge", "http"].map(|table| told_places(table, key));
-        let told = told.into_iter().flatten().next();
-        assert_eq!(told.as_ref(), Some(places), "{key}");
+        let found = ["state", "bridge", "http"].map(|table| places_in_error(table, key));
+        let found = found.into_iter().flatten().next();
+        assert_eq!(found.as_ref(), Some(places), "{key}");
     }
-    let near = |table, key| Vec::from_iter(told_places(table, key).unwrap());
+    let near = |table, key| Vec::from_iter(places_in_error(table, key).unwrap());
     assert_eq!(near("", "poll"), ["[[devices]]"]);
     assert_eq!(near("mqtt", "poll"), ["[[devices]]"]);
     assert_eq!(near("mqtt", "fingerprint"), ["[mqtt.tls]"]);
@@ -282,9 +282,11 @@ fn every_example_of_a_duration_is_one_for_that_key() {
             assert_eq!(examples.len(), 2, "{key}: {remedy}");
             for example in examples {
                 let again = refused(&format!("{example:?}"));
-                // Less than poll, which no range of its own tells.
-                let is_jitter =
-                    name == "jitter" && again.as_ref().is_some_and(|told| told.contains("less than"));
+                // Less than poll, which no range of its own says.
+                let is_jitter = name == "jitter"
+                    && again
+                        .as_ref()
+                        .is_some_and(|problem| problem.contains("less than"));
                 assert!(again.is_none() || is_jitter, "{key} = {example:?}: {again:?}");
             }
         }
@@ -543,7 +545,7 @@ fn what_is_wrong_with_an_included_file_is_said_with_its_place() {
     let file = directory.path().join("config.toml");
     fs::write(
         &file,
-        "include = [\"a.toml\", \"b.toml\", \"c.toml\", \"gone/*.toml\"]\n[mqtt]\nurl = \"embedded\"\n",
+        "include = [\"a.toml\", \"b.toml\", \"c.toml\", \"missing/*.toml\"]\n[mqtt]\nurl = \"embedded\"\n",
     )
     .unwrap();
     fs::write(directory.path().join("a.toml"), "[mqtt]\nurl = \"embedded\"\n").unwrap();

@@ -22,11 +22,11 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
-/// The id of the letter that carries a command.
+/// The id of the dead letter that carries a command.
 const COMMAND: Uuid = Uuid::from_u128(0x0198_c5f2_7d7c_7b43_9f0e_3a1d_0c2b_4a02);
-/// The id of the letter that carries none.
+/// The id of the dead letter that carries none.
 const POLL: Uuid = Uuid::from_u128(0x0198_c5f2_7d7c_7b43_9f0e_3a1d_0c2b_4a01);
-/// An id that no letter has.
+/// An id that no dead letter has.
 const NONE: &str = "0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a09";
 
 /// A bridge's place, with a state directory whose path the control socket fits into.
@@ -47,8 +47,10 @@ impl Place {
     async fn store(&self) -> Store {
         let store = self.open();
         let bridge = DeviceId::new("test").unwrap();
-        let letters = [letter(POLL, None), letter(COMMAND, Some(origin()))];
-        let records = letters.iter().map(|letter| dead_letter::record(letter, &bridge));
+        let dead_letters = [dead_letter(POLL, None), dead_letter(COMMAND, Some(origin()))];
+        let records = dead_letters
+            .iter()
+            .map(|dead_letter| dead_letter::record(dead_letter, &bridge));
         store.append(records.collect()).await;
         store
     }
@@ -74,7 +76,7 @@ impl Place {
     }
 
     /// What it prints when it succeeds.
-    async fn told(&self, arguments: &[&str]) -> String {
+    async fn printed(&self, arguments: &[&str]) -> String {
         let end = self.ask(arguments).await;
         assert_eq!(
             (end.code, end.output.stderr.as_str()),
@@ -93,7 +95,7 @@ impl Place {
     }
 }
 
-fn letter(id: Uuid, origin: Option<Origin>) -> DeadLetter {
+fn dead_letter(id: Uuid, origin: Option<Origin>) -> DeadLetter {
     let at = "2026-11-22T10:15:30.120Z".parse().unwrap();
     let operation = match origin {
         Some(_) => Operation::RelayEvents,
@@ -125,7 +127,7 @@ fn origin() -> Origin {
 }
 
 #[tokio::test]
-async fn what_was_dropped_before_a_failure_is_told() {
+async fn what_was_dropped_before_a_failure_is_reported() {
     let place = Place::new();
     let listener = tokio::net::UnixListener::bind(socket::path_in(place.state.path()).unwrap()).unwrap();
     let half_a_bridge = tokio::spawn(async move {
@@ -151,7 +153,7 @@ async fn what_was_dropped_before_a_failure_is_told() {
 
 /// What holds with a bridge and without one.
 async fn list_and_show(place: &Place) {
-    let table = place.told(&["list"]).await;
+    let table = place.printed(&["list"]).await;
     let lines: Vec<_> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
     assert!(
@@ -171,23 +173,23 @@ async fn list_and_show(place: &Place) {
     ] {
         assert!(lines[2].contains(part), "{table}");
     }
-    let newest = place.told(&["list", "--limit", "1", "--json"]).await;
+    let newest = place.printed(&["list", "--limit", "1", "--json"]).await;
     let newest: Value = serde_json::from_str(newest.trim_end()).unwrap();
     assert_eq!(
         (&newest["id"], &newest["kind"]),
         (&json!(COMMAND), &json!("timeout"))
     );
-    assert_eq!(place.told(&["list", "--json"]).await.lines().count(), 2);
+    assert_eq!(place.printed(&["list", "--json"]).await.lines().count(), 2);
 
     let id = COMMAND.to_string();
-    let shown = place.told(&["show", &id]).await;
+    let shown = place.printed(&["show", &id]).await;
     assert!(
         shown.contains("\n  \"operation\": \"relay-events\",\n"),
         "{shown}"
     );
     let (pretty, plain): (Value, Value) = (
         serde_json::from_str(&shown).unwrap(),
-        serde_json::from_str(&place.told(&["show", &id, "--json"]).await).unwrap(),
+        serde_json::from_str(&place.printed(&["show", &id, "--json"]).await).unwrap(),
     );
     assert_eq!(pretty, plain);
     assert_eq!(plain["origin"]["payload"], json!("{\"replace\":[]}"));
@@ -199,17 +201,17 @@ async fn list_and_show(place: &Place) {
     );
 }
 
-/// `left` letters are there beside the one that is dropped by its id.
+/// `left` dead letters are there beside the one that is dropped by its id.
 async fn drops(place: &Place, left: usize) {
     let poll = POLL.to_string();
     let end = place.ask(&["drop", &poll, NONE, &poll]).await;
     assert_eq!((end.code, end.output.stdout.as_str()), (Some(1), "1 dropped\n"));
     let error = end.output.stderr;
     assert!(error.contains(&format!("not in the archive: {NONE};")), "{error}");
-    let json = place.told(&["drop", "--all", "--json"]).await;
+    let json = place.printed(&["drop", "--all", "--json"]).await;
     assert_eq!(json, format!("{{\"dropped\":{left}}}\n"));
-    assert_eq!(place.told(&["list"]).await, "no dead letters\n");
-    assert_eq!(place.told(&["list", "--json"]).await, "");
+    assert_eq!(place.printed(&["list"]).await, "no dead letters\n");
+    assert_eq!(place.printed(&["list", "--json"]).await, "");
 }
 
 #[tokio::test]
@@ -222,10 +224,10 @@ async fn a_running_bridge_is_asked() {
     let bridge = place.start().await;
     list_and_show(&place).await;
     let id = COMMAND.to_string();
-    let told = place.told(&["replay", &id]).await;
+    let printed = place.printed(&["replay", &id]).await;
     let begin = format!("carried out:\n{{\n  \"dead_letter\": \"{id}\",\n  \"topic\": ");
-    assert!(told.starts_with(&begin), "{told}");
-    let reply: Value = serde_json::from_str(&place.told(&["replay", &id, "--json"]).await).unwrap();
+    assert!(printed.starts_with(&begin), "{printed}");
+    let reply: Value = serde_json::from_str(&place.printed(&["replay", &id, "--json"]).await).unwrap();
     assert_eq!((&reply["ok"], &reply["id"]), (&json!(true), &json!(id)));
     let end = place.ask(&["replay", &POLL.to_string(), "--json"]).await;
     assert_eq!(end.code, Some(1));
@@ -248,16 +250,16 @@ async fn more_than_one_request_takes_are_listed_and_dropped() {
     let ids: Vec<_> = (1..=1500).map(Uuid::from_u128).collect();
     let records = ids
         .iter()
-        .map(|id| dead_letter::record(&letter(*id, None), &bridge));
+        .map(|id| dead_letter::record(&dead_letter(*id, None), &bridge));
     let site = place.site.with("dead_letter.keep", 5000);
     let place = Place { site, ..place };
     store.append(records.collect()).await;
     drop(store);
     let bridge = place.start().await;
-    assert_eq!(place.told(&["list", "--json"]).await.lines().count(), 1502);
+    assert_eq!(place.printed(&["list", "--json"]).await.lines().count(), 1502);
     assert_eq!(
         place
-            .told(&["list", "--limit", "1200", "--json"])
+            .printed(&["list", "--limit", "1200", "--json"])
             .await
             .lines()
             .count(),
@@ -274,7 +276,7 @@ async fn more_than_one_request_takes_are_listed_and_dropped() {
         (Some(1), "1500 dropped\n")
     );
     assert!(end.output.stderr.contains(NONE), "{:?}", end.output);
-    assert_eq!(place.told(&["list", "--json"]).await.lines().count(), 2);
+    assert_eq!(place.printed(&["list", "--json"]).await.lines().count(), 2);
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 }
 
@@ -285,10 +287,10 @@ async fn without_a_bridge_the_store_is_opened() {
     list_and_show(&place).await;
 
     let id = COMMAND.to_string();
-    let told = place.told(&["replay", &id]).await;
+    let printed = place.printed(&["replay", &id]).await;
     assert!(
-        told.contains("no bridge runs") && told.contains("next start"),
-        "{told}"
+        printed.contains("no bridge runs") && printed.contains("next start"),
+        "{printed}"
     );
     let error = place.refused(&["replay", &POLL.to_string()]).await;
     assert!(error.contains("about no command"), "{error}");
@@ -305,7 +307,7 @@ async fn without_a_bridge_the_store_is_opened() {
     let number = waiting[0].number;
     drop(store);
 
-    // The replay finds its command in the letter.
+    // The replay finds its command in the dead letter.
     let error = place.refused(&["drop", &id, NONE]).await;
     let missing = format!("not in the archive: {NONE}");
     for part in ["not dropped", &id, "start the bridge", &missing] {
@@ -326,7 +328,7 @@ async fn without_a_bridge_the_store_is_opened() {
 }
 
 #[tokio::test]
-async fn what_is_in_the_way_is_told() {
+async fn what_is_in_the_way_is_reported() {
     let place = Place::new();
     let error = place.refused(&["list"]).await;
     assert!(
@@ -356,11 +358,11 @@ async fn what_is_in_the_way_is_told() {
         "{error}"
     );
     drop(store);
-    assert_eq!(place.told(&["list"]).await, "no dead letters\n");
+    assert_eq!(place.printed(&["list"]).await, "no dead letters\n");
 }
 
 #[tokio::test]
-async fn exit_codes_tell_what_kind_of_failure_it_was() {
+async fn exit_codes_show_what_kind_of_failure_it_was() {
     let place = Place::new();
     for arguments in [
         &[][..],
@@ -387,7 +389,7 @@ async fn what_only_the_bridge_can_read_does_not_matter() {
         .with("password_file", "/run/credentials/nobody-can-read-this");
     let site = place.site.devices(&[entry]).with("mqtt.url", "nonsense");
     let place = Place { site, ..place };
-    assert_ne!(place.told(&["list"]).await, "");
+    assert_ne!(place.printed(&["list"]).await, "");
     let error = place.site.config().display().to_string();
     let end = run(&["check-config", "--config", &error]).await;
     assert_eq!(end.code, Some(78), "the bridge itself cannot run with it");

@@ -160,7 +160,7 @@ fn reported_positions_are_taken_as_reported() {
     assert_eq!(snapshot.notes, [""; 0]);
     let view = int1(&snapshot);
     for (relay, expected) in [
-        // The clock is well: the device knows better, and why the relay fell nobody can tell.
+        // The clock is well: the device knows better, and why the relay fell nobody can know.
         (Relay::A, (Position::Nc, Provenance::Reported, Some(Signal::Clk1))),
         (Relay::B, (Position::No, Provenance::Reported, Some(Signal::Pps))),
         (

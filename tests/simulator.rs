@@ -1,5 +1,5 @@
 //! The simulated devices as a client sees them: real sockets, raw HTTP. Faults, the configuration and the
-//! recorded shape have files of their own.
+//! recorded form have files of their own.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,12 +13,12 @@ mod configuration;
 #[path = "simulator/faults.rs"]
 mod faults;
 #[cfg(feature = "recordings")]
+#[path = "simulator/form.rs"]
+mod form;
+#[cfg(feature = "recordings")]
 #[allow(dead_code, unreachable_pub)]
 #[path = "support/recordings.rs"]
 mod recordings;
-#[cfg(feature = "recordings")]
-#[path = "simulator/shape.rs"]
-mod shape;
 
 use client::*;
 use lantime2mqtt::simulator::ApiGeneration::{V10, V16, V20};
@@ -313,7 +313,7 @@ async fn a_scenario_is_played_to_its_end_and_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn the_bridge_is_told_where_everything_is() {
+async fn the_bridge_is_shown_where_everything_is() {
     let options = FleetOptions {
         https: true,
         devices: 2,
@@ -371,7 +371,7 @@ async fn a_fleet_that_cannot_be_started_says_why() {
     assert!(
         matches!(error, SimulatorError::Bind { number: 1, .. }) && error.to_string().contains("first port")
     );
-    assert!(std::error::Error::source(&error).is_none(), "told once");
+    assert!(std::error::Error::source(&error).is_none(), "reported once");
     let many = FleetOptions {
         first_port: 65_530,
         devices: 7,

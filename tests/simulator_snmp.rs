@@ -100,7 +100,7 @@ async fn a_walk_over_v2c_and_v3_gives_the_same_objects() {
 }
 
 #[tokio::test]
-async fn objects_that_are_not_there_are_told_as_such() {
+async fn objects_that_are_not_there_are_reported_as_such() {
     let (_fleet, _device, agent) = one(ApiGeneration::V10, SnmpOptions::default()).await;
     for (oid, missing) in [
         (format!("{VENDOR}.0.0.2"), "No Such Instance"),
@@ -219,7 +219,7 @@ async fn the_command_line_serves_snmp_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn the_bridge_is_told_of_the_agent() {
+async fn the_bridge_is_shown_the_agent() {
     let (fleet, device, agent) = one(ApiGeneration::V10, SnmpOptions::default()).await;
     let config: toml::Table = fleet.bridge_config(Duration::from_secs(1)).parse().unwrap();
     let snmp = &config["devices"][0]["snmp"];

@@ -1,4 +1,4 @@
-//! The bridge as an SNMP agent, as net-snmp's tools see it: tables by name, nothing writable, nothing for strangers,
+//! The bridge as an SNMP agent, as net-snmp's tools see it: tables by name, nothing writable, nothing for others,
 //! and notifications of what changes.
 
 // Helpers beside the tests, too.
@@ -64,7 +64,7 @@ impl Scene {
 
     /// Everything below the root, by name.
     async fn walk(&self, login: Login<'_>) -> String {
-        self.manager().told("snmpwalk", login, &[ROOT]).await
+        self.manager().output("snmpwalk", login, &[ROOT]).await
     }
 }
 
@@ -74,12 +74,12 @@ fn settings(agent: SocketAddr, lines: &str) -> Table {
     settings
 }
 
-/// A sink that is told by v2c, and one that is told by v3.
+/// A sink that is notified by v2c, and one by v3.
 fn sinks(plain: SocketAddr, secure: SocketAddr) -> String {
     let [auth, privacy] = PASSWORDS;
-    let user = format!(r#"{{ name = "teller", auth_password = "{auth}", priv_password = "{privacy}" }}"#);
+    let user = format!(r#"{{ name = "notifier", auth_password = "{auth}", priv_password = "{privacy}" }}"#);
     format!(
-        r#"sinks = [{{ address = "{plain}", community = "to-be-told" }}, {{ address = "{secure}", user = {user} }}]"#
+        r#"sinks = [{{ address = "{plain}", community = "to-be-notified" }}, {{ address = "{secure}", user = {user} }}]"#
     )
 }
 
@@ -147,16 +147,19 @@ async fn managers_read_the_tables_by_name() {
     let v3 = scene.walk(V3).await;
     assert_eq!(names(&v3), names(&walked));
     for login in [V2C, V3] {
-        let few = scene.manager().told("snmpbulkwalk", login, &["-Cr3", ROOT]).await;
+        let few = scene
+            .manager()
+            .output("snmpbulkwalk", login, &["-Cr3", ROOT])
+            .await;
         assert_eq!(names(&few), names(&walked));
         let many = scene
             .manager()
-            .told("snmpbulkwalk", login, &["-Cr2000", ROOT])
+            .output("snmpbulkwalk", login, &["-Cr2000", ROOT])
             .await;
         assert_eq!(names(&many), names(&walked));
         let table = scene
             .manager()
-            .told(
+            .output(
                 "snmptable",
                 login,
                 &["-Ci", "-Cf", ";", "LANTIME2MQTT-MIB::l2mRelayTable"],
@@ -182,7 +185,7 @@ async fn managers_read_the_tables_by_name() {
 #[tokio::test]
 async fn the_system_group_says_what_it_is() {
     let scene = Scene::start().await;
-    let walked = scene.manager().told("snmpwalk", V3, &["system"]).await;
+    let walked = scene.manager().output("snmpwalk", V3, &["system"]).await;
     for part in [
         "sysDescr.0 = STRING: lantime2mqtt ",
         "sysObjectID.0 = OID: LANTIME2MQTT-MIB::l2mBridge\n",
@@ -195,7 +198,7 @@ async fn the_system_group_says_what_it_is() {
         assert!(walked.contains(part), "{part} is not in\n{walked}");
     }
     // The tools ask for it first where nothing is named, and go on to all the rest.
-    let everything = scene.manager().told("snmpwalk", V2C, &[".1"]).await;
+    let everything = scene.manager().output("snmpwalk", V2C, &[".1"]).await;
     assert!(everything.contains("l2mCommandsWaiting.0"), "{everything}");
 }
 
@@ -231,7 +234,7 @@ async fn nothing_is_writable() {
 }
 
 #[tokio::test]
-async fn strangers_get_nothing() {
+async fn unknown_managers_get_nothing() {
     let sinks = sinks(free_address(), free_address());
     let scene = Scene::with(&sinks).await;
     let [auth, privacy] = PASSWORDS;
@@ -240,9 +243,9 @@ async fn strangers_get_nothing() {
     for login in [
         Login::Community("public"),
         Login::Community("to-rea"),
-        // Those who are told need not ask.
-        Login::Community("to-be-told"),
-        Login::User("authPriv", "teller", PASSWORDS),
+        // Those who are notified need not ask.
+        Login::Community("to-be-notified"),
+        Login::User("authPriv", "notifier", PASSWORDS),
         Login::User("authPriv", "operator", ["wrong-password", privacy]),
         Login::User("authPriv", "operator", [auth, "wrong-password"]),
         Login::User("authPriv", "nobody", PASSWORDS),
@@ -253,10 +256,10 @@ async fn strangers_get_nothing() {
         asking.spawn(async move {
             let objects = ["SNMPv2-MIB::sysDescr.0", "LANTIME2MQTT-MIB::l2mDeviceId.1"];
             let answer = manager.ask("snmpget", login, &objects).await;
-            let is_told = [&answer.stdout, &answer.stderr]
+            let is_shown = [&answer.stdout, &answer.stderr]
                 .iter()
                 .any(|text| text.contains(" = "));
-            assert!(!answer.is_fine && !is_told, "{login:?}: {answer:?}");
+            assert!(!answer.is_fine && !is_shown, "{login:?}: {answer:?}");
         });
     }
     asking.join_all().await;
@@ -265,7 +268,7 @@ async fn strangers_get_nothing() {
 }
 
 #[tokio::test]
-async fn filth_does_no_harm_and_fills_no_log() {
+async fn malformed_requests_do_no_harm_and_fills_no_log() {
     let scene = Scene::start().await;
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let request = [
@@ -284,18 +287,18 @@ async fn filth_does_no_harm_and_fills_no_log() {
 }
 
 #[tokio::test]
-async fn changes_are_told_by_name_over_a_restart_too() {
+async fn changes_are_notified_by_name_over_a_restart_too() {
     let [plain, secure] = [free_address(), free_address()];
     let mut scene = Scene::with(&sinks(plain, secure)).await;
     let engine = fs::read_to_string(scene.site.state().join("snmp-engine.json")).unwrap();
     let engine: serde_json::Value = serde_json::from_str(&engine).unwrap();
     let engine = engine["engine_id"].as_str().unwrap();
     let mut daemons = [
-        TrapDaemon::start(plain, "authCommunity log to-be-told").await,
+        TrapDaemon::start(plain, "authCommunity log to-be-notified").await,
         TrapDaemon::start(
             secure,
             &format!(
-                "createUser -e 0x{engine} teller SHA-256 to-authenticate AES to-encrypt\nauthUser log teller priv"
+                "createUser -e 0x{engine} notifier SHA-256 to-authenticate AES to-encrypt\nauthUser log notifier priv"
             ),
         )
         .await,
@@ -303,12 +306,12 @@ async fn changes_are_told_by_name_over_a_restart_too() {
     let device = scene.fleet.devices()[0].clone();
     device.apply(&Action::LoseSync(Clock::Clk1)).unwrap();
     for daemon in &mut daemons {
-        let told = daemon
+        let notified = daemon
             .until("a clock's failure", |text| {
                 text.contains("l2mSignalChanged") && text.contains("l2mRelayChanged")
             })
             .await;
-        let relay = told
+        let relay = notified
             .lines()
             .find(|line| line.contains("l2mRelayChanged"))
             .unwrap();
@@ -322,10 +325,10 @@ async fn changes_are_told_by_name_over_a_restart_too() {
         ] {
             assert!(relay.contains(part), "{part} is not in {relay}");
         }
-        assert!(told.contains("l2mOldStatus.0 = INTEGER: ok(1)"), "{told}");
+        assert!(notified.contains("l2mOldStatus.0 = INTEGER: ok(1)"), "{notified}");
         assert!(
-            !told.contains("l2mDeviceChanged"),
-            "a first sight is no change: {told}"
+            !notified.contains("l2mDeviceChanged"),
+            "a first sight is no change: {notified}"
         );
     }
 
@@ -339,10 +342,10 @@ async fn changes_are_told_by_name_over_a_restart_too() {
     scene.client.until("sim-1 in the second run", has_polled).await;
     device.set_fault(Some(Fault::ServerError));
     for daemon in &mut daemons {
-        let told = daemon
-            .until("a device that is away", |text| text.contains("l2mDeviceChanged"))
+        let notified = daemon
+            .until("an unreachable device", |text| text.contains("l2mDeviceChanged"))
             .await;
-        let device = told
+        let device = notified
             .lines()
             .find(|line| line.contains("l2mDeviceChanged"))
             .unwrap();
@@ -394,7 +397,7 @@ async fn the_root_can_be_moved_as_the_mib_says() {
     assert_ne!(moved, mib);
     fs::write(directory.path().join("LANTIME2MQTT-MIB.txt"), moved).unwrap();
     let manager = Manager::with_mibs(scene.agent(), directory.path().to_owned());
-    let walked = manager.told("snmpwalk", V3, &[ROOT]).await;
+    let walked = manager.output("snmpwalk", V3, &[ROOT]).await;
     assert!(walked.contains("l2mDeviceId.1 = STRING: sim-1\n"), "{walked}");
     let nothing = scene.walk(V3).await;
     assert!(!nothing.contains("sim-1"), "{nothing}");

@@ -1,5 +1,5 @@
 //! Whatever bytes come as a command, at whatever topic of commands: it gets exactly one reply, and nothing changes unless
-//! they say so. What they say is read here once more, in another way than the bridge does it.
+//! they say so. What they say is read here a second time, in another way than the bridge does it.
 
 mod meaning;
 mod tried;
@@ -42,7 +42,7 @@ impl Scene {
             ..Properties::default()
         };
         let before = self.device().world();
-        let letters = sorted(&self.client.received()).1.len();
+        let dead_letters = sorted(&self.client.received()).1.len();
         self.client.send_with(&topic, payload.to_vec(), properties).await;
         let count = model.commands;
         let replied = self
@@ -74,11 +74,11 @@ impl Scene {
             if is_done {
                 model.answers.insert(sent, reply.payload.clone());
             } else if model.refused.insert(sent) {
-                self.is_told(letters, payload).await;
+                self.is_reported(dead_letters, payload).await;
             }
         }
         let world = self.device().world();
-        for (relay, events) in &model.chosen {
+        for (relay, events) in &model.selected {
             assert!(
                 world.relay_events("io4", *relay).iter().eq(events),
                 "{relay:?}: {:?}",
@@ -91,21 +91,21 @@ impl Scene {
         }
     }
 
-    /// After so many others the dead letter of a refusal has come, with the message. The same once more may be told again
+    /// After so many others the dead letter of a refusal has come, with the message. The same again may be reported again
     /// or not: what is wrong with its words is remembered.
-    async fn is_told(&mut self, before: usize, payload: &[u8]) {
+    async fn is_reported(&mut self, before: usize, payload: &[u8]) {
         let kept = &payload[..payload.len().min(LONGEST)];
-        let is_it = |letter: &&Message| origin(letter) == kept;
-        let told = self.client.until("the dead letter", |messages| {
+        let is_it = |dead_letter: &&Message| origin(dead_letter) == kept;
+        let reported = self.client.until("the dead letter", |messages| {
             sorted(messages).1[before..].iter().any(is_it)
         });
-        told.await;
+        reported.await;
     }
 }
 
-/// The payload that a dead letter tells of.
-fn origin(letter: &Message) -> Vec<u8> {
-    let origin = &json(letter)["origin"];
+/// The payload that a dead letter is about.
+fn origin(dead_letter: &Message) -> Vec<u8> {
+    let origin = &json(dead_letter)["origin"];
     match origin.get("payload") {
         Some(text) => text.as_str().expect("a text").as_bytes().to_vec(),
         None => {
@@ -148,9 +148,13 @@ fn any_bytes_get_exactly_one_reply_and_change_nothing_unless_they_say_so() {
     let (scene, model) = &mut *state.borrow_mut();
     runtime.block_on(scene.settle("sim-1"));
     let received = scene.client.received();
-    let (replies, letters) = sorted(&received);
+    let (replies, dead_letters) = sorted(&received);
     // And that to the last refresh.
     assert_eq!(replies.len(), model.commands + 1);
-    assert!(letters.len() >= model.refused.len());
-    println!("{} commands, {} of them refused", model.commands, letters.len());
+    assert!(dead_letters.len() >= model.refused.len());
+    println!(
+        "{} commands, {} of them refused",
+        model.commands,
+        dead_letters.len()
+    );
 }

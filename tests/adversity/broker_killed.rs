@@ -2,7 +2,7 @@
 //! that is cut as well: no record is lost, their order is kept, duplicates carry the same id, every command is
 //! answered.
 //!
-//! A subscriber alone cannot tell whose loss it was: mosquitto acknowledges a message before it has given it to
+//! A subscriber alone cannot know whose loss it was: mosquitto acknowledges a message before it has given it to
 //! everybody, and before it is in its file. What counts is therefore what a proxy between the bridge and the broker has
 //! seen on the wire: that each record was acknowledged, by a broker that was alive then. The subscriber, who is back each
 //! time before the bridge may connect again, is asked too: what it misses must be what the broker had acknowledged in the
@@ -46,7 +46,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// Lets each event come and go, in turn; each time the bridge has been told before it goes on.
+/// Lets each event come and go, in turn; each time the bridge has seen it before it goes on.
 async fn change(device: Arc<SimulatedDevice>) {
     for change in 0..CHANGES {
         let mut generation = 0;
@@ -170,19 +170,19 @@ async fn kill(scene: &mut Scene, proxy: &Proxy, listener: &mut Requester) {
 
 /// Every change is a record, once but for duplicates, in order.
 fn nothing_is_lost(messages: &[Noted]) {
-    let mut told = BTreeMap::<(String, String), Vec<bool>>::new();
+    let mut reported = BTreeMap::<(String, String), Vec<bool>>::new();
     for record in changes(messages).iter().map(Noted::json) {
         if EVENTS.contains(&text(&record["event"]).as_str()) {
             let triggered = record["triggered"].as_bool().expect("true or false");
             let of = (text(&record["device"]), text(&record["event"]));
-            told.entry(of).or_default().push(triggered);
+            reported.entry(of).or_default().push(triggered);
         }
     }
     // It came, it went, it came, ..
     let expected: Vec<_> = (0..CHANGES).map(|change| change % 2 == 0).collect();
-    assert_eq!(told.len(), DEVICES * EVENTS.len());
-    for (of, told) in told {
-        assert_eq!(told, expected, "{of:?}");
+    assert_eq!(reported.len(), DEVICES * EVENTS.len());
+    for (of, reported) in reported {
+        assert_eq!(reported, expected, "{of:?}");
     }
 }
 

@@ -57,16 +57,19 @@ fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update>
     receiver
 }
 
-/// The letters of each device until that moment.
-async fn letters(updates: &mut mpsc::Receiver<Update>, until: Instant) -> HashMap<DeviceId, Vec<DeadLetter>> {
-    let mut letters = HashMap::<_, Vec<_>>::new();
+/// The dead letters of each device until that moment.
+async fn dead_letters(
+    updates: &mut mpsc::Receiver<Update>,
+    until: Instant,
+) -> HashMap<DeviceId, Vec<DeadLetter>> {
+    let mut dead_letters = HashMap::<_, Vec<_>>::new();
     while let Ok(Some(update)) = tokio::time::timeout_at(until, updates.recv()).await {
-        if let Update::DeadLetter(letter) = update {
-            let device = letter.device.clone().expect("it is about a device");
-            letters.entry(device).or_default().push(*letter);
+        if let Update::DeadLetter(dead_letter) = update {
+            let device = dead_letter.device.clone().expect("it is about a device");
+            dead_letters.entry(device).or_default().push(*dead_letter);
         }
     }
-    letters
+    dead_letters
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,31 +85,31 @@ async fn a_thousand_devices_that_are_dead_for_an_hour_are_no_flood() {
     let stop = CancellationToken::new();
     let begin = Instant::now();
     let mut updates = start(&devices, &stop);
-    let letters = letters(&mut updates, begin + HOUR).await;
+    let dead_letters = dead_letters(&mut updates, begin + HOUR).await;
     stop.cancel();
 
-    assert_eq!(letters.len(), DEVICES, "each tells when it begins");
-    for (device, letters) in &letters {
-        let repeats: Vec<_> = letters
+    assert_eq!(dead_letters.len(), DEVICES, "each when it begins");
+    for (device, dead_letters) in &dead_letters {
+        let repeats: Vec<_> = dead_letters
             .iter()
-            .map(|letter| letter.repeats.unwrap_or_default())
+            .map(|dead_letter| dead_letter.repeats.unwrap_or_default())
             .collect();
-        assert!((4..=5).contains(&letters.len()), "{device}: {repeats:?}");
-        assert_eq!(letters[0].repeats, None, "{device}: its beginning");
+        assert!((4..=5).contains(&dead_letters.len()), "{device}: {repeats:?}");
+        assert_eq!(dead_letters[0].repeats, None, "{device}: its beginning");
         assert!(
             repeats.windows(2).all(|pair| pair[0] < pair[1]),
             "{device}: {repeats:?}"
         );
         assert!(
-            letters
+            dead_letters
                 .iter()
-                .all(|letter| letter.first_at == letters[0].first_at && !letter.recovered)
+                .all(|dead_letter| dead_letter.first_at == dead_letters[0].first_at && !dead_letter.recovered)
         );
         assert!(
             repeats.last().is_some_and(|failures| *failures >= 44),
             "{device}: {repeats:?}"
         );
     }
-    let all: usize = letters.values().map(Vec::len).sum();
-    println!("{all} letters of {DEVICES} devices in {:?}", begin.elapsed());
+    let all: usize = dead_letters.values().map(Vec::len).sum();
+    println!("{all} dead letters of {DEVICES} devices in {:?}", begin.elapsed());
 }

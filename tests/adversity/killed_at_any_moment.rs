@@ -6,7 +6,7 @@ use std::time::Duration;
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
 use serde_json::json as value;
 
-use crate::scene::{Scene, choice, chosen, json, replies, set_topic};
+use crate::scene::{Scene, choice, json, replies, selected, set_topic};
 use crate::support::requester::Message;
 use crate::support::wait;
 
@@ -48,7 +48,7 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
 
     // What came in a flood, after kills in a row, may have been refused; and that is a dead letter.
-    let letters: Vec<_> = scene
+    let dead_letters: Vec<_> = scene
         .client
         .received()
         .iter()
@@ -65,15 +65,15 @@ async fn no_moment_to_kill_the_bridge_loses_a_command() {
         assert_eq!(answer["error"]["kind"], "busy", "{answer}");
         let payload = value!({ "id": format!("round {round}"), "replace": choice(round) }).to_string();
         assert!(
-            letters
+            dead_letters
                 .iter()
-                .any(|letter| letter["origin"]["payload"] == payload),
+                .any(|dead_letter| dead_letter["origin"]["payload"] == payload),
             "{answer}"
         );
     }
     println!("{done} of {ROUNDS} carried out");
     assert_eq!(
-        chosen(scene.device()),
+        selected(scene.device()),
         choice(last.expect("some were carried out"))
     );
     assert_eq!(scene.device().world().pending_changes(), 0);
@@ -128,7 +128,7 @@ async fn a_stop_in_the_middle_of_a_command_leaves_it_to_the_next_run() {
             "{fault:?}: {:?}",
             replies[number]
         );
-        assert_eq!(chosen(&device), events, "{fault:?}");
+        assert_eq!(selected(&device), events, "{fault:?}");
         let after = device.counters();
         assert_eq!(
             after.configuration_writes - before.configuration_writes,

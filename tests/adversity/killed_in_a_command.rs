@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use lantime2mqtt::simulator::ApiGeneration;
 use serde_json::json as value;
 
-use crate::scene::{Scene, choice, chosen, json, replies, set_topic};
+use crate::scene::{Scene, choice, json, replies, selected, set_topic};
 use crate::support::PATIENCE;
 use crate::support::program::Program;
 use crate::support::requester::Properties;
@@ -74,7 +74,7 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
     assert_eq!(bridge.stop("TERM").await.code, Some(0), "{case}");
 
     let after = scene.device().counters();
-    assert_eq!(chosen(scene.device()), events, "{case}");
+    assert_eq!(selected(scene.device()), events, "{case}");
     assert_eq!(scene.device().world().pending_changes(), 0, "{case}");
     assert_eq!(
         after.configuration_writes - before.configuration_writes,
@@ -83,10 +83,10 @@ async fn one_step(scene: &mut Scene, step: &str, id: Option<&str>, number: usize
     );
     assert_eq!(after.applies - before.applies, 1, "{case}: applies");
     let messages = scene.client.received().split_off(already);
-    let letters = messages
+    let dead_letters = messages
         .iter()
         .filter(|message| message.topic.starts_with("lantime/dead-letter/"));
-    assert_eq!(letters.count(), 0, "{case}: {messages:?}");
+    assert_eq!(dead_letters.count(), 0, "{case}: {messages:?}");
     let replies = replies(&messages, &answers);
     for reply in &replies {
         let correlation = elsewhere.then_some(correlation.as_bytes());
@@ -123,7 +123,7 @@ async fn a_command_is_carried_out_once_and_answered_wherever_the_bridge_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_mqtt_3_and_relays_that_the_device_cannot_tell_apart_likewise() {
+async fn with_mqtt_3_and_relays_that_the_device_cannot_distinguish_likewise() {
     let mut scene = Scene::new(1, ApiGeneration::V10).await;
     scene.site = scene.site.with("mqtt.version", "3.1.1");
     scene.run_once().await;
@@ -143,29 +143,29 @@ async fn a_command_that_kills_the_bridge_each_time_is_given_up_as_a_dead_letter(
     }
     assert_eq!(bridge.end(PATIENCE).await.code, None);
     let bridge = abort_at(&scene, "read-back");
-    let told = scene.client.until("the reply and the dead letter", |messages| {
+    let reported = scene.client.until("the reply and the dead letter", |messages| {
         messages
             .iter()
             .any(|message| message.topic == "lantime/dead-letter/sim-1")
             && !replies(messages, "").is_empty()
     });
-    let messages = told.await;
+    let messages = reported.await;
     let reply = json(&replies(&messages, "")[0]);
     assert_eq!(
         (&reply["ok"], &reply["error"]["kind"]),
         (&value!(false), &value!("internal")),
         "{reply}"
     );
-    let letter = messages
+    let dead_letter = messages
         .iter()
         .find(|message| message.topic.starts_with("lantime/dead-letter/"));
-    let letter = json(letter.expect("it has come"));
+    let dead_letter = json(dead_letter.expect("it has come"));
     assert_eq!(
-        (&letter["operation"], &letter["attempts"]),
+        (&dead_letter["operation"], &dead_letter["attempts"]),
         (&value!("relay-events"), &value!(5)),
-        "{letter}"
+        "{dead_letter}"
     );
-    assert_eq!(letter["origin"]["payload"], payload, "{letter}");
+    assert_eq!(dead_letter["origin"]["payload"], payload, "{dead_letter}");
     scene.settle("sim-1").await;
     assert_eq!(
         scene.device().counters().configuration_writes,

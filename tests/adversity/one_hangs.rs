@@ -3,7 +3,7 @@
 use lantime2mqtt::simulator::{ApiGeneration, Fault};
 use serde_json::json as value;
 
-use crate::scene::{Scene, chosen, json, set_topic};
+use crate::scene::{Scene, json, selected, set_topic};
 use crate::support::requester::Message;
 
 /// One is carried out and eight wait; the others are too many.
@@ -41,7 +41,7 @@ async fn a_command_to_a_device_that_hangs_delays_none_to_another() {
             answers(&messages[already..], "sim-2", true).len() == 3
         });
         let messages = answered.await.split_off(already);
-        assert_eq!(chosen(&other), [event(2)].into(), "{fault:?}");
+        assert_eq!(selected(&other), [event(2)].into(), "{fault:?}");
         assert_eq!(answers(&messages, "sim-1", true), [""; 0], "{fault:?}: it hangs");
         // Those that are too many need not wait to be refused.
         let what = format!("{fault:?}: refusals");
@@ -58,7 +58,7 @@ async fn a_command_to_a_device_that_hangs_delays_none_to_another() {
         let messages = answered.await.split_off(already);
         let in_order: Vec<_> = (0..TAKEN).map(|number| format!("{round}-{number}")).collect();
         assert_eq!(answers(&messages, "sim-1", true), in_order, "{fault:?}");
-        assert_eq!(chosen(&hanging), [event(TAKEN - 1)].into(), "{fault:?}");
+        assert_eq!(selected(&hanging), [event(TAKEN - 1)].into(), "{fault:?}");
     }
 }
 

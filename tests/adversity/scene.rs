@@ -18,7 +18,7 @@ pub(crate) fn json(message: &Message) -> Value {
     serde_json::from_slice(&message.payload).expect("a reply is JSON")
 }
 
-/// Where the events of relay A of a device are chosen.
+/// Where the events of relay A of a device are selected.
 pub(crate) fn set_topic(device: &str) -> String {
     format!("lantime/{device}/io4/relay/a/events/set")
 }
@@ -100,7 +100,7 @@ impl Scene {
 }
 
 /// The events that switch relay A in `io4` of a device, in fact.
-pub(crate) fn chosen(device: &SimulatedDevice) -> BTreeSet<&'static str> {
+pub(crate) fn selected(device: &SimulatedDevice) -> BTreeSet<&'static str> {
     device.world().relay_events("io4", Relay::A)
 }
 
@@ -113,7 +113,7 @@ const EVENTS: [&str; 5] = [
     "https-certificate-expire-warning",
 ];
 
-/// A choice of events that differs from the one before and the one after.
+/// A selection that differs from the one before and the one after.
 pub(crate) fn choice(number: usize) -> BTreeSet<&'static str> {
     [number, number + 1, number + 2 + number / 5]
         .map(|event| EVENTS[event % EVENTS.len()])

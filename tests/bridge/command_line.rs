@@ -14,7 +14,7 @@ use crate::support::site::{Entry, Site};
 use crate::support::{PATIENCE, Watcher};
 
 #[tokio::test]
-async fn exit_codes_tell_what_kind_of_failure_it_was() {
+async fn exit_codes_show_what_kind_of_failure_it_was() {
     let site = Site::bare();
     let good = site.config().display().to_string();
     let bad = site.file("bad.toml", "[mqtt]\nurl = \"nonsense\"\n");
@@ -233,7 +233,7 @@ async fn simulate_writes_a_configuration_that_the_bridge_runs_with() {
             &file,
         ];
         let mut simulator = Program::start(&[&common, scheme].concat());
-        let told = simulator
+        let printed = simulator
             .until("its devices", |output| output.stdout.contains("Ctrl-C"))
             .await
             .stdout;
@@ -245,9 +245,13 @@ async fn simulate_writes_a_configuration_that_the_bridge_runs_with() {
             "--scenario FILE",
             &file,
         ] {
-            assert!(told.contains(part), "{part}: {told}");
+            assert!(printed.contains(part), "{part}: {printed}");
         }
-        assert_eq!(told.contains("certificate sha256:"), !scheme.is_empty(), "{told}");
+        assert_eq!(
+            printed.contains("certificate sha256:"),
+            !scheme.is_empty(),
+            "{printed}"
+        );
         let devices = std::fs::read_to_string(&file).unwrap();
         let site = site.devices(&[]);
         let head = std::fs::read_to_string(site.config())
@@ -275,21 +279,21 @@ async fn simulate_lists_some_of_many_devices_and_shows_no_password_of_somebody()
     let arguments = ["simulate", "--devices", "23", "--port", "0"];
     let password = ("LANTIME2MQTT_SIMULATE_PASSWORD", "5ecret");
     let mut simulator = Program::start_with(&arguments, &[password]);
-    let told = simulator
+    let printed = simulator
         .until("its devices", |output| output.stdout.contains("Ctrl-C"))
         .await
         .stdout;
-    assert!(told.contains("23 simulated devices") && told.contains("3 more, the last of them sim-23"));
-    assert_eq!(told.matches("API ").count(), 20, "{told}");
+    assert!(printed.contains("23 simulated devices") && printed.contains("3 more, the last of them sim-23"));
+    assert_eq!(printed.matches("API ").count(), 20, "{printed}");
     assert!(
-        told.contains("password (as given)") && !told.contains("5ecret"),
-        "{told}"
+        printed.contains("password (as given)") && !printed.contains("5ecret"),
+        "{printed}"
     );
     assert_eq!(simulator.stop("TERM").await.code, Some(0));
 }
 
 /// What follows `before` in a line of its own.
-fn told<'o>(output: &'o str, before: &str) -> Option<&'o str> {
+fn after<'o>(output: &'o str, before: &str) -> Option<&'o str> {
     output.lines().find_map(|line| line.trim().strip_prefix(before))
 }
 
@@ -310,14 +314,14 @@ async fn the_demo_shows_the_bridge_at_work() {
         })
         .await
         .stdout;
-    let broker = told(&intro, "broker  mqtt://").expect("the broker's address");
+    let broker = after(&intro, "broker  mqtt://").expect("the broker's address");
     let mut watcher = Watcher::connect(broker.parse().expect("an address")).await;
     watcher
         .until("a relay", |seen| {
             seen.topics.keys().any(|topic| topic.contains("/relay/"))
         })
         .await;
-    let health = told(&intro, "health  http://").expect("the health check's address");
+    let health = after(&intro, "health  http://").expect("the health check's address");
     let http = health.trim_end_matches("/healthz").parse().expect("an address");
     let health = get(http, "/healthz").await.expect("it answers");
     assert!(
@@ -349,13 +353,16 @@ async fn the_demo_shows_the_bridge_at_work() {
         "no relay has moved: {out}"
     );
     let (_, story) = out.split_once("What happens").expect("it was seen");
-    let told: Vec<_> = story.lines().filter(|line| line.contains("sim-")).collect();
+    let happened: Vec<_> = story.lines().filter(|line| line.contains("sim-")).collect();
     let is_time = |word: &str| {
         let time = word.strip_suffix('Z').map(str::parse::<jiff::civil::Time>);
         matches!(time, Some(Ok(_)))
     };
     let has_time = |line: &&str| line.split(' ').next().is_some_and(is_time);
-    assert!(!told.is_empty() && told.iter().all(has_time), "{told:#?}");
+    assert!(
+        !happened.is_empty() && happened.iter().all(has_time),
+        "{happened:#?}"
+    );
     assert!(
         out.lines()
             .last()
@@ -382,7 +389,7 @@ async fn health_is_answered_with_and_without_a_broker() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_told_with_the_key_that_changes_it() {
+async fn an_address_in_use_is_reported_with_the_key_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let site = |url: &str| Site::bare().with("mqtt.url", url);
@@ -493,11 +500,11 @@ async fn many_equal_warnings_are_one_line() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let end = run(&["check-config", "--print", "--config", &config]).await;
-    let (shown, told) = (end.output.stdout, end.output.stderr);
+    let (shown, printed) = (end.output.stdout, end.output.stderr);
     assert!(toml::from_str::<toml::Table>(&shown).is_ok(), "{shown}");
     assert!(
-        told.contains("warning: ") && told.contains(" and 197 more: "),
-        "{told}"
+        printed.contains("warning: ") && printed.contains(" and 197 more: "),
+        "{printed}"
     );
 }
 

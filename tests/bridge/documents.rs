@@ -80,23 +80,25 @@ async fn an_exchanged_device_is_reported_once() {
         };
         scene.until(sent, is_shown).await;
     }
-    let letters = |seen: &Seen| -> Vec<serde_json::Value> {
-        let letters = seen
+    let dead_letters = |seen: &Seen| -> Vec<serde_json::Value> {
+        let dead_letters = seen
             .log
             .iter()
             .filter(|(topic, _)| topic == "lantime/dead-letter/m500");
-        letters
+        dead_letters
             .map(|(_, payload)| serde_json::from_str(payload).expect("it is JSON"))
             .collect()
     };
-    let seen = scene.until("both letters", |seen| letters(seen).len() >= 2).await;
-    let letters = letters(&seen);
-    assert_eq!(letters.len(), 2, "{letters:?}");
-    for (letter, (before, now)) in letters.iter().zip([("\"1\"", "\"2\""), ("\"2\"", "\"3\"")]) {
-        assert_eq!(letter["operation"], "identity", "{letter}");
-        assert_eq!(letter["error"]["kind"], "conflict", "{letter}");
-        assert_eq!(letter["error"]["url"], server.url(), "{letter}");
-        let message = letter["error"]["message"].as_str().unwrap();
+    let seen = scene
+        .until("both dead letters", |seen| dead_letters(seen).len() >= 2)
+        .await;
+    let dead_letters = dead_letters(&seen);
+    assert_eq!(dead_letters.len(), 2, "{dead_letters:?}");
+    for (dead_letter, (before, now)) in dead_letters.iter().zip([("\"1\"", "\"2\""), ("\"2\"", "\"3\"")]) {
+        assert_eq!(dead_letter["operation"], "identity", "{dead_letter}");
+        assert_eq!(dead_letter["error"]["kind"], "conflict", "{dead_letter}");
+        assert_eq!(dead_letter["error"]["url"], server.url(), "{dead_letter}");
+        let message = dead_letter["error"]["message"].as_str().unwrap();
         assert!(message.contains(before) && message.contains(now), "{message}");
     }
     assert_eq!(seen.text("m500/error"), "", "the device is well");

@@ -14,8 +14,8 @@ use crate::support::web_server::{WebServer, answer};
 use crate::support::{Seen, polls, wait};
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 
-/// Whether a device with one relay module is away, as far as everybody sees.
-fn is_away(seen: &Seen, device: &str) -> bool {
+/// Whether a device with one relay module is unreachable, as far as everybody sees.
+fn is_unreachable(seen: &Seen, device: &str) -> bool {
     let relays = ["a", "b", "c"].map(|relay| seen.json(&format!("{device}/io1/relay/{relay}")));
     let signals = ["clk1", "pps", "10mhz"].map(|signal| seen.json(&format!("{device}/io1/signal/{signal}")));
     seen.text(&format!("{device}/state")) == "offline"
@@ -27,7 +27,7 @@ fn is_away(seen: &Seen, device: &str) -> bool {
 }
 
 #[tokio::test]
-async fn every_fault_is_told_with_its_kind_and_remedy_and_leaves_no_trace() {
+async fn every_fault_is_reported_with_its_kind_and_remedy_and_leaves_no_trace() {
     // (fault, kind, status, a word of the remedy)
     let cases = [
         (Fault::NotFound, "not-found", Some(404), "Enable REST API"),
@@ -89,7 +89,7 @@ async fn every_fault_is_told_with_its_kind_and_remedy_and_leaves_no_trace() {
         let seen = scene
             .client
             .until(&format!("{fault:?}"), |seen| {
-                is_away(seen, device.id()) && seen.error_kind(device.id()) == *kind
+                is_unreachable(seen, device.id()) && seen.error_kind(device.id()) == *kind
             })
             .await;
         let error = seen.json(&format!("{}/error", device.id()));
@@ -178,7 +178,7 @@ async fn a_part_that_the_document_lacks_is_unknown_and_the_rest_is_not() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_told_and_not_followed() {
+async fn a_redirect_is_reported_and_not_followed() {
     let target = WebServer::start(|_| answer(200, "{}")).await;
     let location = format!("{}/elsewhere", target.url());
     let server = WebServer::start(move |_| {
@@ -287,7 +287,7 @@ async fn relays_of_a_device_that_never_answered_are_unknown_at_once() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_run_retained_of_a_device_that_is_gone_becomes_unknown() {
+async fn what_an_earlier_run_retained_of_a_device_that_is_removed_becomes_unknown() {
     let entry = |device: &SimulatedDevice| match device.id() {
         "sim-1" => Entry::of(device),
         _ => Entry::of(device).listed(device),
@@ -311,7 +311,7 @@ async fn what_an_earlier_run_retained_of_a_device_that_is_gone_becomes_unknown()
     scene
         .client
         .until("unknown relays", |seen| {
-            is_away(seen, "sim-1") && is_away(seen, "sim-2")
+            is_unreachable(seen, "sim-1") && is_unreachable(seen, "sim-2")
         })
         .await;
 }

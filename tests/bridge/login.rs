@@ -101,7 +101,7 @@ async fn a_refused_login_is_not_repeated_until_the_configuration_changes() {
     for (device, kind, operation, status) in refused {
         let seen = scene
             .until(device.id(), |seen| {
-                // The statistics too: for minutes there is no later poll that could tell them.
+                // The statistics too: for minutes there is no later poll that could publish them.
                 seen.text(&format!("{}/state", device.id())) == "offline"
                     && seen.error_kind(device.id()) == kind
                     && seen.json(&format!("{}/http/stats", device.id()))["failures"] == 1
@@ -160,7 +160,7 @@ async fn an_expired_token_is_renewed_once_and_nobody_notices() {
     for device in fleet.devices() {
         polls(device, 3).await;
     }
-    // With "auto" the first poll tells the firmware; from 7.08 on tokens take over.
+    // With "auto" the first poll shows the firmware; from 7.08 on tokens take over.
     for device in [v16, v20, bearer] {
         assert_eq!(device.counters().tokens_issued, 1, "{}", device.id());
         device.expire_tokens();

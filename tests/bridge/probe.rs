@@ -124,7 +124,7 @@ async fn a_device_without_the_assumed_configuration_is_probed_all_the_same() {
         "otherwise.toml",
         &text.replace("\"/data/events\"", "\"/data/all\""),
     );
-    for (profile, told) in [
+    for (profile, printed) in [
         (&elsewhere, "nothing: the device answered 404 (not-found)"),
         (&otherwise, "there is nothing at /data/all"),
     ] {
@@ -133,7 +133,7 @@ async fn a_device_without_the_assumed_configuration_is_probed_all_the_same() {
         let lines = end.output.stdout.lines();
         let entry: Vec<_> = lines.filter(|line| line.contains("relay_events.read")).collect();
         assert!(
-            entry.len() == 1 && entry[0].contains("assumed") && entry[0].contains(told),
+            entry.len() == 1 && entry[0].contains("assumed") && entry[0].contains(printed),
             "{entry:?}"
         );
     }

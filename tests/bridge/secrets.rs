@@ -97,7 +97,7 @@ async fn a_running_bridge_keeps_its_secrets() {
             .with("proxy", proxy_url.clone())
             .with("tls.fingerprint", pin),
         entry("token", &with_token.url()),
-        // What fails is told at length.
+        // What fails is reported at length.
         entry("refused", plain.devices()[0].url()).with("password", UNUSED),
         entry("untrusted", tls.devices()[0].url()).with("proxy", proxy_url.clone()),
         entry("nowhere", "http://127.0.0.1:1").with("proxy", proxy_url.clone()),

@@ -106,7 +106,7 @@ async fn a_recorded_device_with_a_relay_module() {
     );
     assert_eq!(published["ntp-stopped"].get("last_triggered"), None);
 
-    // The same device, once its module tells how its relays stand.
+    // The same device, once its module reports its relays.
     let relays =
         value!({ "relay-a": { "state": "no" }, "relay-b": { "state": "nc" }, "relay-c": { "state": "no" } });
     slot(&mut document.lock().unwrap(), "int1")["module"]["relays"] = relays;
@@ -131,7 +131,7 @@ fn events(seen: &Seen, device: &str) -> BTreeMap<String, Value> {
 }
 
 /// Every topic below a device with the keys of its payload; none where it is a word.
-fn shape(seen: &Seen, device: &str) -> BTreeMap<String, BTreeSet<String>> {
+fn layout(seen: &Seen, device: &str) -> BTreeMap<String, BTreeSet<String>> {
     let prefix = format!("lantime/{device}/");
     let below = seen
         .topics
@@ -163,7 +163,7 @@ async fn every_topic_of_two_devices_of_different_wiring() {
     // follows events.
     let seen = scene
         .until("both devices", |seen| {
-            let count = |device| shape(seen, device).len() - events(seen, device).len();
+            let count = |device| layout(seen, device).len() - events(seen, device).len();
             count("sim-1") == 4 + 8 + 9 + 2 && count("sim-2") == 4 + 8 && events(seen, "sim-2").len() == 28
         })
         .await;
@@ -216,7 +216,7 @@ async fn every_topic_of_two_devices_of_different_wiring() {
         ("sim-1", &redundant[..]),
         ("sim-2", &[("io1", &["clk1", "pps", "10mhz"][..])][..]),
     ] {
-        let mut found = shape(&seen, device);
+        let mut found = layout(&seen, device);
         let events: Vec<_> = found
             .keys()
             .filter(|topic| topic.starts_with("event/"))
@@ -226,7 +226,7 @@ async fn every_topic_of_two_devices_of_different_wiring() {
             let names = found.remove(&event).unwrap();
             assert!(names.is_superset(&keys("triggered type")), "{event}: {names:?}");
         }
-        // What else a signal tells depends on its kind.
+        // What else is known of a signal depends on its kind.
         found
             .values_mut()
             .for_each(|names| names.retain(|name| name != "detail"));

@@ -86,7 +86,7 @@ async fn nothing_keeps_the_bridge_from_stopping() {
         .await;
     broker.kill9();
     bridge.signal("TERM");
-    assert_eq!(bridge.end(STOP).await.code, Some(0), "the broker is gone");
+    assert_eq!(bridge.end(STOP).await.code, Some(0), "the broker has ended");
 
     // And from the start.
     let bridge = site.start();
@@ -164,7 +164,7 @@ async fn a_reload_touches_only_the_devices_that_differ() {
     polls(stays, 20).await;
     assert_eq!(goes.counters().requests, left, "a removed device is left alone");
 
-    // A file that cannot be used changes nothing. Of that only the log tells.
+    // A file that cannot be used changes nothing. Only the log reports that.
     scene.site.overwrite("[[devices]]\nid = \"sim-1\"\n");
     scene.bridge.signal("HUP");
     scene

@@ -169,7 +169,7 @@ async fn a_cookie_keeps_one_session_and_is_never_shown() {
 }
 
 #[tokio::test]
-async fn a_login_page_is_told_as_one_by_bridge_and_probe() {
+async fn a_login_page_is_reported_as_one_by_bridge_and_probe() {
     let page = "<!doctype html><title>LANTIME Login</title><form>";
     let server = WebServer::start(move |_| answer(200, page)).await;
     let mut scene = Setup::at(&[Entry::new("page", &server.url())]).start().await;

@@ -112,7 +112,7 @@ async fn command(reader: &mut Reader, id: &str, events: &[&str]) {
     reader.publish(COMMAND, payload).await;
     let events = json!(events);
     reader
-        .until("the reply, and what was chosen", |seen| {
+        .until("the reply, and what was selected", |seen| {
             let reply = seen.json(REPLY);
             reply["id"] == id && reply["ok"] == true && seen.json(EVENTS)["events"] == events
         })

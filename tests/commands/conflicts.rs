@@ -23,9 +23,9 @@ fn mailed(event: &str, apply: bool) -> Action {
 async fn somebody_elses_changes_that_are_not_applied_are_left_alone() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).apply(&mailed("ntp-stopped", false)).unwrap();
-    let letter = scene.refused(A, REPLACE, "conflict").await;
+    let dead_letter = scene.refused(A, REPLACE, "conflict").await;
     assert_says(
-        &letter,
+        &dead_letter,
         &[
             "somebody else",
             "not applied yet",
@@ -53,11 +53,11 @@ async fn somebody_elses_change_in_between_is_not_overwritten() {
     let reply = scene.reply(A, before).await;
     assert_eq!(reply["error"]["kind"], "conflict", "{reply}");
     scene
-        .until("the letter", |seen| seen.dead_letters("sim-1").len() == 1)
+        .until("the dead letter", |seen| seen.dead_letters("sim-1").len() == 1)
         .await;
-    let letter = scene.look(|seen| seen.dead_letters("sim-1")[0].clone());
+    let dead_letter = scene.look(|seen| seen.dead_letters("sim-1")[0].clone());
     assert_says(
-        &letter,
+        &dead_letter,
         &["409", "somebody else has changed", "send the command again"],
     );
     let device = scene.device(1);
@@ -107,8 +107,8 @@ async fn a_change_that_somebody_else_undoes_at_once_is_no_success() {
     );
     scene
         .until("what really stands", |seen| {
-            let chosen = seen.json("sim-1/io4/relay/a/events");
-            chosen["events"] == json!(["ntp-stopped"]) && chosen["confirmed"] == true
+            let selected = seen.json("sim-1/io4/relay/a/events");
+            selected["events"] == json!(["ntp-stopped"]) && selected["confirmed"] == true
         })
         .await;
 }

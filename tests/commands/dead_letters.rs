@@ -1,4 +1,4 @@
-//! What goes wrong is told once, kept, and can be run again: over MQTT, and from the command line.
+//! What goes wrong is reported once, kept, and can be run again: over MQTT, and from the command line.
 
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
 use lantime2mqtt::simulator::{Action, Fault, Relay, SimulatedDevice};
@@ -22,8 +22,8 @@ fn hasty(device: &SimulatedDevice) -> Entry {
         .with("timeout", "300ms")
 }
 
-fn of(letter: &Value) -> String {
-    json!({ "id": letter["id"] }).to_string()
+fn of(dead_letter: &Value) -> String {
+    json!({ "id": dead_letter["id"] }).to_string()
 }
 
 impl Scene {
@@ -38,20 +38,20 @@ impl Scene {
     }
 
     fn has_antenna(&self) -> bool {
-        let chosen = self.device(1).world().relay_events("io4", Relay::A);
-        Vec::from_iter(chosen) == ["antenna-faulty"]
+        let selected = self.device(1).world().relay_events("io4", Relay::A);
+        Vec::from_iter(selected) == ["antenna-faulty"]
     }
 
     /// Sends a command while the device hangs, and lets the device go on. Gives the dead letter.
     async fn lost_to_a_hanging_device(&mut self) -> Value {
         self.device(1).set_fault(Some(Fault::Hang));
-        let letter = self.refused(A, REPLACE, "timeout").await;
+        let dead_letter = self.refused(A, REPLACE, "timeout").await;
         self.device(1).set_fault(None);
         self.until("back", |seen| {
             seen.text("sim-1/state") == "online" && seen.text("sim-1/error").is_empty()
         })
         .await;
-        letter
+        dead_letter
     }
 
     async fn command_line(&self, arguments: &[&str]) -> End {
@@ -60,7 +60,7 @@ impl Scene {
     }
 
     /// What the command line prints when it succeeds.
-    async fn told(&self, arguments: &[&str]) -> String {
+    async fn printed(&self, arguments: &[&str]) -> String {
         let end = self.command_line(arguments).await;
         assert_eq!(end.code, Some(0), "{arguments:?}: {:?}", end.output);
         end.output.stdout
@@ -70,10 +70,10 @@ impl Scene {
 #[tokio::test]
 async fn a_command_that_was_refused_for_a_passing_reason_is_run_again_over_mqtt() {
     let mut scene = Scene::of(Setup::redundant(&[V20]).entries(hasty)).await;
-    let letter = scene.lost_to_a_hanging_device().await;
-    let reply = scene.send(REPLAY, &of(&letter)).await;
+    let dead_letter = scene.lost_to_a_hanging_device().await;
+    let reply = scene.send(REPLAY, &of(&dead_letter)).await;
     let result = json!({
-        "dead_letter": letter["id"],
+        "dead_letter": dead_letter["id"],
         "topic": format!("lantime/{A}"),
         "command": "relay-events",
         "result": {
@@ -83,19 +83,19 @@ async fn a_command_that_was_refused_for_a_passing_reason_is_run_again_over_mqtt(
     });
     assert_eq!(
         reply,
-        json!({ "id": letter["id"], "ok": true, "command": "replay", "result": result })
+        json!({ "id": dead_letter["id"], "ok": true, "command": "replay", "result": result })
     );
     assert!(scene.has_antenna());
-    // It runs anew each time.
+    // It runs again each time.
     scene.undo();
     let topic = format!("lantime/{REPLAY}");
     let reply = scene
         .clients()
-        .request(&topic, "my/replies", &of(&letter), &[])
+        .request(&topic, "my/replies", &of(&dead_letter), &[])
         .await;
     assert_eq!(reply.json()["result"]["result"]["changed"], true, "{reply:?}");
     assert!(scene.has_antenna());
-    // The command's own reply was the refusal, and there is no other letter.
+    // The command's own reply was the refusal, and there is no other dead letter.
     scene.catch_up("sim-1").await;
     let seen = scene.look(|seen| {
         (
@@ -141,15 +141,15 @@ async fn what_cannot_be_replayed_is_refused() {
         (String::new(), "decode", &["empty"]),
     ];
     for (payload, kind, parts) in &cases {
-        let letter = scene.refused(REPLAY, payload, kind).await;
-        assert_says(&letter, parts);
-        assert!(letter.get("device").is_none());
+        let dead_letter = scene.refused(REPLAY, payload, kind).await;
+        assert_says(&dead_letter, parts);
+        assert!(dead_letter.get("device").is_none());
     }
     let replay = scene.look(|seen| seen.dead_letters("bridge")[0].clone());
     let reply = scene.send(REPLAY, &of(&replay)).await;
     assert_says(&reply, &["itself a replay"]);
 
-    // A replay that fails again leaves a letter that can be replayed as well as the first.
+    // A replay that fails again leaves a dead letter that can be replayed as well as the first.
     let first = scene
         .refused("sim-1/io4/relay/b/events/set", REPLACE, "rejected")
         .await;
@@ -160,7 +160,7 @@ async fn what_cannot_be_replayed_is_refused() {
     );
     assert_eq!(reply["error"], first["error"]);
     scene
-        .until("the second letter", |seen| seen.refusals("sim-1").len() == 2)
+        .until("the second dead letter", |seen| seen.refusals("sim-1").len() == 2)
         .await;
     let second = scene.look(|seen| seen.refusals("sim-1")[1].clone());
     assert_eq!(
@@ -183,30 +183,30 @@ async fn what_cannot_be_replayed_is_refused() {
 #[tokio::test]
 async fn the_command_line_finds_them_while_the_bridge_runs_and_after() {
     let mut scene = Scene::of(Setup::redundant(&[V20]).entries(hasty)).await;
-    let letter = scene.lost_to_a_hanging_device().await;
-    let id = letter["id"].as_str().unwrap().to_owned();
+    let dead_letter = scene.lost_to_a_hanging_device().await;
+    let id = dead_letter["id"].as_str().unwrap().to_owned();
     let json = |text: &str| serde_json::from_str::<Value>(text.trim_end()).unwrap();
     let finds = async |scene: &Scene| {
-        let list = scene.told(&["list", "--json"]).await;
+        let list = scene.printed(&["list", "--json"]).await;
         let line = list
             .lines()
             .map(json)
-            .find(|line| line["id"] == letter["id"])
+            .find(|line| line["id"] == dead_letter["id"])
             .unwrap();
         assert_eq!(
             (&line["kind"], &line["topic"]),
-            (&json!("timeout"), &letter["origin"]["topic"])
+            (&json!("timeout"), &dead_letter["origin"]["topic"])
         );
-        assert_eq!(json(&scene.told(&["show", &id, "--json"]).await), letter);
+        assert_eq!(json(&scene.printed(&["show", &id, "--json"]).await), dead_letter);
     };
     finds(&scene).await;
-    assert!(scene.told(&["replay", &id]).await.starts_with("carried out"));
+    assert!(scene.printed(&["replay", &id]).await.starts_with("carried out"));
     assert!(scene.has_antenna());
     scene.stop().await;
     finds(&scene).await;
 
     scene.undo();
-    assert!(scene.told(&["replay", &id]).await.contains("next start"));
+    assert!(scene.printed(&["replay", &id]).await.contains("next start"));
     let end = scene.command_line(&["drop", "--all"]).await;
     assert!(
         end.code == Some(1) && end.output.stderr.contains(&id),
@@ -219,15 +219,15 @@ async fn the_command_line_finds_them_while_the_bridge_runs_and_after() {
     let seen = scene.look(|seen| (seen.replies(REPLAY).len(), seen.replies(A).len()));
     assert_eq!(seen, (0, 1), "who asks on this machine gets no reply over MQTT");
 
-    let dropped = scene.told(&["drop", &id, "--json"]).await;
+    let dropped = scene.printed(&["drop", &id, "--json"]).await;
     assert_eq!(json(&dropped), json!({ "dropped": 1 }));
-    scene.refused(REPLAY, &of(&letter), "not-found").await;
+    scene.refused(REPLAY, &of(&dead_letter), "not-found").await;
     scene.stop().await;
     assert_eq!(scene.command_line(&["show", &id]).await.code, Some(1));
 }
 
 #[tokio::test]
-async fn a_device_that_dies_is_told_once() {
+async fn a_device_that_dies_is_reported_once() {
     let mut scene = Scene::start(&[V10, V20]).await;
     let mut ids = Vec::new();
     for fault in [Fault::Unavailable, Fault::WrongJson] {
@@ -247,24 +247,32 @@ async fn a_device_that_dies_is_told_once() {
             .await;
     }
     scene.catch_up("sim-1").await;
-    let letters = scene.look(|seen| seen.dead_letters("sim-1"));
-    assert_eq!(letters.len(), 1, "a flapping device neither: {letters:#?}");
-    let letter = &letters[0];
-    assert_eq!(ids, [letter["id"].clone(), letter["id"].clone()]);
+    let dead_letters = scene.look(|seen| seen.dead_letters("sim-1"));
+    assert_eq!(
+        dead_letters.len(),
+        1,
+        "a flapping device neither: {dead_letters:#?}"
+    );
+    let dead_letter = &dead_letters[0];
+    assert_eq!(ids, [dead_letter["id"].clone(), dead_letter["id"].clone()]);
     assert_eq!(
         (
-            &letter["operation"],
-            &letter["error"]["kind"],
-            &letter["error"]["http_status"]
+            &dead_letter["operation"],
+            &dead_letter["error"]["kind"],
+            &dead_letter["error"]["http_status"]
         ),
         (&json!("poll"), &json!("http-status"), &json!(503))
     );
-    assert_says(letter, &["503", "the device is busy"]);
+    assert_says(dead_letter, &["503", "the device is busy"]);
     assert_eq!(
-        (&letter["device"], &letter["bridge"], &letter["attempts"]),
+        (
+            &dead_letter["device"],
+            &dead_letter["bridge"],
+            &dead_letter["attempts"]
+        ),
         (&json!("sim-1"), &json!("test"), &json!(1))
     );
-    assert!(letter.get("origin").is_none() && letter.get("repeats").is_none());
+    assert!(dead_letter.get("origin").is_none() && dead_letter.get("repeats").is_none());
     assert!(
         scene.look(|seen| seen.dead_letters("sim-2")).is_empty(),
         "the other one is well"
@@ -272,7 +280,7 @@ async fn a_device_that_dies_is_told_once() {
 }
 
 #[tokio::test]
-async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge() {
+async fn a_device_that_stays_dead_is_not_reported_again_by_each_start_of_the_bridge() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).set_fault(Some(Fault::Unavailable));
     let stands = |message: &&Message| !message.payload.is_empty();
@@ -283,7 +291,7 @@ async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge(
         })
     };
     scene
-        .until("told", |seen| {
+        .until("reported", |seen| {
             seen.text("sim-1/state") == "offline" && !seen.dead_letters("sim-1").is_empty()
         })
         .await;
@@ -300,16 +308,16 @@ async fn a_device_that_stays_dead_is_not_told_again_by_each_start_of_the_bridge(
             })
             .await;
     }
-    // Records go out in order: what was told before this reply is there.
+    // Records go out in order: what was reported before this reply is there.
     scene.send(REPLAY, "{}").await;
     // After a kill a record may come twice, as the same record.
-    let mut letters = scene.look(|seen| seen.dead_letters("sim-1"));
-    letters.dedup();
-    assert_eq!(letters.len(), 1, "{letters:#?}");
+    let mut dead_letters = scene.look(|seen| seen.dead_letters("sim-1"));
+    dead_letters.dedup();
+    assert_eq!(dead_letters.len(), 1, "{dead_letters:#?}");
     let errors = errors(&scene);
     assert!(errors.len() >= 3, "{errors:#?}");
     assert!(
-        errors.iter().all(|error| error["id"] == letters[0]["id"]),
+        errors.iter().all(|error| error["id"] == dead_letters[0]["id"]),
         "{errors:#?}"
     );
 }

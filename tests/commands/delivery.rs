@@ -47,8 +47,8 @@ async fn the_same_command_again_gets_the_first_answer_and_is_not_carried_out() {
     assert_eq!(scene.send(A, payload).await, first);
     assert_eq!(scene.send(A, refusal).await, refused);
     scene.catch_up("sim-1").await;
-    let letters = scene.look(|seen| seen.refusals("sim-1").len());
-    assert_eq!(letters, 1, "told once");
+    let dead_letters = scene.look(|seen| seen.refusals("sim-1").len());
+    assert_eq!(dead_letters, 1, "reported once");
     scene.device(1).set_fault(Some(Fault::Unauthorized));
     scene
         .until("offline", |seen| seen.text("sim-1/state") == "offline")
@@ -137,8 +137,8 @@ async fn commands_for_one_device_are_carried_out_in_order() {
         ["ntp-not-sync", "system-reboot"],
     ]);
     assert_eq!(events, expected);
-    let chosen = scene.device(1).world().relay_events("io4", Relay::A);
-    assert_eq!(Vec::from_iter(chosen), ["ntp-not-sync", "system-reboot"]);
+    let selected = scene.device(1).world().relay_events("io4", Relay::A);
+    assert_eq!(Vec::from_iter(selected), ["ntp-not-sync", "system-reboot"]);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn refresh_polls_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_sent_while_the_bridge_is_away_is_carried_out_when_it_is_back() {
+async fn what_is_sent_while_no_bridge_runs_is_carried_out_when_it_is_back() {
     for version in ["5", "3.1.1"] {
         let mut scene =
             Scene::of(Setup::redundant(&[V20]).site(|site| site.with("mqtt.version", version))).await;
@@ -222,9 +222,9 @@ async fn a_device_that_leaves_takes_its_commands_with_it() {
     scene
         .until("both refusals", |seen| seen.refusals("sim-1").len() == 2)
         .await;
-    for letter in scene.look(|seen| seen.refusals("sim-1")) {
-        assert_eq!(letter["error"]["kind"], "not-found");
-        assert_says(&letter, &["this bridge has no device sim-1"]);
+    for dead_letter in scene.look(|seen| seen.refusals("sim-1")) {
+        assert_eq!(dead_letter["error"]["kind"], "not-found");
+        assert_says(&dead_letter, &["this bridge has no device sim-1"]);
     }
     assert_eq!(scene.look(|seen| seen.replies(A).len()), 2);
     scene
@@ -236,7 +236,7 @@ async fn a_device_that_leaves_takes_its_commands_with_it() {
     let seen = scene.look(|seen| (seen.replies(A).len(), seen.refusals("sim-1").len()));
     assert_eq!(seen, (2, 2));
     assert_eq!(scene.device(1).counters().configuration_writes, 0);
-    // And when it is back they are, once more.
+    // And when it is back they are, again.
     scene.device(1).set_fault(None);
     scene.site = scene
         .site
@@ -271,10 +271,10 @@ async fn two_bridges_under_one_prefix_take_their_own() {
         );
     }
     // A dead letter of one is not replayed by the other.
-    let letter = scene
+    let dead_letter = scene
         .refused(A, r#"{"replace":["coffee-empty"]}"#, "rejected")
         .await;
-    let payload = json!({ "id": letter["id"] }).to_string();
+    let payload = json!({ "id": dead_letter["id"] }).to_string();
     let replay = "bridge/other/dead-letters/replay";
     let reply = scene.send(replay, &payload).await;
     assert_eq!(reply["error"]["kind"], "not-found", "{reply}");
@@ -289,8 +289,11 @@ async fn two_bridges_under_one_prefix_take_their_own() {
             ),
             (2, 1, 1)
         );
-        let letters = seen.dead_letters("bridge");
-        assert_eq!((letters.len(), &letters[0]["bridge"]), (1, &json!("other")));
+        let dead_letters = seen.dead_letters("bridge");
+        assert_eq!(
+            (dead_letters.len(), &dead_letters[0]["bridge"]),
+            (1, &json!("other"))
+        );
     });
     assert_eq!(other.stop("TERM").await.code, Some(0));
 }

@@ -77,11 +77,11 @@ async fn every_transition_is_a_record_and_a_first_sight_is_none() {
         .await;
     let mut changes = scene.look(|seen| history(seen, "sim-1/io4/changes"));
     let by = |old: &str, new: &str| json!({ "slot": "io4", "relay": "a", "old": old, "new": new, "driven_by": "notification", "provenance": "reported" });
-    let mut gone = by("NO", "NC");
-    gone["cause"] = json!("ntp-not-sync");
+    let mut switched = by("NO", "NC");
+    switched["cause"] = json!("ntp-not-sync");
     let signal = |old: &str, new: &str| json!({ "slot": "io4", "signal": "notification", "old": old, "new": new, "provenance": "derived" });
     for expected in [
-        [gone, signal("ok", "fail")],
+        [switched, signal("ok", "fail")],
         [by("NC", "NO"), signal("fail", "ok")],
     ] {
         let pair: Vec<_> = changes.drain(..2).collect();

@@ -8,7 +8,6 @@
 mod support;
 
 mod causes;
-mod choosing;
 mod conflicts;
 mod dead_letters;
 mod delivery;
@@ -17,9 +16,10 @@ mod history;
 mod http_sessions;
 mod nonexistent;
 mod refused_by_device;
-mod refused_places;
-mod refused_words;
+mod refused_payloads;
+mod refused_relays;
 mod scene;
 mod secrets;
+mod selection;
 mod stale;
 mod unknown;

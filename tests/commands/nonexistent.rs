@@ -21,10 +21,10 @@ async fn a_command_for_what_does_not_exist_is_answered_with_the_nearest_names() 
             "this bridge has no device simm-1",
         ),
     ] {
-        let letter = scene
+        let dead_letter = scene
             .refused(topic, r#"{"replace":["ntp-not-sync"]}"#, "not-found")
             .await;
-        assert_says(&letter, &[message, "the nearest that it has: sim-1"]);
+        assert_says(&dead_letter, &[message, "the nearest that it has: sim-1"]);
     }
     for (topic, likely) in [
         ("sim-1/io4/relay/a/event/set", "sim-1/io4/relay/a/events/set"),
@@ -43,9 +43,9 @@ async fn a_command_for_what_does_not_exist_is_answered_with_the_nearest_names() 
         assert_eq!(reply["error"]["kind"], "not-found", "{reply}");
         let remedy = format!("did you mean lantime/{likely}?");
         assert_eq!(reply["error"]["remedy"], Value::from(remedy));
-        let has_letter = |letter: &Value| letter["id"] == reply["dead_letter"];
+        let has_dead_letter = |dead_letter: &Value| dead_letter["id"] == reply["dead_letter"];
         scene
-            .until(topic, |seen| seen.refusals("bridge").iter().any(has_letter))
+            .until(topic, |seen| seen.refusals("bridge").iter().any(has_dead_letter))
             .await;
     }
     // A retained one is refused as others are, and there is nothing to answer in a reply.

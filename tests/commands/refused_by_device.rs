@@ -22,7 +22,7 @@ fn hasty(device: &SimulatedDevice) -> Entry {
 }
 
 #[tokio::test]
-async fn a_device_that_is_away_until_the_deadline() {
+async fn a_device_that_is_unreachable_until_the_deadline() {
     let down = Duration::from_secs(600);
     let cases = [
         (Fault::Hang, "timeout", V10),
@@ -33,13 +33,13 @@ async fn a_device_that_is_away_until_the_deadline() {
         let mut scene = Scene::of(Setup::redundant(&[api]).entries(hasty)).await;
         scene.device(1).set_fault(Some(fault.clone()));
         let began = Instant::now();
-        let letter = scene.refused(A, REPLACE, kind).await;
+        let dead_letter = scene.refused(A, REPLACE, kind).await;
         assert!(
             began.elapsed() >= Duration::from_secs(1),
             "{fault:?}: {:?}",
             began.elapsed()
         );
-        assert_says(&letter, &["given up at the deadline", "nothing was changed"]);
+        assert_says(&dead_letter, &["given up at the deadline", "nothing was changed"]);
         scene.device(1).set_fault(None);
         let refusals = scene.look(|seen| seen.refusals("sim-1").len());
         assert_eq!(
@@ -91,8 +91,8 @@ async fn a_device_whose_requests_take_longer_than_the_command_may() {
     let entry = |device: &SimulatedDevice| hasty(device).with("timeout", "6500ms").with("poll", "6500ms");
     let mut scene = Scene::of(Setup::redundant(&[V10]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::Hang));
-    let letter = scene.refused(A, REPLACE, "timeout").await;
-    assert_says(&letter, &["given up at the deadline, nothing was changed"]);
+    let dead_letter = scene.refused(A, REPLACE, "timeout").await;
+    assert_says(&dead_letter, &["given up at the deadline, nothing was changed"]);
 }
 
 #[tokio::test]
@@ -103,8 +103,8 @@ async fn a_login_that_is_refused_is_not_tried_again() {
         .until("offline", |seen| seen.text("sim-1/state") == "offline")
         .await;
     let logins = scene.device(1).counters().requests;
-    let letter = scene.refused(A, REPLACE, "unauthorized").await;
-    assert_says(&letter, &["401", "username and password", "every 5 minutes"]);
+    let dead_letter = scene.refused(A, REPLACE, "unauthorized").await;
+    assert_says(&dead_letter, &["401", "username and password", "every 5 minutes"]);
     assert_eq!(
         scene.device(1).counters().requests,
         logins,
@@ -119,10 +119,10 @@ async fn a_user_who_may_only_read() {
         ..options
     };
     let mut scene = Scene::of(Setup::redundant(&[V20]).options(options)).await;
-    let letter = scene.refused(A, REPLACE, "forbidden").await;
-    assert_says(&letter, &["403", "this user may only read", "access level"]);
-    assert_eq!(letter["error"]["http_status"], 403);
-    let url = letter["error"]["url"].as_str().unwrap();
+    let dead_letter = scene.refused(A, REPLACE, "forbidden").await;
+    assert_says(&dead_letter, &["403", "this user may only read", "access level"]);
+    assert_eq!(dead_letter["error"]["http_status"], 403);
+    let url = dead_letter["error"]["url"].as_str().unwrap();
     assert!(url.ends_with("/api/config/notification"), "{url}");
     scene.only_refused(1, 1).await;
     // The device itself is as well as before.
@@ -146,9 +146,9 @@ async fn a_device_that_is_busy_is_asked_again_and_no_more_often_than_it_is_polle
 
     scene.device(1).set_fault(Some(Fault::BusyConfiguration));
     let requests = scene.device(1).counters().requests;
-    let letter = scene.refused(A, r#"{"replace":[]}"#, "busy").await;
+    let dead_letter = scene.refused(A, r#"{"replace":[]}"#, "busy").await;
     assert_says(
-        &letter,
+        &dead_letter,
         &[
             "given up at the deadline",
             "503",
@@ -201,10 +201,10 @@ async fn eight_commands_wait_and_more_are_refused() {
         ["0", "1", "2", "3", "4", "5", "6", "7", "8"],
         "in order"
     );
-    let letters = scene.look(|seen| seen.refusals("sim-1"));
-    assert_eq!(letters.len(), 3);
+    let dead_letters = scene.look(|seen| seen.refusals("sim-1"));
+    assert_eq!(dead_letters.len(), 3);
     assert_says(
-        &letters[0],
+        &dead_letters[0],
         &["8 commands are waiting for this device", "wait for their replies"],
     );
 }
@@ -233,17 +233,17 @@ async fn a_command_that_does_not_wait_is_refused_at_once_while_the_device_is_off
         .publish(&format!("lantime/{A}"), REPLACE, &[])
         .await;
     let at_once = r#"{"replace":["antenna-faulty"],"fail_fast":true}"#;
-    let letter = scene.refused(A, at_once, "http-status").await;
-    assert_says(&letter, &["offline", "fail_fast", "nothing was changed"]);
+    let dead_letter = scene.refused(A, at_once, "http-status").await;
+    assert_says(&dead_letter, &["offline", "fail_fast", "nothing was changed"]);
     scene
         .refused("sim-1/refresh", r#"{"fail_fast":true}"#, "http-status")
         .await;
     // As the configuration of the device says, unless the command says otherwise.
     scene.refused("sim-2/refresh", "", "http-status").await;
-    let letter = scene
+    let dead_letter = scene
         .refused("sim-2/io4/relay/a/events/set", REPLACE, "http-status")
         .await;
-    let replay = format!(r#"{{"id":{},"fail_fast":true}}"#, letter["id"]);
+    let replay = format!(r#"{{"id":{},"fail_fast":true}}"#, dead_letter["id"]);
     let reply = scene.send("bridge/test/dead-letters/replay", &replay).await;
     assert_eq!(reply["error"]["kind"], "http-status", "{reply}");
     let sessions = "sim-2/http/sessions/set";
@@ -268,9 +268,9 @@ async fn a_command_that_waits_ends_when_the_device_goes_offline_if_it_is_not_to_
     let entry = |device: &SimulatedDevice| Entry::writable(device).with("command_timeout", "600s");
     let mut scene = Scene::of(Setup::redundant(&[V20]).entries(entry)).await;
     scene.device(1).set_fault(Some(Fault::Unavailable));
-    let letter = scene
+    let dead_letter = scene
         .refused("sim-1/refresh", r#"{"fail_fast":true}"#, "http-status")
         .await;
-    assert_says(&letter, &["offline", "nothing was changed"]);
+    assert_says(&dead_letter, &["offline", "nothing was changed"]);
     assert_eq!(scene.look(|seen| seen.text("sim-1/state").to_owned()), "offline");
 }

@@ -198,7 +198,7 @@ fn records<'s>(messages: impl Iterator<Item = &'s Message>) -> Vec<Value> {
     messages.map(record).collect()
 }
 
-/// Checks that an error tells a person what they have to know.
+/// Checks that an error says what a person has to know.
 pub(crate) fn assert_says(dead_letter: &Value, parts: &[&str]) {
     let text = |key: &str| dead_letter["error"][key].as_str().unwrap_or_default();
     let error = format!("{}; {}", text("message"), text("remedy"));

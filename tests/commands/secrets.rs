@@ -92,8 +92,8 @@ async fn the_password_of_a_device_stays_between_the_bridge_and_the_device() {
     let set = |device: &str| format!("{device}/io4/relay/a/events/set");
     let replace = r#"{"replace":["antenna-faulty"]}"#;
     assert_eq!(scene.send(&set("sim-1"), replace).await["ok"], true);
-    let letter = scene.refused(&set("echo"), replace, "rejected").await;
-    let body = letter["error"]["body"].as_str().unwrap();
+    let dead_letter = scene.refused(&set("echo"), replace, "rejected").await;
+    let body = dead_letter["error"]["body"].as_str().unwrap();
     assert!(body.contains("left out"), "{body}");
     scene.refused(&set("wrong"), replace, "unauthorized").await;
     scene.device(1).set_fault(Some(Fault::Hang));

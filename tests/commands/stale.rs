@@ -38,18 +38,21 @@ async fn with_mqtt_5_a_retained_command_is_refused_and_its_stored_copy_never_com
     let reply = scene.reply(A, 0).await;
     assert_eq!(reply["error"]["kind"], "rejected");
     scene.only_refused(1, 1).await;
-    let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
+    let dead_letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
     assert_says(
-        &letter,
+        &dead_letter,
         &["retained", "again at each reconnect", "without the retain flag"],
     );
-    assert_eq!(letter["origin"], json!({ "topic": TOPIC, "payload": REPLACE }));
+    assert_eq!(
+        dead_letter["origin"],
+        json!({ "topic": TOPIC, "payload": REPLACE })
+    );
     for signal in ["TERM", "KILL"] {
         scene.end(signal).await;
         scene.start_again().await;
         scene.only_refused(1, 1).await;
     }
-    // As the letter says, it is cleared; that is no command.
+    // As the dead letter says, it is cleared; that is no command.
     scene.clients().publish(TOPIC, "", &["-r"]).await;
     scene.only_refused(1, 1).await;
 }
@@ -81,9 +84,9 @@ async fn with_mqtt_3_a_stored_copy_is_refused_once() {
         .expect("it answers");
     let count = "lantime2mqtt_commands_refused_total{kind=\"rejected\"} 1\n";
     assert!(metrics.body.contains(count), "it counts once: {metrics}");
-    let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
+    let dead_letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
     assert_says(
-        &letter,
+        &dead_letter,
         &["retained", "again at each reconnect", "without the retain flag"],
     );
     // Another one is news.
@@ -93,13 +96,13 @@ async fn with_mqtt_3_a_stored_copy_is_refused_once() {
         .await;
     proxy.cut();
     scene
-        .until("another letter", |seen| seen.refusals("sim-1").len() == 2)
+        .until("another dead letter", |seen| seen.refusals("sim-1").len() == 2)
         .await;
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
 }
 
 #[tokio::test]
-async fn what_expires_while_the_bridge_is_away_is_not_carried_out() {
+async fn what_expires_while_no_bridge_runs_is_not_carried_out() {
     let mut scene = Scene::start(&[V20]).await;
     scene.stop().await;
     scene.clients().publish(TOPIC, REPLACE, &EXPIRES).await;
@@ -135,11 +138,11 @@ async fn what_expires_behind_another_command_is_refused() {
     assert_eq!(reply["error"]["kind"], "expired", "{reply}");
     scene.device(1).set_fault(None);
     scene
-        .until("the letter", |seen| seen.refusals("sim-1").len() == 2)
+        .until("the dead letter", |seen| seen.refusals("sim-1").len() == 2)
         .await;
-    let letter = scene.look(|seen| seen.refusals("sim-1")[1].clone());
+    let dead_letter = scene.look(|seen| seen.refusals("sim-1")[1].clone());
     assert_says(
-        &letter,
+        &dead_letter,
         &[
             "expired at",
             "before it could be carried out",
@@ -150,7 +153,7 @@ async fn what_expires_behind_another_command_is_refused() {
 }
 
 #[tokio::test]
-async fn what_expires_while_its_device_is_away_is_refused() {
+async fn what_expires_while_its_device_is_unreachable_is_refused() {
     let mut scene = Scene::start(&[V20]).await;
     scene.device(1).set_fault(Some(Fault::ServerError));
     scene.clients().publish(TOPIC, REPLACE, &EXPIRES).await;
@@ -159,9 +162,9 @@ async fn what_expires_while_its_device_is_away_is_refused() {
     assert_eq!(reply["error"]["kind"], "expired", "{reply}");
     scene.device(1).set_fault(None);
     scene.only_refused(1, 1).await;
-    let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
+    let dead_letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
     assert_says(
-        &letter,
+        &dead_letter,
         &["expired at", "the device answered 500", "message expiry interval"],
     );
 }
@@ -196,11 +199,11 @@ async fn what_expires_in_the_inbox_of_a_bridge_that_was_killed_is_refused_by_the
     until_expired(scene.clients()).await;
     scene.start_again().await;
     scene
-        .until("the letter", |seen| seen.refusals("sim-1").len() == 1)
+        .until("the dead letter", |seen| seen.refusals("sim-1").len() == 1)
         .await;
-    let letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
-    assert_eq!(letter["error"]["kind"], "expired");
-    assert_eq!(letter["origin"]["response_topic"], "my/replies");
+    let dead_letter = scene.look(|seen| seen.refusals("sim-1")[0].clone());
+    assert_eq!(dead_letter["error"]["kind"], "expired");
+    assert_eq!(dead_letter["origin"]["response_topic"], "my/replies");
     let messages = scene.client.now();
     let reply = messages
         .iter()
@@ -208,7 +211,7 @@ async fn what_expires_in_the_inbox_of_a_bridge_that_was_killed_is_refused_by_the
         .unwrap();
     assert_eq!(
         (reply.correlation.as_str(), &reply.json()["error"]),
-        ("7", &letter["error"])
+        ("7", &dead_letter["error"])
     );
     scene.catch_up("sim-1").await;
     assert_eq!(scene.device(1).counters().configuration_writes, 0);

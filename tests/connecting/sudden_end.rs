@@ -41,7 +41,7 @@ async fn serve(head: &str, body: Vec<u8>, is_kept: bool) -> String {
             if is_kept {
                 let _ = tls.read(&mut [0; 4096]).await;
             }
-            // The TCP connection ends in order, so that what was sent arrives; TLS is told nothing.
+            // The TCP connection ends in order, so that what was sent arrives; TLS hears nothing.
             let _ = tls.get_mut().0.shutdown().await;
         }
     });

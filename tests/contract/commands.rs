@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::example::{
     Example, ID, OTHER_ID, at, bridge_id, device_id, event_name, line, named, slot_id, topics,
 };
-use crate::places;
+use crate::files;
 
 pub(crate) fn examples() -> Vec<Example> {
     let examples = [
@@ -43,7 +43,7 @@ fn example(topic: &CommandTopic, name: &str, payload: &str, reply: &CommandReply
     let reply = String::from_utf8(reply.to_json().to_vec()).unwrap();
     let reply = line("< ", &reply_topic(&command), Some(reply));
     Example {
-        place: places::of_command(topic),
+        place: files::of_command(topic),
         kind: "Command (>), and the reply to it (<).",
         text: named(name, &(line("> ", &command, Some(payload.to_owned())) + &reply)),
     }
@@ -71,11 +71,11 @@ fn failure(
     name: &str,
     payload: &str,
     error: &ErrorReport,
-    letter: Option<Uuid>,
+    dead_letter: Option<Uuid>,
 ) -> Example {
     let (id, request) = read(topic, payload);
     request.unwrap();
-    let reply = CommandReply::failure(id, topic.operation(), error.clone(), letter);
+    let reply = CommandReply::failure(id, topic.operation(), error.clone(), dead_letter);
     example(topic, name, payload, &reply)
 }
 
@@ -87,7 +87,7 @@ fn events_of(relay: &str) -> CommandTopic {
     }
 }
 
-fn chosen(relay: Relay, events: &[&str], applies_to: &[Relay]) -> Outcome {
+fn selected(relay: Relay, events: &[&str], applies_to: &[Relay]) -> Outcome {
     let place = |relay: &Relay| RelayPlace {
         slot: slot_id(),
         relay: *relay,
@@ -105,7 +105,7 @@ fn chosen(relay: Relay, events: &[&str], applies_to: &[Relay]) -> Outcome {
 
 fn relay_events() -> Vec<Example> {
     let (a, both) = (events_of("a"), ["ntp-not-sync", "antenna-faulty"]);
-    let mut warned = chosen(Relay::C, &["ntp-sync"], &[Relay::C]);
+    let mut warned = selected(Relay::C, &["ntp-sync"], &[Relay::C]);
     if let Outcome::RelayEvents {
         changed,
         warnings,
@@ -122,19 +122,19 @@ fn relay_events() -> Vec<Example> {
             &a,
             "these alone",
             r#"{"replace":["ntp-not-sync","antenna-faulty"]}"#,
-            &chosen(Relay::A, &both, &[Relay::A]),
+            &selected(Relay::A, &both, &[Relay::A]),
         ),
         success(
             &a,
             "one more, by an id; the device cannot tell two relays apart",
             r#"{"id":"7","add":["antenna-faulty"]}"#,
-            &chosen(Relay::A, &both, &[Relay::A, Relay::C]),
+            &selected(Relay::A, &both, &[Relay::A, Relay::C]),
         ),
         success(
             &a,
             "one more and one less, unless the device is offline",
             r#"{"add":["ntp-not-sync"],"remove":["antenna-faulty"],"fail_fast":true}"#,
-            &chosen(Relay::A, &both[..1], &[Relay::A]),
+            &selected(Relay::A, &both[..1], &[Relay::A]),
         ),
         success(
             &events_of("c"),
@@ -200,17 +200,17 @@ fn replay() -> Vec<Example> {
         example(&topic, name, &payload, &reply)
     };
     let error = ErrorReport::new(ErrorKind::Timeout, "no answer", "wait");
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         device: Some(device_id()),
         ..dead_letter::new(Operation::Poll, error, Timestamp::UNIX_EPOCH)
     };
-    let without_command = dead_letter::record(&letter, &bridge_id()).payload;
+    let without_command = dead_letter::record(&dead_letter, &bridge_id()).payload;
     let report = command_of(&without_command).unwrap_err();
     vec![
         replayed(
             "the command was carried out",
             &events_of("a"),
-            chosen(
+            selected(
                 Relay::A,
                 &["ntp-not-sync", "antenna-faulty"],
                 &[Relay::A, Relay::C],

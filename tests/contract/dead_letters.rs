@@ -10,11 +10,11 @@ pub(crate) fn examples() -> Vec<Example> {
     commands().into_iter().chain(failures()).chain(others()).collect()
 }
 
-fn of(name: &str, letter: &DeadLetter) -> Example {
-    records(name, &[dead_letter::record(letter, &bridge_id())])
+fn of(name: &str, dead_letter: &DeadLetter) -> Example {
+    records(name, &[dead_letter::record(dead_letter, &bridge_id())])
 }
 
-fn letter(operation: Operation, error: ErrorReport) -> DeadLetter {
+fn dead_letter(operation: Operation, error: ErrorReport) -> DeadLetter {
     DeadLetter {
         id: ID,
         at: at("10:15:30.1204"),
@@ -53,16 +53,16 @@ fn commands() -> Vec<Example> {
         "relay b cannot follow notification events",
         "choose events for relay a or c",
     );
-    let letter = DeadLetter {
+    let dead_letter = DeadLetter {
         slot: Some(slot_id()),
-        ..letter(Operation::RelayEvents, error)
+        ..dead_letter(Operation::RelayEvents, error)
     };
     let of = |name, origin| {
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             origin: Some(origin),
-            ..letter.clone()
+            ..dead_letter.clone()
         };
-        of(name, &letter)
+        of(name, &dead_letter)
     };
     let asked = Origin {
         payload: Bytes::from_static(br#"{"add":["antenna-faulty"]}"#),
@@ -88,7 +88,7 @@ fn commands() -> Vec<Example> {
 }
 
 fn failures() -> Vec<Example> {
-    let begins = letter(Operation::Poll, unavailable());
+    let begins = dead_letter(Operation::Poll, unavailable());
     let lasts = DeadLetter {
         attempts: 42,
         repeats: Some(41),
@@ -114,14 +114,14 @@ fn others() -> Vec<Example> {
     );
     let dropped = DeadLetter {
         device: None,
-        ..letter(Operation::Store, error)
+        ..dead_letter(Operation::Store, error)
     };
     let whole = DeadLetter {
         slot: Some(slot_id()),
         repeats: Some(41),
         recovered: true,
         origin: Some(origin()),
-        ..letter(Operation::RelayEvents, unavailable())
+        ..dead_letter(Operation::RelayEvents, unavailable())
     };
     vec![of("of no device", &dropped), of("every field", &whole)]
 }

@@ -8,7 +8,7 @@ use lantime2mqtt::mqtt::payload::{Message, Payloads};
 use lantime2mqtt::records::Record;
 use uuid::Uuid;
 
-use crate::places;
+use crate::files;
 
 /// In place of each id that differs from run to run.
 pub(crate) const ID: Uuid = Uuid::from_u128(0x019a_ab1e_41e8_7b43_9f0e_3a1d_0c2b_4a59);
@@ -77,7 +77,7 @@ pub(crate) fn retained(
         ),
     };
     Example {
-        place: places::of_state(topic),
+        place: files::of_state(topic),
         kind,
         text: named(name, &text),
     }
@@ -92,7 +92,7 @@ pub(crate) fn records(name: &str, records: &[Record]) -> Example {
         line("", &topics().record(&record.destination), Some(payload))
     });
     Example {
-        place: places::of_record(&records[0].destination),
+        place: files::of_record(&records[0].destination),
         kind: "Record: not retained, and JSON in every layout.",
         text: named(name, &lines.collect::<String>()),
     }

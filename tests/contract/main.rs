@@ -15,7 +15,7 @@ mod device;
 mod example;
 #[path = "../support/expected_files.rs"]
 mod expected_files;
-mod places;
+mod files;
 mod records;
 mod slot;
 
@@ -77,7 +77,7 @@ fn difference(expected: &str, found: &str) -> Option<String> {
 
 #[test]
 fn every_documented_topic_has_a_file_and_every_file_is_of_a_documented_topic() {
-    let documented = places::documented();
+    let documented = files::documented();
     let shown: BTreeSet<_> = files().into_keys().map(str::to_owned).collect();
     assert_eq!(shown, documented);
 }

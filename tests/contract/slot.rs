@@ -61,12 +61,12 @@ fn info() -> Vec<Example> {
         b: Signal::Clk2,
         c: Signal::Rsc,
     };
-    let chosen = Wiring {
+    let selected = Wiring {
         a: Signal::Notification,
         c: Signal::TenMhz,
         ..usual
     };
-    let configured = Some((chosen, WiringSource::Configured));
+    let configured = Some((selected, WiringSource::Configured));
     let of_model_only = ModuleInfo {
         serial_number: None,
         software_revision: None,

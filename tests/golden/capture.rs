@@ -78,7 +78,7 @@ fn record(message: &Message) -> String {
     }
 }
 
-/// The births of Sparkplug, asked for once more: value, type and quality of each metric.
+/// The births of Sparkplug, asked for again: value, type and quality of each metric.
 pub(crate) async fn births(host: &mut Host, count: usize) -> Found {
     let before = host.now().births.len();
     host.ask_births();
@@ -127,7 +127,7 @@ pub(crate) async fn walk(scene: &Scene) -> Found {
     let login = Login::Community(COMMUNITY);
     let mut found = Found::new();
     for root in ["LANTIME2MQTT-MIB::lantime2mqttMIB", "SNMPv2-MIB::system"] {
-        let walked = scene.client.manager.told("snmpwalk", login, &[root]).await;
+        let walked = scene.client.manager.output("snmpwalk", login, &[root]).await;
         let objects = walked.lines().filter_map(|line| line.split_once(" = "));
         found.extend(objects.map(|(name, value)| (name.to_owned(), object(name, value))));
     }
@@ -146,16 +146,16 @@ fn object(name: &str, value: &str) -> String {
 
 /// What can be asked for with GET.
 pub(crate) async fn api(scene: &Scene) -> Found {
-    let letters = get(scene, "/api/dead-letters?limit=1000").await.json();
-    let letters: Vec<_> = letters.as_array().unwrap().iter().rev().cloned().collect();
+    let dead_letters = get(scene, "/api/dead-letters?limit=1000").await.json();
+    let dead_letters: Vec<_> = dead_letters.as_array().unwrap().iter().rev().cloned().collect();
     let mut found = live(scene).await;
     for path in paths(scene) {
         add(&mut found, &path, &get(scene, &path).await);
     }
-    for (number, letter) in letters.into_iter().enumerate() {
+    for (number, dead_letter) in dead_letters.into_iter().enumerate() {
         let name = format!("/api/dead-letters {:02}", number + 1);
-        let path = format!("/api/dead-letters/{}", letter["id"].as_str().unwrap());
-        add_json(&mut found, &format!("{name} listed"), letter);
+        let path = format!("/api/dead-letters/{}", dead_letter["id"].as_str().unwrap());
+        add_json(&mut found, &format!("{name} listed"), dead_letter);
         add(&mut found, &name, &get(scene, &path).await);
     }
     found

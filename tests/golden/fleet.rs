@@ -37,7 +37,7 @@ fn entry(device: &SimulatedDevice) -> Entry {
         "sim-2" | "sim-3" => entry.listed(device),
         // Found offline after one failed poll.
         "sim-4" => entry.with("poll", "1s").with("offline_after", 1),
-        // The events of its relays are chosen over SNMP.
+        // The events of its relays are selected over SNMP.
         "sim-5" => entry
             .listed(device)
             .with("snmp.address", agent)

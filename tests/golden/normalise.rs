@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// How such texts look, `d` being a digit and `x` a hexadecimal one; longer ones first.
-const SHAPES: [(&str, &str); 3] = [
+const FORMS: [(&str, &str); 3] = [
     ("xxxxxxxx-xxxx-7xxx-xxxx-xxxxxxxxxxxx", "<id>"),
     ("dddd-dd-ddTdd:dd:dd.dddZ", "<time>"),
     ("dddd-dd-ddTdd:dd:ddZ", "<time>"),
@@ -46,9 +46,9 @@ pub(crate) fn text(text: &str) -> String {
 
 /// What stands for the beginning of a text, and how much of it that is.
 fn placeholder(text: &str, is_in_number: bool) -> Option<(String, usize)> {
-    for (shape, placeholder) in SHAPES {
-        if has_shape(text, shape) {
-            return Some((placeholder.to_owned(), shape.len()));
+    for (form, placeholder) in FORMS {
+        if has_form(text, form) {
+            return Some((placeholder.to_owned(), form.len()));
         }
     }
     let digits = |text: &str| text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -62,13 +62,13 @@ fn placeholder(text: &str, is_in_number: bool) -> Option<(String, usize)> {
     is_whole.then(|| ("<version>".to_owned(), VERSION.len()))
 }
 
-fn has_shape(text: &str, shape: &str) -> bool {
+fn has_form(text: &str, form: &str) -> bool {
     let fits = |(byte, wanted): (&u8, u8)| match wanted {
         b'd' => byte.is_ascii_digit(),
         b'x' => byte.is_ascii_hexdigit(),
         wanted => *byte == wanted,
     };
-    text.len() >= shape.len() && text.as_bytes().iter().zip(shape.bytes()).all(fits)
+    text.len() >= form.len() && text.as_bytes().iter().zip(form.bytes()).all(fits)
 }
 
 /// A payload: JSON with sorted keys, any other text as it is. The only list that is published is that of HTTP sessions.

@@ -140,9 +140,10 @@ impl Scene {
     pub(crate) fn dead_letter_of(&self, topic: &str) -> String {
         let messages = self.client.subscriber.now();
         let is_dead_letter = |message: &&Message| message.topic.starts_with("lantime/dead-letter/");
-        let mut letters = messages.iter().filter(is_dead_letter).map(Message::json);
-        let letter = letters.find(|letter| letter["origin"]["topic"] == format!("lantime/{topic}"));
-        json!({ "id": letter.unwrap()["id"] }).to_string()
+        let mut dead_letters = messages.iter().filter(is_dead_letter).map(Message::json);
+        let dead_letter =
+            dead_letters.find(|dead_letter| dead_letter["origin"]["topic"] == format!("lantime/{topic}"));
+        json!({ "id": dead_letter.unwrap()["id"] }).to_string()
     }
 }
 

@@ -157,7 +157,7 @@ async fn traps(scene: &mut Scene) {
     scene.until_record("dead-letter/bridge", "unauthorized").await;
 }
 
-/// A device recovers; what is carried out, and what is refused: for its words, its place, the device's settings, or since
+/// A device recovers; what is carried out, and what is refused: for its payload, its relay, the device's settings, or since
 /// the device is offline.
 async fn commands(scene: &mut Scene) {
     scene.fleet.devices()[6].set_fault(None);
@@ -167,7 +167,7 @@ async fn commands(scene: &mut Scene) {
     let first = r#"{"id":"first","add":["antenna-faulty"]}"#;
     for (topic, payload) in [
         (a(1), first),
-        // The first answer once more.
+        // The first answer again.
         (a(1), first),
         (
             a(5),

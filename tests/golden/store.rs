@@ -69,7 +69,7 @@ async fn a_store_of_before_is_opened_with_all_that_is_in_it() {
     let (old, new) = by_age(subscriber.now(), start);
     golden.compare("store/outbox", &old);
     golden.compare("store/new-records", &new_records(new));
-    golden.compare("store/dead-letters", &letters(&stage.site, start).await);
+    golden.compare("store/dead-letters", &dead_letters(&stage.site, start).await);
     golden.finish();
 }
 
@@ -112,14 +112,14 @@ fn has(seen: &[Message], topic: &str, count: usize) -> bool {
 /// When the failure began that stands at the device that does not let us in: a repeated dead letter says so, since the one
 /// in the archive is older than `dead_letter.repeat`.
 async fn first_failure(subscriber: &mut Subscriber) -> Timestamp {
-    let is_letter = |message: &&Message| message.topic == "lantime/dead-letter/sim-3";
+    let is_dead_letter = |message: &&Message| message.topic == "lantime/dead-letter/sim-3";
     let seen = subscriber
         .until("the failure is repeated", |seen| {
-            seen.iter().any(|message| is_letter(&message))
+            seen.iter().any(|message| is_dead_letter(&message))
         })
         .await;
-    let letter = seen.iter().find(is_letter).unwrap().json();
-    letter["first_at"].as_str().unwrap().parse().unwrap()
+    let dead_letter = seen.iter().find(is_dead_letter).unwrap().json();
+    dead_letter["first_at"].as_str().unwrap().parse().unwrap()
 }
 
 /// The records that are older than the run, as they are and in the order in which they came; and the other messages.
@@ -150,16 +150,16 @@ fn new_records(mut messages: Vec<Message>) -> Found {
 }
 
 /// What `dead-letters list` prints; those of before as they are.
-async fn letters(site: &Site, start: Timestamp) -> Found {
+async fn dead_letters(site: &Site, start: Timestamp) -> Found {
     let config = site.config().display().to_string();
     let end = run(&["dead-letters", "list", "--json", "--config", &config]).await;
     assert_eq!(end.code, Some(0), "{end:?}");
-    let letter = |line: &str| match is_older(line, start) {
+    let dead_letter = |line: &str| match is_older(line, start) {
         true => line.to_owned(),
         false => normalise::payload(line),
     };
     let lines = end.output.stdout.lines().enumerate();
     lines
-        .map(|(number, line)| (format!("{:02}", number + 1), letter(line)))
+        .map(|(number, line)| (format!("{:02}", number + 1), dead_letter(line)))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! How the store was made that the test opens: by the program itself, which is stopped while the broker is away.
+//! How the store was made that the test opens: by the program itself, which is stopped while there is no broker.
 //!
 //! It is not made again with the golden files, since what it shows is that a store of before is understood. Where a new
 //! format is to be kept beside it, `UPDATE_STORE=1 cargo test --test golden a_store` makes one of the program as it is. A
@@ -117,7 +117,7 @@ impl Making {
         until(self.site.http(), "/store/commands", |commands| commands == 1).await;
     }
 
-    /// What changes while the broker is away: at each step four events, a signal and a relay, for both names of the device.
+    /// What changes while there is no broker: at each step four events, a signal and a relay, for both names of the device.
     async fn fill_outbox(&mut self) {
         self.broker.kill9();
         until(self.site.http(), "/broker/connected", |connected| {

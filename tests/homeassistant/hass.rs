@@ -136,8 +136,8 @@ impl Hass {
     }
 
     /// What its MQTT integration has complained of, in all its runs: topics and configurations that it does not take. That
-    /// it comes late to an acknowledgement tells of the machine and not of what is discovered.
-    pub(crate) fn complaints(&self) -> Vec<String> {
+    /// it comes late to an acknowledgement is due to the machine and not to what is discovered.
+    pub(crate) fn problems(&self) -> Vec<String> {
         let of_mqtt = |line: &String| {
             line.contains("[homeassistant.components.mqtt") && !line.contains("No ACK from MQTT server")
         };

@@ -1,6 +1,6 @@
 //! A real Home Assistant discovers the bridge and its devices, shows faults, and reaches the devices.
 //!
-//! It tells its states on the broker (`states/{domain}/{entity}/state`), and calls what is asked for at `test/call`.
+//! It publishes its states (`states/{domain}/{entity}/state`), and calls what is asked for at `test/call`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ use support::scene::{Devices, Setup, Stage};
 use support::site::{Entry, Site};
 
 const RELAY: &str = "binary_sensor/sim_1_io3_relay_a";
-/// A switch at each bridge, with the topic that tells what was chosen.
+/// A switch at each bridge, with the topic of the selection.
 const SWITCHES: [(&str, &str); 2] = [
     (
         "switch/sim_1_io4_relay_a_follows_antenna_faulty",
@@ -117,9 +117,9 @@ impl Home {
     /// Waits until the relay at that topic follows the event or not, as the device says, and the switch shows it.
     async fn follows(&mut self, (switch, topic): (&str, &str), is_followed: bool) {
         self.until(&format!("{switch}: {is_followed}"), |seen| {
-            let chosen = seen.last(topic).map_or("", |message| &message.payload);
+            let selected = seen.last(topic).map_or("", |message| &message.payload);
             let state = if is_followed { "on" } else { "off" };
-            chosen.contains("antenna-faulty") == is_followed && seen.state(switch) == state
+            selected.contains("antenna-faulty") == is_followed && seen.state(switch) == state
         })
         .await;
     }
@@ -193,13 +193,13 @@ async fn shows_the_devices_and_reaches_them(release: Release) {
     .await;
     a_fault_arrives_with_its_cause(&mut home).await;
     a_button_has_a_device_polled(&mut home).await;
-    a_device_that_is_away_is_unavailable_but_for_why(&mut home).await;
+    an_unreachable_device_is_unavailable_but_for_why(&mut home).await;
     nothing_is_available_without_the_bridges(&mut home).await;
     all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_device(&mut home).await;
     switches_that_were_enabled_stay_so_when_the_bridges_start_again(&mut home).await;
     let mut home = what_is_no_longer_to_be_discovered_goes(home).await;
     home.hass.stop().await;
-    assert_eq!(home.hass.complaints(), [""; 0]);
+    assert_eq!(home.hass.problems(), [""; 0]);
     modules_are_below_lantimes_and_these_below_bridges(&home.hass.devices());
 }
 
@@ -224,9 +224,9 @@ async fn a_button_has_a_device_polled(home: &mut Home) {
     assert_eq!(home.device(2).counters().documents, before + 1);
 }
 
-async fn a_device_that_is_away_is_unavailable_but_for_why(home: &mut Home) {
+async fn an_unreachable_device_is_unavailable_but_for_why(home: &mut Home) {
     home.device(1).set_fault(Some(Fault::Unavailable));
-    home.until("the relay is unavailable, and why is told", |seen| {
+    home.until("the relay is unavailable, and why is shown", |seen| {
         seen.state(RELAY) == "unavailable"
             && seen.state("binary_sensor/sim_1_connection") == "off"
             && seen.state("sensor/sim_1_error") == "http-status"
@@ -234,7 +234,7 @@ async fn a_device_that_is_away_is_unavailable_but_for_why(home: &mut Home) {
     })
     .await;
     home.device(1).set_fault(None);
-    home.until("the relay is back, and the error gone", |seen| {
+    home.until("the relay is back, and the error cleared", |seen| {
         seen.state(RELAY) == "on" && seen.state("sensor/sim_1_error") == "none"
     })
     .await;
@@ -278,7 +278,7 @@ async fn all_is_back_after_a_restart_and_switches_that_were_enabled_reach_the_de
 }
 
 /// What an earlier run of the bridge has published stays until the device is seen, and then is as it was: an entity that
-/// was taken away for a moment would be a new one, and disabled.
+/// was removed for a moment would be a new one, and disabled.
 async fn switches_that_were_enabled_stay_so_when_the_bridges_start_again(home: &mut Home) {
     for bridge in &mut home.bridges {
         bridge.signal("TERM");
@@ -309,7 +309,7 @@ async fn what_is_no_longer_to_be_discovered_goes(mut home: Home) -> Home {
     let scalar = scalar.with("homeassistant.enabled", false);
     home.bridges = [bridge, scalar.start()];
     home.sites = [usual, scalar];
-    home.until("its entities are taken away", |seen| {
+    home.until("its entities are removed", |seen| {
         seen.is("test/removed/sensor.sim_2_firmware", "yes")
             && seen.is("test/removed/binary_sensor.sim_2_io3_relay_a", "yes")
             && seen.is("test/removed/binary_sensor.lantime2mqtt_plant_connection", "yes")
@@ -318,7 +318,7 @@ async fn what_is_no_longer_to_be_discovered_goes(mut home: Home) -> Home {
     home
 }
 
-/// Module below LANTIME below bridge; the removed device is gone.
+/// Module below LANTIME below bridge; the removed device is no longer there.
 fn modules_are_below_lantimes_and_these_below_bridges(devices: &[Value]) {
     let named = |name: &str| devices.iter().find(|device| device["name"] == name);
     let [bridge, lantime, module] = ["lantime2mqtt test", "sim-1", "sim-1 io3"].map(named);

@@ -1,4 +1,4 @@
-//! A publisher that runs, and what a device may tell it.
+//! A publisher that runs, and what a device may send it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -92,7 +92,7 @@ impl Bridge {
             edits.iter().for_each(|edit| (edit.make)(view));
             Arc::new(view.clone())
         };
-        self.tell(Update::Device {
+        self.update(Update::Device {
             device: crate::device(device),
             view,
             transitions: edits.iter().filter_map(|edit| edit.transition.clone()).collect(),
@@ -101,7 +101,7 @@ impl Bridge {
         .await;
     }
 
-    pub(super) async fn tell(&self, update: Update) {
+    pub(super) async fn update(&self, update: Update) {
         if let Update::Forgotten { device } | Update::Removed { device } = &update {
             self.views.lock().unwrap().remove(device.as_str());
         }

@@ -80,7 +80,7 @@ async fn a_command_is_lost_by_nobody(version: MqttVersion, address: SocketAddr) 
     assert_eq!(payloads(&first.commands)[0], "0");
     taker.crash().await;
 
-    // Sent while we are away: it comes too, after the others.
+    // Sent while we are not connected: it comes too, after the others.
     send(address, refreshes("m1", 3..5)).await;
     let mut taker = Taker::start(mqtt.clone(), &["m1"]).await;
     assert_eq!(payloads(&taker.take(5).await), ["0", "1", "2", "3", "4"]);
@@ -119,7 +119,9 @@ async fn a_command_is_lost_by_nobody(version: MqttVersion, address: SocketAddr) 
     // While the broker cannot be reached.
     let mut taker = Taker::start(mqtt, &["m1"]).await;
     proxy.refuse(true);
-    taker.until("away", |status| !status.link.connected).await;
+    taker
+        .until("no connection", |status| !status.link.connected)
+        .await;
     send(address, refreshes("m1", 8..9)).await;
     proxy.refuse(false);
     assert_eq!(payloads(&taker.take(1).await), ["8"]);
@@ -155,7 +157,7 @@ async fn commands_that_cannot_be_stored_are_tried_again_and_stay_at_the_broker()
     send(broker.address(), refreshes("m1", 0..1)).await;
     assert_eq!(payloads(&taker.next().await.failed()), ["0"]);
     let status = taker
-        .until("the failure is told", |status| status.failing.is_some())
+        .until("the failure is shown", |status| status.failing.is_some())
         .await;
     assert!(status.failing.unwrap().contains("disk full"));
     assert_eq!(payloads(&taker.next().await.failed()), ["0"], "tried again");
@@ -203,7 +205,7 @@ async fn a_retained_command_is_known_as_one() {
         retain: true,
         ..Post::new("lantime/m1/refresh", payload)
     };
-    // With 3.1.1 the stored copy comes with its flag, and what comes right away has none.
+    // With 3.1.1 the stored copy comes with its flag, and what comes at once has none.
     let broker = Mosquitto::start();
     send(broker.address(), vec![retained("stored")]).await;
     let mut taker = Taker::start(with(MqttVersion::V311, broker.address()), &["m1"]).await;
@@ -217,7 +219,7 @@ async fn a_retained_command_is_known_as_one() {
     );
     taker.stop().await;
 
-    // With MQTT 5 the stored copy does not come at all, and what comes right away has its flag.
+    // With MQTT 5 the stored copy does not come at all, and what comes at once has its flag.
     let broker = Mosquitto::start();
     send(broker.address(), vec![retained("stored")]).await;
     let mut taker = Taker::start(settings(broker.address()), &["m1"]).await;
@@ -227,9 +229,9 @@ async fn a_retained_command_is_known_as_one() {
     )
     .await;
     let commands = taker.take(2).await;
-    let told: Vec<_> = commands.iter().map(|command| command.retained).collect();
+    let flags: Vec<_> = commands.iter().map(|command| command.retained).collect();
     assert_eq!(
-        (payloads(&commands), told),
+        (payloads(&commands), flags),
         (vec!["live".to_owned(), "plain".to_owned()], vec![true, false])
     );
     taker.stop().await;

@@ -56,7 +56,7 @@ async fn the_session_is_one_that_the_broker_keeps_and_a_flood_waits_there() {
 }
 
 #[tokio::test]
-async fn a_refused_subscription_is_told_and_asked_for_again_with_each_connection() {
+async fn a_refused_subscription_is_reported_and_asked_for_again_with_each_connection() {
     let broker = FakeBroker::start().await;
     let mut taker = Taker::begin(broker.settings(), &["m1"]);
     let mut conversation = broker.accept().await;

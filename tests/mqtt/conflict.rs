@@ -27,15 +27,15 @@ async fn two_bridges_with_one_id_report_it_and_make_few_connections() {
         let seen = watcher
             .until_within(4 * PATIENCE, "a dead letter", |seen| seen.last(topic).is_some())
             .await;
-        let letter: serde_json::Value = serde_json::from_str(seen.last(topic).unwrap()).unwrap();
-        let error = &letter["error"];
+        let dead_letter: serde_json::Value = serde_json::from_str(seen.last(topic).unwrap()).unwrap();
+        let error = &dead_letter["error"];
         assert!(
             error["message"].as_str().unwrap().contains("same client id"),
-            "{letter}"
+            "{dead_letter}"
         );
         let remedy = error["remedy"].as_str().unwrap();
         for named in ["bridge.id", "mqtt.client_id", "use_username_as_clientid"] {
-            assert!(remedy.contains(named), "{letter}");
+            assert!(remedy.contains(named), "{dead_letter}");
         }
         // It was found before there were many.
         let connections: u64 = [&one, &other]
@@ -46,8 +46,8 @@ async fn two_bridges_with_one_id_report_it_and_make_few_connections() {
         one.crash().await;
         other.crash().await;
         for store in stores {
-            let letters = store.dead_letters(10).await.unwrap();
-            assert!(letters.len() <= 1, "once: {letters:?}");
+            let dead_letters = store.dead_letters(10).await.unwrap();
+            assert!(dead_letters.len() <= 1, "once: {dead_letters:?}");
         }
     }
 }
@@ -73,10 +73,10 @@ async fn one_bridge_whose_user_name_is_its_client_id_reports_it() {
         .await
         .expect("it is found")
         .unwrap();
-    let letters = store.dead_letters(10).await.unwrap();
+    let dead_letters = store.dead_letters(10).await.unwrap();
     assert!(
-        letters[0].remedy.contains("use_username_as_clientid"),
-        "{letters:?}"
+        dead_letters[0].remedy.contains("use_username_as_clientid"),
+        "{dead_letters:?}"
     );
     bridge.crash().await;
     taker.crash().await;

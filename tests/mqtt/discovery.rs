@@ -80,7 +80,7 @@ fn everything() -> Vec<Edit> {
         firmware: Some("fw_7.06".into()),
         ..Identity::default()
     };
-    let chosen = RelayEventsState {
+    let selected = RelayEventsState {
         events: Some(BTreeSet::from([event.clone()])),
         confirmed: true,
         via: None,
@@ -111,7 +111,7 @@ fn everything() -> Vec<Edit> {
         Edit::in_slot(SlotTopic::Info, |_| {}),
         relay(Position::No),
         Edit::in_slot(SlotTopic::RelayEvents(Relay::A), move |slot| {
-            slot.relay_events.insert(Relay::A, chosen.clone());
+            slot.relay_events.insert(Relay::A, selected.clone());
         }),
         Edit::in_slot(SlotTopic::Signal(Signal::Clk1), move |slot| {
             slot.signals.insert(Signal::Clk1, signal.clone());
@@ -120,7 +120,7 @@ fn everything() -> Vec<Edit> {
 }
 
 #[tokio::test]
-async fn what_goes_is_taken_away_and_what_others_discover_is_not_touched() {
+async fn what_goes_is_removed_and_what_others_discover_is_not_touched() {
     let broker = Mosquitto::start();
     let foreign = "homeassistant/sensor/lantime_bridge_b2/x/config";
     Clients::of(broker.address())
@@ -137,13 +137,13 @@ async fn what_goes_is_taken_away_and_what_others_discover_is_not_touched() {
         .await;
     bridge.send("m1", relay_leaves()).await;
     watcher
-        .until("the relay is gone, the device is not", |seen| {
+        .until("the relay is cleared, the device is not", |seen| {
             !seen.topics.contains_key(RELAY) && seen.topics.contains_key(REFRESH)
         })
         .await;
-    bridge.tell(Update::Removed { device: device("m1") }).await;
+    bridge.update(Update::Removed { device: device("m1") }).await;
     watcher
-        .until("the device is gone, and nothing else", |seen| {
+        .until("the device is cleared, and nothing else", |seen| {
             discovered(seen) == [BRIDGE, foreign]
         })
         .await;
@@ -166,7 +166,7 @@ async fn an_earlier_run_s_entities_stay_until_their_device_is_seen_and_go_with_d
     let offline = vec![available(Availability::Offline), relay(Position::Unknown)];
     bridge.send("m1", offline).await;
     watcher
-        .until("the device is away", |seen| {
+        .until("the device is unreachable", |seen| {
             seen.is("lantime/m1/state", "offline")
         })
         .await;
@@ -183,9 +183,9 @@ async fn an_earlier_run_s_entities_stay_until_their_device_is_seen_and_go_with_d
     bridge
         .send("m1", [relay_leaves(), vec![named("ntp-1")]].concat())
         .await;
-    bridge.tell(Update::Settled { device: device("m1") }).await;
+    bridge.update(Update::Settled { device: device("m1") }).await;
     watcher
-        .until("the relay is gone", |seen| {
+        .until("the relay is cleared", |seen| {
             !seen.topics.contains_key(RELAY) && seen.topics.contains_key(REFRESH)
         })
         .await;
@@ -193,7 +193,7 @@ async fn an_earlier_run_s_entities_stay_until_their_device_is_seen_and_go_with_d
 
     let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
     watcher
-        .until("all is gone", |seen| discovered(seen).is_empty())
+        .until("all is cleared", |seen| discovered(seen).is_empty())
         .await;
     bridge.stop().await;
 }
@@ -209,9 +209,9 @@ async fn a_device_that_is_forgotten_keeps_the_entities_that_it_still_has() {
             seen.topics.contains_key(RELAY) && seen.topics.contains_key("lantime/m1/io3/relay/a")
         })
         .await;
-    bridge.tell(Update::Forgotten { device: device("m1") }).await;
+    bridge.update(Update::Forgotten { device: device("m1") }).await;
     let seen = watcher
-        .until("its state is gone", |seen| {
+        .until("its state is cleared", |seen| {
             !seen.topics.keys().any(|topic| topic.starts_with("lantime/m1/"))
         })
         .await;
@@ -219,9 +219,9 @@ async fn a_device_that_is_forgotten_keeps_the_entities_that_it_still_has() {
     // It comes back without the relay.
     let online = vec![available(Availability::Online), named("ntp-1")];
     bridge.send("m1", online).await;
-    bridge.tell(Update::Settled { device: device("m1") }).await;
+    bridge.update(Update::Settled { device: device("m1") }).await;
     let seen = watcher
-        .until("the relay is gone", |seen| !seen.topics.contains_key(RELAY))
+        .until("the relay is cleared", |seen| !seen.topics.contains_key(RELAY))
         .await;
     let was_cleared = |topic| {
         seen.log
@@ -233,7 +233,7 @@ async fn a_device_that_is_forgotten_keeps_the_entities_that_it_still_has() {
 }
 
 #[tokio::test]
-async fn a_broker_that_takes_no_discovery_is_told_once() {
+async fn a_broker_that_takes_no_discovery_is_reported_once() {
     let directory = tempfile::tempdir().unwrap();
     let acl = directory.path().join("acl");
     std::fs::write(&acl, "topic readwrite #\ntopic deny homeassistant/#\n").unwrap();
@@ -251,14 +251,14 @@ async fn a_broker_that_takes_no_discovery_is_told_once() {
             status.link.connected && status.pending == 0 && status.topics > 10
         })
         .await;
-    // It gives all letters to the broker first.
+    // It gives all dead letters to the broker first.
     bridge.stop().await;
     let seen = watcher
         .until("the end", |seen| seen.is("lantime/bridge/b1/state", "offline"))
         .await;
-    let letters = seen.log.iter();
-    let letters = letters.filter(|(topic, _)| topic.starts_with("lantime/dead-letter/"));
-    assert_eq!(letters.count(), 1, "{:#?}", seen.log);
+    let dead_letters = seen.log.iter();
+    let dead_letters = dead_letters.filter(|(topic, _)| topic.starts_with("lantime/dead-letter/"));
+    assert_eq!(dead_letters.count(), 1, "{:#?}", seen.log);
 }
 
 #[tokio::test]
@@ -326,7 +326,7 @@ async fn entities_read_topics_that_there_are_in_every_layout() {
         let mut stats = HttpStats::default();
         stats.succeeded(Duration::from_millis(20), Timestamp::UNIX_EPOCH);
         bridge
-            .tell(Update::HttpStats {
+            .update(Update::HttpStats {
                 device: device("m1"),
                 summary: stats.summary(),
             })
@@ -359,14 +359,14 @@ async fn a_broker_that_lost_everything_gets_the_same_in_every_layout() {
         let mut bridge = Bridge::start_discovered(mqtt, "b1", &["m1"], &memory_store()).await;
         bridge.send("m1", everything()).await;
         bridge
-            .tell(Update::HttpStats {
+            .update(Update::HttpStats {
                 device: device("m1"),
                 summary: HttpStats::default().summary(),
             })
             .await;
         let log = HttpSessions::new(true, 10);
         bridge
-            .tell(Update::HttpSessions {
+            .update(Update::HttpSessions {
                 device: device("m1"),
                 log,
             })

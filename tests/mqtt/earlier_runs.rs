@@ -74,7 +74,9 @@ async fn what_an_earlier_configuration_published_is_cleared() {
         let store = Store::open(directory.path(), store_options()).unwrap();
         let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
         watcher
-            .until("m2 is gone", |seen| !seen.topics.contains_key("lantime/m2/state"))
+            .until("m2 is cleared", |seen| {
+                !seen.topics.contains_key("lantime/m2/state")
+            })
             .await;
         bridge.send("m1", vec![available(Availability::Offline)]).await;
         watcher
@@ -84,9 +86,9 @@ async fn what_an_earlier_configuration_published_is_cleared() {
             watcher.now().is("lantime/m1/io3/state", "online"),
             "not settled yet: kept"
         );
-        bridge.tell(Update::Settled { device: device("m1") }).await;
+        bridge.update(Update::Settled { device: device("m1") }).await;
         watcher
-            .until("the slot is gone", |seen| {
+            .until("the slot is cleared", |seen| {
                 !seen.topics.contains_key("lantime/m1/io3/relay/a")
             })
             .await;
@@ -162,7 +164,7 @@ async fn a_clearing_that_was_not_acknowledged_is_done_again() {
         .await;
     proxy.refuse(true);
     bridge.until("cut", |status| !status.link.connected).await;
-    bridge.tell(Update::Removed { device: device("m1") }).await;
+    bridge.update(Update::Removed { device: device("m1") }).await;
     // It ends without having reached the broker: the next run has to do it.
     bridge.stop().await;
     assert_eq!(store.published_topics().await.unwrap().len(), 5);

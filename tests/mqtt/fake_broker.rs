@@ -1,4 +1,4 @@
-//! A broker of MQTT 5 that says what a test tells it to say: for answers that real ones seldom give.
+//! A broker of MQTT 5 that says what a test has it say: for answers that real ones seldom give.
 
 use std::net::SocketAddr;
 
@@ -96,7 +96,7 @@ impl Conversation {
             }
             let read = self.stream.read_buf(&mut self.buffer);
             let count = timeout(PATIENCE, read).await.expect("it says something").unwrap();
-            assert_ne!(count, 0, "the client has gone");
+            assert_ne!(count, 0, "the client has left");
         }
     }
 

@@ -1,5 +1,5 @@
-//! A broker that is away for an hour while fifty devices change: what waits stays within its bounds, what has to be
-//! dropped is told, and when the broker is back it has the state at once and then the records, in order.
+//! A broker that is down for an hour while fifty devices change: what waits stays within its bounds, what has to be
+//! dropped is reported, and when the broker is back it has the state at once and then the records, in order.
 //!
 //! The hour is that of the devices: each changes every ten seconds of it. How long it takes here does not matter, since
 //! nothing that waits for the broker goes by the clock. It becomes three hours, to see that what is full does not grow.
@@ -30,7 +30,7 @@ const OUTBOX: Limit = Limit {
     bytes: 4 * 1024 * 1024,
 };
 
-/// What a relay is after that many changes; its cause tells how many.
+/// What a relay is after that many changes; its cause says how many.
 fn after(change: usize) -> RelayState {
     RelayState {
         position: match change % 2 {
@@ -64,7 +64,7 @@ fn change(number: usize) -> Edit {
     }
 }
 
-/// The change that a record or a state tells.
+/// The change that a record or a state is about.
 fn number(payload: &str) -> usize {
     let json: Value = serde_json::from_str(payload).expect("it is JSON");
     json["cause"]
@@ -137,7 +137,9 @@ async fn an_hour_without_a_broker_stays_within_bounds_and_ends_with_the_state_fi
     });
     all_is_sent.await;
     proxy.refuse(true);
-    bridge.until("away", |status| !status.link.connected).await;
+    bridge
+        .until("no connection", |status| !status.link.connected)
+        .await;
 
     let mut sizes = Vec::new();
     for hour in 0..HOURS {
@@ -168,28 +170,31 @@ async fn an_hour_without_a_broker_stays_within_bounds_and_ends_with_the_state_fi
     let before = watcher.now().log.len();
     proxy.refuse(false);
     let seen = watcher.until(
-        "the last record, and the letter that tells of those that were dropped",
+        "the last record, and the dead letter about those that were dropped",
         |seen| {
             let has_last = seen
                 .log
                 .iter()
                 .any(|(topic, payload)| topic == "lantime/d49/io3/changes" && number(payload) == CHANGES);
-            has_last && letters(seen).iter().any(|letter| letter["recovered"] == true)
+            has_last
+                && dead_letters(seen)
+                    .iter()
+                    .any(|dead_letter| dead_letter["recovered"] == true)
         },
     );
     let seen = seen.await;
     let log = &seen.log[before..];
     the_state_is_there_first(log);
     let arrived = the_records_are_the_newest_in_order(log);
-    let letters = letters(&seen);
-    let told = letters
+    let dead_letters = dead_letters(&seen);
+    let reported = dead_letters
         .iter()
-        .find(|letter| letter["recovered"] == true)
+        .find(|dead_letter| dead_letter["recovered"] == true)
         .expect("it has come");
-    assert_eq!(told["error"]["kind"], "storage", "{told}");
+    assert_eq!(reported["error"]["kind"], "storage", "{reported}");
     let dropped = store.status().borrow().dropped;
-    assert_eq!(told["repeats"], dropped, "{told}");
-    // One of them is the letter by which it began.
+    assert_eq!(reported["repeats"], dropped, "{reported}");
+    // One of them is the dead letter by which it began.
     assert_eq!(
         (DEVICES * CHANGES - arrived) as u64 + 1,
         dropped,
@@ -198,12 +203,12 @@ async fn an_hour_without_a_broker_stays_within_bounds_and_ends_with_the_state_fi
     bridge.stop().await;
 }
 
-fn letters(seen: &Seen) -> Vec<Value> {
-    let letters = seen
+fn dead_letters(seen: &Seen) -> Vec<Value> {
+    let dead_letters = seen
         .log
         .iter()
         .filter(|(topic, _)| topic == "lantime/dead-letter/bridge");
-    letters
+    dead_letters
         .map(|(_, payload)| serde_json::from_str(payload).expect("it is JSON"))
         .collect()
 }
@@ -228,17 +233,17 @@ fn the_state_is_there_first(log: &[(String, String)]) {
 
 /// Of each device the last ones, without a gap; gives how many there are of all.
 fn the_records_are_the_newest_in_order(log: &[(String, String)]) -> usize {
-    let mut told = BTreeMap::<&str, Vec<usize>>::new();
+    let mut reported = BTreeMap::<&str, Vec<usize>>::new();
     for (topic, payload) in log.iter().filter(|(topic, _)| topic.ends_with("/changes")) {
-        told.entry(topic).or_default().push(number(payload));
+        reported.entry(topic).or_default().push(number(payload));
     }
-    assert_eq!(told.len(), DEVICES);
-    for (topic, numbers) in &told {
+    assert_eq!(reported.len(), DEVICES);
+    for (topic, numbers) in &reported {
         let first = CHANGES + 1 - numbers.len();
         assert!(
             numbers.iter().copied().eq(first..=CHANGES),
             "{topic}: {numbers:?}"
         );
     }
-    told.values().map(Vec::len).sum()
+    reported.values().map(Vec::len).sum()
 }

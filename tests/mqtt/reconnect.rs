@@ -1,4 +1,4 @@
-//! Brokers and networks that go away, and ends of the bridge itself.
+//! Brokers and networks that fail, and ends of the bridge itself.
 
 use std::net::SocketAddr;
 

@@ -182,10 +182,7 @@ async fn no_record_is_lost_when_a_long_network_is_cut() {
         .await;
     collected.add(&watcher);
     collected.is_complete(RECORDS);
-    assert!(
-        collected.duplicates > 0,
-        "what was on its way at a cut came twice"
-    );
+    assert!(collected.duplicates > 0, "what was in flight at a cut came twice");
     bridge.stop().await;
 }
 
@@ -227,7 +224,9 @@ async fn the_state_is_current_before_the_records_follow() {
     let mut bridge = Bridge::start(settings(proxy.address()), "b1", &["m1"], &store).await;
     until_sent(&mut bridge).await;
     proxy.refuse(true);
-    bridge.until("away", |status| !status.link.connected).await;
+    bridge
+        .until("no connection", |status| !status.link.connected)
+        .await;
     store.append(numbered(0..2_000)).await;
     for n in 0..DEVICES {
         bridge
@@ -262,7 +261,7 @@ async fn the_state_is_current_before_the_records_follow() {
     bridge.stop().await;
 }
 
-pub(super) fn letter(id: &str) -> DeadLetter {
+pub(super) fn dead_letter(id: &str) -> DeadLetter {
     let now = Timestamp::now();
     DeadLetter {
         id: Uuid::now_v7(),
@@ -285,15 +284,19 @@ async fn a_dead_letter_is_a_record_and_not_retained() {
     let mut watcher = Watcher::connect(broker.address()).await;
     let store = memory_store();
     let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
-    let letter = letter("m1");
-    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
-    let seen = watcher
-        .until("the letter", |seen| seen.last("lantime/dead-letter/m1").is_some())
+    let dead_letter = dead_letter("m1");
+    bridge
+        .update(Update::DeadLetter(Box::new(dead_letter.clone())))
         .await;
-    let id = letter.id.to_string();
+    let seen = watcher
+        .until("the dead letter", |seen| {
+            seen.last("lantime/dead-letter/m1").is_some()
+        })
+        .await;
+    let id = dead_letter.id.to_string();
     assert!(seen.last("lantime/dead-letter/m1").unwrap().contains(&id));
     assert!(
-        store.dead_letter(letter.id).await.unwrap().is_some(),
+        store.dead_letter(dead_letter.id).await.unwrap().is_some(),
         "it stays in the archive"
     );
     until_sent(&mut bridge).await;
@@ -318,7 +321,7 @@ async fn a_clean_stop_sends_what_there_is_and_says_offline_last() {
     store.append(numbered(0..1_000)).await;
     for n in 0..100 {
         bridge
-            .tell(Update::DeadLetter(Box::new(letter(&format!("d{n}")))))
+            .update(Update::DeadLetter(Box::new(dead_letter(&format!("d{n}")))))
             .await;
     }
     bridge.stop().await;
@@ -339,7 +342,7 @@ async fn a_clean_stop_sends_what_there_is_and_says_offline_last() {
 async fn what_could_not_be_sent_is_there_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
-    let letter = letter("m1");
+    let dead_letter = dead_letter("m1");
     {
         let store = Store::open(directory.path(), store_options()).unwrap();
         let mut bridge = Bridge::start(settings(nobody), "b1", &["m1"], &store).await;
@@ -347,18 +350,20 @@ async fn what_could_not_be_sent_is_there_after_a_restart() {
             .until("it tries", |status| status.link.last_error.is_some())
             .await;
         store.append(numbered(0..700)).await;
-        bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+        bridge
+            .update(Update::DeadLetter(Box::new(dead_letter.clone())))
+            .await;
         bridge.stop().await;
     }
     let store = Store::open(directory.path(), store_options()).unwrap();
     let broker = Mosquitto::start();
     let mut watcher = Watcher::connect(broker.address()).await;
     let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
-    let id = letter.id.to_string();
+    let id = dead_letter.id.to_string();
     watcher
         .until("the last of them", |seen| {
             let last = seen.last("lantime/dead-letter/m1");
-            last.is_some_and(|letter| letter.contains(&id))
+            last.is_some_and(|dead_letter| dead_letter.contains(&id))
         })
         .await;
     until_sent(&mut bridge).await;
@@ -370,7 +375,7 @@ async fn what_could_not_be_sent_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_transition_is_retained_as_state_and_told_as_a_record() {
+async fn a_transition_is_retained_as_state_and_published_as_a_record() {
     let broker = Mosquitto::start();
     let mut watcher = Watcher::connect(broker.address()).await;
     let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;

@@ -1,4 +1,4 @@
-//! Records that the broker does not take: told by a dead letter, and nobody else has to wait.
+//! Records that the broker does not take: reported by a dead letter, and nobody else has to wait.
 
 use std::time::Duration;
 
@@ -11,22 +11,22 @@ use tokio::time::Instant;
 
 use crate::bridge::{Bridge, available};
 use crate::fake_broker::FakeBroker;
-use crate::records::{Collected, TOPIC, letter, numbered, reply, until_count, until_sent};
+use crate::records::{Collected, TOPIC, dead_letter, numbered, reply, until_count, until_sent};
 use crate::support::Watcher;
 use crate::support::mosquitto::{Mosquitto, Options};
 use crate::taker::VERSIONS;
 use crate::{memory_store, settings};
 
 /// The dead letters of the bridge itself that came, as JSON.
-fn letters_of_the_bridge(watcher: &Watcher) -> Vec<serde_json::Value> {
+fn dead_letters_of_the_bridge(watcher: &Watcher) -> Vec<serde_json::Value> {
     let log = watcher.now().log.into_iter();
     log.filter(|(topic, _)| topic == "lantime/dead-letter/bridge")
         .map(|(_, payload)| serde_json::from_str(&payload).unwrap())
         .collect()
 }
 
-/// A store with a record that the broker does not take between two that it does, and what is told of it.
-async fn is_told_and_holds_up_nobody(
+/// A store with a record that the broker does not take between two that it does, and what is reported of it.
+async fn is_reported_and_holds_up_nobody(
     mqtt: Mqtt,
     store: &Store,
     bad: Record,
@@ -47,10 +47,10 @@ async fn is_told_and_holds_up_nobody(
     let mut collected = Collected::default();
     collected.add(watcher);
     collected.is_complete(2);
-    let letters = letters_of_the_bridge(watcher);
-    assert_eq!(letters.len(), 1, "{letters:#?}");
-    assert_eq!(letters[0]["operation"], "publish");
-    letters.into_iter().next().unwrap()
+    let dead_letters = dead_letters_of_the_bridge(watcher);
+    assert_eq!(dead_letters.len(), 1, "{dead_letters:#?}");
+    assert_eq!(dead_letters[0]["operation"], "publish");
+    dead_letters.into_iter().next().unwrap()
 }
 
 /// A broker that lets nobody publish below `denied`.
@@ -69,17 +69,17 @@ async fn a_refused_record_becomes_a_dead_letter() {
     let mut watcher = Watcher::connect(broker.address()).await;
     let bad = reply("my/inbox", r#"{"ok":true}"#);
     let mqtt = settings(broker.address());
-    let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
-    assert_eq!(letter["error"]["kind"], "rejected");
+    let dead_letter = is_reported_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
+    assert_eq!(dead_letter["error"]["kind"], "rejected");
     assert!(
-        letter["error"]["message"]
+        dead_letter["error"]["message"]
             .as_str()
             .unwrap()
             .contains("not authorized"),
-        "{letter}"
+        "{dead_letter}"
     );
-    assert_eq!(letter["origin"]["topic"], "my/inbox");
-    assert_eq!(letter["origin"]["payload"], r#"{"ok":true}"#);
+    assert_eq!(dead_letter["origin"]["topic"], "my/inbox");
+    assert_eq!(dead_letter["origin"]["payload"], r#"{"ok":true}"#);
 }
 
 #[tokio::test]
@@ -92,14 +92,14 @@ async fn a_record_at_no_topic_becomes_a_dead_letter() {
             ..settings(broker.address())
         };
         let bad = reply("my/#", "x");
-        let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
-        assert_eq!(letter["error"]["kind"], "rejected");
+        let dead_letter = is_reported_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
+        assert_eq!(dead_letter["error"]["kind"], "rejected");
     }
 }
 
 #[tokio::test]
 async fn a_record_that_is_too_large_becomes_a_dead_letter() {
-    // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
+    // A broker of MQTT 5 announces its limit; one of 3.1.1 ends the connection, again and again.
     for (version, kind) in [(MqttVersion::V5, "too-large"), (MqttVersion::V311, "rejected")] {
         let broker = Mosquitto::start_with(Options {
             lines: vec!["max_packet_size 2000".to_owned()],
@@ -111,9 +111,9 @@ async fn a_record_that_is_too_large_becomes_a_dead_letter() {
             ..settings(broker.address())
         };
         let bad = reply("my/inbox", "x".repeat(3_000));
-        let letter = is_told_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
-        assert_eq!(letter["error"]["kind"], kind);
-        assert_eq!(letter["origin"]["payload_length"], 3_000);
+        let dead_letter = is_reported_and_holds_up_nobody(mqtt, &memory_store(), bad, &mut watcher).await;
+        assert_eq!(dead_letter["error"]["kind"], kind);
+        assert_eq!(dead_letter["origin"]["payload_length"], 3_000);
     }
 }
 
@@ -124,15 +124,17 @@ async fn a_refused_dead_letter_makes_no_other() {
     let mut watcher = Watcher::connect(broker.address()).await;
     let store = memory_store();
     let mut bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &store).await;
-    let letter = letter("m1");
-    bridge.tell(Update::DeadLetter(Box::new(letter.clone()))).await;
+    let dead_letter = dead_letter("m1");
+    bridge
+        .update(Update::DeadLetter(Box::new(dead_letter.clone())))
+        .await;
     store.append(numbered(0..1)).await;
     until_count(&mut watcher, 1).await;
     until_sent(&mut bridge).await;
     bridge.stop().await;
-    assert!(store.dead_letter(letter.id).await.unwrap().is_some());
+    assert!(store.dead_letter(dead_letter.id).await.unwrap().is_some());
     assert_eq!(store.dead_letters(10).await.unwrap().len(), 1);
-    assert_eq!(letters_of_the_bridge(&watcher).len(), 0);
+    assert_eq!(dead_letters_of_the_bridge(&watcher).len(), 0);
 }
 
 #[tokio::test]
@@ -145,8 +147,8 @@ async fn a_topic_at_which_a_record_ends_the_connection_costs_no_more_connections
     store.append(records).await;
     let bridge = Bridge::start(broker.settings(), "b1", &["m1"], &store).await;
     let (mut ended, mut got) = (0, Vec::new());
-    let is_told = |got: &[String]| got.iter().any(|topic| topic == "lantime/dead-letter/bridge");
-    while !is_told(&got) {
+    let is_reported = |got: &[String]| got.iter().any(|topic| topic == "lantime/dead-letter/bridge");
+    while !is_reported(&got) {
         let mut conversation = broker.accept().await;
         loop {
             let Some((topic, _)) = conversation.take_unless(denied).await else {
@@ -154,7 +156,7 @@ async fn a_topic_at_which_a_record_ends_the_connection_costs_no_more_connections
                 break;
             };
             got.push(topic);
-            if is_told(&got) {
+            if is_reported(&got) {
                 store.append(vec![reply("my/other", "4")]).await;
                 let other = conversation.take_unless(denied).await;
                 assert_eq!(other.map(|(topic, _)| topic).as_deref(), Some("my/other"));

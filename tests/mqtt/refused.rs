@@ -8,23 +8,23 @@ use crate::support::Watcher;
 use crate::support::mosquitto::{Mosquitto, Options};
 use crate::{memory_store, settings};
 
-/// The dead letter that tells of state which the broker does not take.
-async fn told(watcher: &mut Watcher) -> serde_json::Value {
+/// The dead letter about state which the broker does not take.
+async fn reported(watcher: &mut Watcher) -> serde_json::Value {
     let topic = "lantime/dead-letter/m1";
     let seen = watcher
         .until("a dead letter", |seen| seen.last(topic).is_some())
         .await;
-    let letter: serde_json::Value = serde_json::from_str(seen.last(topic).unwrap()).unwrap();
+    let dead_letter: serde_json::Value = serde_json::from_str(seen.last(topic).unwrap()).unwrap();
     assert_eq!(
-        (&letter["operation"], &letter["device"]),
+        (&dead_letter["operation"], &dead_letter["device"]),
         (&"publish".into(), &"m1".into())
     );
-    letter
+    dead_letter
 }
 
 #[tokio::test]
 async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
-    // A broker of MQTT 5 tells its limit; one of 3.1.1 ends the connection, again and again.
+    // A broker of MQTT 5 announces its limit; one of 3.1.1 ends the connection, again and again.
     for (version, connections) in [(MqttVersion::V5, 1), (MqttVersion::V311, 6)] {
         let lines = vec!["max_packet_size 2000".to_owned()];
         let broker = Mosquitto::start_with(Options {
@@ -48,9 +48,9 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
             })
             .await;
         bridge.send("m1", vec![named("short")]).await;
-        let letter = told(&mut watcher).await;
+        let dead_letter = reported(&mut watcher).await;
         assert!(
-            letter["error"]["message"]
+            dead_letter["error"]["message"]
                 .as_str()
                 .unwrap()
                 .contains("lantime/m1/info")
@@ -85,11 +85,11 @@ async fn a_size_that_the_broker_has_not_taken_costs_no_further_connection() {
         bridge
             .send("m1", vec![named(&"x".repeat(3000)), available.clone()])
             .await;
-        let letter = told(&mut watcher).await;
-        let message = letter["error"]["message"].as_str().unwrap();
-        assert!(message.contains("lantime/m1/info"), "{letter}");
-        let remedy = letter["error"]["remedy"].as_str().unwrap();
-        assert!(remedy.contains("packet"), "{letter}");
+        let dead_letter = reported(&mut watcher).await;
+        let message = dead_letter["error"]["message"].as_str().unwrap();
+        assert!(message.contains("lantime/m1/info"), "{dead_letter}");
+        let remedy = dead_letter["error"]["remedy"].as_str().unwrap();
+        assert!(remedy.contains("packet"), "{dead_letter}");
         let found = bridge
             .until("it is found", |status| {
                 status.link.connected && status.pending == 0
@@ -156,10 +156,12 @@ async fn two_messages_far_apart_that_the_broker_does_not_take_harm_no_other() {
             .await;
         assert!(status.link.connections <= 10, "{version:?}: {status:?}");
         bridge.stop().await;
-        let letters = store.dead_letters(10).await.unwrap();
+        let dead_letters = store.dead_letters(10).await.unwrap();
         assert!(
-            letters.iter().all(|letter| !letter.message.contains("client id")),
-            "{letters:?}"
+            dead_letters
+                .iter()
+                .all(|dead_letter| !dead_letter.message.contains("client id")),
+            "{dead_letters:?}"
         );
     }
 }
@@ -186,7 +188,7 @@ async fn a_refused_message_harms_no_other() {
         .until("nothing is tried for ever", |status| status.pending == 0)
         .await;
     assert!(!watcher.now().topics.contains_key("lantime/m1/info"));
-    let letter = told(&mut watcher).await;
-    assert_eq!(letter["error"]["kind"], "rejected", "{letter}");
+    let dead_letter = reported(&mut watcher).await;
+    assert_eq!(dead_letter["error"]["kind"], "rejected", "{dead_letter}");
     bridge.stop().await;
 }

@@ -26,7 +26,7 @@ async fn all_state_is_retained_in_every_version_and_layout() {
                 ..settings(broker.address())
             };
             let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
-            // In a fault first: what no longer applies afterwards must be gone, in the scalar layout too.
+            // In a fault first: what no longer applies afterwards must be cleared, in the scalar layout too.
             bridge.send("m1", vec![relay(Position::Nc)]).await;
             bridge
                 .until("the fault", |status| {
@@ -49,7 +49,7 @@ async fn all_state_is_retained_in_every_version_and_layout() {
                 Layout::Scalar => assert_eq!(has_info("/mqtt_version").as_deref(), Some(version.as_str())),
                 _ => assert!(has_info("").unwrap().contains(r#""capabilities":["rest"]"#)),
             }
-            bridge.tell(Update::Removed { device: device("m1") }).await;
+            bridge.update(Update::Removed { device: device("m1") }).await;
             late.until("the device's topics are cleared", |seen| {
                 !seen.topics.keys().any(|topic| topic.contains("/m1/"))
             })
@@ -86,7 +86,7 @@ async fn only_changes_are_sent() {
     let bridge = Bridge::start(settings(broker.address()), "b1", &["m1"], &memory_store()).await;
     bridge.send("m1", first_changes()).await;
     bridge.send("m1", first_changes()).await;
-    bridge.tell(Update::Configured(vec![device("m1")])).await;
+    bridge.update(Update::Configured(vec![device("m1")])).await;
     bridge.send("m1", vec![named("end")]).await;
     let seen = watcher
         .until("the end", |seen| seen.topics.contains_key("lantime/m1/info"))

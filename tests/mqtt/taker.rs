@@ -70,7 +70,7 @@ impl Taker {
             let (answer, answered) = oneshot::channel();
             let commands = commands.into_iter().map(|command| command.message).collect();
             let _ = sender.send(Submission { commands, answer });
-            async move { answered.await.unwrap_or(Err(StoreError::Io("gone".to_owned()))) }
+            async move { answered.await.unwrap_or(Err(StoreError::Io("closed".to_owned()))) }
         });
         let stop = CancellationToken::new();
         let task = tokio::spawn(commands.run(stop.clone()));

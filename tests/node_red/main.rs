@@ -64,8 +64,8 @@ impl Scene {
         scene
             .shows("all relays", |state| {
                 let relays = state["relays"].as_object().unwrap();
-                let is_chosen = state["chosen"]["sim-1/io4/a"].is_array();
-                relays.len() == 6 && is_chosen && state["relays"]["sim-1/io3/a"]["position"] == "NO"
+                let is_selected = state["chosen"]["sim-1/io4/a"].is_array();
+                relays.len() == 6 && is_selected && state["relays"]["sim-1/io3/a"]["position"] == "NO"
             })
             .await;
         scene
@@ -136,7 +136,7 @@ async fn a_relay_that_falls_raises_an_alarm_once_and_its_return_ends_it() {
     scene.alarm(&json!({ "alarm": false })).await;
     scene.bridge.signal("KILL");
     scene
-        .shows("that the bridge is gone", |state| {
+        .shows("that the bridge has ended", |state| {
             state["bridges"]["test"] == "offline"
         })
         .await;
@@ -152,7 +152,7 @@ async fn a_relay_that_falls_raises_an_alarm_once_and_its_return_ends_it() {
 }
 
 #[tokio::test]
-async fn the_alarm_of_a_relay_that_goes_is_taken_away_and_raised_again_when_it_is_back() {
+async fn the_alarm_of_a_relay_that_goes_is_cleared_and_raised_again_when_it_is_back() {
     let mut scene = Scene::start().await;
     let raised = json!({ "alarm": true, "cause": "clock-not-sync" });
     scene.apply(&Action::LoseSync(Clock::Clk1));
@@ -175,28 +175,30 @@ async fn the_alarm_of_a_relay_that_goes_is_taken_away_and_raised_again_when_it_i
 async fn what_was_cleared_while_there_was_no_connection_is_not_shown_any_more() {
     let mut scene = Scene::start().await;
     let relay = json!({ "position": "NO", "fault": false });
-    scene.retain("lantime/gone-1/io3/relay/a", &relay).await;
+    scene.retain("lantime/removed-1/io3/relay/a", &relay).await;
     scene
         .retain(
-            "lantime/gone-1/event/ntp-not-sync",
+            "lantime/removed-1/event/ntp-not-sync",
             &json!({ "triggered": false }),
         )
         .await;
     scene
         .shows("the other device", |state| {
-            state["relays"]["gone-1/io3/a"] == relay && state["events"]["gone-1"].is_object()
+            state["relays"]["removed-1/io3/a"] == relay && state["events"]["removed-1"].is_object()
         })
         .await;
     scene
-        .retain("lantime/gone-2/event/x", &json!({ "triggered": true }))
+        .retain("lantime/removed-2/event/x", &json!({ "triggered": true }))
         .await;
     scene
-        .shows("its event", |state| state["events"]["gone-2"].is_object())
+        .shows("its event", |state| state["events"]["removed-2"].is_object())
         .await;
     let clients = Clients::of(scene.broker.address());
-    clients.publish("lantime/gone-2/event/x", "", &["-r"]).await;
+    clients.publish("lantime/removed-2/event/x", "", &["-r"]).await;
     scene
-        .shows("that it is gone", |state| state["events"].get("gone-2").is_none())
+        .shows("that it is cleared", |state| {
+            state["events"].get("removed-2").is_none()
+        })
         .await;
     // It keeps nothing: afterwards there is only what somebody publishes again.
     scene.broker.restart();
@@ -257,20 +259,20 @@ async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
 }
 
 #[tokio::test]
-async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
+async fn nobody_can_select_events_before_the_selection_is_known() {
     let scene = Scene::start().await;
     let topic = "lantime/other-1/io3/relay/a/events";
-    let chosen =
+    let selected =
         |events: Value| json!({ "events": events, "confirmed": false, "since": "2026-02-10T09:45:48.000Z" });
     let event = "lantime/other-1/event/ntp-not-sync";
     scene.retain(event, &json!({ "triggered": false })).await;
-    scene.retain(topic, &chosen(json!("unknown"))).await;
+    scene.retain(topic, &selected(json!("unknown"))).await;
     let mut script = Script::start("../node_red/form.mjs", scene.client.red.url());
     script.says("not known").await;
-    scene.retain(topic, &chosen(json!(["ntp-not-sync"]))).await;
+    scene.retain(topic, &selected(json!(["ntp-not-sync"]))).await;
     script.go_on();
-    script.says("chosen").await;
-    scene.retain(topic, &chosen(json!("unknown"))).await;
+    script.says("selected").await;
+    scene.retain(topic, &selected(json!("unknown"))).await;
     script.go_on();
     script.says("done").await;
 }
@@ -278,7 +280,7 @@ async fn nobody_can_choose_events_before_it_is_known_which_are_chosen() {
 #[tokio::test]
 async fn what_nobody_knows_now_is_shown_as_it_was_and_cannot_be_set() {
     let mut scene = Scene::start().await;
-    let mut script = Script::start("../node_red/away.mjs", scene.client.red.url());
+    let mut script = Script::start("../node_red/unreachable.mjs", scene.client.red.url());
     script.says("runs").await;
     scene.bridge.signal("KILL");
     script.go_on();
@@ -292,7 +294,7 @@ async fn what_nobody_knows_now_is_shown_as_it_was_and_cannot_be_set() {
 }
 
 #[tokio::test]
-async fn the_form_says_whom_a_choice_reached_where_relays_cannot_be_told_apart() {
+async fn the_form_says_whom_a_choice_reached_where_relays_cannot_be_distinguished() {
     let scene = Scene::of(ApiGeneration::V10).await;
     let mut script = Script::start("../node_red/together.mjs", scene.client.red.url());
     script.says("done").await;
@@ -301,14 +303,14 @@ async fn the_form_says_whom_a_choice_reached_where_relays_cannot_be_told_apart()
 #[tokio::test]
 async fn the_end_of_a_failure_is_not_shown_as_a_failure() {
     let scene = Scene::start().await;
-    let mut script = Script::start("../node_red/letters.mjs", scene.client.red.url());
+    let mut script = Script::start("../node_red/dead_letters.mjs", scene.client.red.url());
     script.says("there").await;
     for (id, more) in [
         ("1", json!({})),
         ("2", json!({ "repeats": 41 })),
         ("3", json!({ "repeats": 1, "recovered": true })),
     ] {
-        let mut letter = json!({
+        let mut dead_letter = json!({
             "id": id,
             "at": "2026-02-10T09:45:48.000Z",
             "device": "sim-1",
@@ -316,10 +318,10 @@ async fn the_end_of_a_failure_is_not_shown_as_a_failure() {
             "error": { "kind": "timeout", "message": "too slow", "remedy": "look" },
         });
         let more = more.as_object().unwrap().clone();
-        letter.as_object_mut().unwrap().extend(more);
+        dead_letter.as_object_mut().unwrap().extend(more);
         let clients = Clients::of(scene.broker.address());
         clients
-            .publish("lantime/dead-letter/sim-1", letter.to_string(), &[])
+            .publish("lantime/dead-letter/sim-1", dead_letter.to_string(), &[])
             .await;
     }
     script.go_on();
@@ -345,18 +347,18 @@ async fn the_form_sets_the_events_of_a_relay_and_shows_what_is_refused() {
     let mut scene = Scene::start().await;
     let form =
         |slot, events: &[&str]| json!({ "device": "sim-1", "slot": slot, "relay": "a", "events": events });
-    let chosen = ["antenna-faulty", "ntp-not-sync"];
-    let (status, reply) = scene.client.red.send_form(&form("io4", &chosen)).await;
+    let selected = ["antenna-faulty", "ntp-not-sync"];
+    let (status, reply) = scene.client.red.send_form(&form("io4", &selected)).await;
     assert_eq!((status, &reply["ok"]), (200, &json!(true)), "{reply}");
-    assert_eq!(reply["result"]["events"], json!(chosen));
+    assert_eq!(reply["result"]["events"], json!(selected));
     assert_eq!(scene.device(1).counters().configuration_writes, 1);
     scene
-        .shows("what was chosen", |state| {
-            state["chosen"]["sim-1/io4/a"] == json!(chosen)
+        .shows("what was selected", |state| {
+            state["chosen"]["sim-1/io4/a"] == json!(selected)
         })
         .await;
 
-    let (status, reply) = scene.client.red.send_form(&form("io3", &chosen)).await;
+    let (status, reply) = scene.client.red.send_form(&form("io3", &selected)).await;
     assert_eq!((status, &reply["ok"]), (422, &json!(false)), "{reply}");
     let refusal = reply["error"]["message"].as_str().unwrap();
     assert!(refusal.contains("jumper"), "{refusal}");
@@ -366,7 +368,7 @@ async fn the_form_sets_the_events_of_a_relay_and_shows_what_is_refused() {
         })
         .await;
 
-    let (status, _) = scene.client.red.send_form(&form("io4/relay/c", &chosen)).await;
+    let (status, _) = scene.client.red.send_form(&form("io4/relay/c", &selected)).await;
     assert_eq!(status, 400, "no level of a topic");
     let simple = form("io4", &[]).to_string();
     let (status, _) = scene.client.red.post("text/plain", simple).await;

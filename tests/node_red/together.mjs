@@ -1,4 +1,4 @@
-// The form says whom it was done for, and still says so after it was made anew.
+// The form says whom it was done for, and still says so after it was made again.
 
 import { at, withPage } from "../web/script.mjs";
 

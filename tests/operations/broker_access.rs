@@ -41,7 +41,7 @@ fn broker(directory: &TempDir) -> Mosquitto {
 }
 
 #[tokio::test]
-async fn the_bridge_tells_operators_command_and_all_others_only_read() {
+async fn the_bridge_publishes_operators_command_and_all_others_only_read() {
     let directory = TempDir::new().expect("a temporary directory");
     let broker = broker(&directory);
     let fleet = setup(1).fleet().await;

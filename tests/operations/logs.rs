@@ -10,7 +10,10 @@ use crate::support::site::{Entry, Site};
 
 /// A bridge whose one device is not there.
 fn site(broker: &Mosquitto) -> Site {
-    Site::new(broker.address(), &[Entry::new("away", "http://127.0.0.1:1")])
+    Site::new(
+        broker.address(),
+        &[Entry::new("unreachable", "http://127.0.0.1:1")],
+    )
 }
 
 async fn reload(bridge: &mut Program, word: &str) {

@@ -1,4 +1,4 @@
-//! What those who run the bridge rely on: metrics, logs, what systemd is told, and the files of `deploy/`, each looked
+//! What those who run the bridge rely on: metrics, logs, what systemd hears, and the files of `deploy/`, each looked
 //! at by the tool that it is for.
 
 #[path = "../support/mod.rs"]

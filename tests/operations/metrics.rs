@@ -51,7 +51,7 @@ async fn start() -> (Scene<()>, WebServer) {
 }
 
 #[tokio::test]
-async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_trouble() {
+async fn promtool_takes_what_is_published_of_devices_in_normal_operation_and_in_trouble() {
     let (scene, _weird) = start().await;
     let site = &scene.site;
     let in_order = "lantime2mqtt_relay_fault{device=\"sim-1\",slot=\"io1\",relay=\"a\"}";
@@ -93,14 +93,14 @@ async fn promtool_takes_what_is_told_of_devices_in_normal_operation_and_in_troub
         )
         .await;
     scene.device(1).set_fault(Some(Fault::ServerError));
-    let away = "lantime2mqtt_device_up{device=\"sim-1\"}";
+    let up = "lantime2mqtt_device_up{device=\"sim-1\"}";
     let failures = "lantime2mqtt_device_poll_failures_total{device=\"sim-1\",kind=\"http-status\"}";
-    let text = metrics(site, "the device is away", |text| {
-        value(text, away) == Some("0") && value(text, failures).is_some()
+    let text = metrics(site, "the device is unreachable", |text| {
+        value(text, up) == Some("0") && value(text, failures).is_some()
     })
     .await;
     assert_clean(&text);
-    assert_eq!(value(&text, in_order), None, "what is not known is not told");
+    assert_eq!(value(&text, in_order), None, "what is not known is not published");
     let unknown =
         "lantime2mqtt_relay_position{device=\"sim-1\",slot=\"io1\",relay=\"a\",position=\"unknown\"}";
     assert_eq!(value(&text, unknown), Some("1"));
@@ -170,8 +170,8 @@ async fn dashboard_rules_and_manual_name_metrics_that_exist() {
     }
     let manual =
         names(&fs::read_to_string(project("docs/operations.md")).expect("it is part of the project"));
-    let untold: Vec<_> = families.difference(&manual).collect();
-    assert!(untold.is_empty(), "not in the manual: {untold:?}");
+    let undocumented: Vec<_> = families.difference(&manual).collect();
+    assert!(undocumented.is_empty(), "not in the manual: {undocumented:?}");
     let dashboard =
         fs::read_to_string(project("deploy/grafana/lantime2mqtt.json")).expect("it is part of the project");
     let dashboard: serde_json::Value = serde_json::from_str(&dashboard).expect("JSON");

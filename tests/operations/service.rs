@@ -1,4 +1,4 @@
-//! The bridge as a service of systemd: what it tells, and what systemd says of its unit.
+//! The bridge as a service of systemd: what it reports, and what systemd says of its unit.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Manager {
         let mut buffer = [0; 4096];
         let received = timeout(PATIENCE, self.socket.recv(&mut buffer)).await;
         let length = received
-            .expect("systemd is told in time")
+            .expect("systemd hears of it in time")
             .expect("the socket works");
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         text.lines().map(str::to_owned).collect()
@@ -53,17 +53,17 @@ impl Manager {
 }
 
 #[tokio::test]
-async fn systemd_is_told_of_start_reload_and_stop() {
+async fn systemd_hears_of_start_reload_and_stop() {
     let broker = Mosquitto::start();
     let manager = Manager::new();
-    let device = || Entry::new("away", "http://127.0.0.1:1");
+    let device = || Entry::new("unreachable", "http://127.0.0.1:1");
     let site = Site::new(broker.address(), &[device()]);
     let variables = [("NOTIFY_SOCKET", manager.address())];
     let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
     let bridge = site.start_with(&[], &variables);
     assert_eq!(manager.next().await, ["READY=1", "STATUS=1 devices configured"]);
 
-    let site = site.devices(&[device(), device().with("id", "away-2")]);
+    let site = site.devices(&[device(), device().with("id", "unreachable-2")]);
     bridge.signal("HUP");
     let reloading = manager.next().await;
     assert_eq!(reloading[0], "RELOADING=1");
@@ -110,7 +110,7 @@ async fn the_watchdog_hears_from_a_bridge_that_runs_and_not_from_one_that_hangs(
     assert_eq!(manager.next().await, ["STOPPING=1"]);
     assert_eq!(bridge.end(PATIENCE).await.code, Some(0));
 
-    // Without a limit, or with nonsense for one, nothing is told, and nothing breaks.
+    // Without a limit, or with nonsense for one, nothing is sent, and nothing breaks.
     for limit in ["0", "soon"] {
         let bridge = site.start_with(
             &[],

@@ -63,7 +63,7 @@ async fn without_ca_files_plain_http_needs_none() {
 }
 
 #[tokio::test]
-async fn a_health_check_without_any_other_program_tells_whether_the_bridge_answers() {
+async fn a_health_check_without_any_other_program_shows_whether_the_bridge_answers() {
     let broker = Mosquitto::start();
     let site = Site::new(broker.address(), &[]);
     let config = site.config().display().to_string();

@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn a_module_whose_model_is_damaged_is_not_gone(
+    fn a_module_whose_model_is_damaged_is_still_there(
         mut document in document(),
         damage in select(DAMAGE),
     ) {
@@ -191,7 +191,7 @@ proptest! {
             let mark = format!("<{number}>");
             *expected.pointer_mut(pointer).expect("it is there") = read;
             let before = std::mem::replace(marked.pointer_mut(pointer).expect("it is there"), mark.clone().into());
-            // The same place once more: only the last one is written.
+            // The same place again: only the last one is written.
             replaced.retain(|(other, _)| before != other.as_str());
             replaced.push((mark, sent));
         }

@@ -70,7 +70,7 @@ fn written(id: Option<&str>, request: &Request) -> Value {
         Target::Device(_, DeviceCommand::HttpSessions { enabled, max_count }) => {
             json!({ "enabled": enabled, "max_count": max_count })
         }
-        Target::Replay(letter) => return json!({ "id": letter.to_string() }),
+        Target::Replay(dead_letter) => return json!({ "id": dead_letter.to_string() }),
     };
     if let Some(id) = id {
         json["id"] = id.into();

@@ -14,12 +14,12 @@ pub(crate) fn poll(body: &[u8], profiles: &Profiles) {
     }
 }
 
-/// What a status document tells.
+/// What a status document reports.
 pub(crate) fn snapshot(document: &Value) -> Snapshot {
     snapshot_of(document.to_string().as_bytes())
 }
 
-/// What the text of one tells.
+/// What the text of one reports.
 pub(crate) fn snapshot_of(body: &[u8]) -> Snapshot {
     let reading = status::read(body, &Profiles::built_in(), "http://lantime.example");
     reading.expect("it is a status document").snapshot

@@ -102,8 +102,8 @@ fn any_wiring() -> impl Strategy<Value = Wiring> {
 
 /// The events that switch A and C, where that is known.
 fn any_relay_events() -> impl Strategy<Value = RelayEvents> {
-    let chosen = || option::of(btree_set(select(&EVENTS[..]), 0..3));
-    (chosen(), chosen()).prop_map(|(a, c)| {
+    let selected = || option::of(btree_set(select(&EVENTS[..]), 0..3));
+    (selected(), selected()).prop_map(|(a, c)| {
         let name = |name: &str| EventName::canonical(name).expect("a name of the catalogue");
         let names = |names: BTreeSet<&'static str>| SelectedEvents {
             events: names.into_iter().map(name).collect(),
@@ -113,20 +113,20 @@ fn any_relay_events() -> impl Strategy<Value = RelayEvents> {
         let slot = SlotId::new("io3").expect("an id");
         [(Relay::A, a), (Relay::C, c)]
             .into_iter()
-            .filter_map(|(relay, chosen)| Some(((slot.clone(), relay), names(chosen?))))
+            .filter_map(|(relay, selected)| Some(((slot.clone(), relay), names(selected?))))
             .collect()
     })
 }
 
-/// What a relay wired to notification must follow, said without the code under test: NC while a chosen event
+/// What a relay wired to notification must follow, said without the code under test: NC while a selected event
 /// of a type that switches relays is triggered; unknown while the choice or one of its events is, or while one of another
 /// type is triggered.
-fn expected_notification(relay: Relay, snapshot: &Snapshot, chosen: &RelayEvents) -> Status {
+fn expected_notification(relay: Relay, snapshot: &Snapshot, selected: &RelayEvents) -> Status {
     let slot = SlotId::new("io3").expect("an id");
-    let Some(chosen) = chosen.get(&(slot, relay)) else {
+    let Some(selected) = selected.get(&(slot, relay)) else {
         return Status::Unknown;
     };
-    let states: Vec<_> = chosen
+    let states: Vec<_> = selected
         .events
         .iter()
         .map(|name| snapshot.events.iter().find(|event| event.name == *name))
@@ -155,13 +155,13 @@ proptest! {
     fn a_position_is_reported_or_follows_its_driver(
         snapshot in any_snapshot(),
         wiring in any_wiring(),
-        chosen in any_relay_events(),
+        selected in any_relay_events(),
         is_redundant in any::<bool>(),
     ) {
         let chassis = if is_redundant { ChassisKind::Redundant } else { ChassisKind::SingleClock };
         let id = SlotId::new("io3").expect("an id");
         let watched = Slots::Listed(vec![(id.clone(), Some(wiring))]);
-        let slots = slots(&snapshot, chassis, &watched, &chosen, &LiteMap::new(), NOW);
+        let slots = slots(&snapshot, chassis, &watched, &selected, &LiteMap::new(), NOW);
         let slot = &slots[&id];
         let module = snapshot.relay_module(&id);
         for (relay, state) in &slot.relays {
@@ -186,7 +186,7 @@ proptest! {
                 continue;
             }
             let status = match driver {
-                Signal::Notification => expected_notification(*relay, &snapshot, &chosen),
+                Signal::Notification => expected_notification(*relay, &snapshot, &selected),
                 _ => slot.signals[&driver].status,
             };
             let expected = match status {
@@ -203,13 +203,13 @@ proptest! {
     }
 
     #[test]
-    fn times_stay_while_nothing_changes(snapshot in any_snapshot(), wiring in any_wiring(), chosen in any_relay_events()) {
+    fn times_stay_while_nothing_changes(snapshot in any_snapshot(), wiring in any_wiring(), selected in any_relay_events()) {
         let id = SlotId::new("io3").expect("an id");
         let watched = Slots::Listed(vec![(id, Some(wiring))]);
         let chassis = snapshot.chassis_kind();
-        let first = slots(&snapshot, chassis, &watched, &chosen, &LiteMap::new(), NOW);
+        let first = slots(&snapshot, chassis, &watched, &selected, &LiteMap::new(), NOW);
         let later = NOW + jiff::SignedDuration::from_secs(60);
-        let second = slots(&snapshot, chassis, &watched, &chosen, &first, later);
+        let second = slots(&snapshot, chassis, &watched, &selected, &first, later);
         prop_assert_eq!(first, second);
     }
 }

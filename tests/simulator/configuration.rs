@@ -85,8 +85,8 @@ async fn the_shipped_profiles_read_and_write_it() {
         let answer = client.ask("GET", &entries.read.path, Some(BASIC)).await.unwrap();
         let config = RelayConfig::read(&answer.body, profile).unwrap();
         assert!(!config.is_pending() && config.confirms(&word, &wanted));
-        let chosen = device.world().relay_events("io4", Relay::C);
-        assert_eq!(chosen.len(), 2, "{chosen:?}");
+        let selected = device.world().relay_events("io4", Relay::C);
+        assert_eq!(selected.len(), 2, "{selected:?}");
         assert_eq!(counts(&device), (1, 1));
         assert_eq!(device.counters().configuration_reads, 3);
     }
@@ -159,11 +159,11 @@ async fn a_careful_device_refuses_and_says_why() {
         ),
         (many.into_bytes(), 413, "65536"),
     ];
-    for (body, status, told) in cases {
+    for (body, status, part) in cases {
         let answer = client.put(CONFIG, &body).await.unwrap();
         let reason = answer.json()["error"].to_string();
         assert_eq!(answer.status, status, "{reason}");
-        assert!(reason.contains(told), "{reason} does not tell of {told}");
+        assert!(reason.contains(part), "{reason} does not name {part}");
     }
     for (method, path) in [("POST", CONFIG), ("GET", APPLY), ("PUT", "/api/config")] {
         assert_eq!(client.ask(method, path, Some(BASIC)).await.unwrap().status, 404);
@@ -194,7 +194,7 @@ async fn a_body_of_unknown_length_is_bounded_too() {
 }
 
 #[tokio::test]
-async fn a_user_that_may_only_read_is_told_so() {
+async fn a_user_that_may_only_read_is_refused() {
     let options = FleetOptions {
         may_write: false,
         devices: 1,
@@ -249,7 +249,7 @@ async fn faults_of_writing_leave_reading_alone() {
 }
 
 #[tokio::test]
-async fn a_write_or_an_apply_that_hangs_is_carried_out_once_the_fault_is_gone() {
+async fn a_write_or_an_apply_that_hangs_is_carried_out_once_the_fault_is_cleared() {
     let (_fleet, device, mut client) = one(M3000, V20).await;
     for (fault, path, body, done) in [
         (Fault::HangOnWrite, CONFIG, write(1, &[]), (1, 0)),

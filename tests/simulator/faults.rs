@@ -34,7 +34,7 @@ async fn faults_that_are_a_status() {
 }
 
 #[tokio::test]
-async fn a_hanging_device_answers_once_the_fault_is_gone() {
+async fn a_hanging_device_answers_once_the_fault_is_cleared() {
     let (_fleet, device, mut client) = one(M500, V10).await;
     device.set_fault(Some(Fault::Hang));
     client.send("GET", "/api/status", Some(BASIC)).await.unwrap();
@@ -142,7 +142,7 @@ async fn wrong_json_and_missing_keys() {
 }
 
 #[tokio::test]
-async fn a_restart_cuts_connections_and_begins_anew() {
+async fn a_restart_cuts_connections_and_begins_again() {
     let (_fleet, device, mut client) = one(M3000, V20).await;
     let token = client
         .ask("PUT", "/api/get-token", Some(BASIC))

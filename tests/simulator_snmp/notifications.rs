@@ -80,22 +80,24 @@ async fn snmptrapd_takes_traps_and_informs_of_all_versions() {
             lines.iter().filter(|line| line.contains(message)).count() == 5
         })
         .await;
-    let told: Vec<_> = lines.iter().filter(|line| line.contains(message)).collect();
+    let notified: Vec<_> = lines.iter().filter(|line| line.contains(message)).collect();
     assert!(
-        told.iter()
+        notified
+            .iter()
             .all(|line| line.contains(enterprise) && line.contains(&name)),
-        "{told:#?}"
+        "{notified:#?}"
     );
     let oid = format!(".1.3.6.1.6.3.1.1.4.1.0 = OID: {NTP_NOT_SYNC}");
     assert_eq!(
-        told.iter().filter(|line| line.contains(&oid)).count(),
+        notified.iter().filter(|line| line.contains(&oid)).count(),
         4,
-        "{told:#?}"
+        "{notified:#?}"
     );
     assert!(
-        told.iter()
+        notified
+            .iter()
             .any(|line| line.starts_with("TRAP .1.3.6.1.4.1.5597.30.3 Enterprise Specific 6.1 ")),
-        "version 1 has the number in its head: {told:#?}"
+        "version 1 has the number in its head: {notified:#?}"
     );
     until(|| device.counters().informs_acknowledged == 2).await;
     let counters = device.counters();
@@ -122,7 +124,7 @@ async fn boots_that_go_back_have_a_receiver_refuse_what_it_gets() {
             soon(device.wait_answering(true)).await;
         }
         fire(&device, "ntp-not-sync");
-        // A restart is told as well.
+        // A restart is reported as well.
         until(|| device.counters().traps_sent == before + 1 + u64::from(fault.is_some())).await;
         // What comes after it on another way shows that it has had its turn.
         let marker = format!("after life {taken} {fault:?}");
@@ -142,12 +144,12 @@ async fn boots_that_go_back_have_a_receiver_refuse_what_it_gets() {
 }
 
 #[tokio::test]
-async fn a_failing_clock_and_a_restart_are_told() {
+async fn a_failing_clock_and_a_restart_are_notified() {
     let at = free_port();
     let (_fleet, device, agent) = one(ApiGeneration::V10, options(at, vec![v2c(false)])).await;
     let directory = tempfile::tempdir().unwrap();
     let mut daemon = TrapDaemon::start(at, &configuration(&device), directory.path()).await;
-    let mut told = async |number: u32| {
+    let mut notified = async |number: u32| {
         let oid = format!("= OID: .1.3.6.1.4.1.5597.30.3.0.{number}\t");
         daemon
             .until(&format!("notification {number}"), |lines| {
@@ -156,22 +158,22 @@ async fn a_failing_clock_and_a_restart_are_told() {
             .await;
     };
     device.apply(&Action::LoseSync(Clock::Clk2)).unwrap();
-    told(11).await;
+    notified(11).await;
     assert!(run("snmpset", WRITER, agent, &[EXECUTE, "i", "7"]).await.done);
-    told(99).await;
+    notified(99).await;
     device.set_fault(Some(Fault::Restart {
         down: Duration::from_millis(10),
     }));
-    told(3).await;
-    // What somebody changes takes effect, and that is told as well.
+    notified(3).await;
+    // What somebody changes takes effect, and that is notified as well.
     let set = [crate::NTP_STOPPED, "s", "email", EXECUTE, "i", "1"];
     assert!(run("snmpset", WRITER, agent, &set).await.done);
-    told(8).await;
+    notified(8).await;
     assert_eq!(device.counters().traps_sent, 4);
 }
 
 #[tokio::test]
-async fn what_stands_is_told_again_on_request() {
+async fn what_stands_is_notified_again_on_request() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let at = socket.local_addr().unwrap();
     let (_fleet, device, agent) = one(ApiGeneration::V10, options(at, vec![v2c(false)])).await;
@@ -183,7 +185,7 @@ async fn what_stands_is_told_again_on_request() {
 }
 
 #[tokio::test]
-async fn only_events_with_the_word_snmp_are_told_if_asked_for() {
+async fn only_events_with_the_word_snmp_are_notified_if_asked_for() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let snmp = SnmpOptions {
         traps: Traps::Selected,

@@ -22,7 +22,7 @@ async fn restarted(device: &SimulatedDevice, fault: Fault) {
 }
 
 #[tokio::test]
-async fn a_restart_counts_the_boots_up_and_begins_the_uptime_anew() {
+async fn a_restart_counts_the_boots_up_and_begins_the_uptime_again() {
     let (_fleet, device, agent) = one(ApiGeneration::V16, SnmpOptions::default()).await;
     let engine_id = device.snmp_engine_id().map(<[u8]>::to_vec);
     assert_eq!(get(USER, agent, BOOTS).await, "7");

@@ -154,11 +154,14 @@ async fn one_request_may_change_and_execute() {
     ];
     assert!(run("snmpset", WRITER, agent, &all).await.done);
     let world = device.world();
-    let chosen = |relay| world.relay_events("io4", relay).contains("ntp-stopped");
-    assert!(chosen(Relay::A) && chosen(Relay::C), "one word stands for both");
+    let selected = |relay| world.relay_events("io4", relay).contains("ntp-stopped");
+    assert!(
+        selected(Relay::A) && selected(Relay::C),
+        "one word stands for both"
+    );
     assert!(
         world.relay_events("io4", Relay::C) == ["ntp-stopped"].into(),
-        "antenna-faulty is gone"
+        "antenna-faulty is cleared"
     );
     assert_eq!(get(READER, agent, ANTENNA_FAULTY).await, "snmp,led");
     assert_eq!((world.pending_changes(), device.counters().snmp_executes), (0, 1));

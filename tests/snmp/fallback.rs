@@ -58,7 +58,7 @@ fn is_online(seen: &Seen) -> bool {
 }
 
 #[tokio::test]
-async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
+async fn when_rest_fails_the_clocks_are_read_over_snmp_until_it_is_back() {
     let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
     let (gets, device) = (scene.device(1).counters().snmp_gets, scene.device(1).clone());
@@ -76,28 +76,28 @@ async fn when_rest_is_away_the_clocks_are_read_over_snmp_until_it_is_back() {
         .apply(&Action::LoseSync(Clock::Clk1))
         .expect("it has that clock");
     scene.until("the failure", relay("NC", Some("snmp"))).await;
-    let is_told = |seen: &Seen| {
+    let is_published = |seen: &Seen| {
         json(seen, "io3/signal/clk1")["via"] == "snmp"
             && json(seen, "event/ntp-stopped")["triggered"] == "unknown"
             // Which clock the RSC has selected, nobody says.
             && json(seen, "io3/relay/c")["position"] == "unknown"
     };
-    let seen = scene.until("the rest", is_told).await;
+    let seen = scene.until("the rest", is_published).await;
     // REST reports all three: what SNMP lacks is no lack of the firmware's.
     for relay in ["io3/relay/a", "io3/relay/b", "io3/relay/c"] {
         assert_ne!(json(&seen, relay)["unknown_reason"], "not-reported", "{relay}");
     }
     device.set_fault(None);
     scene.until("REST again", relay("NC", None)).await;
-    let is_told = |seen: &Seen| {
+    let is_published = |seen: &Seen| {
         json(seen, "event/ntp-stopped")["triggered"] == false && json(seen, "error") == Value::Null
     };
-    let seen = scene.until("all of it", is_told).await;
-    let was_away = seen
+    let seen = scene.until("all of it", is_published).await;
+    let was_offline = seen
         .log
         .iter()
         .any(|(topic, payload)| topic == "lantime/sim-1/state" && payload == "offline");
-    assert!(!was_away);
+    assert!(!was_offline);
 }
 
 #[tokio::test]
@@ -131,19 +131,19 @@ async fn a_login_that_rest_refuses_does_not_stop_snmp() {
 }
 
 #[tokio::test]
-async fn with_both_away_nothing_is_known() {
+async fn with_both_unreachable_nothing_is_known() {
     let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
     let down = Duration::from_secs(3600);
     scene.device(1).set_fault(Some(Fault::Restart { down }));
-    let is_away = |seen: &Seen| seen.is("lantime/sim-1/state", "offline");
-    scene.until("it is away", is_away).await;
+    let is_offline = |seen: &Seen| seen.is("lantime/sim-1/state", "offline");
+    scene.until("it is offline", is_offline).await;
     scene.until("nothing is known", relay("unknown", None)).await;
-    let letter = |seen: &Seen| {
+    let dead_letter = |seen: &Seen| {
         let mut dead_letters = seen.records("dead-letter/sim-1").into_iter();
         dead_letters.any(|dead_letter| dead_letter["operation"] == "snmp-get")
     };
-    scene.until("a letter about SNMP", letter).await;
+    scene.until("a dead letter about SNMP", dead_letter).await;
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn what_was_last_known_over_snmp_is_not_dated_back_to_rest() {
 }
 
 #[tokio::test]
-async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
+async fn rest_and_snmp_that_contradict_each_other_are_published_as_such() {
     let mut scene = start("always", true, None).await;
     scene.until("both alike", relay("NO", None)).await;
     scene
@@ -181,7 +181,7 @@ async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
             && signal["detail"]["snmp"] == "fail"
     };
     scene.until("the contradiction", contradiction).await;
-    // The device reports the relay itself: that is not in doubt.
+    // The device reports the relay itself: that is certain.
     scene
         .device(1)
         .apply(&Action::LoseSync(Clock::Clk1))
@@ -195,7 +195,7 @@ async fn rest_and_snmp_that_contradict_each_other_are_told_as_such() {
 }
 
 #[tokio::test]
-async fn an_event_that_comes_while_only_snmp_answers_is_told_when_rest_is_back() {
+async fn an_event_that_comes_while_only_snmp_answers_is_recorded_when_rest_is_back() {
     let mut scene = start("fallback", false, None).await;
     scene.until("REST", relay("NO", None)).await;
     scene.device(1).set_fault(Some(Fault::Unavailable));

@@ -7,7 +7,7 @@ use crate::scene::{CHANGED, NOT_SYNC, SYNC, Scene, trap_records};
 use crate::support::{Seen, wait};
 
 const EVENT: &str = "sim-1/event/ntp-not-sync";
-/// A relay that `ntp-not-sync` is chosen to switch, of a device that does not report where it stands.
+/// A relay that `ntp-not-sync` is selected to switch, of a device that does not report where it stands.
 const RELAY: &str = "sim-1/io4/relay/a";
 
 /// Requests that have come, and answers that were given.

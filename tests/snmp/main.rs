@@ -1,4 +1,4 @@
-//! SNMP, with net-snmp's tools at the other end: the device's traps in, and the events of its relays chosen.
+//! SNMP, with net-snmp's tools at the other end: the device's traps in, and the events of its relays selected.
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -124,8 +124,8 @@ pub(crate) fn v3<'a>((name, auth, privacy): (&'a str, &'a str, &'a str)) -> Vec<
     ]
 }
 
-/// The records of the device's traps, oldest first. A poll that finds that the event of a trap does not stand tells
-/// so, in records of its own.
+/// The records of the device's traps, oldest first. A poll that finds that the event of a trap does not stand makes
+/// records of its own.
 pub(crate) fn records(seen: &Seen) -> Vec<Value> {
     let mut records = seen.records("sim-1/events");
     records.retain(|record| record["source"] == "snmp");

@@ -10,7 +10,7 @@ use crate::support::Seen;
 use crate::tools::succeeds;
 
 const EVENT: &str = "lantime/sim-1/event/ntp-not-sync";
-/// A relay that `ntp-not-sync` is chosen to switch.
+/// A relay that `ntp-not-sync` is selected to switch.
 const RELAY: &str = "lantime/sim-1/io4/relay/a";
 
 /// How the event stood, one time after the other.
@@ -153,7 +153,7 @@ async fn a_name_that_is_made_from_the_mib_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn a_relay_whose_event_a_trap_clears_has_no_unknown_cause_on_its_way_to_no() {
+async fn a_relay_whose_event_a_trap_clears_has_no_unknown_cause_before_no() {
     let mut scene = Scene::start().await;
     let to = scene.receiver();
     let trap = |oid: &'static str| vec!["-v", "2c", "-c", "public", to.as_str(), "", oid];

@@ -1,4 +1,4 @@
-//! Storms of traps, and filth on the socket: bounded, counted, and without effect on anybody else.
+//! Storms of traps, and malformed messages: bounded, counted, and without effect on anybody else.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::tools::succeeds;
 
 const STORM: u64 = 20_000;
 
-/// What is counted of traps, as `/healthz` tells it.
+/// What is counted of traps, as `/healthz` shows it.
 pub(crate) async fn counts(scene: &Scene) -> Json {
     let answer = get_at(&scene.site.socket(), "/healthz").await;
     answer.expect("the bridge lives").json()["traps"].take()
@@ -38,7 +38,7 @@ fn resident(process: u32) -> u64 {
     let line = status
         .lines()
         .find(|line| line.starts_with("VmRSS:"))
-        .expect("Linux tells it");
+        .expect("Linux shows it");
     let number = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok());
     number.expect("a number")
 }
@@ -95,7 +95,7 @@ async fn datagram(scene: &Scene, arguments: &[&str]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn filth_has_no_effect() {
+async fn malformed_messages_have_no_effect() {
     let mut scene = Scene::start().await;
     let user = v3(USERS[1]);
     let seeds = [
@@ -134,7 +134,7 @@ async fn filth_has_no_effect() {
     assert_eq!(records(&seen).len(), 1, "nothing else came of it");
     assert!(
         dead_letters(&seen).len() <= 5,
-        "one letter for each reason: {:?}",
+        "one dead letter for each reason: {:?}",
         dead_letters(&seen)
     );
 }
@@ -164,7 +164,7 @@ async fn a_spoofed_message_does_not_lock_a_device_out() {
 async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart() {
     let mut scene = Scene::start().await;
     let to = scene.receiver();
-    // By its uptime a trap of before the restart would be known: this one tells of 20 s.
+    // By its uptime a trap of before the restart would be known: this one says 20 s.
     let what = [to.as_str(), "2000", CHANGED];
     let trap = |boots: &'static str| [&v3(USERS[1])[..], &["-e", ENGINE, "-Z", boots], &what[..]].concat();
     scene.sends("snmptrap", &trap("5,1000")).await;
@@ -182,7 +182,7 @@ async fn an_agent_whose_boots_go_back_is_heard_again_once_rest_shows_its_restart
 
     let down = Duration::from_millis(100);
     scene.device(1).set_fault(Some(Fault::Restart { down }));
-    // Each trap in the clear brings a poll, and one of those shows the restart; then the receiver is made anew.
+    // Each trap in the clear brings a poll, and one of those shows the restart; then the receiver is replaced.
     let v3_came = |scene: &Scene| {
         records(&scene.client.now())
             .iter()

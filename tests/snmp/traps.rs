@@ -79,7 +79,7 @@ async fn traps_of_every_version_give_a_record_and_a_poll() {
 }
 
 #[tokio::test]
-async fn what_a_trap_tells_stands_until_a_second_poll_shows_otherwise() {
+async fn what_a_trap_reports_stands_until_a_second_poll_shows_otherwise() {
     let mut scene = Scene::start().await;
     let to = scene.receiver();
     let polls = scene.polls();
@@ -94,9 +94,9 @@ async fn what_a_trap_tells_stands_until_a_second_poll_shows_otherwise() {
     let seen = scene
         .until("what was expected", |seen| stands(seen).ends_with(&[true]))
         .await;
-    let told = stands(&seen).len();
+    let reported = stands(&seen).len();
     let seen = scene
-        .until("what was expected", |seen| stands(seen).len() > told)
+        .until("what was expected", |seen| stands(seen).len() > reported)
         .await;
     let stands = stands(&seen);
     assert!(stands.ends_with(&[true, false]), "{stands:?}");
@@ -148,7 +148,7 @@ async fn what_the_vendors_mib_does_not_know_is_passed_on_as_it_is() {
 }
 
 #[tokio::test]
-async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
+async fn who_is_not_configured_is_reported_once_and_learns_nothing() {
     let mut scene = Scene::start().await;
     let to = scene.receiver();
     let to = to.as_str();
@@ -161,9 +161,9 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
     let seen = scene
         .until("what was expected", |seen| !dead_letters(seen).is_empty())
         .await;
-    let letter = &dead_letters(&seen)[0];
-    assert_eq!(letter["operation"], "trap");
-    assert_eq!(letter["error"]["kind"], "unauthorized");
+    let dead_letter = &dead_letters(&seen)[0];
+    assert_eq!(dead_letter["operation"], "trap");
+    assert_eq!(dead_letter["error"]["kind"], "unauthorized");
     let mut wrong = v3(USERS[1]);
     wrong[9] = "not the right password";
     let wrong = [&wrong, &["-r", "0", "-t", "0.3"][..], &what].concat();
@@ -186,9 +186,14 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
     let seen = scene
         .until("what was expected", |seen| dead_letters(seen).len() >= 3)
         .await;
-    let told: Vec<_> = dead_letters(&seen)
+    let reported: Vec<_> = dead_letters(&seen)
         .into_iter()
-        .map(|letter| letter["error"]["message"].as_str().unwrap_or_default().to_owned())
+        .map(|dead_letter| {
+            dead_letter["error"]["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
         .collect();
     let expected = [
         "traps with a community that is not configured here, the last of them from 127.0.0.1",
@@ -196,9 +201,12 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
         "SNMP v3 traps without encryption, the last of them from 127.0.0.1",
     ];
     for expected in expected {
-        assert!(told.iter().any(|told| told == expected), "{expected}: {told:?}");
+        assert!(
+            reported.iter().any(|reported| reported == expected),
+            "{expected}: {reported:?}"
+        );
     }
-    assert_eq!((records(&seen).len(), told.len()), (1, 3));
+    assert_eq!((records(&seen).len(), reported.len()), (1, 3));
     let text = dead_letters(&seen)
         .iter()
         .map(Value::to_string)
@@ -208,7 +216,7 @@ async fn who_is_not_configured_is_told_of_once_and_learns_nothing() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_not_acknowledged_and_told_of() {
+async fn an_unknown_sender_is_not_acknowledged_and_is_reported() {
     let mut scene = Scene::start().await;
     let port = scene.receiver().rsplit(':').next().expect("a port").to_owned();
     let what = ["-v", "2c", "-c", "public", "-r", "0", "-t", "0.3"];
@@ -224,8 +232,8 @@ async fn a_stranger_is_not_acknowledged_and_told_of() {
     let seen = scene
         .until("what was expected", |seen| !dead_letters(seen).is_empty())
         .await;
-    let letter = &dead_letters(&seen)[0];
-    let message = letter["error"]["message"].as_str().unwrap_or_default();
+    let dead_letter = &dead_letters(&seen)[0];
+    let message = dead_letter["error"]["message"].as_str().unwrap_or_default();
     assert!(message.contains("127.0.0.77"), "{message}");
     assert_eq!(records(&seen), Vec::<Value>::new());
 }

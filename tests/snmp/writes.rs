@@ -1,4 +1,4 @@
-//! Events of relays chosen over SNMP: at net-snmp's own agent here, at simulated devices in a file of its own.
+//! Events of relays selected over SNMP: at net-snmp's own agent here, at simulated devices in a file of its own.
 
 mod scene;
 mod simulated;
@@ -144,7 +144,7 @@ async fn what_somebody_else_changes_in_the_same_moment_is_not_overwritten() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_chosen_is_refused_by_name_before_anything_is_set() {
+async fn what_cannot_be_selected_is_refused_by_name_before_anything_is_set() {
     let (agent, mut scene) = plain().await;
     for (event, parts) in [
         ("normal-operation", &["normal-operation", "switches no relay"][..]),

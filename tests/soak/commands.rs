@@ -85,8 +85,8 @@ impl Commander {
     /// Everything is well again: waits until each is answered. One that the broker has lost, since it was killed before
     /// the bridge had acknowledged it, is sent again, as its sender would do. Whether all are answered.
     pub(crate) async fn finish(&mut self, requester: &mut Requester, tap: &Tap) -> bool {
-        // In the end what somebody else has chosen at a device is known: its time has whole seconds only, by which
-        // the bridge cannot tell two changes apart.
+        // In the end what somebody else has selected at a device is known: its time has whole seconds only, by which
+        // the bridge cannot distinguish two changes.
         for (device, _) in &self.devices {
             let command = (
                 format!("lantime/{device}/refresh"),
@@ -116,7 +116,7 @@ impl Commander {
         };
         let are_answered = none_left(|| missing().len()).await;
         if !are_answered {
-            self.tell_missing(&missing(), &tap.messages());
+            self.print_missing(&missing(), &tap.messages());
         }
         println!(
             "{} commands, {} of them lost by the broker at first",
@@ -127,7 +127,7 @@ impl Commander {
     }
 
     /// Prints what is known of commands without an answer; of the first ones, if there are many.
-    fn tell_missing(&self, missing: &[usize], messages: &[Noted]) {
+    fn print_missing(&self, missing: &[usize], messages: &[Noted]) {
         println!("{} commands are not answered", missing.len());
         for number in missing.iter().take(10) {
             println!("without an answer: {:?}", self.sent[*number]);
@@ -145,14 +145,14 @@ impl Commander {
         for command in messages.iter().filter(|message| !message.by_client) {
             *given.entry(number(command)).or_default() += 1;
         }
-        let is_letter = |message: &&Noted| message.by_client && message.topic.contains("/dead-letter/");
-        let letters = messages.iter().filter(is_letter).map(|letter| {
-            letter.json()["origin"]["payload"]
+        let is_dead_letter = |message: &&Noted| message.by_client && message.topic.contains("/dead-letter/");
+        let dead_letters = messages.iter().filter(is_dead_letter).map(|dead_letter| {
+            dead_letter.json()["origin"]["payload"]
                 .as_str()
                 .unwrap_or_default()
                 .to_owned()
         });
-        let letters: BTreeSet<_> = letters.collect();
+        let dead_letters: BTreeSet<_> = dead_letters.collect();
         let (mut done, mut refused) = (0, BTreeMap::<String, usize>::new());
         for (number, replies) in answers(messages) {
             let payloads: BTreeSet<_> = replies.iter().map(|reply| &reply.payload).collect();
@@ -167,7 +167,10 @@ impl Commander {
                 continue;
             }
             let (_, payload) = &self.sent[number];
-            assert!(letters.contains(payload), "no dead letter of {payload}: {reply}");
+            assert!(
+                dead_letters.contains(payload),
+                "no dead letter of {payload}: {reply}"
+            );
             *refused.entry(reply["error"]["kind"].to_string()).or_default() += 1;
         }
         println!("{done} commands carried out, refused: {refused:?}");

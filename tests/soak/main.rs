@@ -1,5 +1,5 @@
 //! The bridge with two hundred devices in whatever can go wrong: random faults, random moves of the devices, random
-//! commands, a broker that is killed, frozen, cut off and far away. In the end nothing is lost, nothing lies, and
+//! commands, a broker that is killed, frozen, cut off and slow. In the end nothing is lost, nothing lies, and
 //! memory is where it was.
 //!
 //! ```text
@@ -128,7 +128,7 @@ async fn nothing_is_lost_nothing_lies_and_memory_is_flat() {
         panic!("commands are not answered");
     }
     let mut watcher = Watcher::connect(broker.address()).await;
-    truth::is_told(&mut watcher, fleet.devices()).await;
+    truth::is_published(&mut watcher, fleet.devices()).await;
 
     let end = bridge.stop("TERM").await;
     assert_eq!(end.code, Some(0), "{}", end.output.stderr);

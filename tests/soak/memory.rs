@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// After so long it has all that it needs: what it takes more from then on is a tenth at most, in a run that is
-/// long enough to tell.
+/// long enough to see.
 const WARM: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(300);
 /// A shorter run shows only what leaks fast: after so long it has almost all, and takes a third more at most.
@@ -35,7 +35,7 @@ impl Memory {
         }
     }
 
-    /// The mean over ten seconds that end then, in KiB: a moment's garbage does not count.
+    /// The mean over ten seconds that end then, in KiB: what is freed in a moment does not count.
     fn around(&self, end: Duration) -> u64 {
         let is_near = |at: Duration| at <= end && at + Duration::from_secs(10) > end;
         let near: Vec<_> = self
@@ -79,7 +79,7 @@ fn resident(process: u32) -> u64 {
     let line = status
         .lines()
         .find(|line| line.starts_with("VmRSS:"))
-        .expect("Linux tells it");
+        .expect("Linux shows it");
     line.split_whitespace()
         .nth(1)
         .and_then(|kib| kib.parse().ok())

@@ -31,7 +31,7 @@ fn millis(random: &mut Rng, range: std::ops::Range<u64>) -> Duration {
     Duration::from_millis(random.u64(range))
 }
 
-/// Moves and faults of the devices. In the end the faults are gone, and the devices stay as they are.
+/// Moves and faults of the devices. In the end the faults are cleared, and the devices stay as they are.
 pub(crate) async fn of_devices(devices: &[Arc<SimulatedDevice>], mut random: Rng, until: Instant) {
     let mut faults: Vec<(Instant, Arc<SimulatedDevice>)> = Vec::new();
     let (mut moves, mut all_faults) = (0, 0);

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::support::wait::none_left;
 use crate::support::{Seen, Watcher};
 
-/// Waits until everything is told as it is. What is not known may be told as such where the device does not report it.
-pub(crate) async fn is_told(watcher: &mut Watcher, devices: &[Arc<SimulatedDevice>]) {
+/// Waits until everything is published as it is. What is not known may be published as such where the device does not report it.
+pub(crate) async fn is_published(watcher: &mut Watcher, devices: &[Arc<SimulatedDevice>]) {
     let lies = || -> Vec<String> {
         let seen = watcher.now();
         devices
@@ -21,7 +21,7 @@ pub(crate) async fn is_told(watcher: &mut Watcher, devices: &[Arc<SimulatedDevic
     if !none_left(|| lies().len()).await {
         let lies = lies();
         panic!(
-            "{} topics tell what is not so: {:#?}",
+            "{} topics are wrong: {:#?}",
             lies.len(),
             &lies[..lies.len().min(20)]
         );
@@ -35,13 +35,13 @@ fn json(seen: &Seen, topic: &str) -> Value {
     })
 }
 
-/// What is told of a device, and is not so.
+/// What is published of a device, and is not so.
 fn lies_about(seen: &Seen, device: &SimulatedDevice) -> Vec<String> {
     let id = device.id();
     let mut lies = Vec::new();
-    let mut check = |topic: String, told: &Value, is_so: bool, truth: String| {
+    let mut check = |topic: String, published: &Value, is_so: bool, truth: String| {
         if !is_so {
-            lies.push(format!("{topic}: {told}, and not {truth}"));
+            lies.push(format!("{topic}: {published}, and not {truth}"));
         }
     };
     let state = json(seen, &format!("{id}/state"));
@@ -62,31 +62,46 @@ fn lies_about(seen: &Seen, device: &SimulatedDevice) -> Vec<String> {
             "{id}/event/{}",
             canonical(event["object-id"].as_str().expect("a name"))
         );
-        let (told, truth) = (json(seen, &topic), event["triggered"] == 1);
-        check(topic, &told, told["triggered"] == truth, truth.to_string());
+        let (published, truth) = (json(seen, &topic), event["triggered"] == 1);
+        check(
+            topic,
+            &published,
+            published["triggered"] == truth,
+            truth.to_string(),
+        );
     }
     let world = device.world();
     for module in device.kind().chassis.relay_modules() {
         let slot = format!("{id}/{}", module.slot);
         let has_power = world.has_power(module.slot);
-        let (told, truth) = (
+        let (published, truth) = (
             json(seen, &format!("{slot}/state")),
             if has_power { "online" } else { "absent" },
         );
-        check(format!("{slot}/state"), &told, told == truth, truth.to_owned());
-        for (relay, letter) in [(Relay::A, "a"), (Relay::B, "b"), (Relay::C, "c")] {
-            let topic = format!("{slot}/relay/{letter}");
-            let told = json(seen, &topic);
+        check(
+            format!("{slot}/state"),
+            &published,
+            published == truth,
+            truth.to_owned(),
+        );
+        for (relay, dead_letter) in [(Relay::A, "a"), (Relay::B, "b"), (Relay::C, "c")] {
+            let topic = format!("{slot}/relay/{dead_letter}");
+            let published = json(seen, &topic);
             let truth = position(device, module, relay);
-            check(topic, &told, told["position"] == truth, truth.to_owned());
+            check(
+                topic,
+                &published,
+                published["position"] == truth,
+                truth.to_owned(),
+            );
             if module.driver(relay) == Driver::Notification {
-                let topic = format!("{slot}/relay/{letter}/events");
-                let told = json(seen, &topic);
+                let topic = format!("{slot}/relay/{dead_letter}/events");
+                let published = json(seen, &topic);
                 let truth = world.relay_events(module.slot, relay);
                 let truth: BTreeSet<_> = truth.iter().map(|event| canonical(event)).collect();
-                let names = told["events"].as_array().cloned().unwrap_or_default();
+                let names = published["events"].as_array().cloned().unwrap_or_default();
                 let names: BTreeSet<_> = names.iter().filter_map(Value::as_str).collect();
-                check(topic, &told, names == truth, format!("{truth:?}"));
+                check(topic, &published, names == truth, format!("{truth:?}"));
             }
         }
     }

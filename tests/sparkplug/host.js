@@ -1,6 +1,6 @@
 // A host application, made of what others have written: mqtt.js, and the decoder of sparkplug-payload.
 //
-// It follows every edge node, holds what it says against the specification, and tells each message as a line of JSON.
+// It follows every edge node, holds what it says against the specification, and writes each message as a line of JSON.
 // Lines that come in are published: {"topic", "metrics"} as Sparkplug B, {"topic", "text"} and {"topic", "hex"} as they
 // are, with "retain" where the broker is to keep them.
 "use strict";
@@ -12,7 +12,7 @@ const sparkplug = require("sparkplug-payload").get("spBv1.0");
 // One that comes late knows nothing of an edge node until its next birth.
 const isLate = process.argv[3] === "late";
 const client = mqtt.connect(process.argv[2], { protocolVersion: 5, clientId: "host", reconnectPeriod: 0 });
-const tell = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+const report = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 // What is known of the edge node: its session, the number that comes next, and the metrics that births have named.
 let session = null;
@@ -77,7 +77,7 @@ client.on("message", (topic, bytes, packet) => {
   try {
     payload = sparkplug.decodePayload(bytes);
   } catch (error) {
-    return tell({ topic, wrong: [`cannot be decoded: ${error.message}`] });
+    return report({ topic, wrong: [`cannot be decoded: ${error.message}`] });
   }
   if (isLate && session === null && kind !== "NBIRTH") return;
   const metrics = byName(payload);
@@ -85,13 +85,13 @@ client.on("message", (topic, bytes, packet) => {
   if (namespace !== "spBv1.0") wrong.push("another namespace");
   const isOfSession = metrics.bdSeq?.value === session;
   follow(kind, device, metrics);
-  tell({ group, kind, node, device, seq: Number(payload.seq), metrics, wrong, isOfSession });
+  report({ group, kind, node, device, seq: Number(payload.seq), metrics, wrong, isOfSession });
 });
 
 client.on("connect", () => {
-  client.subscribe("spBv1.0/#", { qos: 1 }, (error) => tell(error ? { wrong: [error.message] } : { ready: true }));
+  client.subscribe("spBv1.0/#", { qos: 1 }, (error) => report(error ? { wrong: [error.message] } : { ready: true }));
 });
-client.on("error", (error) => tell({ wrong: [error.message] }));
+client.on("error", (error) => report({ wrong: [error.message] }));
 
 const encoded = (line) => {
   if (line.metrics) return Buffer.from(sparkplug.encodePayload({ timestamp: Date.now(), metrics: line.metrics }));

@@ -29,7 +29,7 @@ pub(crate) struct Seen {
     /// Sessions that ended.
     pub(crate) deaths: Vec<i64>,
     /// How often each metric came with data, by `device metric`.
-    pub(crate) told: BTreeMap<String, usize>,
+    pub(crate) updates: BTreeMap<String, usize>,
 }
 
 impl Seen {
@@ -48,9 +48,9 @@ impl Seen {
         self.counts.get(kind).copied().unwrap_or_default()
     }
 
-    pub(crate) fn told(&self, device: &str, metric: &str) -> usize {
+    pub(crate) fn updates(&self, device: &str, metric: &str) -> usize {
         let key = format!("{device} {metric}");
-        self.told.get(&key).copied().unwrap_or_default()
+        self.updates.get(&key).copied().unwrap_or_default()
     }
 
     fn take(&mut self, line: &Value) {
@@ -75,7 +75,7 @@ impl Seen {
             "DBIRTH" => drop(self.alive.insert(device, metrics)),
             "NDATA" | "DDATA" => {
                 for name in metrics.keys() {
-                    *self.told.entry(format!("{device} {name}")).or_default() += 1;
+                    *self.updates.entry(format!("{device} {name}")).or_default() += 1;
                 }
                 self.alive.entry(device).or_default().extend(metrics);
             }
@@ -148,18 +148,18 @@ impl Host {
     }
 
     /// Waits until a metric has come as data so many times more than in `before`.
-    pub(crate) async fn until_told(
+    pub(crate) async fn until_updated(
         &mut self,
         before: &Seen,
         more: usize,
         device: &str,
         metric: &str,
     ) -> Seen {
-        let (what, told) = (
+        let (what, updates) = (
             format!("{metric} of {device:?} again"),
-            before.told(device, metric),
+            before.updates(device, metric),
         );
-        self.until(&what, |seen| seen.told(device, metric) >= told + more)
+        self.until(&what, |seen| seen.updates(device, metric) >= updates + more)
             .await
     }
 
@@ -205,7 +205,7 @@ impl Host {
     }
 
     /// Says that the host application `scada` is there, or not.
-    pub(crate) fn tell_state(&mut self, online: bool, timestamp: i64) {
+    pub(crate) fn publish_state(&mut self, online: bool, timestamp: i64) {
         let text = json!({ "online": online, "timestamp": timestamp }).to_string();
         self.publish(&json!({ "topic": "spBv1.0/STATE/scada", "text": text, "retain": true }));
     }

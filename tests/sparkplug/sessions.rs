@@ -14,7 +14,7 @@ use crate::support::http::get_at;
 use crate::support::{PATIENCE, wait};
 
 #[tokio::test]
-async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_run_counts_on() {
+async fn a_killed_bridge_is_reported_dead_with_the_number_of_its_birth_and_the_next_run_counts_on() {
     let mut scene = Scene::start(1).await;
     for session in 0..2 {
         scene.bridge.signal("KILL");
@@ -37,7 +37,7 @@ async fn a_killed_bridge_is_told_dead_with_the_number_of_its_birth_and_the_next_
 }
 
 #[tokio::test]
-async fn a_bridge_that_stops_says_that_it_is_gone() {
+async fn a_bridge_that_stops_says_that_it_ends() {
     let mut scene = Scene::start(1).await;
     scene.bridge.signal("TERM");
     let end = scene.bridge.ended(PATIENCE).await;
@@ -116,7 +116,7 @@ async fn nothing_is_published_without_the_primary_host() {
         let mut scene = scene::with_host(setup).await.start();
         let clients = Clients::of(scene.broker.address());
         let mut state = clients.subscribe(&["lantime/sim-1/io4/state"]).await;
-        scene.client.tell_state(false, 1000);
+        scene.client.publish_state(false, 1000);
         scene.client.ask_births();
         state
             .until("the slot is published otherwise", |messages| {
@@ -125,25 +125,25 @@ async fn nothing_is_published_without_the_primary_host() {
             .await;
         assert!(scene.client.now().counts.is_empty(), "{:#?}", scene.client.now());
 
-        scene.client.tell_state(true, 2000);
+        scene.client.publish_state(true, 2000);
         scene.until_born().await;
         let session = *scene.client.now().births.last().unwrap();
         // One that comes late is of an earlier life of the host: it is still taken to be there.
-        scene.client.tell_state(false, 1500);
+        scene.client.publish_state(false, 1500);
         scene.client.ask_births();
         scene
             .client
             .until("it lives on", |seen| seen.births == [session, session])
             .await;
-        scene.client.tell_state(false, 2000);
+        scene.client.publish_state(false, 2000);
         let seen = scene
             .client
-            .until("it is gone", |seen| !seen.deaths.is_empty())
+            .until("it is dead", |seen| !seen.deaths.is_empty())
             .await;
         assert_eq!(seen.deaths[0], session);
         assert!(seen.alive.is_empty());
 
-        scene.client.tell_state(true, 3000);
+        scene.client.publish_state(true, 3000);
         scene.until_born().await;
         let seen = scene.client.now();
         assert_eq!(seen.births, [session, session, session + 1]);

@@ -1,4 +1,4 @@
-//! What a host is told: births with everything, data with what changes, deaths of devices that are away.
+//! What a host gets: births with everything, data with what changes, deaths of unreachable devices.
 
 use lantime2mqtt::simulator::{Action, Clock, Fault};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use crate::scene::Scene;
 use crate::support::site::Entry;
 
 #[tokio::test]
-async fn births_tell_everything_and_data_what_changes() {
+async fn births_have_everything_and_data_what_changes() {
     let mut scene = Scene::start(1).await;
     let seen = scene
         .client
@@ -49,14 +49,14 @@ async fn births_tell_everything_and_data_what_changes() {
     assert!(!seen.value("sim-1:io3", "relay/a/cause").is_null());
     assert_eq!(seen.count("DBIRTH"), births, "data, and no births");
     assert_eq!(
-        seen.told("sim-1:io3", "relay/b/position"),
+        seen.updates("sim-1:io3", "relay/b/position"),
         0,
         "only what has changed"
     );
 }
 
 #[tokio::test]
-async fn a_device_that_is_away_is_dead_and_is_born_again() {
+async fn an_unreachable_device_is_dead_and_is_born_again() {
     let mut scene = Scene::start(2).await;
     scene.device(1).set_fault(Some(Fault::Unavailable));
     let seen = scene

@@ -18,7 +18,7 @@ const REFRESH: &str = "Device Control/Refresh";
 /// A host that knows what switches relay A, and the dead letters that come.
 struct Writing {
     scene: Scene,
-    letters: Subscriber,
+    dead_letters: Subscriber,
     /// What the host knew at first.
     before: Seen,
 }
@@ -28,10 +28,10 @@ impl Writing {
         let mut scene = Scene::start(1).await;
         let before = scene.client.until_is(SLOT, NTP, true).await;
         let clients = Clients::of(scene.broker.address());
-        let letters = clients.subscribe(&["lantime/dead-letter/#"]).await;
+        let dead_letters = clients.subscribe(&["lantime/dead-letter/#"]).await;
         Writing {
             scene,
-            letters,
+            dead_letters,
             before,
         }
     }
@@ -42,19 +42,20 @@ impl Writing {
     }
 
     /// The events that switch relay A, as the device has them.
-    fn chosen(&self) -> BTreeSet<String> {
-        let chosen = self.scene.device(1).world().relay_events("io4", Relay::A);
-        chosen.iter().map(ToString::to_string).collect()
+    fn selected(&self) -> BTreeSet<String> {
+        let selected = self.scene.device(1).world().relay_events("io4", Relay::A);
+        selected.iter().map(ToString::to_string).collect()
     }
 
     /// Waits for a dead letter of that device, or of the bridge, whose message has these words.
-    async fn until_letter(&mut self, of: &str, words: &str) {
+    async fn until_dead_letter(&mut self, of: &str, words: &str) {
         let topic = format!("lantime/dead-letter/{of}");
-        self.letters
-            .until(&format!("{words} at {topic}"), |letters| {
-                letters.iter().any(|letter| {
-                    let message = letter.json()["error"]["message"].clone();
-                    letter.topic == topic && message.as_str().is_some_and(|message| message.contains(words))
+        self.dead_letters
+            .until(&format!("{words} at {topic}"), |dead_letters| {
+                dead_letters.iter().any(|dead_letter| {
+                    let message = dead_letter.json()["error"]["message"].clone();
+                    dead_letter.topic == topic
+                        && message.as_str().is_some_and(|message| message.contains(words))
                 })
             })
             .await;
@@ -65,35 +66,35 @@ impl Writing {
 async fn a_host_chooses_the_events_of_a_relay() {
     let mut writing = Writing::start().await;
     writing.write(SLOT, &[(ANTENNA, true), (NTP, false)]);
-    let told = |seen: &Seen| seen.value(SLOT, ANTENNA) == true && seen.value(SLOT, NTP) == false;
-    writing.scene.client.until("they are told as data", told).await;
-    let chosen = writing.chosen();
+    let is_updated = |seen: &Seen| seen.value(SLOT, ANTENNA) == true && seen.value(SLOT, NTP) == false;
+    writing.scene.client.until("they come as data", is_updated).await;
+    let selected = writing.selected();
     assert!(
-        chosen.contains("antenna-faulty") && !chosen.contains("ntp-not-sync"),
-        "{chosen:?}"
+        selected.contains("antenna-faulty") && !selected.contains("ntp-not-sync"),
+        "{selected:?}"
     );
 
     // In order, one after the other.
     for flag in [false, true, false] {
         writing.write(SLOT, &[(ANTENNA, flag)]);
     }
-    let last = |seen: &Seen| seen.value(SLOT, ANTENNA) == false && seen.told(SLOT, ANTENNA) >= 4;
+    let last = |seen: &Seen| seen.value(SLOT, ANTENNA) == false && seen.updates(SLOT, ANTENNA) >= 4;
     writing.scene.client.until("the last word counts", last).await;
-    assert!(!writing.chosen().contains("antenna-faulty"));
+    assert!(!writing.selected().contains("antenna-faulty"));
 }
 
 #[tokio::test]
-async fn what_is_written_without_a_change_is_told_again() {
+async fn what_is_written_without_a_change_is_published_again() {
     let mut writing = Writing::start().await;
     writing.write(SLOT, &[(NTP, true)]);
     let host = &mut writing.scene.client;
-    let before = host.until_told(&writing.before, 1, SLOT, NTP).await;
+    let before = host.until_updated(&writing.before, 1, SLOT, NTP).await;
     assert_eq!(before.value(SLOT, NTP), true, "it was so already");
-    // An event that no device has is refused, and its dead letter tells so.
+    // An event that no device has is refused, and its dead letter says so.
     writing.write(SLOT, &[(NTP, false), ("relay/a/events/coffee-empty", true)]);
-    let seen = writing.scene.client.until_told(&before, 1, SLOT, NTP).await;
+    let seen = writing.scene.client.until_updated(&before, 1, SLOT, NTP).await;
     assert_eq!(seen.value(SLOT, NTP), true, "all or nothing");
-    writing.until_letter("sim-1", "coffee-empty").await;
+    writing.until_dead_letter("sim-1", "coffee-empty").await;
 }
 
 #[tokio::test]
@@ -105,12 +106,12 @@ async fn each_of_many_writes_at_once_is_answered_by_data() {
         writing.write(SLOT, &[(NTP, true)]);
     }
     let host = &mut writing.scene.client;
-    let seen = host.until_told(&writing.before, WRITES, SLOT, NTP).await;
+    let seen = host.until_updated(&writing.before, WRITES, SLOT, NTP).await;
     assert_eq!(seen.value(SLOT, NTP), true);
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_is_a_dead_letter_and_garbage_does_no_harm() {
+async fn what_cannot_be_written_is_a_dead_letter_and_malformed_bytes_do_no_harm() {
     let mut writing = Writing::start().await;
     for hex in ["", "ff", "0a", "12ff01", "1a05"] {
         writing.scene.client.write_raw(SLOT, hex);
@@ -120,31 +121,33 @@ async fn what_cannot_be_written_is_a_dead_letter_and_garbage_does_no_harm() {
         .scene
         .client
         .write("sim-1:io3", &[("relay/a/position", json!("NC"))]);
-    writing.until_letter("sim-1", "relay/a/position").await;
-    for (device, metric, letter, words) in [
+    writing.until_dead_letter("sim-1", "relay/a/position").await;
+    for (device, metric, dead_letter, words) in [
         ("sim-1", "event/ntp-not-sync", "sim-1", "event/ntp-not-sync"),
         ("", "Properties/version", "bridge", "Properties/version"),
         (SLOT, "relay/b/events/ntp-not-sync", "sim-1", "relay b"),
         ("sim-1:io3", NTP, "sim-1", "a jumper wires relay A"),
         // Another bridge's, or none at all: a command for it would be understood.
-        ("stranger", REFRESH, "bridge", "no device stranger"),
-        ("stranger:io4", NTP, "bridge", "no device stranger"),
+        ("foreign", REFRESH, "bridge", "no device foreign"),
+        ("foreign:io4", NTP, "bridge", "no device foreign"),
     ] {
         writing.write(device, &[(metric, true)]);
-        writing.until_letter(letter, words).await;
+        writing.until_dead_letter(dead_letter, words).await;
     }
     // It lives.
     writing.write(SLOT, &[(ANTENNA, true)]);
     writing.scene.client.until_is(SLOT, ANTENNA, true).await;
-    let letters = writing.letters.now();
+    let dead_letters = writing.dead_letters.now();
     assert!(
-        letters.iter().all(|letter| !letter.topic.ends_with("/stranger")),
-        "{letters:#?}"
+        dead_letters
+            .iter()
+            .all(|dead_letter| !dead_letter.topic.ends_with("/foreign")),
+        "{dead_letters:#?}"
     );
 }
 
 #[tokio::test]
-async fn what_is_refused_is_told_as_it_is() {
+async fn what_is_refused_is_published_as_it_is() {
     let mut writing = Writing::start().await;
     let before = writing.before.clone();
     let no_flag = "relay/c/events/ntp-not-sync";
@@ -155,7 +158,7 @@ async fn what_is_refused_is_told_as_it_is() {
     ] {
         let host = &mut writing.scene.client;
         host.write(device, &[(name, value)]);
-        let seen = host.until_told(&before, 1, device, name).await;
+        let seen = host.until_updated(&before, 1, device, name).await;
         assert_eq!(seen.value(device, name), is, "{name}");
     }
     // What can be carried out beside it is.
@@ -163,17 +166,17 @@ async fn what_is_refused_is_told_as_it_is() {
     let host = &mut writing.scene.client;
     host.write(SLOT, &metrics);
     host.until_is(SLOT, ANTENNA, true).await;
-    host.until_told(&before, 2, SLOT, no_flag).await;
+    host.until_updated(&before, 2, SLOT, no_flag).await;
 }
 
 #[tokio::test]
-async fn what_is_written_to_a_device_that_is_away_is_a_dead_letter_of_that_device() {
+async fn what_is_written_to_an_unreachable_device_is_a_dead_letter_of_that_device() {
     let mut writing = Writing::start().await;
     writing.scene.device(1).set_fault(Some(Fault::Unavailable));
     let host = &mut writing.scene.client;
     host.until_is("", "devices/sim-1/state", "offline").await;
     writing.write("sim-1", &[("event/antenna-faulty", true)]);
-    writing.until_letter("sim-1", "event/antenna-faulty").await;
+    writing.until_dead_letter("sim-1", "event/antenna-faulty").await;
 }
 
 #[tokio::test]
@@ -182,7 +185,7 @@ async fn a_host_asks_for_a_poll() {
     let polls = writing.scene.device(1).counters().documents;
     writing.write("sim-1", &[(REFRESH, true)]);
     let host = &mut writing.scene.client;
-    let seen = host.until_told(&writing.before, 1, "sim-1", REFRESH).await;
+    let seen = host.until_updated(&writing.before, 1, "sim-1", REFRESH).await;
     assert_eq!(seen.value("sim-1", REFRESH), false);
     assert!(writing.scene.device(1).counters().documents > polls);
 }

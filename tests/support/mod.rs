@@ -100,7 +100,7 @@ impl Seen {
     }
 }
 
-/// Whether nothing is retained at that topic. A message does not tell, when it comes right away.
+/// Whether nothing is retained at that topic. A message that comes at once does not show it.
 fn is_record(topic: &str) -> bool {
     let is_of_device = |word| topic.ends_with(word) && !topic.contains("/relay/");
     topic.contains("/dead-letter/")

@@ -102,7 +102,7 @@ impl Manager {
         Manager { agent, home, mibs }
     }
 
-    /// Runs a tool once; what comes late is asked for once more, and not for long.
+    /// Runs a tool once; what comes late is asked for again, and not for long.
     pub async fn ask(&self, tool: &str, login: Login<'_>, arguments: &[&str]) -> Answer {
         let mut command = command(tool, self.home.path(), &self.mibs);
         command.args(login.arguments()).args(["-t", "2", "-r", "1"]);
@@ -115,7 +115,7 @@ impl Manager {
     }
 
     /// What a tool has found that has to succeed.
-    pub async fn told(&self, tool: &str, login: Login<'_>, arguments: &[&str]) -> String {
+    pub async fn output(&self, tool: &str, login: Login<'_>, arguments: &[&str]) -> String {
         let answer = self.ask(tool, login, arguments).await;
         assert!(
             answer.is_fine && answer.stderr.is_empty(),
@@ -195,7 +195,7 @@ pub fn lint(mib: &Path) -> String {
     answer.stdout + &answer.stderr
 }
 
-/// What the tools take for the user's home, with the one directory that they would tell to have made.
+/// What the tools take for the user's home, with the one directory that they would otherwise report as made.
 fn home() -> TempDir {
     let home = TempDir::new().expect("a temporary directory");
     std::fs::create_dir(home.path().join("cert_indexes")).expect("the directory is ours");

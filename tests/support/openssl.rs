@@ -1,4 +1,4 @@
-//! OpenSSL's own certificates and HTTPS server: what sites have, made as guides tell them to.
+//! OpenSSL's own certificates and HTTPS server: what sites have, made as guides say.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

@@ -30,7 +30,7 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_lantime2mqtt");
 pub struct Output {
     /// Its answers.
     pub stdout: String,
-    /// Its log and its complaints.
+    /// Its log and its errors.
     pub stderr: String,
 }
 

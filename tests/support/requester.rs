@@ -49,7 +49,7 @@ struct State {
     received: Vec<Message>,
 }
 
-/// The client. Gone on drop.
+/// The client. Ended on drop.
 pub struct Requester {
     state: watch::Receiver<State>,
     task: JoinHandle<()>,

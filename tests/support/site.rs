@@ -11,7 +11,7 @@ use super::http::{free_address, get_at};
 use super::program::Program;
 use super::wait;
 
-/// A configuration file and a state directory of its own; gone on drop.
+/// A configuration file and a state directory of its own; removed on drop.
 pub struct Site {
     directory: TempDir,
     keys: Table,

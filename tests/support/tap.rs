@@ -42,7 +42,7 @@ impl Noted {
         self.json()["id"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether a bridge tells by it that something has changed.
+    /// Whether a bridge reports by it that something has changed.
     pub fn is_change(&self) -> bool {
         self.by_client && (self.topic.ends_with("/events") || self.topic.ends_with("/changes"))
     }

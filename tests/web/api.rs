@@ -136,17 +136,17 @@ async fn commands_are_those_of_mqtt() {
         assert_eq!((found, found_kind.as_str()), (status, kind), "{path}: {answer:?}");
     }
 
-    let letters = scene.json("/api/dead-letters?limit=50").await;
-    let letters = letters.as_array().expect("a list");
-    let letter = letters
+    let dead_letters = scene.json("/api/dead-letters?limit=50").await;
+    let dead_letters = dead_letters.as_array().expect("a list");
+    let dead_letter = dead_letters
         .iter()
-        .find(|letter| {
-            letter["message"]
+        .find(|dead_letter| {
+            dead_letter["message"]
                 .as_str()
                 .is_some_and(|text| text.contains("no-such-event"))
         })
         .expect("a refused command is a dead letter");
-    let id = letter["id"].as_str().expect("an id");
+    let id = dead_letter["id"].as_str().expect("an id");
     let whole = scene.json(&format!("/api/dead-letters/{id}")).await;
     assert_eq!(whole["origin"]["payload"], r#"{"add":["no-such-event"]}"#);
     let again = scene.post(&format!("/api/dead-letters/{id}/replay"), "").await;

@@ -108,20 +108,20 @@ async fn huge_requests_are_refused_before_they_are_read() {
     );
     let answer = ask(scene.http(), many).await;
     assert!(answer.is_none_or(|answer| answer.status == 431));
-    for garbage in [
+    for malformed in [
         "\0\0\0\0\r\n\r\n",
         "GET\r\n\r\n",
         "\x16\x03\x01\x02\0\x01\0",
         "GET / HTTP/9.9\r\n\r\n",
     ] {
         let mut stream = TcpStream::connect(scene.http()).await.expect("it listens");
-        stream.write_all(garbage.as_bytes()).await.expect("it reads");
+        stream.write_all(malformed.as_bytes()).await.expect("it reads");
         stream.shutdown().await.expect("it is connected");
         let mut answer = Vec::new();
         let _ = timeout(PATIENCE, stream.read_to_end(&mut answer))
             .await
             .expect("it ends");
-        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{garbage:?}");
+        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{malformed:?}");
     }
     assert_eq!(scene.json("/healthz").await["status"], "ok");
 }
@@ -303,5 +303,5 @@ fn resident_kib(pid: u32) -> usize {
     let number = line.and_then(|line| line.split_whitespace().next());
     number
         .and_then(|number| number.parse().ok())
-        .expect("its memory is told")
+        .expect("its memory is shown")
 }

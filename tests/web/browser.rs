@@ -1,4 +1,4 @@
-//! A script in Debian's Chromium. It says what it has done line by line, and is told when to go on.
+//! A script in Debian's Chromium. It says what it has done line by line, and waits for a word to go on.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};

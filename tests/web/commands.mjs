@@ -41,7 +41,7 @@ await withPage(async (page, browser) => {
   // What a message carries is shown as text, whatever it says.
   await page.goto(at("#/dead-letters"));
   await page.waitForSelector(".dead-letter:has-text('<img')");
-  check(/What to do: \w+/.test(await page.textContent(".dead-letter:has-text('<img')")), "what to do stands in the whole letter alone");
+  check(/What to do: \w+/.test(await page.textContent(".dead-letter:has-text('<img')")), "what to do stands in the whole dead letter alone");
   await page.click(".dead-letter summary");
   await page.waitForSelector(".dead-letter pre:has-text('onerror')");
   check(await page.locator(".dead-letter img").count() === 0, "text became markup");

@@ -99,21 +99,21 @@ async fn they_do_what_the_document_says() {
     let outputs: Vec<_> = output.split(END).collect();
     assert_eq!(outputs.len(), examples.len() + 1, "{output}");
     for (example, output) in examples.iter().zip(outputs) {
-        let (lines, told): (Vec<_>, Vec<_>) = (
+        let (lines, documented): (Vec<_>, Vec<_>) = (
             written(output.lines()),
             written(example.output.iter().map(String::as_str)),
         );
-        assert_eq!(lines.len(), told.len(), "{}: {output}", example.command);
-        for (told, line) in told.into_iter().zip(lines) {
-            let (told, line) = match (told.strip_prefix(EVENT), line.strip_prefix(EVENT)) {
-                (Some(told), Some(line)) => (told, line),
-                _ => (told, line),
+        assert_eq!(lines.len(), documented.len(), "{}: {output}", example.command);
+        for (documented, line) in documented.into_iter().zip(lines) {
+            let (documented, line) = match (documented.strip_prefix(EVENT), line.strip_prefix(EVENT)) {
+                (Some(documented), Some(line)) => (documented, line),
+                _ => (documented, line),
             };
-            let is_so = match (elided(told), serde_json::from_str(line)) {
-                (Some(told), Ok(line)) => has_shape(&told, &line),
-                _ => matches(told, line),
+            let is_so = match (elided(documented), serde_json::from_str(line)) {
+                (Some(documented), Ok(line)) => has_form(&documented, &line),
+                _ => matches(documented, line),
             };
-            assert!(is_so, "{}:\n{told}\nis in truth\n{line}", example.command);
+            assert!(is_so, "{}:\n{documented}\nis in truth\n{line}", example.command);
         }
     }
 }
@@ -145,39 +145,39 @@ fn elided(text: &str) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-/// Whether `found` has the members of `told`, and no others unless `told` says so, each of the same kind.
-fn has_shape(told: &Value, found: &Value) -> bool {
-    match (told, found) {
-        (Value::Object(told), Value::Object(found)) => {
-            let mut named = told.iter().filter(|(name, _)| *name != "..");
-            named.all(|(name, told)| found.get(name).is_some_and(|found| has_shape(told, found)))
-                && (told.contains_key("..") || told.len() == found.len())
+/// Whether `found` has the members of `documented`, and no others unless `documented` says so, each of the same kind.
+fn has_form(documented: &Value, found: &Value) -> bool {
+    match (documented, found) {
+        (Value::Object(documented), Value::Object(found)) => {
+            let mut named = documented.iter().filter(|(name, _)| *name != "..");
+            named.all(|(name, documented)| found.get(name).is_some_and(|found| has_form(documented, found)))
+                && (documented.contains_key("..") || documented.len() == found.len())
         }
-        (Value::Array(told), Value::Array(found)) => told
+        (Value::Array(documented), Value::Array(found)) => documented
             .iter()
-            .all(|told| found.iter().any(|found| has_shape(told, found))),
-        (Value::String(told), Value::String(found)) => told == ".." || told == found,
-        (Value::Bool(told), Value::Bool(found)) => told == found,
+            .all(|documented| found.iter().any(|found| has_form(documented, found))),
+        (Value::String(documented), Value::String(found)) => documented == ".." || documented == found,
+        (Value::Bool(documented), Value::Bool(found)) => documented == found,
         (Value::Number(_), Value::Number(_)) => true,
         _ => false,
     }
 }
 
-/// Whether `found` is `told`, in which `..` stands for anything.
-fn matches(told: &str, found: &str) -> bool {
-    let mut parts = told.split("..");
+/// Whether `found` is `documented`, in which `..` stands for anything.
+fn matches(documented: &str, found: &str) -> bool {
+    let mut parts = documented.split("..");
     let mut rest = parts.next().and_then(|first| found.strip_prefix(first));
     for part in parts {
         rest = rest.and_then(|rest| rest.split_once(part)).map(|(_, rest)| rest);
     }
-    rest.is_some_and(|rest| rest.is_empty() || told.ends_with(".."))
+    rest.is_some_and(|rest| rest.is_empty() || documented.ends_with(".."))
 }
 
 #[test]
 fn what_is_not_so_is_found() {
-    let has = |told: &str, found: &str| {
-        has_shape(
-            &elided(told).expect("JSON"),
+    let has = |documented: &str, found: &str| {
+        has_form(
+            &elided(documented).expect("JSON"),
             &serde_json::from_str(found).expect("JSON"),
         )
     };

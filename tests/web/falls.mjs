@@ -12,7 +12,7 @@ await withPage(async (page) => {
   await say("ready");
   await page.waitForSelector(contact("NC"));
   await say("fell");
-  check(await page.evaluate(() => window.isTheSame), "the page was loaded anew");
+  check(await page.evaluate(() => window.isTheSame), "the page was loaded again");
   check((await page.textContent("[aria-label='Relays of slot io3'] [data-relay=a]")).includes("clock-not-sync"), "no cause");
   check((await page.textContent("#devices li.fault")).includes("A NC"), "the list does not show it");
   check((await page.textContent("#alarm")).includes("relay A: fault, in NC"), "nothing is said aloud");

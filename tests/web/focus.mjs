@@ -14,7 +14,7 @@ async function isFocused(page, what, when) {
   check(now.startsWith(what), `the focus is not on ${what} but on ${now}, ${when}`);
 }
 
-/** Waits until the polls are counted anew. */
+/** Waits until the polls are counted again. */
 async function counted(page) {
   const before = await page.textContent(polls);
   await page.waitForFunction(([selector, text]) => document.querySelector(selector).textContent !== text, [polls, before]);
@@ -34,11 +34,11 @@ await withPage(async (page) => {
   await page.click(summary);
   await focus(page, `${panel} button:has-text('Stop keeping requests')`);
   await counted(page);
-  await isFocused(page, "Stop keeping requests", "after the polls were counted anew");
+  await isFocused(page, "Stop keeping requests", "after the polls were counted again");
   const scrolled = await page.evaluate((selector) => document.querySelector(selector).scrollTop, `${panel} .scroll`);
   check(scrolled === 40, `the table is scrolled to ${scrolled}`);
 
-  // The part that it stands in is made anew.
+  // The part that it stands in is made again.
   await focus(page, summary);
   await say("at the events");
   await page.waitForSelector("section[aria-label='Notification events'] tr:has(.badge.fault):has-text('refclock-1-not-sync')");
@@ -66,9 +66,9 @@ await withPage(async (page) => {
   await focus(page, ".dead-letter button");
   const message = ".dead-letter p:nth-of-type(2)";
   const before = await page.textContent(message);
-  await say("at the letter");
+  await say("at the dead letter");
   // The archive is full: their number stays.
   await page.waitForFunction(([selector, text]) => document.querySelector(selector).textContent !== text, [message, before]);
-  await isFocused(page, "Run again", "after another letter has come");
-  check((await page.locator(".dead-letter details[open]").count()) === 1, "the letter that was open is closed");
+  await isFocused(page, "Run again", "after another dead letter has come");
+  check((await page.locator(".dead-letter details[open]").count()) === 1, "the dead letter that was open is closed");
 });

@@ -28,6 +28,6 @@ await withPage(async (page) => {
   const group = "form.chooser[data-relay=a] .group[data-type=info]";
   check((await page.textContent(group)).includes("not known whether it switches a relay"), "info events are not marked");
   check(await page.locator(`${group} input[value=ntp-sync]`).count() === 1, "ntp-sync is not among them");
-  await say("told apart");
+  await say("distinguished");
   await goOn();
 });

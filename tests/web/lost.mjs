@@ -1,4 +1,4 @@
-// The bridge goes away and comes back.
+// The bridge ends and comes back.
 
 import { at, check, goOn, say, withPage } from "./script.mjs";
 

@@ -27,6 +27,6 @@ await withPage(async (page) => {
   const open = await page.evaluate(`(${timed})(
     () => { location.hash = "#/device/sim-321"; },
     () => document.getElementById("detail-title")?.textContent.startsWith("sim-321"))`);
-  check((await page.locator("#detail .relay").count()) === 6, "more than the chosen device is drawn");
+  check((await page.locator("#detail .relay").count()) === 6, "more than the selected device is drawn");
   await say("times", JSON.stringify({ first, filter, back, open }));
 });

@@ -166,9 +166,9 @@ async fn what_a_bridge_answers_fits_it() {
         scene.json("/api/devices/sim-1/http/sessions").await["sessions"][0].is_object()
     })
     .await;
-    let letters = scene.json("/api/dead-letters").await;
-    let letter = letters[0]["id"].as_str().expect("an id").to_owned();
-    let of_letter = format!("/api/dead-letters/{letter}");
+    let dead_letters = scene.json("/api/dead-letters").await;
+    let dead_letter = dead_letters[0]["id"].as_str().expect("an id").to_owned();
+    let of_dead_letter = format!("/api/dead-letters/{dead_letter}");
     for (path, at) in [
         ("/healthz", "/healthz"),
         ("/readyz", "/readyz"),
@@ -180,14 +180,14 @@ async fn what_a_bridge_answers_fits_it() {
             "/api/devices/sim-1/http/sessions",
         ),
         ("/api/dead-letters", "/api/dead-letters"),
-        ("/api/dead-letters/{id}", &of_letter),
+        ("/api/dead-letters/{id}", &of_dead_letter),
     ] {
         fits_response("get", path, ok, &scene.json(at).await);
     }
-    let answer = scene.post(&format!("{of_letter}/replay"), "").await;
+    let answer = scene.post(&format!("{of_dead_letter}/replay"), "").await;
     fits_response("post", "/api/dead-letters/{id}/replay", failed, &answer.json());
     let nobody = Value::String("00000000-0000-0000-0000-000000000000".to_owned());
-    let ids = json!({ "ids": [letter, nobody] }).to_string();
+    let ids = json!({ "ids": [dead_letter, nobody] }).to_string();
     let dropped = scene.post("/api/dead-letters/drop", &ids).await.json();
     assert_eq!(dropped, json!({ "dropped": 1, "missing": [nobody] }));
     fits_response("post", "/api/dead-letters/drop", ok, &dropped);
@@ -203,9 +203,9 @@ async fn what_a_bridge_answers_of_an_unreachable_device_fits_it() {
     ] {
         fits_response("get", path, "200", &scene.json(at).await);
     }
-    let letters = scene.json("/api/dead-letters").await;
-    assert_eq!(letters[0]["operation"], "poll");
-    fits_response("get", "/api/dead-letters", "200", &letters);
+    let dead_letters = scene.json("/api/dead-letters").await;
+    assert_eq!(dead_letters[0]["operation"], "poll");
+    fits_response("get", "/api/dead-letters", "200", &dead_letters);
     let answer = get(scene.http(), "/api/devices/nobody")
         .await
         .expect("it answers");

@@ -30,18 +30,18 @@ async fn a_relay_that_falls_is_drawn() {
 #[tokio::test]
 async fn only_the_token_changes_something() {
     let scene = Scene::start(1).await;
-    let chosen = async || {
+    let selected = async || {
         scene.json("/api/devices/sim-1").await["slots"]["io4"]["relay_events"]["a"]["events"].clone()
     };
-    wait::until("the choice is known", async || chosen().await.is_array()).await;
-    let before = chosen().await;
+    wait::until("the choice is known", async || selected().await.is_array()).await;
+    let before = selected().await;
     let mut script = Script::start("commands.mjs", &scene.url());
     script.says("refused").await;
-    assert_eq!(chosen().await, before);
+    assert_eq!(selected().await, before);
     script.go_on();
     script.says("changed").await;
     assert!(
-        chosen()
+        selected()
             .await
             .as_array()
             .is_some_and(|names| names.contains(&json!("antenna-faulty")))
@@ -130,7 +130,7 @@ async fn the_keyboard_stays_where_it_is() {
     refuse("{").await;
     refuse("[").await;
     device.apply(&Action::Recover).expect("it can");
-    script.says("at the letter").await;
+    script.says("at the dead letter").await;
     refuse("]").await;
     script.says("done").await;
 }
@@ -138,7 +138,7 @@ async fn the_keyboard_stays_where_it_is() {
 #[tokio::test]
 async fn it_says_what_the_bridge_says() {
     let scene = Scene::start(1).await;
-    let mut script = Script::start("told.mjs", &scene.url());
+    let mut script = Script::start("reported.mjs", &scene.url());
     script.says("done").await;
 }
 
@@ -156,7 +156,7 @@ async fn it_is_readable_for_everybody() {
         .expect("it knows it");
     let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
     assert_eq!(refused.status, 400, "{refused:?}");
-    wait::until("a fault and a device that is away", async || {
+    wait::until("a fault and an unreachable device", async || {
         let devices = scene.json("/api/devices").await;
         devices[0]["relays"]["io3"]["a"] == "NC" && devices[1]["state"] == "offline"
     })
@@ -167,7 +167,7 @@ async fn it_is_readable_for_everybody() {
 }
 
 #[tokio::test]
-async fn stale_missing_and_not_reported_are_told_apart() {
+async fn stale_missing_and_not_reported_are_distinguished() {
     let reporting = (Chassis::M3000, ApiGeneration::V20);
     let deriving = (Chassis::M500, ApiGeneration::V10);
     let setup = Setup::of(&[reporting, reporting, deriving, reporting]).site(with_server);
@@ -184,7 +184,7 @@ async fn stale_missing_and_not_reported_are_told_apart() {
     let module = Action::PowerOff("io3".to_owned());
     pulled.apply(&module).expect("it has that module");
     let mut script = Script::start("kinds.mjs", &scene.url());
-    script.says("told apart").await;
+    script.says("distinguished").await;
     let metrics = get(scene.http(), "/metrics").await.expect("it answers");
     for line in [
         r#"lantime2mqtt_relay_stale{device="sim-1",slot="io3",relay="a"} 1"#,

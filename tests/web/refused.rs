@@ -48,9 +48,9 @@ async fn other_sites_and_those_without_the_token_change_nothing() {
                 .is_empty()
         );
     }
-    let chosen =
+    let selected =
         scene.json("/api/devices/sim-1").await["slots"]["io4"]["relay_events"]["a"]["events"].clone();
-    assert!(!chosen.to_string().contains("antenna-faulty"), "{chosen}");
+    assert!(!selected.to_string().contains("antenna-faulty"), "{selected}");
     assert!(
         scene
             .json("/api/dead-letters")
@@ -152,7 +152,7 @@ async fn a_name_that_is_not_ours_gets_nothing() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_browsers_to_be_careful() {
+async fn every_answer_has_browsers_to_be_careful() {
     let scene = Scene::start(1).await;
     for path in [
         "/",

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 const { chromium } = createRequire(process.env.NPM)("playwright-core");
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-/** Tells the test, and waits until it lets the script go on. */
+/** Reports to the test, and waits until it lets the script go on. */
 export async function say(...words) {
   console.log(...words);
 }
@@ -20,14 +20,14 @@ export async function withPage(steps, options = {}) {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
   try {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(error.message));
+    const problems = [];
+    page.on("pageerror", (error) => problems.push(error.message));
     page.on("console", (message) => {
       // A refused request and a lost connection are part of what is tested.
-      if (message.type() === "error" && !message.text().includes("Failed to load resource")) complaints.push(message.text());
+      if (message.type() === "error" && !message.text().includes("Failed to load resource")) problems.push(message.text());
     });
     await steps(page, browser);
-    if (complaints.length) throw new Error(`the page complains: ${complaints.join("; ")}`);
+    if (problems.length) throw new Error(`the page complains: ${problems.join("; ")}`);
     await say("done");
   } finally {
     await browser.close();

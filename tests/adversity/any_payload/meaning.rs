@@ -75,12 +75,12 @@ fn said<T>(
     members.get(key).map_or(Some(None), |value| read(value).map(Some))
 }
 
-/// What has been chosen and set so far, and what was answered.
+/// What has been selected and set so far, and what was answered.
 pub(super) struct Model {
-    pub(super) chosen: BTreeMap<Relay, BTreeSet<String>>,
+    pub(super) selected: BTreeMap<Relay, BTreeSet<String>>,
     /// Whether they are kept, and how many.
     pub(super) sessions: (bool, u64),
-    /// What was refused, and told as a dead letter.
+    /// What was refused, and is a dead letter.
     pub(super) refused: HashSet<(String, Vec<u8>)>,
     /// The first answers to what was carried out.
     pub(super) answers: HashMap<(String, Vec<u8>), Bytes>,
@@ -99,7 +99,7 @@ impl Model {
                 .collect()
         };
         Model {
-            chosen: [Relay::A, Relay::C].map(|relay| (relay, names(relay))).into(),
+            selected: [Relay::A, Relay::C].map(|relay| (relay, names(relay))).into(),
             sessions: (false, 100),
             refused: HashSet::new(),
             answers: HashMap::new(),
@@ -136,7 +136,7 @@ impl Model {
     fn choose(&mut self, relay: Relay, payload: &[u8]) -> Option<()> {
         let members = members(payload, &["replace", "add", "remove"])?;
         let list = |key| said(&members, key, names);
-        let chosen = &self.chosen[&relay];
+        let selected = &self.selected[&relay];
         let after: BTreeSet<_> = match (list("replace")?, list("add")?, list("remove")?) {
             (None, None, None) => return None,
             (Some(replace), None, None) => replace,
@@ -146,7 +146,7 @@ impl Model {
                 if !add.is_disjoint(&remove) {
                     return None;
                 }
-                chosen
+                selected
                     .union(&add)
                     .filter(|name| !remove.contains(*name))
                     .cloned()
@@ -154,6 +154,6 @@ impl Model {
             }
         };
         let can_be = !after.contains(NO_RELAY);
-        can_be.then(|| drop(self.chosen.insert(relay, after)))
+        can_be.then(|| drop(self.selected.insert(relay, after)))
     }
 }

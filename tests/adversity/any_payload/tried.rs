@@ -25,7 +25,7 @@ pub(super) const NO_RELAY: &str = "normal-operation";
 /// The others it has not.
 const ODD_EVENTS: [&str; 4] = ["coffee-empty", "", "refclock-3-not-sync", NO_RELAY];
 
-/// Members of commands that choose events, that log sessions, and of others or none; `letter` is an `id`.
+/// Members of commands that choose events, that log sessions, and of others or none; `dead_letter` is an `id`.
 const OF_EVENTS: &[&[&str]] = &[
     &["replace"],
     &["add"],
@@ -37,7 +37,7 @@ const OF_EVENTS: &[&[&str]] = &[
 ];
 const OF_SESSIONS: &[&[&str]] = &[&["enabled"], &["max_count"], &["id", "enabled", "max_count"]];
 const OF_NONE: &[&[&str]] = &[
-    &["letter"],
+    &["dead_letter"],
     &["id"],
     &[],
     &["replace", "add"],
@@ -49,7 +49,7 @@ const OF_NONE: &[&[&str]] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum To {
     Events(Relay),
-    /// No relay whose events can be chosen.
+    /// No relay whose events can be selected.
     Elsewhere(&'static str),
     Refresh,
     Sessions,
@@ -117,7 +117,7 @@ fn nearly(to: To) -> BoxedStrategy<Value> {
     let flag = prop_oneof![6 => any::<bool>().prop_map(Value::from), 1 => any_value()];
     let count =
         prop_oneof![6 => (1..=1000).prop_map(Value::from), 1 => Just(Value::from(1001)), 1 => any_value()];
-    let letter = Just(Value::from("0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59"));
+    let dead_letter = Just(Value::from("0198c5f2-7d7c-7b43-9f0e-3a1d0c2b4a59"));
     let values = (
         id,
         names.clone(),
@@ -126,7 +126,7 @@ fn nearly(to: To) -> BoxedStrategy<Value> {
         flag,
         count,
         any_value(),
-        letter,
+        dead_letter,
     );
     let right = match to {
         To::Sessions => OF_SESSIONS,
@@ -137,7 +137,7 @@ fn nearly(to: To) -> BoxedStrategy<Value> {
     let keys = prop_oneof![9 => select(right), 1 => Union::new(others)];
     (keys, values)
         .prop_map(
-            |(keys, (id, replace, add, remove, enabled, count, other, letter))| {
+            |(keys, (id, replace, add, remove, enabled, count, other, dead_letter))| {
                 let member = |key: &&str| {
                     let value = match *key {
                         "id" => &id,
@@ -146,7 +146,7 @@ fn nearly(to: To) -> BoxedStrategy<Value> {
                         "remove" => &remove,
                         "enabled" => &enabled,
                         "max_count" => &count,
-                        "letter" => return ("id".to_owned(), letter.clone()),
+                        "dead_letter" => return ("id".to_owned(), dead_letter.clone()),
                         _ => &other,
                     };
                     ((*key).to_owned(), value.clone())

@@ -101,8 +101,10 @@ impl Scene {
     /// Waits until these events are retained for both relays.
     pub(super) async fn retained(&mut self, events: &[&str], confirmed: bool) {
         let is_so = |seen: &Seen, relay: &str| {
-            let chosen = seen.json(&format!("{relay}/events"));
-            chosen["events"] == json!(events) && chosen["confirmed"] == confirmed && chosen["via"] == "snmp"
+            let selected = seen.json(&format!("{relay}/events"));
+            selected["events"] == json!(events)
+                && selected["confirmed"] == confirmed
+                && selected["via"] == "snmp"
         };
         self.until(&format!("{events:?} {confirmed}"), |seen| {
             is_so(seen, A) && is_so(seen, C)

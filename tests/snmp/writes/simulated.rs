@@ -28,10 +28,10 @@ async fn scene(entry: impl Fn(&SimulatedDevice) -> Entry) -> Scene {
     Scene::writing(setup(Some(SnmpOptions::default())).entries(entry)).await
 }
 
-/// Waits until the simulated device has been told so often to apply.
+/// Waits until the simulated device has got the command to apply so often.
 async fn executed(device: &SimulatedDevice, times: u64) {
-    let is_told = async || device.counters().snmp_executes >= times;
-    wait::until("the command to apply", is_told).await;
+    let has_it = async || device.counters().snmp_executes >= times;
+    wait::until("the command to apply", has_it).await;
 }
 
 fn late(seconds: u64) -> Option<Fault> {
@@ -144,22 +144,22 @@ async fn an_agent_that_is_silent_costs_the_command_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn wrong_credentials_are_told_in_a_letter_and_in_the_reply() {
+async fn wrong_credentials_are_reported_in_a_dead_letter_and_in_the_reply() {
     let mut scene =
         scene(|device| with_user(entry(device), "simulator", "guessed-auth", "guessed-priv")).await;
     let seen = scene
-        .until("a letter of reading", |seen| !dead_letters(seen).is_empty())
+        .until("a dead letter of reading", |seen| !dead_letters(seen).is_empty())
         .await;
-    let letter = dead_letters(&seen).remove(0);
-    assert_eq!(letter["operation"], "snmp-get", "{letter}");
-    assert_eq!(letter["error"]["kind"], "unauthorized", "{letter}");
+    let dead_letter = dead_letters(&seen).remove(0);
+    assert_eq!(dead_letter["operation"], "snmp-get", "{dead_letter}");
+    assert_eq!(dead_letter["error"]["kind"], "unauthorized", "{dead_letter}");
     let error = scene
         .refused(A, &replace(&["antenna-faulty"]), "unauthorized")
         .await;
     assert!(text(&error).contains("snmp.user"), "{error}");
     assert!(!text(&error).contains("guessed"), "{error}");
-    let chosen = scene.client.now().json(&format!("{A}/events"));
-    assert_eq!(chosen["confirmed"], false, "{chosen}");
+    let selected = scene.client.now().json(&format!("{A}/events"));
+    assert_eq!(selected["confirmed"], false, "{selected}");
 }
 
 #[tokio::test]

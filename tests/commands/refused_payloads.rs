@@ -1,4 +1,4 @@
-//! Commands that cannot be, whatever the device does: each gets one reply and one dead letter that tell a person what
+//! Commands that cannot be, whatever the device does: each gets one reply and one dead letter that show a person what
 //! to do, and changes nothing.
 
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
@@ -37,10 +37,10 @@ async fn events_that_the_device_does_not_have() {
     scene.only_refused(1, cases.len()).await;
     // It is of API 20, which the other device has not.
     let payload = r#"{"add":["antenna-short-circuit"]}"#;
-    let letter = scene
+    let dead_letter = scene
         .refused("sim-2/io4/relay/a/events/set", payload, "rejected")
         .await;
-    assert_says(&letter, &["no event \"antenna-short-circuit\""]);
+    assert_says(&dead_letter, &["no event \"antenna-short-circuit\""]);
     scene.only_refused(2, 1).await;
 }
 
@@ -168,13 +168,15 @@ async fn an_id_is_given_back_and_a_message_that_is_no_text_is_kept_to_the_byte()
         .publish(&topic, [0xff, 0x00, 0x41], &arguments)
         .await;
     scene
-        .until("the second letter", |seen| seen.dead_letters("sim-1").len() == 2)
+        .until("the second dead letter", |seen| {
+            seen.dead_letters("sim-1").len() == 2
+        })
         .await;
-    let letter = scene.look(|seen| seen.dead_letters("sim-1")[1].clone());
+    let dead_letter = scene.look(|seen| seen.dead_letters("sim-1")[1].clone());
     let origin = json!({
         "topic": topic, "payload_base64": "/wBB", "correlation": "4711", "response_topic": "my/replies",
     });
-    assert_eq!(letter["origin"], origin);
+    assert_eq!(dead_letter["origin"], origin);
     let replies = scene.client.now();
     let reply = replies
         .iter()
@@ -182,7 +184,7 @@ async fn an_id_is_given_back_and_a_message_that_is_no_text_is_kept_to_the_byte()
         .unwrap();
     assert_eq!(
         (reply.correlation.as_str(), &reply.json()["error"]),
-        ("4711", &letter["error"])
+        ("4711", &dead_letter["error"])
     );
 }
 
@@ -196,11 +198,11 @@ async fn payloads_that_are_too_large() {
             let reply = scene.send(A, &format!("{REPLACE}{padding}")).await;
             assert_eq!(reply["error"]["kind"], "too-large");
             scene
-                .until("the letter", |seen| seen.dead_letters("sim-1").len() > index)
+                .until("the dead letter", |seen| seen.dead_letters("sim-1").len() > index)
                 .await;
-            let letter = scene.look(|seen| seen.dead_letters("sim-1")[index].clone());
-            assert_says(&letter, &[&format!("{length} bytes"), "at most 65536"]);
-            let origin = &letter["origin"];
+            let dead_letter = scene.look(|seen| seen.dead_letters("sim-1")[index].clone());
+            assert_says(&dead_letter, &[&format!("{length} bytes"), "at most 65536"]);
+            let origin = &dead_letter["origin"];
             assert_eq!(origin["payload_length"], length);
             let kept = origin["payload"].as_str().unwrap();
             assert_eq!((kept.len(), &kept[..REPLACE.len()]), (65536, REPLACE));

@@ -11,7 +11,7 @@ await withPage(async (page) => {
     await page.unroute(live);
     await page.route(live, (route) => route.fulfill(answer));
   };
-  const told = (...events) => answer({ contentType: "text/event-stream", body: events.join("") });
+  const sent = (...events) => answer({ contentType: "text/event-stream", body: events.join("") });
 
   const error = { kind: "busy", message: "256 clients are receiving changes already", remedy: "close pages that nobody looks at" };
   await answer({ status: 503, contentType: "application/json", body: JSON.stringify({ ok: false, error }) });
@@ -22,15 +22,15 @@ await withPage(async (page) => {
 
   // Between the roster and the event of its device.
   const bridge = await (await page.request.get(`${process.env.PAGE}/api/bridge`)).json();
-  await told(event("bridge", bridge), event("roster", { devices: ["sim-1"] }));
+  await sent(event("bridge", bridge), event("roster", { devices: ["sim-1"] }));
   await page.reload();
   await page.waitForSelector("#bridge-id:has-text('test')");
   check(!(await page.textContent("#detail")).includes("There is no device"), "it says that the device is not there");
-  await told(event("bridge", bridge), event("roster", { devices: ["sim-7"] }));
+  await sent(event("bridge", bridge), event("roster", { devices: ["sim-7"] }));
   await page.waitForSelector("#detail:has-text('There is no device sim-1')");
 
   // A bridge of another version, and then the real one: its own scripts are fetched.
-  await told(event("bridge", { ...bridge, info: { ...bridge.info, version: "0.0.1" } }));
+  await sent(event("bridge", { ...bridge, info: { ...bridge.info, version: "0.0.1" } }));
   await page.reload();
   await page.waitForSelector("#bridge-id:has-text('test')");
   await page.evaluate(() => { window.isOld = true; });

@@ -1,4 +1,4 @@
-// A bridge that does not run, then a device that is away: their lamps say how it was, and not how it is.
+// A bridge that does not run, then an unreachable device: their lamps say how it was, and not how it is.
 
 import { at, check, goOn, say, withPage } from "../web/script.mjs";
 
@@ -14,7 +14,7 @@ await withPage(async (page) => {
   await shows(".lamp.unknown");
   const texts = await page.locator(".lamp").allInnerTexts();
   check(texts.every((text) => text.includes("unknown, was NO\n")), `how it was is not shown: ${texts}`);
-  check((await page.locator("form button").count()) === 0, "events can be chosen while nobody takes them");
+  check((await page.locator("form button").count()) === 0, "events can be selected while nobody takes them");
   await say("does not run");
   await goOn();
   await shows(".lamp.NO");

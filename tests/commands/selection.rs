@@ -36,8 +36,8 @@ impl Scene {
         let topic = format!("{relay}/events");
         let wanted = json!(events);
         self.until(&topic, |seen| {
-            let chosen = seen.json(&topic);
-            chosen["events"] == wanted && chosen["confirmed"] == true && chosen["via"] == "rest"
+            let selected = seen.json(&topic);
+            selected["events"] == wanted && selected["confirmed"] == true && selected["via"] == "rest"
         })
         .await;
         assert!(self.look(|seen| seen.at(&topic).all(|message| message.retained)));
@@ -84,7 +84,7 @@ async fn actions(device: &SimulatedDevice, event: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_relay_of_its_own_follows_what_was_chosen_for_it() {
+async fn a_relay_of_its_own_follows_what_was_selected_for_it() {
     for version in ["5", "3.1.1"] {
         let mut scene =
             Scene::of(Setup::redundant(&[V20]).site(|site| site.with("mqtt.version", version))).await;
@@ -163,7 +163,7 @@ async fn a_relay_that_is_released_by_a_command_never_stands_without_a_cause() {
 }
 
 #[tokio::test]
-async fn where_the_device_cannot_tell_relays_apart_the_reply_names_all_and_all_follow() {
+async fn where_the_device_cannot_distinguish_relays_the_reply_names_all_and_all_follow() {
     let mut scene = Scene::start(&[V10]).await;
     let before = [
         "antenna-faulty",

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Key paths of a document with the types found there; entries of lists share a path.
-fn shape(value: &Value, path: &str, into: &mut BTreeMap<String, BTreeSet<&'static str>>) {
+fn form(value: &Value, path: &str, into: &mut BTreeMap<String, BTreeSet<&'static str>>) {
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -20,24 +20,24 @@ fn shape(value: &Value, path: &str, into: &mut BTreeMap<String, BTreeSet<&'stati
     match value {
         Value::Array(values) => values
             .iter()
-            .for_each(|value| shape(value, &format!("{path}[]"), into)),
+            .for_each(|value| form(value, &format!("{path}[]"), into)),
         Value::Object(entries) => {
             entries
                 .iter()
-                .for_each(|(key, value)| shape(value, &format!("{path}/{key}"), into));
+                .for_each(|(key, value)| form(value, &format!("{path}/{key}"), into));
         }
         _ => (),
     }
 }
 
-fn shape_of(document: &Value) -> BTreeMap<String, BTreeSet<&'static str>> {
+fn form_of(document: &Value) -> BTreeMap<String, BTreeSet<&'static str>> {
     let mut found = BTreeMap::new();
-    shape(document, "", &mut found);
+    form(document, "", &mut found);
     found
 }
 
 #[tokio::test]
-async fn the_single_clock_document_has_the_recorded_shape() {
+async fn the_single_clock_document_has_the_recorded_form() {
     let entries = std::fs::read_dir(recordings::directory().join("recordings")).unwrap();
     let (_fleet, device, _client) = one(M500, V10).await;
     let ours: Value = serde_json::from_slice(&device.document()).unwrap();
@@ -55,8 +55,8 @@ async fn the_single_clock_document_has_the_recorded_shape() {
             continue;
         }
         compared += 1;
-        let recorded = shape_of(&recorded);
-        for (path, kinds) in shape_of(&ours) {
+        let recorded = form_of(&recorded);
+        for (path, kinds) in form_of(&ours) {
             let known = recorded.get(&path);
             assert!(
                 known.is_some_and(|known| kinds.is_subset(known)),
@@ -65,7 +65,7 @@ async fn the_single_clock_document_has_the_recorded_shape() {
         }
         let missing: Vec<_> = recorded
             .keys()
-            .filter(|path| !shape_of(&ours).contains_key(*path))
+            .filter(|path| !form_of(&ours).contains_key(*path))
             .collect();
         assert!(missing.is_empty(), "recorded, but not simulated: {missing:?}");
     }

@@ -1,4 +1,4 @@
-//! Relays that no event can switch, as far as anybody knows: each command gets one reply and one dead letter that tell
+//! Relays that no event can switch, as far as anybody knows: each command gets one reply and one dead letter that say
 //! a person what to do, and changes nothing.
 
 use lantime2mqtt::simulator::ApiGeneration::{V10, V20};
@@ -45,12 +45,12 @@ async fn a_relay_that_no_event_can_switch() {
         ("IO 4/relay/a", "rejected", &["\"IO 4\" in the topic"]),
     ];
     for (place, kind, parts) in cases {
-        let letter = scene
+        let dead_letter = scene
             .refused(&format!("sim-1/{place}/events/set"), REPLACE, kind)
             .await;
-        assert_says(&letter, parts);
+        assert_says(&dead_letter, parts);
         let slot = place.split('/').next().filter(|slot| slot.starts_with("io"));
-        assert_eq!(letter["slot"].as_str(), slot);
+        assert_eq!(dead_letter["slot"].as_str(), slot);
     }
     scene.only_refused(1, cases.len()).await;
 }
@@ -64,9 +64,9 @@ async fn wiring_and_profiles_that_nobody_has_seen() {
     let mut scene = Scene::of(Setup::redundant(&[V20, V10]).entries(entry)).await;
     let list = "slots = [{ id = 'io3', relays = { a = 'clk1', b = 'clk2', c = 'rsc' } }, \
                 { id = 'io4', relays = { a = 'notification', b = 'clk2', c = 'rsc' } }]";
-    let letter = scene.refused(A, REPLACE, "rejected").await;
+    let dead_letter = scene.refused(A, REPLACE, "rejected").await;
     assert_says(
-        &letter,
+        &dead_letter,
         &[
             "io4",
             "only assumed (relay A: clk1)",
@@ -79,11 +79,11 @@ async fn wiring_and_profiles_that_nobody_has_seen() {
     assert_eq!(config["slots"].as_array().unwrap().len(), 2);
     scene.only_refused(1, 1).await;
 
-    let letter = scene
+    let dead_letter = scene
         .refused("sim-2/io4/relay/a/events/set", REPLACE, "profile")
         .await;
     assert_says(
-        &letter,
+        &dead_letter,
         &[
             "nobody has seen",
             "profile api-10",
@@ -93,6 +93,6 @@ async fn wiring_and_profiles_that_nobody_has_seen() {
     );
     scene.only_refused(2, 1).await;
     // What is read is shown all the same.
-    let chosen = scene.look(|seen| seen.json("sim-2/io4/relay/a/events"));
-    assert_eq!(chosen["confirmed"], true);
+    let selected = scene.look(|seen| seen.json("sim-2/io4/relay/a/events"));
+    assert_eq!(selected["confirmed"], true);
 }
