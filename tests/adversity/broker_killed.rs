@@ -120,7 +120,7 @@ async fn kills_lose_nothing(delay: Duration, cuts: bool) {
     let mut sent = 0;
     let mut cut = 0;
     while sent < COMMANDS || kills.len() < KILLS {
-        let acknowledged = tap.count(|message| message.is_change() && message.acknowledged_at.is_some());
+        let acknowledged = tap.acknowledged_changes();
         if sent < COMMANDS && acknowledged * COMMANDS >= sent * RECORDS {
             let (topic, payload) = command(sent);
             scene.client.send(&topic, payload).await;

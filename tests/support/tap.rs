@@ -92,6 +92,8 @@ pub fn changes(messages: &[Noted]) -> Vec<Noted> {
 struct Notes {
     connections: usize,
     messages: Vec<Noted>,
+    /// How many records of changes are acknowledged, repeated ones each time.
+    acknowledged_changes: usize,
     /// Connection, whether the client has sent it, packet id: which of the messages awaits its acknowledgement.
     unacknowledged: HashMap<(usize, bool, u16), usize>,
 }
@@ -109,13 +111,9 @@ impl Tap {
         self.notes().messages.clone()
     }
 
-    /// How many of them fulfil a condition.
-    pub fn count(&self, condition: impl Fn(&Noted) -> bool) -> usize {
-        self.notes()
-            .messages
-            .iter()
-            .filter(|message| condition(message))
-            .count()
+    /// How many records of changes are acknowledged, repeated ones each time.
+    pub fn acknowledged_changes(&self) -> usize {
+        self.notes().acknowledged_changes
     }
 
     /// Waits until something has come by since it was waited for last.
@@ -185,7 +183,10 @@ impl Direction {
             Packet::PubAck(ack) => {
                 let key = (self.connection, !self.by_client, ack.pkid);
                 if let Some(index) = notes.unacknowledged.remove(&key) {
-                    notes.messages[index].acknowledged_at = Some(Instant::now());
+                    let message = &mut notes.messages[index];
+                    message.acknowledged_at = Some(Instant::now());
+                    let is_change = message.is_change();
+                    notes.acknowledged_changes += usize::from(is_change);
                 }
             }
             _ => {}
