@@ -174,9 +174,9 @@ fn expand(path: &str) -> Vec<Names> {
         return vec![names.filter(|name| name != "self").collect()];
     };
     let mut depth = 0;
-    let items = list.split(|dead_letter| {
-        depth += i32::from(dead_letter == '{') - i32::from(dead_letter == '}');
-        dead_letter == ',' && depth == 0 || depth < 0
+    let items = list.split(|letter| {
+        depth += i32::from(letter == '{') - i32::from(letter == '}');
+        letter == ',' && depth == 0 || depth < 0
     });
     let prefix: Names = prefix.trim().split("::").map(str::to_owned).collect();
     let prefix = &prefix[..prefix.len() - 1];
@@ -189,8 +189,8 @@ fn expand(path: &str) -> Vec<Names> {
 
 /// The paths that code names without importing them: `crate::mqtt::link()`, `super::Link`.
 fn inline_paths(code: &str) -> Vec<Names> {
-    let is_path = |dead_letter: char| dead_letter.is_ascii_alphanumeric() || "_:".contains(dead_letter);
-    let words = code.split(|dead_letter| !is_path(dead_letter));
+    let is_path = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
+    let words = code.split(|letter| !is_path(letter));
     let paths = words.filter(|word| ["crate::", "super::"].iter().any(|root| word.starts_with(root)));
     // What ends so is the beginning of a list or of a glob.
     let whole = paths.filter(|path| !path.ends_with("::"));

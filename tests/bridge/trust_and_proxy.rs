@@ -129,7 +129,8 @@ async fn devices_have_names_or_addresses_of_either_kind() {
         ..FleetOptions::default()
     };
     let Ok(plain) = Fleet::start(options(false)).await else {
-        println!("skipped: this machine has no IPv6");
+        assert!(std::env::var_os("CI").is_none(), "this machine has no IPv6");
+        println!("not tested: this machine has no IPv6");
         return;
     };
     let tls = Fleet::start(options(true)).await.unwrap();

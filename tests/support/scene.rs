@@ -11,6 +11,8 @@ use super::program::Program;
 use super::site::{Entry, Site};
 use super::{Seen, Watcher};
 
+type SiteChange<'a> = Box<dyn FnOnce(Site, &[Arc<SimulatedDevice>]) -> Site + 'a>;
+
 /// What a scene is made of.
 pub struct Setup<'a> {
     fleet: FleetOptions,
@@ -18,7 +20,7 @@ pub struct Setup<'a> {
     others: Vec<Entry>,
     broker: Options,
     entry: Box<dyn Fn(&SimulatedDevice) -> Entry + 'a>,
-    site: Vec<Box<dyn FnOnce(Site, &[Arc<SimulatedDevice>]) -> Site + 'a>>,
+    site: Vec<SiteChange<'a>>,
 }
 
 /// The simulated devices of a scene, if it has any.
