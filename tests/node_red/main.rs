@@ -11,7 +11,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use lantime2mqtt::simulator::{Action, ApiGeneration, Clock, Fault};
+use lantime2mqtt::simulator::{Action, ApiGeneration, Clock, Fault, SimulatedDevice};
 use serde_json::{Value, json};
 
 use browser::Script;
@@ -223,7 +223,9 @@ async fn the_flow_sees_all_of_sixty_devices_at_a_stock_broker() {
         lines: vec!["max_queued_messages 1000".to_owned()],
         ..Options::default()
     };
-    let setup = Setup::redundant(&[ApiGeneration::V20; DEVICES]).broker(options);
+    let entry = |device: &SimulatedDevice| Entry::of(device).listed(device).with("poll", "5s");
+    let setup = Setup::redundant(&[ApiGeneration::V20; DEVICES]).entries(entry);
+    let setup = setup.broker(options);
     let stage = setup.stage().await;
     let broker = stage.broker.address();
     let states = Clients::of(broker).subscribe(&["lantime/+/state"]).await;
