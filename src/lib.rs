@@ -15,6 +15,7 @@
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
 //! - [`contract`]: what leaves as JSON, and at which topic.
 //! - [`mqtt`]: the connection, and the publisher, the only sender of state.
+//! - [`incidents`]: conditions that last, and when each is reported.
 //! - [`hub`]: the latest view of every device, and who gets each change.
 //! - [`records`]: what has to outlive the process.
 //! - [`simulator`]: simulated devices on real sockets, for the demo, tests and load runs.
@@ -34,6 +35,7 @@ pub mod contract;
 mod fault_point;
 pub mod homeassistant;
 pub mod hub;
+pub mod incidents;
 pub mod lantime;
 mod logging;
 pub mod model;

@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 13] = [
     &["lantime"],
     &["hub", "records", "logging", "snmp"],
     &["config", "simulator"],
-    &["contract", "tls"],
+    &["contract", "tls", "incidents"],
     &["model"],
     &["fault_point", "net", "open_files"],
     &["wording"],

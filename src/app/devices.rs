@@ -20,7 +20,7 @@ use crate::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
 use crate::lantime::snmp::traps::{self, Sender};
-use crate::model::{DeadLetter, DeviceId, SlotId, SlotView, Update};
+use crate::model::{DeviceId, Incident, SlotId, SlotView, Update};
 use crate::records::store::Store;
 use crate::tls::Trust;
 use trap_routes::{TrapRoute, TrapRoutes};
@@ -49,7 +49,7 @@ pub(super) struct Devices {
     /// Those that were to run last, whether they do or not.
     configured: Vec<DeviceId>,
     /// When it was last reported that a device's task has failed, and how.
-    faults: HashMap<DeviceId, (Instant, DeadLetter)>,
+    faults: HashMap<DeviceId, (Instant, Incident)>,
     running: HashMap<DeviceId, Running>,
     tasks: JoinSet<Prior>,
     /// What was published of devices that do not run (any more).

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use crate::lantime::device::Prior;
-use crate::lantime::poll_failures::PollFailures;
-use crate::model::{DeadLetter, DeviceId, Relay, Signal, SlotId, SlotView};
+use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView};
 use crate::mqtt::publisher::remembered;
+use crate::records::store::{IncidentChange, OpenIncidents};
 
 /// The slots of each device, as far as the topics show that an earlier run published: which relays and
 /// signals there were, but not how they stood.
@@ -42,14 +42,26 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
         .collect()
 }
 
-/// The failures that an earlier run has reported and not seen the end of stand on: they are not reported as new ones, and
-/// their end is reported.
-pub(super) fn stand(prior: &mut HashMap<DeviceId, Prior>, failures: Vec<DeadLetter>, repeat: Duration) {
+/// The incidents of devices that an earlier run has left open go on: they are not reported as new ones, and their end is
+/// reported. Gives those of devices that are not configured any more.
+pub(super) fn resume(
+    prior: &mut HashMap<DeviceId, Prior>,
+    open: OpenIncidents,
+    configured: &[DeviceId],
+    repeat: Duration,
+) -> Vec<IncidentChange> {
     let (at, now) = (Timestamp::now(), Instant::now());
-    for failure in failures {
-        if let Some(device) = failure.device.clone() {
-            let failures = PollFailures::standing(failure, repeat, at, now);
-            prior.entry(device).or_default().failures = failures;
+    let mut closed = Vec::new();
+    for (key, incident) in open {
+        match key.device.as_ref().filter(|device| configured.contains(device)) {
+            Some(device) => {
+                let prior = prior.entry(device.clone()).or_default();
+                let incidents = std::mem::take(&mut prior.incidents);
+                prior.incidents = incidents.every(repeat);
+                prior.incidents.resume(incident, at, now);
+            }
+            None => closed.push(IncidentChange::Closed(key)),
         }
     }
+    closed
 }

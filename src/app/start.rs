@@ -20,7 +20,7 @@ use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
 use crate::lantime::device::Prior;
 use crate::lantime::snmp::traps::{self, Traps};
-use crate::model::{DeviceId, Update};
+use crate::model::{DeviceId, IncidentKind, Update};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
@@ -114,14 +114,13 @@ impl Start<'_> {
             );
             Vec::new()
         });
-        let standing = self.store.standing_failures().await.unwrap_or_else(|error| {
-            tracing::error!(
-                "cannot read dead letters of earlier runs; failures that last are reported again: {error}"
-            );
-            Vec::new()
-        });
         let mut prior = prior::published_slots(&self.topics, &remembered);
-        prior::stand(&mut prior, standing, self.config.dead_letter.repeat);
+        let mut open = self.store.incidents().borrow().clone();
+        // The trap receiver goes on with its own.
+        let has_traps = self.config.snmp.traps.is_some();
+        open.retain(|key, _| !(has_traps && key.kind == IncidentKind::Trap));
+        let closed = prior::resume(&mut prior, open, &self.ids(), self.config.dead_letter.repeat);
+        self.store.append_with(Vec::new(), closed).await;
         (remembered, prior)
     }
 
@@ -161,13 +160,19 @@ impl Start<'_> {
             return Ok(None);
         };
         let counts = watch::Sender::default();
+        let open = self.store.incidents().borrow().clone();
         let setup = traps::Setup {
             traps: traps.clone(),
             engine,
             senders: devices.take_traps(self.store.clone(), counts.clone()),
             counts,
             updates: self.updates.clone(),
-            repeat_dead_letters: self.config.dead_letter.repeat,
+            repeat: self.config.dead_letter.repeat,
+            open: open
+                .values()
+                .filter(|incident| incident.key.kind == IncidentKind::Trap)
+                .cloned()
+                .collect(),
         };
         Ok(Some(Traps::start(setup).await?))
     }
@@ -199,6 +204,7 @@ impl Start<'_> {
             changes: hub.sink("Sparkplug", sparkplug::UPDATES_WAITING),
             inbox: inbox.clone(),
             updates: self.updates.clone(),
+            store: self.store.clone(),
         });
         let status = edge_node.status();
         self.intake
@@ -220,7 +226,9 @@ impl Start<'_> {
             async move { inbox.submit(commands).await }
         };
         let (commands, status) = Commands::new(self.mqtt.clone(), self.topics.clone(), watched, submit);
-        let commands = commands.taking_unknown(self.config.bridge.answer_unknown);
+        let commands = commands
+            .taking_unknown(self.config.bridge.answer_unknown)
+            .reporting_to(self.store.clone());
         self.intake
             .push(Task::spawn("commands connection", |stop| commands.run(stop)));
         (configured, status)

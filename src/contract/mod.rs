@@ -5,6 +5,7 @@
 //! `tests/contract/golden` shows all of it by examples, in a file for each topic.
 
 pub(crate) mod dead_letter;
+pub(crate) mod incident;
 pub(crate) mod record;
 pub mod reply;
 pub mod scalar;

@@ -108,7 +108,7 @@ impl Fleet {
                 self.with(device, |device| device.sessions = Some(log.clone()));
                 Vec::new()
             }
-            Update::DeadLetter(_) | Update::Settled { .. } => Vec::new(),
+            Update::DeadLetter(_) | Update::Incident(_) | Update::Settled { .. } => Vec::new(),
         }
     }
 

@@ -35,8 +35,8 @@ use std::time::Duration;
 use litemap::LiteMap;
 use tokio::sync::mpsc;
 
-use super::poll_failures::PollFailures;
 use super::relay_events::Applying;
+use crate::incidents::Incidents;
 use crate::model::derive::RelayEvents;
 use crate::model::{DeviceView, SlotId, SlotView, Update};
 pub use availability::REFUSAL_PAUSE;
@@ -56,8 +56,8 @@ pub struct Prior {
     pub slots: LiteMap<SlotId, SlotView>,
     /// The events that switch its relays, as the task before has read them.
     pub relay_events: RelayEvents,
-    /// What the task before has reported of failed polls.
-    pub failures: PollFailures,
+    /// What fails for longer, as the task before or an earlier run has reported it.
+    pub incidents: Incidents,
     /// The traps of the task before, as far as they are not stored.
     pub traps: Option<TrapInbox>,
     /// A command to apply, over SNMP, that the device has not answered yet: it must not be sent again.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{DeadLetter, DeviceId, DeviceTopic, DeviceView, HttpSessions, HttpSummary, Transition};
+use super::{
+    DeadLetter, DeviceId, DeviceTopic, DeviceView, HttpSessions, HttpSummary, IncidentReport, Transition,
+};
 
 /// News of one device.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +34,10 @@ pub enum Update {
         /// The log as it is now.
         log: HttpSessions,
     },
-    /// Something went wrong, and has to be published.
+    /// A message has failed, or something else went wrong once.
     DeadLetter(Box<DeadLetter>),
+    /// A condition that lasts has begun, lasts or is over.
+    Incident(Box<IncidentReport>),
     /// All of its state has been given: whatever an earlier run published and this one has not is stale.
     Settled {
         /// Which device.

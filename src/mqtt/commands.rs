@@ -32,7 +32,7 @@ use crate::contract::topics::Topics;
 use crate::fault_point;
 use crate::model::{CommandTopic, DeviceId};
 use crate::records::Received;
-use crate::records::store::StoreError;
+use crate::records::store::{Store, StoreError};
 
 /// Pause before commands that could not be stored are tried again.
 const RETRY: Duration = Duration::from_secs(3);
@@ -59,6 +59,8 @@ pub struct Commands {
     /// Why commands cannot be stored, since that was logged.
     failing: Option<String>,
     logged: Logged,
+    /// Takes incidents.
+    store: Option<Store>,
 }
 
 /// What was logged already.
@@ -110,6 +112,7 @@ impl Commands {
             status,
             failing: None,
             logged: Logged::default(),
+            store: None,
         };
         (commands, receiver)
     }
@@ -121,12 +124,21 @@ impl Commands {
         self
     }
 
+    /// Lets `store` know of incidents.
+    pub fn reporting_to(mut self, store: Store) -> Commands {
+        self.store = Some(store);
+        self
+    }
+
     /// Takes commands until `stop`. Then no more; what is stored is acknowledged, and the broker keeps the rest.
     pub async fn run(mut self, stop: CancellationToken) {
         self.apply_devices();
         loop {
             self.acknowledge_and_submit();
             self.report();
+            if let Some(store) = &self.store {
+                store.change_incidents(&mut self.subscriptions.changes).await;
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 event = self.link.next(), if self.intake.has_room() => self.on_events(event),

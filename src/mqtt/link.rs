@@ -221,6 +221,13 @@ impl Link {
         self.conflict.take()
     }
 
+    /// Connections last again.
+    pub(crate) fn conflict_ended(&mut self) {
+        let client_id = self.purpose.client_id(&self.settings);
+        tracing::info!(client_id, "the connection to the broker lasts again");
+        self.conflict_reported = false;
+    }
+
     /// The owner knows why the last connections ended, and that the next one will last.
     pub(crate) fn is_explained(&mut self) {
         self.backoff = Backoff::new();

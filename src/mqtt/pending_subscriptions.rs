@@ -1,12 +1,15 @@
 //! Subscriptions that the broker has not answered yet, and those that are left out: a broker may end the connection at
 //! one, with an answer that the client library cannot read, or with none. Pure data.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::connection::{Cause, ConnectionError};
+use crate::incidents::{Incidents, Seen};
+use crate::model::{ErrorReport, IncidentKey, IncidentKind, IncidentReport, Operation};
 
 /// Connections in a row that end before the broker has answered a subscription until it is left out: some brokers answer
 /// a missing right in no other way.
@@ -35,8 +38,8 @@ pub(crate) struct PendingSubscriptions {
     unanswered: BTreeMap<String, u32>,
     /// Until when filters are left out; none: in this run.
     left_out: BTreeMap<String, Option<Instant>>,
-    /// Filters of which it was reported that nothing comes.
-    reported: BTreeSet<String>,
+    /// Filters for which nothing comes.
+    refused: Incidents,
 }
 
 impl PendingSubscriptions {
@@ -111,15 +114,27 @@ impl PendingSubscriptions {
         due.map(|(filter, _)| filter).collect()
     }
 
-    /// Whether it is news that nothing comes for `filter`: once in a run.
-    pub(crate) fn is_news(&mut self, filter: &str) -> bool {
-        self.reported.insert(filter.to_owned())
+    /// Nothing comes for `filter`. Gives what is to be reported, [begun](crate::model::Stage::Begun) once in a run.
+    pub(crate) fn refused(&mut self, filter: &str, error: ErrorReport) -> Option<IncidentReport> {
+        let seen = Seen::once(Operation::Publish, error);
+        self.refused
+            .raise(key(filter), seen, Timestamp::now(), Instant::now())
     }
+
+    /// The broker grants it. Gives what is to be reported.
+    pub(crate) fn granted(&mut self, filter: &str) -> Option<IncidentReport> {
+        self.refused.clear(&key(filter), Timestamp::now())
+    }
+}
+
+fn key(filter: &str) -> IncidentKey {
+    IncidentKey::about(IncidentKind::Subscription, filter)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ErrorKind, Stage};
 
     fn lost() -> ConnectionError {
         ConnectionError::for_test(Cause::Lost("closed".to_owned()))
@@ -151,7 +166,15 @@ mod tests {
         assert!(subscriptions.ask("a", now) && !subscriptions.ask("b", now + MAX_PAUSE));
         assert!(subscriptions.is_pending(|filter| filter == "a"));
         assert_eq!(subscriptions.retry_at(), None);
-        assert!(subscriptions.is_news("b") && !subscriptions.is_news("b"));
+        let mut refused = |filter| {
+            let error = ErrorReport::new(ErrorKind::Rejected, "not authorized", "allow it");
+            let report = subscriptions.refused(filter, error);
+            report.is_some_and(|report| report.stage == Stage::Begun)
+        };
+        assert!(refused("b") && !refused("b"));
+        assert_eq!(subscriptions.granted("a"), None);
+        let end = subscriptions.granted("b");
+        assert_eq!(end.map(|report| report.stage), Some(Stage::Over));
     }
 
     #[test]

@@ -225,6 +225,7 @@ impl Publisher {
                 () = until(self.incoming.overwritten.next_due()) => self.restore_overwritten(),
                 () = until(self.incoming.subscriptions.retry_at()) => self.subscribe_again(),
                 () = until(self.refusals.retry_at) => self.try_held_back_again(),
+                () = until(self.refusals.incidents.next_end()) => self.report_ends(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it publishes offline by the last will");
                     break;

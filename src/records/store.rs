@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod health;
 mod inbox;
+mod incidents;
 mod job;
 mod key;
 mod memory;
@@ -20,6 +21,7 @@ mod own_dead_letters;
 mod status;
 mod store_file;
 mod tables;
+mod take_over;
 mod writer;
 
 use std::path::Path;
@@ -34,11 +36,11 @@ use uuid::Uuid;
 
 use super::{Received, Record};
 use crate::contract::dead_letter::Summary;
-use crate::model::DeadLetter;
 pub use error::StoreError;
 pub use file::FILE_NAME;
 use file::Source;
 pub use inbox::{Begun, End, Waiting};
+pub use incidents::{IncidentChange, OpenIncidents};
 use job::{Asked, Changed};
 pub use key::AnswerKey;
 pub use options::{Limit, Limits, Options};
@@ -77,6 +79,7 @@ struct Shared {
     jobs: mpsc::Sender<Job>,
     newest: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
+    incidents: watch::Sender<OpenIncidents>,
     _thread: Thread,
 }
 
@@ -126,7 +129,7 @@ impl Store {
     fn start(source: Source, options: Options) -> Result<Store, StoreError> {
         let writer = Writer::new(source, options)?;
         let (jobs, calls) = mpsc::channel(CALLS_WAITING);
-        let (newest, status) = (writer.newest(), writer.status());
+        let (newest, status, incidents) = (writer.newest(), writer.status(), writer.incidents());
         let (alive, ended) = std::sync::mpsc::channel();
         let work = move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -143,6 +146,7 @@ impl Store {
             jobs,
             newest,
             status,
+            incidents,
             _thread: Thread {
                 ended: Mutex::new(ended),
             },
@@ -173,7 +177,7 @@ impl Store {
     /// Puts records at the end of the outbox, dead letters into the archive as well. When it returns they are
     /// on disk, or in memory while the disk fails.
     pub async fn append(&self, records: Vec<Record>) {
-        self.put(|done| Job::Append(records, done)).await;
+        self.append_with(records, Vec::new()).await;
     }
 
     /// The oldest records whose number is above `after`: so many that neither bound is passed, but one at least.
@@ -275,15 +279,6 @@ impl Store {
     /// When the storage fails.
     pub async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
         self.read(move |writer| writer.dead_letter(id)).await
-    }
-
-    /// The failures of polls whose end no dead letter of the archive reports, each as it was reported last, with the id of
-    /// its first dead letter. Reads the whole archive: for the start.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn standing_failures(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        self.read(Writer::standing_failures).await
     }
 
     /// Drops dead letters from the archive; gives those that there were. What is still to be sent is sent.

@@ -36,6 +36,7 @@ use crate::model::{DeviceId, Update};
 use crate::mqtt::connection::Purpose;
 use crate::mqtt::link::Link;
 use crate::mqtt::payload;
+use crate::records::store::Store;
 use session::Sessions;
 
 /// Changes that wait while messages go out. Each may keep an older view of its device (10 KB).
@@ -60,6 +61,8 @@ pub struct Setup<'a> {
     pub inbox: Inbox,
     /// Takes dead letters.
     pub updates: mpsc::Sender<Update>,
+    /// Takes incidents.
+    pub store: Store,
 }
 
 /// The edge node, and the task that carries out what hosts write: that has to end first, like everything that takes
@@ -75,6 +78,6 @@ pub fn edge_node(setup: Setup<'_>) -> (EdgeNode, Commands) {
     let link = Link::new(setup.mqtt, Purpose::EdgeNode { will });
     let node = node::Node::new(topics.clone(), setup.devices);
     let sessions = Sessions::open(setup.directory);
-    let edge_node = EdgeNode::new(link, topics, node, sessions, setup.changes, writes);
+    let edge_node = EdgeNode::new(link, topics, node, sessions, setup.changes, writes, setup.store);
     (edge_node, commands)
 }

@@ -25,6 +25,7 @@ use crate::mqtt::connection::{ConnectionError, Event, MAX_WINDOW, Purpose, packe
 use crate::mqtt::link::{Link, until};
 use crate::mqtt::payload;
 use crate::mqtt::pending_subscriptions::PendingSubscriptions;
+use crate::records::store::{IncidentChange, Store};
 use host::PrimaryHost;
 use incoming::Strays;
 use old_hosts::OldHosts;
@@ -74,6 +75,9 @@ pub struct EdgeNode {
     strays: Strays,
     old_hosts: OldHosts,
     status: watch::Sender<EdgeNodeStatus>,
+    store: Store,
+    /// What has become of incidents, and the store does not know yet.
+    incidents: Vec<IncidentChange>,
 }
 
 impl std::fmt::Debug for EdgeNode {
@@ -92,6 +96,7 @@ impl EdgeNode {
         sessions: Sessions,
         changes: mpsc::Receiver<DeviceUpdate>,
         writes: Writes,
+        store: Store,
     ) -> EdgeNode {
         let (status, _) = watch::channel(EdgeNodeStatus {
             link: link.status().clone(),
@@ -116,6 +121,8 @@ impl EdgeNode {
             strays: Strays::default(),
             old_hosts: OldHosts::default(),
             status,
+            store,
+            incidents: Vec::new(),
         }
     }
 
@@ -131,6 +138,7 @@ impl EdgeNode {
         loop {
             let is_all_out = self.send();
             self.report();
+            self.store.change_incidents(&mut self.incidents).await;
             let takes_news = self.out.is_empty();
             let (leaves_at, rebirth_at) = (self.leaves_at(), self.rebirths.at());
             tokio::select! {

@@ -1,4 +1,4 @@
-//! What can be asked for: the bridge, devices, dead letters, and whether a token is the right one. Nothing is changed here.
+//! What can be asked for: the bridge, devices, incidents, dead letters, and whether a token is the right one. Nothing is changed here.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::access::Access;
 use super::answer::{Answer, JSON, Refusal, written};
 use super::json;
 use super::{Shared, Shown};
-use crate::contract::to_json;
+use crate::contract::{incident, to_json};
 use crate::hub;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::records::store::StoreError;
@@ -36,6 +36,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/devices", get(devices))
         .route("/api/devices/{device}", get(device))
         .route("/api/devices/{device}/http/sessions", get(sessions))
+        .route("/api/incidents", get(incidents))
         .route("/api/dead-letters", get(dead_letters))
         .route("/api/dead-letters/{id}", get(dead_letter))
 }
@@ -75,6 +76,11 @@ async fn device(State(app): State<Shared>, Path(device): Path<String>) -> Answer
 async fn sessions(State(app): State<Shared>, Path(device): Path<String>) -> Answer {
     let (_, device) = find(&app.shown, &device)?;
     Ok(json(json::sessions(device.sessions.as_ref())))
+}
+
+async fn incidents(State(app): State<Shared>) -> Response {
+    let open = app.shown.store.incidents().borrow().clone();
+    json(to_json(&incident::list(&open)))
 }
 
 async fn dead_letters(State(app): State<Shared>, RawQuery(query): RawQuery) -> Answer {

@@ -158,6 +158,7 @@ pub(super) fn sessions(log: Option<&HttpSessions>) -> Bytes {
     to_json(&Sessions::from(log.unwrap_or(&none)))
 }
 
+/// The bridge itself.
 #[derive(Serialize, PartialEq)]
 pub(super) struct Bridge {
     id: String,

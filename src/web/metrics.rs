@@ -15,6 +15,7 @@ use axum::routing::get;
 
 use super::{Shared, Shown};
 use crate::lantime::snmp::traps::Counts as TrapCounts;
+use crate::model::IncidentKind;
 use text::Kind::{Counter, Gauge};
 use text::Text;
 
@@ -43,6 +44,7 @@ fn written(shown: &Shown) -> String {
     broker(&mut text, shown);
     commands(&mut text, shown);
     store(&mut text, shown);
+    incidents(&mut text, shown);
     if let Some(counts) = &shown.traps {
         traps(&mut text, *counts.borrow());
     }
@@ -161,6 +163,16 @@ fn store(text: &mut Text, shown: &Shown) {
         help,
         u8::from(status.failing.is_some()),
     );
+}
+
+fn incidents(text: &mut Text, shown: &Shown) {
+    let name = "lantime2mqtt_incidents";
+    text.family(name, Gauge, "Incidents that are open, by kind.");
+    let open = shown.store.incidents().borrow().clone();
+    for kind in IncidentKind::ALL {
+        let count = open.keys().filter(|key| key.kind == kind).count();
+        text.sample(name, &[("kind", kind.as_str())], count);
+    }
 }
 
 fn traps(text: &mut Text, counts: TrapCounts) {

@@ -42,6 +42,7 @@ const ASSETS: &[Asset] = &assets![
     "dom.js": SCRIPT,
     "icon.svg": SVG,
     "dead_letters.js": SCRIPT,
+    "incidents.js": SCRIPT,
     "live.js": SCRIPT,
     "page.css": CSS,
     "page.js": SCRIPT,

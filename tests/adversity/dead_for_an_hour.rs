@@ -9,6 +9,7 @@ use lantime2mqtt::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RestClient};
 use lantime2mqtt::lantime::schedule::Schedule;
 use lantime2mqtt::model::{DeadLetter, DeviceId, Update};
+use lantime2mqtt::records::dead_letter;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -64,9 +65,14 @@ async fn dead_letters(
 ) -> HashMap<DeviceId, Vec<DeadLetter>> {
     let mut dead_letters = HashMap::<_, Vec<_>>::new();
     while let Ok(Some(update)) = tokio::time::timeout_at(until, updates.recv()).await {
-        if let Update::DeadLetter(dead_letter) = update {
+        let dead_letter = match update {
+            Update::DeadLetter(dead_letter) => Some(*dead_letter),
+            Update::Incident(report) => dead_letter::of_incident(&report),
+            _ => None,
+        };
+        if let Some(dead_letter) = dead_letter {
             let device = dead_letter.device.clone().expect("it is about a device");
-            dead_letters.entry(device).or_default().push(*dead_letter);
+            dead_letters.entry(device).or_default().push(dead_letter);
         }
     }
     dead_letters

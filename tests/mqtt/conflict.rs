@@ -2,6 +2,7 @@
 //! makes it so.
 
 use lantime2mqtt::config::{Credentials, Mqtt, MqttVersion};
+use lantime2mqtt::model::{IncidentKey, IncidentKind};
 use tokio::time::timeout;
 
 use crate::bridge::Bridge;
@@ -77,6 +78,11 @@ async fn one_bridge_whose_user_name_is_its_client_id_reports_it() {
     assert!(
         dead_letters[0].remedy.contains("use_username_as_clientid"),
         "{dead_letters:?}"
+    );
+    let open = store.incidents().borrow().clone();
+    assert!(
+        open.contains_key(&IncidentKey::new(IncidentKind::Connection)),
+        "{open:?}"
     );
     bridge.crash().await;
     taker.crash().await;

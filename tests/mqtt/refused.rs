@@ -1,7 +1,7 @@
 //! State that the broker does not take.
 
 use lantime2mqtt::config::{Mqtt, MqttVersion};
-use lantime2mqtt::model::Availability;
+use lantime2mqtt::model::{Availability, IncidentKind};
 
 use crate::bridge::{Bridge, available, named, named_json};
 use crate::support::Watcher;
@@ -36,7 +36,8 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
             version,
             ..settings(broker.address())
         };
-        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &memory_store()).await;
+        let store = memory_store();
+        let mut bridge = Bridge::start(mqtt, "b1", &["m1"], &store).await;
         let available = available(Availability::Online);
         bridge.send("m1", vec![named(&"x".repeat(3000)), available]).await;
         watcher
@@ -55,6 +56,12 @@ async fn a_payload_that_the_broker_would_not_take_harms_no_other() {
                 .unwrap()
                 .contains("lantime/m1/info")
         );
+        let open = store.incidents().borrow().clone();
+        let mut open = open.into_values();
+        let incident = open.find(|incident| incident.key.kind == IncidentKind::Publish);
+        let incident = incident.expect("it is open");
+        assert_eq!(incident.key.subject.as_deref(), Some("lantime/m1/info"));
+        assert_eq!(dead_letter["id"], incident.id.to_string());
         let short = named_json("short");
         watcher
             .until("a shorter one", |seen| seen.is("lantime/m1/info", &short))

@@ -203,6 +203,9 @@ async fn what_a_bridge_answers_of_an_unreachable_device_fits_it() {
     ] {
         fits_response("get", path, "200", &scene.json(at).await);
     }
+    let incidents = scene.json("/api/incidents").await;
+    assert_eq!(incidents[0]["kind"], "poll");
+    fits_response("get", "/api/incidents", "200", &incidents);
     let dead_letters = scene.json("/api/dead-letters").await;
     assert_eq!(dead_letters[0]["operation"], "poll");
     fits_response("get", "/api/dead-letters", "200", &dead_letters);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::hub::Fleet;
-use crate::model::{Availability, ErrorKind};
+use crate::model::{Availability, ErrorKind, Stage};
 
 const PROFILE: &str = include_str!("../../../config/profiles/api-20.toml");
 
@@ -52,7 +52,7 @@ async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_th
     let [
         Update::Forgotten { .. },
         Update::Device { .. },
-        Update::DeadLetter(dead_letter),
+        Update::Incident(report),
         ..,
     ] = &reported[..]
     else {
@@ -64,20 +64,18 @@ async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_th
     let shown = &fleet.devices[&device[0].id];
     assert_eq!(shown.view.availability, Some(Availability::Offline));
     let problem = shown.view.problem.as_ref().unwrap();
+    assert_eq!(report.stage, Stage::Begun);
     assert_eq!(
         (problem.id, problem.error.kind),
-        (dead_letter.id, ErrorKind::Internal)
+        (report.incident.id, ErrorKind::Internal)
     );
 
     // It fails for good: the dead letter has been sent, and the task cannot be started again.
     std::fs::remove_file(&profile).unwrap();
     let reported = fail(&mut devices, &mut updates).await;
-    assert!(
-        !reported
-            .iter()
-            .any(|update| matches!(update, Update::DeadLetter(_))),
-        "{reported:?}"
-    );
+    let is_reported =
+        |update: &Update| matches!(update, Update::Incident(report) if report.stage != Stage::Resumed);
+    assert!(!reported.iter().any(is_reported), "{reported:?}");
     devices.apply(&[]).await.unwrap();
     while let Ok(update) = updates.try_recv() {
         fleet.apply(&update, Timestamp::UNIX_EPOCH);

@@ -1,11 +1,10 @@
-//! Whether a device is offline, whether it may be asked anything now, and what was reported of failed polls. Pure.
+//! Whether a device is offline, and whether it may be asked anything now. Pure.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::turn::Turn;
-use crate::lantime::poll_failures::PollFailures;
 use crate::lantime::schedule::Schedule;
 use crate::model::ErrorKind;
 
@@ -25,25 +24,21 @@ pub(super) struct Answering {
     refused_until: Option<Instant>,
     /// Until then the device wants to be left alone.
     busy_until: Option<Instant>,
-    /// What was reported of failed polls.
-    pub(super) reported: PollFailures,
 }
 
 impl Answering {
-    pub(super) fn new(offline_after: u32, has_fallback: bool, reported: PollFailures) -> Answering {
+    pub(super) fn new(offline_after: u32, has_fallback: bool) -> Answering {
         Answering {
             offline_after,
             has_fallback,
             failures: 0,
             refused_until: None,
             busy_until: None,
-            reported,
         }
     }
 
     /// A poll has given a usable document.
-    pub(super) fn succeeded(&mut self, now: Instant) {
-        self.reported.succeeded(now);
+    pub(super) fn succeeded(&mut self) {
         (self.failures, self.refused_until) = (0, None);
     }
 

@@ -218,7 +218,7 @@ impl Commands {
                 Via::Rest => Operation::RelayEvents,
                 Via::Snmp => Operation::SnmpGet,
             };
-            turn.report(Some(turn.dead_letter(operation, report)));
+            turn.dead_letter(operation, report);
         }
     }
 

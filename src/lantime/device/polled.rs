@@ -1,6 +1,7 @@
 //! What polls have shown of a device: how it answers, and what is published of it. Pure.
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::availability::Answering;
 use super::commands::Commands;
@@ -14,7 +15,7 @@ use super::turn::Turn;
 use crate::lantime::rest::RestError;
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::RelayEvents;
-use crate::model::{DeviceView, ErrorReport, Operation, Problem, Update, Via};
+use crate::model::{DeviceView, ErrorReport, IncidentKind, Operation, Problem, Update, Via};
 
 /// A device, as polls have shown it.
 #[derive(Debug)]
@@ -43,14 +44,17 @@ impl PolledDevice {
             self.published.events.polled(&mut snapshot.events, shown);
         }
         tracing::debug!(%device, ms = polled.round_trip.as_millis(), "polled");
-        self.answering.succeeded(now.instant);
+        self.answering.succeeded();
+        turn.well(IncidentKind::Poll);
         self.published.is_over_snmp = false;
         self.http.poll_succeeded(polled.round_trip, now.wall);
         if let Some(status) = status {
             status.compare(&mut snapshot);
         }
         let exchanged = self.serial_number.check(&snapshot, &turn.settings, now.instant);
-        turn.report(exchanged.map(|report| turn.dead_letter(Operation::Identity, report)));
+        exchanged
+            .into_iter()
+            .for_each(|report| turn.dead_letter(Operation::Identity, report));
         let was_online = self.published.is_online() && self.published.problem().is_none();
         if !was_online || self.published.snapshot.as_ref() != Some(&snapshot) {
             self.published.answered(snapshot, None, relay_events, turn);
@@ -101,16 +105,16 @@ impl PolledDevice {
         let now = turn.now;
         self.answering.failed(error.report.kind, now.instant);
         self.http.poll_failed(error.report.kind);
-        let dead_letter = turn.dead_letter(error.operation, error.report.clone());
-        let reported = &mut self.answering.reported;
-        turn.report(reported.failed(dead_letter, turn.settings.repeat, now.instant));
+        turn.raise(IncidentKind::Poll, error.operation, error.report.clone());
         let mut view = DeviceView::clone(&self.published.view);
         let before = view.problem.as_ref();
         if before.is_none_or(|before| !before.error.is_same(&error.report)) {
             let (report, url) = (&error.report, error.report.url.as_deref().unwrap_or_default());
             tracing::warn!(device = %turn.settings.id, kind = %report.kind, url, remedy = report.remedy, "poll failed: {}", report.message);
             view.problem = Some(Problem {
-                id: reported.first_id().unwrap_or_default(),
+                id: turn
+                    .incident(IncidentKind::Poll)
+                    .map_or_else(Uuid::nil, |incident| incident.id),
                 operation: error.operation,
                 first_at: before.map_or(now.wall, |before| before.first_at),
                 error: error.report,

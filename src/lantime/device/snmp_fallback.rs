@@ -1,5 +1,4 @@
-//! When the status of a device is read over SNMP, and what was reported of failures there. What REST says is more, and
-//! counts for more. Pure.
+//! When the status of a device is read over SNMP. What REST says is more, and counts for more. Pure.
 
 use std::time::Duration;
 
@@ -7,8 +6,7 @@ use tokio::time::Instant;
 
 use super::turn::Turn;
 use crate::config::{DeviceSnmp, SnmpRead};
-use crate::lantime::poll_failures::PollFailures;
-use crate::model::{ErrorReport, Operation};
+use crate::model::{ErrorReport, IncidentKind, Operation};
 
 /// How long an answer over SNMP may hold up what REST has said.
 const BESIDE_REST: Duration = Duration::from_millis(500);
@@ -21,7 +19,6 @@ pub(super) struct SnmpFallback {
     read: SnmpRead,
     /// How long the answer to a request may take before it is sent again.
     timeout: Duration,
-    pub(super) failures: PollFailures,
     /// Until then it is not asked beside REST that works: it gave no answer.
     rests_until: Option<Instant>,
 }
@@ -30,10 +27,9 @@ impl SnmpFallback {
     /// `None` where the status is not read over SNMP.
     pub(super) fn new(device: &DeviceSnmp) -> Option<SnmpFallback> {
         let is_wanted = device.read != SnmpRead::Off && device.access.is_some();
-        is_wanted.then(|| SnmpFallback {
+        is_wanted.then_some(SnmpFallback {
             read: device.read,
             timeout: device.timeout,
-            failures: PollFailures::default(),
             rests_until: None,
         })
     }
@@ -55,12 +51,11 @@ impl SnmpFallback {
             self.rests_until = failure.map(|_| now + REST);
         }
         let Some(report) = failure else {
-            return self.failures.succeeded(now);
+            return turn.well(IncidentKind::SnmpRead);
         };
-        if self.failures.first_id().is_none() {
+        if turn.incident(IncidentKind::SnmpRead).is_none() {
             tracing::warn!(device = %turn.settings.id, kind = %report.kind, remedy = report.remedy, "{}", report.message);
         }
-        let dead_letter = turn.dead_letter(Operation::SnmpGet, report.clone());
-        turn.report(self.failures.failed(dead_letter, turn.settings.repeat, now));
+        turn.raise(IncidentKind::SnmpRead, Operation::SnmpGet, report.clone());
     }
 }

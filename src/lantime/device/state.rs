@@ -24,12 +24,13 @@ use super::traps::Traps;
 use super::turn::{Settings, Turn};
 use super::{Prior, Reported};
 use crate::config;
+use crate::incidents::Incidents;
 use crate::lantime::relay_events::Selections;
 use crate::lantime::rest::RestError;
 use crate::lantime::schedule::Schedule;
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::lantime::snmp::traps::DeviceTrap;
-use crate::model::{DeviceCommand, ErrorReport, Snapshot, Via};
+use crate::model::{DeviceCommand, ErrorReport, IncidentKind, Snapshot, Via};
 
 /// All that is known of one device.
 #[derive(Debug)]
@@ -40,6 +41,7 @@ pub(super) struct DeviceState {
     traps: Traps,
     fallback: Option<Box<SnmpFallback>>,
     commands: Commands,
+    incidents: Incidents,
 }
 
 impl DeviceState {
@@ -72,7 +74,7 @@ impl DeviceState {
             }),
             device: PolledDevice {
                 published: Published::new(prior.view, prior.slots, device.slots.clone(), events),
-                answering: Answering::new(device.offline_after, fallback.is_some(), prior.failures),
+                answering: Answering::new(device.offline_after, fallback.is_some()),
                 http: Http::new(device),
                 log: Log::default(),
                 serial_number: serial_number.unwrap_or_default(),
@@ -81,6 +83,7 @@ impl DeviceState {
             traps,
             fallback,
             commands: Commands::new(via, selections),
+            incidents: prior.incidents.every(repeat),
         }
     }
 
@@ -92,7 +95,7 @@ impl DeviceState {
             view,
             slots,
             relay_events,
-            failures: self.device.answering.reported,
+            incidents: self.incidents,
             traps: None,
             applying: command.and_then(|command| command.progress.borrow().applying().cloned()),
             reported: Reported {
@@ -115,7 +118,8 @@ impl DeviceState {
 
     /// Something has happened; gives what is to be done, in that order.
     pub(super) fn on(&mut self, input: Input, now: Now) -> Vec<Effect> {
-        let mut turn = Turn::new(Arc::clone(&self.settings), now);
+        let incidents = std::mem::take(&mut self.incidents);
+        let mut turn = Turn::new(Arc::clone(&self.settings), incidents, now);
         match input {
             Input::Polled(answer, conversation) => self.polled(answer, conversation, &mut turn),
             Input::SnmpRead(read) => self.snmp_read(read, &mut turn),
@@ -140,6 +144,7 @@ impl DeviceState {
             Input::Timer => {}
         }
         self.do_what_is_due(&mut turn);
+        self.incidents = std::mem::take(&mut turn.incidents);
         turn.push(self.next_due().map(Effect::WakeAt));
         turn.effects
     }
@@ -147,23 +152,17 @@ impl DeviceState {
     /// When something is due of itself.
     fn next_due(&self) -> Option<Instant> {
         let poll = self.polls.next().filter(|_| self.commands.leaves_rest());
-        let fallback = self.fallback.as_ref();
-        let recovered = fallback.and_then(|fallback| fallback.failures.recovered_at());
-        let all = [
-            poll,
-            self.commands.deadline(),
-            recovered,
-            self.device.answering.reported.recovered_at(),
-        ];
+        let all = [poll, self.commands.deadline(), self.incidents.next_end()];
         all.into_iter().flatten().min()
     }
 
     fn do_what_is_due(&mut self, turn: &mut Turn) {
         let Now { wall, instant: now } = turn.now;
-        turn.report(self.device.answering.reported.recovered(wall, now));
-        if let Some(fallback) = &mut self.fallback {
-            turn.report(fallback.failures.recovered(wall, now));
+        if self.fallback.is_none() {
+            turn.withdraw(IncidentKind::SnmpRead);
         }
+        let due = turn.incidents.due(wall, now);
+        turn.report(due);
         let reply = self.commands.give_up(turn);
         turn.reply(reply);
         // As far as there is somebody to ask.

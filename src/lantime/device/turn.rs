@@ -7,7 +7,10 @@ use tokio::time::Instant;
 
 use super::command::Reply;
 use super::input::{Effect, Now};
-use crate::model::{DeadLetter, DeviceId, ErrorReport, Operation, Update};
+use crate::incidents::{Incidents, Seen};
+use crate::model::{
+    DeadLetter, DeviceId, ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport, Operation, Update,
+};
 use crate::records::dead_letter;
 
 /// What is configured, and stays.
@@ -25,16 +28,18 @@ pub(super) struct Settings {
 pub(super) struct Turn {
     pub(super) settings: Arc<Settings>,
     pub(super) now: Now,
+    pub(super) incidents: Incidents,
     pub(super) effects: Vec<Effect>,
     /// The latest moment at which to poll.
     poll_at: Option<Instant>,
 }
 
 impl Turn {
-    pub(super) fn new(settings: Arc<Settings>, now: Now) -> Turn {
+    pub(super) fn new(settings: Arc<Settings>, incidents: Incidents, now: Now) -> Turn {
         Turn {
             settings,
             now,
+            incidents,
             effects: Vec::new(),
             poll_at: None,
         }
@@ -52,16 +57,48 @@ impl Turn {
         self.effects.extend(reply.map(Effect::Reply));
     }
 
-    /// A dead letter about this device.
-    pub(super) fn dead_letter(&self, operation: Operation, error: ErrorReport) -> DeadLetter {
-        DeadLetter {
+    /// Something about this device went wrong once.
+    pub(super) fn dead_letter(&mut self, operation: Operation, error: ErrorReport) {
+        let letter = DeadLetter {
             device: Some(self.settings.id.clone()),
             ..dead_letter::new(operation, error, self.now.wall)
-        }
+        };
+        self.publish(Update::DeadLetter(Box::new(letter)));
     }
 
-    pub(super) fn report(&mut self, dead_letter: Option<DeadLetter>) {
-        self.publish(dead_letter.map(|dead_letter| Update::DeadLetter(Box::new(dead_letter))));
+    fn key(&self, kind: IncidentKind) -> IncidentKey {
+        IncidentKey::of_device(kind, &self.settings.id)
+    }
+
+    /// A condition of this device is seen.
+    pub(super) fn raise(&mut self, kind: IncidentKind, operation: Operation, error: ErrorReport) {
+        let seen = Seen::once(operation, error);
+        let Now { wall, instant } = self.now;
+        let report = self.incidents.raise(self.key(kind), seen, wall, instant);
+        self.report(report);
+    }
+
+    /// It does not hold now.
+    pub(super) fn well(&mut self, kind: IncidentKind) {
+        self.incidents.well(&self.key(kind), self.now.instant);
+    }
+
+    /// What it was about is not there any more.
+    pub(super) fn withdraw(&mut self, kind: IncidentKind) {
+        let report = self.incidents.withdraw(&self.key(kind));
+        self.report(report);
+    }
+
+    /// The open incident of that kind.
+    pub(super) fn incident(&self, kind: IncidentKind) -> Option<&Incident> {
+        self.incidents.get(&self.key(kind))
+    }
+
+    pub(super) fn report(&mut self, reports: impl IntoIterator<Item = IncidentReport>) {
+        let updates = reports
+            .into_iter()
+            .map(|report| Update::Incident(Box::new(report)));
+        self.effects.extend(updates.map(Effect::Publish));
     }
 
     /// A poll is wanted at that time at the latest.

@@ -30,7 +30,7 @@ use receiver::Receiver;
 pub use senders::{DeviceTrap, Sender, SenderIdentity};
 
 use crate::config;
-use crate::model::Update;
+use crate::model::{Incident, Update};
 
 /// Notifications that wait until their records are stored. Beyond it they are dropped and counted: the next poll shows
 /// the events.
@@ -53,12 +53,14 @@ pub struct Setup {
     pub engine: AuthoritativeEngine,
     /// The configured devices.
     pub senders: watch::Receiver<Vec<Sender>>,
-    /// Takes the dead letters.
+    /// Takes the reports of what is refused.
     pub updates: mpsc::Sender<Update>,
     /// What is counted.
     pub counts: watch::Sender<Counts>,
-    /// How often a failure that lasts is reported again.
-    pub repeat_dead_letters: Duration,
+    /// How often what lasts is reported again.
+    pub repeat: Duration,
+    /// What an earlier run has left open.
+    pub open: Vec<Incident>,
 }
 
 impl std::fmt::Debug for Traps {
@@ -95,7 +97,8 @@ impl Traps {
             updates: setup.updates,
             counts,
             generation,
-            repeat_dead_letters: setup.repeat_dead_letters,
+            repeat: setup.repeat,
+            open: setup.open,
         });
         Ok(Traps {
             intake,

@@ -2,9 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use jiff::Timestamp;
+use tokio::time::Instant;
+
 use crate::contract::topics::{Topics, has_wildcard};
-use crate::model::DeviceId;
+use crate::incidents::{Incidents, Seen};
+use crate::model::{DeviceId, ErrorKind, ErrorReport, IncidentKey, IncidentKind, Operation};
 use crate::mqtt::connection::{NO_WILDCARDS, subscription_remedy};
+use crate::records::store::IncidentChange;
 
 /// Filters in one packet: the brokers of clouds take no more.
 const MAX_FILTERS: usize = 8;
@@ -55,8 +60,10 @@ pub(super) struct Subscriptions {
     unreadable_kinds: BTreeMap<String, String>,
     /// The broker's address, for messages.
     broker: String,
-    /// Reasons that were reported since all was well.
-    reported: BTreeSet<String>,
+    /// An incident for each reason of refusals.
+    incidents: Incidents,
+    /// What has become of them, and the store does not know yet.
+    pub(super) changes: Vec<IncidentChange>,
 }
 
 impl Subscriptions {
@@ -75,7 +82,8 @@ impl Subscriptions {
             unreadable: BTreeMap::new(),
             unreadable_kinds: BTreeMap::new(),
             broker,
-            reported: BTreeSet::new(),
+            incidents: Incidents::default(),
+            changes: Vec::new(),
         }
     }
 
@@ -210,28 +218,53 @@ impl Subscriptions {
             }
         }
         if self.asked.is_empty() {
+            self.close();
             self.report();
         }
     }
 
-    /// Reports each reason once.
-    fn report(&mut self) {
-        if self.refused.is_empty() {
-            self.reported.clear();
+    /// Closes the incidents of reasons that the broker, which has answered everything, gives no more.
+    fn close(&mut self) {
+        let is_refused =
+            |key: &IncidentKey| self.refused.iter().any(|refused| key_of(&refused.reason) == *key);
+        let over: Vec<_> = self
+            .incidents
+            .keys()
+            .filter(|key| !is_refused(key))
+            .cloned()
+            .collect();
+        for key in over {
+            let end = self.incidents.clear(&key, Timestamp::now());
+            self.changes.extend(end.map(IncidentChange::from));
         }
+    }
+
+    /// Reports each reason once while it lasts.
+    fn report(&mut self) {
         for RefusedSubscription { filter, reason } in &self.refused {
-            if !self.reported.insert(reason.clone()) {
+            let key = key_of(reason);
+            if self.incidents.get(&key).is_some() {
                 continue;
             }
             let count = self.refused.iter().filter(|refused| refused.reason == *reason);
+            let (count, remedy) = (count.count(), subscription_remedy(reason));
             tracing::error!(
                 broker = self.broker,
                 filter,
                 reason,
-                count = count.count(),
-                remedy = subscription_remedy(reason),
+                count,
+                remedy,
                 "the broker refused subscriptions: commands there do not come; correct that, then restart the bridge"
             );
+            let message = format!(
+                "the broker refused {count} subscriptions ({filter:?}, for example): {reason}; commands there do not come"
+            );
+            let seen = Seen::once(
+                Operation::Command,
+                ErrorReport::new(ErrorKind::Rejected, message, remedy),
+            );
+            let report = self.incidents.raise(key, seen, Timestamp::now(), Instant::now());
+            self.changes.extend(report.map(IncidentChange::from));
         }
     }
 
@@ -258,4 +291,9 @@ impl Subscriptions {
         let of_kind = || self.unreadable_kinds.get(self.topics.command_kind(filter));
         self.unreadable.get(filter).or_else(of_kind).cloned()
     }
+}
+
+/// The incident of refusals for that reason.
+fn key_of(reason: &str) -> IncidentKey {
+    IncidentKey::about(IncidentKind::Subscription, format!("commands: {reason}"))
 }

@@ -10,9 +10,9 @@ use super::records::Answered;
 use super::rejected::{ENDS_CONNECTIONS_REMEDY, PUBLISH_REMEDY, Rejected, SIZE_REMEDY};
 use super::size_limit::TooLarge;
 use super::{Phase, Publisher, outbox, records};
-use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
+use crate::incidents::Seen;
+use crate::model::{ErrorKind, ErrorReport, IncidentKey, IncidentKind, Operation};
 use crate::mqtt::connection::{Cause, ConnectionError, Event, Limits, Refusal};
-use crate::records::dead_letter;
 
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
@@ -49,6 +49,8 @@ impl Publisher {
     fn on_connected(&mut self, limits: Limits) {
         self.refusals.reset();
         self.records.paused_until = None;
+        let conflict = IncidentKey::new(IncidentKind::Connection);
+        self.refusals.incidents.well(&conflict, Instant::now());
         let wildcards = limits.wildcards;
         self.in_flight.connected(limits);
         // Whoever reads `online` may trust what stands beside it.
@@ -61,11 +63,12 @@ impl Publisher {
         match transmission.item {
             Item::State(topic) => {
                 self.outbox.acked(&topic, transmission.version, refused.is_some());
-                if let Some(Refusal { reason, .. }) = refused {
-                    let what = format!("the broker refused the message at {topic:?}: {reason}");
-                    let error = ErrorReport::new(ErrorKind::Rejected, what, PUBLISH_REMEDY);
-                    self.report_unpublished(&topic, error);
-                }
+                let Some(Refusal { reason, .. }) = refused else {
+                    return self.published(&topic);
+                };
+                let what = format!("the broker refused the message at {topic:?}: {reason}");
+                let error = ErrorReport::new(ErrorKind::Rejected, what, PUBLISH_REMEDY);
+                self.report_unpublished(&topic, error);
             }
             Item::Record(number) => match self.records.answered(number, refused) {
                 Answered::Taken => self.journal.sent(number),
@@ -81,12 +84,21 @@ impl Publisher {
         self.unsubscribed(error.as_ref());
         self.record_source.stop();
         self.records.disconnected();
-        if let Some(conflict) = self.link.take_conflict() {
-            let dead_letter = dead_letter::new(Operation::Publish, conflict, Timestamp::now());
-            self.journal.append_dead_letter(&dead_letter);
-        }
+        self.report_conflict();
         if let (Some(transmission), Some(error)) = (found, error) {
             self.on_found(transmission, &error);
+        }
+    }
+
+    /// Connections do not last, as the link has found out; and none does, while one after the other ends.
+    fn report_conflict(&mut self) {
+        let key = IncidentKey::new(IncidentKind::Connection);
+        let incidents = &mut self.refusals.incidents;
+        let lasting = incidents.get(&key).map(|incident| incident.error.clone());
+        if let Some(conflict) = self.link.take_conflict().or(lasting) {
+            let seen = Seen::once(Operation::Publish, conflict);
+            let report = incidents.raise(key, seen, Timestamp::now(), Instant::now());
+            report.into_iter().for_each(|report| self.journal.report(report));
         }
     }
 
@@ -175,23 +187,46 @@ impl Publisher {
     }
 
     /// State that the broker does not have: reported once for each topic in this run, and for a bounded number of
-    /// topics. All that is for Home Assistant counts as one: there may be thousands, and they are refused for one
-    /// reason.
+    /// topics.
     fn report_unpublished(&mut self, topic: &str, error: ErrorReport) {
-        let discovery = self
-            .retained
-            .discovery
-            .iter()
-            .map(|discovery| discovery.topics().all());
-        let of_discovery = discovery.into_iter().find(|all| topic.starts_with(all));
-        let counted = of_discovery.unwrap_or_else(|| topic.to_owned());
-        if self.refusals.report(counted, &error) {
-            let parsed = self.retained.topics().parse(topic);
-            let dead_letter = DeadLetter {
-                device: parsed.and_then(|(state, _)| state.device().cloned()),
-                ..dead_letter::new(Operation::Publish, error, Timestamp::now())
-            };
-            self.journal.append_dead_letter(&dead_letter);
+        let key = self.unpublished(topic);
+        let report = self.refusals.report(key, error);
+        report.into_iter().for_each(|report| self.journal.report(report));
+    }
+
+    /// The incident of a topic at which the broker does not have the state. All that is for Home Assistant counts as
+    /// one: there may be thousands, and they are refused for one reason.
+    fn unpublished(&self, topic: &str) -> IncidentKey {
+        let discovery = self.retained.discovery.as_ref();
+        let of_discovery = discovery.map(|discovery| discovery.topics().all());
+        let of_discovery = of_discovery.filter(|all| topic.starts_with(all));
+        let parsed = self.retained.topics().parse(topic);
+        let subject = of_discovery.unwrap_or_else(|| topic.to_owned());
+        IncidentKey {
+            device: parsed.and_then(|(state, _)| state.device().cloned()),
+            ..IncidentKey::about(IncidentKind::Publish, subject)
+        }
+    }
+
+    /// The broker has taken the state at that topic.
+    fn published(&mut self, topic: &str) {
+        if !self.refusals.incidents.is_empty() {
+            let key = self.unpublished(topic);
+            self.refusals.incidents.well(&key, Instant::now());
+        }
+    }
+
+    /// Reports what is over.
+    pub(super) fn report_ends(&mut self) {
+        for report in self.refusals.incidents.due(Timestamp::now(), Instant::now()) {
+            match report.incident.key.kind {
+                IncidentKind::Connection => self.link.conflict_ended(),
+                _ => {
+                    let topic = &report.incident.key.subject;
+                    tracing::info!(topic, "the broker takes the state there again");
+                }
+            }
+            self.journal.report(report);
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::overwritten::Overwritten;
 use super::{Phase, Publisher};
 use crate::contract::topics::has_wildcard;
+use crate::model::{ErrorKind, ErrorReport, Stage};
 use crate::mqtt::connection::{ConnectionError, Delivery, subscription_remedy};
 use crate::mqtt::pending_subscriptions::{LeftOut, PendingSubscriptions};
 use crate::records::Received;
@@ -58,8 +59,13 @@ impl Publisher {
 
     pub(super) fn on_subscribed(&mut self, answers: &[Option<String>]) {
         let filter = self.incoming.subscriptions.answered();
-        if let (Some(filter), Some(reason)) = (filter, answers.iter().flatten().next()) {
-            self.warn_of_refusal(&filter, reason);
+        let Some(filter) = filter else { return };
+        match answers.iter().flatten().next() {
+            Some(reason) => self.report_refusal(&filter, reason),
+            None => {
+                let end = self.incoming.subscriptions.granted(&filter);
+                end.into_iter().for_each(|end| self.journal.report(end));
+            }
         }
     }
 
@@ -72,31 +78,26 @@ impl Publisher {
             .disconnected(error, |_| true, Instant::now());
         if let Some(LeftOut { filter, reason }) = left_out {
             self.link.is_explained();
-            self.warn_of_refusal(&filter, &reason);
+            self.report_refusal(&filter, &reason);
         }
     }
 
-    fn warn_of_refusal(&mut self, filter: &str, reason: &str) {
-        if !self.incoming.subscriptions.is_news(filter) {
-            return;
-        }
-        let remedy = subscription_remedy(reason);
-        if self.retained.birth().is_some_and(|(topic, _)| topic == filter) {
-            tracing::warn!(
-                filter,
-                reason,
-                remedy,
-                "subscription refused by the broker: entities are not published again when Home Assistant starts; it has \
-                 what the broker retains"
-            );
-        } else {
-            tracing::warn!(
-                filter,
-                reason,
-                remedy,
-                "subscription refused by the broker: what others publish at these state topics of this bridge goes \
-                 unnoticed"
-            );
+    fn report_refusal(&mut self, filter: &str, reason: &str) {
+        let consequence = match self.retained.birth().is_some_and(|(topic, _)| topic == filter) {
+            true => {
+                "entities are not published again when Home Assistant starts; it has what the broker retains"
+            }
+            false => "what others publish at these state topics of this bridge goes unnoticed",
+        };
+        let message = format!("subscription to {filter:?} refused by the broker ({reason}): {consequence}");
+        let error = ErrorReport::new(ErrorKind::Rejected, message, subscription_remedy(reason));
+        let report = self.incoming.subscriptions.refused(filter, error);
+        if let Some(report) = report {
+            if report.stage == Stage::Begun {
+                let error = &report.incident.error;
+                tracing::warn!(filter, reason, remedy = error.remedy, "{}", error.message);
+            }
+            self.journal.report(report);
         }
     }
 

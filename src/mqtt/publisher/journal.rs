@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox::{Batch, Outbox};
-use crate::model::{DeadLetter, DeviceId};
-use crate::records::store::{Store, StoreError};
+use crate::model::{DeadLetter, DeviceId, IncidentReport};
+use crate::records::store::{IncidentChange, Store, StoreError};
 use crate::records::{Record, dead_letter};
 
 /// A round: the list's changes that it wrote, and how that went, where there were any.
@@ -28,6 +28,8 @@ pub(super) struct Journal {
     retry_at: Option<Instant>,
     /// To be appended, in order.
     records: Vec<Record>,
+    /// What becomes of incidents, in order.
+    incidents: Vec<IncidentChange>,
     /// Numbers of records that may leave the store.
     sent: Vec<u64>,
 }
@@ -40,6 +42,7 @@ impl Journal {
             running: None,
             retry_at: None,
             records: Vec::new(),
+            incidents: Vec::new(),
             sent: Vec::new(),
         }
     }
@@ -52,6 +55,20 @@ impl Journal {
     /// The same for the record of `dead_letter`.
     pub(super) fn append_dead_letter(&mut self, dead_letter: &DeadLetter) {
         self.append(dead_letter::record(dead_letter, &self.bridge));
+    }
+
+    /// Keeps an incident, and the record that reports it.
+    pub(super) fn report(&mut self, report: IncidentReport) {
+        let dead_letter = dead_letter::of_incident(&report);
+        dead_letter
+            .iter()
+            .for_each(|dead_letter| self.append_dead_letter(dead_letter));
+        self.incidents.push(report.into());
+    }
+
+    /// The incidents of that device are closed, for this reason.
+    pub(super) fn close_incidents(&mut self, device: DeviceId, reason: &'static str) {
+        self.incidents.push(IncidentChange::AllClosed(device, reason));
     }
 
     /// Lets the record of that number leave the store.
@@ -75,11 +92,12 @@ impl Journal {
         } else {
             outbox.take_batch()
         };
-        if list.is_none() && self.records.is_empty() && self.sent.is_empty() {
+        if list.is_none() && self.records.is_empty() && self.incidents.is_empty() && self.sent.is_empty() {
             return;
         }
         let (records, sent) = (std::mem::take(&mut self.records), std::mem::take(&mut self.sent));
-        self.running = Some(Box::pin(write(self.store.clone(), records, sent, list)));
+        let appended = (records, std::mem::take(&mut self.incidents));
+        self.running = Some(Box::pin(write(self.store.clone(), appended, sent, list)));
     }
 
     /// Whether a round is under way.
@@ -123,13 +141,13 @@ impl Journal {
 /// leaves: after a crash in between there is one too many, never one too few.
 async fn write(
     store: Store,
-    records: Vec<Record>,
+    (records, incidents): (Vec<Record>, Vec<IncidentChange>),
     sent: Vec<u64>,
     list: Option<Batch>,
 ) -> (Batch, Option<Result<(), StoreError>>) {
     let append = async {
-        if !records.is_empty() {
-            store.append(records).await;
+        if !records.is_empty() || !incidents.is_empty() {
+            store.append_with(records, incidents).await;
         }
     };
     let leave = async {

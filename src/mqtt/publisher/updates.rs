@@ -93,12 +93,15 @@ impl Publisher {
                 self.put(&StateTopic::Device(device, DeviceTopic::HttpSessions));
             }
             Update::DeadLetter(dead_letter) => self.journal.append_dead_letter(&dead_letter),
+            Update::Incident(report) => self.journal.report(*report),
             Update::Settled { device } => {
                 for own in self.retained.below(&Owner::Device(device)) {
                     self.outbox.clear_remembered(&own);
                 }
             }
             Update::Forgotten { device } => {
+                self.journal
+                    .close_incidents(device.clone(), "the device's task has failed");
                 self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
                 for own in self.retained.discovered_below(&Owner::Device(device)) {
@@ -106,6 +109,8 @@ impl Publisher {
                 }
             }
             Update::Removed { device } => {
+                self.journal
+                    .close_incidents(device.clone(), "the device was removed");
                 for own in self.retained.below(&Owner::Device(device)) {
                     self.outbox.clear_all(&own);
                 }

@@ -9,7 +9,6 @@ use super::options::Limit;
 use super::tables::{ARCHIVE, ARCHIVE_IDS, Level, Writing};
 use crate::contract::dead_letter::Summary;
 use crate::records::Record;
-use crate::records::dead_letter::Standing;
 
 /// At most so many, the newest first. One that cannot be understood is left out.
 pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, redb::Error> {
@@ -23,34 +22,26 @@ pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, re
     Ok(summaries)
 }
 
-/// Shows all letters to `standing`, the newest first.
-pub(super) fn show(database: &Database, standing: &mut Standing) -> Result<(), redb::Error> {
-    for entry in database.begin_read()?.open_table(ARCHIVE)?.iter()?.rev() {
-        standing.see(entry?.1.value().1);
-    }
-    Ok(())
-}
-
-/// The letter of that id, as it was published.
+/// The dead letter of that id, as it was published.
 pub(super) fn get(database: &Database, id: Uuid) -> Result<Option<Bytes>, redb::Error> {
     let transaction = database.begin_read()?;
     let Some(number) = transaction.open_table(ARCHIVE_IDS)?.get(id.as_bytes())? else {
         return Ok(None);
     };
-    let letter = transaction.open_table(ARCHIVE)?.get(number.value())?;
-    Ok(letter.map(|letter| Bytes::copy_from_slice(letter.value().1)))
+    let dead_letter = transaction.open_table(ARCHIVE)?.get(number.value())?;
+    Ok(dead_letter.map(|dead_letter| Bytes::copy_from_slice(dead_letter.value().1)))
 }
 
 impl Writing<'_, '_> {
-    /// Adds a letter, in place of one of the same id, and drops the oldest beyond the bound.
-    pub(super) fn archive(&mut self, number: u64, letter: &Record) -> Result<(), redb::Error> {
-        self.remove_letter(letter.id)?;
-        let id = letter.id.as_bytes();
+    /// Adds a dead letter, in place of one of the same id, and drops the oldest beyond the bound.
+    pub(super) fn archive(&mut self, number: u64, dead_letter: &Record) -> Result<(), redb::Error> {
+        self.remove_dead_letter(dead_letter.id)?;
+        let id = dead_letter.id.as_bytes();
         self.tables
             .archive
-            .insert(number, (id, letter.payload.as_ref()))?;
+            .insert(number, (id, dead_letter.payload.as_ref()))?;
         self.tables.archive_ids.insert(id, number)?;
-        self.levels.archive.add(letter.payload.len());
+        self.levels.archive.add(dead_letter.payload.len());
         self.levels.newest_dead_letter = number;
         let limit = Limit::of(self.options.keep, self.options.limits.archive_bytes);
         while self.levels.archive.is_above(limit) {
@@ -64,7 +55,7 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
-    /// Drops letters; gives those that there were.
+    /// Drops dead letters; gives those that there were.
     pub(super) fn drop_dead_letters(&mut self, which: &DeadLetterSet) -> Result<Vec<Uuid>, redb::Error> {
         let mut dropped = Vec::new();
         match which {
@@ -84,7 +75,7 @@ impl Writing<'_, '_> {
             }
             DeadLetterSet::These(ids) => {
                 for id in ids {
-                    if self.remove_letter(*id)? {
+                    if self.remove_dead_letter(*id)? {
                         dropped.push(*id);
                     }
                 }
@@ -94,7 +85,7 @@ impl Writing<'_, '_> {
     }
 
     /// Gives whether it was there.
-    fn remove_letter(&mut self, id: Uuid) -> Result<bool, redb::Error> {
+    fn remove_dead_letter(&mut self, id: Uuid) -> Result<bool, redb::Error> {
         let number = self.tables.archive_ids.remove(id.as_bytes())?;
         let Some(number) = number.map(|number| number.value()) else {
             return Ok(false);

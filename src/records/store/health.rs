@@ -1,7 +1,7 @@
-//! Whether the disk works, when it is tried again, and when to tell of it.
+//! Whether the disk works, when it is tried again, and when that is reported.
 //!
-//! A failure that lasts is told once, and once when it is over. One that comes back soon after is over only when
-//! it has stayed away for a while: a disk at the edge must not fill the outbox with its story.
+//! A failure that lasts is reported once, and once when it is over. One that comes back soon after is over only when
+//! it has not come back for a while: a disk that is nearly full must not fill the outbox with dead letters.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(60);
 pub(super) struct Health {
     retry: Duration,
     failure: Option<Failure>,
-    /// When the last failure was told to be over.
+    /// When the last failure was reported to be over.
     over_at: Option<Instant>,
 }
 
@@ -135,14 +135,14 @@ mod tests {
     fn a_failure_that_comes_and_goes_is_told_once_a_minute_at_most() {
         let mut health = Health::new(RETRY);
         let start = Instant::now();
-        let mut told = 0;
+        let mut reported = 0;
         for n in 0..60 {
             let now = start + n * 10 * SECOND;
-            told += u32::from(health.failed("full", now).is_some());
+            reported += u32::from(health.failed("full", now).is_some());
             health.worked(now + 5 * SECOND);
-            told += u32::from(health.over(now + 5 * SECOND).is_some());
+            reported += u32::from(health.over(now + 5 * SECOND).is_some());
         }
-        assert_eq!(told, 3, "it fails, it works, it fails again");
+        assert_eq!(reported, 3, "it fails, it works, it fails again");
         let end = start + 595 * SECOND;
         assert_eq!(health.due(), Some(end + QUIET));
         assert_eq!(health.over(end + QUIET).unwrap().count, 59);
@@ -150,7 +150,7 @@ mod tests {
         health.worked(end + 3 * QUIET);
         assert!(
             health.over(end + 3 * QUIET).is_some(),
-            "long after, it is told at once"
+            "long after, it is reported at once"
         );
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::AnswerKey;
+use super::incidents::Unwritten;
 use super::options::Limit;
 use super::tables::{Level, Writing};
 use crate::contract::topics::Destination;
@@ -21,6 +22,7 @@ pub(super) struct Memory {
     pub(super) sent: BTreeSet<u64>,
     /// Commands that are still on disk, but not in the inbox any more, and what is to be remembered of them.
     pub(super) finished: BTreeMap<u64, Option<(AnswerKey, Bytes)>>,
+    pub(super) incidents: Unwritten,
 }
 
 impl Memory {
@@ -57,7 +59,7 @@ impl Memory {
 
     /// Whether there is nothing that has to be written at once.
     pub(super) fn is_written(&self) -> bool {
-        self.records.is_empty() && self.finished.is_empty()
+        self.records.is_empty() && self.finished.is_empty() && self.incidents.is_empty()
     }
 }
 
@@ -91,6 +93,7 @@ impl Writing<'_, '_> {
         for (number, record) in &memory.records {
             self.put_record(*number, record)?;
         }
+        self.put_incidents(&memory.incidents)?;
         self.bound_outbox()?;
         self.end_dropping()
     }

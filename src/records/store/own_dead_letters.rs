@@ -3,41 +3,90 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::health::Failure;
 use super::options::Limit;
-use crate::model::{DeadLetter, DeviceId, ErrorKind, ErrorReport, Operation};
+use super::tables::Dropping;
+use crate::model::{
+    DeadLetter, DeviceId, ErrorKind, ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport,
+    Operation, Stage,
+};
 use crate::records::{Record, dead_letter};
 
 /// Room for a dead letter about dropped records.
 pub(super) const ROOM: Limit = Limit::of(1, 2048);
 
 const DISK: &str = "check the disk of state.directory: whether it is there, whether it is full, whether it may be written, whether it works";
+const DROPPING: &str = "too many records wait for the broker: the oldest are dropped";
 const BROKER: &str = "see why the broker takes no records, or takes them slowly; dead letters among the dropped that were \
                       on disk stay in the archive (lantime2mqtt dead-letters list)";
 
 /// The disk has failed, and records are kept in memory.
-pub(super) fn disk_fails(bridge: &DeviceId, error: &str, first_at: Timestamp) -> Record {
+pub(super) fn disk_fails(error: &str, first_at: Timestamp) -> IncidentReport {
     let message = format!(
         "the durable store cannot be written: {error}; records are kept in memory and are lost when the bridge \
          ends, and commands are not taken until the disk works again"
     );
-    record(bridge, message, DISK, first_at, None, false)
+    IncidentReport {
+        incident: incident(IncidentKind::Store, message, DISK, first_at, 1),
+        stage: Stage::Begun,
+        repeats: None,
+    }
 }
 
 /// The disk works again.
-pub(super) fn disk_works(bridge: &DeviceId, failure: &Failure) -> Record {
+pub(super) fn disk_works(failure: &Failure) -> IncidentReport {
     let message = format!(
         "the durable store could not be written: {}; it works again",
         failure.error
     );
-    record(bridge, message, DISK, failure.first_at, Some(failure.count), true)
+    IncidentReport {
+        incident: incident(
+            IncidentKind::Store,
+            message,
+            DISK,
+            failure.first_at,
+            failure.count,
+        ),
+        stage: Stage::Over,
+        repeats: Some(failure.count),
+    }
+}
+
+/// The outbox is full, as long as there is no room.
+pub(super) fn outbox_full(dropping: Dropping) -> Incident {
+    incident(
+        IncidentKind::Outbox,
+        DROPPING.to_owned(),
+        BROKER,
+        dropping.since,
+        dropping.count,
+    )
+}
+
+fn incident(kind: IncidentKind, message: String, remedy: &str, first_at: Timestamp, count: u64) -> Incident {
+    Incident {
+        key: IncidentKey::new(kind),
+        id: Uuid::now_v7(),
+        operation: Operation::Store,
+        error: ErrorReport::new(ErrorKind::Storage, message, remedy),
+        first_at,
+        reported_at: Timestamp::now(),
+        count,
+    }
 }
 
 /// The outbox is full, and so many records have been dropped by now.
 pub(super) fn dropping(bridge: &DeviceId, dropped: u64, first_at: Timestamp) -> Record {
-    let message = "too many records wait for the broker: the oldest are dropped".to_owned();
-    record(bridge, message, BROKER, first_at, Some(dropped), false)
+    record(
+        bridge,
+        DROPPING.to_owned(),
+        BROKER,
+        first_at,
+        Some(dropped),
+        false,
+    )
 }
 
 /// There is room again; so many records were dropped.

@@ -27,6 +27,9 @@ pub(super) const ANSWERS: TableDefinition<'_, &[u8; 32], (i64, &[u8])> = TableDe
 pub(super) const ANSWER_TIMES: TableDefinition<'_, (i64, &[u8; 32]), ()> =
     TableDefinition::new("answer-times");
 
+/// Key -> JSON of an open incident. A store of before has no such table.
+pub(super) const INCIDENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("incidents");
+
 /// How much is in a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Level {
@@ -176,6 +179,7 @@ pub(super) struct Tables<'t> {
     pub(super) archive_ids: Table<'t, &'static [u8; 16], u64>,
     pub(super) answers: Table<'t, &'static [u8; 32], (i64, &'static [u8])>,
     pub(super) answer_times: Table<'t, (i64, &'static [u8; 32]), ()>,
+    pub(super) incidents: Table<'t, &'static str, &'static [u8]>,
 }
 
 impl<'t> Tables<'t> {
@@ -189,6 +193,7 @@ impl<'t> Tables<'t> {
             archive_ids: transaction.open_table(ARCHIVE_IDS)?,
             answers: transaction.open_table(ANSWERS)?,
             answer_times: transaction.open_table(ANSWER_TIMES)?,
+            incidents: transaction.open_table(INCIDENTS)?,
         })
     }
 }

@@ -4,6 +4,7 @@ mod commands;
 mod disk;
 mod failing;
 mod file;
+mod incidents;
 mod outbox;
 mod replaced;
 mod sequence;

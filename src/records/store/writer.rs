@@ -2,6 +2,7 @@
 //! is on disk. While the disk fails it keeps in memory what must not be lost, and tries again (`failure`).
 
 mod failure;
+mod incidents;
 mod reads;
 
 use std::time::Duration;
@@ -16,7 +17,7 @@ use super::job::Change;
 use super::memory::Memory;
 use super::options::Options;
 use super::tables::{Levels, write};
-use super::{End, StoreError, StoreStatus, own_dead_letters};
+use super::{End, IncidentChange, OpenIncidents, StoreError, StoreStatus, own_dead_letters};
 use crate::records::Record;
 use failure::guarded;
 
@@ -28,7 +29,7 @@ const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
 /// One call of a handle.
 pub(super) enum Job {
-    Append(Vec<Record>, oneshot::Sender<()>),
+    Append(Vec<Record>, Vec<IncidentChange>, oneshot::Sender<()>),
     Sent(Vec<u64>),
     Finish(u64, Box<End>, oneshot::Sender<()>),
     Change(Box<dyn Change>),
@@ -45,6 +46,7 @@ pub(super) struct Writer {
     levels: Levels,
     memory: Memory,
     health: Health,
+    incidents: watch::Sender<OpenIncidents>,
     /// When records that were sent are taken off the disk at the latest.
     flush_at: Option<Instant>,
     /// When it is looked at the latest whether the file is still there.
@@ -66,11 +68,14 @@ impl Writer {
             database: Some(opened.database),
             levels: opened.levels,
             memory: Memory::default(),
+            incidents: watch::Sender::default(),
             flush_at: None,
             newer_reported: false,
             newest: watch::Sender::new(0),
             status: watch::Sender::new(StoreStatus::default()),
         };
+        writer.load_incidents();
+        writer.show_dropping();
         writer.report_damage(opened.damage);
         writer.report_status();
         Ok(writer)
@@ -82,6 +87,10 @@ impl Writer {
 
     pub(super) fn status(&self) -> watch::Sender<StoreStatus> {
         self.status.clone()
+    }
+
+    pub(super) fn incidents(&self) -> watch::Sender<OpenIncidents> {
+        self.incidents.clone()
     }
 
     /// Works until the channel of jobs is closed; then writes what is left, and closes the database.
@@ -113,8 +122,11 @@ impl Writer {
         let mut replies = Vec::new();
         for job in jobs {
             match job {
-                Job::Append(records, reply) => {
+                Job::Append(records, incidents, reply) => {
                     self.push_all(records);
+                    incidents
+                        .into_iter()
+                        .for_each(|change| self.change_incident(change));
                     done.push(reply);
                 }
                 Job::Sent(numbers) => self.sent(numbers),
@@ -135,6 +147,7 @@ impl Writer {
         if dropping.is_none() != self.levels.dropping.is_none() {
             self.log_dropping();
         }
+        self.show_dropping();
         self.report_status();
         let failure = self
             .health
@@ -275,7 +288,7 @@ impl Writer {
             self.commit(&mut []);
         }
         if let Some(failure) = self.health.over_at_end() {
-            self.push(own_dead_letters::disk_works(&self.options.bridge, &failure));
+            self.report_incident(own_dead_letters::disk_works(&failure));
         }
         if has_more(&self.memory) && self.health.failing().is_none() {
             self.commit(&mut []);

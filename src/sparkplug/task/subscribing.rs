@@ -4,8 +4,10 @@ use tokio::time::Instant;
 
 use super::{EdgeNode, Phase};
 use crate::contract::topics::has_wildcard;
+use crate::model::{ErrorKind, ErrorReport, Stage};
 use crate::mqtt::connection::{ConnectionError, Delivery, Limits, NO_WILDCARDS, subscription_remedy};
 use crate::mqtt::pending_subscriptions::LeftOut;
+use crate::records::store::IncidentChange;
 use crate::sparkplug::topics::OLD_STATES;
 
 impl EdgeNode {
@@ -48,8 +50,14 @@ impl EdgeNode {
 
     pub(super) fn on_subscribed(&mut self, answers: &[Option<String>]) {
         let filter = self.subscriptions.answered();
-        if let (Some(filter), Some(reason)) = (filter, answers.iter().flatten().next()) {
-            self.report_refusal(&filter, reason);
+        if let Some(filter) = filter {
+            match answers.iter().flatten().next() {
+                Some(reason) => self.report_refusal(&filter, reason),
+                None => {
+                    let end = self.subscriptions.granted(&filter);
+                    self.incidents.extend(end.map(IncidentChange::from));
+                }
+            }
         }
         self.begin_once_subscribed();
     }
@@ -64,20 +72,26 @@ impl EdgeNode {
 
     /// Reports once that hosts are not heard there.
     fn report_refusal(&mut self, filter: &str, reason: &str) {
-        if filter == OLD_STATES || !self.subscriptions.is_news(filter) {
-            return;
-        }
-        let consequence = match self.topics.host().is_some_and(|host| host == filter) {
-            true => "; without the primary host's state nothing is published",
-            false => "",
+        let consequence = match self.topics.host() {
+            Some(host) if host == filter => {
+                "writes of Sparkplug hosts do not arrive; without the primary host's state nothing is published"
+            }
+            _ if filter == OLD_STATES => "hosts of Sparkplug 2.2 are not detected",
+            _ => "writes of Sparkplug hosts do not arrive",
         };
-        tracing::error!(
-            broker = %self.link.broker(),
-            filter,
-            reason,
-            remedy = subscription_remedy(reason),
-            "subscription refused by the broker: writes of Sparkplug hosts do not arrive{consequence}"
-        );
+        let message = format!("subscription to {filter:?} refused by the broker ({reason}): {consequence}");
+        let error = ErrorReport::new(ErrorKind::Rejected, message, subscription_remedy(reason));
+        let Some(report) = self.subscriptions.refused(filter, error) else {
+            return;
+        };
+        if report.stage == Stage::Begun {
+            let (broker, remedy) = (self.link.broker(), &report.incident.error.remedy);
+            match filter == OLD_STATES {
+                true => tracing::warn!(broker, remedy, "{}", report.incident.error.message),
+                false => tracing::error!(broker, remedy, "{}", report.incident.error.message),
+            }
+        }
+        self.incidents.push(report.into());
     }
 
     pub(super) fn unsubscribed(&mut self, error: Option<&ConnectionError>) {
@@ -88,14 +102,6 @@ impl EdgeNode {
         if let Some(LeftOut { filter, reason }) = left_out {
             self.link.is_explained();
             self.report_refusal(&filter, &reason);
-            if filter == OLD_STATES && self.subscriptions.is_news(&filter) {
-                tracing::warn!(
-                    broker = %self.link.broker(),
-                    filter,
-                    reason,
-                    "the broker ends the connection at a subscription: hosts of Sparkplug 2.2 are not detected"
-                );
-            }
         }
     }
 }
@@ -106,8 +112,10 @@ mod tests {
 
     use super::*;
     use crate::config::{Mqtt, MqttVersion, Sparkplug};
+    use crate::model::DeviceId;
     use crate::mqtt::connection::{Cause, Purpose};
     use crate::mqtt::link::Link;
+    use crate::records::store::{Options, Store};
     use crate::sparkplug::commands::Writes;
     use crate::sparkplug::node::Node;
     use crate::sparkplug::session::Sessions;
@@ -134,6 +142,7 @@ mod tests {
             Sessions::open(directory.path()),
             mpsc::channel(1).1,
             writes,
+            Store::in_memory(Options::new(DeviceId::new("site-1").unwrap())),
         )
     }
 
@@ -145,7 +154,10 @@ mod tests {
             assert!(node.subscriptions.ask(OLD_STATES, Instant::now()));
             node.unsubscribed(Some(&lost));
         }
-        assert!(!node.subscriptions.is_news(OLD_STATES), "it was reported");
+        let [IncidentChange::Open(incident)] = &node.incidents[..] else {
+            panic!("it was reported once: {:?}", node.incidents);
+        };
+        assert_eq!(incident.key.subject.as_deref(), Some(OLD_STATES));
         let retry_at = node.subscriptions.retry_at().expect("it is tried again");
         tokio::time::sleep_until(retry_at).await;
         node.subscribe_again();

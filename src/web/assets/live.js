@@ -11,7 +11,7 @@ const AGAIN = 10_000;
  * What is known now. While nothing comes `isLost` holds: `lostAt` is then when something came last, if ever, and `refusal` is what the
  * bridge says to that, if anything.
  */
-export const known = { bridge: undefined, roster: undefined, devices: new Map(), connected: false, isLost: false, lostAt: undefined, refusal: "" };
+export const known = { bridge: undefined, roster: undefined, incidents: [], devices: new Map(), connected: false, isLost: false, lostAt: undefined, refusal: "" };
 
 const listeners = [];
 let changed = new Set();
@@ -50,6 +50,7 @@ export function connect() {
       }
     }
   });
+  on("incidents", ({ incidents }) => { known.incidents = incidents; });
   on("device", (device) => {
     known.devices.set(device.id, device);
     changed.add(device.id);

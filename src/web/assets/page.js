@@ -5,6 +5,7 @@ import { showDetail } from "./detail.js";
 import { relays, select, showDevices } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
 import { showDeadLetters } from "./dead_letters.js";
+import { showIncidents } from "./incidents.js";
 import { connect, known, onChange } from "./live.js";
 import { showLock } from "./token.js";
 
@@ -102,6 +103,7 @@ function showGeneral() {
   byId("bridge-mark").replaceChildren(...(isWell(bridge) ? [] : [badge("fault", "trouble")]));
   showLock();
   showBridge(bridge);
+  showIncidents(known.incidents);
   // In a full archive each new dead letter takes the place of an old one: their number stays.
   const now = `${bridge.store.dead_letters} ${bridge.store.last_dead_letter}`;
   if (view === "dead-letters" && deadLetters !== now) void showDeadLetters();

@@ -11,9 +11,11 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use crate::contract::to_json;
+use crate::contract::incident::Incident;
+use crate::contract::{incident, to_json};
 use crate::hub::{self, Fleet};
 use crate::model::DeviceId;
+use crate::records::store::OpenIncidents;
 use crate::web::Shown;
 use crate::web::json;
 
@@ -29,6 +31,7 @@ pub(super) struct Frames {
     pub(super) pass: u64,
     bridge: Piece,
     roster: Piece,
+    incidents: Piece,
     devices: BTreeMap<DeviceId, DeviceFrame>,
     /// The fleet of which they were made.
     fleet: (u64, u64),
@@ -64,14 +67,19 @@ impl Piece {
 }
 
 #[derive(Serialize)]
+struct Open<'a> {
+    incidents: Vec<Incident<'a>>,
+}
+
+#[derive(Serialize)]
 struct Roster<'a> {
     devices: Vec<&'a str>,
 }
 
 impl Frames {
-    /// The bridge, and which devices there are, where that is newer than `reported`.
+    /// The bridge, which devices there are, and which incidents are open, where that is newer than `reported`.
     pub(super) fn general(&self, reported: u64) -> Vec<Bytes> {
-        let pieces = [&self.bridge, &self.roster].into_iter();
+        let pieces = [&self.bridge, &self.roster, &self.incidents].into_iter();
         pieces.filter_map(|piece| piece.newer_than(reported)).collect()
     }
 
@@ -82,9 +90,9 @@ impl Frames {
     }
 
     /// Takes in how things are now; whether anything is otherwise.
-    fn refresh(&mut self, pass: u64, fleet: &Fleet, bridge: Bytes) -> bool {
+    fn refresh(&mut self, pass: u64, fleet: &Fleet, bridge: Bytes, incidents: Bytes) -> bool {
         let is_first = self.pass == 0;
-        let mut is_new = self.bridge.set(pass, bridge) | is_first;
+        let mut is_new = self.bridge.set(pass, bridge) | self.incidents.set(pass, incidents) | is_first;
         if is_first || self.fleet.1 != fleet.roster {
             let devices = fleet.devices.keys().map(DeviceId::as_str).collect();
             is_new |= self.roster.set(pass, event("roster", &Roster { devices }));
@@ -127,6 +135,7 @@ fn event(name: &str, value: &impl Serialize) -> Bytes {
 #[derive(Debug)]
 pub(in crate::web) struct Feed {
     shown: Shown,
+    incidents: watch::Receiver<OpenIncidents>,
     changeable: bool,
     frames: watch::Sender<Frames>,
     arrived: Arc<Notify>,
@@ -141,6 +150,7 @@ impl Feed {
         arrived: Arc<Notify>,
     ) -> Feed {
         Feed {
+            incidents: shown.store.incidents(),
             shown,
             changeable,
             frames,
@@ -165,9 +175,17 @@ impl Feed {
     fn refresh(&mut self) {
         self.pass += 1;
         let bridge = event("bridge", &json::bridge(&self.shown, self.changeable));
+        let open = self.incidents.borrow_and_update();
+        let incidents = event(
+            "incidents",
+            &Open {
+                incidents: incident::list(&open),
+            },
+        );
+        drop(open);
         let fleet = self.shown.fleet.borrow_and_update();
         self.frames
-            .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge));
+            .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge, incidents));
     }
 
     /// Returns when something may have changed.
@@ -184,6 +202,7 @@ impl Feed {
             _ = shown.broker.changed() => {}
             _ = shown.commands.changed() => {}
             _ = traps => {}
+            _ = self.incidents.changed() => {}
             () = self.frames.closed() => {}
             () = sleep(NUMBERS) => {}
         }
@@ -224,15 +243,17 @@ mod tests {
         let mut fleet = Fleet::new([id("a"), id("b")]);
         let mut frames = Frames::default();
         let bridge = || event("bridge", &["x"]);
-        assert!(frames.refresh(1, &fleet, bridge()));
+        let none = || event("incidents", &Open { incidents: vec![] });
+        assert!(frames.refresh(1, &fleet, bridge(), none()));
         let all = [
             "bridge [\"x\"",
             "roster {\"devices\":[\"a\"",
+            "incidents {\"incidents\":[",
             "device {\"id\":\"a\"",
             "device {\"id\":\"b\"",
         ];
         assert_eq!(newer(&frames, 0), all);
-        assert!(!frames.refresh(2, &fleet, bridge()));
+        assert!(!frames.refresh(2, &fleet, bridge(), none()));
         assert!(newer(&frames, 1).is_empty());
 
         let online = DeviceView {
@@ -248,7 +269,7 @@ mod tests {
             },
             Timestamp::UNIX_EPOCH,
         );
-        assert!(frames.refresh(3, &fleet, bridge()));
+        assert!(frames.refresh(3, &fleet, bridge(), none()));
         assert_eq!(newer(&frames, 2), ["device {\"id\":\"b\""]);
 
         let summary = HttpStats::default().summary();
@@ -260,12 +281,12 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         assert!(
-            !frames.refresh(4, &fleet, bridge()),
+            !frames.refresh(4, &fleet, bridge(), none()),
             "pages ask for that of the device they show"
         );
 
         fleet.apply(&Update::Removed { device: id("a") }, Timestamp::UNIX_EPOCH);
-        assert!(frames.refresh(5, &fleet, bridge()));
+        assert!(frames.refresh(5, &fleet, bridge(), none()));
         assert_eq!(newer(&frames, 4), ["roster {\"devices\":[\"b\""]);
     }
 }

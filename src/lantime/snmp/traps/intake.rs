@@ -14,7 +14,7 @@ use super::receiver::Taken;
 use super::refusals::{Reason, Refusals};
 use super::replay::Engines;
 use super::senders::{DeviceTrap, Sender, Senders, UnknownSender};
-use crate::model::{DeadLetter, Update};
+use crate::model::{Incident, IncidentReport, Stage, Update};
 use crate::wording::quoted;
 
 /// How often the counters are checked for refusals.
@@ -62,7 +62,8 @@ pub(super) struct Handles {
     pub(super) updates: mpsc::Sender<Update>,
     pub(super) counts: watch::Sender<Counts>,
     pub(super) generation: watch::Sender<u64>,
-    pub(super) repeat_dead_letters: Duration,
+    pub(super) repeat: Duration,
+    pub(super) open: Vec<Incident>,
 }
 
 impl Intake {
@@ -81,7 +82,7 @@ impl Intake {
             resolved: Resolved::new(),
             resolving: None,
             engines: Engines::default(),
-            refusals: Refusals::new(ends.repeat_dead_letters),
+            refusals: Refusals::new(ends.repeat, ends.open),
             looked: Counts::default(),
         }
     }
@@ -154,8 +155,8 @@ impl Intake {
         for taken in batch.drain(..) {
             if let Err((reason, what)) = self.hand_over(taken, now) {
                 // Not acknowledged: a sender cannot find out whether it is known.
-                let dead_letter = self.refusals.note(reason, 1, what, now);
-                self.send(dead_letter).await;
+                let report = self.refusals.note(reason, 1, what, now);
+                self.send(report).await;
             }
         }
     }
@@ -240,12 +241,11 @@ impl Intake {
             ),
         ];
         for (reason, times, what) in noted {
-            let dead_letter = self.refusals.note(reason, times, what, now);
-            self.send(dead_letter).await;
+            let report = self.refusals.note(reason, times, what, now);
+            self.send(report).await;
         }
-        for dead_letter in self.refusals.all_due(now) {
-            self.send(Some(dead_letter)).await;
-        }
+        let due = self.refusals.all_due(now);
+        self.send(due).await;
         // A message of a device that has not counted its engine boots up is refused without a count, so whether that
         // is so cannot be seen.
         let Receiver { began, is_misled, .. } = self.receiver;
@@ -264,11 +264,15 @@ impl Intake {
         }
     }
 
-    async fn send(&self, dead_letter: Option<DeadLetter>) {
-        if let Some(dead_letter) = dead_letter {
-            tracing::warn!(remedy = dead_letter.error.remedy, "{}", dead_letter.error.message);
+    async fn send(&self, reports: impl IntoIterator<Item = IncidentReport>) {
+        for report in reports {
+            let (error, subject) = (&report.incident.error, &report.incident.key.subject);
+            match report.stage {
+                Stage::Over => tracing::info!(subject, "no more traps are refused for this reason"),
+                _ => tracing::warn!(remedy = error.remedy, "{}", error.message),
+            }
             // Nobody listens only when the bridge is stopping.
-            let _ = self.updates.send(Update::DeadLetter(Box::new(dead_letter))).await;
+            let _ = self.updates.send(Update::Incident(Box::new(report))).await;
         }
     }
 }

@@ -1,17 +1,16 @@
-//! Dead letters about what was not taken: one when it begins, one each `repeat` while it goes on. Whoever sends can
-//! make them neither more nor many, and learns nothing.
+//! What is not taken, an incident for each reason. Whoever sends can make their reports neither more nor many, and learns
+//! nothing.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::model::{DeadLetter, ErrorKind, ErrorReport, Operation};
-use crate::records::dead_letter;
+use crate::incidents::{Incidents, Seen};
+use crate::model::{ErrorKind, ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport, Operation};
 
 /// Why something was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     /// A community that is not configured.
     Community,
@@ -28,6 +27,18 @@ pub(super) enum Reason {
 }
 
 impl Reason {
+    /// Its name among incidents.
+    fn as_str(self) -> &'static str {
+        match self {
+            Reason::Community => "community",
+            Reason::Unprotected => "unprotected",
+            Reason::Credentials => "credentials",
+            Reason::OutOfTime => "out-of-time",
+            Reason::UnknownSender => "unknown-sender",
+            Reason::Overrun => "overrun",
+        }
+    }
+
     fn report(self, what: String) -> ErrorReport {
         let (kind, remedy) = match self {
             Reason::Community => (
@@ -59,125 +70,89 @@ impl Reason {
     }
 }
 
-#[derive(Debug)]
-struct Standing {
-    /// What was last said of it.
-    what: String,
-    /// How often it came since it was last told.
-    untold: u64,
-    first_at: Timestamp,
-    told: Instant,
-}
-
-/// What was told of what was not taken.
+/// What is refused now.
 #[derive(Debug)]
 pub(super) struct Refusals {
-    repeat: Duration,
-    standing: BTreeMap<Reason, Standing>,
+    incidents: Incidents,
 }
 
 impl Refusals {
-    pub(super) fn new(repeat: Duration) -> Refusals {
-        Refusals {
-            repeat,
-            standing: BTreeMap::new(),
-        }
+    /// Goes on with what an earlier run has left open, and reports each reason again after `repeat`.
+    pub(super) fn new(repeat: Duration, open: Vec<Incident>) -> Refusals {
+        let mut incidents = Incidents::new(repeat);
+        let (at, now) = (Timestamp::now(), Instant::now());
+        open.into_iter()
+            .for_each(|incident| incidents.resume(incident, at, now));
+        Refusals { incidents }
     }
 
-    /// It came so often. The letter about it, if one is due.
+    /// It came so often; gives the report of that, if one is due.
     pub(super) fn note(
         &mut self,
         reason: Reason,
         times: u64,
         what: String,
         now: Instant,
-    ) -> Option<DeadLetter> {
+    ) -> Option<IncidentReport> {
         if times == 0 {
             return None;
         }
-        if let Some(standing) = self.standing.get_mut(&reason) {
-            standing.what = what;
-            standing.untold += times;
-            return self.due(reason, now);
-        }
-        let at = Timestamp::now();
-        let letter = dead_letter::new(Operation::Trap, reason.report(what.clone()), at);
-        let standing = Standing {
-            what,
-            untold: 0,
-            first_at: at,
-            told: now,
+        let seen = Seen {
+            operation: Operation::Trap,
+            error: reason.report(what),
+            times,
         };
-        self.standing.insert(reason, standing);
-        Some(DeadLetter {
-            repeats: (times > 1).then_some(times),
-            ..letter
-        })
+        let key = IncidentKey::about(IncidentKind::Trap, reason.as_str());
+        self.incidents.raise(key, seen, Timestamp::now(), now)
     }
 
-    /// The letters that have become due; what has not come again for so long is forgotten.
-    pub(super) fn all_due(&mut self, now: Instant) -> Vec<DeadLetter> {
-        let reasons: Vec<_> = self.standing.keys().copied().collect();
-        let letters = reasons
-            .into_iter()
-            .filter_map(|reason| self.due(reason, now))
-            .collect();
-        let repeat = self.repeat;
-        self.standing
-            .retain(|_, standing| standing.untold > 0 || now.duration_since(standing.told) < repeat);
-        letters
-    }
-
-    fn due(&mut self, reason: Reason, now: Instant) -> Option<DeadLetter> {
-        let repeat = self.repeat;
-        let standing = self.standing.get_mut(&reason)?;
-        if standing.untold == 0 || now.duration_since(standing.told) < repeat {
-            return None;
-        }
-        standing.told = now;
-        let report = reason.report(standing.what.clone());
-        Some(DeadLetter {
-            first_at: standing.first_at,
-            repeats: Some(std::mem::take(&mut standing.untold)),
-            ..dead_letter::new(Operation::Trap, report, Timestamp::now())
-        })
+    /// The reports that have become due.
+    pub(super) fn all_due(&mut self, now: Instant) -> Vec<IncidentReport> {
+        self.incidents.due(Timestamp::now(), now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::DeadLetter;
+    use crate::records::dead_letter;
 
     const REPEAT: Duration = Duration::from_secs(900);
 
+    fn dead_letters<'r>(reports: impl IntoIterator<Item = &'r IncidentReport>) -> Vec<DeadLetter> {
+        reports.into_iter().filter_map(dead_letter::of_incident).collect()
+    }
+
     #[test]
-    fn a_flood_gives_one_letter_and_later_one_with_the_count() {
-        let mut refusals = Refusals::new(REPEAT);
+    fn a_flood_gives_one_dead_letter_and_later_one_with_the_count() {
+        let mut refusals = Refusals::new(REPEAT, Vec::new());
         let begin = Instant::now();
-        let mut letters = Vec::new();
+        let mut reports = Vec::new();
         for second in 0..1800 {
             let now = begin + Duration::from_secs(second);
             let what = format!("from 10.0.0.{second}");
-            letters.extend(refusals.note(Reason::UnknownSender, 10, what, now));
-            letters.extend(refusals.all_due(now));
+            reports.extend(refusals.note(Reason::UnknownSender, 10, what, now));
+            reports.extend(refusals.all_due(now));
         }
-        letters.extend(refusals.all_due(begin + 2 * REPEAT));
-        let told: Vec<_> = letters
+        reports.extend(refusals.all_due(begin + 2 * REPEAT));
+        let dead_letters = dead_letters(&reports);
+        let reported: Vec<_> = dead_letters
             .iter()
-            .map(|letter| (letter.error.message.as_str(), letter.repeats))
+            .map(|dead_letter| (dead_letter.error.message.as_str(), dead_letter.repeats))
             .collect();
         let expected = [
             ("from 10.0.0.0", Some(10)),
             ("from 10.0.0.900", Some(9000)),
             ("from 10.0.0.1799", Some(8990)),
         ];
-        assert_eq!(told, expected);
-        assert_eq!(letters[0].first_at, letters[2].first_at);
+        assert_eq!(reported, expected);
+        assert_eq!(dead_letters[0].first_at, dead_letters[2].first_at);
     }
 
     #[test]
-    fn what_has_stopped_begins_anew() {
-        let mut refusals = Refusals::new(REPEAT);
+    fn what_has_stopped_begins_again_as_a_new_one() {
+        let mut refusals = Refusals::new(REPEAT, Vec::new());
         let begin = Instant::now();
         assert!(refusals.note(Reason::Overrun, 1, String::new(), begin).is_some());
         assert!(refusals.note(Reason::Overrun, 0, String::new(), begin).is_none());
@@ -186,8 +161,23 @@ mod tests {
                 .note(Reason::Credentials, 1, String::new(), begin)
                 .is_some()
         );
-        assert!(refusals.all_due(begin + REPEAT).is_empty());
-        let letter = refusals.note(Reason::Overrun, 1, String::new(), begin + REPEAT);
-        assert_eq!(letter.map(|letter| letter.repeats), Some(None));
+        let due = refusals.all_due(begin + REPEAT);
+        assert_eq!((due.len(), dead_letters(&due)), (2, vec![]));
+        let report = refusals.note(Reason::Overrun, 1, String::new(), begin + REPEAT);
+        let dead_letters = dead_letters(&report);
+        assert_eq!(
+            dead_letters.iter().map(|one| one.repeats).collect::<Vec<_>>(),
+            [None]
+        );
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_reported_is_no_new_one() {
+        let mut refusals = Refusals::new(REPEAT, Vec::new());
+        let first = refusals.note(Reason::Overrun, 1, String::new(), Instant::now());
+        let open = first.into_iter().map(|report| report.incident).collect();
+        let mut next = Refusals::new(REPEAT, open);
+        let report = next.note(Reason::Overrun, 1, String::new(), Instant::now());
+        assert_eq!(report, None);
     }
 }

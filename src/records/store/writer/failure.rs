@@ -28,11 +28,7 @@ impl Writer {
                 "the durable store cannot be written: records are kept in memory, and commands are not taken, until \
                  the disk of state.directory works again"
             );
-            self.push(own_dead_letters::disk_fails(
-                &self.options.bridge,
-                error,
-                first_at,
-            ));
+            self.report_incident(own_dead_letters::disk_fails(error, first_at));
         }
     }
 
@@ -51,6 +47,7 @@ impl Writer {
         self.levels.dropping = known.dropping;
         self.levels.dropped = known.dropped;
         self.database = Some(opened.database);
+        self.write_incidents_again();
         self.report_damage(opened.damage);
         if let Some(aside) = opened.displaced {
             self.push(own_dead_letters::displaced(&self.options.bridge, &aside));
@@ -67,7 +64,7 @@ impl Writer {
     pub(super) fn end_failure(&mut self) {
         if let Some(failure) = self.health.over(Instant::now()) {
             tracing::info!(failures = failure.count, "the durable store can be written again");
-            self.push(own_dead_letters::disk_works(&self.options.bridge, &failure));
+            self.report_incident(own_dead_letters::disk_works(&failure));
         }
     }
 

@@ -8,9 +8,7 @@ use super::Writer;
 use super::failure::guarded;
 use crate::contract::dead_letter::Summary;
 use crate::contract::topics::Destination;
-use crate::model::DeadLetter;
 use crate::records::Record;
-use crate::records::dead_letter::Standing;
 use crate::records::store::entry::Unreadable;
 use crate::records::store::inbox::Commands;
 use crate::records::store::options::Limit;
@@ -49,17 +47,11 @@ impl Writer {
         self.noted(letter)
     }
 
-    pub(in super::super) fn standing_failures(&mut self) -> Result<Vec<DeadLetter>, StoreError> {
-        let mut standing = Standing::default();
-        self.new_letters()
-            .for_each(|letter| standing.see(&letter.payload));
-        let shown = self.look(|database| archive::show(database, &mut standing));
-        self.noted(shown)?;
-        Ok(standing.failures())
-    }
-
     /// Reads from the database.
-    fn look<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, String> {
+    pub(super) fn look<T>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, String> {
         match &self.database {
             Some(database) => guarded(|| work(database)),
             None => Err(self.health.failing().unwrap_or("it cannot be opened").to_owned()),

@@ -22,7 +22,7 @@ use crate::model::snapshot::Module;
 use crate::model::{
     Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
     EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal,
-    SlotId, SlotTopic, Snapshot, Status, Transition, Trap, Update, Via,
+    SlotId, SlotTopic, Snapshot, Stage, Status, Transition, Trap, Update, Via,
 };
 
 /// From one poll to the next.
@@ -383,8 +383,8 @@ fn published(update: &Update) -> Option<String> {
         }
         Update::HttpStats { .. } => return None,
         Update::HttpSessions { .. } => "publish HTTP sessions".to_owned(),
-        Update::DeadLetter(dead_letter) if dead_letter.recovered => "report the recovery".to_owned(),
-        Update::DeadLetter(_) => "report the failure".to_owned(),
+        Update::Incident(report) if report.stage == Stage::Over => "report the recovery".to_owned(),
+        Update::Incident(_) | Update::DeadLetter(_) => "report the failure".to_owned(),
         Update::Settled { .. } => "publish that all is published".to_owned(),
         _ => unreachable!("it is not a device's"),
     })
