@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::model::{ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport, Operation, Stage};
+use crate::model::{
+    DeviceId, ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport, Operation, Stage,
+};
 
 /// How long nothing may fail until a condition counts as over.
 const OVER_AFTER: Duration = Duration::from_secs(60);
@@ -148,6 +150,11 @@ impl Incidents {
     pub fn withdraw(&mut self, key: &IncidentKey) -> Option<IncidentReport> {
         let open = self.open.remove(key)?;
         Some(open.report(Stage::Withdrawn))
+    }
+
+    /// The incidents of that device are closed elsewhere. What was reported once in this run stays reported.
+    pub fn forget(&mut self, device: &DeviceId) {
+        self.open.retain(|key, _| key.device.as_ref() != Some(device));
     }
 
     /// What is to be reported without that anything is seen.

@@ -43,7 +43,7 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
 }
 
 /// The incidents of devices that an earlier run has left open go on: they are not reported as new ones, and their end is
-/// reported. Gives those of devices that are not configured any more.
+/// reported. Gives those that nobody goes on with. The store's own are of this run, and stay.
 pub(super) fn resume(
     prior: &mut HashMap<DeviceId, Prior>,
     open: OpenIncidents,
@@ -52,16 +52,62 @@ pub(super) fn resume(
 ) -> Vec<IncidentChange> {
     let (at, now) = (Timestamp::now(), Instant::now());
     let mut closed = Vec::new();
-    for (key, incident) in open {
-        match key.device.as_ref().filter(|device| configured.contains(device)) {
-            Some(device) => {
+    for (key, incident) in open.into_iter().filter(|(key, _)| key.kind.is_kept()) {
+        match &key.device {
+            Some(device) if configured.contains(device) => {
                 let prior = prior.entry(device.clone()).or_default();
                 let incidents = std::mem::take(&mut prior.incidents);
                 prior.incidents = incidents.every(repeat);
                 prior.incidents.resume(incident, at, now);
             }
+            Some(device) => {
+                closed.push(IncidentChange::AllClosed(
+                    device.clone(),
+                    "the device is not configured any more",
+                ));
+            }
             None => closed.push(IncidentChange::Closed(key)),
         }
     }
     closed
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{ErrorKind, ErrorReport, Incident, IncidentKey, IncidentKind, Operation};
+
+    #[test]
+    fn what_nobody_goes_on_with_is_closed_but_what_the_store_has_opened() {
+        let (here, gone) = (DeviceId::new("here").unwrap(), DeviceId::new("gone").unwrap());
+        let keys = [
+            IncidentKey::of_device(IncidentKind::Poll, &here),
+            IncidentKey::of_device(IncidentKind::Poll, &gone),
+            IncidentKey::about(IncidentKind::Trap, "community"),
+            IncidentKey::new(IncidentKind::Store),
+            IncidentKey::new(IncidentKind::Outbox),
+        ];
+        let incident = |key: &IncidentKey| Incident {
+            key: key.clone(),
+            id: Uuid::nil(),
+            operation: Operation::Poll,
+            error: ErrorReport::new(ErrorKind::Timeout, "late", "wait"),
+            first_at: Timestamp::UNIX_EPOCH,
+            reported_at: Timestamp::UNIX_EPOCH,
+            count: 1,
+        };
+        let open = keys.iter().map(|key| (key.clone(), incident(key))).collect();
+        let mut prior = HashMap::new();
+        let closed = resume(&mut prior, open, std::slice::from_ref(&here), Duration::ZERO);
+        assert_eq!(
+            closed,
+            [
+                IncidentChange::AllClosed(gone, "the device is not configured any more"),
+                IncidentChange::Closed(keys[2].clone()),
+            ]
+        );
+        assert!(prior[&here].incidents.keys().eq([&keys[0]]));
+    }
 }

@@ -137,7 +137,9 @@ impl Commands {
             self.acknowledge_and_submit();
             self.report();
             if let Some(store) = &self.store {
-                store.change_incidents(&mut self.subscriptions.changes).await;
+                // The store takes them late while its disk hangs.
+                let change = store.change_incidents(&mut self.subscriptions.changes);
+                stop.run_until_cancelled(change).await;
             }
             tokio::select! {
                 () = stop.cancelled() => break,

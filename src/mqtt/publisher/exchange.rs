@@ -13,6 +13,7 @@ use super::{Phase, Publisher, outbox, records};
 use crate::incidents::Seen;
 use crate::model::{ErrorKind, ErrorReport, IncidentKey, IncidentKind, Operation};
 use crate::mqtt::connection::{Cause, ConnectionError, Event, Limits, Refusal};
+use crate::records::dead_letter;
 
 /// Pause when the broker has no room for a record.
 const QUOTA_PAUSE: Duration = Duration::from_secs(5);
@@ -62,9 +63,12 @@ impl Publisher {
     fn on_answer(&mut self, transmission: Transmission, refused: Option<Refusal>) {
         match transmission.item {
             Item::State(topic) => {
-                self.outbox.acked(&topic, transmission.version, refused.is_some());
+                let is_current = self.outbox.acked(&topic, transmission.version, refused.is_some());
                 let Some(Refusal { reason, .. }) = refused else {
-                    return self.published(&topic);
+                    if is_current {
+                        self.published(&topic);
+                    }
+                    return;
                 };
                 let what = format!("the broker refused the message at {topic:?}: {reason}");
                 let error = ErrorReport::new(ErrorKind::Rejected, what, PUBLISH_REMEDY);
@@ -187,11 +191,20 @@ impl Publisher {
     }
 
     /// State that the broker does not have: reported once for each topic in this run, and for a bounded number of
-    /// topics.
+    /// topics. Where it is to be cleared there, of a device that is not configured, nothing lasts: a dead letter is enough.
     fn report_unpublished(&mut self, topic: &str, error: ErrorReport) {
         let key = self.unpublished(topic);
-        let report = self.refusals.report(key, error);
-        report.into_iter().for_each(|report| self.journal.report(report));
+        let Some(report) = self.refusals.report(key, topic, error) else {
+            return;
+        };
+        let key = &report.incident.key;
+        if key.device.as_ref().is_none_or(|device| self.retained.has(device)) {
+            return self.journal.report(report);
+        }
+        self.refusals.incidents.withdraw(key);
+        if let Some(dead_letter) = dead_letter::of_incident(&report) {
+            self.journal.append_dead_letter(&dead_letter);
+        }
     }
 
     /// The incident of a topic at which the broker does not have the state. All that is for Home Assistant counts as
@@ -212,7 +225,7 @@ impl Publisher {
     fn published(&mut self, topic: &str) {
         if !self.refusals.incidents.is_empty() {
             let key = self.unpublished(topic);
-            self.refusals.incidents.well(&key, Instant::now());
+            self.refusals.taken(&key, topic);
         }
     }
 
@@ -282,12 +295,12 @@ impl Publisher {
         }
         for (topic, bytes, limit) in unsendable {
             let what = format!("the message at {topic:?} has {bytes} bytes, and {limit}: it is not sent");
-            match limit {
-                TooLarge::Announced(_) => {
-                    self.report_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, SIZE_REMEDY));
-                }
-                // One error for all of them, when it was learned.
-                TooLarge::Learned(_) => tracing::debug!("{what}"),
+            // What was learned is one error for all of them; but one that was reported lasts, or begins again.
+            let was_reported = || self.refusals.was_reported(&self.unpublished(&topic));
+            if matches!(limit, TooLarge::Announced(_)) || was_reported() {
+                self.report_unpublished(&topic, ErrorReport::new(ErrorKind::TooLarge, what, SIZE_REMEDY));
+            } else {
+                tracing::debug!("{what}");
             }
         }
     }

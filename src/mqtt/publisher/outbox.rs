@@ -220,18 +220,20 @@ impl Outbox {
         Some(entry.content == self.content(payload))
     }
 
-    /// The broker has answered. What it refused is sent again only after the next connect.
-    pub(super) fn acked(&mut self, topic: &Topic, version: u64, refused: bool) {
+    /// The broker has answered. What it refused is sent again only after the next connect. Says whether that was about
+    /// what is to be there now.
+    pub(super) fn acked(&mut self, topic: &Topic, version: u64, refused: bool) -> bool {
         let Some(entry) = self.entries.get_mut(topic) else {
-            return;
+            return false;
         };
         entry.fatal = 0;
         if entry.version != version {
-            return;
+            return false;
         }
         if entry.content == Content::Cleared && !refused {
             self.forget(topic);
         }
+        true
     }
 
     /// Topics with a payload, or whose clearing is not acknowledged yet.

@@ -70,15 +70,20 @@ impl Retained {
         self.fleet.borrow().devices.keys().cloned().collect()
     }
 
+    /// Whether that device is configured.
+    pub(super) fn has(&self, device: &DeviceId) -> bool {
+        self.fleet.borrow().devices.contains_key(device)
+    }
+
     /// Whether a topic of an earlier run may be published in this one.
     pub(super) fn is_current(&self, topic: &str) -> bool {
-        let is_here = |device: &DeviceId| self.fleet.borrow().devices.contains_key(device);
         if let Some((state, field)) = self.topics().parse(topic) {
-            return state.device().is_none_or(is_here) && self.payloads.publishes(&state, field.is_some());
+            return state.device().is_none_or(|device| self.has(device))
+                && self.payloads.publishes(&state, field.is_some());
         }
         let discovery = self.discovery.as_ref();
         match discovery.and_then(|discovery| discovery.topics().owner(topic)) {
-            Some(Owner::Device(device)) => is_here(&device),
+            Some(Owner::Device(device)) => self.has(&device),
             owner => owner.is_some(),
         }
     }

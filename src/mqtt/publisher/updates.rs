@@ -6,7 +6,7 @@ use super::Publisher;
 use super::record_source::Fetched;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
-use crate::model::Update;
+use crate::model::{DeviceId, Update};
 use crate::records::change;
 
 impl Publisher {
@@ -100,8 +100,7 @@ impl Publisher {
                 }
             }
             Update::Forgotten { device } => {
-                self.journal
-                    .close_incidents(device.clone(), "the device's task has failed");
+                self.close_incidents(&device, "the device's task has failed");
                 self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
                 for own in self.retained.discovered_below(&Owner::Device(device)) {
@@ -109,8 +108,7 @@ impl Publisher {
                 }
             }
             Update::Removed { device } => {
-                self.journal
-                    .close_incidents(device.clone(), "the device was removed");
+                self.close_incidents(&device, "the device was removed");
                 for own in self.retained.below(&Owner::Device(device)) {
                     self.outbox.clear_all(&own);
                 }
@@ -120,6 +118,12 @@ impl Publisher {
                 self.put(&StateTopic::BridgeInfo);
             }
         }
+    }
+
+    /// The incidents of that device are closed, for this reason. Those that still hold open again when they are seen.
+    fn close_incidents(&mut self, device: &DeviceId, reason: &'static str) {
+        self.refusals.incidents.forget(device);
+        self.journal.close_incidents(device.clone(), reason);
     }
 
     pub(super) fn take_in(&mut self, fetched: Fetched) {

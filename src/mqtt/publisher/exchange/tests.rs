@@ -10,14 +10,17 @@ use super::*;
 use crate::config::{Mqtt, MqttVersion};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Destination;
-use crate::hub::Hub;
-use crate::model::DeviceId;
+use crate::hub::{Hub, Taken};
+use crate::model::{DeviceId, Update};
 use crate::mqtt::payload::Message;
 use crate::records::Record;
 use crate::records::store::{Options, Store};
 
 fn publisher() -> Publisher {
-    let bridge = DeviceId::new("b1").unwrap();
+    publisher_with(Store::in_memory(Options::new(DeviceId::new("b1").unwrap())))
+}
+
+fn publisher_with(store: Store) -> Publisher {
     let setup = Setup {
         mqtt: Mqtt::for_test(MqttVersion::V311),
         info: BridgeInfo {
@@ -27,13 +30,17 @@ fn publisher() -> Publisher {
             mqtt_version: "3.1.1",
             capabilities: Vec::new(),
         },
-        store: Store::in_memory(Options::new(bridge.clone())),
-        bridge,
+        store,
+        bridge: DeviceId::new("b1").unwrap(),
         remembered: Vec::new(),
         discovery: None,
         stop_within: Duration::from_secs(1),
     };
-    Publisher::new(setup, Hub::new([], mpsc::channel(1).1)).0
+    Publisher::new(
+        setup,
+        Hub::new([DeviceId::new("m1").unwrap()], mpsc::channel(1).1),
+    )
+    .0
 }
 
 /// The broker has accepted us, and has all of the state.
@@ -150,4 +157,33 @@ async fn the_pause_grows_while_the_broker_takes_nothing_at_all() {
         "each one explained"
     );
     assert!(pause_after(20, false) >= Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn what_is_refused_of_a_device_lasts_while_the_device_is_there() {
+    let store = Store::in_memory(Options::new(DeviceId::new("b1").unwrap()));
+    let mut publisher = publisher_with(store.clone());
+    // What is refused, or that the task of `m1` has failed.
+    let steps = [
+        (Some("lantime/m1/info"), 1, 1),
+        (None, 0, 1),
+        (Some("lantime/m1/info"), 1, 1),
+        (Some("lantime/gone/info"), 1, 2),
+    ];
+    for (n, (refused, open, dead_letters)) in steps.into_iter().enumerate() {
+        let device = DeviceId::new("m1").unwrap();
+        let (update, changed) = (Update::Forgotten { device }, Vec::new());
+        let error = ErrorReport::new(ErrorKind::Rejected, "no", "allow it");
+        match refused {
+            Some(topic) => publisher.report_unpublished(topic, error),
+            None => publisher.apply(Taken { update, changed }),
+        }
+        publisher.journal.start(&mut publisher.outbox);
+        while publisher.journal.is_writing() {
+            publisher.journal.written().await;
+        }
+        assert_eq!(store.incidents().borrow().len(), open, "step {n}");
+        let archived = store.dead_letters(9).await.unwrap();
+        assert_eq!(archived.len(), dead_letters, "step {n}");
+    }
 }

@@ -99,11 +99,16 @@ impl Way {
     }
 
     fn acked(&mut self, pkid: u16, refused: bool) {
+        self.is_current(pkid, refused);
+    }
+
+    /// The broker has answered; gives whether that is about what is to be there now.
+    fn is_current(&mut self, pkid: u16, refused: bool) -> bool {
         let transmission = self.in_flight.acked(pkid, !refused).unwrap();
         let Item::State(topic) = transmission.item else {
             panic!("no records here");
         };
-        self.outbox.acked(&topic, transmission.version, refused);
+        self.outbox.acked(&topic, transmission.version, refused)
     }
 
     fn pending(&self) -> usize {
@@ -247,10 +252,10 @@ fn an_old_acknowledgement_forgets_nothing() {
     way.set("a", None);
     way.sent(1);
     way.set("a", payload("2"));
-    way.acked(1, false);
-    way.acked(2, false);
+    assert!(!way.is_current(1, false) && !way.is_current(2, false));
     assert_eq!(way.outbox.len(), 1);
     assert_eq!(way.sent(2), ["a"]);
+    assert!(way.is_current(3, false));
 }
 
 #[test]
