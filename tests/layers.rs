@@ -174,9 +174,9 @@ fn expand(path: &str) -> Vec<Names> {
         return vec![names.filter(|name| name != "self").collect()];
     };
     let mut depth = 0;
-    let items = list.split(|letter| {
-        depth += i32::from(letter == '{') - i32::from(letter == '}');
-        letter == ',' && depth == 0 || depth < 0
+    let items = list.split(|character| {
+        depth += i32::from(character == '{') - i32::from(character == '}');
+        character == ',' && depth == 0 || depth < 0
     });
     let prefix: Names = prefix.trim().split("::").map(str::to_owned).collect();
     let prefix = &prefix[..prefix.len() - 1];
@@ -189,8 +189,8 @@ fn expand(path: &str) -> Vec<Names> {
 
 /// The paths that code names without importing them: `crate::mqtt::link()`, `super::Link`.
 fn inline_paths(code: &str) -> Vec<Names> {
-    let is_path = |letter: char| letter.is_ascii_alphanumeric() || "_:".contains(letter);
-    let words = code.split(|letter| !is_path(letter));
+    let is_path = |character: char| character.is_ascii_alphanumeric() || "_:".contains(character);
+    let words = code.split(|character| !is_path(character));
     let paths = words.filter(|word| ["crate::", "super::"].iter().any(|root| word.starts_with(root)));
     // What ends so is the beginning of a list or of a glob.
     let whole = paths.filter(|path| !path.ends_with("::"));
@@ -220,9 +220,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         true => sources(&path),
         false => vec![path],
     });
+    // Of the path only what lies below `src`: the checkout may lie in a folder of any name.
     let is_test = |path: &PathBuf| {
         let stem = path.file_stem().unwrap().to_str().unwrap();
-        stem.ends_with("tests") || path.iter().any(|part| part == "tests")
+        let is_in_tests = path.parent().is_some_and(|folder| folder.ends_with("tests"));
+        stem.ends_with("tests") || is_in_tests
     };
     let is_source =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs") && !is_test(path);

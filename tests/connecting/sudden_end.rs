@@ -1,4 +1,4 @@
-//! Servers that end a connection without the goodbye of TLS (close_notify).
+//! Servers that end a connection without close_notify.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::support::Seen;
 use crate::support::scene::Setup;
 use crate::support::site::Entry;
 
-/// A server that answers the first request of each connection with this head and body, and ends without a goodbye, at once
+/// A server that answers the first request of each connection with this head and body, and ends without close_notify, at once
 /// or under the second request. Gives its URL.
 async fn serve(head: &str, body: Vec<u8>, is_kept: bool) -> String {
     let answer = [head.as_bytes(), &body].concat();

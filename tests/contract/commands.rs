@@ -126,7 +126,7 @@ fn relay_events() -> Vec<Example> {
         ),
         success(
             &a,
-            "one more, by an id; the device cannot tell two relays apart",
+            "one more, by an id; the device cannot distinguish two relays",
             r#"{"id":"7","add":["antenna-faulty"]}"#,
             &selected(Relay::A, &both, &[Relay::A, Relay::C]),
         ),

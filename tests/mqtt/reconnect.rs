@@ -183,7 +183,7 @@ async fn a_stop_with_a_silent_broker_ends_in_time() {
     bridge.send("m1", first_changes()).await;
     bridge.stop().await;
     broker.thaw();
-    // The socket was closed without a goodbye.
+    // The socket was closed without DISCONNECT.
     let mut watcher = Watcher::connect(broker.address()).await;
     watcher
         .until("offline by the will", |seen| {
