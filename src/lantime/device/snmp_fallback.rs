@@ -44,6 +44,11 @@ impl SnmpFallback {
         (self.read == SnmpRead::Always && !rests).then_some(BESIDE_REST)
     }
 
+    /// Whether it is read only when REST fails: what was reported of failed reads ends with REST's answers, too.
+    pub(super) fn is_only_without_rest(&self) -> bool {
+        self.read == SnmpRead::Fallback
+    }
+
     /// It was asked after REST has answered, or has not, and has failed so, or has not.
     pub(super) fn ended(&mut self, is_answered: bool, failure: Option<&ErrorReport>, turn: &mut Turn) {
         let now = turn.now.instant;

@@ -231,7 +231,11 @@ impl DeviceState {
             _ => true,
         };
         let is_answered = matches!(answer.as_deref(), Some(Ok(_)));
-        let fallback = self.fallback.as_ref().filter(|_| is_needed);
+        let fallback = self.fallback.as_ref();
+        if is_answered && fallback.is_some_and(|fallback| fallback.is_only_without_rest()) {
+            turn.well(IncidentKind::SnmpRead);
+        }
+        let fallback = fallback.filter(|_| is_needed);
         match fallback.and_then(|fallback| fallback.within(is_answered, turn.now.instant)) {
             Some(within) => {
                 turn.push(Effect::ReadSnmp(within));

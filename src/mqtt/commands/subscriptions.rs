@@ -140,6 +140,9 @@ impl Subscriptions {
         self.refused
             .retain(|refused| !unsubscribe.contains(&refused.filter));
         self.gone.insert(device);
+        if self.is_settled() {
+            self.close();
+        }
         Orders {
             unsubscribe,
             subscribe: Vec::new(),
@@ -168,6 +171,9 @@ impl Subscriptions {
 
     fn subscribing(&mut self, unsubscribe: Vec<String>, filters: Vec<String>) -> Orders {
         let subscribe = self.in_packets(filters);
+        if subscribe.is_empty() {
+            self.close();
+        }
         if !self.refused.is_empty() {
             self.report();
         }

@@ -90,9 +90,10 @@ impl Frames {
     }
 
     /// Takes in how things are now; whether anything is otherwise.
-    fn refresh(&mut self, pass: u64, fleet: &Fleet, bridge: Bytes, incidents: Bytes) -> bool {
+    fn refresh(&mut self, pass: u64, fleet: &Fleet, bridge: Bytes, incidents: Option<Bytes>) -> bool {
         let is_first = self.pass == 0;
-        let mut is_new = self.bridge.set(pass, bridge) | self.incidents.set(pass, incidents) | is_first;
+        let mut is_new = self.bridge.set(pass, bridge) | is_first;
+        is_new |= incidents.is_some_and(|incidents| self.incidents.set(pass, incidents));
         if is_first || self.fleet.1 != fleet.roster {
             let devices = fleet.devices.keys().map(DeviceId::as_str).collect();
             is_new |= self.roster.set(pass, event("roster", &Roster { devices }));
@@ -175,14 +176,12 @@ impl Feed {
     fn refresh(&mut self) {
         self.pass += 1;
         let bridge = event("bridge", &json::bridge(&self.shown, self.changeable));
-        let open = self.incidents.borrow_and_update();
-        let incidents = event(
-            "incidents",
-            &Open {
-                incidents: incident::list(&open),
-            },
-        );
-        drop(open);
+        let are_new = self.frames.borrow().pass == 0 || self.incidents.has_changed().unwrap_or_default();
+        let incidents = are_new.then(|| {
+            let open = self.incidents.borrow_and_update();
+            let incidents = incident::list(&open);
+            event("incidents", &Open { incidents })
+        });
         let fleet = self.shown.fleet.borrow_and_update();
         self.frames
             .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge, incidents));
@@ -243,7 +242,7 @@ mod tests {
         let mut fleet = Fleet::new([id("a"), id("b")]);
         let mut frames = Frames::default();
         let bridge = || event("bridge", &["x"]);
-        let none = || event("incidents", &Open { incidents: vec![] });
+        let none = || Some(event("incidents", &Open { incidents: vec![] }));
         assert!(frames.refresh(1, &fleet, bridge(), none()));
         let all = [
             "bridge [\"x\"",
