@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
@@ -269,7 +270,9 @@ impl Devices {
             offline: task.offline(),
         };
         let stop = CancellationToken::new();
-        let task = self.tasks.spawn(task.run(stop.clone())).id();
+        // At every level: otherwise a filter for warnings would leave out whose they are.
+        let span = tracing::error_span!("device", id = %device.id);
+        let task = self.tasks.spawn(task.run(stop.clone()).instrument(span)).id();
         self.running.insert(
             device.id.clone(),
             Running {

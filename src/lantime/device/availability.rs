@@ -113,7 +113,7 @@ impl Answering {
         }
         let (next, missed) = schedule.next(now);
         if missed > 0 {
-            tracing::debug!(device = %turn.settings.id, missed, "polls skipped: the last one took too long");
+            tracing::debug!(missed, "polls skipped: the last one took too long");
         }
         next
     }

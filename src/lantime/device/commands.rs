@@ -211,7 +211,7 @@ impl Commands {
         {
             let url = report.url.as_deref().unwrap_or_default();
             tracing::warn!(
-                device = %turn.settings.id, kind = %report.kind, url, remedy = report.remedy,
+                kind = %report.kind, url, remedy = report.remedy,
                 "cannot read which events switch the relays: {}", report.message
             );
             let operation = match self.via {

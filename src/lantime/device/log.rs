@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::published::Published;
-use crate::model::{DeviceId, DeviceView, Signal, SlotId, SlotState, SlotView, Snapshot, WiringSource};
+use crate::model::{DeviceView, Signal, SlotId, SlotState, SlotView, Snapshot, WiringSource};
 
 /// Most texts of a device that are remembered as logged.
 const MAX_LOGGED: usize = 256;
@@ -18,33 +18,33 @@ pub(super) struct Log {
 
 impl Log {
     /// A device answers over REST, that was online before or not. Says whether it is the first time.
-    pub(super) fn answered(&mut self, device: &DeviceId, published: &Published, was_online: bool) -> bool {
+    pub(super) fn answered(&mut self, published: &Published, was_online: bool) -> bool {
         let Some(snapshot) = &published.snapshot else {
             return false;
         };
         let view = &published.view;
         let is_first = !std::mem::replace(&mut self.is_known, true);
         if is_first {
-            log_first_answer(device, snapshot, view);
+            log_first_answer(snapshot, view);
         } else if !was_online {
-            tracing::info!(%device, "device answers again");
+            tracing::info!("device answers again");
         }
-        self.findings(device, snapshot, view);
+        self.findings(snapshot, view);
         is_first
     }
 
     /// Says once what could not be understood, and which entries of the profile find nothing.
-    fn findings(&mut self, device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
+    fn findings(&mut self, snapshot: &Snapshot, view: &DeviceView) {
         for note in &snapshot.notes {
             if self.logged.len() < MAX_LOGGED && self.logged.insert(note.clone()) {
-                tracing::warn!(%device, "status document: {note}");
+                tracing::warn!("status document: {note}");
             }
         }
         let profile = &snapshot.identity.profile;
         let mut missing: Vec<_> = snapshot.unresolved.clone();
         missing.retain(|entry| self.logged.insert(format!("{profile} {entry}")));
         for entry in &missing {
-            tracing::debug!(%device, "entry {entry} of API profile {profile} finds nothing at this device");
+            tracing::debug!("entry {entry} of API profile {profile} finds nothing at this device");
         }
         // A signal that is not shown for this device is not missed either.
         let is_shown = |signal| view.slots.values().any(|slot| slot.signals.contains_key(&signal));
@@ -54,7 +54,7 @@ impl Log {
             _ => true,
         });
         if !missing.is_empty() {
-            tracing::info!(%device, "{}: the device does not report them", consequences(&missing));
+            tracing::info!("{}: the device does not report them", consequences(&missing));
         }
     }
 }
@@ -76,19 +76,19 @@ fn consequences(entries: &[&'static str]) -> String {
 }
 
 /// Says in the log what was found at a device that answers for the first time.
-fn log_first_answer(device: &DeviceId, snapshot: &Snapshot, view: &DeviceView) {
+fn log_first_answer(snapshot: &Snapshot, view: &DeviceView) {
     let firmware = snapshot.identity.firmware.as_deref().unwrap_or("unknown");
     let slots: Vec<_> = view.slots.keys().map(SlotId::as_str).collect();
-    tracing::info!(%device, firmware, ?slots, "device is online");
+    tracing::info!(firmware, ?slots, "device is online");
     if slots.is_empty() {
-        tracing::warn!(%device, "no slot holds a relay module; list the slots in the configuration if it has one");
+        tracing::warn!("no slot holds a relay module; list the slots in the configuration if it has one");
     }
     for (slot, SlotView { state, wiring, .. }) in &view.slots {
         if *state != SlotState::Online {
             let state = state.as_str();
-            tracing::warn!(%device, %slot, state, "no relay module in this slot; compare slots in the configuration with the device");
+            tracing::warn!(%slot, state, "no relay module in this slot; compare slots in the configuration with the device");
         } else if let Some((_, WiringSource::Assumed)) = wiring {
-            tracing::warn!(%device, %slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
+            tracing::warn!(%slot, "the usual wiring is assumed; compare it with the jumpers, and set relays for this slot in the configuration");
         }
     }
 }

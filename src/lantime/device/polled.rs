@@ -43,7 +43,7 @@ impl PolledDevice {
         if are_events_seen {
             self.published.events.polled(&mut snapshot.events, shown);
         }
-        tracing::debug!(%device, ms = polled.round_trip.as_millis(), "polled");
+        tracing::debug!(ms = polled.round_trip.as_millis(), "polled");
         self.answering.succeeded();
         turn.well(IncidentKind::Poll);
         self.published.is_over_snmp = false;
@@ -58,7 +58,7 @@ impl PolledDevice {
         let was_online = self.published.is_online() && self.published.problem().is_none();
         if !was_online || self.published.snapshot.as_ref() != Some(&snapshot) {
             self.published.answered(snapshot, None, relay_events, turn);
-            if self.log.answered(&device, &self.published, was_online) {
+            if self.log.answered(&self.published, was_online) {
                 turn.publish(Update::Settled { device });
             }
         }
@@ -91,7 +91,7 @@ impl PolledDevice {
             self.published
                 .answered(snapshot, view.problem, commands.known(), turn);
         } else if is_offline && !self.published.is_offline() {
-            tracing::error!(device = %turn.settings.id, failures = self.answering.failures(), "device is offline");
+            tracing::error!(failures = self.answering.failures(), "device is offline");
             commands.mark_stale();
             self.published.go_offline(view, self.http.last_success(), turn);
         } else {
@@ -110,7 +110,7 @@ impl PolledDevice {
         let before = view.problem.as_ref();
         if before.is_none_or(|before| !before.error.is_same(&error.report)) {
             let (report, url) = (&error.report, error.report.url.as_deref().unwrap_or_default());
-            tracing::warn!(device = %turn.settings.id, kind = %report.kind, url, remedy = report.remedy, "poll failed: {}", report.message);
+            tracing::warn!(kind = %report.kind, url, remedy = report.remedy, "poll failed: {}", report.message);
             view.problem = Some(Problem {
                 id: turn
                     .incident(IncidentKind::Poll)

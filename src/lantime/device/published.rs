@@ -151,7 +151,7 @@ impl Published {
             self.events.polled(&mut snapshot.events, shown);
         }
         if !self.is_online() || last.is_none_or(|last| last.via == Via::Rest) {
-            tracing::info!(device = %settings.id, "REST fails: clocks are read over SNMP");
+            tracing::info!("REST fails: clocks are read over SNMP");
         }
         snapshot
     }

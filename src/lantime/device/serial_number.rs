@@ -48,7 +48,7 @@ impl SerialNumber {
         let is_whole = |text: &&Text| !text.contains(char::REPLACEMENT_CHARACTER);
         let found = snapshot.identity.serial_number.as_ref().filter(is_whole)?;
         let before = self.take(found, settings.repeat, now)?;
-        tracing::warn!(device = %settings.id, before = %before, now = %found, "device replaced: its serial number has changed");
+        tracing::warn!(before = %before, now = %found, "device replaced: its serial number has changed");
         Some(exchanged(&before, found, &settings.url))
     }
 }

@@ -59,7 +59,7 @@ impl SnmpFallback {
             return turn.well(IncidentKind::SnmpRead);
         };
         if turn.incident(IncidentKind::SnmpRead).is_none() {
-            tracing::warn!(device = %turn.settings.id, kind = %report.kind, remedy = report.remedy, "{}", report.message);
+            tracing::warn!(kind = %report.kind, remedy = report.remedy, "{}", report.message);
         }
         turn.raise(IncidentKind::SnmpRead, Operation::SnmpGet, report.clone());
     }
