@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use lantime2mqtt::lantime::rest::{Profiles, status};
 use lantime2mqtt::lantime::snmp::oids::NOTIFICATIONS;
 use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};
-use lantime2mqtt::model::event_name::CATALOGUE;
+use lantime2mqtt::model::event_catalogue::CATALOGUE;
 use lantime2mqtt::model::{
     EventName, EventState, LastTriggered, Position, Provenance, Relay, Signal, SlotState, SlotView, Snapshot,
     Status,

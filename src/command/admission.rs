@@ -9,7 +9,7 @@ use super::inbox::Entry;
 use super::incoming::Incoming;
 use super::replay::command_of;
 use super::request::{self, Refusal, Request, Target};
-use super::unknown::{no_such_device, no_such_topic};
+use super::unknown_target::{no_such_device, no_such_topic};
 use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport, Origin};
 use crate::records::Received;
 

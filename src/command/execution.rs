@@ -13,7 +13,7 @@ use super::inbox::Entry;
 use super::reply_topic::reply_destination;
 use super::request::{self, Refusal};
 use super::route::Route;
-use super::unknown::no_such_device;
+use super::unknown_target::no_such_device;
 use crate::contract::reply::CommandReply;
 use crate::contract::topics::Destination;
 use crate::fault_point;

@@ -18,7 +18,7 @@ mod replay;
 mod reply_topic;
 pub mod request;
 mod route;
-mod unknown;
+mod unknown_target;
 
 pub use counts::Counts;
 pub use dispatcher::Dispatcher;

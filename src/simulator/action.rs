@@ -1,7 +1,7 @@
 //! What can happen in a simulated world, as tests call it and as scenario files write it, and why a world
 //! may refuse it. What it then does is the world's.
 
-use super::kind::{Clock, Relay};
+use super::device_kind::{Clock, Relay};
 use serde::{Deserialize, Serialize};
 
 /// One move of the world. In a scenario file: `action = { lose-sync = "clk1" }`, `action = "change-over"`.

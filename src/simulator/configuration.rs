@@ -4,8 +4,8 @@
 //! published is the document's, how requests are answered the responder's.
 
 use super::action::ActionError;
+use super::device_kind::{ApiGeneration, DeviceKind, Driver, Relay};
 use super::events::Events;
-use super::kind::{ApiGeneration, DeviceKind, Driver, Relay};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::collections::BTreeSet;

@@ -2,8 +2,8 @@
 
 use super::action::{Action, ActionError};
 use super::configuration::EventActions;
+use super::device_kind::{ApiGeneration, Chassis, DeviceKind, Relay};
 use super::events::EventState;
-use super::kind::{ApiGeneration, Chassis, DeviceKind, Relay};
 use super::relays::Position;
 use super::world::World;
 use jiff::Timestamp;

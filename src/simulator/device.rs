@@ -6,9 +6,9 @@ pub(super) mod web;
 
 use super::action::{Action, ActionError};
 use super::auth::{Tokens, User};
+use super::device_kind::DeviceKind;
 use super::document::Identity;
 use super::fault::Fault;
-use super::kind::DeviceKind;
 use super::observe::{Counters, LastAnswer, Observations};
 use super::snmp::Endpoint;
 use super::status::StatusCache;

@@ -2,7 +2,7 @@
 //! one does to its counterparts. Not here: what makes the world fire them.
 
 use super::action::ActionError;
-use super::kind::{ApiGeneration, DeviceKind};
+use super::device_kind::{ApiGeneration, DeviceKind};
 use jiff::Timestamp;
 
 /// An event's type as the device writes it.
@@ -260,7 +260,7 @@ fn same(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::kind::Chassis;
+    use crate::simulator::device_kind::Chassis;
 
     fn names(chassis: Chassis, api: ApiGeneration) -> Vec<&'static str> {
         Events::new(DeviceKind::new(chassis, api))

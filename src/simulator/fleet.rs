@@ -3,7 +3,7 @@
 
 use super::auth::User;
 use super::device::SimulatedDevice;
-use super::kind::{ApiGeneration, Chassis, DeviceKind};
+use super::device_kind::{ApiGeneration, Chassis, DeviceKind};
 use super::server::Server;
 use super::snmp::{Endpoint, Life, Service, SnmpOptions};
 use super::tls::{self, Certificate};

@@ -23,11 +23,11 @@ mod configuration;
 #[cfg(test)]
 mod configuration_tests;
 mod device;
+mod device_kind;
 mod document;
 mod events;
 mod fault;
 mod fleet;
-mod kind;
 mod observe;
 mod player;
 mod relays;
@@ -45,10 +45,10 @@ mod world_tests;
 
 pub use action::{Action, ActionError, RscMode, Signal};
 pub use device::SimulatedDevice;
+pub use device_kind::{ApiGeneration, Chassis, Clock, DeviceKind, Driver, Relay, RelayModule};
 pub use events::{EventState, EventType};
 pub use fault::Fault;
 pub use fleet::{Fleet, FleetOptions, SimulatorError};
-pub use kind::{ApiGeneration, Chassis, Clock, DeviceKind, Driver, Relay, RelayModule};
 pub use observe::{Counters, LastAnswer};
 pub use relays::Position;
 pub use scenario::{Happening, Problem, Scenario, ScenarioError, Step, Target};

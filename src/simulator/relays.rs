@@ -1,8 +1,8 @@
 //! Where the relays of a world stand. Normal operation is NO; a fault, and a module without power, is NC.
 
 use super::action::Signal;
+use super::device_kind::{Driver, Relay};
 use super::events::EventType;
-use super::kind::{Driver, Relay};
 use super::world::World;
 
 /// A relay's position.

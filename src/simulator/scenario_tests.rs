@@ -1,8 +1,8 @@
 //! Scenario files: the shipped ones, and what is said about wrong ones.
 
 use super::action::Action;
+use super::device_kind::{ApiGeneration, Chassis, DeviceKind, Relay};
 use super::fault::Fault;
-use super::kind::{ApiGeneration, Chassis, DeviceKind, Relay};
 use super::relays::Position;
 use super::scenario::{Happening, Scenario, Target};
 use super::world::World;

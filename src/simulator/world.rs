@@ -4,8 +4,8 @@
 
 use super::action::{Action, ActionError, RscMode, Signal};
 use super::configuration::{Configuration, EventActions};
+use super::device_kind::{Clock, DeviceKind, Relay};
 use super::events::{EventState, EventType, Events};
-use super::kind::{Clock, DeviceKind, Relay};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! What worlds do, as tables: actions on one side, relays, switch and events on the other.
 
 use super::action::{Action, ActionError, RscMode, Signal};
-use super::kind::{ApiGeneration, Chassis, Clock, DeviceKind, Relay};
+use super::device_kind::{ApiGeneration, Chassis, Clock, DeviceKind, Relay};
 use super::relays::Position;
 use super::world::World;
 use Action::*;

@@ -1,7 +1,7 @@
 //! The bulk of the document: parts that no relay depends on, there because real devices send them too.
 
 use super::json::{Json, object};
-use crate::simulator::kind::{ApiGeneration, Chassis};
+use crate::simulator::device_kind::{ApiGeneration, Chassis};
 use crate::simulator::world::World;
 
 /// File systems, sizes in KiB.

@@ -4,7 +4,7 @@ use super::Identity;
 use super::json::{Json, object};
 use super::{clock_word, quality};
 use crate::simulator::action::Signal;
-use crate::simulator::kind::{ApiGeneration, Chassis, Clock, DeviceKind, Relay, RelayModule};
+use crate::simulator::device_kind::{ApiGeneration, Chassis, Clock, DeviceKind, Relay, RelayModule};
 use crate::simulator::world::World;
 
 /// What kind of receiver the clocks are.

@@ -5,8 +5,8 @@ mod bulk;
 mod chassis;
 pub(super) mod json;
 
+use super::device_kind::{ApiGeneration, Clock};
 use super::events::EventState;
-use super::kind::{ApiGeneration, Clock};
 use super::world::World;
 use jiff::Timestamp;
 use json::{Json, Rendered, TimeField, object};

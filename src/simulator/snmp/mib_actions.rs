@@ -3,7 +3,7 @@
 
 use crate::simulator::action::ActionError;
 use crate::simulator::configuration::{ACTIONS, ANY_RELAY, LED, takes, word};
-use crate::simulator::kind::{ApiGeneration, DeviceKind, Driver, Relay};
+use crate::simulator::device_kind::{ApiGeneration, DeviceKind, Driver, Relay};
 
 /// The string that the object of an event holds. It is empty without any action (assumed), and has the relays' word
 /// when the event switches any of them.

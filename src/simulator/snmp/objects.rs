@@ -5,8 +5,8 @@ use async_snmp::{Oid, Value};
 use jiff::Timestamp;
 
 use super::{mib, mib_actions};
+use crate::simulator::device_kind::{ApiGeneration, Chassis, Clock, DeviceKind};
 use crate::simulator::document::Identity;
-use crate::simulator::kind::{ApiGeneration, Chassis, Clock, DeviceKind};
 use crate::simulator::world::World;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

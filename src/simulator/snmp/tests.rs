@@ -10,8 +10,8 @@ use super::objects::{self, Object};
 use super::options::{SnmpOptions, Traps};
 use super::{mib, mib_actions};
 use crate::simulator::action::Action;
+use crate::simulator::device_kind::{ApiGeneration, Chassis, Clock, DeviceKind};
 use crate::simulator::document::Identity;
-use crate::simulator::kind::{ApiGeneration, Chassis, Clock, DeviceKind};
 use crate::simulator::world::World;
 
 const START: Timestamp = Timestamp::constant(1_790_000_000, 0);
