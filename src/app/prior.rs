@@ -30,7 +30,7 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
             }
         }
         let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
-        let slots = slots.into_iter().map(|(slot, shape)| (slot, unseen(shape)));
+        let slots = slots.into_iter().map(|(slot, topics)| (slot, unseen(topics)));
         Prior {
             slots: slots.collect(),
             ..Prior::default()

@@ -59,11 +59,11 @@ impl Turn {
 
     /// Something about this device went wrong once.
     pub(super) fn dead_letter(&mut self, operation: Operation, error: ErrorReport) {
-        let letter = DeadLetter {
+        let dead_letter = DeadLetter {
             device: Some(self.settings.id.clone()),
             ..dead_letter::new(operation, error, self.now.wall)
         };
-        self.publish(Update::DeadLetter(Box::new(letter)));
+        self.publish(Update::DeadLetter(Box::new(dead_letter)));
     }
 
     fn key(&self, kind: IncidentKind) -> IncidentKey {

@@ -40,7 +40,7 @@ pub(super) struct Subscriptions {
     topics: Topics,
     devices: BTreeSet<DeviceId>,
     /// Devices that have left: the session that the broker keeps may still have their subscriptions.
-    gone: BTreeSet<DeviceId>,
+    left: BTreeSet<DeviceId>,
     /// The filters of each packet that is not answered yet, oldest first.
     asked: VecDeque<Vec<String>>,
     is_connected: bool,
@@ -71,7 +71,7 @@ impl Subscriptions {
         Subscriptions {
             topics,
             devices: BTreeSet::new(),
-            gone: BTreeSet::new(),
+            left: BTreeSet::new(),
             asked: VecDeque::new(),
             is_connected: false,
             wildcards: true,
@@ -117,7 +117,7 @@ impl Subscriptions {
         let devices = BTreeSet::from_iter(devices);
         let left: Vec<_> = self.devices.difference(&devices).cloned().collect();
         let new: Vec<_> = devices.difference(&self.devices).cloned().collect();
-        self.gone.retain(|device| !devices.contains(device));
+        self.left.retain(|device| !devices.contains(device));
         self.devices = devices;
         let mut orders = Orders::default();
         if self.takes_unknown {
@@ -139,7 +139,7 @@ impl Subscriptions {
         let unsubscribe = self.topics.device_filters(&device).to_vec();
         self.refused
             .retain(|refused| !unsubscribe.contains(&refused.filter));
-        self.gone.insert(device);
+        self.left.insert(device);
         if self.is_settled() {
             self.close();
         }
@@ -162,10 +162,10 @@ impl Subscriptions {
             let overlapping = is_first.then_some(filters);
             return self.subscribing(overlapping.unwrap_or_default(), of_unknown);
         }
-        let gone = self.gone.iter();
-        let gone = gone.flat_map(|device| self.topics.device_filters(device));
+        let left = self.left.iter();
+        let left = left.flat_map(|device| self.topics.device_filters(device));
         let overlapping = of_unknown.into_iter().filter(|_| is_first);
-        let unsubscribe = gone.chain(overlapping).collect();
+        let unsubscribe = left.chain(overlapping).collect();
         self.subscribing(unsubscribe, filters)
     }
 
@@ -183,7 +183,7 @@ impl Subscriptions {
         }
     }
 
-    /// The connection is gone; `unreadable` is the reason of a refusal that ended it. Brokers answer in order: it was
+    /// The connection has ended; `unreadable` is the reason of a refusal that ended it. Brokers answer in order: it was
     /// that of the oldest packet. Says whether the next connection avoids that.
     pub(super) fn disconnected(&mut self, unreadable: Option<&str>) -> bool {
         self.is_connected = false;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// How long a failure that came back has to stay away.
+/// How long a failure that came back has to be over.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Whether the disk works.
@@ -115,7 +115,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_failure_that_lasts_is_told_once_and_once_when_it_is_over() {
+    fn a_failure_that_lasts_is_reported_once_and_once_when_it_is_over() {
         let mut health = Health::new(RETRY);
         let now = Instant::now();
         assert!(health.may_try(now));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_comes_and_goes_is_told_once_a_minute_at_most() {
+    fn a_failure_that_comes_and_goes_is_reported_once_a_minute_at_most() {
         let mut health = Health::new(RETRY);
         let start = Instant::now();
         let mut reported = 0;

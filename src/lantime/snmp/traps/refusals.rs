@@ -55,7 +55,7 @@ impl Reason {
             ),
             Reason::OutOfTime => (
                 ErrorKind::Unauthorized,
-                "this is a replay, or an agent that has started anew without counting its engine boots up: it is taken again once the device's REST API shows that it has restarted, or after a restart of the bridge",
+                "this is a replay, or an agent that has started again without counting its engine boots up: it is taken again once the device's REST API shows that it has restarted, or after a restart of the bridge",
             ),
             Reason::UnknownSender => (
                 ErrorKind::Rejected,

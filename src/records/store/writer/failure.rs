@@ -12,7 +12,7 @@ use crate::records::store::file::Damage;
 use crate::records::store::own_dead_letters;
 
 impl Writer {
-    /// The database has failed: it is opened anew, at least for reading.
+    /// The database has failed: it is opened again, at least for reading.
     pub(super) fn failed(&mut self, error: &str) {
         self.close_database();
         self.note_failure(error);
@@ -35,7 +35,7 @@ impl Writer {
     pub(super) fn open(&mut self) -> Result<(), String> {
         let opened = guarded(|| self.source.open())?;
         let known = std::mem::replace(&mut self.levels, opened.levels);
-        // What failed may be on disk all the same. Of commands the sender was told that they are not, and of
+        // What failed may be on disk all the same. Of commands the sender learned that they are not, and of
         // records those that memory no longer has are sent.
         let ghosts = known.last_command + 1..=self.levels.last_command;
         self.memory.finished.extend(ghosts.map(|number| (number, None)));
@@ -75,7 +75,7 @@ impl Writer {
             return;
         }
         let begins = self.levels.dropping.is_none();
-        // As in the outbox: the letter must not push out more than it says.
+        // As in the outbox: the dead letter must not push out more than it says.
         let limit = if begins {
             limit.less(own_dead_letters::ROOM)
         } else {
@@ -84,8 +84,9 @@ impl Writer {
         let count = self.memory.bound(limit);
         let dropping = self.levels.note_dropped(count, Timestamp::now());
         if begins {
-            let letter = own_dead_letters::dropping(&self.options.bridge, dropping.count, dropping.since);
-            self.push(letter);
+            let dead_letter =
+                own_dead_letters::dropping(&self.options.bridge, dropping.count, dropping.since);
+            self.push(dead_letter);
         }
     }
 

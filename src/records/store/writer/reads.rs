@@ -34,17 +34,17 @@ impl Writer {
     pub(in super::super) fn dead_letters(&mut self, limit: usize) -> Result<Vec<Summary>, StoreError> {
         let stored = self.look(|database| archive::list(database, limit));
         let stored = self.noted(stored)?;
-        let new = self.new_letters();
-        let new = new.filter_map(|letter| Summary::read(&letter.payload));
+        let new = self.new_dead_letters();
+        let new = new.filter_map(|dead_letter| Summary::read(&dead_letter.payload));
         Ok(new.chain(stored).take(limit).collect())
     }
 
     pub(in super::super) fn dead_letter(&mut self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
-        let letter = match self.new_letters().find(|letter| letter.id == id) {
-            Some(letter) => Ok(Some(letter.payload.clone())),
+        let dead_letter = match self.new_dead_letters().find(|dead_letter| dead_letter.id == id) {
+            Some(dead_letter) => Ok(Some(dead_letter.payload.clone())),
             None => self.look(|database| archive::get(database, id)),
         };
-        self.noted(letter)
+        self.noted(dead_letter)
     }
 
     /// Reads from the database.
@@ -87,8 +87,8 @@ impl Writer {
             has_room = has_room && part.push(*number, record.clone());
         }
         if let Some(error) = self.drop_unreadable("record", &part.unreadable) {
-            let gone = part.unreadable.iter().map(|(number, _)| *number);
-            self.memory.sent.extend(gone);
+            let lost = part.unreadable.iter().map(|(number, _)| *number);
+            self.memory.sent.extend(lost);
             self.push(error);
         }
         Ok(part.records)
@@ -110,14 +110,14 @@ impl Writer {
             self.push(own_dead_letters::newer(&self.options.bridge, newer));
         }
         if let Some(error) = self.drop_unreadable("command", &unreadable) {
-            let gone = unreadable.iter().map(|(number, _)| (*number, None));
-            self.memory.finished.extend(gone);
+            let lost = unreadable.iter().map(|(number, _)| (*number, None));
+            self.memory.finished.extend(lost);
             self.push(error);
         }
         Ok(waiting)
     }
 
-    /// The letter that tells of entries that cannot be understood.
+    /// The dead letter about entries that cannot be understood.
     fn drop_unreadable(&self, what: &str, entries: &[(u64, Unreadable)]) -> Option<Record> {
         let (_, error) = entries.first()?;
         let count = entries.len();
@@ -131,7 +131,7 @@ impl Writer {
     }
 
     /// Dead letters that are not in the archive yet.
-    fn new_letters(&self) -> impl Iterator<Item = &Record> {
+    fn new_dead_letters(&self) -> impl Iterator<Item = &Record> {
         let records = self.memory.records.values().rev();
         records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)))
     }
