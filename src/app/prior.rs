@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn what_nobody_goes_on_with_is_closed_but_what_the_store_has_opened() {
-        let (here, gone) = (DeviceId::new("here").unwrap(), DeviceId::new("gone").unwrap());
+        let (here, removed) = (DeviceId::new("here").unwrap(), DeviceId::new("removed").unwrap());
         let keys = [
             IncidentKey::of_device(IncidentKind::Poll, &here),
-            IncidentKey::of_device(IncidentKind::Poll, &gone),
+            IncidentKey::of_device(IncidentKind::Poll, &removed),
             IncidentKey::about(IncidentKind::Trap, "community"),
             IncidentKey::new(IncidentKind::Store),
             IncidentKey::new(IncidentKind::Outbox),
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(
             closed,
             [
-                IncidentChange::AllClosed(gone, "the device is not configured any more"),
+                IncidentChange::AllClosed(removed, "the device is not configured any more"),
                 IncidentChange::Closed(keys[2].clone()),
             ]
         );
