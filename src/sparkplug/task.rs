@@ -138,7 +138,9 @@ impl EdgeNode {
         loop {
             let is_all_out = self.send();
             self.report();
-            self.store.change_incidents(&mut self.incidents).await;
+            // The store takes them late while its disk hangs.
+            let changed = self.store.change_incidents(&mut self.incidents);
+            stop.run_until_cancelled(changed).await;
             let takes_news = self.out.is_empty();
             let (leaves_at, rebirth_at) = (self.leaves_at(), self.rebirths.at());
             tokio::select! {

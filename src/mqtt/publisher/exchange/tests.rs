@@ -168,7 +168,7 @@ async fn what_is_refused_of_a_device_lasts_while_the_device_is_there() {
         (Some("lantime/m1/info"), 1, 1),
         (None, 0, 1),
         (Some("lantime/m1/info"), 1, 1),
-        (Some("lantime/gone/info"), 1, 2),
+        (Some("lantime/removed/info"), 1, 2),
     ];
     for (n, (refused, open, dead_letters)) in steps.into_iter().enumerate() {
         let device = DeviceId::new("m1").unwrap();
