@@ -218,7 +218,7 @@ fn places_in_error(table: &str, key: &str) -> Option<BTreeSet<String>> {
     let refused = problems
         .iter()
         .find(|problem| problem.key.ends_with(key) && problem.what == "unknown key");
-    let places = refused?.remedy.strip_prefix("it belongs into ")?;
+    let places = refused?.remedy.strip_prefix("it belongs in ")?;
     Some(places.split(" or ").map(str::to_owned).collect())
 }
 
@@ -534,7 +534,7 @@ fn a_wrong_default_is_one_problem() {
     assert_eq!(
         error.to_string().replace(directory.path().to_str().unwrap(), ""),
         r#"/config.toml: 2 problems
-  /config.toml:6:1: device_defaults.id: unknown key; it belongs into [bridge] or [[devices]]
+  /config.toml:6:1: device_defaults.id: unknown key; it belongs in [bridge] or [[devices]]
   /config.toml:7:1: device_defaults.poll (of devices[0] ("m-1")) = "1": a number without a unit; write a number and a unit, such as "1s" or "500ms""#
     );
 }

@@ -49,7 +49,7 @@ pub(super) struct Options {
 enum What {
     /// Lists them, the oldest first.
     List {
-        /// Only the newest ones, so many.
+        /// Show only so many, the newest ones.
         #[arg(long, value_name = "NUMBER", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
         limit: Option<usize>,
     },

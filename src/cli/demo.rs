@@ -63,7 +63,9 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 
 async fn demo(options: Options) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
-    let receiver = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    // Held until the bridge takes it, so that nothing of the fleet does.
+    let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let receiver = held.local_addr()?;
     let fleet = Fleet::start(fleet_options(receiver)).await?;
     let config = bridge_config(&fleet, &options, receiver)?;
     let (sink, changes) = mpsc::channel(LINES_WAITING);
@@ -73,6 +75,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
         sink: Some(sink),
         has_socket: false,
     };
+    drop(held);
     let mut bridge = Bridge::start(config, setup).await?;
 
     let started = Instant::now();

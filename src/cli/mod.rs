@@ -53,7 +53,7 @@ struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 struct LogOptions {
-    /// How log lines look; they go to stderr. By default text, or as log.format says.
+    /// Format of log lines, which go to stderr. By default text, or as log.format says.
     #[arg(long, global = true, value_enum)]
     log_format: Option<LogFormat>,
     /// What is logged: error, warn, info, debug, trace, or a filter such as `info,lantime2mqtt::mqtt=debug`. By
@@ -96,7 +96,7 @@ enum Command {
     Healthcheck(ConfigFile),
     /// Asks a real device, and shows what the bridge would find there and a configuration to start from.
     Probe(probe::Options),
-    /// Serves simulated devices, to try flows against.
+    /// Runs simulated devices, for trials and tests.
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands again.
     DeadLetters(dead_letters::Options),

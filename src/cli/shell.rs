@@ -18,7 +18,7 @@ pub(super) struct Completions {
 
 #[derive(Debug, Args)]
 pub(super) struct Man {
-    /// Where the pages are written, one for each command; it is made if need be.
+    /// Where the pages are written, one for each command; it is created if it is missing.
     directory: PathBuf,
 }
 

@@ -225,7 +225,7 @@ fn read_unverified(section: &Section<'_>) -> bool {
     let is_allowed = section.flag("allow_unverified_writes");
     if is_allowed {
         let what = "commands are written to this device in ways that nobody has seen work on one";
-        let remedy = "see that they do no harm there, then write seen = true into a profile of your own, and leave this out";
+        let remedy = "make sure that they do no harm there, then write seen = true into a profile of your own, and leave this out";
         section.warn("allow_unverified_writes", Problem::new(what, remedy));
     }
     is_allowed

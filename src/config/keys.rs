@@ -220,7 +220,7 @@ pub(super) fn remedy(name: &str, table: &str) -> String {
     }
     let (all, near) = places(name, table);
     match (if near.is_empty() { all } else { near }, nearest(name, &known)) {
-        (places, _) if !places.is_empty() => format!("it belongs into {}", places.join(" or ")),
+        (places, _) if !places.is_empty() => format!("it belongs in {}", places.join(" or ")),
         (_, Some(near)) => format!("did you mean {near}?"),
         (_, None) => format!("known here: {}", known.join(", ")),
     }

@@ -81,7 +81,7 @@ impl Settings {
         }
         let document = DeTable::parse(&text).map_err(|error| {
             let what = error.message().lines().collect::<Vec<_>>().join(", ");
-            let problem = Problem::new(what, "mend the TOML there; no other check was made");
+            let problem = Problem::new(what, "correct the TOML there; no other check was made");
             self.at(file, error.span().map_or(0, |span| span.start), problem)
         })?;
         Ok(self.table(file, "", document.get_ref()))

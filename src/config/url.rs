@@ -7,7 +7,7 @@ use reqwest::Url;
 
 use super::problem::Problem;
 
-const DEVICE_REMEDY: &str = r#"write "https://HOST" or "http://HOST", with :PORT where it is another"#;
+const DEVICE_REMEDY: &str = r#"write "https://HOST" or "http://HOST", with :PORT if it is not the usual one"#;
 
 /// A device's `url`, as scheme, host and port.
 pub(super) fn device(text: &str) -> Result<Url, Problem> {

@@ -74,9 +74,7 @@ impl ConfigurationFile {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         file.and_then(|mut file| file.write_all(appended.as_bytes()))
             .with_context(|| format!("cannot write to {path}"))?;
-        let written = format!(
-            "{path} has it now, as {id:?}; see what else it needs: lantime2mqtt check-config -c {path}"
-        );
+        let written = format!("Added to {path} as {id:?}. Check it: lantime2mqtt check-config -c {path}");
         self.text = text;
         self.devices.push(device);
         Ok(written)

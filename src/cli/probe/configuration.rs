@@ -42,7 +42,7 @@ pub(super) fn configuration(
         )),
         Trust::Insecure => drop(writeln!(
             out,
-            "tls.insecure = true    # better: tls.fingerprint, see above"
+            "tls.insecure = true    # better: the tls.fingerprint that probe prints"
         )),
         Trust::System | Trust::None => {}
     }
@@ -79,7 +79,7 @@ pub(super) fn configuration(
     }
     out.push_str(
         "# No interface reports the jumpers on a module. What is commented out is the usual wiring of this kind\n\
-         # of chassis: compare it with the module, mend it where it differs, and put it in the place of the line above it.\n\
+         # of chassis: compare it with the module, correct it if it differs, and replace the line above with it.\n\
          slots = [\n",
     );
     for (slot, SlotView { wiring, .. }) in &found {

@@ -47,7 +47,7 @@ pub(super) fn check_wiring(view: &DeviceView, place: &RelayPlace) -> Result<(), 
              the jumper"
         );
         let remedy = format!(
-            "move the jumper on the module to notification; if it stands there already, correct the configuration: \
+            "move the jumper on the module to notification; if it is there already, correct the configuration: \
              {list}{}",
             to_compare(view, slot)
         );

@@ -58,7 +58,7 @@ export function chooser(device, slot, relay, selection, types, old) {
     isSending = true;
     refresh();
     said.classList.remove("bad");
-    said.textContent = "Sent; the device is read back before it counts.";
+    said.textContent = "Sent. Waiting for the device to confirm.";
     // Only the difference: what somebody else has selected meanwhile stays.
     const reply = await post(`/api/devices/${encodeURIComponent(device)}/${encodeURIComponent(slot)}/relay/${relay}/events`, { add, remove });
     const reached = (reply.result?.applies_to ?? []).map((place) => `${place.slot} relay ${place.relay.toUpperCase()}`);
