@@ -201,7 +201,8 @@ impl Feed {
             _ = shown.broker.changed() => {}
             _ = shown.commands.changed() => {}
             _ = traps => {}
-            _ = self.incidents.changed() => {}
+            // Waiting marks them as seen, which the next pass has not.
+            Ok(()) = self.incidents.changed() => self.incidents.mark_changed(),
             () = self.frames.closed() => {}
             () = sleep(NUMBERS) => {}
         }
