@@ -80,13 +80,17 @@ impl Turn {
 
     /// It does not hold now.
     pub(super) fn well(&mut self, kind: IncidentKind) {
-        self.incidents.well(&self.key(kind), self.now.instant);
+        if !self.incidents.is_empty() {
+            self.incidents.well(&self.key(kind), self.now.instant);
+        }
     }
 
     /// What it was about is not there any more.
     pub(super) fn withdraw(&mut self, kind: IncidentKind) {
-        let report = self.incidents.withdraw(&self.key(kind));
-        self.report(report);
+        if !self.incidents.is_empty() {
+            let report = self.incidents.withdraw(&self.key(kind));
+            self.report(report);
+        }
     }
 
     /// The open incident of that kind.
