@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::command::Job;
 use super::in_flight::{InFlight, Way};
 use super::input::{Effect, Input, Now, Selection};
-use super::requests::{poll, read_over_rest, read_over_snmp, read_snmp, select_over_rest, select_over_snmp};
+use super::requests::{
+    Rest, poll, read_over_rest, read_over_snmp, read_snmp, select_over_rest, select_over_snmp,
+};
 use super::state::DeviceState;
 use super::trap_inbox::TrapInbox;
 use super::{Handles, Prior};
@@ -40,8 +42,7 @@ pub struct DeviceTask {
 /// The ways to the device. What reads over SNMP is boxed: most devices are read over REST alone.
 #[derive(Debug)]
 struct Ways {
-    rest: Way<RestClient>,
-    profiles: Profiles,
+    rest: Way<Rest>,
     /// Reads the status.
     snmp: Way<Box<Manager>>,
     /// Reads and selects the events of relays, where that goes over SNMP.
@@ -77,8 +78,7 @@ impl DeviceTask {
         let mut task = DeviceTask {
             state,
             ways: Ways {
-                rest: Way::new(Some(client)),
-                profiles,
+                rest: Way::new(Some(Rest::new(client, profiles))),
                 snmp: Way::new(manager),
                 events: Way::new(events_from.clone()),
                 events_from,
@@ -187,18 +187,13 @@ impl DeviceTask {
 
 impl Ways {
     fn poll(&mut self, version: Option<u32>) {
-        self.rest
-            .ask(|client| poll(client, self.profiles.clone(), version));
+        self.rest.ask(|rest| poll(rest, version));
     }
 
     fn read(&mut self, version: Option<u32>, selections: Selections) {
         match self.events_from {
             Some(_) => self.events.ask(|manager| read_over_snmp(manager, selections)),
-            None => {
-                let profiles = self.profiles.clone();
-                self.rest
-                    .ask(|client| read_over_rest(client, profiles, version, selections));
-            }
+            None => self.rest.ask(|rest| read_over_rest(rest, version, selections)),
         }
     }
 
@@ -208,9 +203,7 @@ impl Ways {
             self.events = Way::new(self.events_from.clone());
             return self.events.ask(|manager| select_over_snmp(manager, selection));
         }
-        let profiles = self.profiles.clone();
-        self.rest
-            .ask(|client| select_over_rest(client, profiles, version, selection));
+        self.rest.ask(|rest| select_over_rest(rest, version, selection));
     }
 
     /// Drops what is in flight; nothing is begun any more.

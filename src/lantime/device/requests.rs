@@ -7,67 +7,85 @@ use tokio::time::timeout;
 use super::input::{Conversation, Input, Polled, Selection};
 use crate::lantime::relay_events::{Backend, Selections, read, select};
 use crate::lantime::rest::client::Paths;
-use crate::lantime::rest::{Profiles, RestClient, RestError, status};
+use crate::lantime::rest::status::StatusReader;
+use crate::lantime::rest::{Profiles, RestClient, RestError};
 use crate::lantime::snmp::manager::{Manager, SnmpFailure};
 use crate::lantime::snmp::status::{SnmpStatus, objects};
 use crate::model::{ErrorKind, ErrorReport};
 
-/// Asks for the status document.
-pub(super) async fn poll(
-    mut client: RestClient,
+/// A device's REST API, and how its answers are read.
+#[derive(Debug)]
+pub(super) struct Rest {
+    client: RestClient,
     profiles: Profiles,
-    version: Option<u32>,
-) -> (RestClient, Input) {
-    let polled = Box::new(read_document(&mut client, &profiles, version).await);
-    let conversation = conversation(&mut client);
-    (client, Input::Polled(polled, conversation))
+    documents: StatusReader,
 }
 
-async fn read_document(
-    client: &mut RestClient,
-    profiles: &Profiles,
-    version: Option<u32>,
-) -> Result<Polled, RestError> {
-    // The answer is needed to know the profile, the profile to ask: the paths are those of the profile
-    // that read the last answer, and before the first, of the newest.
-    let profile = profiles.for_version(version);
-    let answer = client.status(Paths::from(profile)).await?;
-    let read = status::snapshot_and_timing(&answer.body, profiles, client.url());
-    let (snapshot, timing) = read.map_err(|error| {
-        let url = format!("{}{}", client.url(), profile.status.path);
-        answer.not_understood(&url, &error)
-    })?;
-    let profile = profiles.for_version(snapshot.api_major());
-    let firmware = snapshot.identity.firmware.as_deref();
-    if firmware.is_some_and(|firmware| profile.has_tokens(firmware)) {
-        client.use_tokens();
+impl Rest {
+    pub(super) fn new(client: RestClient, profiles: Profiles) -> Rest {
+        Rest {
+            client,
+            profiles,
+            documents: StatusReader::default(),
+        }
     }
-    Ok(Polled {
-        snapshot,
-        timing,
-        round_trip: answer.round_trip,
-    })
+
+    async fn status(&mut self, version: Option<u32>) -> Result<Polled, RestError> {
+        let Rest {
+            client,
+            profiles,
+            documents,
+        } = self;
+        // The answer is needed to know the profile, the profile to ask: the paths are those of the profile
+        // that read the last answer, and before the first, of the newest.
+        let profile = profiles.for_version(version);
+        let answer = client.status(Paths::from(profile)).await?;
+        let read = documents.read(&answer.body, profiles, client.url());
+        let (snapshot, timing) = read.map_err(|error| {
+            let url = format!("{}{}", client.url(), profile.status.path);
+            answer.not_understood(&url, &error)
+        })?;
+        let profile = profiles.for_version(snapshot.api_major());
+        let firmware = snapshot.identity.firmware.as_deref();
+        if firmware.is_some_and(|firmware| profile.has_tokens(firmware)) {
+            client.use_tokens();
+        }
+        Ok(Polled {
+            snapshot,
+            timing,
+            round_trip: answer.round_trip,
+        })
+    }
+
+    fn backend(&mut self, version: Option<u32>) -> Backend<'_> {
+        Backend::Rest(&mut self.client, self.profiles.for_version(version))
+    }
+
+    /// What the requests that have ended leave behind.
+    fn conversation(&mut self) -> Conversation {
+        Conversation {
+            sessions: self.client.take_sessions(),
+            busy_until: self.client.busy_until(),
+        }
+    }
 }
 
-/// What the requests that have ended leave behind.
-fn conversation(client: &mut RestClient) -> Conversation {
-    Conversation {
-        sessions: client.take_sessions(),
-        busy_until: client.busy_until(),
-    }
+/// Asks for the status document.
+pub(super) async fn poll(mut rest: Rest, version: Option<u32>) -> (Rest, Input) {
+    let polled = Box::new(rest.status(version).await);
+    let conversation = rest.conversation();
+    (rest, Input::Polled(polled, conversation))
 }
 
 /// Reads what switches the relays.
 pub(super) async fn read_over_rest(
-    mut client: RestClient,
-    profiles: Profiles,
+    mut rest: Rest,
     version: Option<u32>,
     selections: Selections,
-) -> (RestClient, Input) {
-    let mut backend = Backend::Rest(&mut client, profiles.for_version(version));
-    let found = read(&mut backend, &selections).await;
-    let conversation = conversation(&mut client);
-    (client, Input::SelectionsRead(found, Some(conversation)))
+) -> (Rest, Input) {
+    let found = read(&mut rest.backend(version), &selections).await;
+    let conversation = rest.conversation();
+    (rest, Input::SelectionsRead(found, Some(conversation)))
 }
 
 /// Reads what switches the relays.
@@ -81,15 +99,13 @@ pub(super) async fn read_over_snmp(
 
 /// Selects the events that switch a relay.
 pub(super) async fn select_over_rest(
-    mut client: RestClient,
-    profiles: Profiles,
+    mut rest: Rest,
     version: Option<u32>,
     (request, progress): Selection,
-) -> (RestClient, Input) {
-    let mut backend = Backend::Rest(&mut client, profiles.for_version(version));
-    let selected = select(&mut backend, &request, &progress).await;
-    let conversation = conversation(&mut client);
-    (client, Input::Selected(selected, Some(conversation)))
+) -> (Rest, Input) {
+    let selected = select(&mut rest.backend(version), &request, &progress).await;
+    let conversation = rest.conversation();
+    (rest, Input::Selected(selected, Some(conversation)))
 }
 
 /// Selects the events that switch the relays.

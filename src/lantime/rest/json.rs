@@ -2,6 +2,7 @@
 
 pub mod cursor;
 mod repair;
+mod scan;
 
 use std::cell::OnceCell;
 

@@ -10,6 +10,7 @@ mod time;
 
 use std::time::Duration;
 
+use events::KnownEvents;
 use jiff::{SignedDuration, Timestamp};
 use time::instant;
 
@@ -57,14 +58,6 @@ pub struct Entry {
     pub understood: bool,
 }
 
-/// Reads a status document, on the way of every poll.
-///
-/// # Errors
-/// When the answer is broken JSON, or has neither slots nor notification events.
-pub fn snapshot(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result<Snapshot, StatusError> {
-    read_into(&mut Reader::default(), body, profiles, web_interface)
-}
-
 /// What a status document says of its own times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timing {
@@ -80,27 +73,46 @@ pub struct Timing {
 /// have moved for too long.
 const MAX_LAG: Duration = Duration::from_secs(30);
 
-/// As [`snapshot`], and what the document says of its times.
+/// Reads the status documents of one device, poll by poll. What stands in a document as it stood in the one before is
+/// not read again.
+#[derive(Debug, Default)]
+pub struct StatusReader {
+    known_events: Option<KnownEvents>,
+}
+
+impl StatusReader {
+    /// What a status document reports, and what it says of its times.
+    ///
+    /// # Errors
+    /// When the answer is broken JSON, or has neither slots nor notification events.
+    pub fn read(
+        &mut self,
+        body: &[u8],
+        profiles: &Profiles,
+        web_interface: &str,
+    ) -> Result<(Snapshot, Timing), StatusError> {
+        let mut reader = Reader {
+            known_events: self.known_events.take(),
+            ..Reader::default()
+        };
+        let snapshot = read_into(&mut reader, body, profiles, web_interface);
+        self.known_events = reader.known_events;
+        Ok((snapshot?, reader.timing))
+    }
+}
+
+/// What a status document reports.
 ///
 /// # Errors
-/// As [`snapshot`].
-pub fn snapshot_and_timing(
-    body: &[u8],
-    profiles: &Profiles,
-    web_interface: &str,
-) -> Result<(Snapshot, Timing), StatusError> {
-    let mut reader = Reader {
-        timing: Some(Timing::default()),
-        ..Reader::default()
-    };
-    let snapshot = read_into(&mut reader, body, profiles, web_interface)?;
-    Ok((snapshot, reader.timing.unwrap_or_default()))
+/// As [`StatusReader::read`].
+pub fn snapshot(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result<Snapshot, StatusError> {
+    read_into(&mut Reader::default(), body, profiles, web_interface)
 }
 
 /// Reads a status document, and says what each entry of the profile found in it.
 ///
 /// # Errors
-/// As [`snapshot`].
+/// As [`StatusReader::read`].
 pub fn read(body: &[u8], profiles: &Profiles, web_interface: &str) -> Result<Reading, StatusError> {
     let mut reader = Reader {
         entries: Some(Vec::new()),
@@ -147,12 +159,10 @@ fn read_document(
     let Some(data) = document.data.found() else {
         return Err(StatusError::NotStatus("it has no object \"data\"".to_owned()));
     };
-    let slots = data.chassis0.found().map(|chassis| &chassis.slots.other);
-    let events = data
-        .notification
-        .found()
-        .map(|notification| &notification.events.other);
-    let (has_slots, has_events) = (slots == Some(&None), events == Some(&None));
+    let slots = data.chassis0.found().map(|chassis| &chassis.slots);
+    let has_slots = slots.is_some_and(|slots| slots.other.is_none());
+    let notification = data.notification.found();
+    let has_events = notification.is_some_and(|notification| notification.events.is_list());
     if !has_slots && !has_events {
         let reason = "its \"data\" has neither \"chassis0.slots\" nor \"notification.events\"";
         return Err(StatusError::NotStatus(reason.to_owned()));
@@ -161,12 +171,10 @@ fn read_document(
     let profile = profiles.for_version(identity.api_version.as_deref().and_then(major_version));
     identity.profile = profile.name.as_str().into();
     identity.web_interface = web_interface.into();
-    if let Some(timing) = &mut reader.timing {
-        *timing = Timing {
-            uptime: data.system.found().and_then(|system| seconds(&system.uptime)),
-            lag: lag(document, data),
-        };
-    }
+    reader.timing = Timing {
+        uptime: data.system.found().and_then(|system| seconds(&system.uptime)),
+        lag: lag(document, data),
+    };
     let events = reader.events(data);
     let mut snapshot = Snapshot {
         identity,
@@ -226,8 +234,9 @@ fn is_damaged(text: &str) -> bool {
 #[derive(Default)]
 struct Reader {
     notes: Vec<String>,
-    /// Where it is wanted. Not part of the snapshot: it is another in each document.
-    timing: Option<Timing>,
+    /// Not part of the snapshot: it is another in each document.
+    timing: Timing,
+    known_events: Option<KnownEvents>,
     /// Whether a part of a module, which is kept as sent, is no JSON.
     is_malformed: bool,
     /// Only where a person wants to know: gathering them costs more than reading the rest of a module.
@@ -239,7 +248,6 @@ impl Reader {
     fn begin_again(&self) -> Reader {
         Reader {
             entries: self.entries.as_ref().map(|_| Vec::new()),
-            timing: self.timing,
             ..Reader::default()
         }
     }
@@ -315,7 +323,31 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    #[test]
+    fn events_are_read_again_only_where_their_text_is_another() {
+        let mut reader = StatusReader::default();
+        let mut read = |events: &str| {
+            let body = format!(r#"{{"data":{{"notification":{{"events":[{events}]}}}}}}"#);
+            reader.read(body.as_bytes(), &Profiles::built_in(), "").unwrap().0
+        };
+        let event = |triggered: &str| {
+            let rest = r#""type":"error","last-triggered":"never""#;
+            format!(r#"{{"object-id":"ntp-not-sync","triggered":{triggered},{rest}}}"#)
+        };
+        let (first, same, other) = (read(&event("0")), read(&event("0")), read(&event("1")));
+        assert!(Arc::ptr_eq(&first.events, &same.events));
+        assert_eq!(other.events[0].triggered, Some(true));
+        let noted = [read(&event("7")), read(&event("7"))];
+        assert!(
+            noted
+                .iter()
+                .all(|snapshot| !snapshot.notes.is_empty() && snapshot.events[0].triggered.is_none())
+        );
+    }
 
     #[test]
     fn how_far_an_answer_is_behind_follows_from_its_own_times() {
@@ -324,7 +356,7 @@ mod tests {
                 r#"{{"system-information":{{"time-stamp":"{stamp}"}},
                     "data":{{"system":{{{system}}},"notification":{{"events":[]}}}}}}"#
             );
-            let read = snapshot_and_timing(body.as_bytes(), &Profiles::built_in(), "");
+            let read = StatusReader::default().read(body.as_bytes(), &Profiles::built_in(), "");
             read.unwrap().1.lag.map(|lag| lag.as_millis())
         };
         let updated = r#""api-last-update":"2026-03-22T20:26:46""#;

@@ -8,7 +8,7 @@ mod members;
 
 use super::json::cursor::{Cursor, FromJson, Malformed};
 
-pub use lenient::{List, MAX_LIST, Node, Scalar};
+pub use lenient::{List, MAX_LIST, Node, Scalar, Unread};
 pub use members::Members;
 
 /// Declares an object of the document by its keys. A key that comes twice is no error: the last one counts, as in most
@@ -102,8 +102,8 @@ object! {
 object! {
     /// `data.notification`
     Notification {
-        /// Every notification event that this firmware knows.
-        b"events" => events: List<Event<'a>>,
+        /// Every notification event that this firmware knows: a list of [`Event`]s, nearly always the same.
+        b"events" => events: Unread<'a>,
     }
 }
 
@@ -214,7 +214,9 @@ mod tests {
         assert_eq!(system.hostname, Scalar::Text("ab".into()));
         assert_eq!(system.version, Scalar::Missing);
         let data = document.data.found().unwrap();
-        assert_eq!(data.notification.found().unwrap().events.other, Some("an object"));
+        let events = data.notification.found().unwrap().events;
+        assert_eq!(events.list::<Event<'_>>().unwrap().other, Some("an object"));
+        assert!(!events.is_list());
         let slots = &data.chassis0.found().unwrap().slots;
         assert!(matches!(
             slots.items[..],
@@ -246,16 +248,9 @@ mod tests {
             "{},".repeat(MAX_LIST + 6)
         );
         let document = parse(body.as_bytes()).unwrap();
-        let events = &document
-            .found()
-            .unwrap()
-            .data
-            .found()
-            .unwrap()
-            .notification
-            .found()
-            .unwrap()
-            .events;
+        let data = document.found().unwrap().data.found().unwrap();
+        let events = data.notification.found().unwrap().events;
+        let events = events.list::<Event<'_>>().unwrap();
         assert_eq!((events.items.len(), events.cut), (MAX_LIST, 7));
     }
 }

@@ -1,9 +1,12 @@
 //! A place in a JSON text, from which one value after the other is read as what it is wanted as. Pure.
 //!
-//! Most of a status document is wanted by nobody. It is checked as a parser would: only what is JSON as a whole is read.
-//! What a text says (UTF-8, characters behind escape sequences) and whether a number fits is checked where it is read.
+//! Most of a status document is wanted by nobody. Of an object or a list that is not read only the end is looked for, by
+//! its quotes and brackets: what is malformed in there costs nothing. All else is checked as a parser would; what a text
+//! says (UTF-8, characters behind escape sequences) and whether a number fits, where it is read.
 
 use std::borrow::Cow;
+
+use super::scan;
 
 /// How deep objects and lists may be within each other: what is read is so in `serde_json`, too.
 const MAX_DEPTH: u8 = 127;
@@ -81,11 +84,21 @@ impl<'b> Cursor<'b> {
 
     fn items(&mut self, open: u8, close: u8, mut item: impl FnMut(&mut Self) -> Result<()>) -> Result<()> {
         self.expect(open)?;
-        self.depth = deeper(self.depth)?;
-        self.at = after_items(self.text, self.at, close, |at| {
-            self.at = at;
-            item(self).map(|()| self.at)
-        })?;
+        if self.depth == MAX_DEPTH {
+            return Err(Malformed);
+        }
+        self.depth += 1;
+        if self.first()? != close {
+            loop {
+                item(self)?;
+                match self.first()? {
+                    b',' => self.at += 1,
+                    next if next == close => break,
+                    _ => return Err(Malformed),
+                }
+            }
+        }
+        self.at += 1;
         self.depth -= 1;
         Ok(())
     }
@@ -107,18 +120,18 @@ impl<'b> Cursor<'b> {
     /// Skips any value.
     ///
     /// # Errors
-    /// It is malformed.
+    /// As [`Self::raw`].
     pub fn skip(&mut self) -> Result<()> {
         self.raw().map(drop)
     }
 
-    /// Any value as it is written.
+    /// Any value as it is written. What is in an object or a list is not checked.
     ///
     /// # Errors
-    /// It is malformed.
+    /// It has no end, or is a malformed text, number or word.
     pub fn raw(&mut self) -> Result<&'b [u8]> {
         let begin = after_blanks(self.text, self.at);
-        self.at = after_value(self.text, begin, self.depth)?;
+        self.at = after_value(self.text, begin)?;
         Ok(&self.text[begin..self.at])
     }
 
@@ -186,51 +199,11 @@ fn after(text: &[u8], at: usize, expected: u8) -> Result<usize> {
     }
 }
 
-fn deeper(depth: u8) -> Result<u8> {
-    match depth < MAX_DEPTH {
-        true => Ok(depth + 1),
-        false => Err(Malformed),
-    }
-}
-
-fn after_value(text: &[u8], at: usize, depth: u8) -> Result<usize> {
+fn after_value(text: &[u8], at: usize) -> Result<usize> {
     match byte(text, at)? {
         b'"' => after_text(text, at + 1).map(|(after, _)| after),
-        b'{' => {
-            let depth = deeper(depth)?;
-            after_items(text, at + 1, b'}', |at| {
-                let (at, _) = after_text(text, after(text, at, b'"')?)?;
-                let at = after(text, after_blanks(text, at), b':')?;
-                after_value(text, after_blanks(text, at), depth)
-            })
-        }
-        b'[' => {
-            let depth = deeper(depth)?;
-            after_items(text, at + 1, b']', |at| after_value(text, at, depth))
-        }
+        b'{' | b'[' => scan::after_brackets(text, at + 1).ok_or(Malformed),
         _ => after_word(text, at),
-    }
-}
-
-/// After the items of an object or a list, and the bracket that closes it.
-#[inline]
-fn after_items(
-    text: &[u8],
-    at: usize,
-    close: u8,
-    mut after_item: impl FnMut(usize) -> Result<usize>,
-) -> Result<usize> {
-    let mut at = after_blanks(text, at);
-    if byte(text, at)? == close {
-        return Ok(at + 1);
-    }
-    loop {
-        at = after_blanks(text, after_item(at)?);
-        match byte(text, at)? {
-            b',' => at = after_blanks(text, at + 1),
-            next if next == close => return Ok(at + 1),
-            _ => return Err(Malformed),
-        }
     }
 }
 
@@ -271,7 +244,7 @@ fn after_digits(text: &[u8], at: usize) -> Result<usize> {
 /// After a text that is open, and its closing quote; and whether it has escape sequences.
 #[inline]
 fn after_text(text: &[u8], at: usize) -> Result<(usize, bool)> {
-    let at = at + plain(text.get(at..).ok_or(Malformed)?);
+    let at = at + scan::plain(text, at);
     match byte(text, at)? {
         b'"' => Ok((at + 1, false)),
         _ => after_escaped_text(text, at).map(|after| (after, true)),
@@ -281,7 +254,7 @@ fn after_text(text: &[u8], at: usize) -> Result<(usize, bool)> {
 #[cold]
 fn after_escaped_text(text: &[u8], mut at: usize) -> Result<usize> {
     loop {
-        at += plain(&text[at..]);
+        at += scan::plain(text, at);
         at += match &text[at..] {
             [b'"', ..] => return Ok(at + 1),
             [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
@@ -312,28 +285,6 @@ fn indentation(text: &[u8]) -> usize {
     chunk.map_or(0, |chunk| others(chunk).trailing_zeros() as usize / 8)
 }
 
-/// How many bytes at the beginning are neither quotes, nor backslashes, nor control characters: eight at a time.
-#[inline]
-fn plain(text: &[u8]) -> usize {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    // Sets the high bit of each ASCII byte below `limit`, and perhaps of some above the lowest such byte.
-    let below = |bytes: u64, limit: u8| bytes.wrapping_sub(EACH * u64::from(limit)) & !bytes & (EACH << 7);
-    let is = |bytes: u64, byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
-    let mut rest = text;
-    while let Some((chunk, behind)) = rest.split_first_chunk() {
-        let bytes = u64::from_le_bytes(*chunk);
-        let found = below(bytes, b' ') | is(bytes, b'"') | is(bytes, b'\\');
-        if found != 0 {
-            return text.len() - rest.len() + found.trailing_zeros() as usize / 8;
-        }
-        rest = behind;
-    }
-    let found = rest
-        .iter()
-        .position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
-    text.len() - rest.len() + found.unwrap_or(rest.len())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -343,12 +294,26 @@ mod tests {
 
     use super::*;
 
-    /// A value of which nothing is wanted.
-    struct Anything;
+    /// A value that is read down to its texts and numbers.
+    struct Whole;
 
-    impl<'b> FromJson<'b> for Anything {
+    impl<'b> FromJson<'b> for Whole {
         fn read(cursor: &mut Cursor<'b>) -> Result<Self> {
-            cursor.skip().map(|()| Anything)
+            match cursor.first()? {
+                b'{' => cursor.object(|cursor, _| Whole::read(cursor).map(drop))?,
+                b'[' => cursor.list(|cursor| Whole::read(cursor).map(drop))?,
+                _ => cursor.skip()?,
+            }
+            Ok(Whole)
+        }
+    }
+
+    /// A value that is not read.
+    struct Skipped;
+
+    impl<'b> FromJson<'b> for Skipped {
+        fn read(cursor: &mut Cursor<'b>) -> Result<Self> {
+            cursor.skip().map(|()| Skipped)
         }
     }
 
@@ -358,8 +323,21 @@ mod tests {
         }
     }
 
+    /// An object or a list, with texts that hold brackets, quotes and backslashes.
+    fn json() -> impl Strategy<Value = String> {
+        let text = r#""([\[\]{}:, a-zü]|\\"|\\\\|\\n){0,20}""#;
+        let scalar = prop_oneof!["-?[1-9][0-9]{0,3}", Just("null".to_owned()), text];
+        let any = scalar.prop_recursive(4, 64, 6, move |inner| {
+            let list = vec(inner.clone(), 0..6).prop_map(|items| format!("[{}]", items.join(", ")));
+            let member = (text, inner).prop_map(|(key, value)| format!("{key}:\n   {value}"));
+            let object = vec(member, 0..6).prop_map(|members| format!("{{{}}}", members.join(",")));
+            prop_oneof![list, object]
+        });
+        vec(any, 0..6).prop_map(|items| format!("[{}]", items.join(",\n")))
+    }
+
     fn is_json(text: &[u8]) -> bool {
-        read::<Anything>(text).is_ok()
+        read::<Whole>(text).is_ok()
     }
 
     #[test]
@@ -423,6 +401,21 @@ mod tests {
         assert!(is_json(&nested(usize::from(MAX_DEPTH))));
         for depth in [usize::from(MAX_DEPTH) + 1, 1 << 20] {
             assert!(!is_json(&nested(depth)));
+            assert!(
+                read::<Skipped>(&nested(depth)).is_ok(),
+                "what is not read may be deeper"
+            );
+        }
+    }
+
+    #[test]
+    fn of_what_is_not_read_only_the_end_matters() {
+        let ends = |text: &str| read::<Skipped>(text.as_bytes()).is_ok();
+        for text in ["[nan, 1.#QNAN, {inf}]", "{\"a\":\"b\tc\"}", "[\"C:\\dev\"]", "{]"] {
+            assert!(ends(text) && !is_json(text.as_bytes()), "{text}");
+        }
+        for text in ["[", "[\"]\"", "{\"a\":\"\\\"}\"", "[[]", "[]]", "nan"] {
+            assert!(!ends(text), "{text}");
         }
     }
 
@@ -444,6 +437,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_value_that_is_not_read_is_passed_over_as_a_whole(
+            blanks in "[ \n]{0,40}",
+            value in json(),
+            behind in "[,\\]} \na-z\"]{0,40}",
+        ) {
+            let text = [blanks.as_bytes(), value.as_bytes(), behind.as_bytes()].concat();
+            let mut cursor = Cursor { text: &text, at: 0, depth: 0 };
+            prop_assert_eq!(cursor.raw(), Ok(value.as_bytes()));
+        }
+
         #[test]
         fn it_takes_for_json_what_any_parser_does(
             text in r#"([\[\]{}:,\\ ntfu01-]|true|null|"a"|"\\u00e4"|"\\"){0,12}"#,

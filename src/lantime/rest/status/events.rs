@@ -1,18 +1,50 @@
 //! The notification events of a status document.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use super::time::instant;
 use super::{Reader, is_damaged};
-use crate::lantime::rest::wire::{self, Data, Node, Scalar};
+use crate::lantime::rest::json::cursor::Malformed;
+use crate::lantime::rest::wire::{self, Data, List, Node, Scalar, Unread};
 use crate::model::{EventName, EventState, EventType, LastTriggered};
 
+/// The events of a device's last document that left no note.
+#[derive(Debug)]
+pub(super) struct KnownEvents {
+    /// Of their text; keyed, so that nobody can make another text with the same.
+    hash: u64,
+    events: Arc<[EventState]>,
+}
+
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
 impl Reader {
+    /// The events. Where their text is that of the document before, so are they.
     pub(super) fn events(&mut self, data: &Data<'_>) -> Arc<[EventState]> {
         let Some(notification) = self.object(&data.notification, || "data.notification".to_owned()) else {
             return Arc::default();
         };
-        let list = self.list(&notification.events, "data.notification.events");
+        let hash = HASHER.hash_one(notification.events.0);
+        if let Some(known) = self.known_events.as_ref().filter(|known| known.hash == hash) {
+            return Arc::clone(&known.events);
+        }
+        let notes = self.notes.len();
+        let events: Arc<[EventState]> = self.listed_events(notification.events).into();
+        self.known_events = (self.notes.len() == notes).then(|| KnownEvents {
+            hash,
+            events: Arc::clone(&events),
+        });
+        events
+    }
+
+    fn listed_events(&mut self, list: Unread<'_>) -> Vec<EventState> {
+        let list: List<wire::Event<'_>> = list.list().unwrap_or_else(|Malformed| {
+            self.is_malformed = true;
+            self.note(|| "data.notification.events is malformed".to_owned());
+            List::default()
+        });
+        let list = self.list(&list, "data.notification.events");
         let mut events: Vec<EventState> = Vec::with_capacity(list.len());
         for (index, event) in list.iter().enumerate() {
             let Some(event) = self.event(index, event) else {
@@ -24,7 +56,7 @@ impl Reader {
                 events.push(event);
             }
         }
-        events.into()
+        events
     }
 
     fn event(&mut self, index: usize, event: &Node<wire::Event<'_>>) -> Option<EventState> {

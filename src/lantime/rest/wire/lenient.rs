@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::lantime::rest::json::cursor::{Cursor, FromJson, Malformed};
+use crate::lantime::rest::json::cursor::{self, Cursor, FromJson, Malformed};
 
 /// Most elements of a list that are read; the largest recorded lists have some thirty.
 pub const MAX_LIST: usize = 512;
@@ -76,6 +76,31 @@ impl<T> Default for List<T> {
             cut: 0,
             other: Some("nothing"),
         }
+    }
+}
+
+/// A value as it was sent.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Unread<'a>(pub Option<&'a [u8]>);
+
+impl<'a> Unread<'a> {
+    /// Whether it is a list.
+    pub fn is_list(self) -> bool {
+        self.0.is_some_and(|text| text.starts_with(b"["))
+    }
+
+    /// Reads it as a list of these.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub fn list<T: FromJson<'a>>(self) -> Result<List<T>, Malformed> {
+        self.0.map_or_else(|| Ok(List::default()), cursor::read)
+    }
+}
+
+impl<'a> FromJson<'a> for Unread<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, Malformed> {
+        cursor.raw().map(|text| Unread(Some(text)))
     }
 }
 
