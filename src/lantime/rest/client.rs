@@ -65,7 +65,7 @@ pub struct RestClient {
     has_taken_token: bool,
     /// The request for the status as it was last sent, and its path: the next one is a copy.
     status_request: Option<(Arc<str>, Request)>,
-    /// Whether the request before was answered: then this one may go out on its connection.
+    /// Whether the connection of the request before may be kept: then this one may go out on it.
     is_connected: bool,
     cookies: Cookies,
     busy: Busy,
@@ -242,7 +242,7 @@ impl RestClient {
         let mut exchange = Exchange::new(request.method(), operation);
         let result = exchange.send(&self.http, request).await;
         let ended = Instant::now();
-        self.is_connected = exchange.is_answered();
+        self.is_connected = exchange.is_answered() && clients::keeps_connection(&self.url);
         if self.cookies.take(&exchange.cookies) {
             self.status_request = None;
         }

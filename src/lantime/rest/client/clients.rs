@@ -23,7 +23,16 @@ pub enum ClientError {
 /// of its own for each of 1,000 devices would take 110 MB.
 #[derive(Debug, Default)]
 pub struct HttpClients {
-    clients: HashMap<(ClientTls, Proxy, Duration), reqwest::Client>,
+    clients: HashMap<Way, reqwest::Client>,
+}
+
+/// A way of connecting.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Way {
+    /// `None` over http, where no connection is kept: a machine without any CA file must still reach devices so.
+    tls: Option<ClientTls>,
+    proxy: Proxy,
+    connect_timeout: Duration,
 }
 
 impl HttpClients {
@@ -32,27 +41,37 @@ impl HttpClients {
     /// # Errors
     /// When a CA file cannot be read, or the proxy's URL is not one.
     pub fn for_device(&mut self, device: &Device) -> Result<reqwest::Client, ClientError> {
-        // A machine without any CA file must still reach devices by http.
-        let https = device.url.starts_with("https:");
-        let tls = if https {
-            device.tls.clone()
-        } else {
-            ClientTls {
-                trust: Trust::None,
-                identity: None,
-            }
+        let way = Way {
+            tls: keeps_connection(&device.url).then(|| device.tls.clone()),
+            proxy: device.proxy.clone(),
+            connect_timeout: device.connect_timeout,
         };
-        let key = (tls, device.proxy.clone(), device.connect_timeout);
-        if let Some(client) = self.clients.get(&key) {
+        if let Some(client) = self.clients.get(&way) {
             return Ok(client.clone());
         }
-        let client = build(&key.0, &key.1, key.2)?;
-        self.clients.insert(key, client.clone());
+        let client = build(&way)?;
+        self.clients.insert(way, client.clone());
         Ok(client)
     }
 }
 
-fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<reqwest::Client, ClientError> {
+/// Whether a connection to that URL is kept for the next request. It costs 60 KB, nearly all of it buffers of the HTTP
+/// library: that is worth a handshake of TLS, and not one of TCP.
+pub(super) fn keeps_connection(url: &str) -> bool {
+    url.starts_with("https:")
+}
+
+fn build(way: &Way) -> Result<reqwest::Client, ClientError> {
+    let Way {
+        tls,
+        proxy,
+        connect_timeout,
+    } = way;
+    let kept = usize::from(tls.is_some());
+    let tls = tls.clone().unwrap_or(ClientTls {
+        trust: Trust::None,
+        identity: None,
+    });
     let builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls.client_config()?)
         .http1_only()
@@ -71,9 +90,18 @@ fn build(tls: &ClientTls, proxy: &Proxy, connect_timeout: Duration) -> Result<re
             ACCEPT_ENCODING,
             HeaderValue::from_static("identity"),
         )]))
-        .connect_timeout(connect_timeout)
-        .pool_max_idle_per_host(1)
+        .connect_timeout(*connect_timeout)
+        .pool_max_idle_per_host(kept)
         .user_agent(concat!("lantime2mqtt/", env!("CARGO_PKG_VERSION")));
+    let builder = match kept {
+        // The time-out of the request is enough.
+        0 => builder
+            .tcp_keepalive(None)
+            .tcp_keepalive_interval(None)
+            .tcp_keepalive_retries(None)
+            .tcp_user_timeout(None),
+        _ => builder,
+    };
     let builder = match proxy {
         Proxy::Bypass => builder.no_proxy(),
         Proxy::System => builder,

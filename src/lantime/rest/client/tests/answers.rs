@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
+use rustls::pki_types::PrivateKeyDer;
 use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
@@ -29,9 +32,22 @@ struct Script {
 
 impl Script {
     async fn start(steps: impl IntoIterator<Item = Step>) -> Script {
+        Script::start_with(steps, None).await
+    }
+
+    /// Over https, where connections are kept.
+    async fn start_kept(steps: impl IntoIterator<Item = Step>) -> Script {
+        Script::start_with(steps, Some(acceptor())).await
+    }
+
+    async fn start_with(steps: impl IntoIterator<Item = Step>, tls: Option<TlsAcceptor>) -> Script {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let script = Script {
-            url: format!("http://{}", listener.local_addr().unwrap()),
+            url: format!(
+                "{}://{}",
+                if tls.is_some() { "https" } else { "http" },
+                listener.local_addr().unwrap()
+            ),
             steps: Arc::new(Mutex::new(steps.into_iter().collect())),
             seen: Arc::default(),
         };
@@ -40,14 +56,29 @@ impl Script {
             let mut connection = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 connection += 1;
-                tokio::spawn(play(stream, connection, Arc::clone(&steps), Arc::clone(&seen)));
+                let (steps, seen, tls) = (Arc::clone(&steps), Arc::clone(&seen), tls.clone());
+                tokio::spawn(async move {
+                    let Some(tls) = tls else {
+                        return play(stream, |stream| SockRef::from(stream), connection, steps, seen).await;
+                    };
+                    let stream = tls.accept(stream).await.unwrap();
+                    play(
+                        stream,
+                        |stream| SockRef::from(stream.get_ref().0),
+                        connection,
+                        steps,
+                        seen,
+                    )
+                    .await
+                });
             }
         });
         script
     }
 
     fn client(&self) -> RestClient {
-        client(&self.url, "")
+        let is_kept = self.url.starts_with("https");
+        client(&self.url, if is_kept { "tls.insecure = true" } else { "" })
     }
 
     fn connections(&self) -> Vec<usize> {
@@ -61,8 +92,23 @@ impl Script {
     }
 }
 
-async fn play(
-    stream: TcpStream,
+/// Takes any certificate's place.
+fn acceptor() -> TlsAcceptor {
+    let names = vec!["127.0.0.1".to_owned()];
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key);
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+async fn play<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    socket: impl Fn(&S) -> SockRef<'_>,
     connection: usize,
     steps: Arc<Mutex<VecDeque<Step>>>,
     seen: Arc<Mutex<Vec<(usize, String)>>>,
@@ -83,9 +129,7 @@ async fn play(
             Step::Close => return None,
             Step::Reset => {
                 // Nothing lingers: that is a reset on close.
-                SockRef::from(stream.get_ref())
-                    .set_linger(Some(Duration::ZERO))
-                    .unwrap();
+                socket(stream.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
                 return None;
             }
         }
@@ -110,7 +154,7 @@ async fn status(client: &mut RestClient) -> Result<Answer, RestError> {
 #[tokio::test]
 async fn a_poll_whose_kept_connection_is_just_being_closed_is_sent_again() {
     for end in [Step::Close, Step::Reset] {
-        let server = Script::start([ok(), end.clone(), ok(), end, ok()]).await;
+        let server = Script::start_kept([ok(), end.clone(), ok(), end, ok()]).await;
         let mut client = server.client();
         status(&mut client).await.unwrap();
         status(&mut client).await.unwrap();
@@ -120,8 +164,18 @@ async fn a_poll_whose_kept_connection_is_just_being_closed_is_sent_again() {
 }
 
 #[tokio::test]
+async fn connections_over_http_are_not_kept() {
+    let server = Script::start([ok(), ok(), Step::Close]).await;
+    let mut client = server.client();
+    status(&mut client).await.unwrap();
+    status(&mut client).await.unwrap();
+    status(&mut client).await.unwrap_err();
+    assert_eq!(server.connections(), [1, 2, 3]);
+}
+
+#[tokio::test]
 async fn a_poll_is_sent_again_once_and_never_on_its_first_connection() {
-    let server = Script::start([Step::Close, ok(), Step::Close, Step::Reset, Step::Close]).await;
+    let server = Script::start_kept([Step::Close, ok(), Step::Close, Step::Reset, Step::Close]).await;
     let mut client = server.client();
     let report = status(&mut client).await.unwrap_err().report;
     assert_eq!((report.kind, server.connections().len()), (ErrorKind::Connect, 1));
@@ -135,7 +189,7 @@ async fn a_poll_is_sent_again_once_and_never_on_its_first_connection() {
 #[tokio::test]
 async fn an_answer_that_was_begun_is_not_asked_for_again() {
     let half = Step::Last("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{".to_owned());
-    let server = Script::start([ok(), half]).await;
+    let server = Script::start_kept([ok(), half]).await;
     let mut client = server.client();
     status(&mut client).await.unwrap();
     let report = status(&mut client).await.unwrap_err().report;
@@ -147,8 +201,8 @@ async fn an_answer_that_was_begun_is_not_asked_for_again() {
 #[tokio::test]
 async fn an_answer_shorter_than_announced_on_a_kept_connection_says_so() {
     let short = Step::Answer("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}".to_owned());
-    let server = Script::start([short]).await;
-    let mut client = client(&server.url, "timeout = \"100ms\"");
+    let server = Script::start_kept([short]).await;
+    let mut client = client(&server.url, "timeout = \"100ms\"\ntls.insecure = true");
     let report = status(&mut client).await.unwrap_err().report;
     assert_eq!(report.kind, ErrorKind::Timeout);
     assert!(report.remedy.contains("Content-Length"), "{report:?}");
