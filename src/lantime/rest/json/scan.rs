@@ -1,25 +1,21 @@
-//! Looks for ends in a JSON text, sixteen bytes at a time. Pure.
+//! Looks for ends in a JSON text, many bytes at a time. Pure.
 
-use wide::u8x16;
+use wide::{u8x16, u8x32};
 
-/// The bytes that are looked at together.
-const WIDTH: usize = 16;
-/// A bit for each of them.
-const ALL: u32 = 0xffff;
-
-/// How many bytes from there on are neither quotes, nor backslashes, nor control characters.
+/// How many bytes from there on are neither quotes, nor backslashes, nor control characters. Most texts are short.
 #[inline]
 pub(super) fn plain(text: &[u8], at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
     let mut found = 0;
     loop {
-        let bytes = chunk(rest, found);
-        let control = bytes.simd_eq(bytes.min(u8x16::splat(0x1f)));
-        let ends = (is(bytes, b'"') | is(bytes, b'\\') | control).to_bitmask();
+        let bytes = u8x16::from(chunk(rest, found));
+        let is = |byte| bytes.simd_eq(u8x16::splat(byte));
+        let is_control = bytes.simd_eq(bytes.min(u8x16::splat(0x1f)));
+        let ends = (is(b'"') | is(b'\\') | is_control).to_bitmask();
         if ends != 0 {
             return (found + ends.trailing_zeros() as usize).min(rest.len());
         }
-        found += WIDTH;
+        found += 16;
     }
 }
 
@@ -27,73 +23,62 @@ pub(super) fn plain(text: &[u8], at: usize) -> usize {
 /// Brackets of either kind count as the same, and those in texts not at all.
 pub(super) fn after_brackets(text: &[u8], mut at: usize) -> Option<usize> {
     let mut depth = 1_u32;
-    // Each in the lowest bit, for the first byte: what the chunk before has left.
+    // What the bytes before have left: whether the first one is escaped (a bit), and whether it is in a text (all bits).
     let (mut is_escaped, mut is_text) = (0, 0);
     while at < text.len() {
-        let bytes = chunk(text, at);
-        let escaped = escaped(is(bytes, b'\\').to_bitmask(), is_escaped);
-        let quotes = is(bytes, b'"').to_bitmask() & !escaped;
-        let in_text = (between(quotes) ^ is_text) & ALL;
-        // `{` and `[` differ in this bit alone, and so do `}` and `]`.
-        let folded = bytes | u8x16::splat(0x20);
-        let opening = is(folded, b'{').to_bitmask() & !in_text;
-        let closing = is(folded, b'}').to_bitmask() & !in_text;
-        let mut brackets = opening | closing;
+        let bytes = u8x32::from(chunk(text, at));
+        let is = |bytes: u8x32, byte| bytes.simd_eq(u8x32::splat(byte)).to_bitmask();
+        let escaped;
+        (escaped, is_escaped) = after_backslashes(is(bytes, b'\\'), is_escaped);
+        let in_text = between(is(bytes, b'"') & !escaped) ^ is_text;
+        is_text = 0_u32.wrapping_sub(in_text >> 31);
+        // The four brackets differ in these bits alone; so do few other bytes, which JSON has in texts only.
+        let mut brackets = is(bytes | u8x32::splat(0x26), 0x7f) & !in_text;
         while brackets != 0 {
-            let place = brackets.trailing_zeros();
-            depth = match opening >> place & 1 {
-                1 => depth + 1,
-                _ => depth - 1,
-            };
+            let place = at + brackets.trailing_zeros() as usize;
+            match text[place] {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
             if depth == 0 {
-                return Some(at + place as usize + 1);
+                return Some(place + 1);
             }
             brackets &= brackets - 1;
         }
-        is_escaped = escaped >> WIDTH;
-        is_text = 0_u32.wrapping_sub(in_text >> (WIDTH - 1));
-        at += WIDTH;
+        at += 32;
     }
     None
 }
 
 /// The bytes from there on; NUL where there are no more.
 #[inline]
-fn chunk(text: &[u8], at: usize) -> u8x16 {
+fn chunk<const N: usize>(text: &[u8], at: usize) -> [u8; N] {
     let rest = text.get(at..).unwrap_or_default();
-    let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
-        let mut padded = [0; WIDTH];
+    rest.first_chunk().copied().unwrap_or_else(|| {
+        let mut padded = [0; N];
         padded[..rest.len()].copy_from_slice(rest);
         padded
-    });
-    u8x16::from(bytes)
+    })
 }
 
+/// The bytes that a backslash escapes, of which `is_escaped` is the first; and whether the one after them all is.
 #[inline]
-fn is(bytes: u8x16, byte: u8) -> u8x16 {
-    bytes.simd_eq(u8x16::splat(byte))
-}
-
-/// The bytes that a backslash takes its meaning of, of which `is_escaped` is the first; one bit more than there are bytes,
-/// for the first of the next.
-#[inline]
-fn escaped(mut backslashes: u32, is_escaped: u32) -> u32 {
-    let mut escaped = is_escaped;
-    backslashes &= !is_escaped;
-    while backslashes != 0 {
-        let next = 2 << backslashes.trailing_zeros();
+fn after_backslashes(backslashes: u32, is_escaped: u32) -> (u32, u32) {
+    let mut escaped = u64::from(is_escaped);
+    let mut left = backslashes & !is_escaped;
+    while left != 0 {
+        let next = 2 << left.trailing_zeros();
         escaped |= next;
-        backslashes &= (backslashes - 1) & !next;
+        left &= (left - 1) & !(next as u32);
     }
-    escaped
+    (escaped as u32, (escaped >> 32) as u32)
 }
 
-/// Each bit from a quote on, up to the next: the sum, without carry, of all bits below and its own.
+/// Each bit from a quote on, up to the next: how many there are up to there, even or odd.
 #[inline]
 fn between(quotes: u32) -> u32 {
-    let mut sum = quotes;
-    for shift in [1, 2, 4, 8] {
-        sum ^= sum << shift;
-    }
-    sum
+    [1, 2, 4, 8, 16]
+        .iter()
+        .fold(quotes, |sum, shift| sum ^ (sum << shift))
 }

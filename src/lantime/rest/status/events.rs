@@ -1,7 +1,9 @@
 //! The notification events of a status document.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::{Arc, LazyLock};
+
+use foldhash::quality::RandomState;
 
 use super::time::instant;
 use super::{Reader, is_damaged};
@@ -17,7 +19,7 @@ pub(super) struct KnownEvents {
     events: Arc<[EventState]>,
 }
 
-static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::default);
 
 impl Reader {
     /// The events. Where their text is that of the document before, so are they.

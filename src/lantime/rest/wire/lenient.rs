@@ -149,6 +149,8 @@ impl<'a, T: FromJson<'a>> FromJson<'a> for List<T> {
             return Ok(list);
         }
         list.other = None;
+        // As many slots as most chassis have.
+        list.items.reserve(16);
         cursor.list(|cursor| {
             if list.items.len() < MAX_LIST {
                 list.items.push(Node::read(cursor)?);
