@@ -1,6 +1,6 @@
 //! What of the configuration becomes which task, area by area; [`super::Bridge::start`] has the order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
 use crate::lantime::device::Prior;
 use crate::lantime::snmp::traps::{self, Traps};
-use crate::model::{DeviceId, IncidentKind, Update};
+use crate::model::{DeviceId, IncidentKind, Recorded, Update};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
-use crate::records::store::Store;
+use crate::records::store::{Entries, Store};
 use crate::sparkplug;
 use crate::{snmp, snmp_agent, web};
 
@@ -120,8 +120,31 @@ impl Start<'_> {
         let has_traps = self.config.snmp.traps.is_some();
         open.retain(|key, _| !(has_traps && key.kind == IncidentKind::Trap));
         let closed = prior::resume(&mut prior, open, &self.ids(), self.config.dead_letter.repeat);
-        self.store.append_with(Vec::new(), closed).await;
+        let recorded = self.recorded(&mut prior).await;
+        let entries = Entries {
+            incidents: closed,
+            recorded,
+            ..Entries::default()
+        };
+        self.store.append_all(entries).await;
         (remembered, prior)
+    }
+
+    /// Gives each device what an earlier run has recorded of it; gives what is to be forgotten.
+    async fn recorded(&self, prior: &mut HashMap<DeviceId, Prior>) -> BTreeMap<DeviceId, Option<Recorded>> {
+        let recorded = self.store.recorded().await.unwrap_or_else(|error| {
+            tracing::error!(
+                "cannot read what earlier runs have recorded of devices, so changes since then get no records: {error}"
+            );
+            BTreeMap::new()
+        });
+        let (known, removed): (Vec<_>, Vec<_>) = recorded
+            .into_iter()
+            .partition(|(id, _)| self.config.devices.iter().any(|device| device.id == *id));
+        for (device, recorded) in known {
+            prior.entry(device).or_default().recorded = Some(Box::new(recorded));
+        }
+        removed.into_iter().map(|(device, _)| (device, None)).collect()
     }
 
     /// The publisher, which drives the hub.

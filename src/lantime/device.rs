@@ -38,7 +38,7 @@ use tokio::sync::mpsc;
 use super::relay_events::Applying;
 use crate::incidents::Incidents;
 use crate::model::derive::RelayEvents;
-use crate::model::{DeviceView, SlotId, SlotView, Update};
+use crate::model::{DeviceView, Recorded, SlotId, SlotView, Update};
 pub use availability::REFUSAL_PAUSE;
 pub use command::{Job, not_waited_for};
 pub use driver::DeviceTask;
@@ -54,6 +54,8 @@ pub struct Prior {
     pub view: Arc<DeviceView>,
     /// The slots, which may also stem from an earlier run.
     pub slots: LiteMap<SlotId, SlotView>,
+    /// What an earlier run has last recorded of it.
+    pub recorded: Option<Box<Recorded>>,
     /// The events that switch its relays, as the task before has read them.
     pub relay_events: RelayEvents,
     /// What fails for longer, as the task before or an earlier run has reported it.
@@ -79,7 +81,7 @@ impl Prior {
     pub fn moved(&mut self) {
         self.slots.clear();
         self.relay_events.clear();
-        self.applying = None;
+        (self.applying, self.recorded) = (None, None);
         Arc::make_mut(&mut self.view).chassis = None;
     }
 }

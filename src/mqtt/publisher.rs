@@ -207,6 +207,7 @@ impl Publisher {
             }
             // The broker must not publish a will at a topic that the list does not hold.
             let may_connect = self.outbox.is_released(&self.online_topic());
+            let write_at = self.journal.due_at();
             let takes_updates = self.stop.phase == Phase::Running && self.journal.has_room();
             tokio::select! {
                 event = self.link.next(), if may_connect => self.on_events(event),
@@ -217,10 +218,13 @@ impl Publisher {
                 count = self.hub.recv_many(&mut updates, UPDATES_AT_ONCE), if takes_updates => {
                     if count == 0 {
                         self.stop.phase = Phase::Flushing;
+                        self.journal.stop_gathering();
                         deadline = Some(Instant::now() + self.stop.within);
                     }
                     updates.drain(..).for_each(|update| self.apply(update));
                 }
+                // To be written.
+                () = until(write_at) => {}
                 () = until(self.records.paused_until) => self.records.paused_until = None,
                 () = until(self.incoming.overwritten.next_due()) => self.restore_overwritten(),
                 () = until(self.incoming.subscriptions.retry_at()) => self.subscribe_again(),

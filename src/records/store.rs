@@ -18,12 +18,14 @@ mod memory;
 pub mod options;
 mod outbox;
 mod own_dead_letters;
+mod recorded;
 mod status;
 mod store_file;
 mod tables;
 mod take_over;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +38,7 @@ use uuid::Uuid;
 
 use super::{Received, Record};
 use crate::contract::dead_letter::Summary;
+use crate::model::{DeviceId, Recorded};
 pub use error::StoreError;
 pub use file::FILE_NAME;
 use file::Source;
@@ -64,6 +67,24 @@ pub enum DeadLetterSet {
     AllBut(Vec<Uuid>),
     /// These; unknown ones do not matter.
     These(Vec<Uuid>),
+}
+
+/// What is written together.
+#[derive(Debug, Default)]
+pub struct Entries {
+    /// For the outbox, in order.
+    pub records: Vec<Record>,
+    /// What becomes of incidents, in order.
+    pub incidents: Vec<IncidentChange>,
+    /// What is recorded of devices from then on; `None` of one that is not configured any more.
+    pub recorded: BTreeMap<DeviceId, Option<Recorded>>,
+}
+
+impl Entries {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.incidents.is_empty() && self.recorded.is_empty()
+    }
 }
 
 /// The durable store. Clones share it; with the last of them it is closed, which waits for the disk, but not
@@ -161,6 +182,14 @@ impl Store {
         self.read(Writer::published_topics).await
     }
 
+    /// What earlier runs have last recorded of each device.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn recorded(&self) -> Result<BTreeMap<DeviceId, Recorded>, StoreError> {
+        self.read(Writer::recorded).await
+    }
+
     /// Adds and removes published topics in one transaction, removals first; when it returns they are on disk.
     ///
     /// # Errors
@@ -177,7 +206,16 @@ impl Store {
     /// Puts records at the end of the outbox, dead letters into the archive as well. When it returns they are
     /// on disk, or in memory while the disk fails.
     pub async fn append(&self, records: Vec<Record>) {
-        self.append_with(records, Vec::new()).await;
+        let entries = Entries {
+            records,
+            ..Entries::default()
+        };
+        self.append_all(entries).await;
+    }
+
+    /// The same with what goes with records: all of it is on disk, or nothing is.
+    pub async fn append_all(&self, entries: Entries) {
+        self.put(|done| Job::Append(entries, done)).await;
     }
 
     /// The oldest records whose number is above `after`: so many that neither bound is passed, but one at least.

@@ -10,6 +10,7 @@ mod any_payload;
 mod broker_killed;
 mod dead_for_an_hour;
 mod killed_at_any_moment;
+mod killed_before_the_record;
 mod killed_in_a_command;
 mod one_hangs;
 mod scene;

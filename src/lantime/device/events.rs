@@ -96,6 +96,11 @@ impl Events {
         &self.listed
     }
 
+    /// What comes next is compared with these, as they stood when an earlier run recorded them.
+    pub(super) fn go_on_from(&mut self, recorded: Arc<[EventState]>) {
+        self.last_known = recorded;
+    }
+
     /// What the device calls an event of the MIB, and how that is known.
     pub(super) fn name(&self, event: &EventName) -> (EventName, EventNaming) {
         self.names.name(event, &self.listed)
@@ -214,7 +219,7 @@ impl Events {
                 .collect();
         }
         // Most answers say the same: then there is one list of it.
-        match *polled == self.listed {
+        match Arc::ptr_eq(polled, &self.listed) || *polled == self.listed {
             true => polled.clone_from(&self.listed),
             false => self.list(polled.clone()),
         }

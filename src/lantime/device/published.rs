@@ -12,8 +12,8 @@ use super::turn::{Settings, Turn};
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeviceView, ErrorReport, Problem, Signal, SlotId, SlotView, Snapshot,
-    Transition, UnknownReason, Update, Via, diff,
+    Availability, ChassisKind, DeviceView, ErrorReport, Problem, Recorded, Signal, SlotId, SlotView,
+    Snapshot, Transition, UnknownReason, Update, Via, diff,
 };
 
 /// What is published of a device.
@@ -24,6 +24,8 @@ pub(super) struct Published {
     pub(super) snapshot: Option<Snapshot>,
     /// What an earlier run or task published, before the first answer.
     prior_slots: LiteMap<SlotId, SlotView>,
+    /// What an earlier run has last recorded, before the first answer.
+    recorded: Option<Box<Recorded>>,
     /// The slots to watch.
     watched: Slots,
     /// What was reported of its events.
@@ -38,6 +40,7 @@ impl Published {
     pub(super) fn new(
         view: Arc<DeviceView>,
         prior_slots: LiteMap<SlotId, SlotView>,
+        recorded: Option<Box<Recorded>>,
         watched: Slots,
         events: Events,
     ) -> Published {
@@ -45,6 +48,7 @@ impl Published {
             view,
             snapshot: None,
             prior_slots,
+            recorded,
             watched,
             events,
             is_over_snmp: false,
@@ -86,9 +90,16 @@ impl Published {
     }
 
     /// What the task that follows knows.
-    pub(super) fn into_prior(self) -> (Arc<DeviceView>, LiteMap<SlotId, SlotView>, Events) {
+    pub(super) fn into_prior(
+        self,
+    ) -> (
+        Arc<DeviceView>,
+        LiteMap<SlotId, SlotView>,
+        Option<Box<Recorded>>,
+        Events,
+    ) {
         let slots = self.known().clone();
-        (self.view, slots, self.events)
+        (self.view, slots, self.recorded, self.events)
     }
 
     /// The view of a device that answers so; `problem` is the error that stands all the same.
@@ -200,8 +211,18 @@ impl Published {
         }
         let before = std::mem::replace(&mut self.view, Arc::new(view));
         let changes = diff(&before, &self.view);
+        let earlier = self.recorded.take_if(|_| self.view.identity.is_some());
+        let earlier = earlier.filter(|recorded| recorded.may_be_of(&self.view));
+        if let Some(events) = earlier.as_ref().and_then(|recorded| recorded.events.as_ref()) {
+            self.events.go_on_from(events.states());
+        }
         let events = &self.view.events;
         let mut transitions = self.events.transitions(events, source, turn.now.instant);
+        transitions.extend(
+            earlier
+                .iter()
+                .flat_map(|recorded| recorded.transitions(&self.view)),
+        );
         transitions.extend(Transition::between(&before, &self.view, &changes));
         let offline = self.offline();
         if offline != offline_reason(&before) {

@@ -73,7 +73,13 @@ impl DeviceState {
                 allow_unverified_writes: device.allow_unverified_writes,
             }),
             device: PolledDevice {
-                published: Published::new(prior.view, prior.slots, device.slots.clone(), events),
+                published: Published::new(
+                    prior.view,
+                    prior.slots,
+                    prior.recorded,
+                    device.slots.clone(),
+                    events,
+                ),
                 answering: Answering::new(device.offline_after, fallback.is_some()),
                 http: Http::new(device),
                 log: Log::default(),
@@ -89,11 +95,12 @@ impl DeviceState {
 
     /// What the task that follows knows.
     pub(super) fn into_prior(self) -> Prior {
-        let (view, slots, events) = self.device.published.into_prior();
+        let (view, slots, recorded, events) = self.device.published.into_prior();
         let (relay_events, command) = self.commands.into_parts();
         Prior {
             view,
             slots,
+            recorded,
             relay_events,
             incidents: self.incidents,
             traps: None,

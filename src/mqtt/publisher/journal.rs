@@ -1,5 +1,6 @@
 //! Writes to the store what has changed: records that are new, records that the broker has, and the list of
-//! published topics. One round at a time; what comes meanwhile goes into the next one.
+//! published topics. One round at a time; what comes meanwhile goes into the next one. Records of changes wait a moment for
+//! others: what a crash takes of them, the next run makes from what was last recorded.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox::{Batch, Outbox};
-use crate::model::{DeadLetter, DeviceId, IncidentReport};
-use crate::records::store::{IncidentChange, Store, StoreError};
+use crate::model::{DeadLetter, DeviceId, IncidentReport, Recorded};
+use crate::records::store::{Entries, IncidentChange, Store, StoreError};
 use crate::records::{Record, dead_letter};
 
 /// A round: the list's changes that it wrote, and how that went, where there were any.
@@ -16,6 +17,10 @@ type Round = Pin<Box<dyn Future<Output = (Batch, Option<Result<(), StoreError>>)
 
 /// Pause after the list could not be written. Meanwhile publishing goes on without it.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// How long records of changes, and those that the broker has, wait for others: a transaction for each would cost more
+/// than the polls that they come from.
+const GATHER_FOR: Duration = Duration::from_millis(250);
 
 /// Records that may wait for a round. A store that fails answers at once; only a disk that hangs comes to this,
 /// and then whoever makes more records has to wait.
@@ -26,12 +31,14 @@ pub(super) struct Journal {
     bridge: DeviceId,
     running: Option<Round>,
     retry_at: Option<Instant>,
-    /// To be appended, in order.
-    records: Vec<Record>,
-    /// What becomes of incidents, in order.
-    incidents: Vec<IncidentChange>,
+    /// To be written.
+    entries: Entries,
     /// Numbers of records that may leave the store.
     sent: Vec<u64>,
+    /// When these are written at the latest; `None` while there is nothing.
+    due_at: Option<Instant>,
+    /// [`GATHER_FOR`], or nothing at a stop.
+    gather_for: Duration,
 }
 
 impl Journal {
@@ -41,20 +48,40 @@ impl Journal {
             bridge,
             running: None,
             retry_at: None,
-            records: Vec::new(),
-            incidents: Vec::new(),
+            entries: Entries::default(),
             sent: Vec::new(),
+            due_at: None,
+            gather_for: GATHER_FOR,
         }
     }
 
-    /// Keeps a record from the next round on.
-    pub(super) fn append(&mut self, record: Record) {
-        self.records.push(record);
+    /// Keeps what has changed of a device: the records of that, and what is recorded from now on.
+    pub(super) fn append_changes(
+        &mut self,
+        device: &DeviceId,
+        records: impl IntoIterator<Item = Record>,
+        recorded: Option<Recorded>,
+    ) {
+        self.entries.records.extend(records);
+        if let Some(recorded) = recorded {
+            let waiting = self.entries.recorded.entry(device.clone()).or_default();
+            *waiting = Some(recorded.after(waiting.take()));
+        }
+        self.gather();
     }
 
-    /// The same for the record of `dead_letter`.
+    /// Nothing is recorded of that device any more.
+    pub(super) fn forget(&mut self, device: DeviceId) {
+        self.entries.recorded.insert(device, None);
+        self.gather();
+    }
+
+    /// Keeps the record of `dead_letter` from the next round on.
     pub(super) fn append_dead_letter(&mut self, dead_letter: &DeadLetter) {
-        self.append(dead_letter::record(dead_letter, &self.bridge));
+        self.entries
+            .records
+            .push(dead_letter::record(dead_letter, &self.bridge));
+        self.write_at_once();
     }
 
     /// Keeps an incident, and the record that reports it.
@@ -63,25 +90,50 @@ impl Journal {
         dead_letter
             .iter()
             .for_each(|dead_letter| self.append_dead_letter(dead_letter));
-        self.incidents.push(report.into());
+        self.entries.incidents.push(report.into());
+        self.write_at_once();
     }
 
     /// The incidents of that device are closed, for this reason.
     pub(super) fn close_incidents(&mut self, device: DeviceId, reason: &'static str) {
-        self.incidents.push(IncidentChange::AllClosed(device, reason));
+        self.entries
+            .incidents
+            .push(IncidentChange::AllClosed(device, reason));
+        self.write_at_once();
     }
 
     /// Lets the record of that number leave the store.
     pub(super) fn sent(&mut self, number: u64) {
         self.sent.push(number);
+        self.gather();
+    }
+
+    fn gather(&mut self) {
+        self.due_at
+            .get_or_insert_with(|| Instant::now() + self.gather_for);
+    }
+
+    fn write_at_once(&mut self) {
+        self.due_at = Some(Instant::now());
+    }
+
+    /// Nothing waits for others any more.
+    pub(super) fn stop_gathering(&mut self) {
+        self.gather_for = Duration::ZERO;
+        self.due_at = self.due_at.map(|_| Instant::now());
+    }
+
+    /// When there is something to write, unless a round is under way.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.due_at.filter(|_| self.running.is_none())
     }
 
     /// Whether records may be made for it.
     pub(super) fn has_room(&self) -> bool {
-        self.records.len() < MAX_RECORDS
+        self.entries.records.len() < MAX_RECORDS
     }
 
-    /// Begins to write what has changed.
+    /// Begins to write what has changed, once that is due.
     pub(super) fn start(&mut self, outbox: &mut Outbox) {
         if self.running.is_some() {
             return;
@@ -92,12 +144,12 @@ impl Journal {
         } else {
             outbox.take_batch()
         };
-        if list.is_none() && self.records.is_empty() && self.incidents.is_empty() && self.sent.is_empty() {
+        if list.is_none() && self.due_at.is_none_or(|due| due > Instant::now()) {
             return;
         }
-        let (records, sent) = (std::mem::take(&mut self.records), std::mem::take(&mut self.sent));
-        let appended = (records, std::mem::take(&mut self.incidents));
-        self.running = Some(Box::pin(write(self.store.clone(), appended, sent, list)));
+        self.due_at = None;
+        let (entries, sent) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.sent));
+        self.running = Some(Box::pin(write(self.store.clone(), entries, sent, list)));
     }
 
     /// Whether a round is under way.
@@ -141,13 +193,13 @@ impl Journal {
 /// leaves: after a crash in between there is one too many, never one too few.
 async fn write(
     store: Store,
-    (records, incidents): (Vec<Record>, Vec<IncidentChange>),
+    entries: Entries,
     sent: Vec<u64>,
     list: Option<Batch>,
 ) -> (Batch, Option<Result<(), StoreError>>) {
     let append = async {
-        if !records.is_empty() || !incidents.is_empty() {
-            store.append_with(records, incidents).await;
+        if !entries.is_empty() {
+            store.append_all(entries).await;
         }
     };
     let leave = async {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::AnswerKey;
 use super::incidents::Unwritten;
 use super::options::Limit;
+use super::recorded::Unrecorded;
 use super::tables::{Level, Writing};
 use crate::contract::topics::Destination;
 use crate::records::Record;
@@ -23,6 +24,7 @@ pub(super) struct Memory {
     /// Commands that are still on disk, but not in the inbox any more, and what is to be remembered of them.
     pub(super) finished: BTreeMap<u64, Option<(AnswerKey, Bytes)>>,
     pub(super) incidents: Unwritten,
+    pub(super) recorded: Unrecorded,
 }
 
 impl Memory {
@@ -59,7 +61,10 @@ impl Memory {
 
     /// Whether there is nothing that has to be written at once.
     pub(super) fn is_written(&self) -> bool {
-        self.records.is_empty() && self.finished.is_empty() && self.incidents.is_empty()
+        self.records.is_empty()
+            && self.finished.is_empty()
+            && self.incidents.is_empty()
+            && self.recorded.is_empty()
     }
 }
 
@@ -94,6 +99,7 @@ impl Writing<'_, '_> {
             self.put_record(*number, record)?;
         }
         self.put_incidents(&memory.incidents)?;
+        self.put_recorded(&memory.recorded)?;
         self.bound_outbox()?;
         self.end_dropping()
     }

@@ -29,6 +29,10 @@ pub(super) const ANSWER_TIMES: TableDefinition<'_, (i64, &[u8; 32]), ()> =
 
 /// Key -> JSON of an open incident. A store of before has no such table.
 pub(super) const INCIDENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("incidents");
+/// Id of a device -> JSON of what was last recorded of its slots. A store of before has no such table.
+pub(super) const RECORDED_SLOTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("recorded-slots");
+/// The same for its events.
+pub(super) const RECORDED_EVENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("recorded-events");
 
 /// How much is in a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -180,6 +184,8 @@ pub(super) struct Tables<'t> {
     pub(super) answers: Table<'t, &'static [u8; 32], (i64, &'static [u8])>,
     pub(super) answer_times: Table<'t, (i64, &'static [u8; 32]), ()>,
     pub(super) incidents: Table<'t, &'static str, &'static [u8]>,
+    pub(super) recorded_slots: Table<'t, &'static str, &'static [u8]>,
+    pub(super) recorded_events: Table<'t, &'static str, &'static [u8]>,
 }
 
 impl<'t> Tables<'t> {
@@ -194,6 +200,8 @@ impl<'t> Tables<'t> {
             answers: transaction.open_table(ANSWERS)?,
             answer_times: transaction.open_table(ANSWER_TIMES)?,
             incidents: transaction.open_table(INCIDENTS)?,
+            recorded_slots: transaction.open_table(RECORDED_SLOTS)?,
+            recorded_events: transaction.open_table(RECORDED_EVENTS)?,
         })
     }
 }

@@ -6,6 +6,7 @@ mod failing;
 mod file;
 mod incidents;
 mod outbox;
+mod recorded;
 mod replaced;
 mod sequence;
 

@@ -17,7 +17,7 @@ use super::job::Change;
 use super::memory::Memory;
 use super::options::Options;
 use super::tables::{Levels, write};
-use super::{End, IncidentChange, OpenIncidents, StoreError, StoreStatus, own_dead_letters};
+use super::{End, Entries, OpenIncidents, StoreError, StoreStatus, own_dead_letters};
 use crate::records::Record;
 use failure::guarded;
 
@@ -29,7 +29,7 @@ const FLUSH_AFTER: Duration = Duration::from_secs(1);
 
 /// One call of a handle.
 pub(super) enum Job {
-    Append(Vec<Record>, Vec<IncidentChange>, oneshot::Sender<()>),
+    Append(Entries, oneshot::Sender<()>),
     Sent(Vec<u64>),
     Finish(u64, Box<End>, oneshot::Sender<()>),
     Change(Box<dyn Change>),
@@ -122,11 +122,8 @@ impl Writer {
         let mut replies = Vec::new();
         for job in jobs {
             match job {
-                Job::Append(records, incidents, reply) => {
-                    self.push_all(records);
-                    incidents
-                        .into_iter()
-                        .for_each(|change| self.change_incident(change));
+                Job::Append(entries, reply) => {
+                    self.append(entries);
                     done.push(reply);
                 }
                 Job::Sent(numbers) => self.sent(numbers),
@@ -168,6 +165,16 @@ impl Writer {
     fn push(&mut self, record: Record) {
         let number = self.levels.next_record();
         self.memory.push(number, record);
+    }
+
+    fn append(&mut self, entries: Entries) {
+        self.push_all(entries.records);
+        let incidents = entries.incidents.into_iter();
+        incidents.for_each(|change| self.change_incident(change));
+        for (device, recorded) in entries.recorded {
+            let waiting = self.memory.recorded.entry(device).or_default();
+            *waiting = recorded.map(|recorded| recorded.after(waiting.take()));
+        }
     }
 
     fn push_all(&mut self, records: Vec<Record>) {

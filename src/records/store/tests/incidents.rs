@@ -13,7 +13,7 @@ use crate::model::{
     DeadLetter, DeviceId, ErrorKind, ErrorReport, Incident, IncidentKey, IncidentKind, Operation,
 };
 use crate::records::dead_letter;
-use crate::records::store::{FILE_NAME, IncidentChange, Limit, Store};
+use crate::records::store::{Entries, FILE_NAME, IncidentChange, Limit, Store};
 
 fn device(id: &str) -> DeviceId {
     DeviceId::new(id).unwrap()
@@ -36,7 +36,12 @@ fn poll(id: &str, count: u64) -> Incident {
 }
 
 async fn change(store: &Store, changes: Vec<IncidentChange>) {
-    store.append_with(vec![record("a")], changes).await;
+    let entries = Entries {
+        records: vec![record("a")],
+        incidents: changes,
+        ..Entries::default()
+    };
+    store.append_all(entries).await;
 }
 
 fn open(store: &Store) -> Vec<Incident> {

@@ -5,9 +5,9 @@ use tokio::sync::{oneshot, watch};
 use super::{Job, Writer};
 use crate::contract::{incident as contract, to_json};
 use crate::model::{Incident, IncidentKey, IncidentKind, IncidentReport};
+use crate::records::dead_letter;
 use crate::records::store::incidents::{IncidentChange, OpenIncidents, load};
-use crate::records::store::{Store, own_dead_letters};
-use crate::records::{Record, dead_letter};
+use crate::records::store::{Entries, Store, own_dead_letters};
 
 impl Store {
     /// The open incidents. Not to be borrowed across an `await`, as for [`newest_record`](Store::newest_record).
@@ -15,16 +15,15 @@ impl Store {
         self.0.incidents.subscribe()
     }
 
-    /// As [`append`](Store::append), with what becomes of incidents: both are on disk, or neither is.
-    pub async fn append_with(&self, records: Vec<Record>, incidents: Vec<IncidentChange>) {
-        self.put(|done| Job::Append(records, incidents, done)).await;
-    }
-
     /// Takes what becomes of incidents without a record; waits for no disk.
     pub async fn change_incidents(&self, changes: &mut Vec<IncidentChange>) {
         if !changes.is_empty() {
             let (done, _) = oneshot::channel();
-            let job = Job::Append(Vec::new(), std::mem::take(changes), done);
+            let entries = Entries {
+                incidents: std::mem::take(changes),
+                ..Entries::default()
+            };
+            let job = Job::Append(entries, done);
             // Nobody takes it only where the thread has ended.
             let _ = self.0.jobs.send(job).await;
         }

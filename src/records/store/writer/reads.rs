@@ -1,5 +1,7 @@
 //! What the handles ask to see: what is on disk, and what is only in memory yet.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use uuid::Uuid;
@@ -8,18 +10,26 @@ use super::Writer;
 use super::failure::guarded;
 use crate::contract::dead_letter::Summary;
 use crate::contract::topics::Destination;
+use crate::model::{DeviceId, Recorded};
 use crate::records::Record;
 use crate::records::store::entry::Unreadable;
 use crate::records::store::inbox::Commands;
 use crate::records::store::options::Limit;
 use crate::records::store::outbox::Part;
 use crate::records::store::tables::PUBLISHED;
-use crate::records::store::{AnswerKey, StoreError, Waiting, answers, archive, inbox, own_dead_letters};
+use crate::records::store::{
+    AnswerKey, StoreError, Waiting, answers, archive, inbox, own_dead_letters, recorded,
+};
 
 impl Writer {
     pub(in super::super) fn published_topics(&mut self) -> Result<Vec<String>, StoreError> {
         let topics = self.look(published_topics);
         self.noted(topics)
+    }
+
+    pub(in super::super) fn recorded(&mut self) -> Result<BTreeMap<DeviceId, Recorded>, StoreError> {
+        let states = self.look(recorded::load);
+        self.noted(states)
     }
 
     pub(in super::super) fn answer(&mut self, key: &AnswerKey) -> Result<Option<Bytes>, StoreError> {

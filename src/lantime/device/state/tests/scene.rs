@@ -21,8 +21,8 @@ use crate::lantime::snmp::traps::{DeviceTrap, InformId, Receipt};
 use crate::model::snapshot::Module;
 use crate::model::{
     Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
-    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Relay, RelayModule, Signal,
-    SlotId, SlotTopic, Snapshot, Stage, Status, Transition, Trap, Update, Via,
+    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Recorded, Relay, RelayModule,
+    Signal, SlotId, SlotTopic, Snapshot, Stage, Status, Transition, Trap, Update, Via, diff,
 };
 
 /// From one poll to the next.
@@ -168,13 +168,25 @@ fn state(device: &config::Device, begin: Instant, prior: Prior) -> DeviceState {
 
 impl Scene {
     pub(super) fn new(read: &str) -> Scene {
+        Scene::after(read, None)
+    }
+
+    /// In a run after another one, which has recorded that.
+    fn after(read: &str, recorded: Option<Recorded>) -> Scene {
         let start = Instant::now() + Duration::from_secs(3600);
         let now = Now {
             wall: Timestamp::from_second(1_000_000).unwrap(),
             instant: start,
         };
         Scene {
-            state: state(&device(read), start, Prior::default()),
+            state: state(
+                &device(read),
+                start,
+                Prior {
+                    recorded: recorded.map(Box::new),
+                    ..Prior::default()
+                },
+            ),
             now,
             to_store: Vec::new(),
             wake_at: Some(start),
@@ -195,6 +207,14 @@ impl Scene {
         if !base.is_empty() {
             let mut scene = Scene::of(base);
             scene.give(then);
+            return scene;
+        }
+        if state == "next run, first poll" {
+            let earlier = Scene::of("online").state;
+            let view = &earlier.device.published.view;
+            let recorded = Recorded::of(view, &diff(&DeviceView::default(), view));
+            let mut scene = Scene::after("off", recorded);
+            scene.give("time");
             return scene;
         }
         let (read, inputs): (&str, &[&str]) = match state {
