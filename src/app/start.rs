@@ -142,7 +142,7 @@ impl Start<'_> {
             .into_iter()
             .partition(|(id, _)| self.config.devices.iter().any(|device| device.id == *id));
         for (device, recorded) in known {
-            prior.entry(device).or_default().recorded = Some(Box::new(recorded));
+            *prior.entry(device).or_default().recorded = recorded;
         }
         removed.into_iter().map(|(device, _)| (device, None)).collect()
     }

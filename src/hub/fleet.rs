@@ -68,6 +68,7 @@ impl Fleet {
                 view,
                 changes,
                 transitions,
+                ..
             } => vec![DeviceUpdate {
                 changes: changes.as_slice().into(),
                 transitions: without_events(transitions),
@@ -195,6 +196,7 @@ mod tests {
             view: Arc::new(view),
             changes: vec![DeviceTopic::State],
             transitions: Vec::new(),
+            recorded: None,
         }
     }
 

@@ -106,6 +106,7 @@ mod tests {
             view: Arc::new(new.clone()),
             changes: diff(old, new),
             transitions: Vec::new(),
+            recorded: None,
         }
     }
 

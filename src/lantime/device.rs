@@ -55,7 +55,7 @@ pub struct Prior {
     /// The slots, which may also stem from an earlier run.
     pub slots: LiteMap<SlotId, SlotView>,
     /// What an earlier run has last recorded of it.
-    pub recorded: Option<Box<Recorded>>,
+    pub recorded: Box<Recorded>,
     /// The events that switch its relays, as the task before has read them.
     pub relay_events: RelayEvents,
     /// What fails for longer, as the task before or an earlier run has reported it.
@@ -81,7 +81,8 @@ impl Prior {
     pub fn moved(&mut self) {
         self.slots.clear();
         self.relay_events.clear();
-        (self.applying, self.recorded) = (None, None);
+        self.applying = None;
+        *self.recorded = Recorded::default();
         Arc::make_mut(&mut self.view).chassis = None;
     }
 }

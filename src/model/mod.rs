@@ -38,7 +38,7 @@ pub use http_session::{HttpSession, HttpSessions};
 pub use http_stats::{HttpStats, HttpSummary};
 pub use id::{DeviceId, SlotId};
 pub use incident::{Incident, IncidentKey, IncidentKind, IncidentReport, Stage};
-pub use recorded::Recorded;
+pub use recorded::{Recorded, RecordedEvents, RecordedSlots};
 pub use relay::{Cause, ChassisKind, Position, Relay, RelayEventsState, RelayState, Wiring, WiringSource};
 pub use signal::{Detail, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
@@ -65,7 +65,7 @@ pub enum Provenance {
     /// Neither reported nor derivable.
     Unknown,
     /// Unknown, since the device has not answered yet. Published as [`Unknown`](Provenance::Unknown); what
-    /// follows it is a first sight and no transition.
+    /// follows it is a first sight, and no transition unless an earlier run has recorded something else.
     #[serde(rename = "unknown")]
     Unseen,
 }

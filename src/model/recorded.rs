@@ -2,21 +2,20 @@
 //! state and its record, nor while no bridge watches.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceTopic, DeviceView, EventName, EventState, EventType, LastTriggered, Position, Provenance, Relay,
-    Signal, SlotId, SlotTopic, SlotView, Status, Text, Transition,
+    DeviceView, EventName, EventState, EventType, LastTriggered, Position, Provenance, Relay, Signal, SlotId,
+    SlotView, Status, Text, Transition,
 };
 
-/// The values of a device of which there are records.
+/// The values of a device of which there are records; `None` for a part that is as it was recorded before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Of its relays and signals.
-    pub slots: RecordedSlots,
-    /// Of its notification events, which seldom change; `None` where they are as they were recorded before.
+    pub slots: Option<RecordedSlots>,
+    /// Of its notification events, which seldom change.
     pub events: Option<RecordedEvents>,
 }
 
@@ -43,106 +42,108 @@ struct RecordedEvent {
     triggered: Option<bool>,
     /// RFC 3339, or [`NEVER`]; `None` where that is not clear.
     last_triggered: Option<String>,
+    /// Whether a trap has reported it that no poll has shown.
+    by_trap: bool,
 }
 
 const NEVER: &str = "never";
 
 impl Recorded {
-    /// What is recorded once there are records of these changes to this view; `None` where no record is due of any of
-    /// them, and before the device has answered.
-    pub fn of(view: &DeviceView, changes: &[DeviceTopic]) -> Option<Recorded> {
-        let identity = view.identity.as_ref()?;
-        let has_events = changes
-            .iter()
-            .any(|change| matches!(change, DeviceTopic::Event(_)));
-        let is_recorded = |change: &DeviceTopic| {
-            matches!(
-                change,
-                DeviceTopic::Slot(_, SlotTopic::Relay(_) | SlotTopic::Signal(_))
-            )
-        };
-        if !has_events && !changes.iter().any(is_recorded) {
-            return None;
-        }
-        let slots = view.slots.iter();
-        let slots = slots.map(|(id, slot)| (id.as_str().into(), RecordedSlot::of(slot)));
-        Some(Recorded {
-            slots: RecordedSlots {
-                serial_number: identity.serial_number.clone(),
-                slots: slots.collect(),
-            },
-            events: has_events.then(|| RecordedEvents::of(&view.events)),
-        })
-    }
-
     /// What is recorded after `earlier`, which is not on disk yet.
-    pub fn after(self, earlier: Option<Recorded>) -> Recorded {
+    pub fn after(self, earlier: Recorded) -> Recorded {
         Recorded {
-            events: self.events.or(earlier.and_then(|earlier| earlier.events)),
-            ..self
+            slots: self.slots.or(earlier.slots),
+            events: self.events.or(earlier.events),
         }
     }
 
-    /// Whether it may be of the device that shows itself so: another one may have its address now.
+    /// Whether it may be of the device that shows itself so over REST: another one may have its address now.
     pub fn may_be_of(&self, view: &DeviceView) -> bool {
-        let identity = view.identity.as_ref();
-        let shown = identity.and_then(|identity| identity.serial_number.as_ref());
-        let numbers = self.slots.serial_number.as_ref().zip(shown);
+        let slots = self.slots.as_ref();
+        let recorded = slots.and_then(|slots| slots.serial_number.as_ref());
+        let numbers = recorded.zip(serial_number(view));
         numbers.is_none_or(|(recorded, shown)| recorded == shown)
     }
+}
 
-    /// What has changed since, but for events.
-    pub fn transitions(&self, view: &DeviceView) -> Vec<Transition> {
+/// The serial number, where it is one to compare: what SNMP says may be written otherwise, and of one that is damaged
+/// nobody knows which it is.
+fn serial_number(view: &DeviceView) -> Option<&Text> {
+    let identity = view.identity.as_ref()?;
+    let number = identity.serial_number.as_ref()?;
+    let is_of_rest = !identity.profile.is_empty();
+    (is_of_rest && !number.contains(char::REPLACEMENT_CHARACTER)).then_some(number)
+}
+
+impl RecordedSlots {
+    /// What is recorded once there are records of all that this view shows, after `self`: what the view does not show
+    /// stays.
+    pub fn with(mut self, view: &DeviceView) -> RecordedSlots {
+        if let Some(number) = serial_number(view) {
+            self.serial_number = Some(number.clone());
+        }
+        for (id, slot) in &view.slots {
+            self.slots.entry(id.as_str().into()).or_default().take(slot);
+        }
+        self
+    }
+
+    /// What has changed since. What was compared is taken out.
+    pub fn take_transitions(&mut self, view: &DeviceView) -> Vec<Transition> {
         let slots = view.slots.iter();
-        let recorded = &self.slots.slots;
-        let known = slots.filter_map(|(id, slot)| Some((id, slot, recorded.get(id.as_str())?)));
-        known
-            .flat_map(|(id, slot, recorded)| recorded.transitions(id, slot))
+        slots
+            .flat_map(|(id, slot)| {
+                let recorded = self.slots.get_mut(id.as_str());
+                recorded.map_or(Vec::new(), |recorded| recorded.take_transitions(id, slot))
+            })
             .collect()
     }
 }
 
 impl RecordedEvents {
-    fn of(events: &[EventState]) -> RecordedEvents {
-        let events = events.iter();
-        let events = events.map(|event| (event.name.as_str().into(), RecordedEvent::of(event)));
+    /// Events as they were last known, and whether a trap has reported each that no poll has shown.
+    pub fn of<'e>(events: impl IntoIterator<Item = (&'e EventState, bool)>) -> RecordedEvents {
+        let events = events.into_iter().map(|(event, by_trap)| {
+            let recorded = RecordedEvent::of(event, by_trap);
+            (event.name.as_str().into(), recorded)
+        });
         RecordedEvents(events.collect())
     }
 
-    /// The events as they were.
-    pub fn states(&self) -> Arc<[EventState]> {
+    /// The same again.
+    pub fn states(&self) -> impl Iterator<Item = (EventState, bool)> {
         let events = self.0.iter();
-        events
-            .filter_map(|(name, event)| event.state(EventName::canonical(name)?))
-            .collect()
+        events.filter_map(|(name, event)| Some((event.state(EventName::canonical(name)?)?, event.by_trap)))
     }
 }
 
 impl RecordedSlot {
-    fn of(slot: &SlotView) -> RecordedSlot {
-        let relays = slot.relays.iter();
-        let signals = slot.signals.iter();
-        RecordedSlot {
-            relays: relays.map(|(relay, state)| (*relay, state.position)).collect(),
-            signals: signals.map(|(signal, state)| (*signal, state.status)).collect(),
-        }
+    fn take(&mut self, slot: &SlotView) {
+        let is_seen = |provenance| provenance != Provenance::Unseen;
+        let relays = slot.relays.iter().filter(|(_, state)| is_seen(state.provenance));
+        self.relays
+            .extend(relays.map(|(relay, state)| (*relay, state.position)));
+        let signals = slot.signals.iter().filter(|(_, state)| is_seen(state.provenance));
+        self.signals
+            .extend(signals.map(|(signal, state)| (*signal, state.status)));
     }
 
-    fn transitions(&self, id: &SlotId, slot: &SlotView) -> Vec<Transition> {
-        let relays = slot.relays.iter().filter_map(|(relay, new)| {
-            let old = *self.relays.get(relay)?;
-            let has_moved = new.provenance != Provenance::Unseen && new.position != old;
-            has_moved.then(|| Transition::Relay {
+    fn take_transitions(&mut self, id: &SlotId, slot: &SlotView) -> Vec<Transition> {
+        let is_seen = |provenance| provenance != Provenance::Unseen;
+        let relays = slot.relays.iter().filter(|(_, state)| is_seen(state.provenance));
+        let relays = relays.filter_map(|(relay, new)| {
+            let old = self.relays.remove(relay)?;
+            (new.position != old).then(|| Transition::Relay {
                 slot: id.clone(),
                 relay: *relay,
                 old,
                 new: new.clone(),
             })
         });
-        let signals = slot.signals.iter().filter_map(|(signal, new)| {
-            let old = *self.signals.get(signal)?;
-            let has_changed = new.provenance != Provenance::Unseen && new.status != old;
-            has_changed.then(|| Transition::Signal {
+        let signals = slot.signals.iter().filter(|(_, state)| is_seen(state.provenance));
+        let signals = signals.filter_map(|(signal, new)| {
+            let old = self.signals.remove(signal)?;
+            (new.status != old).then(|| Transition::Signal {
                 slot: id.clone(),
                 signal: *signal,
                 old,
@@ -154,8 +155,9 @@ impl RecordedSlot {
 }
 
 impl RecordedEvent {
-    fn of(event: &EventState) -> RecordedEvent {
+    fn of(event: &EventState, by_trap: bool) -> RecordedEvent {
         RecordedEvent {
+            by_trap,
             triggered: event.triggered,
             last_triggered: match event.last_triggered {
                 LastTriggered::Never => Some(NEVER.to_owned()),
@@ -186,7 +188,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{Availability, Identity, diff};
+    use crate::model::{Availability, Identity};
 
     fn view(serial_number: &str, position: Position, status: Status) -> DeviceView {
         let mut slot = SlotView::unseen(None, [Relay::A], [Signal::Clk1], Timestamp::UNIX_EPOCH);
@@ -198,6 +200,7 @@ mod tests {
             availability: Some(Availability::Online),
             identity: Some(Identity {
                 serial_number: Some(serial_number.into()),
+                profile: "api-10".into(),
                 ..Identity::default()
             }),
             slots: [(SlotId::new("io3").unwrap(), slot)].into_iter().collect(),
@@ -216,23 +219,21 @@ mod tests {
     }
 
     /// As the next run reads it.
-    fn recorded(view: &DeviceView) -> Recorded {
-        fn read<T: Serialize + serde::de::DeserializeOwned>(written: T) -> T {
-            serde_json::from_slice(&serde_json::to_vec(&written).unwrap()).unwrap()
-        }
-        let Recorded { slots, events } = Recorded::of(view, &diff(&DeviceView::default(), view)).unwrap();
-        Recorded {
-            slots: read(slots),
-            events: events.map(read),
-        }
+    fn read<T: Serialize + serde::de::DeserializeOwned>(written: T) -> T {
+        serde_json::from_slice(&serde_json::to_vec(&written).unwrap()).unwrap()
+    }
+
+    fn recorded(view: &DeviceView) -> RecordedSlots {
+        read(RecordedSlots::default().with(view))
     }
 
     #[test]
-    fn what_has_changed_since_is_a_transition() {
+    fn what_has_changed_since_is_a_transition_once() {
         let good = view("1", Position::No, Status::Ok);
-        assert_eq!(recorded(&good).transitions(&good), []);
+        assert_eq!(recorded(&good).take_transitions(&good), []);
         let bad = view("1", Position::Nc, Status::Fail);
-        let transitions = recorded(&good).transitions(&bad);
+        let mut slots = recorded(&good);
+        let transitions = slots.take_transitions(&bad);
         assert!(matches!(
             &transitions[..],
             [
@@ -240,60 +241,51 @@ mod tests {
                 Transition::Signal { old: Status::Ok, new: signal, .. },
             ] if relay.position == Position::Nc && signal.status == Status::Fail
         ));
-        assert_eq!(Recorded::default().transitions(&bad), [], "a first sight");
+        assert_eq!(slots.take_transitions(&bad), []);
+        assert_eq!(
+            RecordedSlots::default().take_transitions(&bad),
+            [],
+            "a first sight"
+        );
     }
 
     #[test]
-    fn a_device_that_has_not_answered_shows_nothing() {
+    fn what_is_not_seen_stays_as_it_was_recorded() {
         let good = view("1", Position::No, Status::Ok);
         let mut unseen = good.clone();
-        unseen.identity = None;
-        assert_eq!(
-            Recorded::of(&unseen, &diff(&DeviceView::default(), &unseen)),
-            None
-        );
         let slot = SlotView::unseen(None, [Relay::A], [Signal::Clk1], Timestamp::UNIX_EPOCH);
         unseen.slots.insert(SlotId::new("io3").unwrap(), slot);
-        assert_eq!(recorded(&good).transitions(&unseen), []);
+        let mut slots = recorded(&good);
+        assert_eq!(slots.take_transitions(&unseen), []);
+        assert_eq!(slots.clone().with(&unseen), recorded(&good));
+        let bad = view("1", Position::Nc, Status::Ok);
+        assert_eq!(slots.take_transitions(&bad).len(), 1, "compared when it is seen");
     }
 
     #[test]
-    fn another_device_is_known_by_its_serial_number() {
-        let recorded = recorded(&view("1", Position::No, Status::Ok));
+    fn another_device_is_known_by_the_serial_number_that_rest_gives() {
+        let slots = Some(recorded(&view("1", Position::No, Status::Ok)));
+        let recorded = Recorded { slots, events: None };
         let mut other = view("2", Position::No, Status::Ok);
         assert!(!recorded.may_be_of(&other));
-        other.identity = Some(Identity::default());
-        assert!(recorded.may_be_of(&other), "it does not say");
+        other.identity.as_mut().unwrap().profile = "".into();
+        assert!(recorded.may_be_of(&other), "over SNMP");
+        assert!(
+            recorded.may_be_of(&view("1\u{fffd}", Position::No, Status::Ok)),
+            "damaged"
+        );
     }
 
     #[test]
     fn events_come_back_as_they_were() {
         let at = LastTriggered::At("2026-02-10T09:45:48.25Z".parse().unwrap());
-        for event in [
-            event(Some(true), at),
-            event(Some(false), LastTriggered::Never),
-            event(None, LastTriggered::Unclear),
+        for (event, by_trap) in [
+            (event(Some(true), at), true),
+            (event(Some(false), LastTriggered::Never), false),
+            (event(None, LastTriggered::Unclear), false),
         ] {
-            let mut view = view("1", Position::No, Status::Ok);
-            view.events = [event.clone()].into();
-            assert_eq!(*recorded(&view).events.unwrap().states(), [event]);
+            let recorded = read(RecordedEvents::of([(&event, by_trap)]));
+            assert_eq!(Vec::from_iter(recorded.states()), [(event, by_trap)]);
         }
-    }
-
-    #[test]
-    fn what_has_not_changed_stays_as_it_was_recorded() {
-        let mut good = view("1", Position::No, Status::Ok);
-        good.events = [event(Some(true), LastTriggered::Never)].into();
-        let first = recorded(&good);
-        let mut bad = view("1", Position::Nc, Status::Fail);
-        bad.events = good.events.clone();
-        let second = Recorded::of(&bad, &diff(&good, &bad)).unwrap();
-        assert_eq!(second.events, None);
-        let both = second.after(Some(first.clone()));
-        assert_eq!((both.transitions(&bad), both.events), (Vec::new(), first.events));
-        assert_eq!(
-            Recorded::of(&bad, &[DeviceTopic::State, DeviceTopic::Error]),
-            None
-        );
     }
 }

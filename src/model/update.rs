@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    DeadLetter, DeviceId, DeviceTopic, DeviceView, HttpSessions, HttpSummary, IncidentReport, Transition,
+    DeadLetter, DeviceId, DeviceTopic, DeviceView, HttpSessions, HttpSummary, IncidentReport, Recorded,
+    Transition,
 };
 
 /// News of one device.
@@ -19,6 +20,8 @@ pub enum Update {
         changes: Vec<DeviceTopic>,
         /// What it went through: these are to be kept, whatever becomes of the state.
         transitions: Vec<Transition>,
+        /// What is recorded once these are; `None` where it is as it was before.
+        recorded: Option<Box<Recorded>>,
     },
     /// How its polls went.
     HttpStats {

@@ -1,8 +1,8 @@
 //! The durable store: one database file in the state directory, owned by one process.
 //!
 //! It holds what has to outlive the process: records until the broker has acknowledged them, commands until
-//! they are answered, dead letters, the answers of the last hour, and the topics that this bridge has
-//! published and not yet cleared again.
+//! they are answered, dead letters, the answers of the last hour, what was last recorded of each device, and the topics
+//! that this bridge has published and not yet cleared again.
 
 mod answers;
 mod archive;
@@ -47,6 +47,7 @@ pub use incidents::{IncidentChange, OpenIncidents};
 use job::{Asked, Changed};
 pub use key::AnswerKey;
 pub use options::{Limit, Limits, Options};
+pub use recorded::Unrecorded;
 pub use status::StoreStatus;
 use tables::Writing;
 use writer::{Job, Writer};
@@ -77,10 +78,15 @@ pub struct Entries {
     /// What becomes of incidents, in order.
     pub incidents: Vec<IncidentChange>,
     /// What is recorded of devices from then on; `None` of one that is not configured any more.
-    pub recorded: BTreeMap<DeviceId, Option<Recorded>>,
+    pub recorded: Unrecorded,
 }
 
 impl Entries {
+    /// From then on that is recorded of the device; nothing, where it is not configured any more.
+    pub fn record(&mut self, device: DeviceId, recorded: Option<Recorded>) {
+        recorded::put(&mut self.recorded, device, recorded);
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty() && self.incidents.is_empty() && self.recorded.is_empty()

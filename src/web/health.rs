@@ -124,6 +124,7 @@ mod tests {
                     changes: diff(&DeviceView::default(), &view),
                     view: Arc::new(view),
                     transitions: Vec::new(),
+                    recorded: None,
                 },
                 Timestamp::UNIX_EPOCH,
             );

@@ -96,6 +96,7 @@ impl Bridge {
             device: crate::device(device),
             view,
             transitions: edits.iter().filter_map(|edit| edit.transition.clone()).collect(),
+            recorded: None,
             changes: edits.into_iter().map(|edit| edit.topic).collect(),
         })
         .await;

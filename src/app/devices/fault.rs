@@ -53,6 +53,7 @@ impl Devices {
                 changes,
                 // What is shown from now on is a first sight.
                 transitions: Vec::new(),
+                recorded: None,
             },
             Update::Incident(Box::new(report)),
         ];

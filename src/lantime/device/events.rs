@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::lantime::snmp::event_names::Names;
-use crate::model::{EventName, EventNaming, EventState, EventType, Transition, Via};
+use crate::model::{EventName, EventNaming, EventState, EventType, RecordedEvents, Transition, Via};
 
 /// How long after a poll the trap of the same event may come and still be the same: an inform is repeated for a
 /// while until it is acknowledged.
@@ -96,9 +96,25 @@ impl Events {
         &self.listed
     }
 
-    /// What comes next is compared with these, as they stood when an earlier run recorded them.
-    pub(super) fn go_on_from(&mut self, recorded: Arc<[EventState]>) {
-        self.last_known = recorded;
+    /// What comes next is compared with what an earlier run has recorded.
+    pub(super) fn go_on_from(&mut self, recorded: &RecordedEvents, now: Instant) {
+        let mut last_known = Vec::new();
+        for (event, by_trap) in recorded.states() {
+            if by_trap {
+                self.of(&event.name).by_trap.get_or_insert(now);
+            }
+            last_known.push(event);
+        }
+        self.last_known = last_known.into();
+    }
+
+    /// What is recorded of them.
+    pub(super) fn recorded(&self) -> RecordedEvents {
+        let by_trap = |event: &EventState| {
+            let reported = self.reported.get(&event.name);
+            reported.is_some_and(|reported| reported.by_trap.is_some())
+        };
+        RecordedEvents::of(self.last_known.iter().map(|event| (event, by_trap(event))))
     }
 
     /// What the device calls an event of the MIB, and how that is known.
@@ -266,7 +282,8 @@ impl Events {
         by: Source,
         now: Instant,
     ) -> Vec<Transition> {
-        if Arc::ptr_eq(&self.last_known, events) {
+        // What shows none says nothing of them.
+        if Arc::ptr_eq(&self.last_known, events) || events.is_empty() {
             return Vec::new();
         }
         let last_known = std::mem::take(&mut self.last_known);

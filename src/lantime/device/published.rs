@@ -12,8 +12,8 @@ use super::turn::{Settings, Turn};
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeviceView, ErrorReport, Problem, Recorded, Signal, SlotId, SlotView,
-    Snapshot, Transition, UnknownReason, Update, Via, diff,
+    Availability, ChassisKind, DeviceTopic, DeviceView, ErrorReport, Problem, Recorded, RecordedEvents,
+    Signal, SlotId, SlotTopic, SlotView, Snapshot, Transition, UnknownReason, Update, Via, diff,
 };
 
 /// What is published of a device.
@@ -24,8 +24,8 @@ pub(super) struct Published {
     pub(super) snapshot: Option<Snapshot>,
     /// What an earlier run or task published, before the first answer.
     prior_slots: LiteMap<SlotId, SlotView>,
-    /// What an earlier run has last recorded, before the first answer.
-    recorded: Option<Box<Recorded>>,
+    /// What an earlier run has last recorded, as far as this one has not seen it yet.
+    recorded: Box<Recorded>,
     /// The slots to watch.
     watched: Slots,
     /// What was reported of its events.
@@ -40,7 +40,7 @@ impl Published {
     pub(super) fn new(
         view: Arc<DeviceView>,
         prior_slots: LiteMap<SlotId, SlotView>,
-        recorded: Option<Box<Recorded>>,
+        recorded: Box<Recorded>,
         watched: Slots,
         events: Events,
     ) -> Published {
@@ -90,14 +90,7 @@ impl Published {
     }
 
     /// What the task that follows knows.
-    pub(super) fn into_prior(
-        self,
-    ) -> (
-        Arc<DeviceView>,
-        LiteMap<SlotId, SlotView>,
-        Option<Box<Recorded>>,
-        Events,
-    ) {
+    pub(super) fn into_prior(self) -> (Arc<DeviceView>, LiteMap<SlotId, SlotView>, Box<Recorded>, Events) {
         let slots = self.known().clone();
         (self.view, slots, self.recorded, self.events)
     }
@@ -211,31 +204,63 @@ impl Published {
         }
         let before = std::mem::replace(&mut self.view, Arc::new(view));
         let changes = diff(&before, &self.view);
-        let earlier = self.recorded.take_if(|_| self.view.identity.is_some());
-        let earlier = earlier.filter(|recorded| recorded.may_be_of(&self.view));
-        if let Some(events) = earlier.as_ref().and_then(|recorded| recorded.events.as_ref()) {
-            self.events.go_on_from(events.states());
-        }
-        let events = &self.view.events;
-        let mut transitions = self.events.transitions(events, source, turn.now.instant);
-        transitions.extend(
-            earlier
-                .iter()
-                .flat_map(|recorded| recorded.transitions(&self.view)),
-        );
+        let mut transitions = self.transitions_since_recorded(source, turn.now.instant);
         transitions.extend(Transition::between(&before, &self.view, &changes));
         let offline = self.offline();
         if offline != offline_reason(&before) {
             turn.push(Effect::Offline(offline.cloned()));
         }
         if !changes.is_empty() {
+            let recorded = self.recorded_after(&changes);
             turn.publish(Update::Device {
                 device: turn.settings.id.clone(),
                 view: Arc::clone(&self.view),
                 changes,
                 transitions,
+                recorded,
             });
         }
+    }
+
+    /// What events went through, and how relays and signals differ from what an earlier run has recorded: each is compared
+    /// when it is first seen.
+    fn transitions_since_recorded(&mut self, source: Source, now: Instant) -> Vec<Transition> {
+        if !self.recorded.may_be_of(&self.view) {
+            *self.recorded = Recorded::default();
+        }
+        let events = &self.view.events;
+        let are_known = |_: &mut RecordedEvents| events.iter().any(|event| event.triggered.is_some());
+        if let Some(recorded) = self.recorded.events.take_if(are_known) {
+            self.events.go_on_from(&recorded, now);
+        }
+        let mut transitions = self.events.transitions(events, source, now);
+        if let Some(slots) = &mut self.recorded.slots {
+            transitions.extend(slots.take_transitions(&self.view));
+        }
+        transitions
+    }
+
+    /// What is recorded once there are records of these changes.
+    fn recorded_after(&self, changes: &[DeviceTopic]) -> Option<Box<Recorded>> {
+        self.view.identity.as_ref()?;
+        let has_events = changes
+            .iter()
+            .any(|change| matches!(change, DeviceTopic::Event(_)));
+        let is_of_slot = |change: &DeviceTopic| {
+            matches!(
+                change,
+                DeviceTopic::Slot(_, SlotTopic::Relay(_) | SlotTopic::Signal(_))
+            )
+        };
+        let has_slots = changes.iter().any(is_of_slot);
+        let slots = || self.recorded.slots.clone().unwrap_or_default().with(&self.view);
+        let is_pending = self.recorded.events.is_some();
+        (has_events || has_slots).then(|| {
+            Box::new(Recorded {
+                slots: has_slots.then(slots),
+                events: (has_events && !is_pending).then(|| self.events.recorded()),
+            })
+        })
     }
 }
 

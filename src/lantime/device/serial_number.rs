@@ -1,5 +1,5 @@
-//! The serial number of the device at an address: another one means that the device was exchanged. It is known for one
-//! run of the bridge only, since nothing keeps it. Pure.
+//! The serial number of the device at an address: another one means that the device was exchanged. Each run of the
+//! bridge begins with none. Pure.
 
 use std::time::Duration;
 

@@ -65,6 +65,7 @@ pub struct RestClient {
     has_taken_token: bool,
     /// The request for the status as it was last sent, and its path: the next one is a copy.
     status_request: Option<(Arc<str>, Request)>,
+    keeps_connection: bool,
     /// Whether the connection of the request before may be kept: then this one may go out on it.
     is_connected: bool,
     cookies: Cookies,
@@ -108,6 +109,7 @@ impl RestClient {
             },
             has_taken_token: false,
             status_request: None,
+            keeps_connection: clients::keeps_connection(device),
             is_connected: false,
             cookies: Cookies::default(),
             busy: Busy::default(),
@@ -242,7 +244,7 @@ impl RestClient {
         let mut exchange = Exchange::new(request.method(), operation);
         let result = exchange.send(&self.http, request).await;
         let ended = Instant::now();
-        self.is_connected = exchange.is_answered() && clients::keeps_connection(&self.url);
+        self.is_connected = exchange.is_answered() && self.keeps_connection;
         if self.cookies.take(&exchange.cookies) {
             self.status_request = None;
         }

@@ -55,6 +55,11 @@ impl<'b> JsonBody<'b> {
         cursor::read(text.as_bytes()).map_err(|Malformed| error(text))
     }
 
+    /// Why a part of the body is malformed after repair, too.
+    pub fn error(&self) -> Error {
+        error(self.repaired_text())
+    }
+
     fn repaired_text(&self) -> &str {
         let repaired = self.repaired.get_or_init(|| repair::repair(self.body));
         &repaired.text

@@ -135,7 +135,11 @@ fn read_into(
     let snapshot = read_document(reader, &body.read()?, profiles, web_interface);
     let mut snapshot = if reader.is_malformed && !body.is_repaired() {
         *reader = reader.begin_again();
-        read_document(reader, &body.read_repaired()?, profiles, web_interface)
+        let snapshot = read_document(reader, &body.read_repaired()?, profiles, web_interface);
+        if reader.is_malformed {
+            return Err(body.error().into());
+        }
+        snapshot
     } else {
         snapshot
     }?;
@@ -237,7 +241,7 @@ struct Reader {
     /// Not part of the snapshot: it is another in each document.
     timing: Timing,
     known_events: Option<KnownEvents>,
-    /// Whether a part of a module, which is kept as sent, is no JSON.
+    /// Whether a part that is read later, the events or a part of a module, is no JSON.
     is_malformed: bool,
     /// Only where a person wants to know: gathering them costs more than reading the rest of a module.
     entries: Option<Vec<Entry>>,
@@ -347,6 +351,23 @@ mod tests {
                 .iter()
                 .all(|snapshot| !snapshot.notes.is_empty() && snapshot.events[0].triggered.is_none())
         );
+    }
+
+    #[test]
+    fn what_is_broken_in_a_part_that_is_read_breaks_the_document() {
+        let slot =
+            |module: &str| format!(r#""chassis0":{{"slots":[{{"slot-id":"clk1","module":{module}}}]}}"#);
+        for broken in [
+            r#""notification":{"events":[{},]}"#.to_owned(),
+            r#""notification":{"events":[{} {}]},"chassis0":{"slots":[]}"#.to_owned(),
+            slot(r#"{"sync-status":{"clock-idx" "selected"}}"#),
+        ] {
+            let body = format!(r#"{{"data":{{{broken}}}}}"#);
+            let read = snapshot(body.as_bytes(), &Profiles::built_in(), "");
+            assert!(matches!(read, Err(StatusError::Json(_))), "{body}: {read:?}");
+        }
+        let unread = format!(r#"{{"data":{{"network":[1 2,],{}}}}}"#, slot("{}"));
+        assert!(snapshot(unread.as_bytes(), &Profiles::built_in(), "").is_ok());
     }
 
     #[test]

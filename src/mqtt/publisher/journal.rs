@@ -58,21 +58,29 @@ impl Journal {
     /// Keeps what has changed of a device: the records of that, and what is recorded from now on.
     pub(super) fn append_changes(
         &mut self,
-        device: &DeviceId,
-        records: impl IntoIterator<Item = Record>,
-        recorded: Option<Recorded>,
+        device: DeviceId,
+        records: Vec<Record>,
+        recorded: Option<Box<Recorded>>,
     ) {
+        // Traps have records that are written at once: those of events must not come after later ones.
+        let has_events = recorded
+            .as_ref()
+            .is_some_and(|recorded| recorded.events.is_some());
+        let is_more = recorded.is_some() || !records.is_empty();
         self.entries.records.extend(records);
         if let Some(recorded) = recorded {
-            let waiting = self.entries.recorded.entry(device.clone()).or_default();
-            *waiting = Some(recorded.after(waiting.take()));
+            self.entries.record(device, Some(*recorded));
         }
-        self.gather();
+        match (has_events, is_more) {
+            (true, _) => self.write_at_once(),
+            (false, true) => self.gather(),
+            (false, false) => {}
+        }
     }
 
     /// Nothing is recorded of that device any more.
     pub(super) fn forget(&mut self, device: DeviceId) {
-        self.entries.recorded.insert(device, None);
+        self.entries.record(device, None);
         self.gather();
     }
 

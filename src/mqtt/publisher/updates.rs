@@ -6,7 +6,7 @@ use super::Publisher;
 use super::record_source::Fetched;
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
-use crate::model::{DeviceId, Recorded, Update};
+use crate::model::{DeviceId, Update};
 use crate::records::change;
 
 impl Publisher {
@@ -68,16 +68,16 @@ impl Publisher {
         match update {
             Update::Device {
                 device,
-                view,
                 changes,
                 transitions,
+                recorded,
+                ..
             } => {
                 let discovered = self.retained.discovered(&changed).into_iter();
                 let (added, removed): (Vec<_>, Vec<_>) =
                     discovered.partition(|message| message.payload.is_some());
                 // What reads a topic goes before the topic does.
                 self.outbox.set(removed);
-                let recorded = Recorded::of(&view, &changes);
                 for topic in changes {
                     self.put(&StateTopic::Device(device.clone(), topic));
                 }
@@ -85,7 +85,8 @@ impl Publisher {
                 let now = Timestamp::now();
                 let records = transitions.iter();
                 let records = records.filter_map(|transition| change::record(&device, transition, now));
-                self.journal.append_changes(&device, records, recorded);
+                let records = records.collect();
+                self.journal.append_changes(device, records, recorded);
             }
             Update::HttpStats { device, .. } => {
                 self.put(&StateTopic::Device(device, DeviceTopic::HttpStats));

@@ -1,24 +1,39 @@
 //! What was last recorded of each device, written together with the records: see [`Recorded`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use serde::de::DeserializeOwned;
 
 use super::tables::{RECORDED_EVENTS, RECORDED_SLOTS, Writing};
 use crate::contract::to_json;
-use crate::model::{DeviceId, Recorded};
+use crate::model::{DeviceId, Recorded, RecordedEvents, RecordedSlots};
 
 /// What is to be on disk of devices, or not any more, and is not yet.
-pub(super) type Unrecorded = BTreeMap<DeviceId, Option<Recorded>>;
+pub type Unrecorded = BTreeMap<DeviceId, Option<Recorded>>;
 
-/// What is on disk. What cannot be understood is left to the version that has written it.
+/// Adds what is recorded of a device to what waits for the disk.
+pub(super) fn put(waiting: &mut Unrecorded, device: DeviceId, recorded: Option<Recorded>) {
+    let recorded = recorded.map(|recorded| match waiting.remove(&device) {
+        None => recorded,
+        Some(Some(earlier)) => recorded.after(earlier),
+        // It was to be removed: nothing of before stays.
+        Some(None) => recorded.after(Recorded {
+            slots: Some(RecordedSlots::default()),
+            events: Some(RecordedEvents::default()),
+        }),
+    });
+    waiting.insert(device, recorded);
+}
+
+/// What is on disk. What cannot be understood is passed over.
 pub(super) fn load(database: &Database) -> Result<BTreeMap<DeviceId, Recorded>, redb::Error> {
     let transaction = database.begin_read()?;
+    let mut slots = rows(&transaction, RECORDED_SLOTS)?;
     let mut events = rows(&transaction, RECORDED_EVENTS)?;
-    let slots = rows(&transaction, RECORDED_SLOTS)?.into_iter();
-    let recorded = slots.map(|(device, slots)| {
-        let events = events.remove(&device);
+    let devices: BTreeSet<_> = slots.keys().chain(events.keys()).cloned().collect();
+    let recorded = devices.into_iter().map(|device| {
+        let (slots, events) = (slots.remove(&device), events.remove(&device));
         (device, Recorded { slots, events })
     });
     Ok(recorded.collect())
@@ -35,7 +50,16 @@ fn rows<T: DeserializeOwned>(
     let mut rows = BTreeMap::new();
     for entry in table.iter()? {
         let (device, json) = entry?;
-        rows.extend(DeviceId::new(device.value()).zip(serde_json::from_slice(json.value()).ok()));
+        let Some(device) = DeviceId::new(device.value()) else {
+            continue;
+        };
+        match serde_json::from_slice(json.value()) {
+            Ok(row) => drop(rows.insert(device, row)),
+            Err(error) => tracing::warn!(
+                %device, %error,
+                "what was last recorded of this device cannot be understood: its changes since then get no records"
+            ),
+        }
     }
     Ok(rows)
 }
@@ -49,7 +73,9 @@ impl Writing<'_, '_> {
                 self.tables.recorded_events.remove(device)?;
                 continue;
             };
-            self.tables.recorded_slots.insert(device, &*to_json(slots))?;
+            if let Some(slots) = slots {
+                self.tables.recorded_slots.insert(device, &*to_json(slots))?;
+            }
             if let Some(events) = events {
                 self.tables.recorded_events.insert(device, &*to_json(events))?;
             }

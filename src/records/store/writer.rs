@@ -16,6 +16,7 @@ use super::health::Health;
 use super::job::Change;
 use super::memory::Memory;
 use super::options::Options;
+use super::recorded;
 use super::tables::{Levels, write};
 use super::{End, Entries, OpenIncidents, StoreError, StoreStatus, own_dead_letters};
 use crate::records::Record;
@@ -171,9 +172,8 @@ impl Writer {
         self.push_all(entries.records);
         let incidents = entries.incidents.into_iter();
         incidents.for_each(|change| self.change_incident(change));
-        for (device, recorded) in entries.recorded {
-            let waiting = self.memory.recorded.entry(device).or_default();
-            *waiting = recorded.map(|recorded| recorded.after(waiting.take()));
+        for (device, state) in entries.recorded {
+            recorded::put(&mut self.memory.recorded, device, state);
         }
     }
 

@@ -98,6 +98,7 @@ fn update(id: &str, old: &DeviceView, new: &DeviceView) -> Update {
         device: device(id),
         view: Arc::new(new.clone()),
         transitions: Transition::between(old, new, &changes),
+        recorded: None,
         changes,
     }
 }

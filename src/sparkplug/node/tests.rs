@@ -41,6 +41,7 @@ impl World {
             view,
             changes: Vec::new(),
             transitions: Vec::new(),
+            recorded: None,
         })
     }
 

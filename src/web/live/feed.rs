@@ -266,6 +266,7 @@ mod tests {
                 view: Arc::new(online),
                 changes: vec![DeviceTopic::State],
                 transitions: Vec::new(),
+                recorded: None,
             },
             Timestamp::UNIX_EPOCH,
         );

@@ -291,3 +291,31 @@ fn every_transition_of_an_event_makes_a_record_and_nothing_else() {
     let unlisted = transitions(&state(yes, Some(5)), &Arc::default(), poll);
     assert!(unlisted.is_empty(), "no longer listed");
 }
+
+#[test]
+fn what_a_trap_has_reported_is_recorded_by_no_later_run_again() {
+    let listed = |triggered, second| -> Arc<[EventState]> {
+        let last_triggered = LastTriggered::At(jiff::Timestamp::from_second(second).unwrap());
+        let event = EventState {
+            last_triggered,
+            ..listed(&[("ntp-not-sync", EventType::Error, Some(triggered))])[0].clone()
+        };
+        Arc::new([event])
+    };
+    let (poll, begin) = (Source::Poll(Via::Rest), Instant::now());
+    let next_run = |has_trap, polled: Arc<[EventState]>| {
+        let mut before = known(listed(false, 5), begin);
+        before.transitions(&before.listed().clone(), poll, begin);
+        if has_trap {
+            before.trap(&event(), None, after(begin, 1));
+            before.transitions(&before.listed().clone(), Source::Trap, after(begin, 1));
+        }
+        let mut next = Events::default();
+        next.go_on_from(&before.recorded(), after(begin, 2));
+        next.transitions(&polled, poll, after(begin, 2)).len()
+    };
+    // The time of the event is known from the poll alone.
+    assert_eq!(next_run(true, listed(true, 6)), 0);
+    assert_eq!(next_run(false, listed(true, 6)), 1);
+    assert_eq!(next_run(false, listed(false, 5)), 0);
+}

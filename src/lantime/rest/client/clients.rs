@@ -29,7 +29,7 @@ pub struct HttpClients {
 /// A way of connecting.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Way {
-    /// `None` over http, where no connection is kept: a machine without any CA file must still reach devices so.
+    /// `None` over http: a machine without any CA file must still reach devices so.
     tls: Option<ClientTls>,
     proxy: Proxy,
     connect_timeout: Duration,
@@ -41,11 +41,7 @@ impl HttpClients {
     /// # Errors
     /// When a CA file cannot be read, or the proxy's URL is not one.
     pub fn for_device(&mut self, device: &Device) -> Result<reqwest::Client, ClientError> {
-        let way = Way {
-            tls: keeps_connection(&device.url).then(|| device.tls.clone()),
-            proxy: device.proxy.clone(),
-            connect_timeout: device.connect_timeout,
-        };
+        let way = Way::of(device);
         if let Some(client) = self.clients.get(&way) {
             return Ok(client.clone());
         }
@@ -55,10 +51,25 @@ impl HttpClients {
     }
 }
 
-/// Whether a connection to that URL is kept for the next request. It costs 60 KB, nearly all of it buffers of the HTTP
-/// library: that is worth a handshake of TLS, and not one of TCP.
-pub(super) fn keeps_connection(url: &str) -> bool {
-    url.starts_with("https:")
+impl Way {
+    fn of(device: &Device) -> Way {
+        Way {
+            tls: device.url.starts_with("https:").then(|| device.tls.clone()),
+            proxy: device.proxy.clone(),
+            connect_timeout: device.connect_timeout,
+        }
+    }
+
+    /// Whether a connection is kept for the next request. It costs 60 KB, nearly all of it buffers of the HTTP library: that
+    /// is worth a handshake of TLS, and not one of TCP, unless all devices share the ports of one proxy.
+    fn keeps_connection(&self) -> bool {
+        self.tls.is_some() || matches!(self.proxy, Proxy::Url(_))
+    }
+}
+
+/// Whether a connection to that device is kept for the next request.
+pub(super) fn keeps_connection(device: &Device) -> bool {
+    Way::of(device).keeps_connection()
 }
 
 fn build(way: &Way) -> Result<reqwest::Client, ClientError> {
@@ -67,7 +78,7 @@ fn build(way: &Way) -> Result<reqwest::Client, ClientError> {
         proxy,
         connect_timeout,
     } = way;
-    let kept = usize::from(tls.is_some());
+    let kept = usize::from(way.keeps_connection());
     let tls = tls.clone().unwrap_or(ClientTls {
         trust: Trust::None,
         identity: None,

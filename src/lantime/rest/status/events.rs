@@ -14,7 +14,7 @@ use crate::model::{EventName, EventState, EventType, LastTriggered};
 /// The events of a device's last document that left no note.
 #[derive(Debug)]
 pub(super) struct KnownEvents {
-    /// Of their text; keyed, so that nobody can make another text with the same.
+    /// Of their text, with a key of this process.
     hash: u64,
     events: Arc<[EventState]>,
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::disk::{Disk, Fault};
 use super::{on, options, until};
 use crate::model::{
-    DeviceId, DeviceView, EventName, EventState, EventType, Identity, LastTriggered, Recorded, diff,
+    DeviceId, DeviceView, EventName, EventState, EventType, Identity, LastTriggered, Recorded,
+    RecordedEvents, RecordedSlots,
 };
 use crate::records::store::{Entries, Store};
 
@@ -16,6 +17,7 @@ fn device(id: &str) -> DeviceId {
 fn recorded(serial_number: &str) -> Recorded {
     let identity = Identity {
         serial_number: Some(serial_number.into()),
+        profile: "api-10".into(),
         ..Identity::default()
     };
     let event = EventState {
@@ -27,10 +29,12 @@ fn recorded(serial_number: &str) -> Recorded {
     };
     let view = DeviceView {
         identity: Some(identity),
-        events: [event].into(),
         ..DeviceView::default()
     };
-    Recorded::of(&view, &diff(&DeviceView::default(), &view)).unwrap()
+    Recorded {
+        slots: Some(RecordedSlots::default().with(&view)),
+        events: Some(RecordedEvents::of([(&event, false)])),
+    }
 }
 
 async fn append(store: &Store, recorded: impl IntoIterator<Item = (DeviceId, Option<Recorded>)>) {
@@ -62,6 +66,22 @@ async fn what_was_last_recorded_is_known_to_the_next_run() {
         BTreeMap::from([(a, recorded("2"))]),
         "its events are as they were"
     );
+}
+
+#[tokio::test]
+async fn of_a_device_that_comes_again_nothing_of_before_stays() {
+    let store = on(&Disk::default());
+    append(&store, [(device("a"), Some(recorded("1")))]).await;
+    let mut entries = Entries::default();
+    entries.record(device("a"), None);
+    let slots = recorded("2").slots;
+    let again = Recorded { slots, events: None };
+    entries.record(device("a"), Some(again));
+    store.append_all(entries).await;
+    let known = store.recorded().await.unwrap();
+    let events = Some(RecordedEvents::default());
+    let slots = recorded("2").slots;
+    assert_eq!(known, BTreeMap::from([(device("a"), Recorded { slots, events })]));
 }
 
 #[tokio::test]

@@ -21,8 +21,8 @@ use crate::lantime::snmp::traps::{DeviceTrap, InformId, Receipt};
 use crate::model::snapshot::Module;
 use crate::model::{
     Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
-    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Recorded, Relay, RelayModule,
-    Signal, SlotId, SlotTopic, Snapshot, Stage, Status, Transition, Trap, Update, Via, diff,
+    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Recorded, RecordedSlots,
+    Relay, RelayModule, Signal, SlotId, SlotTopic, Snapshot, Stage, Status, Transition, Trap, Update, Via,
 };
 
 /// From one poll to the next.
@@ -168,11 +168,11 @@ fn state(device: &config::Device, begin: Instant, prior: Prior) -> DeviceState {
 
 impl Scene {
     pub(super) fn new(read: &str) -> Scene {
-        Scene::after(read, None)
+        Scene::after(read, Recorded::default())
     }
 
     /// In a run after another one, which has recorded that.
-    fn after(read: &str, recorded: Option<Recorded>) -> Scene {
+    fn after(read: &str, recorded: Recorded) -> Scene {
         let start = Instant::now() + Duration::from_secs(3600);
         let now = Now {
             wall: Timestamp::from_second(1_000_000).unwrap(),
@@ -183,7 +183,7 @@ impl Scene {
                 &device(read),
                 start,
                 Prior {
-                    recorded: recorded.map(Box::new),
+                    recorded: Box::new(recorded),
                     ..Prior::default()
                 },
             ),
@@ -209,11 +209,13 @@ impl Scene {
             scene.give(then);
             return scene;
         }
-        if state == "next run, first poll" {
-            let earlier = Scene::of("online").state;
-            let view = &earlier.device.published.view;
-            let recorded = Recorded::of(view, &diff(&DeviceView::default(), view));
-            let mut scene = Scene::after("off", recorded);
+        let next_run = match state {
+            "next run, first poll" => Some("off"),
+            "next run, first poll with fallback" => Some("fallback"),
+            _ => None,
+        };
+        if let Some(read) = next_run {
+            let mut scene = Scene::after(read, Scene::of("online").recorded());
             scene.give("time");
             return scene;
         }
@@ -263,6 +265,15 @@ impl Scene {
         let mut scene = Scene::new(read);
         inputs.iter().for_each(|input| drop(scene.give(input)));
         scene
+    }
+
+    /// What is recorded of a device that is as this one.
+    fn recorded(&self) -> Recorded {
+        let published = &self.state.device.published;
+        Recorded {
+            slots: Some(RecordedSlots::default().with(&published.view)),
+            events: Some(published.events.recorded()),
+        }
     }
 
     /// Gives that input of the table; gives the effects in the words of the table.
