@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceView, EventName, EventState, EventType, LastTriggered, Position, Provenance, Relay, Signal, SlotId,
-    SlotView, Status, Text, Transition,
+    DeviceView, EventName, EventState, EventType, LastTriggered, Position, Provenance, Relay, RelayState,
+    Signal, SignalState, SlotId, SlotView, Status, Text, Transition,
 };
 
 /// The values of a device of which there are records; `None` for a part that is as it was recorded before.
@@ -119,19 +119,16 @@ impl RecordedEvents {
 
 impl RecordedSlot {
     fn take(&mut self, slot: &SlotView) {
-        let is_seen = |provenance| provenance != Provenance::Unseen;
-        let relays = slot.relays.iter().filter(|(_, state)| is_seen(state.provenance));
+        let relays = seen_relays(slot);
         self.relays
             .extend(relays.map(|(relay, state)| (*relay, state.position)));
-        let signals = slot.signals.iter().filter(|(_, state)| is_seen(state.provenance));
+        let signals = seen_signals(slot);
         self.signals
             .extend(signals.map(|(signal, state)| (*signal, state.status)));
     }
 
     fn take_transitions(&mut self, id: &SlotId, slot: &SlotView) -> Vec<Transition> {
-        let is_seen = |provenance| provenance != Provenance::Unseen;
-        let relays = slot.relays.iter().filter(|(_, state)| is_seen(state.provenance));
-        let relays = relays.filter_map(|(relay, new)| {
+        let relays = seen_relays(slot).filter_map(|(relay, new)| {
             let old = self.relays.remove(relay)?;
             (new.position != old).then(|| Transition::Relay {
                 slot: id.clone(),
@@ -140,8 +137,7 @@ impl RecordedSlot {
                 new: new.clone(),
             })
         });
-        let signals = slot.signals.iter().filter(|(_, state)| is_seen(state.provenance));
-        let signals = signals.filter_map(|(signal, new)| {
+        let signals = seen_signals(slot).filter_map(|(signal, new)| {
             let old = self.signals.remove(signal)?;
             (new.status != old).then(|| Transition::Signal {
                 slot: id.clone(),
@@ -152,6 +148,16 @@ impl RecordedSlot {
         });
         relays.chain(signals).collect()
     }
+}
+
+fn seen_relays(slot: &SlotView) -> impl Iterator<Item = (&Relay, &RelayState)> {
+    let relays = slot.relays.iter();
+    relays.filter(|(_, state)| state.provenance != Provenance::Unseen)
+}
+
+fn seen_signals(slot: &SlotView) -> impl Iterator<Item = (&Signal, &SignalState)> {
+    let signals = slot.signals.iter();
+    signals.filter(|(_, state)| state.provenance != Provenance::Unseen)
 }
 
 impl RecordedEvent {

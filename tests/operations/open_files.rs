@@ -1,5 +1,7 @@
 //! The limit of open files: raised as far as it goes, and what happens where it is too low all the same.
 
+use lantime2mqtt::simulator::{FleetOptions, SimulatedDevice};
+
 use crate::scene::{metrics, setup, value};
 use crate::support::http::get;
 use crate::support::mosquitto::Mosquitto;
@@ -22,9 +24,14 @@ fn devices(metrics: &str, up: &str) -> usize {
         .count()
 }
 
+/// Over https, where each device has a connection that is kept.
 async fn stage() -> Stage {
-    let setup = setup(DEVICES).entries(|device| Entry::of(device).with("poll", "5s"));
-    setup.stage().await
+    let setup = setup(DEVICES).options(|options| FleetOptions {
+        https: true,
+        ..options
+    });
+    let entry = |device: &SimulatedDevice| Entry::of(device).with("poll", "5s").with("tls.insecure", true);
+    setup.entries(entry).stage().await
 }
 
 #[tokio::test]
