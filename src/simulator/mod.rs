@@ -54,4 +54,6 @@ pub use relays::Position;
 pub use scenario::{Happening, Problem, Scenario, ScenarioError, Step, Target};
 pub use snmp::{SnmpOptions, SnmpUser, TrapReceiver, TrapWay, Traps};
 pub use tls::Certificate;
+#[cfg(test)]
+pub(crate) use tls::self_signed;
 pub use world::World;

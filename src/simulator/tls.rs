@@ -36,7 +36,7 @@ impl Certificate {
 }
 
 /// Makes a certificate for `localhost`, the loopback addresses and `listen`.
-pub(super) fn self_signed(
+pub(crate) fn self_signed(
     listen: IpAddr,
 ) -> Result<(Certificate, TlsAcceptor), Box<dyn std::error::Error + Send + Sync>> {
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];

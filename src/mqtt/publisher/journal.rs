@@ -71,10 +71,10 @@ impl Journal {
         if let Some(recorded) = recorded {
             self.entries.record(device, Some(*recorded));
         }
-        match (has_events, is_more) {
-            (true, _) => self.write_at_once(),
-            (false, true) => self.gather(),
-            (false, false) => {}
+        if has_events {
+            self.write_at_once();
+        } else if is_more {
+            self.gather();
         }
     }
 

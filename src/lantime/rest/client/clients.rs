@@ -33,6 +33,7 @@ struct Way {
     tls: Option<ClientTls>,
     proxy: Proxy,
     connect_timeout: Duration,
+    keeps_connection: bool,
 }
 
 impl HttpClients {
@@ -57,19 +58,15 @@ impl Way {
             tls: device.url.starts_with("https:").then(|| device.tls.clone()),
             proxy: device.proxy.clone(),
             connect_timeout: device.connect_timeout,
+            keeps_connection: keeps_connection(device),
         }
-    }
-
-    /// Whether a connection is kept for the next request. It costs 60 KB, nearly all of it buffers of the HTTP library: that
-    /// is worth a handshake of TLS, and not one of TCP, unless all devices share the ports of one proxy.
-    fn keeps_connection(&self) -> bool {
-        self.tls.is_some() || matches!(self.proxy, Proxy::Url(_))
     }
 }
 
-/// Whether a connection to that device is kept for the next request.
+/// Whether a connection to that device is kept for the next request. It costs 60 KB, nearly all of it buffers of the HTTP
+/// library: that is worth a handshake of TLS, and not one of TCP, unless all devices share the ports of one proxy.
 pub(super) fn keeps_connection(device: &Device) -> bool {
-    Way::of(device).keeps_connection()
+    device.url.starts_with("https:") || matches!(device.proxy, Proxy::Url(_))
 }
 
 fn build(way: &Way) -> Result<reqwest::Client, ClientError> {
@@ -77,8 +74,8 @@ fn build(way: &Way) -> Result<reqwest::Client, ClientError> {
         tls,
         proxy,
         connect_timeout,
+        keeps_connection,
     } = way;
-    let kept = usize::from(way.keeps_connection());
     let tls = tls.clone().unwrap_or(ClientTls {
         trust: Trust::None,
         identity: None,
@@ -102,16 +99,16 @@ fn build(way: &Way) -> Result<reqwest::Client, ClientError> {
             HeaderValue::from_static("identity"),
         )]))
         .connect_timeout(*connect_timeout)
-        .pool_max_idle_per_host(kept)
+        .pool_max_idle_per_host(usize::from(*keeps_connection))
         .user_agent(concat!("lantime2mqtt/", env!("CARGO_PKG_VERSION")));
-    let builder = match kept {
+    let builder = match keeps_connection {
+        true => builder,
         // The time-out of the request is enough.
-        0 => builder
+        false => builder
             .tcp_keepalive(None)
             .tcp_keepalive_interval(None)
             .tcp_keepalive_retries(None)
             .tcp_user_timeout(None),
-        _ => builder,
     };
     let builder = match proxy {
         Proxy::Bypass => builder.no_proxy(),

@@ -1,6 +1,7 @@
 //! Requests to simulated devices, and to servers that do what no device should.
 
 mod answers;
+mod script;
 
 use std::sync::Mutex;
 
