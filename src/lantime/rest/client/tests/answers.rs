@@ -41,6 +41,15 @@ async fn connections_over_http_are_not_kept() {
 }
 
 #[tokio::test]
+async fn connections_to_a_proxy_are_kept() {
+    let proxy = Script::start([ok(), ok()]).await;
+    let mut client = client("http://192.0.2.1", &format!("proxy = \"{}\"", proxy.url));
+    status(&mut client).await.unwrap();
+    status(&mut client).await.unwrap();
+    assert_eq!(proxy.connections(), [1, 1]);
+}
+
+#[tokio::test]
 async fn a_poll_is_sent_again_once_and_never_on_its_first_connection() {
     let server = Script::start_kept([Step::Close, ok(), Step::Close, Step::Reset, Step::Close]).await;
     let mut client = server.client();
