@@ -26,14 +26,21 @@ pub(super) fn after_brackets(text: &[u8], mut at: usize) -> Option<usize> {
     // What the bytes before have left: whether the first one is escaped (a bit), and whether it is in a text (all bits).
     let (mut is_escaped, mut is_text) = (0, 0);
     while at < text.len() {
-        let bytes = u8x32::from(chunk(text, at));
-        let is = |bytes: u8x32, byte| bytes.simd_eq(u8x32::splat(byte)).to_bitmask();
-        let escaped;
-        (escaped, is_escaped) = after_backslashes(is(bytes, b'\\'), is_escaped);
-        let in_text = between(is(bytes, b'"') & !escaped) ^ is_text;
-        is_text = 0_u32.wrapping_sub(in_text >> 31);
+        let bytes = chunk::<64>(text, at);
+        let bytes: [u8x32; 2] = [0, 32].map(|half| u8x32::from(chunk(&bytes, half)));
+        let is = |byte| bytes.map(|bytes| bytes.simd_eq(u8x32::splat(byte)));
+        let (mut quotes, backslashes) = (bits(is(b'"')), is(b'\\'));
+        // Nearly always there are none.
+        if (backslashes[0] | backslashes[1]).any() || is_escaped != 0 {
+            let escaped;
+            (escaped, is_escaped) = after_backslashes(bits(backslashes), is_escaped);
+            quotes &= !escaped;
+        }
+        let in_text = between(quotes) ^ is_text;
+        is_text = 0_u64.wrapping_sub(in_text >> 63);
         // The four brackets differ in these bits alone; so do few other bytes, which JSON has in texts only.
-        let mut brackets = is(bytes | u8x32::splat(0x26), 0x7f) & !in_text;
+        let brackets = bytes.map(|bytes| (bytes | u8x32::splat(0x26)).simd_eq(u8x32::splat(0x7f)));
+        let mut brackets = bits(brackets) & !in_text;
         while brackets != 0 {
             let place = at + brackets.trailing_zeros() as usize;
             match text[place] {
@@ -46,9 +53,15 @@ pub(super) fn after_brackets(text: &[u8], mut at: usize) -> Option<usize> {
             }
             brackets &= brackets - 1;
         }
-        at += 32;
+        at += 64;
     }
     None
+}
+
+/// A bit for each byte.
+#[inline]
+fn bits([low, high]: [u8x32; 2]) -> u64 {
+    u64::from(low.to_bitmask()) | u64::from(high.to_bitmask()) << 32
 }
 
 /// The bytes from there on; NUL where there are no more.
@@ -64,21 +77,21 @@ fn chunk<const N: usize>(text: &[u8], at: usize) -> [u8; N] {
 
 /// The bytes that a backslash escapes, of which `is_escaped` is the first; and whether the one after them all is.
 #[inline]
-fn after_backslashes(backslashes: u32, is_escaped: u32) -> (u32, u32) {
-    let mut escaped = u64::from(is_escaped);
+fn after_backslashes(backslashes: u64, is_escaped: u64) -> (u64, u64) {
+    let mut escaped = u128::from(is_escaped);
     let mut left = backslashes & !is_escaped;
     while left != 0 {
         let next = 2 << left.trailing_zeros();
         escaped |= next;
-        left &= (left - 1) & !(next as u32);
+        left &= (left - 1) & !(next as u64);
     }
-    (escaped as u32, (escaped >> 32) as u32)
+    (escaped as u64, (escaped >> 64) as u64)
 }
 
 /// Each bit from a quote on, up to the next: how many there are up to there, even or odd.
 #[inline]
-fn between(quotes: u32) -> u32 {
-    [1, 2, 4, 8, 16]
+fn between(quotes: u64) -> u64 {
+    [1, 2, 4, 8, 16, 32]
         .iter()
         .fold(quotes, |sum, shift| sum ^ (sum << shift))
 }
