@@ -117,13 +117,13 @@ impl DeviceTask {
     /// At the end what is in flight is dropped. The traps that have come before get their records, and what they move is
     /// published.
     async fn work_until(&mut self, stop: &CancellationToken) -> Result<(), Closed> {
-        while let Some(input) = self.next_input(stop).await {
-            self.handle(input).await?;
+        while let Some(effects) = self.next_input(stop).await.map(|input| self.react(input)) {
+            self.carry_out(effects).await?;
         }
         self.ways.close();
         let until = TrapInbox::ends_by();
-        while let Some(input) = self.traps.last(until).await {
-            self.handle(input).await?;
+        while let Some(effects) = self.traps.last(until).await.map(|input| self.react(input)) {
+            self.carry_out(effects).await?;
         }
         Ok(())
     }
@@ -147,21 +147,28 @@ impl DeviceTask {
         })
     }
 
-    /// Gives the state what has happened, and does what it wants. It waits only for room for updates: who takes them always
-    /// makes it, whatever the broker does.
-    async fn handle(&mut self, input: Input) -> Result<(), Closed> {
+    /// Gives the state what has happened; what it wants is to be carried out.
+    fn react(&mut self, input: Input) -> Vec<Effect> {
         self.wake_at = None;
-        for effect in self.state.on(input, Now::read()) {
-            self.carry_out(effect).await?;
+        self.state.on(input, Now::read())
+    }
+
+    /// It waits only for room for updates: who takes them always makes it, whatever the broker does.
+    async fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Closed> {
+        for effect in effects {
+            if let Some(update) = self.begin(effect) {
+                // `send` would set room aside for the update twice more, in the task of each device.
+                self.updates.reserve().await.map_err(|_| Closed)?.send(update);
+            }
         }
         self.traps.settle();
         Ok(())
     }
 
-    /// Publishes, does what takes no time, or lets it go on beside all else.
-    async fn carry_out(&mut self, effect: Effect) -> Result<(), Closed> {
+    /// Does what takes no time, or lets it go on beside all else; gives what is to be published.
+    fn begin(&mut self, effect: Effect) -> Option<Update> {
         match effect {
-            Effect::Publish(update) => return self.updates.send(update).await.map_err(|_| Closed),
+            Effect::Publish(update) => return Some(update),
             Effect::Poll(version) => self.ways.poll(version),
             Effect::ReadSnmp(within) => self.ways.snmp.ask(|manager| read_snmp(manager, within)),
             Effect::ReadSelections(version, selections) => self.ways.read(version, selections),
@@ -176,7 +183,7 @@ impl DeviceTask {
             Effect::Identify(identity) => self.traps.identify(identity),
             Effect::WakeAt(at) => self.wake_at = Some(at),
         }
-        Ok(())
+        None
     }
 
     fn await_apply(&mut self, mut applying: Applying) {
