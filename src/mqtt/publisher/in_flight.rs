@@ -23,7 +23,7 @@ pub(super) enum Item {
 pub(super) struct Transmission {
     pub(super) item: Item,
     /// Of state: which content it was.
-    pub(super) version: u64,
+    pub(super) version: u32,
     /// Of its packet.
     pub(super) bytes: usize,
     is_suspect: bool,
@@ -155,7 +155,7 @@ impl InFlight {
     }
 
     /// A message was handed over.
-    pub(super) fn hand_over(&mut self, item: Item, version: u64, bytes: usize) {
+    pub(super) fn hand_over(&mut self, item: Item, version: u32, bytes: usize) {
         let is_suspect = self.is_suspect(&item);
         let went_alone = self.goes_alone(&item);
         self.suspects_under_way += usize::from(is_suspect);

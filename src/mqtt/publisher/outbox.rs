@@ -30,8 +30,8 @@ const KEPT: usize = 64;
 enum Content {
     /// An earlier run published something; whether this one does is not known yet.
     Remembered,
-    /// A payload, by its digest and its length.
-    Payload(u64, usize),
+    /// A payload, by its digest and its length. A packet of MQTT is no larger than 256 MiB.
+    Payload(u64, u32),
     /// Nothing: once the broker has acknowledged that, the topic is forgotten.
     Cleared,
 }
@@ -50,7 +50,7 @@ enum Recorded {
 struct Entry {
     content: Content,
     /// Counts the changes of `content`, to find out what an acknowledgement is for.
-    version: u64,
+    version: u32,
     recorded: Recorded,
     queued: bool,
     /// Connections that the broker ended while a message of this topic alone was unacknowledged, since it took one.
@@ -140,7 +140,7 @@ impl Outbox {
                 Some(entry) if entry.content == content => continue,
                 Some(entry) => {
                     entry.content = content;
-                    entry.version += 1;
+                    entry.version = entry.version.wrapping_add(1);
                 }
                 None if content == Content::Cleared => continue,
                 None => {
@@ -164,7 +164,8 @@ impl Outbox {
     }
 
     fn content(&self, payload: &[u8]) -> Content {
-        Content::Payload(self.digests.hash_one(payload), payload.len())
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        Content::Payload(self.digests.hash_one(payload), length)
     }
 
     pub(super) fn clear(&mut self, topics: &[Topic]) {
@@ -194,7 +195,7 @@ impl Outbox {
                 continue;
             };
             entry.content = Content::Remembered;
-            entry.version += 1;
+            entry.version = entry.version.wrapping_add(1);
             self.payloads.remove(&topic);
         }
     }
@@ -222,7 +223,7 @@ impl Outbox {
 
     /// The broker has answered. What it refused is sent again only after the next connect. Says whether that was about
     /// what is to be there now.
-    pub(super) fn acked(&mut self, topic: &Topic, version: u64, refused: bool) -> bool {
+    pub(super) fn acked(&mut self, topic: &Topic, version: u32, refused: bool) -> bool {
         let Some(entry) = self.entries.get_mut(topic) else {
             return false;
         };

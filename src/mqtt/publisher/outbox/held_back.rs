@@ -10,7 +10,7 @@ use crate::mqtt::connection::packet_size;
 impl Outbox {
     pub(super) fn size(&self, topic: &Topic) -> usize {
         match self.entries.get(topic).map(|entry| entry.content) {
-            Some(Content::Payload(_, length)) => packet_size(topic, length, None),
+            Some(Content::Payload(_, length)) => packet_size(topic, length as usize, None),
             Some(Content::Cleared) => packet_size(topic, 0, None),
             Some(Content::Remembered) | None => 0,
         }
