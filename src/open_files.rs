@@ -7,6 +7,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -17,6 +18,8 @@ const PER_DEVICE: u64 = 2;
 /// What polls cannot have where the limit is too low; at most a quarter of the limit.
 const RESERVE: u64 = 16;
 
+/// Held while the soft limit is raised: two threads that did so at once would leave it raised.
+static RAISED: Mutex<()> = Mutex::new(());
 /// Whether there is a reserve.
 static HAS_RESERVE: AtomicBool = AtomicBool::new(false);
 
@@ -69,6 +72,7 @@ pub(crate) fn has_reserve() -> bool {
 pub(crate) async fn with_reserve<F: Future>(work: F) -> F::Output {
     let mut work = pin!(work);
     poll_fn(|context| {
+        let _raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = getrlimit(Resource::Nofile);
         set(limit.maximum, limit.maximum);
         let polled = work.as_mut().poll(context);

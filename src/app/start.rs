@@ -270,8 +270,9 @@ impl Start<'_> {
         let (server, address) = bound.with_context(|| {
             format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
         })?;
+        // A thousand pages may be open: polls must not wait for them.
         self.listeners
-            .push(Task::spawn("HTTP server", |stop| server.run(stop)));
+            .push(Task::spawn_on_thread("HTTP server", |stop| server.run(stop))?);
         Ok(Some(address))
     }
 

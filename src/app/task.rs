@@ -3,8 +3,11 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
+use std::thread;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +42,34 @@ impl Task {
         let stop = CancellationToken::new();
         let handle = tokio::spawn(task(stop.clone()));
         Task { name, stop, handle }
+    }
+
+    /// The same on a thread of its own, where it holds nobody up.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn spawn_on_thread<F>(
+        name: &'static str,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) -> anyhow::Result<Task>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let what = || format!("cannot start a thread for the {name}");
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.with_context(what)?;
+        let stop = CancellationToken::new();
+        let task = task(stop.clone());
+        let (ended, end) = oneshot::channel();
+        let run = move || {
+            runtime.block_on(task);
+            // Nobody waits for it any more at a stop that takes too long.
+            let _ = ended.send(());
+        };
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+        thread.with_context(what)?;
+        let handle = tokio::spawn(async move { end.await.context("its thread has panicked") });
+        Ok(Task { name, stop, handle })
     }
 
     /// Lets the task end.

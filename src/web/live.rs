@@ -30,7 +30,7 @@ pub(super) use feed::Feed;
 use feed::Frames;
 
 /// Clients at a time; more are refused.
-pub(super) const MAX_CLIENTS: usize = 256;
+pub(super) const MAX_CLIENTS: usize = 1024;
 /// When a client is sent a sign of life if nothing changes: so a page soon sees that it is cut off.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Events of a client that go out in one write.
