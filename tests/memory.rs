@@ -1,0 +1,72 @@
+//! What the bridge keeps of each device: all that is allocated between its polls, over http, which keeps no connection.
+
+mod support;
+
+use lantime2mqtt::app::{Bridge, Setup};
+use lantime2mqtt::config;
+use lantime2mqtt::records::store::{Options, Store};
+use support::mosquitto::Mosquitto;
+use support::program::Program;
+use support::site::Site;
+use support::wait;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+/// Of redundant devices and single ones alike, with all their clocks and events. Five of the 28 KiB that it was when this
+/// was written are the store's cache, which has a limit.
+const BYTES_PER_DEVICE: usize = 30 * 1024;
+const FEW: usize = 20;
+const MANY: usize = 220;
+
+fn allocated() -> usize {
+    dhat::HeapStats::get().curr_bytes
+}
+
+/// A bridge at a site with so many simulated devices of another process, each polled once.
+async fn start(site: &Site, devices: usize) -> (Bridge, Program) {
+    let list = site.file("devices.toml", "");
+    let arguments = ["simulate", "--port", "0", "--write-config", &list, "--devices"];
+    let mut fleet = Program::start(&[&arguments[..], &[&devices.to_string()]].concat());
+    fleet
+        .until("the devices are served", |output| !output.stdout.is_empty())
+        .await;
+    let devices = std::fs::read_to_string(&list).expect("the list of devices");
+    let own = std::fs::read_to_string(site.config()).expect("the configuration");
+    let own = own.replace("devices = []", "");
+    site.overwrite(&(own + &devices.replace("\"1000ms\"", "\"1h\"")));
+    let config = config::load(&site.config(), []).expect("a configuration").config;
+    let store = Store::open(&site.state(), Options::new(config.bridge.id.clone())).expect("a store");
+    let setup = Setup {
+        store,
+        sink: None,
+        has_socket: true,
+    };
+    (Bridge::start(config, setup).await.expect("a bridge"), fleet)
+}
+
+/// What is allocated with so many devices, once all is published.
+async fn with(devices: usize, at_most: usize) -> usize {
+    let broker = Mosquitto::start();
+    let site = Site::new(broker.address(), &[]);
+    let (bridge, _fleet) = start(&site, devices).await;
+    site.ready().await;
+    let mut least = usize::MAX;
+    wait::for_value("what is kept is small", async || {
+        least = least.min(allocated());
+        (least <= at_most)
+            .then_some(())
+            .ok_or(format!("{least} bytes, {at_most} at most"))
+    })
+    .await;
+    bridge.stop().await.expect("the bridge stops");
+    least
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_device_is_small() {
+    lantime2mqtt::tls::install_provider();
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let few = with(FEW, usize::MAX).await;
+    with(MANY, few + (MANY - FEW) * BYTES_PER_DEVICE).await;
+}
