@@ -78,10 +78,12 @@ impl Bridge {
         let mut start = Start::new(&config, &store, updates.clone()).await?;
         let engine = snmp_engine(&config)?;
         let agent = start.snmp_agent(engine.as_ref(), &mut hub).await?;
-        let (remembered, known) = start.prior().await;
         let info = bridge_info(&config);
-        let mut devices = Devices::new(updates, config.dead_letter.repeat, known);
+        let mut devices = Devices::new(updates, config.dead_letter.repeat);
+        // Before what waits for the broker: traps that come meanwhile are kept.
         let traps = start.trap_receiver(engine, &mut devices).await?;
+        let (remembered, known) = start.prior().await;
+        devices.begin_with(known);
         devices.apply(&config.devices).await?;
         // Only now it is known whose traps they are.
         let (traps, trap_counts) = start.take_traps(traps).unzip();

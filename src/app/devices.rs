@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use jiff::Timestamp;
 use litemap::LiteMap;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
@@ -112,12 +113,8 @@ struct Files {
 }
 
 impl Devices {
-    /// No devices yet. `prior` is what an earlier run published and reported of each.
-    pub(super) fn new(
-        updates: mpsc::Sender<Update>,
-        repeat: Duration,
-        prior: HashMap<DeviceId, Prior>,
-    ) -> Devices {
+    /// No devices yet.
+    pub(super) fn new(updates: mpsc::Sender<Update>, repeat: Duration) -> Devices {
         Devices {
             updates,
             repeat,
@@ -130,8 +127,13 @@ impl Devices {
             faults: HashMap::new(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
-            prior,
+            prior: HashMap::new(),
         }
+    }
+
+    /// What an earlier run published and reported of each device; before the first is started.
+    pub(super) fn begin_with(&mut self, prior: HashMap<DeviceId, Prior>) {
+        self.prior = prior;
     }
 
     /// The ways on which commands get to the devices.
@@ -336,8 +338,10 @@ impl Devices {
             return;
         };
         tracing::error!(device = %id, "device task ended ({why}); restarting it");
+        let now = Timestamp::now();
+        let slots = running.slots.iter();
         let prior = Prior {
-            slots: running.slots,
+            slots: slots.map(|(id, slot)| (id.clone(), slot.parts(now))).collect(),
             ..self.report_fault(&id)
         };
         self.prior.insert(id.clone(), prior);

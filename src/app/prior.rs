@@ -6,17 +6,34 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::contract::read_back::{ReadBack, is_read};
 use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use crate::lantime::device::Prior;
 use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView};
 use crate::mqtt::publisher::remembered;
 use crate::records::store::{IncidentChange, OpenIncidents};
 
+/// The topics of these devices that are to be read back, of those that an earlier run has published.
+pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[DeviceId]) -> HashSet<String> {
+    let devices: HashSet<_> = devices.iter().collect();
+    let is_wanted = |topic: &&String| {
+        let object = topics.parse(topic).map(|(object, _)| object);
+        object.is_some_and(|object| {
+            is_read(&object) && object.device().is_some_and(|device| devices.contains(device))
+        })
+    };
+    published.iter().filter(is_wanted).cloned().collect()
+}
+
 /// The slots of each device, as far as the topics show that an earlier run published: which relays and
-/// signals there were, but not how they stood.
-pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<DeviceId, Prior> {
+/// signals there were, and how they stood since when, where that was read back.
+pub(super) fn published_slots(
+    topics: &Topics,
+    published: &[String],
+    read: &ReadBack,
+) -> HashMap<DeviceId, Prior> {
     let now = Timestamp::now();
-    let slots_of = |below: HashSet<DeviceTopic>| {
+    let slots_of = |device: &DeviceId, below: HashSet<DeviceTopic>| {
         let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
         for topic in below {
             match topic {
@@ -29,16 +46,35 @@ pub(super) fn published_slots(topics: &Topics, published: &[String]) -> HashMap<
                 _ => {}
             }
         }
-        let unseen = |(relays, signals)| SlotView::unseen(None, relays, signals, now);
-        let slots = slots.into_iter().map(|(slot, topics)| (slot, unseen(topics)));
+        let known = |(slot, (relays, signals))| {
+            let mut view = SlotView::unseen(None, relays, signals, now);
+            for (relay, state) in view.relays.iter_mut() {
+                *state = read
+                    .relay(device, &slot, *relay, now)
+                    .unwrap_or_else(|| state.clone());
+            }
+            for (signal, state) in view.signals.iter_mut() {
+                *state = read
+                    .signal(device, &slot, *signal, now)
+                    .unwrap_or_else(|| state.clone());
+            }
+            let relays = view.relays.keys();
+            let events =
+                relays.filter_map(|relay| Some((*relay, read.relay_events(device, &slot, *relay, now)?)));
+            view.relay_events = events.collect();
+            (slot, view)
+        };
         Prior {
-            slots: slots.collect(),
+            slots: slots.into_iter().map(known).collect(),
             ..Prior::default()
         }
     };
     remembered(topics, published)
         .into_iter()
-        .map(|(device, below)| (device, slots_of(below)))
+        .map(|(device, below)| {
+            let prior = slots_of(&device, below);
+            (device, prior)
+        })
         .collect()
 }
 

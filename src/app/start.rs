@@ -14,6 +14,7 @@ use super::prior;
 use super::task::Task;
 use crate::command::Inbox;
 use crate::config::{Broker, Config, Device, Mqtt, SnmpSink, SnmpSinkAccess};
+use crate::contract::read_back::ReadBack;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
 use crate::homeassistant::HomeAssistant;
@@ -26,6 +27,7 @@ use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
+use crate::mqtt::read_back::{Read, read_back};
 use crate::records::store::{Entries, Store};
 use crate::sparkplug;
 use crate::{snmp, snmp_agent, web};
@@ -114,7 +116,8 @@ impl Start<'_> {
             );
             Vec::new()
         });
-        let mut prior = prior::published_slots(&self.topics, &remembered);
+        let read = self.read_back(&remembered).await;
+        let mut prior = prior::published_slots(&self.topics, &remembered, &read);
         let mut open = self.store.incidents().borrow().clone();
         // The trap receiver goes on with its own.
         let has_traps = self.config.snmp.traps.is_some();
@@ -128,6 +131,24 @@ impl Start<'_> {
         };
         self.store.append_all(entries).await;
         (remembered, prior)
+    }
+
+    /// How relays and signals stood since when, as earlier runs have published it.
+    async fn read_back(&self, remembered: &[String]) -> ReadBack {
+        let wanted = prior::to_read_back(&self.topics, remembered, &self.ids());
+        let Read { messages, incomplete } = read_back(&self.mqtt, wanted).await;
+        if let Some(reason) = incomplete {
+            tracing::warn!(
+                reason,
+                "what is retained at the broker could not be read back, so `since` of these relays and signals begins with this \
+                 start; let the bridge read what it publishes, and let the broker keep it"
+            );
+        }
+        let mut read = ReadBack::default();
+        for (topic, payload) in &messages {
+            read.take(&self.topics, topic, payload);
+        }
+        read
     }
 
     /// Gives each device what an earlier run has recorded of it; gives what is to be forgotten.

@@ -39,7 +39,11 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
             sink: None,
             has_socket: true,
         };
-        let bridge = Bridge::start(config, setup).await?;
+        // It may wait for the broker.
+        let bridge = tokio::select! {
+            bridge = Bridge::start(config, setup) => bridge?,
+            () = signals.stop() => return Ok(()),
+        };
         let http = bridge.http_address().map(tracing::field::display);
         systemd::ready(devices).await;
         tracing::info!(version, config = %file.display(), devices, http, "running");

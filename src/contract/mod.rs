@@ -6,6 +6,7 @@
 
 pub(crate) mod dead_letter;
 pub(crate) mod incident;
+pub mod read_back;
 pub(crate) mod record;
 pub mod reply;
 pub mod scalar;
@@ -14,7 +15,7 @@ pub mod topics;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::model::time::rfc3339;
 
@@ -24,8 +25,17 @@ pub(crate) fn to_json(value: &impl Serialize) -> Bytes {
 }
 
 /// A time: RFC 3339 in UTC, with milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Time(pub(crate) Timestamp);
+
+impl TryFrom<String> for Time {
+    type Error = jiff::Error;
+
+    fn try_from(text: String) -> Result<Time, jiff::Error> {
+        text.parse().map(Time)
+    }
+}
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -134,16 +134,17 @@ fn unread(
             .flat_map(|(wiring, _)| Relay::ALL.map(|relay| wiring.driver(relay)));
         SlotView::unseen(None, Relay::ALL, wired, now)
     });
+    slot.relay_events.clear();
     if let Some((wiring, source)) = wiring {
         slot.wiring = Some((wiring, source));
         slot.relay_events = on_notification(wiring)
             .filter(|relay| slot.relays.contains_key(relay))
             .map(|relay| (relay, relay_events_state(relay_events, id, relay, old, now)))
             .collect();
-        slot.relays
-            .iter_mut()
-            .for_each(|(relay, state)| state.driven_by = Some(wiring.driver(*relay)));
     }
+    slot.relays
+        .iter_mut()
+        .for_each(|(relay, state)| state.driven_by = wiring.map(|(wiring, _)| wiring.driver(*relay)));
     // The device answers: what may hold a relay module counts as one, until a document shows the slot.
     if slot.state == SlotState::Offline && reason != UnknownReason::Offline {
         slot.state = match slot.relays.is_empty() {

@@ -49,7 +49,7 @@ pub use update::Update;
 pub use via::Via;
 pub use view::{Availability, DeviceView, SlotState, SlotView};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A text that a device sent: nearly all are short, and are kept without an allocation.
 pub use compact_str::CompactString as Text;
@@ -65,13 +65,14 @@ pub enum Provenance {
     /// Neither reported nor derivable.
     Unknown,
     /// Unknown, since the device has not answered yet. Published as [`Unknown`](Provenance::Unknown); what
-    /// follows it is a first sight, and no transition unless an earlier run has recorded something else.
+    /// follows it is a first sight, and no transition unless an earlier run has recorded something else. With a value:
+    /// what an earlier run has published, for its time alone; that is not published.
     #[serde(rename = "unknown")]
     Unseen,
 }
 
 /// Why a value is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownReason {
     /// The device does not report it, nor anything that it would follow from. Firmware decides that: it stays so.

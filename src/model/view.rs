@@ -140,6 +140,14 @@ impl DeviceView {
     }
 }
 
+/// How what stood so since then is unknown, and when it was last seen.
+fn forgotten(provenance: Provenance, since: Timestamp, seen_at: Timestamp) -> (Provenance, Timestamp) {
+    match provenance {
+        Provenance::Unseen => (Provenance::Unseen, since),
+        _ => (Provenance::Unknown, seen_at),
+    }
+}
+
 impl SlotView {
     /// Whether module and wiring are published. Before the device has answered there is nothing to publish that an
     /// earlier run would not have published better.
@@ -148,7 +156,7 @@ impl SlotView {
     }
 
     /// Makes every relay and signal unknown for that reason, keeping its last known value: a stale NO would lie.
-    /// `seen_at` is when the device last answered.
+    /// `seen_at` is when the device last answered; of what only an earlier run has seen, `since` is all that is known of that.
     pub fn forget_states(&mut self, reason: UnknownReason, seen_at: Timestamp, now: Timestamp) {
         for (_, selection) in self.relay_events.iter_mut() {
             selection.confirmed = false;
@@ -159,9 +167,10 @@ impl SlotView {
             if relay.position == Position::Unknown {
                 continue;
             }
+            let (provenance, seen_at) = forgotten(relay.provenance, relay.since, seen_at);
             relay.last = Some((relay.position, seen_at));
             relay.position = Position::Unknown;
-            relay.provenance = Provenance::Unknown;
+            relay.provenance = provenance;
             relay.via = Via::Rest;
             relay.cause = None;
             relay.causes.clear();
@@ -173,13 +182,20 @@ impl SlotView {
             if signal.status == Status::Unknown {
                 continue;
             }
+            let (provenance, seen_at) = forgotten(signal.provenance, signal.since, seen_at);
             signal.last = Some((signal.status, seen_at));
             signal.status = Status::Unknown;
-            signal.provenance = Provenance::Unknown;
+            signal.provenance = provenance;
             signal.via = Via::Rest;
             signal.detail.clear();
             signal.since = now;
         }
+    }
+
+    /// Its parts, without what is known of them.
+    pub fn parts(&self, now: Timestamp) -> SlotView {
+        let (relays, signals) = (self.relays.keys().copied(), self.signals.keys().copied());
+        SlotView::unseen(None, relays, signals, now)
     }
 
     /// A slot of which only the parts are known, not the state: before the first usable document.

@@ -63,6 +63,8 @@ pub enum Purpose {
     /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
     /// acknowledged, is delivered with the next one.
     Commands,
+    /// What an earlier run has published is read, as that run's successor: with its client id, before [`Purpose::Publishing`].
+    ReadingBack,
     /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection has a new session and a will of its own.
     EdgeNode {
         /// Published by the broker, not retained, when the connection ends without DISCONNECT.
@@ -74,7 +76,7 @@ impl Purpose {
     /// The client id: each connection has its own, or the broker would end the other one.
     pub fn client_id(&self, settings: &Mqtt) -> String {
         match self {
-            Purpose::Publishing { .. } => settings.client_id.clone(),
+            Purpose::Publishing { .. } | Purpose::ReadingBack => settings.client_id.clone(),
             Purpose::Commands => format!("{}-commands", settings.client_id),
             Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
         }
@@ -85,7 +87,7 @@ impl Purpose {
         match self {
             Purpose::Publishing { will } => Some((will, true)),
             Purpose::EdgeNode { will } => Some((will, false)),
-            Purpose::Commands => None,
+            Purpose::Commands | Purpose::ReadingBack => None,
         }
     }
 
@@ -101,6 +103,7 @@ impl Purpose {
             // Two events a message, and the first and the last one.
             Purpose::Publishing { .. } | Purpose::EdgeNode { .. } => 2 * usize::from(MAX_WINDOW) + 2,
             Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
+            Purpose::ReadingBack => usize::from(MAX_WINDOW),
         }
     }
 
@@ -114,6 +117,8 @@ impl Purpose {
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
             // A full window, four subscriptions, and `offline`.
             Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
+            // Some subscriptions, and DISCONNECT.
+            Purpose::ReadingBack => 16,
         }
     }
 }

@@ -10,6 +10,7 @@ mod faults;
 mod login;
 mod probe;
 mod secrets;
+mod since;
 mod state;
 mod stop_and_reload;
 mod trust_and_proxy;

@@ -13,6 +13,7 @@ mod odd_value;
 mod poll;
 mod position;
 mod profile;
+mod read_back;
 mod relay_events;
 
 /// Seeds that failed are kept beside the file of their test, and come first from then on.

@@ -90,7 +90,10 @@ impl PolledDevice {
             let snapshot = self.published.over_snmp(&status, shown, &turn.settings);
             self.published
                 .answered(snapshot, view.problem, commands.known(), turn);
-        } else if is_offline && !self.published.is_offline() {
+            return report;
+        }
+        self.published.forget_prior(turn.now.wall);
+        if is_offline && !self.published.is_offline() {
             tracing::error!(failures = self.answering.failures(), "device is offline");
             commands.mark_stale();
             self.published.go_offline(view, self.http.last_success(), turn);

@@ -129,6 +129,14 @@ impl Published {
         unseen(&self.watched, relay_events, &self.prior_slots, reason, now)
     }
 
+    /// It is published that the device does not answer: how relays and signals stood in an earlier run is over with that.
+    pub(super) fn forget_prior(&mut self, now: Timestamp) {
+        for (_, slot) in self.prior_slots.iter_mut() {
+            slot.forget_states(UnknownReason::Offline, now, now);
+            slot.relay_events.clear();
+        }
+    }
+
     /// Publishes what follows from an answer of the device; `problem` is the error that stands all the same.
     pub(super) fn answered(
         &mut self,

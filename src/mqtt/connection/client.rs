@@ -26,6 +26,8 @@ pub enum Delivery {
     New,
     /// Stored copies first, with that flag, then new messages without it.
     WithStored,
+    /// The same with QoS 0: of many stored copies with QoS 1, brokers leave out what they have no place for in a queue.
+    WithStoredAtQos0,
 }
 
 /// What acknowledges a message that came in. Good for its connection only: in another one the same packet id
@@ -86,17 +88,22 @@ impl Client {
         }
     }
 
-    /// Subscribes to `filters` in one packet, with QoS 1. Our own messages come back, too: a broker may publish a will
+    /// Subscribes to `filters` in one packet. Our own messages come back, too: a broker may publish a will
     /// of an earlier connection late, and with MQTT 5 `nolocal` would keep it from us, since the client id is the same.
     pub fn subscribe(&self, filters: Vec<String>, delivery: Delivery) -> bool {
         match &self.0 {
             Inner::V5(client) => client
                 .try_subscribe_many(filters.into_iter().map(|path| mqtt5::v5::Filter {
                     path,
-                    qos: mqtt5::QoS::AtLeastOnce,
+                    qos: match delivery {
+                        Delivery::WithStoredAtQos0 => mqtt5::QoS::AtMostOnce,
+                        _ => mqtt5::QoS::AtLeastOnce,
+                    },
                     preserve_retain: delivery == Delivery::AsPublished,
                     retain_forward_rule: match delivery {
-                        Delivery::WithStored => mqtt5::v5::RetainForwardRule::OnEverySubscribe,
+                        Delivery::WithStored | Delivery::WithStoredAtQos0 => {
+                            mqtt5::v5::RetainForwardRule::OnEverySubscribe
+                        }
                         Delivery::AsPublished | Delivery::New => mqtt5::v5::RetainForwardRule::Never,
                     },
                     ..mqtt5::v5::Filter::default()
@@ -105,7 +112,10 @@ impl Client {
             Inner::V311(client) => client
                 .try_subscribe_many(filters.into_iter().map(|path| rumqttc::SubscribeFilter {
                     path,
-                    qos: rumqttc::QoS::AtLeastOnce,
+                    qos: match delivery {
+                        Delivery::WithStoredAtQos0 => rumqttc::QoS::AtMostOnce,
+                        _ => rumqttc::QoS::AtLeastOnce,
+                    },
                 }))
                 .is_ok(),
         }

@@ -5,8 +5,11 @@ mod scene;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use scene::Scene;
+
+use crate::model::Position;
 
 #[test]
 fn every_row_of_the_document_holds() {
@@ -55,6 +58,27 @@ fn what_shows_no_events_leaves_them_as_they_were() {
     ];
     assert_eq!(records("online", &over_rest), 1);
     assert_eq!(records("fallback, poll in flight", &over_snmp), 1);
+}
+
+/// In both runs the first poll is at the same time, and polls are 60 s apart.
+#[test]
+fn what_stands_as_in_the_run_before_does_so_since_then() {
+    let after = |inputs: &[&str]| {
+        let mut scene = Scene::of("next run, first poll");
+        scene.later(Duration::from_secs(100));
+        inputs.iter().for_each(|input| drop(scene.give(input)));
+        scene.relay()
+    };
+    let first = ["answer", "selections"];
+    assert_eq!(after(&first), (Position::No, 100, None));
+    let fallen = ["answer: the clock has failed", "selections"];
+    assert_eq!(after(&fallen), (Position::Nc, 0, None));
+    // Nobody knows until when.
+    let last = Some((Position::No, 100));
+    assert_eq!(after(&["failure"]), (Position::Unknown, 0, last));
+    let (position, since, last) = after(&["failure", "time", "answer", "selections"]);
+    assert_eq!((position, last), (Position::No, None));
+    assert_eq!(since, 0, "it was published that it is not known");
 }
 
 /// How often the inputs make records.

@@ -21,8 +21,9 @@ use crate::lantime::snmp::traps::{DeviceTrap, InformId, Receipt};
 use crate::model::snapshot::Module;
 use crate::model::{
     Availability, Clock, DeviceCommand, DeviceTopic, DeviceView, ErrorKind, ErrorReport, EventName,
-    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Recorded, RecordedSlots,
-    Relay, RelayModule, Signal, SlotId, SlotTopic, Snapshot, Stage, Status, Transition, Trap, Update, Via,
+    EventNaming, EventState, EventType, EventsChange, LastTriggered, Operation, Position, Provenance,
+    Recorded, RecordedSlots, Relay, RelayModule, Signal, SlotId, SlotTopic, Snapshot, Stage, Status,
+    Transition, Trap, Update, Via,
 };
 
 /// From one poll to the next.
@@ -168,25 +169,18 @@ fn state(device: &config::Device, begin: Instant, prior: Prior) -> DeviceState {
 
 impl Scene {
     pub(super) fn new(read: &str) -> Scene {
-        Scene::after(read, Recorded::default())
+        Scene::after(read, Prior::default())
     }
 
-    /// In a run after another one, which has recorded that.
-    fn after(read: &str, recorded: Recorded) -> Scene {
+    /// In a run after another one, of which that is known.
+    fn after(read: &str, prior: Prior) -> Scene {
         let start = Instant::now() + Duration::from_secs(3600);
         let now = Now {
             wall: Timestamp::from_second(1_000_000).unwrap(),
             instant: start,
         };
         Scene {
-            state: state(
-                &device(read),
-                start,
-                Prior {
-                    recorded: Box::new(recorded),
-                    ..Prior::default()
-                },
-            ),
+            state: state(&device(read), start, prior),
             now,
             to_store: Vec::new(),
             wake_at: Some(start),
@@ -215,7 +209,7 @@ impl Scene {
             _ => None,
         };
         if let Some(read) = next_run {
-            let mut scene = Scene::after(read, Scene::of("online").recorded());
+            let mut scene = Scene::after(read, Scene::of("online").left());
             scene.give("time");
             return scene;
         }
@@ -267,13 +261,33 @@ impl Scene {
         scene
     }
 
-    /// What is recorded of a device that is as this one.
-    fn recorded(&self) -> Recorded {
+    /// What the next run knows of a device that is as this one: what is recorded, and what is read back.
+    fn left(&self) -> Prior {
         let published = &self.state.device.published;
-        Recorded {
-            slots: Some(RecordedSlots::default().with(&published.view)),
-            events: Some(published.events.recorded()),
+        let mut slots = published.view.slots.clone();
+        for (_, slot) in slots.iter_mut() {
+            let relays = slot.relays.iter_mut();
+            relays.for_each(|(_, relay)| relay.provenance = Provenance::Unseen);
+            let signals = slot.signals.iter_mut();
+            signals.for_each(|(_, signal)| signal.provenance = Provenance::Unseen);
         }
+        Prior {
+            slots,
+            recorded: Box::new(Recorded {
+                slots: Some(RecordedSlots::default().with(&published.view)),
+                events: Some(published.events.recorded()),
+            }),
+            ..Prior::default()
+        }
+    }
+
+    /// Relay A as it is published: where it stands, since how many seconds, and what is said of before.
+    pub(super) fn relay(&self) -> (Position, i64, Option<(Position, i64)>) {
+        let view = &self.state.device.published.view;
+        let relay = view.relay(&SlotId::new("io3").unwrap(), Relay::A).unwrap();
+        let ago = |at: Timestamp| self.now.wall.as_second() - at.as_second();
+        let last = relay.last.map(|(position, at)| (position, ago(at)));
+        (relay.position, ago(relay.since), last)
     }
 
     /// Gives that input of the table; gives the effects in the words of the table.

@@ -1,0 +1,181 @@
+//! What is published of relays and signals is read back as it was, in every layout.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use lantime2mqtt::config::Layout;
+use lantime2mqtt::contract::read_back::ReadBack;
+use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, Topics};
+use lantime2mqtt::hub::Device;
+use lantime2mqtt::model::{
+    Cause, Detail, DeviceId, DeviceView, EventName, Position, Provenance, Relay, RelayEventsState,
+    RelayState, Signal, SignalState, SlotId, SlotState, SlotView, Status, UnknownReason, Via,
+};
+use lantime2mqtt::mqtt::payload::Payloads;
+use litemap::LiteMap;
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::config;
+
+const NAMES: [&str; 3] = ["clock-not-sync", "antenna-faulty", "pps-failed"];
+
+/// As precise as payloads are.
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..4_000_000_000_000_i64)
+        .prop_map(|millis| Timestamp::from_millisecond(millis).expect("before the year 2100"))
+}
+
+fn reason() -> impl Strategy<Value = Option<UnknownReason>> {
+    option::of(select(vec![
+        UnknownReason::NotReported,
+        UnknownReason::Offline,
+        UnknownReason::Missing,
+        UnknownReason::InfoOnly,
+        UnknownReason::Unclear,
+    ]))
+}
+
+fn relay() -> impl Strategy<Value = RelayState> {
+    let position = || select(vec![Position::No, Position::Nc, Position::Unknown]);
+    let driver = option::of(select(Signal::ALL.to_vec()));
+    let cause = || select(NAMES.to_vec()).prop_map(str::to_owned);
+    let causes = vec(
+        (cause(), time()).prop_map(|(name, since)| Cause { name, since }),
+        0..3,
+    );
+    let last = option::of((position(), time()));
+    let parts = (
+        position(),
+        driver,
+        option::of(cause()),
+        causes,
+        reason(),
+        time(),
+        last,
+    );
+    parts.prop_map(
+        |(position, driven_by, cause, causes, unknown_reason, since, last)| RelayState {
+            position,
+            driven_by,
+            cause,
+            causes,
+            provenance: Provenance::Unseen,
+            unknown_reason,
+            stale: false,
+            via: Via::Rest,
+            since,
+            last,
+        },
+    )
+}
+
+fn signal() -> impl Strategy<Value = SignalState> {
+    let status = || select(vec![Status::Ok, Status::Fail, Status::Absent, Status::Unknown]);
+    let parts = (status(), reason(), time(), option::of((status(), time())));
+    parts.prop_map(|(status, unknown_reason, since, last)| SignalState {
+        status,
+        provenance: Provenance::Unseen,
+        unknown_reason,
+        stale: false,
+        via: Via::Rest,
+        since,
+        detail: vec![("oscillator", Detail::Text("warmed-up".into()))],
+        last,
+    })
+}
+
+fn relay_events() -> impl Strategy<Value = RelayEventsState> {
+    let name = select(NAMES.to_vec()).prop_map(|name| EventName::canonical(name).expect("a name"));
+    (option::of(btree_set(name, 0..3)), any::<bool>(), time()).prop_map(|(events, confirmed, since)| {
+        RelayEventsState {
+            events,
+            confirmed,
+            via: None,
+            since,
+        }
+    })
+}
+
+/// What the scalar layout says of a relay: of causes, not since when.
+fn scalar(relay: &RelayState) -> RelayState {
+    let causes = relay.causes.iter().map(|cause| Cause {
+        name: cause.name.clone(),
+        since: relay.since,
+    });
+    RelayState {
+        causes: causes.collect(),
+        ..relay.clone()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn what_is_published_is_read_back(
+        relay in relay(),
+        signal in signal(),
+        events in relay_events(),
+        layout in select(vec![Layout::Json, Layout::Scalar, Layout::Both]),
+        is_reversed in any::<bool>(),
+    ) {
+        let (device, slot) = (DeviceId::new("m1").expect("an id"), SlotId::new("io3").expect("an id"));
+        let view = SlotView {
+            state: SlotState::Online,
+            module: None,
+            wiring: None,
+            relays: LiteMap::from_iter([(Relay::A, relay.clone())]),
+            relay_events: LiteMap::from_iter([(Relay::A, events.clone())]),
+            signals: LiteMap::from_iter([(Signal::Clk1, signal.clone())]),
+        };
+        let shown = Device {
+            view: Arc::new(DeviceView {
+                slots: LiteMap::from_iter([(slot.clone(), view)]),
+                ..DeviceView::default()
+            }),
+            ..Device::default()
+        };
+        let topics = Topics::new("lantime", DeviceId::new("b1").expect("an id"));
+        let payloads = Payloads::new(topics.clone(), layout);
+        let objects = [SlotTopic::Relay(Relay::A), SlotTopic::RelayEvents(Relay::A), SlotTopic::Signal(Signal::Clk1)];
+        let mut messages: Vec<_> = objects
+            .into_iter()
+            .flat_map(|below| payloads.of_device(&device, &DeviceTopic::Slot(slot.clone(), below), &shown))
+            .collect();
+        if is_reversed {
+            messages.reverse();
+        }
+        let mut read = ReadBack::default();
+        for message in &messages {
+            read.take(&topics, &message.topic, message.payload.as_deref().expect("a payload"));
+        }
+        let expected = match layout {
+            Layout::Scalar => scalar(&relay),
+            Layout::Json | Layout::Both => relay,
+        };
+        let now = Timestamp::MAX;
+        prop_assert_eq!(read.relay(&device, &slot, Relay::A, now), Some(expected));
+        let expected = RelayEventsState { confirmed: false, ..events };
+        prop_assert_eq!(read.relay_events(&device, &slot, Relay::A, now), Some(expected));
+        let expected = SignalState { detail: Vec::new(), ..signal };
+        prop_assert_eq!(read.signal(&device, &slot, Signal::Clk1, now), Some(expected));
+    }
+
+    /// Anybody may have written there.
+    #[test]
+    fn whatever_is_retained_is_no_harm(
+        path in select(vec!["", "/position", "/since", "/last", "/last/at", "/causes", "/events", "/a/b/c"]),
+        payload in prop_oneof![any::<String>(), select(vec!["NO", "{}", "[]", "null", "{\"since\":1}"]).prop_map(str::to_owned)],
+        again in any::<String>(),
+    ) {
+        let topics = Topics::new("lantime", DeviceId::new("b1").expect("an id"));
+        let (device, slot) = (DeviceId::new("m1").expect("an id"), SlotId::new("io3").expect("an id"));
+        let mut read = ReadBack::default();
+        read.take(&topics, &format!("lantime/m1/io3/relay/a{path}"), payload.as_bytes());
+        read.take(&topics, "lantime/m1/io3/relay/a/last/at", again.as_bytes());
+        prop_assert_eq!(read.relay(&device, &slot, Relay::A, Timestamp::MAX), None);
+    }
+}
