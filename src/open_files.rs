@@ -7,7 +7,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -44,6 +44,7 @@ pub(crate) fn raise_limit() {
 
 /// Warns where the limit is too low for so many devices, and keeps the reserve then.
 pub(crate) fn plan_for(devices: usize) {
+    let _not_raised = lock();
     let limit = getrlimit(Resource::Nofile);
     let Some(most) = limit.maximum else { return };
     let needed = needed(devices);
@@ -67,12 +68,20 @@ pub(crate) fn has_reserve() -> bool {
     HAS_RESERVE.load(Ordering::Relaxed)
 }
 
-/// Lets `work` use the reserve for descriptors that it opens on this thread. The soft limit is the process's, so it is
-/// raised only while `work` runs, and not while it waits.
+/// How many of `wanted` connections there may be of others, who ask this process: a quarter of the limit at most.
+pub(crate) fn share_for_others(wanted: usize) -> usize {
+    let _not_raised = lock();
+    let quarter = getrlimit(Resource::Nofile).current.map(|limit| limit / 4);
+    let quarter = quarter.and_then(|quarter| usize::try_from(quarter).ok());
+    wanted.min(quarter.unwrap_or(wanted))
+}
+
+/// Lets `work` use the reserve for descriptors that it opens. The soft limit is the process's, so it is raised only while
+/// `work` runs, and not while it waits; what another thread opens just then may have the reserve, too.
 pub(crate) async fn with_reserve<F: Future>(work: F) -> F::Output {
     let mut work = pin!(work);
     poll_fn(|context| {
-        let _raised = RAISED.lock().unwrap_or_else(PoisonError::into_inner);
+        let _raised = lock();
         let limit = getrlimit(Resource::Nofile);
         set(limit.maximum, limit.maximum);
         let polled = work.as_mut().poll(context);
@@ -80,6 +89,10 @@ pub(crate) async fn with_reserve<F: Future>(work: F) -> F::Output {
         polled
     })
     .await
+}
+
+fn lock() -> MutexGuard<'static, ()> {
+    RAISED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn set(current: Option<u64>, maximum: Option<u64>) {

@@ -63,7 +63,7 @@ struct Running {
     device: Device,
     files: Files,
     place: Place,
-    /// The slots that it began with.
+    /// The slots that it began with, but not how they stood.
     slots: LiteMap<SlotId, SlotView>,
     route: Route,
     traps: Option<TrapRoute>,
@@ -260,7 +260,9 @@ impl Devices {
             repeat: self.repeat,
         };
         let profiles = files.profiles.clone();
-        let slots = prior.slots.clone();
+        let now = Timestamp::now();
+        let slots = prior.slots.iter();
+        let slots = slots.map(|(id, slot)| (id.clone(), slot.parts(now))).collect();
         let task = Box::new(DeviceTask::new(
             device, client, profiles, schedule, prior, handles,
         ));
@@ -338,10 +340,8 @@ impl Devices {
             return;
         };
         tracing::error!(device = %id, "device task ended ({why}); restarting it");
-        let now = Timestamp::now();
-        let slots = running.slots.iter();
         let prior = Prior {
-            slots: slots.map(|(id, slot)| (id.clone(), slot.parts(now))).collect(),
+            slots: running.slots,
             ..self.report_fault(&id)
         };
         self.prior.insert(id.clone(), prior);

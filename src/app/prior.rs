@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::config::Device;
 use crate::contract::read_back::{ReadBack, is_read};
 use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use crate::lantime::device::Prior;
@@ -14,7 +15,7 @@ use crate::mqtt::publisher::remembered;
 use crate::records::store::{IncidentChange, OpenIncidents};
 
 /// The topics of these devices that are to be read back, of those that an earlier run has published.
-pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[DeviceId]) -> HashSet<String> {
+pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[DeviceId]) -> Vec<String> {
     let devices: HashSet<_> = devices.iter().collect();
     let is_wanted = |topic: &&String| {
         let object = topics.parse(topic).map(|(object, _)| object);
@@ -26,13 +27,19 @@ pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[Dev
 }
 
 /// The slots of each device, as far as the topics show that an earlier run published: which relays and
-/// signals there were, and how they stood since when, where that was read back.
+/// signals there were, and how they stood since when, where that was read back and the device is still at its address.
 pub(super) fn published_slots(
     topics: &Topics,
     published: &[String],
     read: &ReadBack,
+    devices: &[Device],
 ) -> HashMap<DeviceId, Prior> {
     let now = Timestamp::now();
+    let urls: HashMap<_, _> = devices
+        .iter()
+        .map(|device| (&device.id, device.url.as_str()))
+        .collect();
+    let nothing = ReadBack::default();
     let slots_of = |device: &DeviceId, below: HashSet<DeviceTopic>| {
         let mut slots: BTreeMap<SlotId, (Vec<Relay>, Vec<Signal>)> = BTreeMap::new();
         for topic in below {
@@ -46,6 +53,8 @@ pub(super) fn published_slots(
                 _ => {}
             }
         }
+        let is_there = read.web_interface(device).as_deref() == urls.get(device).copied();
+        let read = if is_there { read } else { &nothing };
         let known = |(slot, (relays, signals))| {
             let mut view = SlotView::unseen(None, relays, signals, now);
             for (relay, state) in view.relays.iter_mut() {

@@ -27,7 +27,7 @@ use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::embedded::EmbeddedBroker;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
-use crate::mqtt::read_back::{Read, read_back};
+use crate::mqtt::read_back::read_back;
 use crate::records::store::{Entries, Store};
 use crate::sparkplug;
 use crate::{snmp, snmp_agent, web};
@@ -117,7 +117,8 @@ impl Start<'_> {
             Vec::new()
         });
         let read = self.read_back(&remembered).await;
-        let mut prior = prior::published_slots(&self.topics, &remembered, &read);
+        let devices = &self.config.devices;
+        let mut prior = prior::published_slots(&self.topics, &remembered, &read, devices);
         let mut open = self.store.incidents().borrow().clone();
         // The trap receiver goes on with its own.
         let has_traps = self.config.snmp.traps.is_some();
@@ -133,20 +134,20 @@ impl Start<'_> {
         (remembered, prior)
     }
 
-    /// How relays and signals stood since when, as earlier runs have published it.
+    /// How relays and signals stood since when, as earlier runs have published it. An embedded broker has nothing of them.
     async fn read_back(&self, remembered: &[String]) -> ReadBack {
+        let mut read = ReadBack::default();
+        if matches!(self.config.mqtt.broker, Broker::Embedded { .. }) {
+            return read;
+        }
         let wanted = prior::to_read_back(&self.topics, remembered, &self.ids());
-        let Read { messages, incomplete } = read_back(&self.mqtt, wanted).await;
-        if let Some(reason) = incomplete {
+        let take = |topic: &str, payload: &[u8]| read.take(&self.topics, topic, payload);
+        if let Err(reason) = read_back(&self.mqtt, &wanted, take).await {
             tracing::warn!(
                 reason,
                 "what is retained at the broker could not be read back, so `since` of these relays and signals begins with this \
                  start; let the bridge read what it publishes, and let the broker keep it"
             );
-        }
-        let mut read = ReadBack::default();
-        for (topic, payload) in &messages {
-            read.take(&self.topics, topic, payload);
         }
         read
     }

@@ -42,7 +42,11 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
         // It may wait for the broker.
         let bridge = tokio::select! {
             bridge = Bridge::start(config, setup) => bridge?,
-            () = signals.stop() => return Ok(()),
+            () = signals.stop() => {
+                systemd::stopping().await;
+                tracing::info!("stopped before it has started");
+                return Ok(());
+            }
         };
         let http = bridge.http_address().map(tracing::field::display);
         systemd::ready(devices).await;

@@ -1,8 +1,8 @@
 //! Relays and signals as an earlier run has published them, read from what the broker has retained: as whole objects, or
 //! field by field.
 //!
-//! It tells since when something was so, and never how it is now. What cannot be read says nothing: this run publishes there
-//! anyway.
+//! It shows since when something was so, and never how it is now. What cannot be read, or was never published by a bridge,
+//! says nothing: this run publishes there anyway.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,29 +14,43 @@ use serde_json::{Map, Value};
 
 use super::Time;
 use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
+use crate::model::id::is_valid_id;
 use crate::model::{
     self, Cause, DeviceId, EventName, Position, Provenance, RelayEventsState, RelayState, SignalState,
     SlotId, Status, UnknownReason, Via,
 };
 
+/// Most causes of a relay that are taken over.
+const MAX_CAUSES: usize = 64;
+
 /// What was read.
 #[derive(Debug, Default)]
 pub struct ReadBack {
-    objects: HashMap<StateTopic, Map<String, Value>>,
+    objects: HashMap<StateTopic, Object>,
+}
+
+/// What is retained of an object.
+#[derive(Debug, Default)]
+struct Object {
+    /// As JSON.
+    whole: Option<Box<[u8]>>,
+    /// Field by field.
+    fields: Map<String, Value>,
 }
 
 /// Whether what is retained at that topic is read.
 pub fn is_read(topic: &StateTopic) -> bool {
-    matches!(
-        topic,
-        StateTopic::Device(
-            _,
-            DeviceTopic::Slot(
-                _,
-                SlotTopic::Relay(_) | SlotTopic::RelayEvents(_) | SlotTopic::Signal(_)
-            )
-        )
-    )
+    let StateTopic::Device(_, below) = topic else {
+        return false;
+    };
+    match below {
+        DeviceTopic::Info => true,
+        DeviceTopic::Slot(_, below) => matches!(
+            below,
+            SlotTopic::Relay(_) | SlotTopic::RelayEvents(_) | SlotTopic::Signal(_)
+        ),
+        _ => false,
+    }
 }
 
 impl ReadBack {
@@ -45,11 +59,16 @@ impl ReadBack {
         let parsed = topics.parse(topic).filter(|(object, _)| is_read(object));
         let Some((object, field)) = parsed else { return };
         let object = self.objects.entry(object).or_default();
-        match (field, serde_json::from_slice(payload)) {
-            (None, Ok(whole)) => object.extend::<Map<_, _>>(whole),
-            (None, Err(_)) => {}
-            (Some(path), _) => put(object, path, &String::from_utf8_lossy(payload)),
+        match field {
+            None => object.whole = Some(payload.into()),
+            Some(path) => put(&mut object.fields, path, &String::from_utf8_lossy(payload)),
         }
+    }
+
+    /// Where that device was polled.
+    pub fn web_interface(&self, device: &DeviceId) -> Option<String> {
+        let read: Info = self.object(device, DeviceTopic::Info)?;
+        Some(read.web_interface)
     }
 
     /// That relay; not later than `now`.
@@ -60,9 +79,9 @@ impl ReadBack {
         relay: model::Relay,
         now: Timestamp,
     ) -> Option<RelayState> {
-        let read: Relay = self.object(device, slot, SlotTopic::Relay(relay))?;
+        let read: Relay = self.object_of_slot(device, slot, SlotTopic::Relay(relay))?;
         let since = read.since.0.min(now);
-        let causes = match read.causes {
+        let causes: Vec<_> = match read.causes {
             Causes::WithTimes(causes) => causes
                 .into_iter()
                 .map(|cause| (cause.cause, cause.since.0.min(now)))
@@ -70,20 +89,26 @@ impl ReadBack {
             Causes::Names(names) => names
                 .split_terminator(',')
                 .map(|name| (name.to_owned(), since))
-                .collect::<Vec<_>>(),
+                .collect(),
         };
-        let causes = causes.into_iter().map(|(name, since)| Cause { name, since });
+        // Only a fault has causes, and anybody may have written there.
+        let is_cause = |name: &str| read.position == Position::Nc && is_valid_id(name);
+        let causes = causes.into_iter().filter(|(name, _)| is_cause(name));
+        let causes = causes.map(|(name, since)| Cause { name, since });
         Some(RelayState {
             position: read.position,
             driven_by: read.driven_by,
-            cause: read.cause,
-            causes: causes.collect(),
+            cause: read.cause.filter(|name| is_cause(name)),
+            causes: causes.take(MAX_CAUSES).collect(),
             provenance: Provenance::Unseen,
             unknown_reason: read.unknown_reason,
             stale: false,
             via: Via::Rest,
             since,
-            last: read.last.map(|last| (last.position, last.at.0.min(now))),
+            last: read
+                .last
+                .filter(|last| last.position != Position::Unknown)
+                .map(|last| (last.position, last.at.0.min(now))),
         })
     }
 
@@ -95,7 +120,7 @@ impl ReadBack {
         relay: model::Relay,
         now: Timestamp,
     ) -> Option<RelayEventsState> {
-        let read: RelayEvents = self.object(device, slot, SlotTopic::RelayEvents(relay))?;
+        let read: RelayEvents = self.object_of_slot(device, slot, SlotTopic::RelayEvents(relay))?;
         let named = |names: Vec<String>| -> Option<BTreeSet<_>> {
             names.iter().map(|name| EventName::canonical(name)).collect()
         };
@@ -120,7 +145,7 @@ impl ReadBack {
         signal: model::Signal,
         now: Timestamp,
     ) -> Option<SignalState> {
-        let read: Signal = self.object(device, slot, SlotTopic::Signal(signal))?;
+        let read: Signal = self.object_of_slot(device, slot, SlotTopic::Signal(signal))?;
         Some(SignalState {
             status: read.status,
             provenance: Provenance::Unseen,
@@ -129,22 +154,35 @@ impl ReadBack {
             via: Via::Rest,
             since: read.since.0.min(now),
             detail: Vec::new(),
-            last: read.last.map(|last| (last.status, last.at.0.min(now))),
+            last: read
+                .last
+                .filter(|last| last.status != Status::Unknown)
+                .map(|last| (last.status, last.at.0.min(now))),
         })
     }
 
-    fn object<T: DeserializeOwned>(&self, device: &DeviceId, slot: &SlotId, below: SlotTopic) -> Option<T> {
-        let topic = StateTopic::Device(device.clone(), DeviceTopic::Slot(slot.clone(), below));
-        serde_json::from_value(Value::Object(self.objects.get(&topic)?.clone())).ok()
+    fn object_of_slot<T: DeserializeOwned>(
+        &self,
+        device: &DeviceId,
+        slot: &SlotId,
+        below: SlotTopic,
+    ) -> Option<T> {
+        self.object(device, DeviceTopic::Slot(slot.clone(), below))
+    }
+
+    /// The whole object says more than its fields.
+    fn object<T: DeserializeOwned>(&self, device: &DeviceId, below: DeviceTopic) -> Option<T> {
+        let object = self.objects.get(&StateTopic::Device(device.clone(), below))?;
+        let whole = object.whole.as_ref();
+        let whole = whole.and_then(|json| serde_json::from_slice(json).ok());
+        whole.or_else(|| serde_json::from_value(Value::Object(object.fields.clone())).ok())
     }
 }
 
-/// Puts a field at its path, unless the whole object has it: there it says more.
+/// Puts a field at its path.
 fn put(object: &mut Map<String, Value>, path: &str, text: &str) {
     match path.split_once('/') {
-        None => {
-            object.entry(path).or_insert_with(|| text.into());
-        }
+        None => drop(object.insert(path.to_owned(), text.into())),
         Some((name, path)) => {
             let below = match object.entry(name) {
                 Entry::Vacant(vacant) => vacant.insert(Map::new().into()),
@@ -155,6 +193,11 @@ fn put(object: &mut Map<String, Value>, path: &str, text: &str) {
             }
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Info {
+    web_interface: String,
 }
 
 #[derive(Deserialize)]

@@ -117,8 +117,8 @@ impl Purpose {
             Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
             // A full window, four subscriptions, and `offline`.
             Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
-            // Some subscriptions, and DISCONNECT.
-            Purpose::ReadingBack => 16,
+            // A hundred subscriptions, and DISCONNECT.
+            Purpose::ReadingBack => 128,
         }
     }
 }

@@ -3,74 +3,105 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Client, Delivery, Event, Purpose, connect};
-use crate::config::{Broker, Mqtt};
+use crate::config::Mqtt;
 
 /// How long nothing may come before the rest is given up: a broker sends stored copies one after the other.
 const SILENCE: Duration = Duration::from_secs(2);
 /// How long all of it may take: nothing is polled before.
 const WITHIN: Duration = Duration::from_secs(20);
-/// Topics in one packet, and packets that wait for their answer.
-const TOPICS_AT_ONCE: usize = 100;
-const PACKETS_AT_ONCE: usize = 8;
+/// How long another attempt to connect may begin: a broker of the same machine may start just now, and of a name with
+/// several addresses each attempt takes another one.
+const CONNECT_WITHIN: Duration = Duration::from_secs(6);
+/// From the beginning of one to that of the next.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Topics in one packet: some brokers take no more. And packets that wait for their answer.
+const TOPICS_AT_ONCE: usize = 8;
+const PACKETS_AT_ONCE: usize = 100;
 
-/// What was read, and what kept the rest from it.
-#[derive(Debug)]
-pub struct Read {
-    /// Topics and payloads.
-    pub messages: Vec<(String, Bytes)>,
-    /// Why it is not all.
-    pub incomplete: Option<String>,
+/// Why an attempt has failed.
+enum Failure {
+    /// There was no connection.
+    NotConnected(String),
+    /// The connection did not bring all.
+    Incomplete(String),
 }
 
-/// Reads what is retained at these topics, in bounded time, whatever the broker does. An embedded broker has nothing of an
-/// earlier run.
-pub async fn read_back(settings: &Mqtt, topics: HashSet<String>) -> Read {
-    let mut messages = Vec::with_capacity(topics.len());
-    let incomplete = match topics.is_empty() || matches!(settings.broker, Broker::Embedded { .. }) {
-        true => None,
-        false => read(settings, topics, &mut messages).await.err(),
-    };
-    Read { messages, incomplete }
+/// Reads what is retained at these topics, in bounded time, whatever the broker does, and gives each to `take`.
+///
+/// # Errors
+/// Why it is not all.
+pub async fn read_back(
+    settings: &Mqtt,
+    topics: &[String],
+    mut take: impl FnMut(&str, &[u8]),
+) -> Result<(), String> {
+    let begin = Instant::now();
+    let mut attempt = 0;
+    loop {
+        let next = Instant::now() + PAUSE;
+        match read(settings, topics, attempt, begin + WITHIN, &mut take).await {
+            Ok(()) => return Ok(()),
+            Err(Failure::NotConnected(_)) if begin.elapsed() < CONNECT_WITHIN => {
+                attempt += 1;
+                sleep_until(next).await;
+            }
+            Err(Failure::NotConnected(reason) | Failure::Incomplete(reason)) => return Err(reason),
+        }
+    }
 }
 
 async fn read(
     settings: &Mqtt,
-    mut missing: HashSet<String>,
-    messages: &mut Vec<(String, Bytes)>,
-) -> Result<(), String> {
-    let (client, mut events) = connect(settings, &Purpose::ReadingBack, 0);
+    topics: &[String],
+    attempt: usize,
+    deadline: Instant,
+    take: &mut impl FnMut(&str, &[u8]),
+) -> Result<(), Failure> {
+    let mut missing: HashSet<_> = topics.iter().map(String::as_str).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let (client, mut events) = connect(settings, &Purpose::ReadingBack, attempt);
     // By name: not every broker gives stored copies to a filter with wildcards.
-    let topics: Vec<_> = missing.iter().cloned().collect();
     let mut packets = topics.chunks(TOPICS_AT_ONCE);
-    let mut subscribe = |packets_more: usize| {
-        let mut packets = packets.by_ref().take(packets_more);
+    let mut subscribe = |more: usize| {
+        let mut packets = packets.by_ref().take(more);
         packets.all(|topics| client.subscribe(topics.to_vec(), Delivery::WithStoredAtQos0))
     };
-    let deadline = Instant::now() + WITHIN;
+    let mut is_connected = false;
     let mut silent_at = deadline;
     while !missing.is_empty() {
         let event = timeout_at(deadline.min(silent_at), events.recv()).await;
         let is_open = match event.unwrap_or(None) {
-            Some(Event::Connected(_)) => subscribe(PACKETS_AT_ONCE),
+            Some(Event::Connected(_)) => {
+                is_connected = true;
+                subscribe(PACKETS_AT_ONCE)
+            }
             Some(Event::Subscribed(_)) => subscribe(1),
             Some(Event::Received(message, _)) => {
-                if message.retained && missing.remove(&message.topic) {
-                    messages.push((message.topic, message.payload));
+                if message.retained && missing.remove(&*message.topic) {
+                    take(&message.topic, &message.payload);
                 }
                 true
             }
-            Some(Event::Closed(Err(error))) => return Err(error.to_string()),
+            Some(Event::Closed(Err(error))) => {
+                let failure = match is_connected {
+                    true => Failure::Incomplete,
+                    false => Failure::NotConnected,
+                };
+                return Err(failure(error.to_string()));
+            }
             Some(Event::Sent(_) | Event::Acked { .. }) => true,
             Some(Event::Closed(Ok(()))) | None => false,
         };
         if !is_open {
-            let all = messages.len() + missing.len();
-            return Err(format!("the broker has sent {} of {all} topics", messages.len()));
+            let (all, missing) = (topics.len(), missing.len());
+            let reason = format!("the broker has sent {} of {all} topics", all - missing);
+            return Err(Failure::Incomplete(reason));
         }
         silent_at = Instant::now() + SILENCE;
     }

@@ -1,4 +1,4 @@
-//! Answers that are large where there are many devices: written beside the one thread that polls, and so many at a
+//! Answers that are large where there are many devices: written beside the thread that serves all others, and so many at a
 //! time, until they have been read.
 
 use std::sync::Arc;

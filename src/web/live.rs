@@ -26,11 +26,12 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Refusal;
 use super::{Shared, Shown};
 use crate::model::{DeviceId, ErrorKind};
+use crate::open_files;
 pub(super) use feed::Feed;
 use feed::Frames;
 
-/// Clients at a time; more are refused.
-pub(super) const MAX_CLIENTS: usize = 1024;
+/// Clients at a time, where there are descriptors enough; more are refused.
+const MAX_CLIENTS: usize = 1024;
 /// When a client is sent a sign of life if nothing changes: so a page soon sees that it is cut off.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Events of a client that go out in one write.
@@ -43,16 +44,24 @@ const RETRY_SECONDS: &str = "30";
 /// Where clients get what the feed gives.
 #[derive(Debug, Clone)]
 pub(super) struct Live {
+    most: usize,
     places: Arc<Semaphore>,
     frames: watch::Sender<Frames>,
     arrived: Arc<Notify>,
     stop: CancellationToken,
 }
 
+/// How many clients there may be at a time.
+pub(super) fn max_clients() -> usize {
+    open_files::share_for_others(MAX_CLIENTS)
+}
+
 /// What clients share, and the feed that has to run for them.
 pub(super) fn channel(shown: Shown, changeable: bool, stop: CancellationToken) -> (Live, Feed) {
+    let most = max_clients();
     let live = Live {
-        places: Arc::new(Semaphore::new(MAX_CLIENTS)),
+        most,
+        places: Arc::new(Semaphore::new(most)),
         frames: watch::Sender::default(),
         arrived: Arc::default(),
         stop,
@@ -68,7 +77,7 @@ pub(super) fn routes() -> Router<Shared> {
 async fn live(State(app): State<Shared>) -> Response {
     let live = app.live.clone();
     let Ok(place) = Arc::clone(&live.places).try_acquire_owned() else {
-        return full();
+        return full(live.most);
     };
     // When it is full the client waits: it is as slow as its connection. The texts are those of all clients.
     let (sender, events) = mpsc::channel(AT_ONCE);
@@ -89,8 +98,8 @@ async fn live(State(app): State<Shared>) -> Response {
     (head, Body::new(Events(events))).into_response()
 }
 
-fn full() -> Response {
-    let message = format!("{MAX_CLIENTS} clients are receiving changes already");
+fn full(most: usize) -> Response {
+    let message = format!("{most} clients are receiving changes already");
     let remedy = "close pages that nobody looks at, or poll /api/devices instead";
     let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, ErrorKind::Busy, message, remedy);
     let head = [

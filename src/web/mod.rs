@@ -113,6 +113,7 @@ impl Server {
         shown: Shown,
         changed: Changed,
     ) -> std::io::Result<(Server, SocketAddr)> {
+        // Its connections are noticed by the thread of the polls: if that hangs, nobody who asks for health is answered.
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let server = Server {

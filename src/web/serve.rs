@@ -27,9 +27,9 @@ use super::live;
 use super::socket::Socket;
 use crate::open_files;
 
-/// Connections at a time, for live ones and some more; others wait in the backlog. Each is a file descriptor that the polls
+/// Connections at a time, beside those of live clients; others wait in the backlog. Each is a file descriptor that the polls
 /// cannot have.
-const MAX_CONNECTIONS: usize = live::MAX_CLIENTS + 64;
+const MAX_OTHERS: usize = 64;
 /// Connections at a time of the command line. A command may take minutes, and `healthcheck` has to find a place meanwhile.
 const MAX_OF_SOCKET: usize = 64;
 /// Connections of one address; further ones are ended. This machine's own may have all: a proxy has those of everybody.
@@ -77,7 +77,7 @@ impl Listener {
 
     fn max_connections(&self) -> usize {
         match self {
-            Listener::Tcp(_) => MAX_CONNECTIONS,
+            Listener::Tcp(_) => live::max_clients() + MAX_OTHERS,
             Listener::Socket(_) => MAX_OF_SOCKET,
         }
     }

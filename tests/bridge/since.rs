@@ -1,15 +1,18 @@
 //! `since` outlives the bridge: what stands as it stood when the bridge before has ended has its time, and its cause.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{Action, Clock, Fault};
 use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 use crate::support::program::Program;
 use crate::support::scene::{Setup, Stage};
 use crate::support::site::Entry;
-use crate::support::{Seen, Watcher};
+use crate::support::{PATIENCE, Seen, Watcher};
 
 /// Since when each relay and signal is as it is, and what switches relays, in any layout.
 fn times(seen: &Seen) -> BTreeMap<String, String> {
@@ -148,7 +151,7 @@ async fn a_device_that_stays_offline_has_been_so_since_then() {
 }
 
 #[tokio::test]
-async fn a_broker_that_has_lost_all_begins_anew() {
+async fn with_a_broker_that_has_lost_all_it_begins_again() {
     let mut stage = Setup::redundant(&[V20]).stage().await;
     let (bridge, _, first) = run(&stage, is_healthy).await;
     bridge.stop("TERM").await;
@@ -160,4 +163,36 @@ async fn a_broker_that_has_lost_all_begins_anew() {
         first.iter().all(|(topic, since)| second[topic] > *since),
         "{first:?}, {second:?}"
     );
+}
+
+#[tokio::test]
+async fn a_device_at_another_address_is_another_one() {
+    let mut stage = Setup::redundant(&[V20, V20]).stage().await;
+    let [here, elsewhere] = [0, 1].map(|number| stage.fleet.devices()[number].clone());
+    stage.site.set_devices(&[Entry::of(&here)]);
+    let (bridge, _, first) = run(&stage, is_healthy).await;
+    bridge.stop("TERM").await;
+    stage
+        .site
+        .set_devices(&[Entry::of(&here).with("url", elsewhere.url())]);
+    let (_bridge, _, second) = run(&stage, is_healthy).await;
+    let (first, second) = (times(&first), times(&second));
+    assert!(
+        first.iter().all(|(topic, since)| second[topic] > *since),
+        "{first:?}, {second:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_broker_that_says_nothing_holds_up_no_stop() {
+    let stage = Setup::redundant(&[V20]).stage().await;
+    let (bridge, _, _) = run(&stage, is_healthy).await;
+    bridge.stop("TERM").await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = silent.local_addr().expect("it is bound");
+    let site = stage.site.with("mqtt.url", format!("mqtt://{address}"));
+    let bridge = site.start();
+    let _connection = timeout(PATIENCE, silent.accept()).await.expect("it reads back");
+    bridge.signal("TERM");
+    assert_eq!(bridge.end(Duration::from_secs(5)).await.code, Some(0));
 }

@@ -99,15 +99,26 @@ fn relay_events() -> impl Strategy<Value = RelayEventsState> {
     })
 }
 
-/// What the scalar layout says of a relay: of causes, not since when.
-fn scalar(relay: &RelayState) -> RelayState {
-    let causes = relay.causes.iter().map(|cause| Cause {
-        name: cause.name.clone(),
-        since: relay.since,
+/// What is read of a relay: causes only in a fault, since when not by the scalar layout, and nothing that is to come.
+fn expected_relay(relay: RelayState, layout: Layout, now: Timestamp) -> RelayState {
+    let since = relay.since.min(now);
+    let is_fault = relay.position == Position::Nc;
+    let causes = relay.causes.into_iter().filter(|_| is_fault).map(|cause| Cause {
+        since: match layout {
+            Layout::Scalar => since,
+            Layout::Json | Layout::Both => cause.since.min(now),
+        },
+        ..cause
     });
     RelayState {
         causes: causes.collect(),
-        ..relay.clone()
+        cause: relay.cause.filter(|_| is_fault),
+        since,
+        last: relay
+            .last
+            .filter(|(position, _)| *position != Position::Unknown)
+            .map(|(position, at)| (position, at.min(now))),
+        ..relay
     }
 }
 
@@ -121,6 +132,7 @@ proptest! {
         events in relay_events(),
         layout in select(vec![Layout::Json, Layout::Scalar, Layout::Both]),
         is_reversed in any::<bool>(),
+        now in time(),
     ) {
         let (device, slot) = (DeviceId::new("m1").expect("an id"), SlotId::new("io3").expect("an id"));
         let view = SlotView {
@@ -152,15 +164,18 @@ proptest! {
         for message in &messages {
             read.take(&topics, &message.topic, message.payload.as_deref().expect("a payload"));
         }
-        let expected = match layout {
-            Layout::Scalar => scalar(&relay),
-            Layout::Json | Layout::Both => relay,
-        };
-        let now = Timestamp::MAX;
+        let expected = expected_relay(relay, layout, now);
         prop_assert_eq!(read.relay(&device, &slot, Relay::A, now), Some(expected));
-        let expected = RelayEventsState { confirmed: false, ..events };
+        let since = events.since.min(now);
+        let expected = RelayEventsState { confirmed: false, since, ..events };
         prop_assert_eq!(read.relay_events(&device, &slot, Relay::A, now), Some(expected));
-        let expected = SignalState { detail: Vec::new(), ..signal };
+        let last = signal.last.filter(|(status, _)| *status != Status::Unknown);
+        let expected = SignalState {
+            detail: Vec::new(),
+            since: signal.since.min(now),
+            last: last.map(|(status, at)| (status, at.min(now))),
+            ..signal
+        };
         prop_assert_eq!(read.signal(&device, &slot, Signal::Clk1, now), Some(expected));
     }
 
@@ -178,4 +193,28 @@ proptest! {
         read.take(&topics, "lantime/m1/io3/relay/a/last/at", again.as_bytes());
         prop_assert_eq!(read.relay(&device, &slot, Relay::A, Timestamp::MAX), None);
     }
+}
+
+#[test]
+fn what_no_bridge_has_published_is_not_taken_over() {
+    let topics = Topics::new("lantime", DeviceId::new("b1").expect("an id"));
+    let (device, slot) = (
+        DeviceId::new("m1").expect("an id"),
+        SlotId::new("io3").expect("an id"),
+    );
+    let relay = |position: &str| {
+        let json = format!(
+            r#"{{"position":"{position}","since":"2026-01-01T00:00:00.000Z","cause":"<b>","causes":[{{"cause":"<b>",
+            "since":"2026-01-01T00:00:00.000Z"}},{{"cause":"ntp-not-sync","since":"2026-01-01T00:00:00.000Z"}}]}}"#
+        );
+        let mut read = ReadBack::default();
+        read.take(&topics, "lantime/m1/io3/relay/a", json.as_bytes());
+        let relay = read
+            .relay(&device, &slot, Relay::A, Timestamp::MAX)
+            .expect("a relay");
+        let causes: Vec<_> = relay.causes.into_iter().map(|cause| cause.name).collect();
+        (relay.cause, causes)
+    };
+    assert_eq!(relay("NC"), (None, vec!["ntp-not-sync".to_owned()]));
+    assert_eq!(relay("unknown"), (None, Vec::new()));
 }

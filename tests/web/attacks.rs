@@ -12,7 +12,7 @@ use crate::support::http::{ask, get};
 use crate::support::site::Entry;
 use crate::support::{PATIENCE, polls, wait};
 
-/// Live clients that the server takes.
+/// Live clients that the server takes where it has 1,024 descriptors.
 const CLIENTS: usize = 256;
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn huge_requests_are_refused_before_they_are_read() {
 /// Heads that never end, on more connections than the server has: they are ended, and others are answered.
 #[tokio::test]
 async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
-    let scene = Scene::start(1).await;
+    let scene = Scene::limited(1).await;
     let usual = Polls::watch(&scene, 50).await;
     let mut slow = JoinSet::new();
     for _ in 0..600 {
@@ -160,7 +160,7 @@ async fn slow_requests_are_ended_and_the_polls_keep_their_interval() {
 
 #[tokio::test]
 async fn a_thousand_idle_live_clients_are_bounded() {
-    let mut scene = Scene::start(20).await;
+    let mut scene = Scene::limited(20).await;
     let usual = Polls::watch(&scene, 50).await;
     let before = resident_kib(scene.bridge.pid());
     let mut clients = JoinSet::new();

@@ -28,6 +28,20 @@ impl Scene {
         Scene::of(setup(devices)).await
     }
 
+    /// The same, with 1,024 descriptors: a quarter of them is for live clients.
+    pub(crate) async fn limited(devices: usize) -> Scene {
+        let stage = setup(devices).stage().await;
+        let scene = Scene {
+            bridge: stage.site.start_limited("--nofile=1024:1024"),
+            client: (),
+            site: stage.site,
+            fleet: stage.fleet,
+            broker: stage.broker,
+        };
+        scene.site.ready().await;
+        scene
+    }
+
     pub(crate) async fn of(setup: Setup<'_>) -> Scene {
         let scene = setup.stage().await.start();
         scene.site.ready().await;

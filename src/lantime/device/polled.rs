@@ -92,7 +92,6 @@ impl PolledDevice {
                 .answered(snapshot, view.problem, commands.known(), turn);
             return report;
         }
-        self.published.forget_prior(turn.now.wall);
         if is_offline && !self.published.is_offline() {
             tracing::error!(failures = self.answering.failures(), "device is offline");
             commands.mark_stale();
@@ -100,6 +99,7 @@ impl PolledDevice {
         } else {
             self.published.publish(view, Source::Poll(Via::Rest), turn);
         }
+        self.published.forget_prior();
         report
     }
 

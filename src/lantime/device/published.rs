@@ -129,11 +129,10 @@ impl Published {
         unseen(&self.watched, relay_events, &self.prior_slots, reason, now)
     }
 
-    /// It is published that the device does not answer: how relays and signals stood in an earlier run is over with that.
-    pub(super) fn forget_prior(&mut self, now: Timestamp) {
-        for (_, slot) in self.prior_slots.iter_mut() {
-            slot.forget_states(UnknownReason::Offline, now, now);
-            slot.relay_events.clear();
+    /// The device has not answered yet, and that is published: no more is known of it than that.
+    pub(super) fn forget_prior(&mut self) {
+        if self.snapshot.is_none() {
+            self.prior_slots = self.view.slots.clone();
         }
     }
 
@@ -151,6 +150,7 @@ impl Published {
             self.seen_over_snmp = Some(turn.now.wall);
         }
         self.snapshot = Some(snapshot);
+        self.prior_slots = LiteMap::new();
         self.publish(view, source, turn);
     }
 

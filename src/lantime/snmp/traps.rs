@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_snmp::v3::AuthoritativeEngine;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use counts::Counts;
@@ -42,6 +42,7 @@ pub struct Traps {
     address: SocketAddr,
     counts: watch::Receiver<Counts>,
     receiver: CancellationToken,
+    begin: oneshot::Sender<()>,
 }
 
 /// What the rest of the bridge gives.
@@ -80,6 +81,7 @@ impl Traps {
         let (taken, take) = mpsc::channel(WAITING);
         let counts = setup.counts;
         let generation = watch::Sender::new(0);
+        let (begin, may_begin) = oneshot::channel();
         let receiver = Receiver {
             traps: setup.traps,
             engine: setup.engine,
@@ -87,6 +89,7 @@ impl Traps {
             places: Arc::new(Semaphore::new(WAITING)),
             counts: counts.clone(),
             generation: generation.subscribe(),
+            begin: may_begin,
         };
         let stop = CancellationToken::new();
         let address = receiver.start(stop.clone()).await?;
@@ -105,6 +108,7 @@ impl Traps {
             address,
             counts: watched,
             receiver: stop,
+            begin,
         })
     }
 
@@ -118,9 +122,10 @@ impl Traps {
         self.counts.clone()
     }
 
-    /// Works until `stop`.
+    /// Receives until `stop`, first what has come since it listens.
     pub async fn run(self, stop: CancellationToken) {
         let _listens = self.receiver.drop_guard();
+        let _ = self.begin.send(());
         self.intake.run(stop).await;
     }
 }

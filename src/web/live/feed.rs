@@ -182,7 +182,8 @@ impl Feed {
             let incidents = incident::list(&open);
             event("incidents", &Open { incidents })
         });
-        let fleet = self.shown.fleet.borrow_and_update();
+        // A copy: whoever publishes must not wait while devices are written as JSON.
+        let fleet = self.shown.fleet.borrow_and_update().clone();
         self.frames
             .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge, incidents));
     }

@@ -52,6 +52,8 @@ pub(super) struct Receiver {
     pub(super) counts: watch::Sender<Counts>,
     /// How often it is to be replaced.
     pub(super) generation: watch::Receiver<u64>,
+    /// When it may begin to receive: what comes before waits in the socket.
+    pub(super) begin: oneshot::Receiver<()>,
 }
 
 impl Receiver {
@@ -79,6 +81,9 @@ impl Receiver {
         };
         let address = receiver.local_addr();
         let _ = bound.send(Ok(address));
+        let Some(Ok(())) = stop.run_until_cancelled(&mut self.begin).await else {
+            return;
+        };
         let at_end = stop.clone();
         let work = async {
             loop {
