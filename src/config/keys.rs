@@ -36,6 +36,21 @@ static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
 static BY_PATH: LazyLock<HashMap<&str, &Key>> =
     LazyLock::new(|| KEYS.iter().map(|key| (key.path.as_str(), key)).collect());
 
+static BY_TABLE: LazyLock<Groups> = LazyLock::new(|| grouped(Key::table));
+
+static BY_NAME: LazyLock<Groups> = LazyLock::new(|| grouped(Key::name));
+
+/// Keys that have something in common, in the order of the manual.
+type Groups = HashMap<&'static str, Vec<&'static Key>>;
+
+fn grouped(by: fn(&'static Key) -> &'static str) -> Groups {
+    let mut groups = Groups::new();
+    for key in KEYS.iter() {
+        groups.entry(by(key)).or_default().push(key);
+    }
+    groups
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Key {
     /// Such as `devices.tls.ca`: without the numbers in lists.
@@ -209,7 +224,7 @@ fn by_path(path: &str) -> Option<&'static Key> {
 
 /// The keys of that table, in the order of the manual.
 pub(super) fn of_table(table: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| key.table() == table)
+    BY_TABLE.get(table).into_iter().flatten().copied()
 }
 
 /// What to do about a key that that table does not take.
@@ -241,9 +256,9 @@ fn one_or_several(name: &str, table: &str, known: &[&str]) -> Option<String> {
 
 /// The tables that take a key of that name, and those of them within the same section.
 fn places(name: &str, table: &str) -> (Vec<String>, Vec<String>) {
-    let keys = KEYS.iter().filter(|key| key.name() == name && !key.vague);
+    let keys = BY_NAME.get(name).into_iter().flatten().filter(|key| !key.vague);
     let tables = keys
-        .map(Key::table)
+        .map(|key| key.table())
         .filter(|table| section(table) != "device_defaults");
     let near = tables.clone().filter(|other| section(other) == section(table));
     (tables.map(label).collect(), near.map(label).collect())
