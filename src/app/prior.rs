@@ -58,14 +58,14 @@ pub(super) fn published_slots(
         let known = |(slot, (relays, signals))| {
             let mut view = SlotView::unseen(None, relays, signals, now);
             for (relay, state) in view.relays.iter_mut() {
-                *state = read
-                    .relay(device, &slot, *relay, now)
-                    .unwrap_or_else(|| state.clone());
+                if let Some(known) = read.relay(device, &slot, *relay, now) {
+                    *state = known;
+                }
             }
             for (signal, state) in view.signals.iter_mut() {
-                *state = read
-                    .signal(device, &slot, *signal, now)
-                    .unwrap_or_else(|| state.clone());
+                if let Some(known) = read.signal(device, &slot, *signal, now) {
+                    *state = known;
+                }
             }
             let relays = view.relays.keys();
             let events =

@@ -82,11 +82,12 @@ impl ReadBack {
         let read: Relay = self.object_of_slot(device, slot, SlotTopic::Relay(relay))?;
         let since = read.since.0.min(now);
         let causes: Vec<_> = match read.causes {
-            Causes::WithTimes(causes) => causes
+            List::Items(causes) => causes
                 .into_iter()
-                .map(|cause| (cause.cause, cause.since.0.min(now)))
+                .map(|cause: HoldingCause| (cause.cause, cause.since.0.min(now)))
                 .collect(),
-            Causes::Names(names) => names
+            // A field has no times.
+            List::Text(names) => names
                 .split_terminator(',')
                 .map(|name| (name.to_owned(), since))
                 .collect(),
@@ -105,10 +106,7 @@ impl ReadBack {
             stale: false,
             via: Via::Rest,
             since,
-            last: read
-                .last
-                .filter(|last| last.position != Position::Unknown)
-                .map(|last| (last.position, last.at.0.min(now))),
+            last: read.last.and_then(|last| last.known(Position::Unknown, now)),
         })
     }
 
@@ -125,9 +123,9 @@ impl ReadBack {
             names.iter().map(|name| EventName::canonical(name)).collect()
         };
         let events = match read.events {
-            Events::Text(text) if text == "unknown" => None,
-            Events::Text(names) => Some(named(names.split_terminator(',').map(str::to_owned).collect())?),
-            Events::Names(names) => Some(named(names)?),
+            List::Text(text) if text == "unknown" => None,
+            List::Text(names) => Some(named(names.split_terminator(',').map(str::to_owned).collect())?),
+            List::Items(names) => Some(named(names)?),
         };
         Some(RelayEventsState {
             events,
@@ -154,10 +152,7 @@ impl ReadBack {
             via: Via::Rest,
             since: read.since.0.min(now),
             detail: Vec::new(),
-            last: read
-                .last
-                .filter(|last| last.status != Status::Unknown)
-                .map(|last| (last.status, last.at.0.min(now))),
+            last: read.last.and_then(|last| last.known(Status::Unknown, now)),
         })
     }
 
@@ -195,6 +190,34 @@ fn put(object: &mut Map<String, Value>, path: &str, text: &str) {
     }
 }
 
+/// A list, or the names in it separated by commas: as a field, which is not there where there are none.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum List<T> {
+    Items(Vec<T>),
+    Text(String),
+}
+
+impl<T> Default for List<T> {
+    fn default() -> List<T> {
+        List::Text(String::new())
+    }
+}
+
+/// What was known before it was not, and when.
+#[derive(Deserialize)]
+struct Last<T> {
+    #[serde(alias = "position", alias = "status")]
+    value: T,
+    at: Time,
+}
+
+impl<T: PartialEq> Last<T> {
+    fn known(self, unknown: T, now: Timestamp) -> Option<(T, Timestamp)> {
+        (self.value != unknown).then(|| (self.value, self.at.0.min(now)))
+    }
+}
+
 #[derive(Deserialize)]
 struct Info {
     web_interface: String,
@@ -206,24 +229,10 @@ struct Relay {
     driven_by: Option<model::Signal>,
     cause: Option<String>,
     #[serde(default)]
-    causes: Causes,
+    causes: List<HoldingCause>,
     unknown_reason: Option<UnknownReason>,
     since: Time,
-    last: Option<LastPosition>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Causes {
-    WithTimes(Vec<HoldingCause>),
-    /// Separated by commas: a field of its own has no times.
-    Names(String),
-}
-
-impl Default for Causes {
-    fn default() -> Causes {
-        Causes::Names(String::new())
-    }
+    last: Option<Last<Position>>,
 }
 
 #[derive(Deserialize)]
@@ -233,31 +242,11 @@ struct HoldingCause {
 }
 
 #[derive(Deserialize)]
-struct LastPosition {
-    position: Position,
-    at: Time,
-}
-
-#[derive(Deserialize)]
 struct RelayEvents {
-    /// Without any there is no such field.
+    /// `unknown`, too.
     #[serde(default)]
-    events: Events,
+    events: List<String>,
     since: Time,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Events {
-    Names(Vec<String>),
-    /// `unknown`, or the names separated by commas.
-    Text(String),
-}
-
-impl Default for Events {
-    fn default() -> Events {
-        Events::Text(String::new())
-    }
 }
 
 #[derive(Deserialize)]
@@ -265,11 +254,5 @@ struct Signal {
     status: Status,
     unknown_reason: Option<UnknownReason>,
     since: Time,
-    last: Option<LastStatus>,
-}
-
-#[derive(Deserialize)]
-struct LastStatus {
-    status: Status,
-    at: Time,
+    last: Option<Last<Status>>,
 }
