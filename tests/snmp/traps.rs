@@ -5,6 +5,9 @@ use std::net::UdpSocket;
 use lantime2mqtt::model::DeviceId;
 use lantime2mqtt::records::store::{Options as StoreOptions, Store};
 use serde_json::Value;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use crate::scene::{ENGINE, MESSAGE, NOT_SYNC, Scene, USERS, dead_letters, records, v3};
 use crate::support::mosquitto::Mosquitto;
@@ -332,4 +335,54 @@ async fn an_inform_that_is_repeated_is_one_record_and_is_acknowledged_each_time(
         })
         .await;
     assert_eq!(records(&seen).len(), 2);
+}
+
+/// The broker is not there at first. What comes before the bridge has read back waits in the socket, informs unrefused; and
+/// the bridge tries again.
+#[tokio::test]
+async fn an_inform_that_comes_while_the_bridge_waits_for_the_broker_is_taken() {
+    let mut scene = Scene::start().await;
+    let to = scene.receiver();
+    let since = |seen: &Seen| seen.json("sim-1/io3/relay/b")["since"].clone();
+    let before = since(&scene.until("a relay", |seen| since(seen).is_string()).await);
+    let (broker, mut client) = (scene.broker.address(), scene.client);
+    scene.bridge.stop("TERM").await;
+
+    let gate = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = gate.local_addr().expect("it is bound");
+    let site = scene.site.with("mqtt.url", format!("mqtt://{address}"));
+    let _bridge = site.start();
+    let attempt = async || {
+        timeout(PATIENCE, gate.accept())
+            .await
+            .expect("an attempt")
+            .unwrap()
+            .0
+    };
+    drop(attempt().await);
+    let inform = [
+        "-v", "2c", "-c", "public", "-r", "0", "-t", "20", &to, "", NOT_SYNC,
+    ];
+    let acknowledged = succeeds(site.directory(), "snmpinform", &inform);
+    let carry = async {
+        let mut first = attempt().await;
+        loop {
+            let mut broker = TcpStream::connect(broker).await.expect("it listens");
+            tokio::spawn(async move { copy_bidirectional(&mut first, &mut broker).await });
+            first = gate.accept().await.expect("it listens").0;
+        }
+    };
+    let seen = async {
+        acknowledged.await;
+        let is_shown = |seen: &Seen| {
+            seen.text("bridge/test/state") == "online" && !records(seen).is_empty() && seen.is_online("sim-1")
+        };
+        client.until("its record", is_shown).await
+    };
+    let seen = tokio::select! {
+        seen = seen => seen,
+        never = carry => never,
+    };
+    assert_eq!(records(&seen)[0]["event"], "ntp-not-sync");
+    assert_eq!(since(&seen), before, "another attempt has read it back");
 }
