@@ -1,5 +1,5 @@
 //! The bridge at the brokers that sites have, with MQTT 3.1.1, which all of them speak: state is readable by exact topic,
-//! commands work, and both are back after a broken connection. What differs is in the table of docs/mqtt.md.
+//! commands work, both are back after a broken connection, and what is retained is read back. What differs is in the table of docs/mqtt.md.
 
 #![allow(clippy::unwrap_used)]
 
@@ -28,6 +28,7 @@ const RELAY: &str = "lantime/sim-1/io3/relay/a";
 const EVENTS: &str = "lantime/sim-1/io4/relay/a/events";
 const COMMAND: &str = "lantime/sim-1/io4/relay/a/events/set";
 const REPLY: &str = "lantime/sim-1/io4/relay/a/events/set/reply";
+const DEVICE: &str = "lantime/sim-1/state";
 const BRIDGE: &str = "lantime/bridge/test/state";
 
 /// What becomes of retained messages when somebody subscribes with a wildcard.
@@ -76,7 +77,7 @@ async fn keeps_its_promises(broker: SocketAddr, wildcards: Wildcards) {
     let fleet = Setup::redundant(&[ApiGeneration::V20]).fleet().await;
     let device = &fleet.devices()[0];
     let site = Site::new(proxy.address(), &[Entry::writable(device)]).with("mqtt.version", "3.1.1");
-    let mut early = Reader::connect(broker, "early", &[RELAY, EVENTS, REPLY, BRIDGE]).await;
+    let mut early = Reader::connect(broker, "early", &[RELAY, EVENTS, REPLY, DEVICE, BRIDGE]).await;
     let bridge = site.start();
     early
         .until("all is published", |seen| {
@@ -103,7 +104,14 @@ async fn keeps_its_promises(broker: SocketAddr, wildcards: Wildcards) {
     command(&mut early, "2", &["antenna-faulty"]).await;
     let end = bridge.stop("TERM").await;
     assert_eq!(end.code, Some(0), "{}", end.output.stderr);
-    early.until("offline", |seen| seen.is(BRIDGE, "offline")).await;
+    let fallen = early.until("offline", |seen| seen.is(BRIDGE, "offline")).await;
+    let _bridge = site.start();
+    let again = early
+        .until("the next run", |seen| {
+            seen.is(BRIDGE, "online") && seen.is(DEVICE, "online") && seen.json(RELAY)["position"] == "NC"
+        })
+        .await;
+    assert_eq!(again.json(RELAY), fallen.json(RELAY), "since when, and its cause");
 }
 
 /// Sends a command, and waits for its reply and for what it has changed.
