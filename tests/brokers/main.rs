@@ -1,5 +1,6 @@
 //! The bridge at the brokers that sites have, with MQTT 3.1.1, which all of them speak: state is readable by exact topic,
-//! commands work, both are back after a broken connection, and what is retained is read back. What differs is in the table of docs/mqtt.md.
+//! commands work, both are back after a broken connection, and what is retained is read back. What differs is in the table
+//! of docs/mqtt.md.
 
 #![allow(clippy::unwrap_used)]
 
