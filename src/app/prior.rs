@@ -8,22 +8,27 @@ use tokio::time::Instant;
 
 use crate::config::Device;
 use crate::contract::read_back::{ReadBack, is_read};
-use crate::contract::topics::{DeviceTopic, SlotTopic, Topics};
+use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 use crate::lantime::device::Prior;
 use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView};
 use crate::mqtt::publisher::remembered;
 use crate::records::store::{IncidentChange, OpenIncidents};
 
-/// The topics of these devices that are to be read back, of those that an earlier run has published.
+/// The topics of these devices that are to be read back, of those that an earlier run has published: first those by
+/// which devices begin, then those that need not be published again if they are as they were.
 pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[DeviceId]) -> Vec<String> {
     let devices: HashSet<_> = devices.iter().collect();
-    let is_wanted = |topic: &&String| {
-        let object = topics.parse(topic).map(|(object, _)| object);
-        object.is_some_and(|object| {
-            is_read(&object) && object.device().is_some_and(|device| devices.contains(device))
-        })
-    };
-    published.iter().filter(is_wanted).cloned().collect()
+    let (mut first, mut then) = (Vec::new(), Vec::new());
+    for topic in published {
+        match topics.parse(topic) {
+            Some((object, _)) if !object.device().is_some_and(|device| devices.contains(device)) => {}
+            Some((object, _)) if is_read(&object) => first.push(topic.clone()),
+            Some((StateTopic::Device(_, DeviceTopic::HttpStats | DeviceTopic::HttpSessions), _)) | None => {}
+            Some(_) => then.push(topic.clone()),
+        }
+    }
+    first.append(&mut then);
+    first
 }
 
 /// The slots of each device, as far as the topics show that an earlier run published: which relays and

@@ -26,7 +26,7 @@ use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::embedded::EmbeddedBroker;
-use crate::mqtt::publisher::{self, BrokerStatus, Publisher};
+use crate::mqtt::publisher::{self, BrokerStatus, Digest, Publisher};
 use crate::mqtt::read_back::read_back;
 use crate::records::store::{Entries, Store};
 use crate::sparkplug;
@@ -108,15 +108,16 @@ impl Start<'_> {
         Ok(Some(address))
     }
 
-    /// What earlier runs have published, and the prior state of each device.
-    pub(super) async fn prior(&self) -> (Vec<String>, HashMap<DeviceId, Prior>) {
+    /// What earlier runs have published, as far as it was read back with what is there, and the prior state of each
+    /// device.
+    pub(super) async fn prior(&self) -> (Vec<(String, Option<Digest>)>, HashMap<DeviceId, Prior>) {
         let remembered = self.store.published_topics().await.unwrap_or_else(|error| {
             tracing::error!(
                 "cannot read the list of topics of earlier runs, so none of them is cleared: {error}"
             );
             Vec::new()
         });
-        let read = self.read_back(&remembered).await;
+        let (read, there) = self.read_back(&remembered).await;
         let devices = &self.config.devices;
         let mut prior = prior::published_slots(&self.topics, &remembered, &read, devices);
         let mut open = self.store.incidents().borrow().clone();
@@ -131,17 +132,25 @@ impl Start<'_> {
             ..Entries::default()
         };
         self.store.append_all(entries).await;
-        (remembered, prior)
+        let with_digest = |topic: String| {
+            let there = there.get(&topic).copied();
+            (topic, there)
+        };
+        (remembered.into_iter().map(with_digest).collect(), prior)
     }
 
-    /// How relays and signals stood since when, as earlier runs have published it. An embedded broker has nothing of them.
-    async fn read_back(&self, remembered: &[String]) -> ReadBack {
-        let mut read = ReadBack::default();
+    /// What is retained of the state of devices: how relays and signals stood since when, and by which payloads. An
+    /// embedded broker has nothing of it.
+    async fn read_back(&self, remembered: &[String]) -> (ReadBack, HashMap<String, Digest>) {
+        let (mut read, mut there) = (ReadBack::default(), HashMap::new());
         if matches!(self.config.mqtt.broker, Broker::Embedded { .. }) {
-            return read;
+            return (read, there);
         }
         let wanted = prior::to_read_back(&self.topics, remembered, &self.ids());
-        let take = |topic: &str, payload: &[u8]| read.take(&self.topics, topic, payload);
+        let take = |topic: &str, payload: &[u8]| {
+            read.take(&self.topics, topic, payload);
+            there.insert(topic.to_owned(), Digest::of(payload));
+        };
         if let Err(reason) = read_back(&self.mqtt, &wanted, take).await {
             tracing::warn!(
                 reason,
@@ -149,7 +158,7 @@ impl Start<'_> {
                  start; let the bridge read what it publishes, and let the broker keep it"
             );
         }
-        read
+        (read, there)
     }
 
     /// Gives each device what an earlier run has recorded of it; gives what is to be forgotten.
@@ -173,7 +182,7 @@ impl Start<'_> {
     pub(super) fn publisher(
         &mut self,
         info: BridgeInfo,
-        remembered: Vec<String>,
+        remembered: Vec<(String, Option<Digest>)>,
         hub: Hub,
     ) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let setup = publisher::Setup {

@@ -3,7 +3,8 @@
 //!
 //! Updates are always taken, broker or not: the outbox keeps no payload, and records go into the store, so an outage costs
 //! no memory. On every connect it sends everything that is retained, then says `online`,
-//! then sends the records, in order; in between only what changed.
+//! then sends the records, in order; in between only what changed. What an earlier run has published, and was read back just
+//! so, the first connect leaves alone; then `online` waits until the devices have been heard of.
 
 mod exchange;
 mod in_flight;
@@ -17,9 +18,10 @@ mod refusals;
 mod rejected;
 mod retained;
 mod size_limit;
+mod unheard;
 mod updates;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -28,11 +30,13 @@ use tokio::time::Instant;
 use in_flight::InFlight;
 use incoming::Incoming;
 use journal::Journal;
+pub use outbox::Digest;
 use outbox::Outbox;
 use record_source::RecordSource;
 use records::RecordQueue;
 use refusals::Refusals;
 use retained::Retained;
+use unheard::Unheard;
 
 use super::connection::Purpose;
 use super::discovery::Discovery;
@@ -60,8 +64,8 @@ pub struct Setup {
     pub bridge: DeviceId,
     /// What the bridge says of itself.
     pub info: BridgeInfo,
-    /// What [`Store::published_topics`] gave at the start.
-    pub remembered: Vec<String>,
+    /// What [`Store::published_topics`] gave at the start, and what was read back of it.
+    pub remembered: Vec<(String, Option<Digest>)>,
     /// Where published topics are recorded, and records kept until the broker has them.
     pub store: Store,
     /// What other programs are to discover.
@@ -109,6 +113,7 @@ pub struct Publisher {
     link: Link,
     incoming: Incoming,
     refusals: Refusals,
+    unheard: Unheard,
     reports: Reports,
     stop: Stop,
 }
@@ -167,7 +172,7 @@ impl Publisher {
         setup
             .remembered
             .into_iter()
-            .for_each(|topic| outbox.remember(topic));
+            .for_each(|(topic, there)| outbox.remember(topic, there));
         let stored = setup.store.status();
         let publisher = Publisher {
             retained: Retained::new(payloads, setup.info, setup.discovery, hub.fleet()),
@@ -180,6 +185,7 @@ impl Publisher {
             link,
             incoming: Incoming::default(),
             refusals: Refusals::default(),
+            unheard: Unheard::new(BTreeSet::new()),
             reports: Reports { stored, status },
             stop: Stop {
                 phase: Phase::Running,
@@ -229,6 +235,7 @@ impl Publisher {
                 () = until(self.incoming.overwritten.next_due()) => self.restore_overwritten(),
                 () = until(self.incoming.subscriptions.retry_at()) => self.subscribe_again(),
                 () = until(self.refusals.retry_at) => self.try_held_back_again(),
+                () = until(self.unheard.ends_at()) => self.give_unheard_up(),
                 () = until(self.refusals.incidents.next_end()) => self.report_ends(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it publishes offline by the last will");

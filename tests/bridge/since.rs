@@ -1,6 +1,7 @@
-//! `since` outlives the bridge: what stands as it stood when the bridge before has ended has its time, and its cause.
+//! What is retained outlives the bridge: what stands as it stood when the bridge before has ended has its time and its
+//! cause, and is not published again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lantime2mqtt::simulator::ApiGeneration::V20;
@@ -124,6 +125,76 @@ async fn what_did_not_change_keeps_its_time_in_every_layout() {
             first["lantime/sim-1/io3/relay/c"]
         );
     }
+}
+
+/// Ends the bridge, and lets `meanwhile` happen before the next one. The topics of the device at which that one publishes
+/// before it says `online`, but for how polls went.
+async fn published_after_a_restart(
+    (bridge, watcher, stage): (Program, &mut Watcher, &Stage),
+    signal: &str,
+    meanwhile: impl FnOnce(),
+) -> (Program, BTreeSet<String>) {
+    bridge.stop(signal).await;
+    let is = |state: &'static str| move |seen: &Seen| seen.text("bridge/test/state") == state;
+    let before = watcher.until("its end", is("offline")).await.log.len();
+    meanwhile();
+    let bridge = stage.site.start();
+    let seen = watcher.until("another run", is("online")).await;
+    let topics = seen.log[before..].iter().map(|(topic, _)| topic.as_str());
+    let of_device = topics.filter_map(|topic| topic.strip_prefix("lantime/sim-1/"));
+    let of_device = of_device.filter(|topic| !topic.starts_with("http/"));
+    (bridge, of_device.map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn another_run_publishes_what_has_changed_meanwhile_and_no_more() {
+    for (layout, signal) in [("json", "KILL"), ("both", "TERM")] {
+        let setup = Setup::redundant(&[V20]).site(|site| site.with("mqtt.layout", layout));
+        let stage = setup.stage().await;
+        let device = &stage.fleet.devices()[0];
+        let (bridge, mut watcher, _) = run(&stage, is_healthy).await;
+
+        let run = (bridge, &mut watcher, &stage);
+        let (bridge, topics) = published_after_a_restart(run, signal, || {}).await;
+        assert_eq!(topics, BTreeSet::new(), "{layout}");
+
+        let run = (bridge, &mut watcher, &stage);
+        let loses = || assert_ne!(device.apply(&Action::LoseSync(Clock::Clk1)).unwrap(), 0);
+        let (_bridge, topics) = published_after_a_restart(run, signal, loses).await;
+        let has = |topic: &str| topics.contains(topic);
+        assert!(has("io3/relay/a") && has("io3/signal/clk1"), "{topics:?}");
+        assert!(!has("io3/relay/c") && !has("state") && !has("info"), "{topics:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_says_nothing_is_offline_before_the_bridge_is_online() {
+    let setup = Setup::redundant(&[V20, V20])
+        .entries(|device| Entry::of(device).with("timeout", "30s").with("poll", "40s"));
+    let stage = setup.stage().await;
+    let is_healthy = |seen: &Seen| is_healthy(seen) && seen.is_online("sim-2");
+    let (bridge, mut watcher, _) = run(&stage, is_healthy).await;
+    bridge.stop("KILL").await;
+    stage.fleet.devices()[1].set_fault(Some(Fault::Hang));
+    let is_offline = |seen: &Seen| seen.text("bridge/test/state") == "offline";
+    let before = watcher.until("its end", is_offline).await.log.len();
+    let _bridge = stage.site.start();
+    let is_online = |seen: &Seen| seen.text("bridge/test/state") == "online";
+    let seen = watcher.until("another run", is_online).await;
+    let states = seen.log[before..]
+        .iter()
+        .filter(|(topic, _)| topic.ends_with("/state"));
+    let states: Vec<_> = states
+        .map(|(topic, state)| (topic.as_str(), state.as_str()))
+        .collect();
+    let silent = ("lantime/sim-2/state", "offline");
+    assert!(states.contains(&silent), "{states:?}");
+    assert!(
+        !states
+            .iter()
+            .any(|(topic, _)| topic.starts_with("lantime/sim-1/")),
+        "{states:?}"
+    );
 }
 
 #[tokio::test]

@@ -68,7 +68,10 @@ impl Bridge {
             mqtt,
             bridge: device(id),
             info,
-            remembered: store.published_topics().await.unwrap(),
+            remembered: {
+                let topics = store.published_topics().await.unwrap();
+                topics.into_iter().map(|topic| (topic, None)).collect()
+            },
             store: store.clone(),
             discovery: None,
             stop_within: Duration::from_secs(3),

@@ -9,11 +9,12 @@ mod listed;
 mod queue;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::quality::FixedState;
 
 use super::size_limit::TooLarge;
 use crate::mqtt::payload::Message;
@@ -25,12 +26,29 @@ type Topic = Arc<str>;
 /// Room for topics that is kept where nothing is to be sent.
 const KEPT: usize = 64;
 
+/// The version of what an earlier run has published and the broker has, as it was read back.
+const READ_BACK: u32 = 0;
+
+/// Identifies a payload: its hash and its length. A packet of MQTT is no larger than 256 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest(u64, u32);
+
+impl Digest {
+    /// That of a payload.
+    pub fn of(payload: &[u8]) -> Digest {
+        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        Digest(FixedState::default().hash_one(payload), length)
+    }
+}
+
 /// What is to be at a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
     /// An earlier run published something; whether this one does is not known yet.
     Remembered,
-    /// A payload, by its digest and its length. A packet of MQTT is no larger than 256 MiB.
+    /// The same, and it was read back: this [`Digest`].
+    ReadBack(u64, u32),
+    /// A payload, by its [`Digest`].
     Payload(u64, u32),
     /// Nothing: once the broker has acknowledged that, the topic is forgotten.
     Cleared,
@@ -63,7 +81,7 @@ impl Entry {
     fn new(content: Content, recorded: Recorded) -> Entry {
         Entry {
             content,
-            version: 0,
+            version: READ_BACK + 1,
             recorded,
             queued: false,
             fatal: 0,
@@ -71,8 +89,23 @@ impl Entry {
         }
     }
 
+    fn becomes(&mut self, content: Content) {
+        self.content = content;
+        self.version = self.version.checked_add(1).unwrap_or(READ_BACK + 1);
+    }
+
     fn is_payload(&self) -> bool {
         matches!(self.content, Content::Payload(..))
+    }
+
+    /// Whether nobody knows yet what this run publishes there.
+    fn is_of_earlier_run(&self) -> bool {
+        matches!(self.content, Content::Remembered | Content::ReadBack(..))
+    }
+
+    /// Whether the broker had it just so before this run began.
+    fn is_there(&self) -> bool {
+        self.version == READ_BACK && self.is_payload()
     }
 }
 
@@ -92,7 +125,6 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     entries: BTreeMap<Topic, Entry>,
-    digests: RandomState,
     /// Payloads that have not been handed over yet, as far as a connection waits for them.
     payloads: HashMap<Topic, Bytes>,
     queue: VecDeque<Topic>,
@@ -104,6 +136,8 @@ pub(super) struct Outbox {
     queue_of_later: VecDeque<Topic>,
     /// Without a connection there is no queue: the next one begins with everything.
     is_connected: bool,
+    /// A connection has ended, or could not be made, since what is retained was read back: it may be lost.
+    has_ended: bool,
     /// Topics that wait for the durable list.
     unrecorded: usize,
     batch: Batch,
@@ -118,30 +152,45 @@ impl Outbox {
         }
     }
 
-    /// A topic that an earlier run published.
-    pub(super) fn remember(&mut self, topic: String) {
-        let entry = Entry::new(Content::Remembered, Recorded::Yes);
+    /// A topic that an earlier run published, and what was read back there.
+    pub(super) fn remember(&mut self, topic: String, there: Option<Digest>) {
+        let mut entry = Entry::new(Content::Remembered, Recorded::Yes);
+        if let Some(Digest(hash, length)) = there {
+            entry.content = Content::ReadBack(hash, length);
+            entry.version = READ_BACK;
+        }
         self.entries.entry(Topic::from(topic)).or_insert(entry);
+    }
+
+    /// Whether that topic was read back, and this run has published nothing there yet.
+    pub(super) fn is_read_back(&self, topic: &str) -> bool {
+        let entry = self.entries.get(topic);
+        entry.is_some_and(|entry| matches!(entry.content, Content::ReadBack(..)))
     }
 
     /// Topics of earlier runs of which nobody knows yet whether this one publishes something there.
     pub(super) fn remembered(&self) -> Vec<Topic> {
-        self.below("", |entry| entry.content == Content::Remembered)
+        self.below("", Entry::is_of_earlier_run)
     }
 
     /// What is to be at these topics from now on. Says whether any of that is a change.
     pub(super) fn set(&mut self, messages: impl IntoIterator<Item = Message>) -> bool {
         let mut has_changed = false;
         for Message { topic, payload } in messages {
-            let content = payload
-                .as_ref()
-                .map_or(Content::Cleared, |payload| self.content(payload));
+            let (content, read_back) = match payload.as_deref().map(Digest::of) {
+                Some(Digest(hash, length)) => (
+                    Content::Payload(hash, length),
+                    Some(Content::ReadBack(hash, length)),
+                ),
+                None => (Content::Cleared, None),
+            };
             match self.entries.get_mut(&*topic) {
                 Some(entry) if entry.content == content => continue,
-                Some(entry) => {
+                Some(entry) if Some(entry.content) == read_back && !self.has_ended => {
                     entry.content = content;
-                    entry.version = entry.version.wrapping_add(1);
+                    continue;
                 }
+                Some(entry) => entry.becomes(content),
                 None if content == Content::Cleared => continue,
                 None => {
                     let topic = Topic::from(&*topic);
@@ -163,11 +212,6 @@ impl Outbox {
         has_changed
     }
 
-    fn content(&self, payload: &[u8]) -> Content {
-        let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        Content::Payload(self.digests.hash_one(payload), length)
-    }
-
     pub(super) fn clear(&mut self, topics: &[Topic]) {
         self.set(topics.iter().map(|topic| Message {
             topic: topic.to_string(),
@@ -177,7 +221,7 @@ impl Outbox {
 
     /// Clears what is remembered below `prefix` and was not published again.
     pub(super) fn clear_remembered(&mut self, prefix: &str) {
-        let topics = self.below(prefix, |entry| entry.content == Content::Remembered);
+        let topics = self.below(prefix, Entry::is_of_earlier_run);
         self.clear(&topics);
     }
 
@@ -194,8 +238,7 @@ impl Outbox {
             let Some(entry) = self.entries.get_mut(&topic) else {
                 continue;
             };
-            entry.content = Content::Remembered;
-            entry.version = entry.version.wrapping_add(1);
+            entry.becomes(Content::Remembered);
             self.payloads.remove(&topic);
         }
     }
@@ -218,7 +261,8 @@ impl Outbox {
     /// Whether that payload is what we have at `topic`; `None` where we have none.
     pub(super) fn holds(&self, topic: &str, payload: &[u8]) -> Option<bool> {
         let entry = self.entries.get(topic).filter(|entry| entry.is_payload())?;
-        Some(entry.content == self.content(payload))
+        let Digest(hash, length) = Digest::of(payload);
+        Some(entry.content == Content::Payload(hash, length))
     }
 
     /// The broker has answered. What it refused is sent again only after the next connect. Says whether that was about

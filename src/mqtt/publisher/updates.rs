@@ -1,9 +1,12 @@
 //! What the publisher does with updates: what is to be retained at the broker, and which records are to go there.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
-use super::Publisher;
 use super::record_source::Fetched;
+use super::unheard::Unheard;
+use super::{Phase, Publisher};
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
 use crate::model::{DeviceId, Update};
@@ -21,7 +24,8 @@ impl Publisher {
                 "topics of earlier runs that this one does not publish are cleared at the broker"
             );
         }
-        self.mark_devices_stale();
+        self.unheard = Unheard::new(self.mark_devices_stale());
+        self.retained.is_online = self.unheard.is_empty();
         self.put(&StateTopic::BridgeState);
         self.put(&StateTopic::BridgeInfo);
         if let Some(discovery) = &self.retained.discovery {
@@ -33,14 +37,36 @@ impl Publisher {
     }
 
     /// In this run no device has answered yet: those that an earlier run has left as `online` are not, until the
-    /// first poll has reported their state.
-    fn mark_devices_stale(&mut self) {
+    /// first poll has reported their state. Where that was read back it may well be so still: these devices are given, and
+    /// the bridge is not `online` itself before it has heard of them.
+    fn mark_devices_stale(&mut self) -> BTreeSet<DeviceId> {
+        let mut read_back = BTreeSet::new();
         for device in self.retained.devices() {
-            let state = StateTopic::Device(device, DeviceTopic::State);
-            if self.outbox.is_released(&self.retained.topics().state(&state)) {
+            let state = StateTopic::Device(device.clone(), DeviceTopic::State);
+            let topic = self.retained.topics().state(&state);
+            if self.outbox.is_read_back(&topic) {
+                read_back.insert(device);
+            } else if self.outbox.is_released(&topic) {
                 self.put(&state);
             }
         }
+        read_back
+    }
+
+    /// Says `online` once nobody is waited for any more.
+    fn leave_unheard(&mut self) {
+        if self.unheard.is_empty() && self.stop.phase == Phase::Running {
+            self.retained.is_online = true;
+            self.put(&StateTopic::BridgeState);
+        }
+    }
+
+    /// The devices that have not been heard of in time are `offline` until they are.
+    pub(super) fn give_unheard_up(&mut self) {
+        for device in self.unheard.take() {
+            self.put(&StateTopic::Device(device, DeviceTopic::State));
+        }
+        self.leave_unheard();
     }
 
     pub(super) fn online_topic(&self) -> String {
@@ -68,10 +94,10 @@ impl Publisher {
         match update {
             Update::Device {
                 device,
+                view,
                 changes,
                 transitions,
                 recorded,
-                ..
             } => {
                 let discovered = self.retained.discovered(&changed).into_iter();
                 let (added, removed): (Vec<_>, Vec<_>) =
@@ -82,6 +108,11 @@ impl Publisher {
                     self.put(&StateTopic::Device(device.clone(), topic));
                 }
                 self.outbox.set(added);
+                if self.unheard.is_heard(&device, &view) {
+                    // Without an answer it is not among what has changed.
+                    self.put(&StateTopic::Device(device.clone(), DeviceTopic::State));
+                    self.leave_unheard();
+                }
                 let now = Timestamp::now();
                 let records = transitions.iter();
                 let records = records.filter_map(|transition| change::record(&device, transition, now));
@@ -105,15 +136,21 @@ impl Publisher {
                 self.close_incidents(&device, "the device's task has failed");
                 self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
-                for own in self.retained.discovered_below(&Owner::Device(device)) {
+                for own in self.retained.discovered_below(&Owner::Device(device.clone())) {
                     self.outbox.mark_stale(&own);
+                }
+                if self.unheard.leave(&device) {
+                    self.leave_unheard();
                 }
             }
             Update::Removed { device } => {
                 self.close_incidents(&device, "the device was removed");
                 self.journal.forget(device.clone());
-                for own in self.retained.below(&Owner::Device(device)) {
+                for own in self.retained.below(&Owner::Device(device.clone())) {
                     self.outbox.clear_all(&own);
+                }
+                if self.unheard.leave(&device) {
+                    self.leave_unheard();
                 }
             }
             Update::Configured(devices) => {

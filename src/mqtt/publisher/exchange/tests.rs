@@ -68,7 +68,7 @@ fn state(topic: &str) -> Item {
 
 /// State at a topic that is held back; an earlier run has published it.
 fn hold_back(publisher: &mut Publisher, topic: &str) {
-    publisher.outbox.remember(topic.to_owned());
+    publisher.outbox.remember(topic.to_owned(), None);
     publisher.outbox.set([offline(topic)]);
     publisher.outbox.hold_back(topic);
 }
@@ -128,7 +128,7 @@ fn pause_after(connections: usize, takes_others: bool) -> Duration {
     let error = ConnectionError::for_test(Cause::Lost("closed".to_owned()));
     for n in 0..connections {
         let topic = format!("lantime/bad{n}/state");
-        publisher.outbox.remember(topic.clone());
+        publisher.outbox.remember(topic.clone(), None);
         publisher.outbox.set([offline(&topic)]);
     }
     let mut pause = Duration::ZERO;

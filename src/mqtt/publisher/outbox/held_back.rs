@@ -12,7 +12,7 @@ impl Outbox {
         match self.entries.get(topic).map(|entry| entry.content) {
             Some(Content::Payload(_, length)) => packet_size(topic, length as usize, None),
             Some(Content::Cleared) => packet_size(topic, 0, None),
-            Some(Content::Remembered) | None => 0,
+            Some(Content::Remembered | Content::ReadBack(..)) | None => 0,
         }
     }
 

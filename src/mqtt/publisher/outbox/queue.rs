@@ -7,17 +7,23 @@ use super::{Content, Entry, KEPT, Next, Outbox, Recorded, Topic};
 use crate::mqtt::connection::packet_size;
 
 impl Outbox {
-    /// A new connection: everything goes out again, then `last`, which reports that it has, and at the end the
-    /// suspect messages.
+    /// A new connection: everything goes out again, but the first one begins with what was not read back just so. Then
+    /// `last`, which reports that it has, and at the end the suspect messages.
     pub(in super::super) fn connected(&mut self, in_flight: &mut InFlight, last: &str) {
         self.is_connected = true;
         for (topic, entry) in &self.entries {
-            if entry.content == Content::Remembered {
+            if entry.is_of_earlier_run() {
                 in_flight.clear_suspect(&Item::State(topic.clone()));
             }
         }
         let is_delicate = |topic: &Topic| in_flight.is_delicate(&Item::State(topic.clone()));
-        let (mut suspects, others): (Vec<_>, Vec<_>) = self.entries.keys().cloned().partition(is_delicate);
+        let is_first = !self.has_ended;
+        let missing = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !(is_first && entry.is_there()));
+        let missing = missing.map(|(topic, _)| topic.clone());
+        let (mut suspects, others): (Vec<_>, Vec<_>) = missing.partition(is_delicate);
         suspects.sort_by_key(|topic| self.size(topic));
         // The largest first: once the broker has taken it, no other one is held back for its size. While any is on trial
         // the smallest first: if it fails for its size, the larger ones need no connection of their own.
@@ -70,6 +76,7 @@ impl Outbox {
     /// The connection has ended, and with it what was in flight.
     pub(in super::super) fn disconnected(&mut self) {
         self.is_connected = false;
+        self.has_ended = true;
         self.payloads.clear();
         for topic in self.queue.drain(..).chain(self.queue_of_later.drain(..)) {
             if let Some(entry) = self.entries.get_mut(&topic) {
@@ -87,7 +94,7 @@ impl Outbox {
         let Some(entry) = self.entries.get_mut(&topic) else {
             return;
         };
-        let is_unsendable = entry.recorded == Recorded::No || entry.content == Content::Remembered;
+        let is_unsendable = entry.recorded == Recorded::No || entry.is_of_earlier_run();
         if entry.queued || is_unsendable || entry.is_held_back {
             return;
         }
@@ -139,7 +146,7 @@ impl Outbox {
             };
             entry.queued = false;
             let payload = match entry.content {
-                Content::Remembered => None,
+                Content::Remembered | Content::ReadBack(..) => None,
                 Content::Cleared => Some(Bytes::new()),
                 Content::Payload(..) => self.payloads.remove(&topic).or_else(|| make(&topic)),
             };

@@ -274,7 +274,7 @@ fn what_is_too_large_is_said_and_not_sent() {
 fn remembered_topics_are_kept_until_they_are_cleared() {
     let mut way = Way::default();
     for topic in ["p/d/a", "p/d/b", "p/dd/a"] {
-        way.outbox.remember(topic.to_owned());
+        way.outbox.remember(topic.to_owned(), None);
     }
     way.connected(limits(9, None), "");
     assert_eq!(way.next(), None);
@@ -286,6 +286,43 @@ fn remembered_topics_are_kept_until_they_are_cleared() {
         None,
         "all of them are in the list already"
     );
+}
+
+/// An outbox of a run that has read `1` back at these topics.
+fn read_back(topics: &[&str]) -> Way {
+    let mut way = Way::default();
+    for topic in topics {
+        way.outbox.remember((*topic).to_owned(), Some(Digest::of(b"1")));
+    }
+    way
+}
+
+#[test]
+fn the_first_connection_leaves_alone_what_was_read_back_and_is_so_still() {
+    let mut way = read_back(&["as-before", "late", "other", "other-late"]);
+    way.set("as-before", payload("1"));
+    way.set("other", payload("2"));
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["other"]);
+    assert!(!way.set("late", payload("1")), "what is learned only now, too");
+    way.set("other-late", payload("2"));
+    assert_eq!(way.sent(1), ["other-late"]);
+    way.set("as-before", payload("2"));
+    way.set("as-before", payload("1"));
+    assert_eq!(way.sent(2), ["as-before"], "its message may be in flight");
+    way.disconnected(false);
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["as-before", "late", "other", "other-late"]);
+}
+
+#[test]
+fn what_was_read_back_counts_for_nothing_once_an_attempt_to_connect_has_failed() {
+    let mut way = read_back(&["before", "later"]);
+    way.set("before", payload("1"));
+    way.disconnected(false);
+    way.connected(limits(9, None), "");
+    way.set("later", payload("1"));
+    assert_eq!(way.sent(0), ["before", "later"]);
 }
 
 #[test]
@@ -562,6 +599,10 @@ enum Step {
     Broker(usize),
     /// A transaction of the list is done, or fails.
     Store(bool),
+    /// Another run begins, with what it has read back. Before its first connection the broker loses everything, or not.
+    Restart {
+        loses: bool,
+    },
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -572,6 +613,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Disconnect),
         4 => (1..6_usize).prop_map(Step::Broker),
         2 => prop::bool::weighted(0.8).prop_map(Step::Store),
+        1 => any::<bool>().prop_map(|loses| Step::Restart { loses }),
     ]
 }
 
@@ -626,6 +668,9 @@ impl World {
             }
             Step::Connect(_) | Step::Disconnect => {}
             Step::Broker(count) => self.take(count),
+            // After a failure of the store the list is not known to be whole.
+            Step::Restart { loses } if !self.store_failed => self.restart(loses),
+            Step::Restart { .. } => {}
             Step::Store(works) => {
                 if let Some(batch) = self.way.outbox.take_batch() {
                     self.store_failed |= !works;
@@ -637,6 +682,24 @@ impl World {
                     self.way.outbox.recorded(batch, works);
                 }
             }
+        }
+    }
+
+    fn restart(&mut self, loses: bool) {
+        self.step(Step::Disconnect);
+        self.way = Way::default();
+        for topic in &self.list {
+            let there = self.retained.get(topic).map(|payload| Digest::of(payload));
+            self.way.outbox.remember(topic.clone(), there);
+        }
+        if loses {
+            self.retained.clear();
+            self.way.disconnected(false);
+        }
+        self.stale = true;
+        // Some of it has been polled already.
+        for (topic, payload) in self.wanted.iter().step_by(2) {
+            self.way.set(topic, Some(payload.clone()));
         }
     }
 
@@ -681,7 +744,7 @@ proptest! {
             for (topic, payload) in &world.wanted {
                 world.way.set(topic, Some(payload.clone()));
             }
-            world.way.outbox.clear_remembered("later/");
+            world.way.outbox.clear_remembered("");
         }
         world.step(Step::Connect(3));
         for _ in 0..200 {
