@@ -337,9 +337,10 @@ async fn changes_are_notified_by_name_over_a_restart_too() {
     let offline = |seen: &Seen| seen.is("lantime/bridge/test/state", "offline");
     let before = scene.client.until("a stop", offline).await.log.len();
     scene.bridge = scene.site.start();
-    let polled = ("lantime/sim-1/state".to_owned(), "online".to_owned());
-    let has_polled = |seen: &Seen| seen.log[before..].contains(&polled);
-    scene.client.until("sim-1 in the second run", has_polled).await;
+    // Once the devices have been polled.
+    let online = ("lantime/bridge/test/state".to_owned(), "online".to_owned());
+    let has_polled = |seen: &Seen| seen.log[before..].contains(&online);
+    scene.client.until("the second run", has_polled).await;
     device.set_fault(Some(Fault::ServerError));
     for daemon in &mut daemons {
         let notified = daemon

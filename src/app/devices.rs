@@ -21,11 +21,11 @@ use crate::config::{Device, ProfileChoice};
 use crate::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
-use crate::lantime::snmp::traps::{self, Sender};
+use crate::lantime::snmp::traps::Sender;
 use crate::model::{DeviceId, Incident, SlotId, SlotView, Update};
-use crate::records::store::Store;
 use crate::tls::Trust;
-use trap_routes::{TrapRoute, TrapRoutes};
+use trap_routes::TrapRoute;
+pub(super) use trap_routes::TrapRoutes;
 
 /// Pause before a device task that has ended by a fault is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
@@ -113,12 +113,17 @@ struct Files {
 }
 
 impl Devices {
-    /// No devices yet.
-    pub(super) fn new(updates: mpsc::Sender<Update>, repeat: Duration) -> Devices {
+    /// No devices yet; each begins with what is `prior` to it.
+    pub(super) fn new(
+        updates: mpsc::Sender<Update>,
+        repeat: Duration,
+        traps: Option<TrapRoutes>,
+        prior: HashMap<DeviceId, Prior>,
+    ) -> Devices {
         Devices {
             updates,
             repeat,
-            traps: None,
+            traps,
             routes: watch::Sender::default(),
             epoch: Instant::now(),
             clients: HttpClients::default(),
@@ -127,36 +132,13 @@ impl Devices {
             faults: HashMap::new(),
             running: HashMap::new(),
             tasks: JoinSet::new(),
-            prior: HashMap::new(),
+            prior,
         }
-    }
-
-    /// What an earlier run published and reported of each device; before the first is started.
-    pub(super) fn begin_with(&mut self, prior: HashMap<DeviceId, Prior>) {
-        self.prior = prior;
     }
 
     /// The ways on which commands get to the devices.
     pub(super) fn routes(&self) -> watch::Receiver<Routes> {
         self.routes.subscribe()
-    }
-
-    /// The devices whose traps are to be taken; from now on their tasks take them, count them, and store their records.
-    /// To be asked before the first is started.
-    pub(super) fn take_traps(
-        &mut self,
-        store: Store,
-        counts: watch::Sender<traps::Counts>,
-    ) -> watch::Receiver<Vec<Sender>> {
-        let senders = watch::Sender::default();
-        let receiver = senders.subscribe();
-        self.traps = Some(TrapRoutes {
-            senders,
-            routes: HashMap::new(),
-            counts,
-            store,
-        });
-        receiver
     }
 
     fn publish_senders(&self) {

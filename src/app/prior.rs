@@ -6,13 +6,88 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::config::Device;
+use super::common::Common;
+use crate::config::{Broker, Device};
 use crate::contract::read_back::{ReadBack, is_read};
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 use crate::lantime::device::Prior;
-use crate::model::{DeviceId, Relay, Signal, SlotId, SlotView};
-use crate::mqtt::publisher::remembered;
-use crate::records::store::{IncidentChange, OpenIncidents};
+use crate::model::{DeviceId, IncidentKind, Recorded, Relay, Signal, SlotId, SlotView};
+use crate::mqtt::publisher::{Digest, remembered};
+use crate::mqtt::read_back::read_back;
+use crate::records::store::{Entries, IncidentChange, OpenIncidents};
+
+/// What earlier runs have published, as far as it was read back with what is there, and the prior state of each
+/// device.
+pub(super) async fn prior(common: &Common) -> (Vec<(String, Option<Digest>)>, HashMap<DeviceId, Prior>) {
+    let remembered = common.store.published_topics().await.unwrap_or_else(|error| {
+        tracing::error!(
+            "cannot read the list of topics of earlier runs, so none of them is cleared: {error}"
+        );
+        Vec::new()
+    });
+    let (read, there) = stored(common, &remembered).await;
+    let devices = &common.config.devices;
+    let mut prior = published_slots(&common.topics, &remembered, &read, devices);
+    let mut open = common.store.incidents().borrow().clone();
+    // The trap receiver goes on with its own.
+    let has_traps = common.config.snmp.traps.is_some();
+    open.retain(|key, _| !(has_traps && key.kind == IncidentKind::Trap));
+    let closed = resume(&mut prior, open, &common.ids(), common.config.dead_letter.repeat);
+    let recorded = recorded(common, &mut prior).await;
+    let entries = Entries {
+        incidents: closed,
+        recorded,
+        ..Entries::default()
+    };
+    common.store.append_all(entries).await;
+    let with_digest = |topic: String| {
+        let there = there.get(&topic).copied();
+        (topic, there)
+    };
+    (remembered.into_iter().map(with_digest).collect(), prior)
+}
+
+/// What is retained of the state of devices: how relays and signals stood since when, and by which payloads. An
+/// embedded broker has nothing of it.
+async fn stored(common: &Common, remembered: &[String]) -> (ReadBack, HashMap<String, Digest>) {
+    let (mut read, mut there) = (ReadBack::default(), HashMap::new());
+    if matches!(common.config.mqtt.broker, Broker::Embedded { .. }) {
+        return (read, there);
+    }
+    let wanted = to_read_back(&common.topics, remembered, &common.ids());
+    let take = |topic: &str, payload: &[u8]| {
+        read.take(&common.topics, topic, payload);
+        there.insert(topic.to_owned(), Digest::of(payload));
+    };
+    if let Err(reason) = read_back(&common.mqtt, &wanted, take).await {
+        tracing::warn!(
+            reason,
+            "what is retained at the broker could not be read back, so `since` of these relays and signals begins with this \
+             start; let the bridge read what it publishes, and let the broker keep it"
+        );
+    }
+    (read, there)
+}
+
+/// Gives each device what an earlier run has recorded of it; gives what is to be forgotten.
+async fn recorded(
+    common: &Common,
+    prior: &mut HashMap<DeviceId, Prior>,
+) -> BTreeMap<DeviceId, Option<Recorded>> {
+    let recorded = common.store.recorded().await.unwrap_or_else(|error| {
+        tracing::error!(
+            "cannot read what earlier runs have recorded of devices, so changes since then get no records: {error}"
+        );
+        BTreeMap::new()
+    });
+    let (known, removed): (Vec<_>, Vec<_>) = recorded
+        .into_iter()
+        .partition(|(id, _)| common.config.devices.iter().any(|device| device.id == *id));
+    for (device, recorded) in known {
+        *prior.entry(device).or_default().recorded = recorded;
+    }
+    removed.into_iter().map(|(device, _)| (device, None)).collect()
+}
 
 /// The topics of these devices that are to be read back, of those that an earlier run has published: first those by
 /// which devices begin, then those that need not be published again if they are as they were.
@@ -127,7 +202,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::model::{ErrorKind, ErrorReport, Incident, IncidentKey, IncidentKind, Operation};
+    use crate::model::{ErrorKind, ErrorReport, Incident, IncidentKey, Operation};
 
     #[test]
     fn what_nobody_goes_on_with_is_closed_but_what_the_store_has_opened() {

@@ -92,6 +92,15 @@ impl Task {
     }
 }
 
+/// Ends these tasks one after the other. Gives those that did not end in time.
+pub(super) async fn end_all(tasks: impl IntoIterator<Item = Task>, deadline: Instant) -> Vec<&'static str> {
+    let mut late = Vec::new();
+    for task in tasks {
+        late.extend(task.end(deadline).await.err());
+    }
+    late
+}
+
 /// Waits until one of these tasks ends, and says how.
 pub(super) async fn any_end<'t>(tasks: impl Iterator<Item = &'t mut Task>) -> anyhow::Error {
     let mut tasks: Vec<_> = tasks.collect();

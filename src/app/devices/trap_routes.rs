@@ -9,14 +9,14 @@ use crate::lantime::snmp::traps::{self, Sender, SenderIdentity};
 use crate::model::DeviceId;
 use crate::records::store::Store;
 
-/// What brings traps to the devices.
+/// What brings traps to the devices: their tasks take them, count them, and store their records.
 #[derive(Debug)]
-pub(super) struct TrapRoutes {
+pub(in super::super) struct TrapRoutes {
     /// Whose traps are taken.
-    pub(super) senders: watch::Sender<Vec<Sender>>,
+    pub(in super::super) senders: watch::Sender<Vec<Sender>>,
     pub(super) routes: HashMap<DeviceId, TrapRoute>,
     /// What the devices get beside their traps.
-    pub(super) counts: watch::Sender<traps::Counts>,
+    pub(in super::super) counts: watch::Sender<traps::Counts>,
     pub(super) store: Store,
 }
 
@@ -29,6 +29,16 @@ pub(super) struct TrapRoute {
 }
 
 impl TrapRoutes {
+    /// No way yet.
+    pub(in super::super) fn new(store: Store) -> TrapRoutes {
+        TrapRoutes {
+            senders: watch::Sender::default(),
+            routes: HashMap::new(),
+            counts: watch::Sender::default(),
+            store,
+        }
+    }
+
     /// The way of that device's traps: the one of the task `before`, or a new one.
     pub(super) fn route(&mut self, device: &DeviceId, before: Option<TrapInbox>) -> (TrapRoute, TrapInbox) {
         if let (Some(inbox), Some(route)) = (before, self.routes.get(device)) {
