@@ -11,6 +11,7 @@
 //!
 //! - [`cli`] is the command line; [`app`] makes every task and channel, and stops them.
 //! - [`command`]: what a command asks for, and its answer.
+//! - [`cluster`]: which of several bridges owns which devices.
 //! - [`model`]: the domain, pure. Imports nothing of ours.
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
 //! - [`contract`]: what leaves as JSON, and at which topic.
@@ -29,6 +30,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod contract;

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 13] = [
     &["mqtt"],
     &["command"],
     &["lantime"],
-    &["hub", "records", "logging", "snmp"],
+    &["cluster", "hub", "records", "logging", "snmp"],
     &["config", "simulator"],
     &["contract", "tls", "incidents"],
     &["model"],

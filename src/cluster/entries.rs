@@ -1,0 +1,110 @@
+//! What etcd has of a cluster, typed: leases, members, and who owns which shard.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::model::DeviceId;
+
+/// The id of a bridge, as in `[bridge] id`.
+pub type BridgeId = DeviceId;
+
+/// The number of a shard, from 0 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    /// The shards of a cluster that has so many.
+    pub fn all(shards: u16) -> impl Iterator<Item = ShardId> {
+        (0..shards).map(ShardId)
+    }
+}
+
+/// As in keys, topics and client ids: `00`.
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}", self.0)
+    }
+}
+
+/// A lease. What was written under it is removed when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub i64);
+
+/// A revision of the whole store; each transaction that writes makes the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision(pub i64);
+
+/// The fencing token: the `create_revision` of a shard's key. Each owner has a higher one than those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub Revision);
+
+/// What a bridge wants of the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Intent {
+    /// To own shards.
+    Stay,
+    /// To own none while others can: an operator drains it.
+    Drain,
+    /// To own none: it is stopping.
+    Leave,
+}
+
+/// What the entry of a member shows, as far as it decides who owns a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MemberState {
+    /// Whether it reaches its broker. A short outage counts as reached.
+    pub reaches_broker: bool,
+    /// What it wants.
+    pub intent: Intent,
+}
+
+/// The entry of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Member {
+    /// The lease under which it was written.
+    pub lease: LeaseId,
+    /// What it shows.
+    pub state: MemberState,
+}
+
+/// The key of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// Its value.
+    pub bridge: BridgeId,
+    /// The lease under which it was written.
+    pub lease: LeaseId,
+    /// Its `create_revision`.
+    pub token: Token,
+}
+
+/// All that etcd had of the cluster at a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The revision that was read.
+    pub revision: Revision,
+    /// The members.
+    pub members: BTreeMap<BridgeId, Member>,
+    /// The shards that have an owner.
+    pub owners: BTreeMap<ShardId, Owner>,
+}
+
+/// What a watch reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The entry of a member was written, or removed.
+    Member(BridgeId, Option<Member>),
+    /// A shard has an owner, or none any longer.
+    Shard(ShardId, Option<Owner>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_has_two_digits() {
+        assert_eq!(ShardId(3).to_string(), "03");
+        assert_eq!(ShardId(123).to_string(), "123");
+    }
+}

@@ -1,0 +1,101 @@
+//! The fence of a shard: what its unit asks right before each write to a device.
+//!
+//! A lease may end while nobody listens: the network is down, a task hangs, the machine is suspended. So a permit names the
+//! moment at which it ends, and whoever writes compares that with the clock itself. It need not hear that the lease has ended.
+//! The clock is [`BootTime`], which counts suspension.
+
+use tokio::sync::watch;
+
+use super::boot_time::BootTime;
+use super::entries::Token;
+
+/// Writing is allowed with that token until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permit {
+    /// What the transactions of the unit compare in etcd.
+    pub token: Token,
+    /// From this moment on it is no longer valid: 0.8 of the lease's TTL after its last renewal was sent.
+    pub until: BootTime,
+}
+
+/// The side that permits, one for each shard. It does what
+/// [`Effect::Permit`](super::election::Effect::Permit) says.
+#[derive(Debug)]
+pub struct Gate(watch::Sender<Option<Permit>>);
+
+impl Gate {
+    /// A gate that permits nothing yet.
+    pub fn closed() -> Gate {
+        Gate(watch::Sender::new(None))
+    }
+
+    /// Permits that from now on, or nothing.
+    pub fn set(&self, permit: Option<Permit>) {
+        self.0.send_replace(permit);
+    }
+
+    /// What the unit asks.
+    pub fn fence(&self) -> Fence {
+        Fence(self.0.subscribe())
+    }
+}
+
+/// The side that writes. If the gate is dropped, the last permit ends at its time.
+#[derive(Debug, Clone)]
+pub struct Fence(watch::Receiver<Option<Permit>>);
+
+impl Fence {
+    /// The token to write with, if writing is allowed at this moment. To be asked right before each write: only the write
+    /// itself may come between.
+    pub fn may_write(&self, now: BootTime) -> Option<Token> {
+        let permit = *self.0.borrow();
+        permit
+            .filter(|permit| now < permit.until)
+            .map(|permit| permit.token)
+    }
+
+    /// Waits until the permit changes; `false` once nothing will permit again. Cancel safe.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cluster::entries::Revision;
+
+    fn at(seconds: u64) -> BootTime {
+        BootTime::after_boot(Duration::from_secs(seconds))
+    }
+
+    const TOKEN: Token = Token(Revision(7));
+
+    #[test]
+    fn a_permit_ends_by_itself() {
+        let gate = Gate::closed();
+        let fence = gate.fence();
+        assert_eq!(fence.may_write(at(0)), None);
+        gate.set(Some(Permit {
+            token: TOKEN,
+            until: at(4),
+        }));
+        assert_eq!(fence.may_write(at(3)), Some(TOKEN));
+        assert_eq!(fence.may_write(at(4)), None);
+        drop(gate);
+        assert_eq!(fence.may_write(at(3)), Some(TOKEN));
+        assert_eq!(fence.may_write(at(4)), None);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_reported_until_the_gate_is_dropped() {
+        let gate = Gate::closed();
+        let mut fence = gate.fence();
+        gate.set(None);
+        assert!(fence.changed().await);
+        drop(gate);
+        assert!(!fence.changed().await);
+    }
+}

@@ -1,0 +1,71 @@
+//! Several bridges as one: which of them works for which devices, and how it is made sure that no two do.
+//!
+//! Devices belong to shards for ever ([`shard_of`]); shards belong to bridges. Who owns a shard is a key in etcd, written under
+//! the lease of its owner. Its `create_revision` is the *token*: each owner has a higher one than those before it. What works for
+//! a shard is its *unit*: device tasks, publisher, commands. A unit asks its [`fence`] before each write, and its transactions
+//! compare the token.
+//!
+//! - [`entries`]: what etcd has, typed.
+//! - [`assignment`]: which bridge is to own which shard: functions of what all bridges see.
+//! - [`election`]: the state machine of one bridge. Pure; time is passed in.
+//! - [`fence`]: whether a unit may write at this moment.
+//! - [`BootTime`]: the clock of all of them, which counts suspension.
+//!
+//! # Why no two write
+//!
+//! 1. A key is created only if there is none, and only under a lease that lives. So at each revision a shard has one owner.
+//! 2. An owner writes until 0.8 of the TTL after its last successful renewal was *sent*. etcd lets the lease end no sooner than
+//!    the TTL after it has *processed* that. Both clocks may differ in rate by a fifth, and a pause of the process does not
+//!    matter: who writes compares the moment with the clock, and needs to hear nothing.
+//! 3. A key goes before its lease only if its owner releases it; and that is requested after the unit has stopped and its
+//!    permit was taken back. A release names the token, so that one that is late deletes no other key.
+//! 4. What comes late, twice or never makes no difference: answers carry the revision at which they are true, and older ones do
+//!    not count. A claim without an answer may have been won, at that time or later: any key under one's own lease is one's own.
+//!
+//! # What happens when
+//!
+//! "Unit" is that of one shard. What etcd has is what the bridge last heard, by a snapshot, the watch, or an answer.
+//!
+//! | unit | the key in etcd | and | what is done |
+//! |---|---|---|---|
+//! | stopped | absent | valid lease, entry shown, time to claim (below) | claim |
+//! | stopped | own | valid lease, watch open | permit, start |
+//! | stopped | own | it was stopped to hand over | release; retry until it is answered |
+//! | stopped | another's, or own under an earlier lease | | nothing |
+//! | running | own | renewed | permit until the new deadline |
+//! | running | own | deadline reached | nothing: the permit has ended by itself; state is published on |
+//! | running | own | to be handed over (below) | stop for a hand-over; the permit stands until the unit has stopped |
+//! | running | absent, as the lease was lost | new lease, entry written | claim at once; if it is won, the unit gets the new token |
+//! | running | own under an earlier lease | | permit taken back; etcd will remove the key |
+//! | running, or stopping for a hand-over | another's | watch open | permit taken back, stop as lost |
+//! | running, or stopping for a hand-over | any | connection taken over or lost, no valid lease | the same; starts again only after a new snapshot |
+//! | any | | the process is to end | stop for a hand-over; release; when all have: revoke the lease |
+//!
+//! The lease is renewed every third of its TTL, and every 0.5 s after a failure: always the same lease, until etcd answers that it
+//! no longer exists. A lease that was renewed after its deadline is valid again, and so are the keys under it. Snapshot and
+//! watch begin again 0.5 s after they have failed.
+//!
+//! **Who claims.** Eligible are the members that suit best: with a broker and not drained; else with a broker; else not drained;
+//! else all but those that are stopping. The first to claim a shard is the one with the fewest shards, counting those that it is the
+//! first for; if several have as few, the one with the highest score ([`score`]). It claims at once, the second 3 s later, and so
+//! on: if one hangs, the next does it. For 2 s after a snapshot a bridge claims only what it runs already: when a cluster starts,
+//! or etcd comes back, all members get time to show themselves, and what runs stays where it is.
+//!
+//! **Who hands over.** A bridge that is drained, at once; one that has not reached its broker for 10 s, if for 5 s a member that does
+//! has been seen. All shards at once, the unit first, then the key. If no other member suits better, nothing moves.
+//!
+//! **Equal shares.** If all shards are owned by eligible members, and none has moved for 10 s, the member with the most shards hands
+//! over one, if another has two less or fewer, and has been as it is for 60 s. So a new bridge waits for a minute, then one shard
+//! follows the other, each 10 s after the one before has its new owner.
+//!
+//! **An entry of a member** is written only if there is none, or one with the same lease. So a second process with the same id owns
+//! nothing while the first one lives, and one that was killed and started again waits until its earlier lease has ended.
+
+pub mod assignment;
+mod boot_time;
+pub mod entries;
+pub mod fence;
+mod hashing;
+
+pub use boot_time::BootTime;
+pub use hashing::{score, shard_of};
