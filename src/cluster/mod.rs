@@ -63,6 +63,7 @@
 
 pub mod assignment;
 mod boot_time;
+pub mod election;
 pub mod entries;
 pub mod fence;
 mod hashing;

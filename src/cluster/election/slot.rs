@@ -1,0 +1,195 @@
+//! One shard, as this bridge has to do with it: its unit, and the requests for its key.
+
+use super::input::{Claimed, Effect, StopReason};
+use super::timing::RETRY;
+use super::turn::Turn;
+use crate::cluster::boot_time::BootTime;
+use crate::cluster::entries::{LeaseId, ShardId, Token};
+use crate::cluster::fence::Permit;
+
+/// What this bridge does for a shard.
+#[derive(Debug)]
+pub(super) struct Slot {
+    shard: ShardId,
+    unit: Unit,
+    request: Option<Request>,
+    /// The unit was stopped for that.
+    is_to_release: bool,
+    retry_at: BootTime,
+    /// As it was last given to the unit.
+    permit: Option<Permit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Stopped,
+    Running,
+    Stopping(StopReason),
+}
+
+/// A request in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Claim(LeaseId),
+    Release,
+}
+
+/// What a slot has to know of everything else.
+#[derive(Debug)]
+pub(super) struct Situation {
+    /// As last heard.
+    pub(super) key: Key,
+    /// Whether a watch follows what was last heard.
+    pub(super) is_fresh: bool,
+    /// The lease, if it permits to write.
+    pub(super) lease: Option<LeaseId>,
+    /// Until when it does.
+    pub(super) deadline: Option<BootTime>,
+    /// Whether another bridge is to have the shard.
+    pub(super) is_to_hand_over: bool,
+    /// From when on this bridge is to claim a shard without an owner.
+    pub(super) claim_at: Option<BootTime>,
+}
+
+/// Whose the key of the shard is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    /// There is none.
+    Absent,
+    /// This bridge's, under its lease.
+    Own(Token),
+    /// This bridge's, under a lease that it no longer has: etcd is about to remove it.
+    Expiring,
+    /// Another bridge's.
+    Foreign,
+}
+
+impl Slot {
+    pub(super) fn new(shard: ShardId) -> Slot {
+        Slot {
+            shard,
+            unit: Unit::Stopped,
+            request: None,
+            is_to_release: false,
+            retry_at: BootTime::default(),
+            permit: None,
+        }
+    }
+
+    pub(super) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.unit == Unit::Running
+    }
+
+    /// Whether nothing of the shard is left on this bridge.
+    pub(super) fn is_left(&self) -> bool {
+        self.unit == Unit::Stopped && self.request != Some(Request::Release)
+    }
+
+    /// Whether it waits for nothing.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.request.is_none() && !matches!(self.unit, Unit::Stopping(_))
+    }
+
+    /// The claim has ended; gives the lease under which it was made.
+    pub(super) fn claimed(&mut self, claimed: &Claimed, now: BootTime) -> Option<LeaseId> {
+        if matches!(claimed, Claimed::Unknown | Claimed::Lost { owner: None, .. }) {
+            self.retry_at = now + RETRY;
+        }
+        match self.request.take() {
+            Some(Request::Claim(lease)) => Some(lease),
+            _ => None,
+        }
+    }
+
+    pub(super) fn released(&mut self, is_answered: bool, now: BootTime) {
+        self.request = None;
+        if !is_answered {
+            self.retry_at = now + RETRY;
+        }
+    }
+
+    pub(super) fn unit_stopped(&mut self) {
+        self.is_to_release = self.unit == Unit::Stopping(StopReason::HandOver);
+        self.unit = Unit::Stopped;
+    }
+
+    /// The unit stops at once, if it works. Gives whether it did.
+    pub(super) fn lose(&mut self, turn: &mut Turn) -> bool {
+        let is_working = matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver));
+        if is_working {
+            let stop = self.stop(StopReason::Lost);
+            self.permit(None, turn);
+            turn.push(stop);
+        }
+        is_working
+    }
+
+    /// Does what is due; at most one thing, which an input answers.
+    pub(super) fn advance(&mut self, situation: &Situation, turn: &mut Turn) {
+        let effect = self.next(situation, turn);
+        let is_working = matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver));
+        let permit = match (situation.key, situation.deadline) {
+            (Key::Own(token), Some(until)) if is_working => Some(Permit { token, until }),
+            _ => None,
+        };
+        self.permit(permit, turn);
+        turn.push(effect);
+    }
+
+    fn next(&mut self, situation: &Situation, turn: &mut Turn) -> Option<Effect> {
+        let is_fresh = situation.is_fresh;
+        if self.unit == Unit::Stopped && !matches!(situation.key, Key::Own(_)) {
+            self.is_to_release = false;
+        }
+        match (self.unit, situation.key) {
+            (Unit::Running | Unit::Stopping(StopReason::HandOver), Key::Foreign) if is_fresh => {
+                Some(self.stop(StopReason::Lost))
+            }
+            (Unit::Running, _) if situation.is_to_hand_over => Some(self.stop(StopReason::HandOver)),
+            (Unit::Stopped, Key::Own(token)) if self.is_to_release || situation.is_to_hand_over => {
+                self.release(token, turn)
+            }
+            (Unit::Stopped, Key::Own(_)) if is_fresh && situation.lease.is_some() => {
+                self.unit = Unit::Running;
+                Some(Effect::StartUnit(self.shard))
+            }
+            (Unit::Stopped | Unit::Running, Key::Absent) if is_fresh => self.claim(situation, turn),
+            _ => None,
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason) -> Effect {
+        self.unit = Unit::Stopping(reason);
+        Effect::StopUnit(self.shard, reason)
+    }
+
+    fn release(&mut self, token: Token, turn: &mut Turn) -> Option<Effect> {
+        if self.request.is_some() || !turn.is_due(self.retry_at) {
+            return None;
+        }
+        self.request = Some(Request::Release);
+        let shard = self.shard;
+        Some(Effect::Release { shard, token })
+    }
+
+    fn claim(&mut self, situation: &Situation, turn: &mut Turn) -> Option<Effect> {
+        let (lease, at) = (situation.lease?, situation.claim_at?);
+        if self.request.is_some() || !turn.is_due(at.max(self.retry_at)) {
+            return None;
+        }
+        self.request = Some(Request::Claim(lease));
+        let shard = self.shard;
+        Some(Effect::Claim { shard, lease })
+    }
+
+    fn permit(&mut self, permit: Option<Permit>, turn: &mut Turn) {
+        if self.permit != permit {
+            self.permit = permit;
+            turn.push(Effect::Permit(self.shard, permit));
+        }
+    }
+}
