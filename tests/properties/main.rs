@@ -6,6 +6,7 @@ use proptest::test_runner::FileFailurePersistence;
 
 mod altered_text;
 mod any;
+mod cluster;
 mod command;
 mod input;
 mod odd_text;
