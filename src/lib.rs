@@ -24,7 +24,7 @@
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - `open_files`: how many descriptors this process may have.
 //! - `logging`: lines on stderr, for people, machines and the journal.
-//! - `net`: connecting to a host with several addresses.
+//! - `net`: connecting to a host with several addresses. `http_failure`: why a request got no answer.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server, for others and for the command line.
 
@@ -36,6 +36,7 @@ pub mod config;
 pub mod contract;
 mod fault_point;
 pub mod homeassistant;
+mod http_failure;
 pub mod hub;
 pub mod incidents;
 pub mod lantime;

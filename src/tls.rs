@@ -1,4 +1,4 @@
-//! TLS towards devices and brokers: one rustls configuration per trust setting, ring as the only provider.
+//! TLS towards devices, brokers and etcd: one rustls configuration per trust setting, ring as the only provider.
 
 mod certificate;
 mod explanation;

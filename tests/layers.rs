@@ -26,7 +26,7 @@ const LAYERS: [&[&str]; 13] = [
     &["config", "simulator"],
     &["contract", "tls", "incidents"],
     &["model"],
-    &["fault_point", "net", "open_files"],
+    &["fault_point", "http_failure", "net", "open_files"],
     &["wording"],
 ];
 

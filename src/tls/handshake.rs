@@ -1,4 +1,4 @@
-//! Why a TLS handshake failed, and what to do about it: one place for devices and brokers.
+//! Why a TLS handshake failed, and what to do about it: one place for devices, brokers and etcd.
 
 use std::io;
 
@@ -6,6 +6,7 @@ use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompat
 
 use super::explanation::{Explanation, KEYS, Server};
 use super::refused::Refused;
+use crate::http_failure::{Failure, all, find};
 
 impl Explanation {
     /// Of an error of a socket to that server, during the handshake; `None` where it has nothing to do with TLS.
@@ -22,6 +23,22 @@ impl Explanation {
             }
             _ => None,
         }
+    }
+
+    /// Of a request over HTTP to that server that has failed; `None` where TLS has nothing to do with it.
+    pub(crate) fn of_request(error: &reqwest::Error, is_https: bool, server: Server) -> Option<Explanation> {
+        if matches!(
+            Failure::of(error),
+            Failure::Timeout | Failure::SlowBody | Failure::NoMoreFiles
+        ) {
+            return None;
+        }
+        if let Some(tls) = find::<Error>(error) {
+            return Some(Explanation::of(tls, server));
+        }
+        all::<io::Error>(error)
+            .find_map(|io| Explanation::of_io(io, server))
+            .filter(|_| error.is_connect() && is_https)
     }
 
     /// Of an error of the TLS stack towards that server.
@@ -59,7 +76,8 @@ fn other(error: &Error, server: Server) -> Explanation {
 }
 
 fn not_tls_remedy(server: Server) -> String {
-    let schemes = server.either("http or https", "mqtt or mqtts, ws or wss");
+    let http = "http or https";
+    let schemes = server.either(http, "mqtt or mqtts, ws or wss", http);
     format!(
         "check that {} has the port at which TLS is spoken, and the right scheme ({schemes})",
         server.url()
@@ -109,6 +127,7 @@ fn old_version(server: Server) -> Explanation {
         "switch TLS 1.2 or 1.3 on in the device's settings for HTTPS, or update its firmware; without either, \
          use http in its url, in a network where nobody can listen",
         "switch TLS 1.2 or 1.3 on in the broker",
+        "update etcd",
     );
     Explanation::new("the server speaks only TLS older than 1.2", remedy)
 }
@@ -127,6 +146,9 @@ fn nothing_in_common(reason: &str, server: Server) -> Explanation {
                 Server::Broker {
                     is_shown_certificate: false,
                 } => "; if it asks clients for a certificate, set mqtt.certificate and mqtt.key",
+                Server::Etcd {
+                    is_shown_certificate: false,
+                } => "; if it asks clients for a certificate, set cluster.certificate and cluster.key",
                 _ => "",
             }
         ),
@@ -153,6 +175,19 @@ fn explain_own_certificate(alert: AlertDescription, server: Server) -> Explanati
         } => Explanation::new(
             format!("the broker asks for a certificate of the bridge (alert {alert:?})"),
             "set mqtt.certificate and mqtt.key to one that the broker's CA has issued",
+        ),
+        Server::Etcd {
+            is_shown_certificate: true,
+        } => Explanation::new(
+            format!("etcd does not take the certificate of the bridge (alert {alert:?})"),
+            "have the certificate in cluster.certificate issued by the CA in etcd's --trusted-ca-file, for clients, and check \
+             its dates",
+        ),
+        Server::Etcd {
+            is_shown_certificate: false,
+        } => Explanation::new(
+            format!("etcd asks for a certificate of the bridge (alert {alert:?})"),
+            "set cluster.certificate and cluster.key to one that the CA in etcd's --trusted-ca-file has issued",
         ),
     }
 }

@@ -114,7 +114,7 @@ impl Refused {
                 format!(
                     "if the certificate was replaced on purpose, change {} to the new fingerprint; if not, somebody may be in \
                      between",
-                    server.fingerprint()
+                    server.fingerprint().unwrap_or("the setting")
                 ),
             ),
             Reason::Version(version) => (
@@ -134,15 +134,15 @@ impl Refused {
             ),
             Reason::Name { expected, names } => (
                 format!("the certificate is not for {expected:?}, but for {}", listed(names)),
-                format!("use a name that the certificate has in {}, or {}", server.url(), self.pin(server)),
+                format!("use a name that the certificate has in {}{}", server.url(), self.or_pin(server)),
             ),
             Reason::Expired(until) => (
                 format!("the certificate has expired{}", moment(*until)),
-                format!("renew it, or check this machine's clock, or {}", self.pin(server)),
+                format!("renew it, or check this machine's clock{}", self.or_pin(server)),
             ),
             Reason::NotYet(from) => (
                 format!("the certificate is not valid yet{}", moment(*from)),
-                format!("check the clocks of this machine and of the {name}, or {}", self.pin(server)),
+                format!("check the clocks of this machine and of the {name}{}", self.or_pin(server)),
             ),
             Reason::Purpose => (
                 "the certificate is not meant for servers".to_owned(),
@@ -182,22 +182,25 @@ impl Refused {
                 server.ca()
             ),
         };
-        (cause.to_owned(), format!("{ca}, or {}", self.pin(server)))
+        (cause.to_owned(), format!("{ca}{}", self.or_pin(server)))
     }
 
     fn renew_or_pin(&self, wanted: &str, server: Server) -> String {
-        format!("give the {} {wanted}, or {}", server.name(), self.pin(server))
+        format!("give the {} {wanted}{}", server.name(), self.or_pin(server))
     }
 
-    /// Where CAs are trusted, which is where this is asked for, one certificate can be trusted instead.
-    fn pin(&self, server: Server) -> String {
+    /// Where CAs are trusted, which is where this is asked for, one certificate can be trusted instead, if there is a
+    /// setting for that.
+    fn or_pin(&self, server: Server) -> String {
+        let Some(setting) = server.fingerprint() else {
+            return String::new();
+        };
         let instead = match &self.trust {
             Trust::Ca(_) => format!(" instead of {}", server.ca()),
             _ => String::new(),
         };
         format!(
-            "set {}{instead} to {} if that is the {}'s own certificate",
-            server.fingerprint(),
+            ", or set {setting}{instead} to {} if that is the {}'s own certificate",
             self.found,
             server.name()
         )
@@ -257,7 +260,10 @@ mod tests {
         let broker = Server::Broker {
             is_shown_certificate: true,
         };
-        for server in [Server::Device, broker] {
+        let etcd = Server::Etcd {
+            is_shown_certificate: true,
+        };
+        for server in [Server::Device, broker, etcd] {
             for reason in reasons() {
                 let explain = |trust| {
                     let refused = Refused::new(trust, Fingerprint::of(&vec![2].into()), reason.clone());
@@ -269,8 +275,11 @@ mod tests {
                 let by_machine = explain(Trust::System);
                 assert!(!by_machine.remedy.contains("instead of"), "{by_machine:?}");
                 assert_eq!(by_file.cause, by_machine.cause);
-                let elsewhere = server.either("mqtt.", " tls.");
-                assert!(!by_machine.remedy.contains(elsewhere), "{by_machine:?}");
+                let settings = ["cluster.", "mqtt.", " tls."];
+                let own = server.either(" tls.", "mqtt.", "cluster.");
+                for elsewhere in settings.iter().filter(|setting| **setting != own) {
+                    assert!(!by_machine.remedy.contains(elsewhere), "{by_machine:?}");
+                }
             }
         }
     }

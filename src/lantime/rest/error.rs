@@ -8,10 +8,10 @@ mod tests;
 use std::error::Error;
 
 use super::status::StatusError;
+use crate::http_failure::{Failure, all};
 use crate::model::{ErrorKind, ErrorReport, Operation};
 use crate::tls::{Explanation, Server};
 use answer::Oddity;
-use failure::{Failure, all, find};
 
 /// Most bytes of an answer that an error carries.
 const MAX_BODY: usize = 512;
@@ -100,14 +100,15 @@ impl RestError {
         // reqwest's own text names the URL, which the report carries already.
         let error = error.without_url();
         let failure = Failure::of(&error);
-        if let Some(explanation) = tls_failure(failure, &error, url) {
+        let is_https = url.starts_with("https:");
+        if let Some(explanation) = Explanation::of_request(&error, is_https, Server::Device) {
             return RestError::tls(operation, url, explanation);
         }
-        let mut result = RestError::new(operation, failure.kind(), url, failure.message(&error));
+        let mut result = RestError::new(operation, failure::kind(failure), url, failure.message(&error));
         // A change that was sent may have been carried out: that matters more than how its answer was lost.
         let may_have_changed =
             operation == Operation::RelayEvents && matches!(failure, Failure::SlowBody | Failure::CutBody);
-        if let Some(remedy) = failure.remedy().filter(|_| !may_have_changed) {
+        if let Some(remedy) = failure::remedy(failure).filter(|_| !may_have_changed) {
             result.report.remedy = remedy.to_owned();
         }
         result.is_closed = failure == Failure::Closed;
@@ -272,23 +273,6 @@ fn general_remedy(kind: ErrorKind, operation: Operation, status: Option<u16>) ->
             "check that the address is a LANTIME's; if it is, report the answer and the firmware version"
         }
     }
-}
-
-/// What TLS has to do with it, if anything.
-fn tls_failure(failure: Failure, error: &reqwest::Error, url: &str) -> Option<Explanation> {
-    if matches!(
-        failure,
-        Failure::Timeout | Failure::SlowBody | Failure::NoMoreFiles
-    ) {
-        return None;
-    }
-    if let Some(tls) = find::<rustls::Error>(error) {
-        return Some(Explanation::of(tls, Server::Device));
-    }
-    let is_in_handshake = error.is_connect() && url.starts_with("https:");
-    all::<std::io::Error>(error)
-        .find_map(|io| Explanation::of_io(io, Server::Device))
-        .filter(|_| is_in_handshake)
 }
 
 /// Whether a connection ended without TLS's close_notify. Where a body goes on to the end of the connection, that is

@@ -4,8 +4,8 @@ use std::error::Error;
 
 use reqwest::Url;
 
-use super::failure::find;
 use super::{MAX_QUOTED, cut};
+use crate::http_failure::find;
 
 /// Most bytes of a web page that are searched for its title.
 const MAX_SEARCHED: usize = 4096;
