@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 13] = [
     &["app"],
     &["web", "snmp_agent", "homeassistant", "sparkplug"],
     &["mqtt"],
-    &["command"],
+    &["command", "cluster"],
     &["lantime"],
     &["cluster", "hub", "records", "logging", "snmp"],
     &["config", "simulator"],

@@ -9,6 +9,7 @@
 //! - [`assignment`]: which bridge is to own which shard: functions of what all bridges see.
 //! - [`election`]: the state machine of one bridge. Pure; time is passed in.
 //! - [`fence`]: whether a unit may write at this moment.
+//! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!
 //! # Why no two write
@@ -65,6 +66,7 @@ pub mod assignment;
 mod boot_time;
 pub mod election;
 pub mod entries;
+pub mod etcd;
 pub mod fence;
 mod hashing;
 
