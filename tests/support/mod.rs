@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 pub mod clients;
+pub mod etcd;
 pub mod expected_files;
 pub mod forward_proxy;
 pub mod http;
