@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use super::etcd::LeaseId;
 use crate::model::DeviceId;
 
 /// The id of a bridge, as in `[bridge] id`.
@@ -11,6 +12,13 @@ pub type BridgeId = DeviceId;
 /// The number of a shard, from 0 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u16);
+
+impl Revision {
+    /// That of the next transaction that writes.
+    pub fn next(self) -> Revision {
+        Revision(self.0 + 1)
+    }
+}
 
 impl ShardId {
     /// The shards of a cluster that has so many.
@@ -25,10 +33,6 @@ impl fmt::Display for ShardId {
         write!(f, "{:02}", self.0)
     }
 }
-
-/// A lease. What was written under it is removed when it ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LeaseId(pub i64);
 
 /// A revision of the whole store; each transaction that writes makes the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -64,11 +64,13 @@
 
 pub mod assignment;
 mod boot_time;
+pub mod coordinator;
 pub mod election;
 pub mod entries;
 pub mod etcd;
 pub mod fence;
 mod hashing;
+mod registry;
 
 pub use boot_time::BootTime;
 pub use hashing::{score, shard_of};

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod coordinator;
 mod lease;
 mod login;
 mod nodes;

@@ -1,0 +1,274 @@
+//! The members and shards of a cluster as they stand in etcd: keys, values, and the transactions that change them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::boot_time::BootTime;
+use super::election::{Claimed, Input, MemberWritten};
+use super::entries::{
+    BridgeId, Change, Intent, LeaseId, Member, MemberState, Owner, Revision, ShardId, Snapshot, Token,
+};
+use super::etcd::{self, Answer, Client, Compare, Entry, Error, Keys, Operation, Watch};
+
+/// Of the keys and values below. A bridge that writes another one does not take part.
+const FORMAT: u32 = 1;
+
+/// Where one bridge finds its cluster, and writes what concerns itself.
+#[derive(Debug, Clone)]
+pub(super) struct Registry {
+    client: Client,
+    me: BridgeId,
+    /// What all keys of this cluster begin with.
+    root: String,
+}
+
+/// What all bridges of a cluster must agree on. The first one writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Meta {
+    pub(super) format: u32,
+    pub(super) shards: u16,
+}
+
+/// The value of a member's key.
+#[derive(Debug, Serialize, Deserialize)]
+struct MemberValue {
+    version: String,
+    broker: bool,
+    #[serde(with = "IntentName")]
+    intent: Intent,
+}
+
+/// As it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Intent", rename_all = "kebab-case")]
+enum IntentName {
+    Stay,
+    Drain,
+    Leave,
+}
+
+/// The value of a shard's key.
+#[derive(Debug, Serialize, Deserialize)]
+struct ShardValue {
+    bridge: String,
+}
+
+impl Meta {
+    pub(super) fn new(shards: u16) -> Meta {
+        Meta {
+            format: FORMAT,
+            shards,
+        }
+    }
+}
+
+impl Registry {
+    pub(super) fn new(client: Client, cluster: &str, me: BridgeId) -> Registry {
+        Registry {
+            client,
+            me,
+            root: format!("/lantime2mqtt/{cluster}/"),
+        }
+    }
+
+    /// What the bridges of this cluster have agreed on: `own`, where there is nothing yet.
+    pub(super) async fn meta(&self, own: Meta) -> Result<Meta, Error> {
+        let key = format!("{}meta", self.root).into_bytes();
+        let read = [Operation::Range(Keys::one(key.clone()))];
+        let write = [put(key.clone(), &own, None)];
+        let done = self
+            .client
+            .transact(&[Compare::Absent(key)], &write, &read)
+            .await?;
+        let found = entries(&done.answers).first().map(|entry| json(entry));
+        // One that cannot be read is of no format of ours.
+        Ok(found.map_or(own, |meta| meta.unwrap_or(Meta { format: 0, shards: 0 })))
+    }
+
+    fn members(&self) -> String {
+        format!("{}election/members/", self.root)
+    }
+
+    fn shards(&self) -> String {
+        format!("{}election/shards/", self.root)
+    }
+
+    fn member(&self) -> Vec<u8> {
+        format!("{}{}", self.members(), self.me).into_bytes()
+    }
+
+    fn shard(&self, shard: ShardId) -> Vec<u8> {
+        format!("{}{shard}", self.shards()).into_bytes()
+    }
+
+    /// A lease for so long.
+    pub(super) async fn grant(&self, ttl: Duration) -> Result<Input, Error> {
+        let sent = BootTime::now();
+        let etcd::Lease { id: lease, ttl } = self.client.grant(ttl).await?;
+        Ok(Input::Granted { lease, ttl, sent })
+    }
+
+    /// Renews a lease, within `timeout`.
+    pub(super) async fn renew(&self, lease: LeaseId, timeout: Duration) -> Result<Input, Error> {
+        let sent = BootTime::now();
+        let client = self.client.within(timeout);
+        let ttl = client.keep_alive(lease).await?;
+        Ok(match ttl {
+            Some(ttl) => Input::Renewed { lease, ttl, sent },
+            None => Input::LeaseLost(lease),
+        })
+    }
+
+    /// Ends a lease, and with it all that was written under it.
+    pub(super) async fn revoke(&self, lease: LeaseId) -> Result<(), Error> {
+        self.client.revoke(lease).await
+    }
+
+    /// Shows this bridge to the others, unless another process has its id.
+    pub(super) async fn write_member(&self, lease: LeaseId, state: MemberState) -> Result<Input, Error> {
+        let value = MemberValue {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            broker: state.reaches_broker,
+            intent: state.intent,
+        };
+        let key = self.member();
+        let write = [put(key.clone(), &value, Some(lease))];
+        for compare in [Compare::Lease(key.clone(), lease), Compare::Absent(key)] {
+            if self.client.transact(&[compare], &write, &[]).await?.succeeded {
+                return Ok(Input::MemberWritten(MemberWritten::Written));
+            }
+        }
+        Ok(Input::MemberWritten(MemberWritten::Refused))
+    }
+
+    /// Claims a shard.
+    pub(super) async fn claim(&self, shard: ShardId, lease: LeaseId) -> Result<Input, Error> {
+        let key = self.shard(shard);
+        let value = ShardValue {
+            bridge: self.me.to_string(),
+        };
+        let compares = [Compare::Absent(key.clone()), Compare::Lease(self.member(), lease)];
+        let write = [put(key.clone(), &value, Some(lease))];
+        let read = [Operation::Range(Keys::one(key))];
+        let done = self.client.transact(&compares, &write, &read).await?;
+        let revision = Revision(done.revision);
+        let claimed = match done.succeeded {
+            true => Claimed::Won(Token(revision)),
+            false => Claimed::Lost {
+                revision,
+                owner: entries(&done.answers).first().and_then(owner),
+            },
+        };
+        Ok(Input::Claimed(shard, claimed))
+    }
+
+    /// Gives a shard back that was claimed with that token.
+    pub(super) async fn release(&self, shard: ShardId, token: Token) -> Result<Input, Error> {
+        let key = self.shard(shard);
+        let compares = [Compare::CreatedAt(key.clone(), token.0.0)];
+        let delete = [Operation::Delete(Keys::one(key))];
+        let done = self.client.transact(&compares, &delete, &[]).await?;
+        Ok(Input::Released(shard, Some(Revision(done.revision))))
+    }
+
+    /// All members and owners, at one revision.
+    pub(super) async fn snapshot(&self) -> Result<Snapshot, Error> {
+        let reads = [self.members(), self.shards()].map(|prefix| Operation::Range(Keys::prefix(prefix)));
+        let done = self.client.transact(&[], &reads, &[]).await?;
+        let (mut members, mut owners) = (BTreeMap::new(), BTreeMap::new());
+        for entry in done
+            .answers
+            .iter()
+            .flat_map(|answer| entries(std::slice::from_ref(answer)))
+        {
+            match self.change(&entry.key, Some(entry)) {
+                Some(Change::Member(bridge, Some(member))) => drop(members.insert(bridge, member)),
+                Some(Change::Shard(shard, Some(owner))) => drop(owners.insert(shard, owner)),
+                _ => {}
+            }
+        }
+        Ok(Snapshot {
+            revision: Revision(done.revision),
+            members,
+            owners,
+        })
+    }
+
+    /// What changes from that revision on.
+    pub(super) async fn watch(&self, from: Revision) -> Result<Watch, Error> {
+        let keys = Keys::prefix(format!("{}election/", self.root));
+        self.client.watch(&keys, from.0).await
+    }
+
+    /// What such changes mean, revision by revision.
+    pub(super) fn changed(&self, changes: Vec<etcd::Change>) -> Vec<Input> {
+        let mut by_revision = BTreeMap::<Revision, Vec<Change>>::new();
+        for change in changes {
+            let entry = match &change {
+                etcd::Change::Put(entry) => Some(entry),
+                etcd::Change::Delete { .. } => None,
+            };
+            let known = self.change(change.key(), entry);
+            by_revision
+                .entry(Revision(change.revision()))
+                .or_default()
+                .extend(known);
+        }
+        let inputs = by_revision.into_iter();
+        inputs
+            .map(|(revision, changes)| Input::Changed(revision, changes))
+            .collect()
+    }
+
+    /// What stands at a key now. Keys and values that are not ours mean nothing.
+    fn change(&self, key: &[u8], entry: Option<&Entry>) -> Option<Change> {
+        let key = std::str::from_utf8(key).ok()?;
+        if let Some(bridge) = key.strip_prefix(&self.members()) {
+            let bridge = BridgeId::new(bridge)?;
+            return Some(Change::Member(bridge, entry.and_then(member)));
+        }
+        let shard = key.strip_prefix(&self.shards())?.parse().ok()?;
+        Some(Change::Shard(ShardId(shard), entry.and_then(owner)))
+    }
+}
+
+fn put(key: Vec<u8>, value: &impl Serialize, lease: Option<LeaseId>) -> Operation {
+    // Numbers, texts and words: there is nothing that could fail.
+    let value = serde_json::to_vec(value).unwrap_or_default();
+    Operation::Put { key, value, lease }
+}
+
+fn json<T: for<'v> Deserialize<'v>>(entry: &Entry) -> Option<T> {
+    serde_json::from_slice(&entry.value).ok()
+}
+
+/// What the last of these answers has read.
+fn entries(answers: &[Answer]) -> &[Entry] {
+    match answers.last() {
+        Some(Answer::Range(entries)) => entries,
+        _ => &[],
+    }
+}
+
+/// A member, if it is one that lives by a lease.
+fn member(entry: &Entry) -> Option<Member> {
+    let value: MemberValue = json(entry)?;
+    Some(Member {
+        lease: entry.lease?,
+        state: MemberState {
+            reaches_broker: value.broker,
+            intent: value.intent,
+        },
+    })
+}
+
+fn owner(entry: &Entry) -> Option<Owner> {
+    let value: ShardValue = json(entry)?;
+    Some(Owner {
+        bridge: BridgeId::new(value.bridge)?,
+        lease: entry.lease?,
+        token: Token(Revision(entry.create_revision)),
+    })
+}

@@ -1,0 +1,255 @@
+//! Bridges that share a cluster by a real etcd: who runs which unit, and which of them may write.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::cluster::coordinator::{Coordinator, Disagreement, Ends, Order, Report, Setup, Status};
+use lantime2mqtt::cluster::entries::{BridgeId, ShardId, Token};
+use lantime2mqtt::cluster::fence::Fence;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::client;
+use super::support::PATIENCE;
+use super::support::etcd::Etcd;
+
+const SHARDS: u16 = 4;
+/// No lease ends by itself within a test.
+const LONG: Duration = Duration::from_secs(600);
+const SHORT: Duration = Duration::from_secs(3);
+
+type Units = BTreeMap<ShardId, Fence>;
+/// Who has started (true) or stopped a unit, in order.
+type Log = Arc<Mutex<Vec<(BridgeId, ShardId, bool)>>>;
+
+/// A bridge, whose units do nothing.
+struct Bridge {
+    units: watch::Receiver<Units>,
+    status: watch::Receiver<Status>,
+    reports: mpsc::Sender<Report>,
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), Disagreement>>,
+}
+
+fn coordinator(etcd: &Etcd, name: &str, shards: u16, ttl: Duration) -> (Coordinator, Ends) {
+    Coordinator::new(Setup {
+        me: BridgeId::new(name).unwrap(),
+        cluster: "test".to_owned(),
+        shards,
+        ttl,
+        client: client(etcd.endpoints()).within(Duration::from_secs(2)),
+    })
+}
+
+impl Bridge {
+    fn start(etcd: &Etcd, name: &str, ttl: Duration, log: &Log) -> Bridge {
+        let (coordinator, ends) = coordinator(etcd, name, SHARDS, ttl);
+        let Ends {
+            mut orders,
+            reports,
+            status,
+        } = ends;
+        let (running, units) = watch::channel(Units::new());
+        let (me, log, to_coordinator) = (BridgeId::new(name).unwrap(), Arc::clone(log), reports.clone());
+        tokio::spawn(async move {
+            while let Some(order) = orders.recv().await {
+                let note = |shard, is_start| log.lock().unwrap().push((me.clone(), shard, is_start));
+                match order {
+                    Order::Start(shard, fence) => {
+                        note(shard, true);
+                        running.send_modify(|units| drop(units.insert(shard, fence)));
+                    }
+                    Order::Stop(shard, _) => {
+                        note(shard, false);
+                        running.send_modify(|units| drop(units.remove(&shard)));
+                        let _ = to_coordinator.send(Report::Stopped(shard)).await;
+                    }
+                }
+            }
+        });
+        let stop = CancellationToken::new();
+        Bridge {
+            units,
+            status,
+            reports,
+            task: tokio::spawn(coordinator.run(stop.clone())),
+            stop,
+        }
+    }
+
+    /// Waits until so many units run.
+    async fn runs(&mut self, count: usize) -> Units {
+        let wanted = self.units.wait_for(|units| units.len() == count);
+        let wanted = tokio::time::timeout(PATIENCE, wanted).await;
+        wanted.expect("so many units never run").unwrap().clone()
+    }
+
+    async fn sees(&mut self, what: &str, condition: impl FnMut(&Status) -> bool) {
+        let wanted = self.status.wait_for(condition);
+        let wanted = tokio::time::timeout(PATIENCE, wanted).await;
+        drop(wanted.unwrap_or_else(|_| panic!("{what}: never seen")).unwrap());
+    }
+}
+
+/// With what a unit may write now.
+fn tokens(units: &Units) -> Vec<Token> {
+    let now = BootTime::now();
+    units.values().filter_map(|fence| fence.may_write(now)).collect()
+}
+
+/// Waits until all of these units may write, or none may.
+async fn may_write(units: &Units, wanted: bool) {
+    for fence in units.values() {
+        let mut fence = fence.clone();
+        let wait = async {
+            while fence.may_write(BootTime::now()).is_some() != wanted {
+                // A permit ends without a change.
+                let _ = tokio::time::timeout(Duration::from_millis(20), fence.changed()).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("permits change");
+    }
+}
+
+/// One bridge that runs all units, and another one that stands by.
+async fn pair(etcd: &Etcd, ttl: Duration) -> (Bridge, Bridge, Log) {
+    let log = Log::default();
+    let mut first = Bridge::start(etcd, "first", ttl, &log);
+    first.runs(usize::from(SHARDS)).await;
+    let second = Bridge::start(etcd, "second", ttl, &log);
+    first
+        .sees("the second one", |status| status.members.len() == 2)
+        .await;
+    (first, second, log)
+}
+
+#[tokio::test]
+async fn what_a_killed_bridge_owned_is_taken_over_once_it_may_no_longer_write() {
+    let etcd = Etcd::start();
+    let (mut first, mut second, _) = pair(&etcd, SHORT).await;
+    let old = first.runs(usize::from(SHARDS)).await;
+    may_write(&old, true).await;
+    let old_tokens = tokens(&old);
+    first.task.abort();
+    let new = second.runs(usize::from(SHARDS)).await;
+    assert_eq!(tokens(&old), [], "two of them may write");
+    may_write(&new, true).await;
+    let newest = old_tokens.iter().max().unwrap();
+    assert!(
+        tokens(&new).iter().all(|token| token > newest),
+        "{new:?}, {old_tokens:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_bridge_that_stops_hands_over_at_once_each_unit_after_it_has_stopped() {
+    let etcd = Etcd::start();
+    let (first, mut second, log) = pair(&etcd, LONG).await;
+    first.stop.cancel();
+    second.runs(usize::from(SHARDS)).await;
+    let left = tokio::time::timeout(PATIENCE, first.task).await;
+    assert_eq!(left.expect("it leaves").unwrap(), Ok(()));
+    second
+        .sees("the other one has left", |status| status.members.len() == 1)
+        .await;
+    let log = log.lock().unwrap();
+    let place = |bridge: &str, shard, is_start| {
+        let is_it = |(by, of, start): &(BridgeId, ShardId, bool)| {
+            by.as_str() == bridge && *of == shard && *start == is_start
+        };
+        log.iter().position(is_it).unwrap()
+    };
+    for shard in ShardId::all(SHARDS) {
+        assert!(
+            place("first", shard, false) < place("second", shard, true),
+            "{log:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_drained_bridge_hands_over_and_stays_a_member() {
+    let etcd = Etcd::start();
+    let (mut first, mut second, _) = pair(&etcd, LONG).await;
+    first.reports.send(Report::Broker(true)).await.unwrap();
+    second.reports.send(Report::Broker(true)).await.unwrap();
+    first.reports.send(Report::Drain(true)).await.unwrap();
+    let units = second.runs(usize::from(SHARDS)).await;
+    may_write(&units, true).await;
+    first.runs(0).await;
+    let is_seen = |status: &Status| {
+        status.members.len() == 2 && status.owners.values().all(|owner| owner.as_str() == "second")
+    };
+    first.sees("the owner", is_seen).await;
+}
+
+#[tokio::test]
+async fn while_etcd_is_frozen_units_run_on_but_may_not_write() {
+    let etcd = Etcd::start();
+    let log = Log::default();
+    let mut bridge = Bridge::start(&etcd, "only", SHORT, &log);
+    let units = bridge.runs(usize::from(SHARDS)).await;
+    may_write(&units, true).await;
+    let before = tokens(&units);
+    etcd.freeze(0).await;
+    may_write(&units, false).await;
+    bridge.sees("why", |status| status.error.is_some()).await;
+    etcd.thaw(0);
+    may_write(&units, true).await;
+    bridge.sees("the end", |status| status.error.is_none()).await;
+    assert_eq!(tokens(&units).len(), before.len());
+    let log = log.lock().unwrap();
+    assert!(
+        log.iter().all(|(.., is_start)| *is_start),
+        "a unit was stopped: {log:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_bridge_with_another_number_of_shards_takes_no_part() {
+    let etcd = Etcd::start();
+    let mut first = Bridge::start(&etcd, "first", LONG, &Log::default());
+    first.runs(usize::from(SHARDS)).await;
+    let (other, _ends) = coordinator(&etcd, "other", 1, LONG);
+    let refused = tokio::time::timeout(PATIENCE, other.run(CancellationToken::new())).await;
+    let expected = Disagreement::Shards {
+        ours: 1,
+        theirs: SHARDS,
+    };
+    assert_eq!(refused.expect("it is told"), Err(expected));
+}
+
+#[tokio::test]
+async fn a_bridge_that_was_killed_and_starts_again_owns_its_shards_again() {
+    let etcd = Etcd::start();
+    let log = Log::default();
+    let mut first = Bridge::start(&etcd, "only", SHORT, &log);
+    let old = first.runs(usize::from(SHARDS)).await;
+    first.task.abort();
+    let mut again = Bridge::start(&etcd, "only", SHORT, &log);
+    let new = again.runs(usize::from(SHARDS)).await;
+    assert_eq!(tokens(&old), [], "both may write");
+    may_write(&new, true).await;
+}
+
+#[tokio::test]
+async fn a_bridge_that_starts_before_etcd_waits_for_it_and_can_be_stopped_meanwhile() {
+    let mut etcd = Etcd::start();
+    etcd.kill(0);
+    let log = Log::default();
+    let mut bridge = Bridge::start(&etcd, "early", LONG, &log);
+    let stopped = Bridge::start(&etcd, "stopped", LONG, &log);
+    bridge
+        .sees("that etcd is away", |status| status.error.is_some())
+        .await;
+    stopped.stop.cancel();
+    let left = tokio::time::timeout(PATIENCE, stopped.task).await;
+    assert_eq!(left.expect("it leaves").unwrap(), Ok(()));
+    etcd.restart(0);
+    bridge.runs(usize::from(SHARDS)).await;
+}
