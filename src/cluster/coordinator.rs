@@ -93,8 +93,8 @@ pub enum Disagreement {
     Format,
 }
 
-/// A request, or what follows a snapshot, has ended so.
-type Ended = Result<Input, (Input, Error)>;
+/// How a request, or what follows a snapshot, has ended: with what, and why if it has failed.
+type Ended = (Input, Option<Error>);
 
 /// The task.
 #[derive(Debug)]
@@ -221,29 +221,22 @@ impl Coordinator {
                 None => None,
             }
         };
-        let ended = tokio::select! {
+        let (input, error) = tokio::select! {
             biased;
             Some(report) = self.reports.recv() => return report.into(),
             Some(ended) = self.requests.join_next() => of_task(ended),
             Some(ended) = heard => ended,
             () = sleep(self.wake_at.saturating_duration_since(BootTime::now())) => return Input::Timer,
         };
-        match ended {
-            Ok(input) => {
-                if matches!(
-                    input,
-                    Input::Granted { .. } | Input::Renewed { .. } | Input::Snapshot(_)
-                ) {
-                    self.status
-                        .send_if_modified(|status| status.error.take().is_some());
-                }
-                input
+        match error {
+            Some(error) => self.failed(error),
+            None if is_served(&input) => {
+                self.status
+                    .send_if_modified(|status| status.error.take().is_some());
             }
-            Err((input, error)) => {
-                self.failed(error);
-                input
-            }
+            None => {}
         }
+        input
     }
 
     fn failed(&self, error: Error) {
@@ -331,8 +324,11 @@ impl Coordinator {
         failed: Input,
         request: impl Future<Output = Result<Input, Error>> + Send + 'static,
     ) {
-        self.requests
-            .spawn(async move { request.await.map_err(|error| (failed, error)) });
+        self.requests.spawn(async move {
+            request
+                .await
+                .map_or_else(|error| (failed, Some(error)), |input| (input, None))
+        });
     }
 
     async fn leave(&self, lease: Option<LeaseId>) {
@@ -362,7 +358,7 @@ async fn follow(registry: Arc<Registry>, heard: mpsc::Sender<Ended>) {
         let mut inputs = vec![Input::Snapshot(snapshot)];
         loop {
             for input in inputs {
-                if heard.send(Ok(input)).await.is_err() {
+                if heard.send((input, None)).await.is_err() {
                     return Ok(());
                 }
             }
@@ -371,10 +367,18 @@ async fn follow(registry: Arc<Registry>, heard: mpsc::Sender<Ended>) {
     };
     if let Err(error) = follow.await {
         // The same.
-        let _ = heard.send(Err((Input::WatchEnded, error))).await;
+        let _ = heard.send((Input::WatchEnded, Some(error))).await;
     }
 }
 
 fn of_task(ended: Result<Ended, JoinError>) -> Ended {
     ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// Whether that shows that etcd serves this bridge.
+fn is_served(input: &Input) -> bool {
+    matches!(
+        input,
+        Input::Granted { .. } | Input::Renewed { .. } | Input::Snapshot(_)
+    )
 }

@@ -19,7 +19,8 @@
 //!    the TTL after it has *processed* that. Both clocks may differ in rate by a fifth, and a pause of the process does not
 //!    matter: who writes compares the moment with the clock, and needs to hear nothing.
 //! 3. A key goes before its lease only if its owner releases it; and that is requested after the unit has stopped and its
-//!    permit was taken back. A release names the token, so that one that is late deletes no other key.
+//!    permit was taken back. A release names the token, so that one that is late deletes no other key; and a key
+//!    whose release was requested is not used again.
 //! 4. What comes late, twice or never makes no difference: answers carry the revision at which they are true, and older ones do
 //!    not count. A claim without an answer may have been won, at that time or later: any key under one's own lease is one's own.
 //!
@@ -31,7 +32,7 @@
 //! |---|---|---|---|
 //! | stopped | absent | valid lease, entry shown, time to claim (below) | claim |
 //! | stopped | own | valid lease, watch open | permit, start |
-//! | stopped | own | it was stopped to hand over | release; retry until it is answered |
+//! | stopped | own | to be handed over, or its release was requested | release; retry until it is answered |
 //! | stopped | another's, or own under an earlier lease | | nothing |
 //! | running | own | renewed | permit until the new deadline |
 //! | running | own | deadline reached | nothing: the permit has ended by itself; state is published on |

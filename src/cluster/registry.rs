@@ -82,7 +82,7 @@ impl Registry {
             .client
             .transact(&[Compare::Absent(key)], &write, &read)
             .await?;
-        let found = entries(&done.answers).first().map(|entry| json(entry));
+        let found = entries(&done.answers).first().map(json);
         // One that cannot be read is of no format of ours.
         Ok(found.map_or(own, |meta| meta.unwrap_or(Meta { format: 0, shards: 0 })))
     }

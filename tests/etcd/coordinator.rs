@@ -221,7 +221,7 @@ async fn a_bridge_with_another_number_of_shards_takes_no_part() {
         ours: 1,
         theirs: SHARDS,
     };
-    assert_eq!(refused.expect("it is told"), Err(expected));
+    assert_eq!(refused.expect("it is refused"), Err(expected));
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn a_bridge_that_starts_before_etcd_waits_for_it_and_can_be_stopped_meanwh
     let mut bridge = Bridge::start(&etcd, "early", LONG, &log);
     let stopped = Bridge::start(&etcd, "stopped", LONG, &log);
     bridge
-        .sees("that etcd is away", |status| status.error.is_some())
+        .sees("that etcd does not answer", |status| status.error.is_some())
         .await;
     stopped.stop.cancel();
     let left = tokio::time::timeout(PATIENCE, stopped.task).await;

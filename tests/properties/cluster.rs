@@ -127,6 +127,38 @@ proptest! {
         prop_assert_eq!((world.starts, world.stops.len()), (usize::from(shards), 0));
     }
 
+    /// Shards go to and fro, while claims and releases are lost, or come when they are no longer wanted.
+    #[test]
+    fn late_claims_and_releases_let_nobody_write_who_must_not(
+        shards in 1..=8_u16,
+        seed in any::<u64>(),
+        drains in vec((0..2_usize, 10_000..FAULTS, 100..4_000_u64), 20..60),
+    ) {
+        let mut world = World::new(&[0, 0], shards, 5 * SECOND, seed);
+        faults::plan(&mut world, Incident { fault: Fault::BadNetwork, at: 10 * SECOND, length: Some(FAULTS) });
+        for (bridge, at, length) in drains {
+            faults::plan(&mut world, Incident { fault: Fault::Drain(bridge), at, length: Some(length) });
+        }
+        world.run_until(SETTLED);
+        assert_settled(&world);
+    }
+
+    /// As long as others can: the next one in the order does it.
+    #[test]
+    fn a_member_that_cannot_claim_holds_up_no_shard(
+        starts in vec(0..1_500_u64, 3..=5),
+        shards in 1..=8_u16,
+        seed in any::<u64>(),
+    ) {
+        let mut world = World::new(&starts, shards, 5 * SECOND, seed);
+        world.bridges[0].faults.cannot_claim = true;
+        faults::plan(&mut world, Incident { fault: Fault::Kill(1), at: 20 * SECOND, length: None });
+        world.run_until(10 * SECOND);
+        prop_assert_eq!(world.etcd.owners.len(), usize::from(shards));
+        world.run_until(30 * SECOND);
+        prop_assert_eq!(world.etcd.owners.len(), usize::from(shards));
+    }
+
     /// The next owner does not wait until the lease ends.
     #[test]
     fn who_stops_in_good_order_leaves_no_shard_behind(

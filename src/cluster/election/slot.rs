@@ -13,8 +13,8 @@ pub(super) struct Slot {
     shard: ShardId,
     unit: Unit,
     request: Option<Request>,
-    /// The unit was stopped for that.
-    is_to_release: bool,
+    /// The key whose release was requested. It may be deleted at any time, so nothing is done with it but to release it.
+    given_up: Option<Token>,
     retry_at: BootTime,
     /// As it was last given to the unit.
     permit: Option<Permit>,
@@ -70,7 +70,7 @@ impl Slot {
             shard,
             unit: Unit::Stopped,
             request: None,
-            is_to_release: false,
+            given_up: None,
             retry_at: BootTime::default(),
             permit: None,
         }
@@ -113,7 +113,6 @@ impl Slot {
     }
 
     pub(super) fn unit_stopped(&mut self) {
-        self.is_to_release = self.unit == Unit::Stopping(StopReason::HandOver);
         self.unit = Unit::Stopped;
     }
 
@@ -142,15 +141,12 @@ impl Slot {
 
     fn next(&mut self, situation: &Situation, turn: &mut Turn) -> Option<Effect> {
         let is_fresh = situation.is_fresh;
-        if self.unit == Unit::Stopped && !matches!(situation.key, Key::Own(_)) {
-            self.is_to_release = false;
-        }
         match (self.unit, situation.key) {
             (Unit::Running | Unit::Stopping(StopReason::HandOver), Key::Foreign) if is_fresh => {
                 Some(self.stop(StopReason::Lost))
             }
             (Unit::Running, _) if situation.is_to_hand_over => Some(self.stop(StopReason::HandOver)),
-            (Unit::Stopped, Key::Own(token)) if self.is_to_release || situation.is_to_hand_over => {
+            (Unit::Stopped, Key::Own(token)) if situation.is_to_hand_over || self.given_up == Some(token) => {
                 self.release(token, turn)
             }
             (Unit::Stopped, Key::Own(_)) if is_fresh && situation.lease.is_some() => {
@@ -172,6 +168,7 @@ impl Slot {
             return None;
         }
         self.request = Some(Request::Release);
+        self.given_up = Some(token);
         let shard = self.shard;
         Some(Effect::Release { shard, token })
     }

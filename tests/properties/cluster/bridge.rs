@@ -43,6 +43,7 @@ pub(super) struct Faults {
     pub(super) cut_off: u32,
     pub(super) without_broker: u32,
     pub(super) drained: u32,
+    pub(super) cannot_claim: bool,
 }
 
 /// The unit of one shard.

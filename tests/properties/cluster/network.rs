@@ -38,6 +38,9 @@ impl World {
         let fate = if is_bad { self.rng.u8(0..100) } else { 100 };
         let unanswered = failure(from, &request);
         match fate {
+            _ if self.bridges[bridge].faults.cannot_claim && matches!(request, Request::Claim(..)) => {
+                self.at(self.now + TIMEOUT, unanswered);
+            }
             // It is lost before it has taken effect, or its answer is, or it waits in a queue somewhere.
             0..15 => self.at(self.now + TIMEOUT, unanswered),
             15..30 => {
