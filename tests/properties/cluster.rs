@@ -27,11 +27,13 @@ const OWNED: u64 = FAULTS + 45 * SECOND;
 /// From then on nothing moves: new members are no longer new, and shards have moved one after the other.
 const SETTLED: u64 = FAULTS + 240 * SECOND;
 
-/// A case is minutes of a cluster: fewer than of other properties are enough for each run. `PROPTEST_CASES` makes more.
+/// A case is minutes of a cluster: fewer than of other properties are enough for each run, and where nobody wants to wait fewer
+/// still. `PROPTEST_CASES` makes more.
 fn few() -> ProptestConfig {
     let config = config();
+    let share = if cfg!(feature = "stress") { 4 } else { 16 };
     ProptestConfig {
-        cases: config.cases.div_ceil(4),
+        cases: config.cases.div_ceil(share),
         ..config
     }
 }
