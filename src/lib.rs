@@ -14,7 +14,6 @@
 //! - [`cluster`]: which of several bridges owns which devices.
 //! - [`model`]: the domain, pure. Imports nothing of ours.
 //! - [`lantime`]: the only place that knows Meinberg's interfaces; one task per device.
-//! - [`cluster`]: several bridges as one, by etcd.
 //! - [`contract`]: what leaves as JSON, and at which topic.
 //! - [`mqtt`]: the connection, and the publisher, the only sender of state.
 //! - [`incidents`]: conditions that last, and when each is reported.

@@ -17,7 +17,7 @@ use crate::model::{DeviceId, Update};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
-use crate::mqtt::publisher::{self, BrokerStatus, Digest, Publisher};
+use crate::mqtt::publisher::{self, BrokerStatus, Digest, Publisher, Role};
 use crate::sparkplug::{self, EdgeNode};
 
 /// How much of a stop the publisher may take to flush and disconnect.
@@ -187,7 +187,7 @@ fn publisher(
     let setup = publisher::Setup {
         mqtt: common.mqtt.clone(),
         bridge: common.config.bridge.id.clone(),
-        info: common.info.clone(),
+        role: Role::Bridge(common.info.clone()),
         remembered,
         store: common.store.clone(),
         discovery: discovery(common),

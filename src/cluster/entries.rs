@@ -1,17 +1,17 @@
 //! What etcd has of a cluster, typed: leases, members, and who owns which shard.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 pub use super::etcd::LeaseId;
 use crate::model::DeviceId;
+pub use crate::model::ShardId;
 
 /// The id of a bridge, as in `[bridge] id`.
 pub type BridgeId = DeviceId;
 
-/// The number of a shard, from 0 on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(pub u16);
+/// A revision of the whole store; each transaction that writes makes the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision(pub i64);
 
 impl Revision {
     /// That of the next transaction that writes.
@@ -19,24 +19,6 @@ impl Revision {
         Revision(self.0 + 1)
     }
 }
-
-impl ShardId {
-    /// The shards of a cluster that has so many.
-    pub fn all(shards: u16) -> impl Iterator<Item = ShardId> {
-        (0..shards).map(ShardId)
-    }
-}
-
-/// As in keys, topics and client ids: `00`.
-impl fmt::Display for ShardId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}", self.0)
-    }
-}
-
-/// A revision of the whole store; each transaction that writes makes the next one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Revision(pub i64);
 
 /// The fencing token: the `create_revision` of a shard's key. Each owner has a higher one than those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,15 +82,4 @@ pub enum Change {
     Member(BridgeId, Option<Member>),
     /// A shard has an owner, or none any longer.
     Shard(ShardId, Option<Owner>),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_shard_has_two_digits() {
-        assert_eq!(ShardId(3).to_string(), "03");
-        assert_eq!(ShardId(123).to_string(), "123");
-    }
 }

@@ -4,11 +4,11 @@
 //! are here, those of commands, of records and of other people's conventions in files of their own.
 //!
 //! ```
-//! use lantime2mqtt::model::{DeviceId, Relay, SlotId};
+//! use lantime2mqtt::model::{DeviceId, Relay, ShardId, SlotId};
 //! use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 //!
 //! let topics = Topics::new("lantime", DeviceId::new("site-1").unwrap());
-//! assert_eq!(topics.state(&StateTopic::BridgeState), "lantime/bridge/site-1/state");
+//! assert_eq!(topics.state(&StateTopic::OwnState), "lantime/bridge/site-1/state");
 //!
 //! let (device, slot) = (DeviceId::new("m3000-a").unwrap(), SlotId::new("io3").unwrap());
 //! let relay = DeviceTopic::Slot(slot, SlotTopic::Relay(Relay::A));
@@ -19,6 +19,10 @@
 //! let (parsed, field) = topics.parse("lantime/m3000-a/io3/relay/a/position").unwrap();
 //! assert_eq!((topics.state(&parsed), field), (topic, Some("position")));
 //! assert_eq!(topics.parse("elsewhere/m3000-a/state"), None);
+//!
+//! // In a cluster a shard has a state of its own, whichever bridge owns it.
+//! let topics = topics.of_shard(ShardId(3));
+//! assert_eq!(topics.state(&StateTopic::OwnState), "lantime/shard/03/state");
 //! ```
 
 mod command;
@@ -33,7 +37,7 @@ pub use discovery::{Component, DiscoveryTopics, Owner};
 pub use record::Destination;
 
 use crate::model::id::is_valid_id;
-use crate::model::{DeviceId, EventName, Relay, Signal, SlotId};
+use crate::model::{DeviceId, EventName, Relay, ShardId, Signal, SlotId};
 
 /// Second levels that are not a device's.
 const NOT_DEVICES: [&str; 2] = ["bridge", "dead-letter"];
@@ -44,8 +48,9 @@ const NOT_SLOTS: [&str; 7] = ["state", "info", "error", "event", "events", "http
 /// A topic that carries retained state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum StateTopic {
-    /// `{prefix}/bridge/{bridge}/state`, also the topic of the last will.
-    BridgeState,
+    /// `{prefix}/bridge/{bridge}/state`, or `{prefix}/shard/{shard}/state`: whether what stands at the topics of devices is
+    /// kept up to date. Also the topic of the last will.
+    OwnState,
     /// `{prefix}/bridge/{bridge}/info`
     BridgeInfo,
     /// Below `{prefix}/{device}`.
@@ -57,7 +62,7 @@ impl StateTopic {
     pub fn is_plain(&self) -> bool {
         matches!(
             self,
-            StateTopic::BridgeState
+            StateTopic::OwnState
                 | StateTopic::Device(_, DeviceTopic::State | DeviceTopic::Slot(_, SlotTopic::State))
         )
     }
@@ -66,7 +71,7 @@ impl StateTopic {
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
             StateTopic::Device(device, _) => Some(device),
-            StateTopic::BridgeState | StateTopic::BridgeInfo => None,
+            StateTopic::OwnState | StateTopic::BridgeInfo => None,
         }
     }
 }
@@ -97,11 +102,12 @@ impl fmt::Display for SlotTopic {
     }
 }
 
-/// The topics of one bridge under one prefix.
+/// The topics of one bridge under one prefix, or of one of its shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Topics {
     prefix: String,
     bridge: DeviceId,
+    shard: Option<ShardId>,
 }
 
 impl Topics {
@@ -110,14 +116,32 @@ impl Topics {
         Topics {
             prefix: prefix.into(),
             bridge,
+            shard: None,
+        }
+    }
+
+    /// The topics of that shard: its own state is not the bridge's.
+    #[must_use]
+    pub fn of_shard(&self, shard: ShardId) -> Topics {
+        Topics {
+            shard: Some(shard),
+            ..self.clone()
+        }
+    }
+
+    /// What the topic of our own state begins with, and no topic of a device.
+    fn own(&self) -> String {
+        match self.shard {
+            None => format!("{}/bridge/{}", self.prefix, self.bridge),
+            Some(shard) => format!("{}/shard/{shard}", self.prefix),
         }
     }
 
     /// A state topic.
     pub fn state(&self, topic: &StateTopic) -> String {
-        let Topics { prefix, bridge } = self;
+        let Topics { prefix, bridge, .. } = self;
         match topic {
-            StateTopic::BridgeState => format!("{prefix}/bridge/{bridge}/state"),
+            StateTopic::OwnState => format!("{}/state", self.own()),
             StateTopic::BridgeInfo => format!("{prefix}/bridge/{bridge}/info"),
             StateTopic::Device(device, below) => format!("{prefix}/{device}/{below}"),
         }
@@ -128,30 +152,30 @@ impl Topics {
         format!("{}/{device}/", self.prefix)
     }
 
-    /// What every state topic of this bridge itself begins with, and no other one does.
+    /// What every state topic of this bridge or shard itself begins with, and no other one does.
     pub fn of_bridge(&self) -> String {
-        format!("{}/bridge/{}/", self.prefix, self.bridge)
+        format!("{}/", self.own())
     }
 
-    /// Filters of `state` of this bridge and of all devices below the prefix, those of other bridges included.
+    /// Filters of our own `state` and of that of all devices below the prefix, those of other bridges included.
     pub fn own_state_filters(&self) -> [String; 2] {
-        let Topics { prefix, bridge } = self;
         [
-            format!("{prefix}/bridge/{bridge}/state"),
-            format!("{prefix}/+/state"),
+            self.state(&StateTopic::OwnState),
+            format!("{}/+/state", self.prefix),
         ]
     }
 
     /// The state topic that `topic` is, and the field of it where it is one of the scalar layout
     /// (`position`, `last/at`). `None` for anything else, another bridge's topics included.
     pub fn parse<'a>(&self, topic: &'a str) -> Option<(StateTopic, Option<&'a str>)> {
-        let below_prefix = topic.strip_prefix(&self.prefix)?.strip_prefix('/')?;
-        let (first, rest) = below_prefix.split_once('/')?;
-        let (topic, field) = if first == "bridge" {
-            let rest = rest.strip_prefix(self.bridge.as_str())?.strip_prefix('/')?;
+        let (first, rest) = self.below_prefix(topic)?.split_once('/')?;
+        let own = topic
+            .strip_prefix(&self.own())
+            .and_then(|rest| rest.strip_prefix('/'));
+        let (topic, field) = if let Some(rest) = own {
             match split(rest) {
-                ("state", field) => (StateTopic::BridgeState, field),
-                ("info", field) => (StateTopic::BridgeInfo, field),
+                ("state", field) => (StateTopic::OwnState, field),
+                ("info", field) if self.shard.is_none() => (StateTopic::BridgeInfo, field),
                 _ => return None,
             }
         } else {

@@ -61,7 +61,7 @@ impl Entities {
             "model": "LANTIME to MQTT bridge",
             "sw_version": env!("CARGO_PKG_VERSION"),
         });
-        let state = self.sources.word(&StateTopic::BridgeState);
+        let state = self.sources.word(&StateTopic::OwnState);
         let connection = Entity::new(Component::BinarySensor, "connection", "Connection")
             .set(json!({ "device_class": "connectivity", "entity_category": "diagnostic" }))
             .with(state.on_off(&["online"], &["offline"]))
@@ -76,7 +76,7 @@ impl Entities {
         };
         let owner = Owner::Device(id.clone());
         let state = |topic: &StateTopic| self.sources.topics.state(topic);
-        let bridge = state(&StateTopic::BridgeState);
+        let bridge = state(&StateTopic::OwnState);
         let both = [bridge.clone(), state(&of(id, DeviceTopic::State))];
         let lantime = self.lantime(id, identity);
         // These two show that the device is offline, and why.

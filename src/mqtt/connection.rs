@@ -52,6 +52,11 @@ const WATCHDOG_KEEP_ALIVES: u32 = 3;
 /// How long the broker may take to close a connection after our DISCONNECT.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a session that is handed on waits for its next owner, and how long the will does: an election takes as long as a
+/// lease lives, and reading back what is retained a few seconds.
+const HANDED_ON_EXPIRY: Duration = Duration::from_secs(60);
+const WILL_DELAY: Duration = Duration::from_secs(30);
+
 /// What a connection is for.
 #[derive(Debug, Clone)]
 pub enum Purpose {
@@ -59,6 +64,9 @@ pub enum Purpose {
     Publishing {
         /// Published by the broker, retained, when the connection ends without DISCONNECT.
         will: Message,
+        /// Whether another bridge may go on as the same client: then the session outlives the connection, and the will waits
+        /// for that bridge. MQTT 5 only.
+        is_handed_on: bool,
     },
     /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
     /// acknowledged, is delivered with the next one.
@@ -85,15 +93,38 @@ impl Purpose {
     /// What the broker publishes when the connection ends without DISCONNECT, and whether it retains that.
     fn will(&self) -> Option<(&Message, bool)> {
         match self {
-            Purpose::Publishing { will } => Some((will, true)),
+            Purpose::Publishing { will, .. } => Some((will, true)),
             Purpose::EdgeNode { will } => Some((will, false)),
             Purpose::Commands | Purpose::ReadingBack => None,
         }
     }
 
-    /// Whether the broker keeps the session: then commands are acknowledged by hand, once they are safe.
-    fn keeps_session(&self) -> bool {
+    /// Whether messages are acknowledged by hand, once they are safe.
+    fn acknowledges_by_hand(&self) -> bool {
         matches!(self, Purpose::Commands)
+    }
+
+    /// How long the broker keeps the session without a connection; zero for one that begins and ends with it.
+    fn session_expiry(&self, settings: &Mqtt) -> Duration {
+        match self {
+            Purpose::Commands => settings.session_expiry,
+            Purpose::Publishing {
+                is_handed_on: true, ..
+            } => HANDED_ON_EXPIRY,
+            Purpose::Publishing { .. } | Purpose::ReadingBack | Purpose::EdgeNode { .. } => Duration::ZERO,
+        }
+    }
+
+    /// How long the broker waits with the will for another connection of the same session.
+    fn will_delay(&self) -> Option<Duration> {
+        matches!(
+            self,
+            Purpose::Publishing {
+                is_handed_on: true,
+                ..
+            }
+        )
+        .then_some(WILL_DELAY)
     }
 
     /// How many events may wait for the owner. Full: the event loop waits, and with it the network; the owner

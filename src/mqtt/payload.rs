@@ -57,11 +57,11 @@ impl Payloads {
         self.layout != Layout::Json
     }
 
-    /// `online`: the bridge runs and is connected. `offline`: the last will, and what a clean stop publishes.
-    pub fn bridge_state(&self, is_online: bool) -> Message {
+    /// `online`: whoever publishes here runs and is connected. `offline`: the last will, and what a clean stop publishes.
+    pub fn own_state(&self, is_online: bool) -> Message {
         let word = if is_online { "online" } else { "offline" };
         Message {
-            topic: self.topics.state(&StateTopic::BridgeState),
+            topic: self.topics.state(&StateTopic::OwnState),
             payload: Some(Bytes::from_static(word.as_bytes())),
         }
     }

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use in_flight::InFlight;
 use incoming::Incoming;
@@ -46,7 +47,7 @@ use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
 use crate::hub::Hub;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, ShardId};
 use crate::records::store::{Store, StoreStatus};
 
 /// Updates that are taken at once. Enough for a tick of a thousand devices; more only waits a moment.
@@ -62,8 +63,8 @@ pub struct Setup {
     pub mqtt: Mqtt,
     /// This bridge's id.
     pub bridge: DeviceId,
-    /// What the bridge says of itself.
-    pub info: BridgeInfo,
+    /// For whom it publishes.
+    pub role: Role,
     /// What [`Store::published_topics`] gave at the start, and what was read back of it.
     pub remembered: Vec<(String, Option<Digest>)>,
     /// Where published topics are recorded, and records kept until the broker has them.
@@ -72,6 +73,21 @@ pub struct Setup {
     pub discovery: Option<Box<dyn Discovery>>,
     /// How long [`Publisher::run`] may take to end once the channel of updates is closed.
     pub stop_within: Duration,
+}
+
+/// For whom a publisher publishes.
+#[derive(Debug)]
+pub enum Role {
+    /// A bridge: what it says of itself is published, too, and the store lists all topics.
+    Bridge(BridgeInfo),
+    /// A shard of a cluster, whose next owner goes on as the same client. What is there is what was read back; the list in
+    /// this host's store would be of no use to others.
+    Shard {
+        /// Which one.
+        shard: ShardId,
+        /// Cancelled before the end if another bridge goes on: then nobody is to read `offline`.
+        hand_over: CancellationToken,
+    },
 }
 
 /// What is known of the broker.
@@ -129,6 +145,16 @@ struct Stop {
     phase: Phase,
     /// How long it may take.
     within: Duration,
+    /// As [`Role::Shard`] has it.
+    hand_over: Option<CancellationToken>,
+}
+
+impl Stop {
+    fn is_hand_over(&self) -> bool {
+        self.hand_over
+            .as_ref()
+            .is_some_and(CancellationToken::is_cancelled)
+    }
 }
 
 /// How far the end has come.
@@ -157,9 +183,16 @@ impl Publisher {
     /// The hub's channel is drained whether the broker is there or not: who sends updates never waits long.
     pub fn new(setup: Setup, hub: Hub) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
+        let (topics, info, hand_over) = match setup.role {
+            Role::Bridge(info) => (topics, Some(info), None),
+            Role::Shard { shard, hand_over } => (topics.of_shard(shard), None, Some(hand_over)),
+        };
         let payloads = Payloads::new(topics, setup.mqtt.layout);
-        let will = payloads.bridge_state(false);
-        let link = Link::new(setup.mqtt, Purpose::Publishing { will });
+        let purpose = Purpose::Publishing {
+            will: payloads.own_state(false),
+            is_handed_on: hand_over.is_some(),
+        };
+        let link = Link::new(setup.mqtt, purpose);
         let (status, receiver) = watch::channel(BrokerStatus {
             link: link.status().clone(),
             topics: 0,
@@ -168,14 +201,14 @@ impl Publisher {
             restored: 0,
         });
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
-        let mut outbox = Outbox::new(later);
+        let mut outbox = Outbox::new(later, info.is_some());
         setup
             .remembered
             .into_iter()
             .for_each(|(topic, there)| outbox.remember(topic, there));
         let stored = setup.store.status();
         let publisher = Publisher {
-            retained: Retained::new(payloads, setup.info, setup.discovery, hub.fleet()),
+            retained: Retained::new(payloads, info, setup.discovery, hub.fleet()),
             hub,
             outbox,
             records: RecordQueue::default(),
@@ -190,6 +223,7 @@ impl Publisher {
             stop: Stop {
                 phase: Phase::Running,
                 within: setup.stop_within,
+                hand_over,
             },
         };
         (publisher, receiver)
@@ -203,7 +237,7 @@ impl Publisher {
         let mut deadline = None;
         loop {
             self.journal.start(&mut self.outbox);
-            if self.link.is_connected() {
+            if self.link.is_connected() && self.is_of_bridge() {
                 self.record_source.start(&self.records);
             }
             self.fill_window();
@@ -271,24 +305,33 @@ impl Publisher {
         }
         let is_idle = self.outbox.is_state_sent() && self.in_flight.len() == 0 && !self.journal.is_writing();
         // What the broker has no room for, or the store cannot give, is for the next run.
-        let are_records_sent = self.records.paused_until.is_some()
+        let are_records_sent = !self.is_of_bridge()
+            || self.records.paused_until.is_some()
             || (self.records.len() == 0 && !self.record_source.has_more(&self.records));
         match self.stop.phase {
+            Phase::Flushing if is_idle && are_records_sent && self.stop.is_hand_over() => self.leave(),
             Phase::Flushing if is_idle && are_records_sent => {
                 self.stop.phase = Phase::SayingOffline;
                 self.retained.is_online = false;
-                self.put(&StateTopic::BridgeState);
+                self.put(&StateTopic::OwnState);
                 self.fill_window();
             }
-            Phase::SayingOffline if is_idle => {
-                self.stop.phase = Phase::Leaving;
-                if let Some(client) = self.link.client() {
-                    client.disconnect();
-                }
-            }
+            Phase::SayingOffline if is_idle => self.leave(),
             _ => {}
         }
         true
+    }
+
+    /// Records go out by the bridge's own publisher, all of them in order, whichever shard they are of.
+    fn is_of_bridge(&self) -> bool {
+        self.retained.info.is_some()
+    }
+
+    fn leave(&mut self) {
+        self.stop.phase = Phase::Leaving;
+        if let Some(client) = self.link.client() {
+            client.disconnect();
+        }
     }
 
     /// What the store does not know yet is written: records, which would be lost; those that the broker has, and

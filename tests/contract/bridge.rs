@@ -14,14 +14,12 @@ pub(crate) fn examples() -> Vec<Example> {
         capabilities: ["rest", "commands", "snmp"].map(str::to_owned).to_vec(),
     };
     vec![
-        retained(&StateTopic::BridgeState, "running", |payloads| {
-            vec![payloads.bridge_state(true)]
+        retained(&StateTopic::OwnState, "running", |payloads| {
+            vec![payloads.own_state(true)]
         }),
-        retained(
-            &StateTopic::BridgeState,
-            "stopped, or its last will",
-            |payloads| vec![payloads.bridge_state(false)],
-        ),
+        retained(&StateTopic::OwnState, "stopped, or its last will", |payloads| {
+            vec![payloads.own_state(false)]
+        }),
         retained(&StateTopic::BridgeInfo, "with three devices", |payloads| {
             payloads.bridge_info(&info)
         }),

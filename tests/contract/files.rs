@@ -10,7 +10,7 @@ use lantime2mqtt::model::CommandTopic;
 
 pub(crate) fn of_state(topic: &StateTopic) -> &'static str {
     match topic {
-        StateTopic::BridgeState => "bridge/{bridge}/state",
+        StateTopic::OwnState => "bridge/{bridge}/state",
         StateTopic::BridgeInfo => "bridge/{bridge}/info",
         StateTopic::Device(_, below) => match below {
             DeviceTopic::State => "{device}/state",

@@ -15,7 +15,7 @@ use lantime2mqtt::model::{
     SlotState, SlotTopic, SlotView, Transition, Update, Via,
 };
 use lantime2mqtt::mqtt::discovery::Discovery;
-use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Setup};
+use lantime2mqtt::mqtt::publisher::{BrokerStatus, Publisher, Role, Setup};
 use lantime2mqtt::records::store::Store;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -67,7 +67,7 @@ impl Bridge {
         let setup = Setup {
             mqtt,
             bridge: device(id),
-            info,
+            role: Role::Bridge(info),
             remembered: {
                 let topics = store.published_topics().await.unwrap();
                 topics.into_iter().map(|topic| (topic, None)).collect()

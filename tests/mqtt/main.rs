@@ -15,6 +15,7 @@ mod discovery;
 mod disk;
 mod earlier_runs;
 mod fake_broker;
+mod handed_on;
 mod odd_brokers;
 mod outage;
 mod overwritten;

@@ -26,7 +26,7 @@ use crate::model::{CommandTopic, DeviceId};
 impl Topics {
     /// A command's topic.
     pub fn command(&self, topic: &CommandTopic) -> String {
-        let Topics { prefix, bridge } = self;
+        let Topics { prefix, bridge, .. } = self;
         match topic {
             CommandTopic::RelayEvents { device, slot, relay } => {
                 format!("{prefix}/{device}/{slot}/relay/{relay}/events/set")

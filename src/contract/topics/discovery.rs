@@ -83,7 +83,7 @@ impl DiscoveryTopics {
 
     /// The second level but one: unique at the broker, whatever else is discovered there.
     pub fn node(&self, owner: &Owner) -> String {
-        let Topics { prefix, bridge } = &self.topics;
+        let Topics { prefix, bridge, .. } = &self.topics;
         let prefix = prefix.replace('/', "_");
         match owner {
             Owner::Bridge => format!("{prefix}_bridge_{bridge}"),

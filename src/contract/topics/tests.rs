@@ -14,7 +14,7 @@ fn topics_are_those_of_the_contract() {
     let slot = |below| device(DeviceTopic::Slot(SlotId::new("io3").unwrap(), below));
     let event = EventName::canonical("ntp-not-sync").unwrap();
     for (topic, text) in [
-        (StateTopic::BridgeState, "bridge/b1/state"),
+        (StateTopic::OwnState, "bridge/b1/state"),
         (StateTopic::BridgeInfo, "bridge/b1/info"),
         (device(DeviceTopic::State), "m3000-a/state"),
         (device(DeviceTopic::Info), "m3000-a/info"),
@@ -99,7 +99,7 @@ fn any_topic() -> impl Strategy<Value = StateTopic> {
         DeviceId::new(id.clone()).filter(|_| !NOT_DEVICES.contains(&id.as_str()))
     });
     prop_oneof![
-        Just(StateTopic::BridgeState),
+        Just(StateTopic::OwnState),
         Just(StateTopic::BridgeInfo),
         (device, below).prop_map(|(device, below)| StateTopic::Device(device, below)),
     ]

@@ -26,8 +26,8 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
         .set_keep_alive(options::keep_alive(settings))
         .set_max_packet_size(MAX_PACKET, MAX_PACKET)
         .set_inflight(MAX_WINDOW)
-        .set_clean_session(!purpose.keeps_session())
-        .set_manual_acks(purpose.keeps_session());
+        .set_clean_session(purpose.session_expiry(settings).is_zero())
+        .set_manual_acks(purpose.acknowledges_by_hand());
     if let Some((will, is_retained)) = purpose.will() {
         let payload = will.payload.clone().unwrap_or_default();
         options.set_last_will(LastWill::new(&will.topic, payload, QoS::AtLeastOnce, is_retained));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, Packet, PubAck,
-    PubAckReason, Publish, SubAck, SubscribeReasonCode,
+    ConnAck, ConnectProperties, ConnectReturnCode, DisconnectReasonCode, LastWill, LastWillProperties,
+    Packet, PubAck, PubAckReason, Publish, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error, QoS};
 use rumqttc::v5::{ConnectionError, Event as Raw, EventLoop, MqttOptions, StateError};
@@ -28,9 +28,11 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
     let mut options = MqttOptions::new(purpose.client_id(settings), host, port);
     let mut properties = ConnectProperties::new();
     properties.max_packet_size = Some(MAX_INCOMING_PACKET);
-    if purpose.keeps_session() {
-        let seconds = settings.session_expiry.as_secs();
-        properties.session_expiry_interval = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+    let expiry = seconds(purpose.session_expiry(settings));
+    if expiry > 0 {
+        properties.session_expiry_interval = Some(expiry);
+    }
+    if purpose.acknowledges_by_hand() {
         properties.receive_maximum = Some(RECEIVE_MAXIMUM);
     }
     if let Some((will, is_retained)) = purpose.will() {
@@ -40,7 +42,15 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
             payload,
             QoS::AtLeastOnce,
             is_retained,
-            None,
+            purpose.will_delay().map(|delay| LastWillProperties {
+                delay_interval: Some(seconds(delay)),
+                payload_format_indicator: None,
+                message_expiry_interval: None,
+                content_type: None,
+                response_topic: None,
+                correlation_data: None,
+                user_properties: Vec::new(),
+            }),
         ));
     }
     options
@@ -48,14 +58,18 @@ pub(super) fn options(settings: &Mqtt, purpose: &Purpose) -> MqttOptions {
         .set_connection_timeout(CONNECT_TIMEOUT.as_secs())
         .set_connect_properties(properties)
         .set_outgoing_inflight_upper_limit(MAX_WINDOW)
-        .set_clean_start(!purpose.keeps_session())
-        .set_manual_acks(purpose.keeps_session());
+        .set_clean_start(expiry == 0)
+        .set_manual_acks(purpose.acknowledges_by_hand());
     options.set_network_options(options::network());
     if let Some(login) = &settings.credentials {
         let password = login.password.as_ref().map_or("", |password| password.expose());
         options.set_credentials(&login.username, password);
     }
     options
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 pub(super) async fn poll(eventloop: &mut EventLoop, server: Server) -> Result<Step, Cause> {

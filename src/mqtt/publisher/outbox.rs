@@ -138,16 +138,19 @@ pub(super) struct Outbox {
     is_connected: bool,
     /// A connection has ended, or could not be made, since what is retained was read back: it may be lost.
     has_ended: bool,
-    /// Topics that wait for the durable list.
+    /// Whether there is a durable list.
+    is_listed: bool,
+    /// Topics that wait for it.
     unrecorded: usize,
     batch: Batch,
 }
 
 impl Outbox {
-    /// Nothing yet. What lies below `later` gives way to all else.
-    pub(super) fn new(later: Option<String>) -> Outbox {
+    /// Nothing yet. What lies below `later` gives way to all else. Where there is no durable list, none is waited for.
+    pub(super) fn new(later: Option<String>, is_listed: bool) -> Outbox {
         Outbox {
             later,
+            is_listed,
             ..Outbox::default()
         }
     }
@@ -194,9 +197,16 @@ impl Outbox {
                 None if content == Content::Cleared => continue,
                 None => {
                     let topic = Topic::from(&*topic);
-                    self.batch.add.push(topic.clone());
-                    self.entries.insert(topic, Entry::new(content, Recorded::No));
-                    self.unrecorded += 1;
+                    let recorded = if self.is_listed {
+                        Recorded::No
+                    } else {
+                        Recorded::Yes
+                    };
+                    if self.is_listed {
+                        self.batch.add.push(topic.clone());
+                        self.unrecorded += 1;
+                    }
+                    self.entries.insert(topic, Entry::new(content, recorded));
                 }
             }
             has_changed = true;

@@ -14,7 +14,8 @@ use crate::mqtt::payload::{Message, Payloads};
 #[derive(Debug)]
 pub(super) struct Retained {
     pub(super) payloads: Payloads,
-    pub(super) info: BridgeInfo,
+    /// What the bridge says of itself, unless that is for another publisher.
+    pub(super) info: Option<BridgeInfo>,
     pub(super) discovery: Option<Box<dyn Discovery>>,
     /// The word at the bridge's own state topic.
     pub(super) is_online: bool,
@@ -26,7 +27,7 @@ pub(super) struct Retained {
 impl Retained {
     pub(super) fn new(
         payloads: Payloads,
-        info: BridgeInfo,
+        info: Option<BridgeInfo>,
         discovery: Option<Box<dyn Discovery>>,
         fleet: watch::Receiver<Fleet>,
     ) -> Retained {
@@ -109,8 +110,11 @@ impl Retained {
     /// The messages of an object: of the whole, and of its fields.
     pub(super) fn object(&self, topic: &StateTopic) -> Vec<Message> {
         match topic {
-            StateTopic::BridgeState => vec![self.payloads.bridge_state(self.is_online)],
-            StateTopic::BridgeInfo => self.payloads.bridge_info(&self.info),
+            StateTopic::OwnState => vec![self.payloads.own_state(self.is_online)],
+            StateTopic::BridgeInfo => {
+                let info = self.info.iter();
+                info.flat_map(|info| self.payloads.bridge_info(info)).collect()
+            }
             StateTopic::Device(id, below) => match self.fleet.borrow().devices.get(id) {
                 Some(device) => self.payloads.of_device(id, below, device),
                 // Nobody has heard of it in this run.

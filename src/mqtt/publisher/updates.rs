@@ -26,7 +26,16 @@ impl Publisher {
         }
         self.unheard = Unheard::new(self.mark_devices_stale());
         self.retained.is_online = self.unheard.is_empty();
-        self.put(&StateTopic::BridgeState);
+        // The next owner of a shard leaves `online` alone.
+        if self.retained.is_online || !self.outbox.is_read_back(&self.online_topic()) {
+            self.put(&StateTopic::OwnState);
+        }
+        if self.is_of_bridge() {
+            self.begin_bridge();
+        }
+    }
+
+    fn begin_bridge(&mut self) {
         self.put(&StateTopic::BridgeInfo);
         if let Some(discovery) = &self.retained.discovery {
             self.outbox.set(discovery.of_bridge());
@@ -57,7 +66,7 @@ impl Publisher {
     fn leave_unheard(&mut self) {
         if self.unheard.is_empty() && self.stop.phase == Phase::Running {
             self.retained.is_online = true;
-            self.put(&StateTopic::BridgeState);
+            self.put(&StateTopic::OwnState);
         }
     }
 
@@ -70,7 +79,7 @@ impl Publisher {
     }
 
     pub(super) fn online_topic(&self) -> String {
-        self.retained.topics().state(&StateTopic::BridgeState)
+        self.retained.topics().state(&StateTopic::OwnState)
     }
 
     /// Puts what there is of an object now; fields that it no longer has are cleared.
@@ -154,8 +163,10 @@ impl Publisher {
                 }
             }
             Update::Configured(devices) => {
-                self.retained.info.devices = devices.len();
-                self.put(&StateTopic::BridgeInfo);
+                if let Some(info) = &mut self.retained.info {
+                    info.devices = devices.len();
+                    self.put(&StateTopic::BridgeInfo);
+                }
             }
         }
     }

@@ -23,13 +23,13 @@ fn publisher() -> Publisher {
 fn publisher_with(store: Store) -> Publisher {
     let setup = Setup {
         mqtt: Mqtt::for_test(MqttVersion::V311),
-        info: BridgeInfo {
+        role: super::super::Role::Bridge(BridgeInfo {
             version: "1",
             started_at: Timestamp::UNIX_EPOCH,
             devices: 0,
             mqtt_version: "3.1.1",
             capabilities: Vec::new(),
-        },
+        }),
         store,
         bridge: DeviceId::new("b1").unwrap(),
         remembered: Vec::new(),

@@ -14,7 +14,9 @@ impl Outbox {
         if self.entries.remove(topic).map(|entry| entry.recorded) == Some(Recorded::Failed) {
             self.batch.add.retain(|add| add != topic);
         }
-        self.batch.remove.push(topic.clone());
+        if self.is_listed {
+            self.batch.remove.push(topic.clone());
+        }
     }
 
     /// The changes of the durable list since the last time; `None` when there are none.

@@ -17,12 +17,10 @@ impl Outbox {
             }
         }
         let is_delicate = |topic: &Topic| in_flight.is_delicate(&Item::State(topic.clone()));
-        let is_first = !self.has_ended;
-        let missing = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| !(is_first && entry.is_there()));
+        let is_missing = |entry: &Entry| self.has_ended || !entry.is_there();
+        let missing = self.entries.iter().filter(|(_, entry)| is_missing(entry));
         let missing = missing.map(|(topic, _)| topic.clone());
+        let is_last_missing = self.entries.get(last).is_some_and(is_missing);
         let (mut suspects, others): (Vec<_>, Vec<_>) = missing.partition(is_delicate);
         suspects.sort_by_key(|topic| self.size(topic));
         // The largest first: once the broker has taken it, no other one is held back for its size. While any is on trial
@@ -31,7 +29,9 @@ impl Outbox {
             suspects.reverse();
         }
         self.enqueue_all(others.into_iter().filter(|topic| **topic != *last));
-        self.enqueue(last);
+        if is_last_missing {
+            self.enqueue(last);
+        }
         for topic in &suspects {
             self.enqueue(topic);
         }

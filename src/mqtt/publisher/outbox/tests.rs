@@ -20,7 +20,7 @@ struct Way {
 impl Default for Way {
     fn default() -> Way {
         Way {
-            outbox: Outbox::new(Some("later/".to_owned())),
+            outbox: Outbox::new(Some("later/".to_owned()), true),
             in_flight: InFlight::default(),
             retained: BTreeMap::new(),
         }
