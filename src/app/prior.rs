@@ -60,10 +60,12 @@ async fn stored(common: &Common, remembered: &[String]) -> (ReadBack, HashMap<St
         there.insert(topic.to_owned(), Digest::of(payload));
     };
     if let Err(reason) = read_back(&common.mqtt, &wanted, take).await {
+        // Nobody knows whether the rest of it is there, nor whether what was read still is.
+        there.clear();
         tracing::warn!(
             reason,
-            "what is retained at the broker could not be read back, so `since` of these relays and signals begins with this \
-             start; let the bridge read what it publishes, and let the broker keep it"
+            "what is retained at the broker could not be read back: all of it is published, and `since` of what was not read begins \
+             with this start; let the bridge read what it publishes, and let the broker keep it"
         );
     }
     (read, there)

@@ -92,6 +92,13 @@ impl Task {
     }
 }
 
+/// Whoever drops a task does not want it any more: a start that has failed.
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 /// Ends these tasks one after the other. Gives those that did not end in time.
 pub(super) async fn end_all(tasks: impl IntoIterator<Item = Task>, deadline: Instant) -> Vec<&'static str> {
     let mut late = Vec::new();

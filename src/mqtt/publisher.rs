@@ -4,7 +4,7 @@
 //! Updates are always taken, broker or not: the outbox keeps no payload, and records go into the store, so an outage costs
 //! no memory. On every connect it sends everything that is retained, then says `online`,
 //! then sends the records, in order; in between only what changed. What an earlier run has published, and was read back just
-//! so, the first connect leaves alone; then `online` waits until the devices have been heard of.
+//! so, the first connect leaves alone; then `online` waits until the devices have been polled.
 
 mod exchange;
 mod in_flight;
@@ -18,7 +18,7 @@ mod refusals;
 mod rejected;
 mod retained;
 mod size_limit;
-mod unheard;
+mod unpolled;
 mod updates;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -37,7 +37,7 @@ use record_source::RecordSource;
 use records::RecordQueue;
 use refusals::Refusals;
 use retained::Retained;
-use unheard::Unheard;
+use unpolled::Unpolled;
 
 use super::connection::Purpose;
 use super::discovery::Discovery;
@@ -129,7 +129,7 @@ pub struct Publisher {
     link: Link,
     incoming: Incoming,
     refusals: Refusals,
-    unheard: Unheard,
+    unpolled: Unpolled,
     reports: Reports,
     stop: Stop,
 }
@@ -218,7 +218,7 @@ impl Publisher {
             link,
             incoming: Incoming::default(),
             refusals: Refusals::default(),
-            unheard: Unheard::new(BTreeSet::new()),
+            unpolled: Unpolled::new(BTreeSet::new()),
             reports: Reports { stored, status },
             stop: Stop {
                 phase: Phase::Running,
@@ -240,6 +240,7 @@ impl Publisher {
             if self.link.is_connected() && self.is_of_bridge() {
                 self.record_source.start(&self.records);
             }
+            self.become_online();
             self.fill_window();
             self.report();
             if self.stop.phase != Phase::Running && !self.go_on_stopping() {
@@ -269,7 +270,7 @@ impl Publisher {
                 () = until(self.incoming.overwritten.next_due()) => self.restore_overwritten(),
                 () = until(self.incoming.subscriptions.retry_at()) => self.subscribe_again(),
                 () = until(self.refusals.retry_at) => self.try_held_back_again(),
-                () = until(self.unheard.ends_at()) => self.give_unheard_up(),
+                () = until(self.unpolled.ends_at()) => self.give_unpolled_up(),
                 () = until(self.refusals.incidents.next_end()) => self.report_ends(),
                 () = until(deadline) => {
                     tracing::warn!("the broker did not take everything in time; it publishes offline by the last will");

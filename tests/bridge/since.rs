@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use crate::support::clients::Clients;
 use crate::support::program::Program;
 use crate::support::scene::{Setup, Stage};
 use crate::support::site::Entry;
@@ -128,7 +129,7 @@ async fn what_did_not_change_keeps_its_time_in_every_layout() {
 }
 
 /// Ends the bridge, and lets `meanwhile` happen before the next one. The topics of the device at which that one publishes
-/// before it says `online`, but for how polls went.
+/// up to the answer of a command that follows its first polls, but for how polls went.
 async fn published_after_a_restart(
     (bridge, watcher, stage): (Program, &mut Watcher, &Stage),
     signal: &str,
@@ -139,10 +140,15 @@ async fn published_after_a_restart(
     let before = watcher.until("its end", is("offline")).await.log.len();
     meanwhile();
     let bridge = stage.site.start();
-    let seen = watcher.until("another run", is("online")).await;
+    watcher.until("another run", is("online")).await;
+    let clients = Clients::of(stage.broker.address());
+    clients.publish("lantime/sim-1/refresh", "{}", &[]).await;
+    let reply = "lantime/sim-1/refresh/reply";
+    let has_reply = |seen: &Seen| seen.log[before..].iter().any(|(topic, _)| topic == reply);
+    let seen = watcher.until("the answer to a command", has_reply).await;
     let topics = seen.log[before..].iter().map(|(topic, _)| topic.as_str());
     let of_device = topics.filter_map(|topic| topic.strip_prefix("lantime/sim-1/"));
-    let of_device = of_device.filter(|topic| !topic.starts_with("http/"));
+    let of_device = of_device.filter(|topic| !topic.starts_with("http/") && !topic.starts_with("refresh"));
     (bridge, of_device.map(str::to_owned).collect())
 }
 

@@ -106,6 +106,7 @@ impl Publisher {
         if self.stop.phase != Phase::Running || message.retained {
             return;
         }
+        self.outbox.is_overwritten(&message.topic, &message.payload);
         if self.retained.birth() == Some((&message.topic, &message.payload)) {
             self.on_birth();
         } else if let Some(is_ours) = self.outbox.holds(&message.topic, &message.payload) {

@@ -268,6 +268,17 @@ impl Outbox {
             .collect()
     }
 
+    /// Somebody has published there. What an earlier run has left there, and was read back, is there no longer.
+    pub(super) fn is_overwritten(&mut self, topic: &str, payload: &[u8]) {
+        let Digest(hash, length) = Digest::of(payload);
+        if let Some(entry) = self.entries.get_mut(topic)
+            && matches!(entry.content, Content::ReadBack(..))
+            && entry.content != Content::ReadBack(hash, length)
+        {
+            entry.becomes(Content::Remembered);
+        }
+    }
+
     /// Whether that payload is what we have at `topic`; `None` where we have none.
     pub(super) fn holds(&self, topic: &str, payload: &[u8]) -> Option<bool> {
         let entry = self.entries.get(topic).filter(|entry| entry.is_payload())?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::record_source::Fetched;
-use super::unheard::Unheard;
+use super::unpolled::Unpolled;
 use super::{Phase, Publisher};
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
 use crate::hub::Taken;
@@ -24,8 +24,8 @@ impl Publisher {
                 "topics of earlier runs that this one does not publish are cleared at the broker"
             );
         }
-        self.unheard = Unheard::new(self.mark_devices_stale());
-        self.retained.is_online = self.unheard.is_empty();
+        self.unpolled = Unpolled::new(self.mark_devices_stale());
+        self.retained.is_online = self.unpolled.is_empty();
         // The next owner of a shard leaves `online` alone.
         if self.retained.is_online || !self.outbox.is_read_back(&self.online_topic()) {
             self.put(&StateTopic::OwnState);
@@ -47,7 +47,7 @@ impl Publisher {
 
     /// In this run no device has answered yet: those that an earlier run has left as `online` are not, until the
     /// first poll has reported their state. Where that was read back it may well be so still: these devices are given, and
-    /// the bridge is not `online` itself before it has heard of them.
+    /// the bridge is not `online` itself before it has polled them.
     fn mark_devices_stale(&mut self) -> BTreeSet<DeviceId> {
         let mut read_back = BTreeSet::new();
         for device in self.retained.devices() {
@@ -62,20 +62,20 @@ impl Publisher {
         read_back
     }
 
-    /// Says `online` once nobody is waited for any more.
-    fn leave_unheard(&mut self) {
-        if self.unheard.is_empty() && self.stop.phase == Phase::Running {
+    /// Publishes `online` once each device has been polled, and what is new of them does not wait for the list of topics.
+    pub(super) fn become_online(&mut self) {
+        let is_due = self.unpolled.is_empty() && self.outbox.is_recorded();
+        if is_due && !self.retained.is_online && self.stop.phase == Phase::Running {
             self.retained.is_online = true;
             self.put(&StateTopic::OwnState);
         }
     }
 
-    /// The devices that have not been heard of in time are `offline` until they are.
-    pub(super) fn give_unheard_up(&mut self) {
-        for device in self.unheard.take() {
+    /// The devices that have not been polled in time are `offline` until they are.
+    pub(super) fn give_unpolled_up(&mut self) {
+        for device in self.unpolled.take() {
             self.put(&StateTopic::Device(device, DeviceTopic::State));
         }
-        self.leave_unheard();
     }
 
     pub(super) fn online_topic(&self) -> String {
@@ -117,10 +117,9 @@ impl Publisher {
                     self.put(&StateTopic::Device(device.clone(), topic));
                 }
                 self.outbox.set(added);
-                if self.unheard.is_heard(&device, &view) {
+                if self.unpolled.is_polled(&device, &view) {
                     // Without an answer it is not among what has changed.
                     self.put(&StateTopic::Device(device.clone(), DeviceTopic::State));
-                    self.leave_unheard();
                 }
                 let now = Timestamp::now();
                 let records = transitions.iter();
@@ -145,21 +144,17 @@ impl Publisher {
                 self.close_incidents(&device, "the device's task has failed");
                 self.outbox.clear_all(&self.retained.topics().of_device(&device));
                 // It is the same device in a moment: what users have made of its entities must not go with them.
-                for own in self.retained.discovered_below(&Owner::Device(device.clone())) {
+                self.unpolled.forget(&device);
+                for own in self.retained.discovered_below(&Owner::Device(device)) {
                     self.outbox.mark_stale(&own);
-                }
-                if self.unheard.leave(&device) {
-                    self.leave_unheard();
                 }
             }
             Update::Removed { device } => {
                 self.close_incidents(&device, "the device was removed");
                 self.journal.forget(device.clone());
-                for own in self.retained.below(&Owner::Device(device.clone())) {
+                self.unpolled.forget(&device);
+                for own in self.retained.below(&Owner::Device(device)) {
                     self.outbox.clear_all(&own);
-                }
-                if self.unheard.leave(&device) {
-                    self.leave_unheard();
                 }
             }
             Update::Configured(devices) => {

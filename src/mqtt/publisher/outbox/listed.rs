@@ -63,6 +63,11 @@ impl Outbox {
         }
     }
 
+    /// Whether no topic waits for the durable list.
+    pub(in super::super) fn is_recorded(&self) -> bool {
+        self.unrecorded == 0
+    }
+
     /// Whether `topic` may be sent as far as the durable list is concerned.
     pub(in super::super) fn is_released(&self, topic: &str) -> bool {
         self.entries

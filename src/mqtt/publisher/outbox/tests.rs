@@ -326,6 +326,17 @@ fn what_was_read_back_counts_for_nothing_once_an_attempt_to_connect_has_failed()
 }
 
 #[test]
+fn what_somebody_else_has_overwritten_is_published_again() {
+    let mut way = read_back(&["echoed", "overwritten"]);
+    way.connected(limits(9, None), "");
+    way.outbox.is_overwritten("echoed", b"1");
+    way.outbox.is_overwritten("overwritten", b"2");
+    way.set("echoed", payload("1"));
+    way.set("overwritten", payload("1"));
+    assert_eq!(way.sent(0), ["overwritten"]);
+}
+
+#[test]
 fn what_nobody_waits_for_gives_way_to_state_whenever_that_changes() {
     let mut way = way(&["a", "later/1", "later/2", "later/3", "z"]);
     way.connected(limits(1, None), "a");
