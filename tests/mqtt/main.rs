@@ -19,6 +19,7 @@ mod handed_on;
 mod odd_brokers;
 mod outage;
 mod overwritten;
+mod read_back;
 mod reconnect;
 mod records;
 mod records_refused;
