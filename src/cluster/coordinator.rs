@@ -1,6 +1,11 @@
 //! The task of a bridge in its cluster: carries out at etcd what the [`Election`] wants, and passes on which units are to run.
 
-use std::collections::BTreeMap;
+mod handles;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +16,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::boot_time::BootTime;
-use super::election::{Claimed, Effect, Election, Input, MemberWritten, StopReason};
+use super::election::{Claimed, Effect, Election, Input, MemberWritten};
 use super::entries::{BridgeId, LeaseId, ShardId};
-use super::etcd::{Client, Error};
-use super::fence::{Fence, Gate};
+use super::etcd::Error;
+use super::fence::Gate;
 use super::registry::{Meta, Registry};
+
+pub use self::handles::{Disagreement, Handles, Order, Orders, Report, Setup, Status};
 
 /// Until etcd is asked again what the cluster has agreed on.
 const RETRY: Duration = Duration::from_secs(1);
@@ -24,76 +31,7 @@ const HEARD: usize = 64;
 /// Reports of units that wait.
 const REPORTS: usize = 64;
 
-/// What a coordinator is made of.
-#[derive(Debug)]
-pub struct Setup {
-    /// This bridge.
-    pub me: BridgeId,
-    /// The name of the cluster.
-    pub cluster: String,
-    /// How many shards it has.
-    pub shards: u16,
-    /// How long its lease lives after each renewal; in whole seconds.
-    pub ttl: Duration,
-    /// Where etcd is.
-    pub client: Client,
-}
-
-/// What is to become of a unit.
-#[derive(Debug)]
-pub enum Order {
-    /// It is to start. It asks the fence before each write.
-    Start(ShardId, Fence),
-    /// It is to stop, and [`Report::Stopped`] is to follow.
-    Stop(ShardId, StopReason),
-}
-
-/// What becomes of units, and what an operator wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Report {
-    /// [`Input::UnitStopped`].
-    Stopped(ShardId),
-    /// [`Input::Disconnected`].
-    Disconnected(ShardId),
-    /// [`Input::Broker`].
-    Broker(bool),
-    /// [`Input::Drain`].
-    Drain(bool),
-}
-
-/// What is known of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Status {
-    /// Why etcd does not serve this bridge, since it does not.
-    pub error: Option<Error>,
-    /// The members.
-    pub members: Vec<BridgeId>,
-    /// The shards that have an owner.
-    pub owners: BTreeMap<ShardId, BridgeId>,
-}
-
-/// Why a bridge takes no part in its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Disagreement {
-    /// The number of shards was settled by the first bridge.
-    #[error(
-        "this cluster has {theirs} shards, and cluster.shards is {ours}: set it to {theirs}, or choose another cluster.name for \
-         a new cluster"
-    )]
-    Shards {
-        /// What is configured.
-        ours: u16,
-        /// What the cluster has.
-        theirs: u16,
-    },
-    /// A newer version has written what is there.
-    #[error(
-        "etcd has entries of this cluster that this version cannot read: install the version of the other bridges"
-    )]
-    Format,
-}
-
-/// How a request, or what follows a snapshot, has ended: with what, and why if it has failed.
+/// How a request has ended: with what, and why if it has failed.
 type Ended = (Input, Option<Error>);
 
 /// The task.
@@ -106,8 +44,9 @@ pub struct Coordinator {
     gates: Vec<Gate>,
     requests: JoinSet<Ended>,
     following: Option<Following>,
-    wake_at: BootTime,
-    orders: mpsc::Sender<Order>,
+    /// When the timer is due, if one is.
+    wake_at: Option<BootTime>,
+    orders: watch::Sender<Orders>,
     reports: mpsc::Receiver<Report>,
     status: watch::Sender<Status>,
 }
@@ -115,24 +54,14 @@ pub struct Coordinator {
 /// What etcd reports since the last snapshot.
 #[derive(Debug)]
 struct Following {
-    heard: mpsc::Receiver<Ended>,
-    _task: AbortOnDropHandle<()>,
-}
-
-/// The other ends of a coordinator.
-#[derive(Debug)]
-pub struct Ends {
-    /// What is to become of units.
-    pub orders: mpsc::Receiver<Order>,
-    /// Takes what becomes of them.
-    pub reports: mpsc::Sender<Report>,
-    /// What is known of the cluster.
-    pub status: watch::Receiver<Status>,
+    heard: mpsc::Receiver<Input>,
+    /// Ends with why nothing more follows.
+    task: AbortOnDropHandle<Error>,
 }
 
 impl Coordinator {
     /// A bridge that has just started, and no unit runs.
-    pub fn new(setup: Setup) -> (Coordinator, Ends) {
+    pub fn new(setup: Setup) -> (Coordinator, Handles) {
         let Setup {
             me,
             cluster,
@@ -140,8 +69,7 @@ impl Coordinator {
             ttl,
             client,
         } = setup;
-        // Of each shard, a start and the two reasons of a stop: more cannot wait.
-        let (orders, to_units) = mpsc::channel(usize::from(shards.max(1)) * 3);
+        let (orders, to_units) = watch::channel(Orders::new());
         let (from_units, reports) = mpsc::channel(REPORTS);
         let (status, shown) = watch::channel(Status::default());
         let coordinator = Coordinator {
@@ -152,17 +80,17 @@ impl Coordinator {
             gates: ShardId::all(shards).map(|_| Gate::closed()).collect(),
             requests: JoinSet::new(),
             following: None,
-            wake_at: BootTime::default(),
+            wake_at: None,
             orders,
             reports,
             status,
         };
-        let ends = Ends {
+        let handles = Handles {
             orders: to_units,
             reports: from_units,
             status: shown,
         };
-        (coordinator, ends)
+        (coordinator, handles)
     }
 
     /// Takes part until `stop`; then hands over what it owns, and leaves.
@@ -177,14 +105,10 @@ impl Coordinator {
         let mut input = Input::Timer;
         let mut is_stopping = false;
         loop {
-            for effect in election.on(input, BootTime::now()) {
-                if let Effect::Leave(lease) = effect {
-                    self.leave(lease).await;
-                    return Ok(());
-                }
-                self.begin(effect);
+            if let Some(lease) = self.turn(&mut election, input, BootTime::now()) {
+                self.leave(lease).await;
+                return Ok(());
             }
-            self.show(&election);
             input = tokio::select! {
                 () = stop.cancelled(), if !is_stopping => {
                     is_stopping = true;
@@ -193,6 +117,19 @@ impl Coordinator {
                 input = self.next() => input,
             };
         }
+    }
+
+    /// Gives an input to the election, and begins what follows. If that is to leave: with which lease.
+    fn turn(&mut self, election: &mut Election, input: Input, now: BootTime) -> Option<Option<LeaseId>> {
+        self.wake_at = None;
+        for effect in election.on(input, now) {
+            if let Effect::Leave(lease) = effect {
+                return Some(lease);
+            }
+            self.begin(effect);
+        }
+        self.show(election);
+        None
     }
 
     /// Waits until etcd has said what the cluster has agreed on.
@@ -215,18 +152,18 @@ impl Coordinator {
 
     /// What happens next.
     async fn next(&mut self) -> Input {
-        let heard = async {
-            match &mut self.following {
-                Some(following) => following.heard.recv().await,
-                None => None,
+        let timer = async {
+            match self.wake_at {
+                Some(at) => sleep(at.saturating_duration_since(BootTime::now())).await,
+                None => pending().await,
             }
         };
         let (input, error) = tokio::select! {
             biased;
             Some(report) = self.reports.recv() => return report.into(),
             Some(ended) = self.requests.join_next() => of_task(ended),
-            Some(ended) = heard => ended,
-            () = sleep(self.wake_at.saturating_duration_since(BootTime::now())) => return Input::Timer,
+            ended = heard(&mut self.following) => ended,
+            () = timer => return Input::Timer,
         };
         match error {
             Some(error) => self.failed(error),
@@ -290,32 +227,39 @@ impl Coordinator {
                 // What an earlier one hears goes with its channel.
                 let (sender, heard) = mpsc::channel(HEARD);
                 let task = AbortOnDropHandle::new(tokio::spawn(follow(registry, sender)));
-                self.following = Some(Following { heard, _task: task });
+                self.following = Some(Following { heard, task });
             }
             Effect::Permit(shard, permit) => {
                 if let Some(gate) = self.gate(shard) {
                     gate.set(permit);
                 }
             }
-            Effect::StartUnit(shard) => {
+            Effect::StartUnit(shard, run) => {
                 let fence = self.gate(shard).map(Gate::fence);
-                if let Some(fence) = fence {
-                    self.order(Order::Start(shard, fence));
-                }
+                let order = fence.map(|fence| {
+                    (
+                        shard,
+                        Order {
+                            run,
+                            fence,
+                            stop: None,
+                        },
+                    )
+                });
+                self.orders.send_modify(|orders| orders.extend(order));
             }
-            Effect::StopUnit(shard, reason) => self.order(Order::Stop(shard, reason)),
-            Effect::WakeAt(at) => self.wake_at = at,
+            Effect::StopUnit(shard, reason) => self.orders.send_modify(|orders| {
+                if let Some(order) = orders.get_mut(&shard) {
+                    order.stop = Some(reason);
+                }
+            }),
+            Effect::WakeAt(at) => self.wake_at = Some(at),
             Effect::Leave(_) => {}
         }
     }
 
     fn gate(&self, shard: ShardId) -> Option<&Gate> {
         self.gates.get(usize::from(shard.0))
-    }
-
-    fn order(&self, order: Order) {
-        // Nobody takes it only where the process ends.
-        let _ = self.orders.try_send(order);
     }
 
     /// Makes a request; if it fails, that is the input.
@@ -339,39 +283,39 @@ impl Coordinator {
     }
 }
 
-impl From<Report> for Input {
-    fn from(report: Report) -> Input {
-        match report {
-            Report::Stopped(shard) => Input::UnitStopped(shard),
-            Report::Disconnected(shard) => Input::Disconnected(shard),
-            Report::Broker(is_reached) => Input::Broker(is_reached),
-            Report::Drain(is_drained) => Input::Drain(is_drained),
-        }
-    }
-}
-
-/// Reads all, then what changes, until that fails or nobody listens.
-async fn follow(registry: Arc<Registry>, heard: mpsc::Sender<Ended>) {
-    let follow = async {
-        let snapshot = registry.snapshot().await?;
-        let mut watch = registry.watch(snapshot.revision.next()).await?;
-        let mut inputs = vec![Input::Snapshot(snapshot)];
-        loop {
-            for input in inputs {
-                if heard.send((input, None)).await.is_err() {
-                    return Ok(());
-                }
-            }
-            inputs = registry.changed(watch.next().await?);
-        }
+/// What is heard next of the changes in etcd. Cancel safe.
+async fn heard(following: &mut Option<Following>) -> Ended {
+    let Some(Following { heard, task }) = following else {
+        return pending().await;
     };
-    if let Err(error) = follow.await {
-        // The same.
-        let _ = heard.send((Input::WatchEnded, Some(error))).await;
+    if let Some(input) = heard.recv().await {
+        return (input, None);
+    }
+    let error = of_task(task.await);
+    *following = None;
+    (Input::WatchEnded, Some(error))
+}
+
+/// Reads all, then what changes, until that fails. Nobody listens once the task is aborted.
+async fn follow(registry: Arc<Registry>, heard: mpsc::Sender<Input>) -> Error {
+    let Err(error) = try_follow(&registry, &heard).await;
+    error
+}
+
+async fn try_follow(registry: &Registry, heard: &mpsc::Sender<Input>) -> Result<Infallible, Error> {
+    let snapshot = registry.snapshot().await?;
+    let mut watch = registry.watch(snapshot.revision.next()).await?;
+    let mut inputs = vec![Input::Snapshot(snapshot)];
+    loop {
+        for input in inputs {
+            let _ = heard.send(input).await;
+        }
+        inputs = registry.changed(watch.next().await?);
     }
 }
 
-fn of_task(ended: Result<Ended, JoinError>) -> Ended {
+/// What a task gives; a panic of it goes on here.
+fn of_task<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 

@@ -15,7 +15,7 @@ mod timing;
 mod turn;
 mod view;
 
-pub use input::{Claimed, Effect, Input, MemberWritten, StopReason};
+pub use input::{Claimed, Effect, Input, MemberWritten, Run, StopReason};
 pub use view::View;
 
 use self::lease::Lease;
@@ -111,10 +111,10 @@ impl Election {
             Input::Claimed(shard, claimed) => self.claimed(shard, claimed, now),
             Input::Released(shard, revision) => self.released(shard, revision, now),
             Input::Broker(is_reached) => self.membership.broker(is_reached, now),
-            Input::Disconnected(shard) => self.disconnected(shard, turn),
-            Input::UnitStopped(shard) => {
+            Input::Disconnected(shard, run) => self.disconnected(shard, run, turn),
+            Input::UnitStopped(shard, run) => {
                 if let Some(slot) = self.slot(shard) {
-                    slot.unit_stopped();
+                    slot.unit_stopped(run);
                 }
             }
             Input::Drain(is_drained) => self.membership.drain(is_drained),
@@ -160,11 +160,11 @@ impl Election {
 
     /// With a valid lease the shard is this bridge's: whoever took its id is wrong, and the connection comes back. Without
     /// one, another bridge may own the shard.
-    fn disconnected(&mut self, shard: ShardId, turn: &mut Turn) {
+    fn disconnected(&mut self, shard: ShardId, run: Run, turn: &mut Turn) {
         if self.lease.valid(turn.now).is_some() {
             return;
         }
-        if self.slot(shard).is_some_and(|slot| slot.lose(turn)) {
+        if self.slot(shard).is_some_and(|slot| slot.lose(run, turn)) {
             self.reading.begin_again();
         }
     }
@@ -226,6 +226,7 @@ impl Election {
                 lease: self.lease.valid(turn.now),
                 deadline: self.lease.deadline(),
                 is_to_hand_over: is_unsuited || self.moving == Some(shard),
+                is_leaving: self.membership.intent() == Intent::Leave,
                 claim_at: self.claim_at(slot, turn.now),
             };
             slot.advance(&situation, turn);

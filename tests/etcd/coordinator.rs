@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lantime2mqtt::cluster::BootTime;
-use lantime2mqtt::cluster::coordinator::{Coordinator, Disagreement, Ends, Order, Report, Setup, Status};
+use lantime2mqtt::cluster::coordinator::{Coordinator, Disagreement, Handles, Orders, Report, Setup, Status};
+use lantime2mqtt::cluster::election::Run;
 use lantime2mqtt::cluster::entries::{BridgeId, ShardId, Token};
 use lantime2mqtt::cluster::fence::Fence;
 use tokio::sync::{mpsc, watch};
@@ -25,6 +26,51 @@ type Units = BTreeMap<ShardId, Fence>;
 /// Who has started (true) or stopped a unit, in order.
 type Log = Arc<Mutex<Vec<(BridgeId, ShardId, bool)>>>;
 
+/// Starts and stops the unit of one shard, which does nothing.
+struct Unit {
+    me: BridgeId,
+    shard: ShardId,
+    orders: watch::Receiver<Orders>,
+    reports: mpsc::Sender<Report>,
+    running: watch::Sender<Units>,
+    log: Log,
+}
+
+impl Unit {
+    /// Until the coordinator has ended.
+    async fn run(mut self) {
+        let mut last = Run::default();
+        while let Some((run, fence)) = self.start_after(last).await {
+            last = run;
+            self.note(true);
+            self.running
+                .send_modify(|units| drop(units.insert(self.shard, fence)));
+            let shard = self.shard;
+            let is_stop = |orders: &Orders| orders[&shard].stop.is_some();
+            let stopped = self.orders.wait_for(is_stop).await.is_ok();
+            if !stopped {
+                return;
+            }
+            self.note(false);
+            self.running.send_modify(|units| drop(units.remove(&shard)));
+            let _ = self.reports.send(Report::Stopped(shard, run)).await;
+        }
+    }
+
+    /// Waits for the next run.
+    async fn start_after(&mut self, last: Run) -> Option<(Run, Fence)> {
+        let shard = self.shard;
+        let is_next = |orders: &Orders| orders.get(&shard).is_some_and(|order| order.run > last);
+        let orders = self.orders.wait_for(is_next).await.ok()?;
+        orders.get(&shard).map(|order| (order.run, order.fence.clone()))
+    }
+
+    fn note(&self, is_start: bool) {
+        let entry = (self.me.clone(), self.shard, is_start);
+        self.log.lock().unwrap().push(entry);
+    }
+}
+
 /// A bridge, whose units do nothing.
 struct Bridge {
     units: watch::Receiver<Units>,
@@ -34,7 +80,7 @@ struct Bridge {
     task: JoinHandle<Result<(), Disagreement>>,
 }
 
-fn coordinator(etcd: &Etcd, name: &str, shards: u16, ttl: Duration) -> (Coordinator, Ends) {
+fn coordinator(etcd: &Etcd, name: &str, shards: u16, ttl: Duration) -> (Coordinator, Handles) {
     Coordinator::new(Setup {
         me: BridgeId::new(name).unwrap(),
         cluster: "test".to_owned(),
@@ -46,30 +92,24 @@ fn coordinator(etcd: &Etcd, name: &str, shards: u16, ttl: Duration) -> (Coordina
 
 impl Bridge {
     fn start(etcd: &Etcd, name: &str, ttl: Duration, log: &Log) -> Bridge {
-        let (coordinator, ends) = coordinator(etcd, name, SHARDS, ttl);
-        let Ends {
-            mut orders,
+        let (coordinator, handles) = coordinator(etcd, name, SHARDS, ttl);
+        let Handles {
+            orders,
             reports,
             status,
-        } = ends;
+        } = handles;
         let (running, units) = watch::channel(Units::new());
-        let (me, log, to_coordinator) = (BridgeId::new(name).unwrap(), Arc::clone(log), reports.clone());
-        tokio::spawn(async move {
-            while let Some(order) = orders.recv().await {
-                let note = |shard, is_start| log.lock().unwrap().push((me.clone(), shard, is_start));
-                match order {
-                    Order::Start(shard, fence) => {
-                        note(shard, true);
-                        running.send_modify(|units| drop(units.insert(shard, fence)));
-                    }
-                    Order::Stop(shard, _) => {
-                        note(shard, false);
-                        running.send_modify(|units| drop(units.remove(&shard)));
-                        let _ = to_coordinator.send(Report::Stopped(shard)).await;
-                    }
-                }
-            }
-        });
+        for shard in ShardId::all(SHARDS) {
+            let unit = Unit {
+                me: BridgeId::new(name).unwrap(),
+                shard,
+                orders: orders.clone(),
+                reports: reports.clone(),
+                running: running.clone(),
+                log: Arc::clone(log),
+            };
+            tokio::spawn(unit.run());
+        }
         let stop = CancellationToken::new();
         Bridge {
             units,
@@ -211,11 +251,22 @@ async fn while_etcd_is_frozen_units_run_on_but_may_not_write() {
 }
 
 #[tokio::test]
+async fn a_bridge_with_several_shards_can_be_stopped_while_etcd_is_frozen() {
+    let etcd = Etcd::start();
+    let mut bridge = Bridge::start(&etcd, "only", LONG, &Log::default());
+    bridge.runs(usize::from(SHARDS)).await;
+    etcd.freeze(0).await;
+    bridge.stop.cancel();
+    let left = tokio::time::timeout(PATIENCE, bridge.task).await;
+    assert_eq!(left.expect("it leaves").unwrap(), Ok(()));
+}
+
+#[tokio::test]
 async fn a_bridge_with_another_number_of_shards_takes_no_part() {
     let etcd = Etcd::start();
     let mut first = Bridge::start(&etcd, "first", LONG, &Log::default());
     first.runs(usize::from(SHARDS)).await;
-    let (other, _ends) = coordinator(&etcd, "other", 1, LONG);
+    let (other, _handles) = coordinator(&etcd, "other", 1, LONG);
     let refused = tokio::time::timeout(PATIENCE, other.run(CancellationToken::new())).await;
     let expected = Disagreement::Shards {
         ours: 1,

@@ -178,6 +178,21 @@ proptest! {
         assert_settled_but_for_shares(&world);
     }
 
+    /// However many shards it has: its units get the time to stop, and each release the time of one request.
+    #[test]
+    fn who_stops_while_etcd_does_not_answer_ends_all_the_same(
+        starts in vec(0..1_500_u64, 1..=3),
+        shards in 1..=8_u16,
+        seed in any::<u64>(),
+    ) {
+        let mut world = World::new(&starts, shards, 10 * SECOND, seed);
+        for (fault, at) in [(Fault::BadNetwork, 20), (Fault::Outage(false), 20), (Fault::Stop(0), 21)] {
+            faults::plan(&mut world, Incident { fault, at: at * SECOND, length: None });
+        }
+        world.run_until(24 * SECOND);
+        prop_assert!(world.bridges[0].election.is_none());
+    }
+
     /// At the latest the TTL after its last renewal; then it takes no longer than a request.
     #[test]
     fn who_is_killed_is_replaced_when_its_lease_ends(

@@ -6,6 +6,10 @@ use crate::cluster::boot_time::BootTime;
 use crate::cluster::entries::{Change, LeaseId, MemberState, Owner, Revision, ShardId, Snapshot, Token};
 use crate::cluster::fence::Permit;
 
+/// Which start of a shard's unit, counted by this process. So a report that comes late is not taken for one of a later start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Run(pub u64);
+
 /// Something has happened.
 ///
 /// Each request (an effect that says so) is answered by exactly one input, in any order. So a request that hangs is ended by
@@ -51,11 +55,12 @@ pub enum Input {
     Released(ShardId, Option<Revision>),
     /// Whether this bridge now reaches its broker, by the connection that belongs to no shard. It counts as reached at first.
     Broker(bool),
-    /// The broker has closed a connection of this shard since another client has its id (0x8E), or the connection was lost.
-    Disconnected(ShardId),
+    /// The broker has closed a connection of this unit since another client has its id (0x8E), or the connection was lost.
+    Disconnected(ShardId, Run),
     /// The unit has stopped: it writes nothing from now on, and has no connection under the shard's ids. A unit that ends by
-    /// itself is started again at once while the shard is owned; it is up to the caller to report that not too often.
-    UnitStopped(ShardId),
+    /// itself is started again at once while the shard is owned; it is up to the caller to report that not too often. A report
+    /// of an earlier run, or a repeated one, changes nothing.
+    UnitStopped(ShardId, Run),
     /// An operator wants that this bridge owns nothing, or that it does again.
     Drain(bool),
     /// The process is to end.
@@ -128,12 +133,13 @@ pub enum Effect {
     /// done before anything that follows is begun.
     Permit(ShardId, Option<Permit>),
     /// Start the unit.
-    StartUnit(ShardId),
+    StartUnit(ShardId, Run),
     /// Stop the unit. [`StopReason::Lost`] may follow [`StopReason::HandOver`].
     StopUnit(ShardId, StopReason),
     /// Nothing is left to be done but to revoke that lease, if there is one; nothing more follows.
     Leave(Option<LeaseId>),
-    /// [`Input::Timer`] is due then. The last effect of each input; it replaces the one before.
+    /// [`Input::Timer`] is due then. It is the last effect of an input. Each input voids the timer before it, so without this
+    /// effect none is due.
     WakeAt(BootTime),
 }
 

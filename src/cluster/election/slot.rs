@@ -1,6 +1,6 @@
 //! One shard, as this bridge has to do with it: its unit, and the requests for its key.
 
-use super::input::{Claimed, Effect, StopReason};
+use super::input::{Claimed, Effect, Run, StopReason};
 use super::timing::RETRY;
 use super::turn::Turn;
 use crate::cluster::boot_time::BootTime;
@@ -12,6 +12,8 @@ use crate::cluster::fence::Permit;
 pub(super) struct Slot {
     shard: ShardId,
     unit: Unit,
+    /// The last start of the unit.
+    run: Run,
     request: Option<Request>,
     /// The key whose release was requested. It may be deleted at any time, so nothing is done with it but to release it.
     given_up: Option<Token>,
@@ -47,6 +49,8 @@ pub(super) struct Situation {
     pub(super) deadline: Option<BootTime>,
     /// Whether another bridge is to have the shard.
     pub(super) is_to_hand_over: bool,
+    /// Whether the process is to end.
+    pub(super) is_leaving: bool,
     /// From when on this bridge is to claim a shard without an owner.
     pub(super) claim_at: Option<BootTime>,
 }
@@ -69,6 +73,7 @@ impl Slot {
         Slot {
             shard,
             unit: Unit::Stopped,
+            run: Run::default(),
             request: None,
             given_up: None,
             retry_at: BootTime::default(),
@@ -112,13 +117,16 @@ impl Slot {
         }
     }
 
-    pub(super) fn unit_stopped(&mut self) {
-        self.unit = Unit::Stopped;
+    pub(super) fn unit_stopped(&mut self, run: Run) {
+        if run == self.run {
+            self.unit = Unit::Stopped;
+        }
     }
 
-    /// The unit stops at once, if it works. Gives whether it did.
-    pub(super) fn lose(&mut self, turn: &mut Turn) -> bool {
+    /// The unit stops at once, if it still works. Gives whether it did.
+    pub(super) fn lose(&mut self, run: Run, turn: &mut Turn) -> bool {
         let is_working = matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver));
+        let is_working = is_working && run == self.run;
         if is_working {
             let stop = self.stop(StopReason::Lost);
             self.permit(None, turn);
@@ -147,11 +155,12 @@ impl Slot {
             }
             (Unit::Running, _) if situation.is_to_hand_over => Some(self.stop(StopReason::HandOver)),
             (Unit::Stopped, Key::Own(token)) if situation.is_to_hand_over || self.given_up == Some(token) => {
-                self.release(token, turn)
+                self.release(token, situation.is_leaving, turn)
             }
             (Unit::Stopped, Key::Own(_)) if is_fresh && situation.lease.is_some() => {
                 self.unit = Unit::Running;
-                Some(Effect::StartUnit(self.shard))
+                self.run.0 += 1;
+                Some(Effect::StartUnit(self.shard, self.run))
             }
             (Unit::Stopped | Unit::Running, Key::Absent) if is_fresh => self.claim(situation, turn),
             _ => None,
@@ -163,8 +172,10 @@ impl Slot {
         Effect::StopUnit(self.shard, reason)
     }
 
-    fn release(&mut self, token: Token, turn: &mut Turn) -> Option<Effect> {
-        if self.request.is_some() || !turn.is_due(self.retry_at) {
+    /// Who leaves tries once: when the lease is revoked, the key is deleted as well.
+    fn release(&mut self, token: Token, is_leaving: bool, turn: &mut Turn) -> Option<Effect> {
+        let was_tried = is_leaving && self.given_up == Some(token);
+        if self.request.is_some() || was_tried || !turn.is_due(self.retry_at) {
             return None;
         }
         self.request = Some(Request::Release);

@@ -4,7 +4,7 @@ mod scene;
 
 use scene::{A, B, SHARD, Scene, WORKING, at, id, owner, permit, token};
 
-use super::{Claimed, Effect, Input, MemberWritten, StopReason};
+use super::{Claimed, Effect, Input, MemberWritten, Run, StopReason};
 use crate::cluster::entries::{Change, Intent, LeaseId, Member, MemberState, Revision, ShardId};
 
 const DRAINED: MemberState = MemberState {
@@ -94,7 +94,10 @@ fn what_is_won_is_run_until_the_deadline_of_the_lease() {
     scene.later(2.0);
     scene.give(Input::Timer);
     let won = Input::Claimed(SHARD, Claimed::Won(token(11)));
-    assert_eq!(scene.give(won), [permit(11, 4.0), Effect::StartUnit(SHARD)]);
+    assert_eq!(
+        scene.give(won),
+        [permit(11, 4.0), Effect::StartUnit(SHARD, Run(1))]
+    );
 }
 
 #[test]
@@ -114,7 +117,10 @@ fn a_claim_without_an_answer_is_taken_over_if_it_was_won() {
     assert_eq!(scene.give(Input::Claimed(SHARD, Claimed::Unknown)), []);
     let won = owner("a", A, 11);
     let found = Input::Changed(Revision(11), vec![Change::Shard(SHARD, Some(won))]);
-    assert_eq!(scene.give(found), [permit(11, 4.0), Effect::StartUnit(SHARD)]);
+    assert_eq!(
+        scene.give(found),
+        [permit(11, 4.0), Effect::StartUnit(SHARD, Run(1))]
+    );
 }
 
 #[test]
@@ -128,7 +134,10 @@ fn a_claim_that_is_made_twice_is_won_once() {
     let revision = Revision(12);
     let owner = Some(owner("a", A, 11));
     let lost = Input::Claimed(SHARD, Claimed::Lost { revision, owner });
-    assert_eq!(scene.give(lost), [permit(11, 4.0), Effect::StartUnit(SHARD)]);
+    assert_eq!(
+        scene.give(lost),
+        [permit(11, 4.0), Effect::StartUnit(SHARD, Run(1))]
+    );
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn what_was_released_is_not_taken_for_own_again() {
     let mut scene = Scene::owning();
     scene.share_with(WORKING);
     scene.drain();
-    scene.give(Input::UnitStopped(SHARD));
+    scene.give(Input::UnitStopped(SHARD, Run(1)));
     scene.give(Input::Released(SHARD, Some(Revision(20))));
     let own = Change::Shard(SHARD, Some(owner("a", A, 10)));
     assert_eq!(scene.give(Input::Changed(Revision(10), vec![own])), []);
@@ -198,7 +207,7 @@ fn what_another_bridge_owns_after_a_lost_lease_is_stopped_at_once() {
     let mut scene = Scene::owning();
     scene.lose_lease(&[(SHARD, owner("b", B, 25))]);
     assert_eq!(scene.stopped(), Some(StopReason::Lost));
-    assert_eq!(scene.give(Input::UnitStopped(SHARD)), []);
+    assert_eq!(scene.give(Input::UnitStopped(SHARD, Run(1))), []);
 }
 
 #[test]
@@ -216,7 +225,7 @@ fn an_own_key_under_a_lease_that_was_lost_is_left_to_expire() {
 fn a_connection_that_is_lost_without_a_valid_lease_stops_the_unit() {
     let mut scene = Scene::owning();
     scene.later(4.0);
-    let effects = scene.give(Input::Disconnected(SHARD));
+    let effects = scene.give(Input::Disconnected(SHARD, Run(1)));
     let expected = [
         Effect::Permit(SHARD, None),
         Effect::StopUnit(SHARD, StopReason::Lost),
@@ -225,17 +234,20 @@ fn a_connection_that_is_lost_without_a_valid_lease_stops_the_unit() {
     ];
     assert_eq!(effects, expected);
     // The lease lives; but first it is read whose the shard is.
-    scene.give(Input::UnitStopped(SHARD));
+    scene.give(Input::UnitStopped(SHARD, Run(1)));
     assert_eq!(scene.renew(4.0), []);
     let own = (SHARD, owner("a", A, 10));
     let read = Input::Snapshot(scene.snapshot(12, &[("a", A, WORKING)], &[own]));
-    assert_eq!(scene.give(read), [permit(10, 8.0), Effect::StartUnit(SHARD)]);
+    assert_eq!(
+        scene.give(read),
+        [permit(10, 8.0), Effect::StartUnit(SHARD, Run(2))]
+    );
 }
 
 #[test]
 fn a_connection_that_is_lost_with_a_valid_lease_comes_back() {
     let mut scene = Scene::owning();
-    assert_eq!(scene.give(Input::Disconnected(SHARD)), []);
+    assert_eq!(scene.give(Input::Disconnected(SHARD, Run(1))), []);
 }
 
 #[test]
@@ -286,7 +298,7 @@ fn a_drained_bridge_stops_its_unit_before_it_releases_the_shard() {
         shard: SHARD,
         token: token(10),
     };
-    let stopped = scene.give(Input::UnitStopped(SHARD));
+    let stopped = scene.give(Input::UnitStopped(SHARD, Run(1)));
     assert_eq!(stopped, [Effect::Permit(SHARD, None), release.clone()]);
     assert_eq!(scene.give(Input::Released(SHARD, None)), []);
     scene.later(0.5);
@@ -300,7 +312,7 @@ fn a_key_whose_release_was_requested_is_not_used_again() {
     let mut scene = Scene::owning();
     scene.share_with(WORKING);
     scene.drain();
-    scene.give(Input::UnitStopped(SHARD));
+    scene.give(Input::UnitStopped(SHARD, Run(1)));
     let release = Effect::Release {
         shard: SHARD,
         token: token(10),
@@ -319,8 +331,8 @@ fn a_hand_over_that_is_no_longer_wanted_starts_the_unit_again() {
     scene.share_with(WORKING);
     scene.drain();
     scene.give(Input::Drain(false));
-    let started = scene.give(Input::UnitStopped(SHARD));
-    assert_eq!(started, [Effect::StartUnit(SHARD)]);
+    let started = scene.give(Input::UnitStopped(SHARD, Run(1)));
+    assert_eq!(started, [Effect::StartUnit(SHARD, Run(2))]);
 }
 
 #[test]
@@ -338,7 +350,7 @@ fn a_hand_over_becomes_a_loss_if_another_owns_the_shard() {
     let lost = Change::Shard(SHARD, Some(owner("b", B, 25)));
     scene.give(Input::Changed(Revision(25), vec![lost]));
     assert_eq!(scene.stopped(), Some(StopReason::Lost));
-    assert_eq!(scene.give(Input::UnitStopped(SHARD)), []);
+    assert_eq!(scene.give(Input::UnitStopped(SHARD, Run(1))), []);
 }
 
 #[test]
@@ -358,11 +370,28 @@ fn a_bridge_that_ends_stops_its_unit_then_releases_then_revokes() {
         shard: SHARD,
         token: token(10),
     };
-    let stopped = scene.give(Input::UnitStopped(SHARD));
+    let stopped = scene.give(Input::UnitStopped(SHARD, Run(1)));
     assert_eq!(stopped, [Effect::Permit(SHARD, None), release]);
     let released = Input::Released(SHARD, Some(Revision(20)));
     assert_eq!(scene.give(released), [Effect::Leave(Some(A))]);
     assert_eq!(scene.give(Input::Timer), []);
+}
+
+/// Otherwise it could go on for ever with several shards: there would always be one whose release is in flight.
+#[test]
+fn a_bridge_that_ends_tries_each_release_once() {
+    let mut scene = Scene::new(2);
+    let shards = [SHARD, ShardId(1)];
+    scene.join(&[("a", A)], &shards.map(|shard| (shard, owner("a", A, 10))));
+    scene.give(Input::Stop);
+    for shard in shards {
+        scene.give(Input::UnitStopped(shard, Run(1)));
+    }
+    assert_eq!(scene.give(Input::Released(SHARD, None)), []);
+    scene.later(0.5);
+    assert_eq!(scene.give(Input::Timer), []);
+    let last = scene.give(Input::Released(ShardId(1), None));
+    assert_eq!(last, [Effect::Leave(Some(A))]);
 }
 
 #[test]
@@ -371,7 +400,10 @@ fn a_bridge_that_ends_without_etcd_waits_for_its_unit_alone() {
     scene.give(Input::LeaseLost(A));
     scene.give(Input::Stop);
     assert_eq!(scene.stopped(), Some(StopReason::HandOver));
-    assert_eq!(scene.give(Input::UnitStopped(SHARD)), [Effect::Leave(None)]);
+    assert_eq!(
+        scene.give(Input::UnitStopped(SHARD, Run(1))),
+        [Effect::Leave(None)]
+    );
 }
 
 #[test]
@@ -413,7 +445,7 @@ fn a_new_member_is_handed_one_shard_after_the_other_after_a_minute() {
     let [moved] = scene.stops()[..] else {
         panic!("one shard moves: {:?}", scene.stops());
     };
-    scene.give(Input::UnitStopped(moved));
+    scene.give(Input::UnitStopped(moved, Run(1)));
     scene.give(Input::Released(moved, Some(Revision(40))));
     let taken = Change::Shard(moved, Some(owner("b", B, 41)));
     scene.give(Input::Changed(Revision(41), vec![taken]));
@@ -428,8 +460,20 @@ fn a_new_member_is_handed_one_shard_after_the_other_after_a_minute() {
 #[test]
 fn a_unit_that_ends_by_itself_is_started_again() {
     let mut scene = Scene::owning();
-    let effects = scene.give(Input::UnitStopped(SHARD));
-    assert_eq!(effects, [Effect::StartUnit(SHARD)]);
+    let effects = scene.give(Input::UnitStopped(SHARD, Run(1)));
+    assert_eq!(effects, [Effect::StartUnit(SHARD, Run(2))]);
+}
+
+/// Each stop may be answered, also if one follows the other.
+#[test]
+fn a_late_report_of_an_earlier_run_changes_nothing() {
+    let mut scene = Scene::owning();
+    scene.give(Input::UnitStopped(SHARD, Run(1)));
+    assert_eq!(scene.give(Input::UnitStopped(SHARD, Run(1))), []);
+    scene.give(Input::WatchEnded);
+    scene.later(4.0);
+    scene.give(Input::Disconnected(SHARD, Run(1)));
+    assert_eq!(scene.stopped(), None);
 }
 
 #[test]

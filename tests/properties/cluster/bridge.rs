@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lantime2mqtt::cluster::BootTime;
-use lantime2mqtt::cluster::election::{Election, StopReason};
+use lantime2mqtt::cluster::election::{Election, Run, StopReason};
 use lantime2mqtt::cluster::entries::{BridgeId, ShardId, Token};
 use lantime2mqtt::cluster::fence::{Fence, Gate};
 
@@ -51,8 +51,8 @@ pub(super) struct Unit {
     pub(super) state: UnitState,
     pub(super) gate: Gate,
     fence: Fence,
-    /// Which stop is the last.
-    pub(super) stop: u64,
+    /// The last start.
+    pub(super) run: Run,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ impl Unit {
             state,
             gate,
             fence,
-            stop: 0,
+            run: Run::default(),
         }
     }
 }

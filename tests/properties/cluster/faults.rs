@@ -190,7 +190,8 @@ fn disconnect(world: &mut World, bridge: usize) {
     for shard in ShardId::all(world.shards) {
         let state = world.bridges[bridge].state(shard);
         if state.is_some_and(|state| state != UnitState::Stopped) {
-            world.send(bridge, Input::Disconnected(shard));
+            let run = world.bridges[bridge].unit(shard).run;
+            world.send(bridge, Input::Disconnected(shard, run));
         }
     }
 }

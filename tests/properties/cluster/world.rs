@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use lantime2mqtt::cluster::BootTime;
-use lantime2mqtt::cluster::election::{Effect, Input, StopReason};
+use lantime2mqtt::cluster::election::{Effect, Input, Run, StopReason};
 use lantime2mqtt::cluster::entries::{BridgeId, Change, LeaseId, Revision, ShardId, Token};
 use lantime2mqtt::cluster::fence::Permit;
 
@@ -29,7 +29,8 @@ pub(super) enum Event {
     /// A bridge tries to reach its broker.
     Connect(To),
     Timer(To, u64),
-    UnitStopped(To, ShardId, u64),
+    /// A unit reports that it has stopped, perhaps not for the first time.
+    UnitStopped(To, ShardId, Run),
     /// The watch with that number reports something, or ends.
     Watched(To, u64, Option<(Revision, Vec<Change>)>),
     /// A request comes to etcd; the answer is on time if it takes so long.
@@ -197,9 +198,12 @@ impl World {
             Event::Input(_, input) => input,
             Event::Connect(_) => Input::Broker(bridge.faults.without_broker == 0),
             Event::Timer(_, timer) if timer == bridge.timer => Input::Timer,
-            Event::UnitStopped(_, shard, stop) if stop == bridge.unit(shard).stop => {
-                bridge.unit(shard).state = UnitState::Stopped;
-                Input::UnitStopped(shard)
+            Event::UnitStopped(_, shard, run) => {
+                let unit = bridge.unit(shard);
+                if run == unit.run {
+                    unit.state = UnitState::Stopped;
+                }
+                Input::UnitStopped(shard, run)
             }
             Event::Watched(_, watch, change) if watch == bridge.watch_number => match change {
                 Some((revision, changes)) => Input::Changed(revision, changes),
@@ -261,7 +265,7 @@ impl World {
                 Request::Release(shard, token)
             }
             Effect::Permit(shard, permit) => return self.permit(bridge, shard, permit),
-            Effect::StartUnit(shard) => return self.start_unit(bridge, shard),
+            Effect::StartUnit(shard, run) => return self.start_unit(bridge, shard, run),
             Effect::StopUnit(shard, reason) => return self.stop_unit(bridge, shard, reason),
             Effect::Leave(lease) => return self.leave(bridge, lease),
             Effect::WakeAt(at) => {
@@ -286,10 +290,11 @@ impl World {
         self.bridges[bridge].unit(shard).gate.set(permit);
     }
 
-    fn start_unit(&mut self, bridge: usize, shard: ShardId) {
+    fn start_unit(&mut self, bridge: usize, shard: ShardId, run: Run) {
         let unit = self.bridges[bridge].unit(shard);
         assert_eq!(unit.state, UnitState::Stopped, "a unit is started twice");
         unit.state = UnitState::Running;
+        unit.run = run;
         self.starts += 1;
         if self.bridges[bridge].faults.without_broker > 0 {
             return;
@@ -300,8 +305,8 @@ impl World {
                 .state(shard)
                 .is_some_and(|state| state != UnitState::Stopped);
             if other != bridge && has_unit && self.bridges[other].faults.without_broker == 0 {
-                let to = self.to(other);
-                self.after(1, 50, Event::Input(to, Input::Disconnected(shard)));
+                let (to, run) = (self.to(other), self.bridges[other].unit(shard).run);
+                self.after(1, 50, Event::Input(to, Input::Disconnected(shard, run)));
             }
         }
     }
@@ -313,15 +318,18 @@ impl World {
             return;
         }
         unit.state = UnitState::Stopping(reason);
-        unit.stop += 1;
+        let run = unit.run;
         self.stops.push(self.now);
         let longest = match reason {
             StopReason::HandOver => 1_500,
             StopReason::Lost => 100,
         };
-        let stop = self.bridges[bridge].unit(shard).stop;
         let to = self.to(bridge);
-        self.after(5, longest, Event::UnitStopped(to, shard, stop));
+        self.after(5, longest, Event::UnitStopped(to, shard, run));
+        // Some report each thing twice, and late.
+        if self.rng.bool() {
+            self.after(longest, 5_000, Event::UnitStopped(to, shard, run));
+        }
     }
 
     fn leave(&mut self, bridge: usize, lease: Option<LeaseId>) {
