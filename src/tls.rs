@@ -15,6 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 pub use explanation::{Explanation, Server};
+pub(crate) use handshake::is_certificate_refused;
 use verifier::{Accepted, Verifier};
 
 /// Whom to trust, and who we are.

@@ -8,6 +8,13 @@ use super::explanation::{Explanation, KEYS, Server};
 use super::refused::Refused;
 use crate::http_failure::{Failure, all, find};
 
+/// Whether a request over HTTP has failed since the server does not accept the certificate of this client. In TLS 1.3 the client
+/// hears of that after its own side of the handshake, but a server reads no request before.
+pub(crate) fn is_certificate_refused(error: &reqwest::Error) -> bool {
+    let tls = find::<Error>(error);
+    tls.is_some_and(|tls| matches!(tls, Error::AlertReceived(alert) if is_about_certificate(*alert)))
+}
+
 impl Explanation {
     /// Of an error of a socket to that server, during the handshake; `None` where it has nothing to do with TLS.
     pub fn of_io(error: &io::Error, server: Server) -> Option<Explanation> {
@@ -105,21 +112,30 @@ fn explain_alert(alert: AlertDescription, server: Server) -> Explanation {
             "the server has no certificate for the host name that it is asked for",
             format!("write the host name that the server knows into {}", server.url()),
         ),
-        Alert::CertificateRequired
-        | Alert::NoCertificate
-        | Alert::BadCertificate
-        | Alert::UnsupportedCertificate
-        | Alert::CertificateRevoked
-        | Alert::CertificateExpired
-        | Alert::CertificateUnknown
-        | Alert::UnknownCA
-        | Alert::AccessDenied
-        | Alert::DecryptError => explain_own_certificate(alert, server),
+        alert if is_about_certificate(alert) => explain_own_certificate(alert, server),
         alert => Explanation::new(
             format!("the server ended the handshake with the alert {alert:?}"),
             format!("see the log of the {} for its reason", server.name()),
         ),
     }
+}
+
+/// Whether a server sends that alert while it checks the certificate of a client, or misses one.
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+    )
 }
 
 fn old_version(server: Server) -> Explanation {

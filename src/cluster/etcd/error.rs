@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::wire::{Refusal, StreamLine};
 use crate::http_failure::{Failure, RAISE_LIMIT};
-use crate::tls::{Explanation, Server};
+use crate::tls::{Explanation, Server, is_certificate_refused};
 use crate::wording::quoted;
 
 /// Statuses of a proxy, or of a gateway whose node does not answer.
@@ -74,7 +74,7 @@ pub enum Cause {
     /// The lease has expired, or was revoked.
     #[error("the lease has expired or was revoked")]
     LeaseNotFound,
-    /// The TLS handshake failed, or a certificate is not accepted.
+    /// The TLS handshake failed, a certificate is not accepted, or what came later is not TLS.
     #[error("TLS: {}", .0.cause)]
     Tls(Explanation),
     /// What came is not an answer of etcd, or too large.
@@ -249,13 +249,11 @@ impl Subject<'_> {
 
     /// A request that `reqwest` could not bring to an end within `time`.
     pub(super) fn failed(&self, error: reqwest::Error, time: Duration) -> Error {
-        let is_unsent = error.is_connect();
+        let is_unsent = error.is_connect() || is_certificate_refused(&error);
         let cause = self.cause(&error.without_url(), time);
-        match cause {
-            // A refused certificate, ours or theirs, ends the connection before a request is read.
-            Cause::Tls(_) => self.unsent(cause),
-            cause if is_unsent => self.unsent(cause),
-            cause => self.broken(cause),
+        match is_unsent {
+            true => self.unsent(cause),
+            false => self.broken(cause),
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::cluster::etcd::wire::{Header, Nothing};
@@ -76,7 +78,7 @@ impl Script {
 }
 
 /// A request with its body.
-async fn read_request(stream: &mut TcpStream) -> String {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut text = String::new();
     loop {
         let mut buffer = [0; 4096];
@@ -173,6 +175,49 @@ async fn a_malformed_answer_leaves_a_write_open() {
         );
         assert_eq!(script.seen().len(), 1);
     }
+}
+
+/// A server that answers each request of TLS with a record that nobody can decrypt. Gives its URL, and counts the requests.
+async fn start_broken_tls() -> (String, Arc<AtomicUsize>) {
+    let made = rcgen::generate_simple_self_signed(["etcd".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&requests);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let mut stream = acceptor.accept(stream).await.unwrap();
+            read_request(&mut stream).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            let record = [&[23, 3, 3, 0, 32], &[0; 32][..]].concat();
+            stream.get_mut().0.write_all(&record).await.unwrap();
+        }
+    });
+    (url, requests)
+}
+
+#[tokio::test]
+async fn a_write_is_not_sent_again_after_an_error_of_tls_that_follows_the_handshake() {
+    let (url, requests) = start_broken_tls().await;
+    let mut settings = Script::start(&[]).await.settings(false);
+    settings.endpoints = vec![url.clone(), url.replace("127.0.0.1", "localhost")];
+    settings.tls.trust = Trust::Insecure;
+    let error = write(&Client::new(&settings).unwrap()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.is_outcome_unknown()),
+        ("tls", true),
+        "{error}"
+    );
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
