@@ -1,10 +1,11 @@
 //! The task of a bridge in its cluster: carries out at etcd what the [`Election`] wants, and passes on which units are to run.
 
+mod follow;
 mod handles;
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::boot_time::BootTime;
 use super::election::{Claimed, Effect, Election, Input, MemberWritten};
@@ -22,17 +22,35 @@ use super::etcd::Error;
 use super::fence::Gate;
 use super::registry::{Meta, Registry};
 
-pub use self::handles::{Disagreement, Handles, Order, Orders, Report, Setup, Status};
+use self::follow::{Following, heard};
+pub use self::handles::{Activity, Disagreement, Handles, Order, Orders, Report, Setup, Status};
 
 /// Until etcd is asked again what the cluster has agreed on.
 const RETRY: Duration = Duration::from_secs(1);
-/// Changes that wait to be taken in: what is more waits in the connection.
-const HEARD: usize = 64;
 /// Reports of units that wait.
 const REPORTS: usize = 64;
 
 /// How a request has ended: with what, and why if it has failed.
-type Ended = (Input, Option<Error>);
+type Ended = (Input, Option<Failure>);
+
+/// Why something has failed.
+#[derive(Debug)]
+enum Failure {
+    Etcd(Error),
+    Disagreement(Disagreement),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Etcd(error)
+    }
+}
+
+impl From<Disagreement> for Failure {
+    fn from(disagreement: Disagreement) -> Failure {
+        Failure::Disagreement(disagreement)
+    }
+}
 
 /// The task.
 #[derive(Debug)]
@@ -49,14 +67,8 @@ pub struct Coordinator {
     orders: watch::Sender<Orders>,
     reports: mpsc::Receiver<Report>,
     status: watch::Sender<Status>,
-}
-
-/// What etcd reports since the last snapshot.
-#[derive(Debug)]
-struct Following {
-    heard: mpsc::Receiver<Input>,
-    /// Ends with why nothing more follows.
-    task: AbortOnDropHandle<Error>,
+    /// Why this bridge no longer takes part.
+    disagreement: Option<Disagreement>,
 }
 
 impl Coordinator {
@@ -84,6 +96,7 @@ impl Coordinator {
             orders,
             reports,
             status,
+            disagreement: None,
         };
         let handles = Handles {
             orders: to_units,
@@ -96,7 +109,7 @@ impl Coordinator {
     /// Takes part until `stop`; then hands over what it owns, and leaves.
     ///
     /// # Errors
-    /// When this bridge and the cluster do not agree.
+    /// When this bridge and the cluster do not agree, at once or later. Then its units have stopped.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Disagreement> {
         if let Some(agreed) = stop.run_until_cancelled(self.agree()).await {
             agreed?;
@@ -107,7 +120,7 @@ impl Coordinator {
         loop {
             if let Some(lease) = self.turn(&mut election, input, BootTime::now()) {
                 self.leave(lease).await;
-                return Ok(());
+                return self.disagreement.map_or(Ok(()), Err);
             }
             input = tokio::select! {
                 () = stop.cancelled(), if !is_stopping => {
@@ -136,15 +149,8 @@ impl Coordinator {
     async fn agree(&self) -> Result<(), Disagreement> {
         loop {
             match self.registry.meta(self.meta).await {
-                Ok(meta) if meta == self.meta => return Ok(()),
-                Ok(meta) if meta.format == self.meta.format => {
-                    return Err(Disagreement::Shards {
-                        ours: self.meta.shards,
-                        theirs: meta.shards,
-                    });
-                }
-                Ok(_) => return Err(Disagreement::Format),
-                Err(error) => self.failed(error),
+                Ok(found) => return Disagreement::check(self.meta, found),
+                Err(error) => self.note(Activity::Watch, Some(error)),
             }
             sleep(RETRY).await;
         }
@@ -158,28 +164,33 @@ impl Coordinator {
                 None => pending().await,
             }
         };
-        let (input, error) = tokio::select! {
+        let (input, failure) = tokio::select! {
             biased;
             Some(report) = self.reports.recv() => return report.into(),
             Some(ended) = self.requests.join_next() => of_task(ended),
             ended = heard(&mut self.following) => ended,
             () = timer => return Input::Timer,
         };
-        match error {
-            Some(error) => self.failed(error),
-            None if is_served(&input) => {
-                self.status
-                    .send_if_modified(|status| status.error.take().is_some());
+        let error = match failure {
+            Some(Failure::Disagreement(disagreement)) => {
+                self.disagreement = Some(disagreement);
+                None
             }
-            None => {}
+            Some(Failure::Etcd(error)) => Some(error),
+            None => None,
+        };
+        if let Some(activity) = Activity::of(&input) {
+            self.note(activity, error);
         }
         input
     }
 
-    fn failed(&self, error: Error) {
+    /// Shows how an activity has ended.
+    fn note(&self, activity: Activity, error: Option<Error>) {
         self.status.send_if_modified(|status| {
-            let is_news = status.error.as_ref() != Some(&error);
-            status.error = Some(error);
+            let is_news = status.errors.get(&activity) != error.as_ref();
+            status.errors.remove(&activity);
+            status.errors.extend(error.map(|error| (activity, error)));
             is_news
         });
     }
@@ -188,7 +199,11 @@ impl Coordinator {
         let view = election.view();
         let shards = ShardId::all(self.meta.shards);
         let owners = shards.filter_map(|shard| Some((shard, view.owner(shard)?.bridge.clone())));
-        let owners = owners.collect();
+        let owners: BTreeMap<_, _> = owners.collect();
+        if owners.len() == usize::from(self.meta.shards) {
+            // A claim without an answer may have been won, or another bridge has the shard.
+            self.note(Activity::Shards, None);
+        }
         let members = view.members().map(|(bridge, _)| bridge.clone()).collect();
         self.status.send_if_modified(|status| {
             let is_news = status.members != members || status.owners != owners;
@@ -224,10 +239,7 @@ impl Coordinator {
                 self.request(unknown, async move { registry.release(shard, token).await });
             }
             Effect::ReadSnapshot => {
-                // What an earlier one hears goes with its channel.
-                let (sender, heard) = mpsc::channel(HEARD);
-                let task = AbortOnDropHandle::new(tokio::spawn(follow(registry, sender)));
-                self.following = Some(Following { heard, task });
+                self.following = Some(Following::start(registry, self.meta));
             }
             Effect::Permit(shard, permit) => {
                 if let Some(gate) = self.gate(shard) {
@@ -271,7 +283,7 @@ impl Coordinator {
         self.requests.spawn(async move {
             request
                 .await
-                .map_or_else(|error| (failed, Some(error)), |input| (input, None))
+                .map_or_else(|error| (failed, Some(error.into())), |input| (input, None))
         });
     }
 
@@ -283,46 +295,7 @@ impl Coordinator {
     }
 }
 
-/// What is heard next of the changes in etcd. Cancel safe.
-async fn heard(following: &mut Option<Following>) -> Ended {
-    let Some(Following { heard, task }) = following else {
-        return pending().await;
-    };
-    if let Some(input) = heard.recv().await {
-        return (input, None);
-    }
-    let error = of_task(task.await);
-    *following = None;
-    (Input::WatchEnded, Some(error))
-}
-
-/// Reads all, then what changes, until that fails. Nobody listens once the task is aborted.
-async fn follow(registry: Arc<Registry>, heard: mpsc::Sender<Input>) -> Error {
-    let Err(error) = try_follow(&registry, &heard).await;
-    error
-}
-
-async fn try_follow(registry: &Registry, heard: &mpsc::Sender<Input>) -> Result<Infallible, Error> {
-    let snapshot = registry.snapshot().await?;
-    let mut watch = registry.watch(snapshot.revision.next()).await?;
-    let mut inputs = vec![Input::Snapshot(snapshot)];
-    loop {
-        for input in inputs {
-            let _ = heard.send(input).await;
-        }
-        inputs = registry.changed(watch.next().await?);
-    }
-}
-
 /// What a task gives; a panic of it goes on here.
 fn of_task<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
-}
-
-/// Whether that shows that etcd serves this bridge.
-fn is_served(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Granted { .. } | Input::Renewed { .. } | Input::Snapshot(_)
-    )
 }

@@ -80,7 +80,9 @@ impl Election {
         let mut turn = Turn::new(now);
         self.take(input, &mut turn);
         self.lease.advance(&mut turn);
-        self.reading.advance(&mut turn);
+        if self.reading.advance(&mut turn) {
+            self.view.requested();
+        }
         self.membership
             .advance(self.lease.valid(now), self.shown(), &mut turn);
         self.balance(&mut turn);
@@ -99,7 +101,9 @@ impl Election {
             Input::LeaseLost(lease) => self.lease.lost(lease),
             Input::Snapshot(snapshot) => {
                 self.reading.read();
-                self.view.read(snapshot, now);
+                if self.view.read(snapshot, now) {
+                    self.slots.iter_mut().for_each(Slot::forget_request);
+                }
             }
             Input::Changed(revision, changes) => {
                 for change in changes {
@@ -119,6 +123,12 @@ impl Election {
             }
             Input::Drain(is_drained) => self.membership.drain(is_drained),
             Input::Stop => self.membership.leave(),
+            Input::Expelled => {
+                self.membership.leave();
+                for slot in &mut self.slots {
+                    slot.lose(turn);
+                }
+            }
             Input::Timer => {}
         }
     }
@@ -149,11 +159,10 @@ impl Election {
     }
 
     fn released(&mut self, shard: ShardId, revision: Option<Revision>, now: BootTime) {
-        if let Some(slot) = self.slot(shard) {
-            slot.released(revision.is_some(), now);
-        }
+        let slot = self.slot(shard);
+        let counts = slot.is_some_and(|slot| slot.released(revision.is_some(), now));
         let is_own = matches!(self.key(shard), Key::Own(_));
-        if let Some(revision) = revision.filter(|_| is_own) {
+        if let Some(revision) = revision.filter(|_| counts && is_own) {
             self.view.answered(shard, revision, None, now);
         }
     }
@@ -164,7 +173,8 @@ impl Election {
         if self.lease.valid(turn.now).is_some() {
             return;
         }
-        if self.slot(shard).is_some_and(|slot| slot.lose(run, turn)) {
+        let slot = self.slot(shard).filter(|slot| slot.run() == run);
+        if slot.is_some_and(|slot| slot.lose(turn)) {
             self.reading.begin_again();
         }
     }

@@ -75,16 +75,18 @@ impl Registry {
 
     /// What the bridges of this cluster have agreed on: `own`, where there is nothing yet.
     pub(super) async fn meta(&self, own: Meta) -> Result<Meta, Error> {
-        let key = format!("{}meta", self.root).into_bytes();
+        let key = self.meta_key();
         let read = [Operation::Range(Keys::one(key.clone()))];
         let write = [put(key.clone(), &own, None)];
         let done = self
             .client
             .transact(&[Compare::Absent(key)], &write, &read)
             .await?;
-        let found = entries(&done.answers).first().map(json);
-        // One that cannot be read is of no format of ours.
-        Ok(found.map_or(own, |meta| meta.unwrap_or(Meta { format: 0, shards: 0 })))
+        Ok(meta(&done.answers).unwrap_or(own))
+    }
+
+    fn meta_key(&self) -> Vec<u8> {
+        format!("{}meta", self.root).into_bytes()
     }
 
     fn members(&self) -> String {
@@ -173,9 +175,10 @@ impl Registry {
         Ok(Input::Released(shard, Some(Revision(done.revision))))
     }
 
-    /// All members and owners, at one revision.
-    pub(super) async fn snapshot(&self) -> Result<Snapshot, Error> {
-        let reads = [self.members(), self.shards()].map(|prefix| Operation::Range(Keys::prefix(prefix)));
+    /// All members and owners, at one revision, and what the bridges have agreed on.
+    pub(super) async fn snapshot(&self) -> Result<(Snapshot, Option<Meta>), Error> {
+        let (members, shards) = (Keys::prefix(self.members()), Keys::prefix(self.shards()));
+        let reads = [members, shards, Keys::one(self.meta_key())].map(Operation::Range);
         let done = self.client.transact(&[], &reads, &[]).await?;
         let (mut members, mut owners) = (BTreeMap::new(), BTreeMap::new());
         for entry in done
@@ -189,11 +192,12 @@ impl Registry {
                 _ => {}
             }
         }
-        Ok(Snapshot {
+        let snapshot = Snapshot {
             revision: Revision(done.revision),
             members,
             owners,
-        })
+        };
+        Ok((snapshot, meta(&done.answers)))
     }
 
     /// What changes from that revision on.
@@ -250,6 +254,13 @@ fn entries(answers: &[Answer]) -> &[Entry] {
         Some(Answer::Range(entries)) => entries,
         _ => &[],
     }
+}
+
+/// What the last of these answers has read, if there is something.
+fn meta(answers: &[Answer]) -> Option<Meta> {
+    let found = entries(answers).first()?;
+    // One that cannot be read is of no format of ours.
+    Some(json(found).unwrap_or(Meta { format: 0, shards: 0 }))
 }
 
 /// A member, if it is one that lives by a lease.

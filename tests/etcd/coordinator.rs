@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::client;
-use super::support::PATIENCE;
 use super::support::etcd::Etcd;
+use super::support::{PATIENCE, wait};
+use super::{client, value};
 
 const SHARDS: u16 = 4;
 /// No lease ends by itself within a test.
@@ -238,10 +238,10 @@ async fn while_etcd_is_frozen_units_run_on_but_may_not_write() {
     let before = tokens(&units);
     etcd.freeze(0).await;
     may_write(&units, false).await;
-    bridge.sees("why", |status| status.error.is_some()).await;
+    bridge.sees("why", |status| !status.errors.is_empty()).await;
     etcd.thaw(0);
     may_write(&units, true).await;
-    bridge.sees("the end", |status| status.error.is_none()).await;
+    bridge.sees("the end", |status| status.errors.is_empty()).await;
     assert_eq!(tokens(&units).len(), before.len());
     let log = log.lock().unwrap();
     assert!(
@@ -275,6 +275,43 @@ async fn a_bridge_with_another_number_of_shards_takes_no_part() {
     assert_eq!(refused.expect("it is refused"), Err(expected));
 }
 
+/// As if etcd was created again, and another bridge has begun a cluster of that name.
+#[tokio::test]
+async fn a_bridge_that_no_longer_agrees_stops_its_units_and_ends() {
+    let mut etcd = Etcd::start();
+    let mut bridge = Bridge::start(&etcd, "only", LONG, &Log::default());
+    let units = bridge.runs(usize::from(SHARDS)).await;
+    may_write(&units, true).await;
+    etcd.control(&["put", "/lantime2mqtt/test/meta", r#"{"format":1,"shards":7}"#]);
+    etcd.restart(0);
+    bridge.runs(0).await;
+    may_write(&units, false).await;
+    let ended = tokio::time::timeout(PATIENCE, bridge.task).await;
+    let expected = Disagreement::Shards {
+        ours: SHARDS,
+        theirs: 7,
+    };
+    assert_eq!(ended.expect("it ends").unwrap(), Err(expected));
+}
+
+/// As if etcd was created again.
+#[tokio::test]
+async fn what_was_agreed_on_is_written_again_where_it_was_lost() {
+    const META: &str = "/lantime2mqtt/test/meta";
+    let mut etcd = Etcd::start();
+    let mut bridge = Bridge::start(&etcd, "only", LONG, &Log::default());
+    bridge.runs(usize::from(SHARDS)).await;
+    etcd.control(&["del", META]);
+    etcd.restart(0);
+    let client = client(etcd.endpoints());
+    wait::until("what was agreed on", async || {
+        value(&client, META).await.is_some()
+    })
+    .await;
+    let expected = r#"{"format":1,"shards":4}"#;
+    assert_eq!(value(&client, META).await.as_deref(), Some(expected));
+}
+
 #[tokio::test]
 async fn a_bridge_that_was_killed_and_starts_again_owns_its_shards_again() {
     let etcd = Etcd::start();
@@ -296,7 +333,7 @@ async fn a_bridge_that_starts_before_etcd_waits_for_it_and_can_be_stopped_meanwh
     let mut bridge = Bridge::start(&etcd, "early", LONG, &log);
     let stopped = Bridge::start(&etcd, "stopped", LONG, &log);
     bridge
-        .sees("that etcd does not answer", |status| status.error.is_some())
+        .sees("that etcd does not answer", |status| !status.errors.is_empty())
         .await;
     stopped.stop.cancel();
     let left = tokio::time::timeout(PATIENCE, stopped.task).await;

@@ -129,6 +129,27 @@ proptest! {
         prop_assert_eq!((world.starts, world.stops.len()), (usize::from(shards), 0));
     }
 
+    /// What was written after the backup is lost, and revisions are given again. Nobody knows of that before it has read all;
+    /// from then on everything is as ever.
+    #[test]
+    fn a_restored_etcd_is_one_in_which_all_is_well_again(
+        starts in vec(0..5_000_u64, 1..=5),
+        shards in 1..=8_u16,
+        ttl in select(vec![3 * SECOND, 5 * SECOND, 10 * SECOND]),
+        seed in any::<u64>(),
+        incidents in incidents(FAULTS / 2),
+        backup_at in prop_oneof![Just(0), 0..FAULTS / 2],
+    ) {
+        let mut world = World::new(&starts, shards, ttl, seed);
+        incidents.iter().for_each(|incident| faults::plan(&mut world, *incident));
+        world.run_until(backup_at);
+        let backup = world.etcd.clone();
+        world.run_until(FAULTS / 2 + 10 * SECOND);
+        world.restore(backup);
+        world.run_until(SETTLED);
+        assert_settled(&world);
+    }
+
     /// Shards go to and fro, while claims and releases are lost, or come when they are no longer wanted.
     #[test]
     fn late_claims_and_releases_let_nobody_write_who_must_not(

@@ -9,6 +9,7 @@ use crate::cluster::election::{Input, Run, StopReason};
 use crate::cluster::entries::{BridgeId, ShardId};
 use crate::cluster::etcd::{Client, Error};
 use crate::cluster::fence::Fence;
+use crate::cluster::registry::Meta;
 
 /// What a coordinator is made of.
 #[derive(Debug)]
@@ -78,12 +79,39 @@ impl From<Report> for Input {
 /// What is known of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
-    /// Why etcd does not serve this bridge, since it does not.
-    pub error: Option<Error>,
+    /// What fails at etcd, and why the last time; without what has succeeded since then.
+    pub errors: BTreeMap<Activity, Error>,
     /// The members.
     pub members: Vec<BridgeId>,
     /// The shards that have an owner.
     pub owners: BTreeMap<ShardId, BridgeId>,
+}
+
+/// What a bridge does at etcd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Activity {
+    /// Its lease: granted and renewed.
+    Lease,
+    /// What the cluster has agreed on, all entries, and their changes: read.
+    Watch,
+    /// Its entry as a member: written.
+    Member,
+    /// Keys of shards: claimed and released.
+    Shards,
+}
+
+impl Activity {
+    /// That with which this input comes.
+    pub(super) fn of(input: &Input) -> Option<Activity> {
+        match input {
+            Input::Granted { .. } | Input::GrantFailed => Some(Activity::Lease),
+            Input::Renewed { .. } | Input::RenewalFailed | Input::LeaseLost(_) => Some(Activity::Lease),
+            Input::Snapshot(_) | Input::WatchEnded => Some(Activity::Watch),
+            Input::MemberWritten(_) => Some(Activity::Member),
+            Input::Claimed(..) | Input::Released(..) => Some(Activity::Shards),
+            _ => None,
+        }
+    }
 }
 
 /// Why a bridge takes no part in its cluster.
@@ -105,4 +133,18 @@ pub enum Disagreement {
         "etcd has entries of this cluster that this version cannot read: install the version of the other bridges"
     )]
     Format,
+}
+
+impl Disagreement {
+    /// What this bridge wants, and what the cluster has.
+    pub(super) fn check(ours: Meta, theirs: Meta) -> Result<(), Disagreement> {
+        match theirs {
+            _ if theirs == ours => Ok(()),
+            Meta { format, shards } if format == ours.format => Err(Disagreement::Shards {
+                ours: ours.shards,
+                theirs: shards,
+            }),
+            _ => Err(Disagreement::Format),
+        }
+    }
 }

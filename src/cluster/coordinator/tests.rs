@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::*;
 use crate::cluster::election::{Run, StopReason};
+use crate::cluster::entries::{Change, Owner, Revision, Token};
 use crate::cluster::etcd::{Client, Settings};
 use crate::tls::ClientTls;
 
@@ -74,4 +77,47 @@ async fn an_order_stands_until_the_next_run() {
     }
     coordinator.begin(Effect::StartUnit(SHARD, Run(2)));
     assert_eq!(order(), Some((Run(2), None)));
+}
+
+/// Otherwise each renewal would hide that no shard can be claimed.
+#[tokio::test]
+async fn an_error_stands_until_the_same_activity_succeeds() {
+    let (mut coordinator, handles) = coordinator();
+    let error = coordinator.registry.revoke(LeaseId(1)).await.unwrap_err();
+    let (lease, ttl, sent) = (LeaseId(1), Duration::from_secs(5), BootTime::default());
+    for (input, is_failed, stands) in [
+        (Input::Claimed(SHARD, Claimed::Unknown), true, true),
+        (Input::Renewed { lease, ttl, sent }, false, true),
+        (
+            Input::Claimed(SHARD, Claimed::Won(Token(Revision(7)))),
+            false,
+            false,
+        ),
+    ] {
+        let failure = is_failed.then(|| error.clone().into());
+        coordinator.requests.spawn(async { (input, failure) });
+        coordinator.next().await;
+        let errors = handles.status.borrow().errors.clone();
+        assert_eq!(errors.contains_key(&Activity::Shards), stands);
+    }
+}
+
+/// It may have been won, and nothing more is claimed then.
+#[tokio::test]
+async fn an_error_of_a_claim_ends_when_each_shard_has_an_owner() {
+    let (coordinator, handles) = coordinator();
+    let mut election = Election::new(coordinator.me.clone(), 1, BootTime::default());
+    let error = coordinator.registry.revoke(LeaseId(1)).await.unwrap_err();
+    coordinator.note(Activity::Shards, Some(error));
+    coordinator.show(&election);
+    assert!(!handles.status.borrow().errors.is_empty());
+    let owner = Owner {
+        bridge: BridgeId::new("b").unwrap(),
+        lease: LeaseId(2),
+        token: Token(Revision(7)),
+    };
+    let change = Change::Shard(SHARD, Some(owner));
+    election.on(Input::Changed(Revision(7), vec![change]), BootTime::default());
+    coordinator.show(&election);
+    assert!(handles.status.borrow().errors.is_empty());
 }

@@ -65,6 +65,8 @@ pub enum Input {
     Drain(bool),
     /// The process is to end.
     Stop,
+    /// The same, and this bridge does not agree with its cluster: nothing may be written from now on.
+    Expelled,
     /// The time of [`Effect::WakeAt`] has come. Also the first input of all.
     Timer,
 }

@@ -35,11 +35,13 @@ impl Reading {
         self.is_fresh = false;
     }
 
-    pub(super) fn advance(&mut self, turn: &mut Turn) {
+    /// Gives whether a snapshot is requested now.
+    pub(super) fn advance(&mut self, turn: &mut Turn) -> bool {
         if self.is_fresh || self.is_requested || !turn.is_due(self.retry_at) {
-            return;
+            return false;
         }
         self.is_requested = true;
         turn.push(Effect::ReadSnapshot);
+        true
     }
 }

@@ -34,6 +34,8 @@ enum Unit {
 enum Request {
     Claim(LeaseId),
     Release,
+    /// Of a history that etcd has lost: its answer does not count.
+    Forgotten,
 }
 
 /// What a slot has to know of everything else.
@@ -85,6 +87,10 @@ impl Slot {
         self.shard
     }
 
+    pub(super) fn run(&self) -> Run {
+        self.run
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.unit == Unit::Running
     }
@@ -110,11 +116,17 @@ impl Slot {
         }
     }
 
-    pub(super) fn released(&mut self, is_answered: bool, now: BootTime) {
-        self.request = None;
+    /// The release has ended; gives whether its answer counts.
+    pub(super) fn released(&mut self, is_answered: bool, now: BootTime) -> bool {
         if !is_answered {
             self.retry_at = now + RETRY;
         }
+        self.request.take() == Some(Request::Release)
+    }
+
+    /// What etcd answers to a request in flight may be of a history that it has lost.
+    pub(super) fn forget_request(&mut self) {
+        self.request = self.request.map(|_| Request::Forgotten);
     }
 
     pub(super) fn unit_stopped(&mut self, run: Run) {
@@ -124,9 +136,8 @@ impl Slot {
     }
 
     /// The unit stops at once, if it still works. Gives whether it did.
-    pub(super) fn lose(&mut self, run: Run, turn: &mut Turn) -> bool {
+    pub(super) fn lose(&mut self, turn: &mut Turn) -> bool {
         let is_working = matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver));
-        let is_working = is_working && run == self.run;
         if is_working {
             let stop = self.stop(StopReason::Lost);
             self.permit(None, turn);

@@ -16,6 +16,8 @@ pub struct View {
     moved_at: BootTime,
     /// Until then a shard without an owner is left to those that run it, or are starting as well.
     gathers_until: BootTime,
+    /// The highest revision that was known when the last snapshot was requested.
+    requested_at: Revision,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,7 @@ impl View {
                 .collect(),
             moved_at: now,
             gathers_until: now,
+            requested_at: Revision::default(),
         }
     }
 
@@ -82,12 +85,25 @@ impl View {
     }
 
     pub(super) fn claims_from(&self, shard: ShardId) -> Option<BootTime> {
-        self.shards.get(&shard)?.claims_from
+        let from = self.shards.get(&shard)?.claims_from?;
+        Some(from.max(self.gathers_until))
+    }
+
+    /// A snapshot is requested. It is not older than what is known now, unless etcd has lost its history.
+    pub(super) fn requested(&mut self) {
+        let revisions = self.shards.values().map(|known| known.revision);
+        self.requested_at = revisions.max().unwrap_or_default();
     }
 
     /// All was read. If this bridge was cut off, others may have been as well: they get time to show themselves, and to
-    /// claim again what they run.
-    pub(super) fn read(&mut self, mut snapshot: Snapshot, now: BootTime) {
+    /// claim again what they run. Gives whether etcd has lost its history: then what was known before does not count.
+    pub(super) fn read(&mut self, mut snapshot: Snapshot, now: BootTime) -> bool {
+        let is_history_lost = snapshot.revision < self.requested_at;
+        // Only an answer that came later may be newer.
+        let known = self.shards.values_mut();
+        known
+            .filter(|known| is_history_lost || known.revision <= self.requested_at)
+            .for_each(|known| known.revision = Revision::default());
         self.gathers_until = now + GATHER;
         self.members
             .retain(|bridge, _| snapshot.members.contains_key(bridge));
@@ -99,6 +115,7 @@ impl View {
             let owner = snapshot.owners.remove(&shard);
             self.set_owner(shard, snapshot.revision, owner, now);
         }
+        is_history_lost
     }
 
     /// The watch reports a change.
@@ -140,7 +157,7 @@ impl View {
             self.moved_at = now;
         }
         if known.owner.is_none() {
-            known.claims_from.get_or_insert(now.max(self.gathers_until));
+            known.claims_from.get_or_insert(now);
         }
     }
 }

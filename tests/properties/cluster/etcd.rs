@@ -8,6 +8,7 @@ use lantime2mqtt::cluster::entries::{
 };
 
 /// The store; times are in milliseconds of the simulation.
+#[derive(Clone)]
 pub(super) struct Etcd {
     ttl: u64,
     revision: i64,
@@ -52,6 +53,18 @@ impl Etcd {
     /// A new leader gives each lease its full time again.
     pub(super) fn renew_all(&mut self, now: u64) {
         self.leases.values_mut().for_each(|ends| *ends = now + self.ttl);
+    }
+
+    /// It starts again with what it had then: each lease has its full time, and revisions are given again.
+    pub(super) fn restore(&mut self, backup: Etcd, now: u64) {
+        let last_lease = self.last_lease;
+        let written = BTreeMap::new();
+        *self = Etcd {
+            last_lease,
+            written,
+            ..backup
+        };
+        self.renew_all(now);
     }
 
     /// Ends all leases whose time has come.
