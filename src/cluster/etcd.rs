@@ -18,10 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::gateway::{Call, Gateway};
-use self::wire::{
-    GrantRequest, LeaseAnswer, LeaseRequest, Nothing, RangeAnswer, RangeRequest, StatusAnswer, StreamLine,
-    TransactionAnswer,
-};
+use self::wire::{GrantRequest, LeaseAnswer, LeaseRequest, Nothing, RangeAnswer, RangeRequest, StatusAnswer};
 
 pub use self::error::{Cause, Error};
 pub use self::keys::{Entry, Keys, LeaseId};
@@ -37,36 +34,42 @@ const GRANT: Call = Call {
     name: "lease grant",
     is_write: true,
     is_secret: false,
+    is_stream: false,
 };
 const KEEP_ALIVE: Call = Call {
     path: "/v3/lease/keepalive",
     name: "lease keep-alive",
     is_write: false,
     is_secret: false,
+    is_stream: true,
 };
 const REVOKE: Call = Call {
     path: "/v3/lease/revoke",
     name: "lease revocation",
     is_write: false,
     is_secret: false,
+    is_stream: false,
 };
 const RANGE: Call = Call {
     path: "/v3/kv/range",
     name: "read",
     is_write: false,
     is_secret: false,
+    is_stream: false,
 };
 const TRANSACTION: Call = Call {
     path: "/v3/kv/txn",
     name: "transaction",
     is_write: true,
     is_secret: false,
+    is_stream: false,
 };
 const STATUS: Call = Call {
     path: "/v3/maintenance/status",
     name: "status",
     is_write: false,
     is_secret: false,
+    is_stream: false,
 };
 
 /// A client of one etcd cluster. A clone shares its connections.
@@ -149,9 +152,10 @@ impl Client {
         let request = GrantRequest {
             ttl: i64::try_from(seconds).unwrap_or(i64::MAX),
         };
-        let answer: LeaseAnswer = self.session.call(&GRANT, &request, self.timeout).await?;
+        let answer = self.session.call(&GRANT, &request, self.timeout);
+        let (answer, subject): (LeaseAnswer, _) = answer.await?;
         let lease = LeaseId::of(answer.id).zip(time_to_live(&answer));
-        let (id, ttl) = lease.ok_or_else(|| self.session.bad_answer(&GRANT, "the answer has no lease"))?;
+        let (id, ttl) = lease.ok_or_else(|| subject.bad_answer("the answer has no lease"))?;
         Ok(Lease { id, ttl })
     }
 
@@ -161,11 +165,8 @@ impl Client {
     /// When no node renews it in time. It may have been renewed all the same.
     pub async fn keep_alive(&self, lease: LeaseId) -> Result<Option<Duration>, Error> {
         let request = LeaseRequest { id: lease.0 };
-        let line = self.session.call(&KEEP_ALIVE, &request, self.timeout).await?;
-        match line {
-            StreamLine::Result(answer) => Ok(time_to_live(&answer)),
-            StreamLine::Error(refusal) => Err(self.session.refused(&KEEP_ALIVE, &refusal)),
-        }
+        let (answer, _) = self.session.call(&KEEP_ALIVE, &request, self.timeout).await?;
+        Ok(time_to_live(&answer))
     }
 
     /// Ends a lease, and deletes the keys that belong to it. One that has ended is no error.
@@ -175,7 +176,7 @@ impl Client {
     pub async fn revoke(&self, lease: LeaseId) -> Result<(), Error> {
         let request = LeaseRequest { id: lease.0 };
         match self.session.call(&REVOKE, &request, self.timeout).await {
-            Ok(Nothing {}) => Ok(()),
+            Ok((Nothing {}, _)) => Ok(()),
             Err(error) if *error.cause() == Cause::LeaseNotFound => Ok(()),
             Err(error) => Err(error),
         }
@@ -196,7 +197,8 @@ impl Client {
         loop {
             let wanted = most.map_or(PAGE, |most| PAGE.min(most.saturating_sub(entries.len()).max(1)));
             request.limit = i64::try_from(wanted).unwrap_or(i64::MAX);
-            let answer: RangeAnswer = self.data.call(&RANGE, &request, self.timeout).await?;
+            let answer = self.data.call(&RANGE, &request, self.timeout);
+            let (answer, _): (RangeAnswer, _) = answer.await?;
             if request.revision == 0 {
                 request.revision = answer.header.revision;
             }
@@ -217,7 +219,7 @@ impl Client {
     /// Carries out `on_success` if all of `compares` hold, and `on_failure` if not: all at once, at one revision.
     ///
     /// # Errors
-    /// When it is refused or not answered in time. Sent once: [`Error::is_outcome_unknown`].
+    /// When it is refused or not answered in time. One that writes is sent once: [`Error::is_outcome_unknown`].
     pub async fn transact(
         &self,
         compares: &[Compare],
@@ -225,8 +227,13 @@ impl Client {
         on_failure: &[Operation],
     ) -> Result<Transacted, Error> {
         let request = transaction::request(compares, on_success, on_failure);
-        let answer: TransactionAnswer = self.data.call(&TRANSACTION, &request, self.timeout).await?;
-        Transacted::read(answer, &request).map_err(|what| self.data.bad_answer(&TRANSACTION, what))
+        let mut operations = on_success.iter().chain(on_failure);
+        let call = Call {
+            is_write: operations.any(Operation::is_write),
+            ..TRANSACTION
+        };
+        let (answer, subject) = self.data.call(&call, &request, self.timeout).await?;
+        Transacted::read(answer, &request).map_err(|what| subject.bad_answer(what))
     }
 
     /// Watches keys from that revision on; from now on for 0.
@@ -243,7 +250,8 @@ impl Client {
     /// # Errors
     /// When none answers in time.
     pub async fn status(&self) -> Result<Status, Error> {
-        let answer: StatusAnswer = self.data.call(&STATUS, &Nothing {}, self.timeout).await?;
+        let answer = self.data.call(&STATUS, &Nothing {}, self.timeout);
+        let (answer, _): (StatusAnswer, _) = answer.await?;
         Ok(Status {
             version: answer.version,
             member: answer.header.member_id,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lantime2mqtt::cluster::etcd::{Client, Error, Keys};
+use lantime2mqtt::cluster::etcd::{Client, Error, Keys, Operation};
 
 use super::support::etcd::Etcd;
 use super::support::wait;
@@ -107,6 +107,8 @@ async fn a_frozen_follower_costs_no_read_and_no_renewal() {
     let client = client_of(&etcd, follower).await.within(Duration::from_secs(6));
     let lease = client.grant(Duration::from_secs(60)).await.unwrap();
     etcd.freeze(follower).await;
+    let read = [Operation::Range(Keys::one("before"))];
+    assert_eq!(client.transact(&[], &read, &[]).await.unwrap().answers.len(), 1);
     assert_eq!(value(&client, "before").await.as_deref(), Some("x"));
     assert_eq!(client.keep_alive(lease.id).await.unwrap(), Some(lease.ttl));
 }

@@ -21,7 +21,7 @@ pub(super) use self::attempts::{Attempts, left};
 use self::token::Token;
 use super::error::{Cause, Error, Subject};
 use super::settings::{Settings, SettingsError};
-use super::wire::Refusal;
+use super::wire::StreamLine;
 use crate::tls::{ClientTls, Trust};
 
 /// Largest answer that is read, in bytes: a page (`PAGE`) of the largest values.
@@ -44,6 +44,8 @@ pub(super) struct Call {
     pub(super) is_write: bool,
     /// Whether an answer may hold a secret.
     pub(super) is_secret: bool,
+    /// Whether the answer is the first line of a stream.
+    pub(super) is_stream: bool,
 }
 
 /// An HTTP client, the node that it asks, and its login.
@@ -97,18 +99,18 @@ impl Gateway {
         })
     }
 
-    /// Sends a request and reads its answer, within `timeout` in all.
+    /// Sends a request and reads its answer, within `timeout` in all. Gives also what errors in that answer are to name.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         call: &Call,
         body: &impl Serialize,
         timeout: Duration,
-    ) -> Result<T, Error> {
+    ) -> Result<(T, Subject<'_>), Error> {
         let mut attempts = Attempts::new(self, *call, timeout);
         let body = attempts.subject().body(body)?;
         loop {
             match self.ask(attempts.node, call, &body, attempts.deadline()).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok((answer, attempts.subject())),
                 Err(error) => attempts.failed(error)?,
             }
         }
@@ -144,7 +146,13 @@ impl Gateway {
         let time = left(deadline);
         let response = self.post(node, call, body, token, Some(time)).await?;
         let answer = read(response, &subject, MAX_ANSWER, time).await?;
-        subject.decode(&answer)
+        if !call.is_stream {
+            return subject.decode(&answer);
+        }
+        match subject.decode(&answer)? {
+            StreamLine::Result(answer) => Ok(answer),
+            StreamLine::Error(refusal) => Err(subject.refused(&refusal)),
+        }
     }
 
     /// The token for requests; none without a login.
@@ -201,16 +209,6 @@ impl Gateway {
             Some(token) => request.header(AUTHORIZATION, token),
             None => request,
         }
-    }
-
-    /// That answer, of the node that is asked now, cannot be right.
-    pub(super) fn bad_answer(&self, call: &Call, what: impl Into<String>) -> Error {
-        self.subject(self.current(), call).bad_answer(what)
-    }
-
-    /// That refusal of the node that is asked now, in an answer of success.
-    pub(super) fn refused(&self, call: &Call, refusal: &Refusal) -> Error {
-        self.subject(self.current(), call).refused(refusal)
     }
 
     pub(super) fn subject(&self, node: Node, call: &Call) -> Subject<'_> {

@@ -117,6 +117,10 @@ impl Compare {
 }
 
 impl Operation {
+    pub(super) fn is_write(&self) -> bool {
+        !matches!(self, Operation::Range(_))
+    }
+
     fn wire(&self) -> RequestOp<'_> {
         match self {
             Operation::Put { key, value, lease } => RequestOp::Put(PutRequest {

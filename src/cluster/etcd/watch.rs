@@ -25,12 +25,14 @@ const WATCH: Call = Call {
     name: "watch",
     is_write: false,
     is_secret: false,
+    is_stream: false,
 };
 const PROBE: Call = Call {
     path: "/v3/kv/range",
     name: "watch",
     is_write: false,
     is_secret: false,
+    is_stream: false,
 };
 
 /// A change of a key.

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::cluster::etcd::wire::{Header, Nothing};
-use crate::cluster::etcd::{Client, Keys, Login};
+use crate::cluster::etcd::{Client, Keys, LeaseId, Login, Operation};
 use crate::config::Secret;
 
 const PASSWORD: &str = "correct-horse";
@@ -96,7 +96,12 @@ async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 async fn write(client: &Client) -> Result<(), Error> {
-    client.transact(&[], &[], &[]).await.map(|_| ())
+    let put = Operation::Put {
+        key: b"a".to_vec(),
+        value: Vec::new(),
+        lease: None,
+    };
+    client.transact(&[], &[put], &[]).await.map(|_| ())
 }
 
 const DONE: &str = r#"{"header":{"revision":"7"}}"#;
@@ -225,6 +230,10 @@ async fn a_read_is_tried_again() {
     let script = Script::start(&[(503, ""), (200, DONE)]).await;
     let range = script.client(false).range(&Keys::one("a"), None).await.unwrap();
     assert_eq!(range.revision, 7);
+    let script = Script::start(&[(503, ""), (200, DONE)]).await;
+    let read = [Operation::Range(Keys::one("a"))];
+    let transacted = script.client(false).transact(&[], &read, &[]).await.unwrap();
+    assert_eq!(transacted.revision, 7);
     let script = Script::start(&[(503, ""), (200, "{")]).await;
     let error = script
         .client(false)
@@ -232,6 +241,38 @@ async fn a_read_is_tried_again() {
         .await
         .unwrap_err();
     assert_eq!((error.kind(), error.is_outcome_unknown()), ("bad-answer", false));
+}
+
+/// A stream says so within an answer of success.
+#[tokio::test]
+async fn a_renewal_that_a_node_cannot_serve_is_tried_at_the_next() {
+    let refusal = r#"{"error":{"grpc_code":14,"message":"etcdserver: no leader"}}"#;
+    let renewed = r#"{"result":{"ID":"1","TTL":"5"}}"#;
+    let nodes = [
+        Script::start(&[(200, refusal)]).await,
+        Script::start(&[(200, renewed)]).await,
+    ];
+    let mut settings = nodes[0].settings(false);
+    settings.endpoints.push(nodes[1].url.clone());
+    let ttl = Client::new(&settings).unwrap().keep_alive(LeaseId(1)).await;
+    assert_eq!(ttl.unwrap(), Some(Duration::from_secs(5)));
+}
+
+/// Not the one that is asked from now on, since another request has failed.
+#[tokio::test]
+async fn an_error_names_the_node_that_has_answered() {
+    let script = Script::start(&[(200, r#"{"ID":"0"}"#)]).await;
+    let mut settings = script.settings(false);
+    settings.endpoints.push("http://127.0.0.1:9".to_owned());
+    let gateway = Arc::new(Gateway::new(&settings).unwrap());
+    let client = Client {
+        session: Arc::clone(&gateway),
+        ..Client::new(&settings).unwrap()
+    };
+    let leave = async { gateway.leave(Node(0)) };
+    let (lease, ()) = tokio::join!(client.grant(Duration::from_secs(5)), leave);
+    let error = lease.unwrap_err();
+    assert_eq!((error.kind(), error.endpoint()), ("bad-answer", &*script.url));
 }
 
 #[tokio::test]
@@ -244,6 +285,7 @@ async fn an_answer_is_bounded() {
         name: "test",
         is_write: true,
         is_secret: false,
+        is_stream: false,
     };
     let answer = gateway
         .call::<Header>(&call, &Nothing {}, Duration::from_secs(30))

@@ -16,6 +16,7 @@ const AUTHENTICATE: Call = Call {
     name: "login",
     is_write: false,
     is_secret: true,
+    is_stream: false,
 };
 /// Largest answer that is read.
 const MAX_ANSWER: usize = 64 * 1024;
