@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::boot_time::BootTime;
-use super::election::{Claimed, Effect, Election, Input, MemberWritten};
+use super::election::{Claimed, Effect, Election, Input, MemberWritten, renewal_timeout};
 use super::entries::{BridgeId, LeaseId, ShardId};
 use super::etcd::Error;
 use super::fence::Gate;
@@ -221,7 +221,7 @@ impl Coordinator {
                 self.request(Input::GrantFailed, async move { registry.grant(ttl).await });
             }
             Effect::RenewLease(lease) => {
-                let within = self.ttl / 3;
+                let within = renewal_timeout(self.ttl);
                 self.request(Input::RenewalFailed, async move {
                     registry.renew(lease, within).await
                 });

@@ -16,6 +16,7 @@ mod turn;
 mod view;
 
 pub use input::{Claimed, Effect, Input, MemberWritten, Run, StopReason};
+pub use timing::renewal_timeout;
 pub use view::View;
 
 use self::lease::Lease;

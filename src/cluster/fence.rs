@@ -3,6 +3,12 @@
 //! A lease may end while nobody listens: the network is down, a task hangs, the machine is suspended. So a permit names the
 //! moment at which it ends, and whoever writes compares that with the clock itself. It need not hear that the lease has ended.
 //! The clock is [`BootTime`], which counts suspension.
+//!
+//! No clock of a virtual machine counts the time for which it is paused, or which has elapsed since the snapshot that it was
+//! restored from. So asking the fence is one half of the contract. The other half is a transaction right before each write to
+//! a device that compares the token in etcd ([`Compare::CreatedAt`](super::etcd::Compare::CreatedAt)): the unit writes only if it
+//! has succeeded, and the fence still permits it. A machine that stands still between this and the write itself, for longer than
+//! its lease lives, writes all the same.
 
 use tokio::sync::watch;
 
@@ -45,8 +51,8 @@ impl Gate {
 pub struct Fence(watch::Receiver<Option<Permit>>);
 
 impl Fence {
-    /// The token to write with, if writing is allowed at this moment. To be asked right before each write: only the write
-    /// itself may come between.
+    /// The token to write with, if writing is allowed at this moment. To be asked right before each write, after the transaction
+    /// that compares the token: nothing but the write itself may follow.
     pub fn may_write(&self, now: BootTime) -> Option<Token> {
         let permit = *self.0.borrow();
         permit

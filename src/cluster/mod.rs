@@ -23,6 +23,18 @@
 //!    whose release was requested is not used again.
 //! 4. What comes late, twice or never makes no difference: answers carry the revision at which they are true, and older ones do
 //!    not count. A claim without an answer may have been won, at that time or later: any key under one's own lease is one's own.
+//!    Each start of a unit has a number, and reports of an earlier one do not count.
+//!
+//! This rests on a clock that counts all the time that passes. It counts the time for which a machine is suspended, but not that
+//! for which a virtual machine is paused, migrated, or was restored from a snapshot of it: then a permit outlives its lease. So
+//! the permit alone is not enough: right before each write to a device, its unit makes a transaction that compares the token,
+//! and writes only if that has succeeded. What remains is a machine that stands still between this transaction and the
+//! write itself for longer than its lease: a device checks no token. Reading back what was written shows that.
+//!
+//! If etcd is restored from a backup, or created again, it forgets the last owners. Leases and keys of the backup live again, each
+//! lease for its full TTL, and revisions are given again. Until a bridge has read the next snapshot, which takes about a
+//! second after its watch has ended, it may hold a permit for a shard that another one owns. The transaction refuses such a writer,
+//! unless the key was created again at the very revision of its token. `etcdutl snapshot restore --bump-revision` excludes that.
 //!
 //! # What happens when
 //!
@@ -41,9 +53,11 @@
 //! | running | own under an earlier lease | | permit taken back; etcd will remove the key |
 //! | running, or stopping for a hand-over | another's | watch open | permit taken back, stop as lost |
 //! | running, or stopping for a hand-over | any | connection taken over or lost, no valid lease | the same; starts again only after a new snapshot |
-//! | any | | the process is to end | stop for a hand-over; release; when all have: revoke the lease |
+//! | any | | the process is to end | stop for a hand-over; release, once; when all have: revoke the lease |
+//! | any | | the cluster was created again with other settings | permit taken back, stop as lost; then as if the process is to end |
 //!
-//! The lease is renewed every third of its TTL, and every 0.5 s after a failure: always the same lease, until etcd answers that it
+//! The lease is renewed every third of its TTL, and every 0.5 s after a failure; a renewal takes a fifth of the TTL at most, so
+//! that after one that hangs another one is sent before the deadline. It is always the same lease, until etcd answers that it
 //! no longer exists. A lease that was renewed after its deadline is valid again, and so are the keys under it. Snapshot and
 //! watch begin again 0.5 s after they have failed.
 //!

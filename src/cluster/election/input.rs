@@ -13,7 +13,7 @@ pub struct Run(pub u64);
 /// Something has happened.
 ///
 /// Each request (an effect that says so) is answered by exactly one input, in any order. So a request that hangs is ended by
-/// whoever makes it, a renewal within a third of the TTL, and is answered as failed or unknown.
+/// whoever makes it, a renewal within [`renewal_timeout`](super::renewal_timeout), and is answered as failed or unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// [`Effect::GrantLease`] was answered.

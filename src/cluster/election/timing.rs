@@ -10,9 +10,15 @@ pub(super) fn deadline(sent: BootTime, ttl: Duration) -> BootTime {
     sent + ttl * 4 / 5
 }
 
-/// When a lease that was renewed by a request sent then is renewed again: two more attempts fit in before the deadline.
+/// When a lease that was renewed by a request sent then is renewed again. If that hangs for all its time
+/// ([`renewal_timeout`]), another one is sent before the deadline; more, if it fails sooner.
 pub(super) fn renewal(sent: BootTime, ttl: Duration) -> BootTime {
     sent + ttl / 3
+}
+
+/// How long a renewal may take.
+pub fn renewal_timeout(ttl: Duration) -> Duration {
+    ttl / 5
 }
 
 /// Until a request that has failed is made again.
@@ -36,3 +42,18 @@ pub(super) const SETTLING: Duration = Duration::from_secs(10);
 
 /// For how long a member has to be as it is before it is handed shards for equal shares.
 pub(super) const NEWCOMER: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_that_hangs_leaves_time_for_another_one() {
+        for seconds in 3..=60 {
+            let ttl = Duration::from_secs(seconds);
+            let sent = BootTime::default();
+            let again = renewal(sent, ttl) + renewal_timeout(ttl) + RETRY;
+            assert!(again + ttl / 10 <= deadline(sent, ttl), "{seconds} s");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use lantime2mqtt::cluster::entries::{BridgeId, LeaseId, MemberState, ShardId, To
 use super::bridge::Watch;
 use super::world::{Event, To, World};
 
-/// After so long a request counts as unanswered.
+/// After so long a request counts as unanswered; a renewal sooner.
 const TIMEOUT: u64 = 900;
 
 #[derive(Debug, Clone)]
@@ -28,9 +28,13 @@ impl World {
     pub(super) fn request(&mut self, bridge: usize, request: Request) {
         let (from, sent) = (self.to(bridge), self.bridges[bridge].clock.at(self.now));
         let is_bad = self.lossy > 0;
+        let timeout = match request {
+            Request::Renew(_) => self.ttl / 5,
+            _ => TIMEOUT,
+        };
         // Renewals wait for etcd's disk, or for a process that is paused just then.
         let slowest = match (is_bad, &request) {
-            (true, _) => 440,
+            (true, _) => (timeout / 2).min(440),
             (false, Request::Renew(_)) => 300,
             (false, _) => 20,
         };
@@ -39,17 +43,17 @@ impl World {
         let unanswered = failure(from, &request);
         match fate {
             _ if self.bridges[bridge].faults.cannot_claim && matches!(request, Request::Claim(..)) => {
-                self.at(self.now + TIMEOUT, unanswered);
+                self.at(self.now + timeout, unanswered);
             }
             // It is lost before it has taken effect, or its answer is, or it waits in a queue somewhere.
-            0..15 => self.at(self.now + TIMEOUT, unanswered),
+            0..15 => self.at(self.now + timeout, unanswered),
             15..30 => {
                 self.at(self.now + there, Event::Request(from, request, sent, None));
-                self.at(self.now + TIMEOUT, unanswered);
+                self.at(self.now + timeout, unanswered);
             }
             30..40 => {
-                self.after(TIMEOUT, 8_000, Event::Request(from, request, sent, None));
-                self.at(self.now + TIMEOUT, unanswered);
+                self.after(timeout, 8_000, Event::Request(from, request, sent, None));
+                self.at(self.now + timeout, unanswered);
             }
             _ => self.at(self.now + there, Event::Request(from, request, sent, Some(back))),
         }
