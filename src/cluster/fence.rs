@@ -4,8 +4,8 @@
 //! moment at which it ends, and whoever writes compares that with the clock itself. It need not hear that the lease has ended.
 //! The clock is [`BootTime`], which counts suspension.
 //!
-//! No clock of a virtual machine counts the time for which it is paused, or which has elapsed since the snapshot that it was
-//! restored from. So asking the fence is one half of the contract. The other half is a transaction right before each write to
+//! The clock of a virtual machine may not count the time for which it is paused, nor that since the snapshot that it was restored
+//! from. So asking the fence is one half of the contract. The other half is a transaction right before each write to
 //! a device that compares the token in etcd ([`Compare::CreatedAt`](super::etcd::Compare::CreatedAt)): the unit writes only if it
 //! has succeeded, and the fence still permits it. A machine that stands still between this and the write itself, for longer than
 //! its lease lives, writes all the same.

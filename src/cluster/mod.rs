@@ -25,7 +25,7 @@
 //!    not count. A claim without an answer may have been won, at that time or later: any key under one's own lease is one's own.
 //!    Each start of a unit has a number, and reports of an earlier one do not count.
 //!
-//! This rests on a clock that counts all the time that passes. It counts the time for which a machine is suspended, but not that
+//! This rests on a clock that counts all the time that passes. It counts the time for which a machine is suspended, but perhaps not that
 //! for which a virtual machine is paused, migrated, or was restored from a snapshot of it: then a permit outlives its lease. So
 //! the permit alone is not enough: right before each write to a device, its unit makes a transaction that compares the token,
 //! and writes only if that has succeeded. What remains is a machine that stands still between this transaction and the
@@ -34,7 +34,8 @@
 //! If etcd is restored from a backup, or created again, it forgets the last owners. Leases and keys of the backup live again, each
 //! lease for its full TTL, and revisions are given again. Until a bridge has read the next snapshot, which takes about a
 //! second after its watch has ended, it may hold a permit for a shard that another one owns. The transaction refuses such a writer,
-//! unless the key was created again at the very revision of its token. `etcdutl snapshot restore --bump-revision` excludes that.
+//! unless the key was created again at the very revision of its token. Restoring with `--bump-revision` and `--mark-compacted`
+//! (of `etcdutl`, not in 3.4) excludes that.
 //!
 //! # What happens when
 //!
