@@ -1,4 +1,4 @@
-//! What comes late, is gone, or was never expected.
+//! What comes late, is no longer there, or was never expected.
 
 use super::*;
 
