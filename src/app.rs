@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::config::{Broker, Config};
 use crate::hub::{DeviceUpdate, Hub};
+use crate::lantime::snmp::traps::Traps;
 use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
 use crate::web;
@@ -80,8 +81,8 @@ impl Bridge {
         let (traps, routes) = receiver.unzip();
         let unit = Unit::start(&common, (updates, hub), routes).await?;
         // Only now it is known whose traps they are.
-        let addresses = traps.as_ref().map(|traps| (traps.address(), traps.counts()));
-        let (traps_address, trap_counts) = addresses.unzip();
+        let traps_address = traps.as_ref().map(Traps::address);
+        let trap_counts = traps.as_ref().map(Traps::counts);
         let intake = traps.map(|traps| Task::spawn("trap receiver", |stop| traps.run(stop)));
         let of_unit = unit.shown().clone();
         let shown = web::Shown {

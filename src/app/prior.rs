@@ -25,7 +25,7 @@ pub(super) async fn prior(common: &Common) -> (Vec<(String, Option<Digest>)>, Ha
         );
         Vec::new()
     });
-    let (read, there) = stored(common, &remembered).await;
+    let (read, there) = retained(common, &remembered).await;
     let devices = &common.config.devices;
     let mut prior = published_slots(&common.topics, &remembered, &read, devices);
     let mut open = common.store.incidents().borrow().clone();
@@ -49,7 +49,7 @@ pub(super) async fn prior(common: &Common) -> (Vec<(String, Option<Digest>)>, Ha
 
 /// What is retained of the state of devices: how relays and signals stood since when, and by which payloads. An
 /// embedded broker has nothing of it.
-async fn stored(common: &Common, remembered: &[String]) -> (ReadBack, HashMap<String, Digest>) {
+async fn retained(common: &Common, remembered: &[String]) -> (ReadBack, HashMap<String, Digest>) {
     let (mut read, mut there) = (ReadBack::default(), HashMap::new());
     if matches!(common.config.mqtt.broker, Broker::Embedded { .. }) {
         return (read, there);
@@ -82,9 +82,9 @@ async fn recorded(
         );
         BTreeMap::new()
     });
-    let (known, removed): (Vec<_>, Vec<_>) = recorded
-        .into_iter()
-        .partition(|(id, _)| common.config.devices.iter().any(|device| device.id == *id));
+    let configured: HashSet<_> = common.config.devices.iter().map(|device| &device.id).collect();
+    let recorded = recorded.into_iter();
+    let (known, removed): (Vec<_>, Vec<_>) = recorded.partition(|(id, _)| configured.contains(id));
     for (device, recorded) in known {
         *prior.entry(device).or_default().recorded = recorded;
     }
@@ -93,7 +93,7 @@ async fn recorded(
 
 /// The topics of these devices that are to be read back, of those that an earlier run has published: first those by
 /// which devices begin, then those that need not be published again if they are as they were.
-pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[DeviceId]) -> Vec<String> {
+fn to_read_back(topics: &Topics, published: &[String], devices: &[DeviceId]) -> Vec<String> {
     let devices: HashSet<_> = devices.iter().collect();
     let (mut first, mut then) = (Vec::new(), Vec::new());
     for topic in published {
@@ -110,7 +110,7 @@ pub(super) fn to_read_back(topics: &Topics, published: &[String], devices: &[Dev
 
 /// The slots of each device, as far as the topics show that an earlier run published: which relays and
 /// signals there were, and how they stood since when, where that was read back and the device is still at its address.
-pub(super) fn published_slots(
+fn published_slots(
     topics: &Topics,
     published: &[String],
     read: &ReadBack,
@@ -171,7 +171,7 @@ pub(super) fn published_slots(
 
 /// The incidents of devices that an earlier run has left open go on: they are not reported as new ones, and their end is
 /// reported. Gives those that nobody goes on with. The store's own are of this run, and stay.
-pub(super) fn resume(
+fn resume(
     prior: &mut HashMap<DeviceId, Prior>,
     open: OpenIncidents,
     configured: &[DeviceId],

@@ -68,11 +68,6 @@ impl Election {
         &self.view
     }
 
-    /// Until when the lease of this bridge permits to write; `None` without a lease.
-    pub fn deadline(&self) -> Option<BootTime> {
-        self.lease.deadline()
-    }
-
     /// Something has happened; gives what is to be done, in that order.
     pub fn on(&mut self, input: Input, now: BootTime) -> Vec<Effect> {
         if self.has_left {
@@ -146,14 +141,14 @@ impl Election {
             Claimed::Won(token) => {
                 let bridge = self.me.clone();
                 let owner = Owner { bridge, lease, token };
-                self.view.answered(shard, token.0, Some(owner), now);
+                self.view.set_owner(shard, token.0, Some(owner), now);
             }
             Claimed::Lost { revision, owner } => {
                 // Then it was the entry of this bridge that did not fit.
                 if owner.is_none() {
                     self.membership.is_missing(now);
                 }
-                self.view.answered(shard, revision, owner, now);
+                self.view.set_owner(shard, revision, owner, now);
             }
             Claimed::Unknown => {}
         }
@@ -164,7 +159,7 @@ impl Election {
         let counts = slot.is_some_and(|slot| slot.released(revision.is_some(), now));
         let is_own = matches!(self.key(shard), Key::Own(_));
         if let Some(revision) = revision.filter(|_| counts && is_own) {
-            self.view.answered(shard, revision, None, now);
+            self.view.set_owner(shard, revision, None, now);
         }
     }
 

@@ -82,7 +82,7 @@ impl Registry {
             .client
             .transact(&[Compare::Absent(key)], &write, &read)
             .await?;
-        Ok(meta(&done.answers).unwrap_or(own))
+        Ok(done.answers.last().and_then(meta).unwrap_or(own))
     }
 
     fn meta_key(&self) -> Vec<u8> {
@@ -160,7 +160,7 @@ impl Registry {
             true => Claimed::Won(Token(revision)),
             false => Claimed::Lost {
                 revision,
-                owner: entries(&done.answers).first().and_then(owner),
+                owner: done.answers.iter().flat_map(entries).next().and_then(owner),
             },
         };
         Ok(Input::Claimed(shard, claimed))
@@ -181,11 +181,7 @@ impl Registry {
         let reads = [members, shards, Keys::one(self.meta_key())].map(Operation::Range);
         let done = self.client.transact(&[], &reads, &[]).await?;
         let (mut members, mut owners) = (BTreeMap::new(), BTreeMap::new());
-        for entry in done
-            .answers
-            .iter()
-            .flat_map(|answer| entries(std::slice::from_ref(answer)))
-        {
+        for entry in done.answers.iter().flat_map(entries) {
             match self.change(&entry.key, Some(entry)) {
                 Some(Change::Member(bridge, Some(member))) => drop(members.insert(bridge, member)),
                 Some(Change::Shard(shard, Some(owner))) => drop(owners.insert(shard, owner)),
@@ -197,7 +193,7 @@ impl Registry {
             members,
             owners,
         };
-        Ok((snapshot, meta(&done.answers)))
+        Ok((snapshot, done.answers.last().and_then(meta)))
     }
 
     /// What changes from that revision on.
@@ -248,17 +244,17 @@ fn json<T: for<'v> Deserialize<'v>>(entry: &Entry) -> Option<T> {
     serde_json::from_slice(&entry.value).ok()
 }
 
-/// What the last of these answers has read.
-fn entries(answers: &[Answer]) -> &[Entry] {
-    match answers.last() {
-        Some(Answer::Range(entries)) => entries,
-        _ => &[],
+/// What an operation has read.
+fn entries(answer: &Answer) -> &[Entry] {
+    match answer {
+        Answer::Range(entries) => entries,
+        Answer::Put | Answer::Deleted(_) => &[],
     }
 }
 
-/// What the last of these answers has read, if there is something.
-fn meta(answers: &[Answer]) -> Option<Meta> {
-    let found = entries(answers).first()?;
+/// What the bridges have agreed on, if that was read and is there.
+fn meta(answer: &Answer) -> Option<Meta> {
+    let found = entries(answer).first()?;
     // One that cannot be read is of no format of ours.
     Some(json(found).unwrap_or(Meta { format: 0, shards: 0 }))
 }

@@ -32,6 +32,18 @@ impl Writes {
         }
     }
 
+    /// Writes until another leader has been elected, then without a failure.
+    async fn after_an_election(&mut self, client: &Client) {
+        wait::until("a write after the election", async || {
+            self.one(client).await;
+            !self.done.is_empty()
+        })
+        .await;
+        let failed = self.failed.len();
+        self.many(client).await;
+        assert_eq!(self.failed.len(), failed, "{:?}", self.failed);
+    }
+
     /// What was done is there. What has failed is not, unless its error leaves that open.
     async fn check(&self, client: &Client) {
         let range = wait::for_value("a read", async || client.range(&Keys::prefix("key/"), None).await).await;
@@ -120,14 +132,7 @@ async fn writes_go_on_after_the_leader_was_killed() {
     let client = client_of(&etcd, leader).await;
     etcd.kill(leader);
     let mut writes = Writes::default();
-    wait::until("a write after the election", async || {
-        writes.one(&client).await;
-        !writes.done.is_empty()
-    })
-    .await;
-    let failed = writes.failed.len();
-    writes.many(&client).await;
-    assert_eq!(writes.failed.len(), failed, "{:?}", writes.failed);
+    writes.after_an_election(&client).await;
     writes.check(&client).await;
     // It comes back, and nothing is lost.
     etcd.restart(leader);
@@ -142,14 +147,7 @@ async fn writes_go_on_after_the_leader_was_frozen() {
     let client = client_of(&etcd, leader).await;
     etcd.freeze(leader).await;
     let mut writes = Writes::default();
-    wait::until("a write after the election", async || {
-        writes.one(&client).await;
-        !writes.done.is_empty()
-    })
-    .await;
-    let failed = writes.failed.len();
-    writes.many(&client).await;
-    assert_eq!(writes.failed.len(), failed, "{:?}", writes.failed);
+    writes.after_an_election(&client).await;
     etcd.thaw(leader);
     writes.check(&client).await;
 }

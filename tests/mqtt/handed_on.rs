@@ -5,6 +5,7 @@ use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::model::{Position, ShardId};
 use lantime2mqtt::mqtt::publisher::{Digest, Role, Setup};
 use lantime2mqtt::records::store::Store;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::{Bridge, first_changes, relay_switches};
@@ -107,13 +108,14 @@ async fn records_of_a_shard_go_out_by_the_bridge_whose_store_has_them() {
     let mut bridge = Bridge::start(own, "b1", &[], &store).await;
     let mut watcher = Watcher::connect(broker.address()).await;
     owned(&mut shard, &mut watcher).await;
-    shard
-        .send("m1", vec![relay_switches(Position::No, Position::Nc)])
-        .await;
-    let record = "m1/io3/changes";
-    let seen = watcher
-        .until("the record", |seen| !seen.records(record).is_empty())
-        .await;
-    assert_eq!(seen.records(record).len(), 1);
-    bridge.until("it has it", |status| status.records == 0).await;
+    let mut records = Vec::new();
+    for (from, to) in [(Position::No, Position::Nc), (Position::Nc, Position::No)] {
+        shard.send("m1", vec![relay_switches(from, to)]).await;
+        let is_last = |record: &Value| record["new"] == to.as_str();
+        let has_come = |seen: &Seen| seen.records("m1/io3/changes").last().is_some_and(is_last);
+        let seen = watcher.until("the record", has_come).await;
+        records = seen.records("m1/io3/changes");
+    }
+    assert_eq!(records.len(), 2, "each once: {records:?}");
+    bridge.until("all have come", |status| status.records == 0).await;
 }

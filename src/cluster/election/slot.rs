@@ -95,6 +95,11 @@ impl Slot {
         self.unit == Unit::Running
     }
 
+    /// Whether the unit may write, as far as its state is concerned: a command in progress ends before a hand-over.
+    fn is_working(&self) -> bool {
+        matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver))
+    }
+
     /// Whether nothing of the shard is left on this bridge.
     pub(super) fn is_left(&self) -> bool {
         self.unit == Unit::Stopped && self.request != Some(Request::Release)
@@ -137,7 +142,7 @@ impl Slot {
 
     /// The unit stops at once, if it still works. Gives whether it did.
     pub(super) fn lose(&mut self, turn: &mut Turn) -> bool {
-        let is_working = matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver));
+        let is_working = self.is_working();
         if is_working {
             let stop = self.stop(StopReason::Lost);
             self.permit(None, turn);
@@ -149,9 +154,8 @@ impl Slot {
     /// Does what is due; at most one thing, which an input answers.
     pub(super) fn advance(&mut self, situation: &Situation, turn: &mut Turn) {
         let effect = self.next(situation, turn);
-        let is_working = matches!(self.unit, Unit::Running | Unit::Stopping(StopReason::HandOver));
         let permit = match (situation.key, situation.deadline) {
-            (Key::Own(token), Some(until)) if is_working => Some(Permit { token, until }),
+            (Key::Own(token), Some(until)) if self.is_working() => Some(Permit { token, until }),
             _ => None,
         };
         self.permit(permit, turn);

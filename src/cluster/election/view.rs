@@ -126,11 +126,6 @@ impl View {
         }
     }
 
-    /// A transaction has shown the owner of a shard.
-    pub(super) fn answered(&mut self, shard: ShardId, at: Revision, owner: Option<Owner>, now: BootTime) {
-        self.set_owner(shard, at, owner, now);
-    }
-
     fn set_member(&mut self, bridge: BridgeId, member: Option<Member>, now: BootTime) {
         let known = self.members.get(&bridge).map(|known| known.member);
         match member {
@@ -142,7 +137,14 @@ impl View {
         }
     }
 
-    fn set_owner(&mut self, shard: ShardId, revision: Revision, owner: Option<Owner>, now: BootTime) {
+    /// That is the owner of a shard at a revision, as a snapshot, the watch or a transaction has shown.
+    pub(super) fn set_owner(
+        &mut self,
+        shard: ShardId,
+        revision: Revision,
+        owner: Option<Owner>,
+        now: BootTime,
+    ) {
         let Some(known) = self
             .shards
             .get_mut(&shard)

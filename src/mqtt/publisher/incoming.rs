@@ -102,7 +102,7 @@ impl Publisher {
     }
 
     pub(super) fn on_message(&mut self, message: &Received) {
-        // A copy that the broker has stored says nothing about now: all of the state follows.
+        // A copy that the broker has stored says nothing about now.
         if self.stop.phase != Phase::Running || message.retained {
             return;
         }

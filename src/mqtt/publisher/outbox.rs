@@ -270,10 +270,9 @@ impl Outbox {
 
     /// Somebody has published there. What an earlier run has left there, and was read back, is there no longer.
     pub(super) fn is_overwritten(&mut self, topic: &str, payload: &[u8]) {
-        let Digest(hash, length) = Digest::of(payload);
         if let Some(entry) = self.entries.get_mut(topic)
-            && matches!(entry.content, Content::ReadBack(..))
-            && entry.content != Content::ReadBack(hash, length)
+            && let Content::ReadBack(hash, length) = entry.content
+            && Digest(hash, length) != Digest::of(payload)
         {
             entry.becomes(Content::Remembered);
         }

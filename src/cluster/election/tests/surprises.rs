@@ -115,9 +115,9 @@ fn a_bridge_that_is_expelled_stops_at_once_and_ends() {
 }
 
 #[test]
-fn the_deadline_and_the_members_can_be_shown() {
+fn the_members_can_be_shown_with_the_deadline_of_the_lease() {
     let scene = Scene::owning();
-    assert_eq!(scene.election.deadline(), Some(at(4.0)));
+    assert_eq!(scene.election.lease.deadline(), Some(at(4.0)));
     let members: Vec<_> = scene.election.view().members().collect();
     let member = Member {
         lease: A,
