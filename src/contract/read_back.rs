@@ -23,6 +23,16 @@ use crate::model::{
 /// Most causes of a relay that are taken over.
 const MAX_CAUSES: usize = 64;
 
+/// The devices of a shard of which something is retained, as its last owner has listed them.
+pub fn listed_devices(payload: &[u8]) -> Vec<DeviceId> {
+    #[derive(Deserialize)]
+    struct List {
+        devices: Vec<String>,
+    }
+    let list = serde_json::from_slice::<List>(payload).map_or(Vec::new(), |list| list.devices);
+    list.into_iter().filter_map(DeviceId::new).collect()
+}
+
 /// What was read.
 #[derive(Debug, Default)]
 pub struct ReadBack {
@@ -63,6 +73,12 @@ impl ReadBack {
             None => object.whole = Some(payload.into()),
             Some(path) => put(&mut object.fields, path, &String::from_utf8_lossy(payload)),
         }
+    }
+
+    /// The bridge of a cluster that has polled that device.
+    pub fn owner(&self, device: &DeviceId) -> Option<DeviceId> {
+        let read: Info = self.object(device, DeviceTopic::Info)?;
+        DeviceId::new(read.bridge?)
     }
 
     /// Where that device was polled.
@@ -220,6 +236,7 @@ impl<T: PartialEq> Last<T> {
 
 #[derive(Deserialize)]
 struct Info {
+    bridge: Option<String>,
     web_interface: String,
 }
 
