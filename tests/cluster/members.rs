@@ -13,43 +13,43 @@ use crate::support::site::{Entry, Site};
 use crate::support::{Seen, Watcher};
 
 /// A bridge: what runs here, and how it reaches the others.
-pub struct Member {
-    pub id: String,
-    pub site: Site,
-    pub bridge: Option<Program>,
-    pub etcd: Proxy,
-    pub broker: Proxy,
+pub(crate) struct Member {
+    pub(crate) id: String,
+    pub(crate) site: Site,
+    pub(crate) bridge: Option<Program>,
+    pub(crate) etcd: Proxy,
+    pub(crate) broker: Proxy,
 }
 
 /// All of them, and somebody who watches.
-pub struct Cluster {
-    pub members: Vec<Member>,
-    pub watcher: Watcher,
-    pub fleet: Fleet,
-    pub broker: Mosquitto,
-    pub etcd: Etcd,
+pub(crate) struct Cluster {
+    pub(crate) members: Vec<Member>,
+    pub(crate) watcher: Watcher,
+    pub(crate) fleet: Fleet,
+    _broker: Mosquitto,
+    pub(crate) etcd: Etcd,
 }
 
 impl Member {
     /// Starts its bridge.
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.bridge = Some(self.site.start());
     }
 
     /// Sends its bridge a signal.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         self.bridge.as_ref().expect("it runs").signal(name);
     }
 
     /// Sends it a signal by which it ends, and waits for that.
-    pub async fn stop(&mut self, signal: &str) {
+    pub(crate) async fn stop(&mut self, signal: &str) {
         let bridge = self.bridge.take().expect("it runs");
         bridge.stop(signal).await;
     }
 }
 
 /// Bridges `b1` and so on for so many devices; none runs yet.
-pub async fn cluster(bridges: usize, devices: usize, change: impl Fn(Site) -> Site) -> Cluster {
+pub(crate) async fn cluster(bridges: usize, devices: usize, change: impl Fn(Site) -> Site) -> Cluster {
     let fleet = Fleet::start(FleetOptions {
         devices,
         ..FleetOptions::default()
@@ -85,21 +85,21 @@ pub async fn cluster(bridges: usize, devices: usize, change: impl Fn(Site) -> Si
         members,
         watcher: Watcher::connect(broker.address()).await,
         fleet,
-        broker,
+        _broker: broker,
         etcd,
     }
 }
 
 impl Cluster {
     /// Starts all bridges; waits until all devices are polled.
-    pub async fn started(mut self) -> Cluster {
+    pub(crate) async fn started(mut self) -> Cluster {
         self.members.iter_mut().for_each(Member::start);
         self.all_polled().await;
         self
     }
 
     /// Waits until all devices are polled by somebody, and that is published.
-    pub async fn all_polled(&mut self) -> Seen {
+    pub(crate) async fn all_polled(&mut self) -> Seen {
         let devices = ids(self.fleet.devices());
         let is_polled = |seen: &Seen| {
             devices
@@ -110,7 +110,7 @@ impl Cluster {
     }
 
     /// The number of the bridge that polls the first device.
-    pub fn owner(&self) -> usize {
+    pub(crate) fn owner(&self) -> usize {
         let owner = polled_by(&self.watcher.now(), "sim-1");
         self.members
             .iter()
@@ -119,7 +119,7 @@ impl Cluster {
     }
 
     /// Waits until another bridge polls the devices of that one.
-    pub async fn taken_over_from(&mut self, member: usize) -> Seen {
+    pub(crate) async fn taken_over_from(&mut self, member: usize) -> Seen {
         let (from, devices) = (self.members[member].id.clone(), ids(self.fleet.devices()));
         let is_another = |seen: &Seen| devices.iter().all(|id| polled_by(seen, id) != from);
         self.watcher.until("another bridge polls them", is_another).await
@@ -127,13 +127,13 @@ impl Cluster {
 }
 
 /// The bridge that polls a device.
-pub fn polled_by(seen: &Seen, device: &str) -> String {
+pub(crate) fn polled_by(seen: &Seen, device: &str) -> String {
     let info = seen.json(&format!("{device}/info"));
     info["bridge"].as_str().unwrap_or_default().to_owned()
 }
 
 /// The messages at topics of devices from there on, but for who polls them and how that goes.
-pub fn of_devices(seen: &Seen, from: usize) -> Vec<(String, String)> {
+pub(crate) fn of_devices(seen: &Seen, from: usize) -> Vec<(String, String)> {
     let is_meant = |topic: &str| {
         topic.starts_with("lantime/sim-") && !topic.ends_with("/info") && !topic.contains("/http/")
     };
@@ -142,7 +142,7 @@ pub fn of_devices(seen: &Seen, from: usize) -> Vec<(String, String)> {
 }
 
 /// What was said of shards from there on, but for the list of their devices.
-pub fn of_shards(seen: &Seen, from: usize) -> Vec<(String, String)> {
+pub(crate) fn of_shards(seen: &Seen, from: usize) -> Vec<(String, String)> {
     let is_meant = |topic: &str| topic.starts_with("lantime/shard/") && topic.ends_with("/state");
     let log = seen.log[from..].iter();
     log.filter(|(topic, _)| is_meant(topic)).cloned().collect()

@@ -33,6 +33,11 @@ async fn what_has_changed_meanwhile_is_published_by_the_next_one() {
     let seen = cluster.watcher.until("the relay has fallen", has_fallen).await;
     let since = |seen: &Seen| seen.json("sim-1/io3/relay/a")["since"].clone();
     assert_ne!(since(&seen), since(&before));
+    let has_record = |seen: &Seen| {
+        let mut records = seen.records("sim-1/io3/changes").into_iter();
+        records.any(|record| record["relay"] == "a" && record["new"] == "NC" && record["takeover"] == true)
+    };
+    let seen = cluster.watcher.until("the record of it", has_record).await;
     let other = seen.json("sim-1/io3/relay/b")["since"].clone();
     assert_eq!(other, before.json("sim-1/io3/relay/b")["since"]);
 }

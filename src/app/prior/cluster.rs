@@ -9,7 +9,7 @@ use crate::config::Device;
 use crate::contract::read_back::{ReadBack, listed_devices};
 use crate::contract::topics::{DiscoveryTopics, Owner, StateTopic, Topics};
 use crate::lantime::device::Prior;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, IncidentKey, Recorded, RecordedEvents, RecordedSlots};
 use crate::mqtt::payload::Payloads;
 use crate::mqtt::publisher::Digest;
 use crate::mqtt::read_back::{read_below, take_over};
@@ -36,7 +36,7 @@ pub(in crate::app) async fn of_bridge(common: &Common) -> Earlier {
         tracing::error!("the list of topics of earlier runs cannot be changed: {error}");
     }
     let closed = |(key, _): (_, _)| match &key {
-        crate::model::IncidentKey {
+        IncidentKey {
             device: Some(device), ..
         } => IncidentChange::AllClosed(device.clone(), RESTARTED),
         _ => IncidentChange::Closed(key),
@@ -91,7 +91,7 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
     let left: Vec<_> = listed.into_iter().filter(|id| !configured.contains(id)).collect();
     let topics: Vec<_> = there.keys().cloned().collect();
     let mut prior = published_slots(taken.topics, &topics, &read, taken.devices);
-    own_recorded(common, &read, &configured, &mut prior).await;
+    recorded_before(common, &read, &configured, &mut prior).await;
     // If it is not all, nobody knows whether what was read still is there.
     let published = there
         .into_iter()
@@ -106,7 +106,10 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
 /// From then on no other bridge publishes for the shard.
 async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>) {
     let Taken { mqtt, topics, .. } = *taken;
-    let mut found = Found::default();
+    let mut found = Found {
+        read: ReadBack::with_events(),
+        ..Found::default()
+    };
     let will = Payloads::new(topics.clone(), mqtt.layout).own_state(false);
     if let Err(reason) = take_over(mqtt, will).await {
         return (found, Err(reason));
@@ -156,8 +159,8 @@ async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>)
     (found, end)
 }
 
-/// What this bridge has recorded of devices, where no other one has polled them since.
-async fn own_recorded(
+/// What was recorded of devices: by this bridge, or by another one that has polled them since, whose topics show it.
+async fn recorded_before(
     common: &Common,
     read: &ReadBack,
     configured: &HashSet<&DeviceId>,
@@ -175,6 +178,14 @@ async fn own_recorded(
     };
     for (device, recorded) in recorded.into_iter().filter(|(device, _)| is_own(device)) {
         *prior.entry(device).or_default().recorded = recorded;
+    }
+    let mut events = read.events();
+    for (device, prior) in prior.iter_mut().filter(|(device, _)| !is_own(device)) {
+        let events = events.remove(device).unwrap_or_default();
+        *prior.recorded = Recorded {
+            slots: Some(RecordedSlots::by_another(prior.slots.iter())),
+            events: Some(RecordedEvents::of(events.iter().map(|event| (event, false)))),
+        };
     }
 }
 
