@@ -112,6 +112,9 @@ impl Bridge {
             Member::start(&common, cluster, joint)
         });
         let member = member.transpose()?;
+        if let Some(member) = &member {
+            member.configured(&common.config.devices);
+        }
         // Only now it is known whose traps they are.
         let traps_address = traps.as_ref().map(Traps::address);
         let trap_counts = traps.as_ref().map(Traps::counts);
@@ -183,9 +186,9 @@ impl Bridge {
                 rest.join("], [")
             );
         }
-        if self.member.is_none()
-            && let Err(error) = self.unit.apply(&config.devices).await
-        {
+        if let Some(member) = &self.member {
+            member.configured(&config.devices);
+        } else if let Err(error) = self.unit.apply(&config.devices).await {
             tracing::error!("reload refused, the running configuration stays in force: {error:#}");
             return;
         }

@@ -24,6 +24,7 @@ pub(super) struct Member {
     coordinator: Task,
     /// One for each shard: they end after the coordinator, which has stopped their units.
     shards: Vec<Task>,
+    traps: Option<TrapRoutes>,
     shown: web::Cluster,
 }
 
@@ -67,6 +68,7 @@ impl Member {
             reports: reports.clone(),
             units: units.subscribe(),
         };
+        let traps = joint.traps.clone();
         let shared = Shared {
             common: Arc::clone(common),
             cluster: cluster.clone(),
@@ -95,8 +97,16 @@ impl Member {
         Ok(Member {
             coordinator: Task::spawn_fallible("coordinator", run),
             shards,
+            traps,
             shown,
         })
+    }
+
+    /// These devices are configured now, wherever they are polled.
+    pub(super) fn configured(&self, devices: &[Device]) {
+        if let Some(traps) = &self.traps {
+            traps.are_elsewhere(devices);
+        }
     }
 
     /// What others see of the cluster.

@@ -76,20 +76,8 @@ struct Running {
 impl Running {
     /// By what its traps are known.
     fn sender(&self) -> Option<Sender> {
-        let (snmp, traps) = (&self.device.snmp, self.traps.clone()?);
-        let url = reqwest::Url::parse(&self.device.url).ok();
-        let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
-        let mut hosts = vec![host.trim_matches(['[', ']']).to_owned(), snmp.address.0.clone()];
-        hosts.dedup();
-        Some(Sender {
-            device: self.device.id.clone(),
-            hosts,
-            sources: snmp.sources.clone(),
-            engine_id: snmp.engine_id.clone(),
-            sys_name: snmp.sys_name.clone(),
-            traps: traps.traps,
-            identity: traps.identity,
-        })
+        let TrapRoute { traps, identity } = self.traps.clone()?;
+        Some(trap_routes::sender(&self.device, Some(traps), identity))
     }
 }
 
@@ -146,8 +134,10 @@ impl Devices {
         let is_foreign = |id: &DeviceId| !self.own.contains(id);
         if let Some(TrapRoutes { senders, .. }) = &self.traps {
             senders.send_modify(|senders| {
-                senders.retain(|sender| is_foreign(&sender.device));
-                senders.extend(self.running.values().filter_map(Running::sender));
+                senders.here.retain(|sender| is_foreign(&sender.device));
+                senders
+                    .here
+                    .extend(self.running.values().filter_map(Running::sender));
             });
         }
         self.routes.send_modify(|routes| {

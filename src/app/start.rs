@@ -1,6 +1,7 @@
 //! What of the configuration becomes which task, area by area; [`super::Bridge::start`] has the order.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use async_snmp::v3::AuthoritativeEngine;
@@ -93,6 +94,10 @@ impl Start<'_> {
             counts: routes.counts.clone(),
             updates,
             repeat: config.dead_letter.repeat,
+            hold_for: config
+                .cluster
+                .as_ref()
+                .map_or(Duration::ZERO, |cluster| 3 * cluster.ttl),
             open: open
                 .values()
                 .filter(|incident| incident.key.kind == IncidentKind::Trap)

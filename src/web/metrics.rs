@@ -46,7 +46,17 @@ fn written(shown: &Shown) -> String {
     store(&mut text, shown);
     incidents(&mut text, shown);
     if let Some(counts) = &shown.traps {
-        traps(&mut text, *counts.borrow());
+        let counts = *counts.borrow();
+        traps(&mut text, counts);
+        if shown.cluster.is_some() {
+            let help = "Traps and informs of devices that another bridge of the cluster polls.";
+            text.single(
+                "lantime2mqtt_traps_elsewhere_total",
+                Counter,
+                help,
+                counts.elsewhere,
+            );
+        }
     }
     process::write(&mut text, shown.info.started_at);
     text.into_string()

@@ -11,3 +11,6 @@ mod away;
 mod members;
 mod reload;
 mod take_over;
+#[path = "../snmp/tools.rs"]
+mod tools;
+mod traps;

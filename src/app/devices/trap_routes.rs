@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::config::Device;
 use crate::lantime::device::{TrapHandles, TrapInbox};
-use crate::lantime::snmp::traps::{self, Sender, SenderIdentity};
+use crate::lantime::snmp::traps::{self, Configured, Sender, SenderIdentity};
 use crate::model::DeviceId;
 use crate::records::store::Store;
 
@@ -13,7 +14,7 @@ use crate::records::store::Store;
 #[derive(Debug, Clone)]
 pub(in super::super) struct TrapRoutes {
     /// Whose traps are taken.
-    pub(in super::super) senders: watch::Sender<Vec<Sender>>,
+    pub(in super::super) senders: watch::Sender<Configured>,
     pub(super) routes: HashMap<DeviceId, TrapRoute>,
     /// What the devices get beside their traps.
     pub(in super::super) counts: watch::Sender<traps::Counts>,
@@ -39,6 +40,14 @@ impl TrapRoutes {
         }
     }
 
+    /// These devices may be polled by other bridges.
+    pub(in super::super) fn are_elsewhere(&self, devices: &[Device]) {
+        let elsewhere = devices.iter();
+        let elsewhere = elsewhere.map(|device| sender(device, None, watch::Sender::default().subscribe()));
+        let elsewhere = elsewhere.collect();
+        self.senders.send_modify(|senders| senders.elsewhere = elsewhere);
+    }
+
     /// The way of that device's traps: the one of the task `before`, or a new one.
     pub(super) fn route(&mut self, device: &DeviceId, before: Option<TrapInbox>) -> (TrapRoute, TrapInbox) {
         if let (Some(inbox), Some(route)) = (before, self.routes.get(device)) {
@@ -58,5 +67,27 @@ impl TrapRoutes {
             store: self.store.clone(),
         };
         (route, TrapInbox::new(Some(handles)))
+    }
+}
+
+/// By what the traps of that device are known.
+pub(super) fn sender(
+    device: &Device,
+    traps: Option<mpsc::Sender<traps::DeviceTrap>>,
+    identity: watch::Receiver<SenderIdentity>,
+) -> Sender {
+    let snmp = &device.snmp;
+    let url = reqwest::Url::parse(&device.url).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or_default();
+    let mut hosts = vec![host.trim_matches(['[', ']']).to_owned(), snmp.address.0.clone()];
+    hosts.dedup();
+    Sender {
+        device: device.id.clone(),
+        hosts,
+        sources: snmp.sources.clone(),
+        engine_id: snmp.engine_id.clone(),
+        sys_name: snmp.sys_name.clone(),
+        traps,
+        identity,
     }
 }

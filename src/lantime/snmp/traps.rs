@@ -7,6 +7,7 @@
 //! ```
 
 mod counts;
+mod held;
 mod intake;
 mod receipt;
 mod receiver;
@@ -27,7 +28,7 @@ pub use counts::Counts;
 use intake::{Handles, Intake};
 pub use receipt::{InformId, Receipt};
 use receiver::Receiver;
-pub use senders::{DeviceTrap, Sender, SenderIdentity};
+pub use senders::{Configured, DeviceTrap, Sender, SenderIdentity};
 
 use crate::config;
 use crate::model::{Incident, Update};
@@ -53,13 +54,15 @@ pub struct Setup {
     /// What this process is for senders of informs.
     pub engine: AuthoritativeEngine,
     /// The configured devices.
-    pub senders: watch::Receiver<Vec<Sender>>,
+    pub senders: watch::Receiver<Configured>,
     /// Takes the reports of what is refused.
     pub updates: mpsc::Sender<Update>,
     /// What is counted.
     pub counts: watch::Sender<Counts>,
     /// How often what lasts is reported again.
     pub repeat: Duration,
+    /// For how long traps of devices are kept that another bridge of the cluster polls.
+    pub hold_for: Duration,
     /// What an earlier run has left open.
     pub open: Vec<Incident>,
 }
@@ -101,6 +104,7 @@ impl Traps {
             counts,
             generation,
             repeat: setup.repeat,
+            hold_for: setup.hold_for,
             open: setup.open,
         });
         Ok(Traps {

@@ -22,6 +22,9 @@ pub struct Counts {
     pub out_of_time: u64,
     /// From nobody who is configured as a device.
     pub strangers: u64,
+    /// Of devices that another bridge of the cluster polls, which takes them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub elsewhere: u64,
     /// Refused: a v3 trap that would have been taken for the first after the receiver was replaced, and is too old.
     pub replays: u64,
     /// Dropped: they came faster than they could be stored.
@@ -34,6 +37,10 @@ pub struct Counts {
     /// Who was last counted in `unprotected`.
     #[serde(skip)]
     pub(super) unprotected_from: Option<IpAddr>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How many datagrams the system has dropped that were for the UDP sockets of that port; `None` where it does not

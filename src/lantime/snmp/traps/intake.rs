@@ -10,11 +10,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::counts::Counts;
+use super::held::Held;
 use super::receiver::Taken;
 use super::refusals::{Reason, Refusals};
 use super::replay::Engines;
-use super::senders::{DeviceTrap, Sender, Senders, UnknownSender};
-use crate::model::{Incident, IncidentReport, Stage, Update};
+use super::senders::{Configured, DeviceTrap, Sender, Senders, UnknownSender};
+use crate::model::{DeviceId, Incident, IncidentReport, Stage, Update};
 use crate::wording::quoted;
 
 /// How often the counters are checked for refusals.
@@ -32,9 +33,10 @@ type Resolved = HashMap<String, Vec<IpAddr>>;
 
 pub(super) struct Intake {
     taken: mpsc::Receiver<Taken>,
-    configured: watch::Receiver<Vec<Sender>>,
+    configured: watch::Receiver<Configured>,
     updates: mpsc::Sender<Update>,
     counts: watch::Sender<Counts>,
+    held: Held,
     receiver: Receiver,
     senders: Senders,
     /// Where the hosts were when they were last found.
@@ -58,11 +60,12 @@ struct Receiver {
 /// The ends of channels that the task needs.
 pub(super) struct Handles {
     pub(super) taken: mpsc::Receiver<Taken>,
-    pub(super) configured: watch::Receiver<Vec<Sender>>,
+    pub(super) configured: watch::Receiver<Configured>,
     pub(super) updates: mpsc::Sender<Update>,
     pub(super) counts: watch::Sender<Counts>,
     pub(super) generation: watch::Sender<u64>,
     pub(super) repeat: Duration,
+    pub(super) hold_for: Duration,
     pub(super) open: Vec<Incident>,
 }
 
@@ -73,6 +76,7 @@ impl Intake {
             configured: ends.configured,
             updates: ends.updates,
             counts: ends.counts,
+            held: Held::new(ends.hold_for),
             receiver: Receiver {
                 generation: ends.generation,
                 began: Instant::now(),
@@ -108,7 +112,7 @@ impl Intake {
                 resolved = finished(&mut self.resolving) => {
                     self.resolving = None;
                     self.resolved.extend(resolved);
-                    let configured = self.configured.borrow().clone();
+                    let configured = self.configured.borrow().all();
                     self.senders = Senders::new(configured, &self.resolved);
                 }
                 _ = resolves.tick() => self.resolve(),
@@ -125,19 +129,29 @@ impl Intake {
 
     /// Addresses are known at once, names later.
     fn configure(&mut self) {
-        let configured = self.configured.borrow_and_update().clone();
+        let configured = self.configured.borrow_and_update().all();
         let hosts = configured.iter().flat_map(|sender| &sender.hosts);
         let addresses = hosts.filter_map(|host| Some((host.clone(), vec![host.parse().ok()?])));
         self.resolved.extend(addresses);
         self.senders = Senders::new(configured, &self.resolved);
         self.resolve();
+        let configured = self.configured.borrow();
+        let here = |device: &DeviceId| configured.here.iter().find(|sender| sender.device == *device);
+        let taken = self.held.take(|device| here(device).is_some(), Instant::now());
+        for (device, trap) in taken {
+            if let Some(traps) = here(&device).and_then(|sender| sender.traps.as_ref())
+                && traps.try_send(trap).is_err()
+            {
+                self.counts.send_modify(|counts| counts.overrun += 1);
+            }
+        }
     }
 
     fn resolve(&mut self) {
         if self.resolving.is_some() {
             return;
         }
-        let configured = self.configured.borrow();
+        let configured = self.configured.borrow().all();
         let mut hosts: Vec<_> = configured
             .iter()
             .flat_map(|sender| sender.hosts.clone())
@@ -192,9 +206,16 @@ impl Intake {
             trap: Box::new(received.trap),
             receipt,
         };
-        // There is room for all that have a place: it is full only where the task has ended by a fault.
-        if sender.traps.try_send(trap).is_err() {
-            self.counts.send_modify(|counts| counts.overrun += 1);
+        match &sender.traps {
+            None => {
+                self.counts.send_modify(|counts| counts.elsewhere += 1);
+                self.held.put(sender.device.clone(), trap, now);
+            }
+            // There is room for all that have a place: it is full only where the task has ended by a fault.
+            Some(traps) if traps.try_send(trap).is_err() => {
+                self.counts.send_modify(|counts| counts.overrun += 1);
+            }
+            Some(_) => {}
         }
         Ok(())
     }
@@ -255,7 +276,7 @@ impl Intake {
             restarted.is_some_and(|restarted| restarted > began) && engines.knows(&sender.device)
         };
         let is_misled = is_misled && now.duration_since(began) > REPLACE_AFTER;
-        if is_misled || self.configured.borrow().iter().any(may_be_refused) {
+        if is_misled || self.configured.borrow().here.iter().any(may_be_refused) {
             tracing::info!("SNMP v3 receiver replaced: a device has restarted");
             (self.receiver.began, self.receiver.is_misled) = (now, false);
             self.receiver

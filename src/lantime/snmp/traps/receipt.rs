@@ -13,7 +13,7 @@ pub struct Receipt {
     pub(crate) inform: Option<InformId>,
     /// Of an inform: takes whether it is safe, and so to be acknowledged.
     pub(super) safe: Option<SyncSender<bool>>,
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// What stays the same when an inform is repeated.
@@ -28,6 +28,11 @@ pub struct InformId {
 }
 
 impl Receipt {
+    /// Nobody waits for it any more: the place is free, and an inform will not be acknowledged.
+    pub(super) fn release(&mut self) {
+        (self.safe, self.place) = (None, None);
+    }
+
     /// The notification is safe: an inform is acknowledged, where its sender waits still.
     pub(crate) fn acknowledge(self) {
         if let Some(safe) = self.safe {
@@ -43,7 +48,7 @@ impl Receipt {
         let receipt = Receipt {
             inform,
             safe: Some(safe),
-            _place: places.try_acquire_owned().unwrap(),
+            place: places.try_acquire_owned().ok(),
         };
         (receipt, is_safe)
     }

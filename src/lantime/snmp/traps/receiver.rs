@@ -167,7 +167,7 @@ impl Receiver {
                 receipt: Receipt {
                     inform: inform_id(envelope),
                     safe,
-                    _place: place,
+                    place: Some(place),
                 },
             });
             if message.is_none_or(|message| taken.try_send(message).is_err()) {

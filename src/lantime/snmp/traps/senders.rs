@@ -1,6 +1,6 @@
 //! Whose trap it is: the devices by engine id, by address and by name. Pure; host names are resolved elsewhere.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use tokio::sync::{mpsc, watch};
@@ -23,10 +23,28 @@ pub struct Sender {
     pub engine_id: Option<Vec<u8>>,
     /// Its sysName; the host name that REST reports counts as well.
     pub sys_name: Option<String>,
-    /// Takes its traps.
-    pub traps: mpsc::Sender<DeviceTrap>,
+    /// Takes its traps; `None` where another bridge of the cluster polls it.
+    pub traps: Option<mpsc::Sender<DeviceTrap>>,
     /// What its task knows of it.
     pub identity: watch::Receiver<SenderIdentity>,
+}
+
+/// All devices whose traps are expected.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// Those that are polled here.
+    pub here: Vec<Sender>,
+    /// Those that another bridge of the cluster may poll; those that are polled here count as such.
+    pub elsewhere: Vec<Sender>,
+}
+
+impl Configured {
+    pub(super) fn all(&self) -> Vec<Sender> {
+        let here: HashSet<_> = self.here.iter().map(|sender| &sender.device).collect();
+        let elsewhere = self.elsewhere.iter();
+        let elsewhere = elsewhere.filter(|sender| !here.contains(&sender.device));
+        self.here.iter().chain(elsewhere).cloned().collect()
+    }
 }
 
 /// What the task of a device knows of the sender of its traps.
@@ -174,7 +192,7 @@ mod tests {
             sources: Vec::new(),
             engine_id: None,
             sys_name: None,
-            traps: mpsc::channel(1).0,
+            traps: Some(mpsc::channel(1).0),
             identity: watch::channel(SenderIdentity::default()).1,
         }
     }
