@@ -56,7 +56,8 @@ impl Unit {
         traps: Option<TrapRoutes>,
     ) -> anyhow::Result<Unit> {
         let (published, prior) = prior::prior(common).await;
-        let mut devices = Devices::new(updates.clone(), common.config.dead_letter.repeat, traps, prior);
+        let repeat = common.config.dead_letter.repeat;
+        let mut devices = Devices::new(updates.clone(), repeat, traps, None, prior);
         devices.apply(&common.config.devices).await?;
         let (dispatcher, inbox) = Dispatcher::new(
             common.store.clone(),

@@ -187,13 +187,13 @@ fn marked(shard: ShardId) -> ErrorReport {
 
 fn unconfirmed(error: &Error) -> ErrorReport {
     let (endpoint, cause) = (error.endpoint(), error.cause());
-    let message = format!("etcd {endpoint} does not confirm that this bridge may write to the device: {cause}");
+    let message =
+        format!("etcd {endpoint} does not confirm that this bridge may write to the device: {cause}");
     ErrorReport::new(ErrorKind::Busy, message, cause.remedy())
 }
 
 fn late() -> ErrorReport {
     let message = "etcd took too long to confirm that this bridge may write to the device";
-    let remedy =
-        "check that etcd's disk is fast enough: its log says \"took too long\" where it is not, and that its nodes reach one another";
+    let remedy = "check that etcd's disk is fast enough: its log says \"took too long\" where it is not, and that its nodes reach one another";
     ErrorReport::new(ErrorKind::Busy, message, remedy)
 }
