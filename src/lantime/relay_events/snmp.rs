@@ -171,7 +171,7 @@ pub(super) async fn apply(
 }
 
 /// Puts back what was set, and says of that in the report.
-async fn undo(
+pub(super) async fn undo(
     manager: &mut Manager,
     guard: &DeviceGuard,
     touched: &[Change],

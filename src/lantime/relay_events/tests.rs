@@ -1,5 +1,7 @@
 //! The algorithm at simulated devices, by both backends.
 
+mod guarded;
+
 use std::time::Duration;
 
 use super::*;
