@@ -8,8 +8,8 @@
 //! measures it: no clocks of hosts are compared.
 //!
 //! Who meets a mark of another token does not write, and is to try again from the beginning: what it has read of the device may
-//! be of before that write. So [`WriteGuard::check`] comes before reading, and [`WriteGuard::before_write`] before writing. If
-//! both succeed with the same token, nobody else has written in between.
+//! be of before that write. So [`WriteGuard::check`] comes before reading, and [`WriteGuard::before_write`] with its token before
+//! writing: if both succeed, nobody else has written in between.
 //!
 //! A bridge may write over a mark with its own token. After it has lost a shard and won it again, it has another token, and
 //! a mark of its own holds it up like that of any other bridge.
@@ -27,6 +27,10 @@ use crate::model::{DeviceId, ErrorKind, ErrorReport};
 /// How much longer than the write its mark lives. Half of it is for etcd to confirm it, the other half for clocks that differ in
 /// rate.
 const MARGIN: Duration = Duration::from_secs(4);
+
+/// Where this bridge does not own the shard.
+const OWNER_REMEDY: &str =
+    "nothing is to be done if another bridge owns the shard; if none does, check that the bridges reach etcd";
 
 /// What all devices of a shard ask before they are written to. A clone asks the same.
 #[derive(Debug, Clone)]
@@ -61,23 +65,31 @@ impl WriteGuard {
     }
 
     /// To be asked before reading what is to be changed at a device: whether this bridge owns the shard, and no earlier owner
-    /// may still be writing there. Cancel safe.
+    /// may still be writing there. Gives the token to write with. Cancel safe.
     ///
     /// # Errors
     /// When it is not so, or etcd does not confirm it. All errors are transient.
-    pub async fn check(&self, device: &DeviceId) -> Result<(), ErrorReport> {
-        let token = self.token()?;
-        self.confirm(device, token, &[]).await
+    pub async fn check(&self, device: &DeviceId) -> Result<Token, ErrorReport> {
+        let token = self.0.fence.may_write(BootTime::now());
+        let token = token.ok_or_else(|| not_permitted(self.0.shard))?;
+        self.confirm(device, token, &[]).await?;
+        Ok(token)
     }
 
-    /// To be asked right before a write to a device that ends within `lasts`, with what is sent again: nothing but the write
-    /// itself may follow. Cancel safe: a mark may be left then, until its lease ends.
+    /// To be asked right before a write to a device, with the token of [`WriteGuard::check`]. The write, with all that is sent again
+    /// for it, must end within `lasts`, and nothing else may come before it. Cancel safe: a mark may be left then, until its
+    /// lease ends.
     ///
     /// # Errors
     /// As of [`WriteGuard::check`]. Nothing may be written then.
-    pub async fn before_write(&self, device: &DeviceId, lasts: Duration) -> Result<WriteMark, ErrorReport> {
-        let token = self.token()?;
+    pub async fn before_write(
+        &self,
+        device: &DeviceId,
+        token: Token,
+        lasts: Duration,
+    ) -> Result<WriteMark, ErrorReport> {
         let began = BootTime::now();
+        self.is_permitted(token, began)?;
         let client = self.0.client.clone();
         let granted = client.grant(lasts + MARGIN).await;
         let lease = granted.map_err(|error| unconfirmed(&error))?.id;
@@ -97,18 +109,16 @@ impl WriteGuard {
         }
     }
 
-    /// The token to write with, as far as this bridge knows.
-    fn token(&self) -> Result<Token, ErrorReport> {
-        let token = self.0.fence.may_write(BootTime::now());
-        token.ok_or_else(|| not_permitted(self.0.shard))
-    }
-
     /// The last look, after the transaction.
     fn is_still_permitted(&self, token: Token, began: BootTime) -> Result<(), ErrorReport> {
         let now = BootTime::now();
-        if now.saturating_duration_since(began) > MARGIN / 2 {
-            return Err(late());
+        match now.saturating_duration_since(began) > MARGIN / 2 {
+            true => Err(late()),
+            false => self.is_permitted(token, now),
         }
+    }
+
+    fn is_permitted(&self, token: Token, now: BootTime) -> Result<(), ErrorReport> {
         match self.0.fence.may_write(now) == Some(token) {
             true => Ok(()),
             false => Err(not_permitted(self.0.shard)),
@@ -166,16 +176,14 @@ fn not_permitted(shard: ShardId) -> ErrorReport {
     let message = format!(
         "this bridge does not own shard {shard}, or has not renewed its lease in etcd in time: it does not write to the device"
     );
-    let remedy = "nothing is to be done if another bridge owns the shard; if none does, check that the bridges reach etcd";
-    ErrorReport::new(ErrorKind::Busy, message, remedy)
+    ErrorReport::new(ErrorKind::Busy, message, OWNER_REMEDY)
 }
 
 /// The transaction has found another token, or none.
 fn not_owned(shard: ShardId) -> ErrorReport {
     let message =
         format!("shard {shard} no longer belongs to this bridge, by etcd: it does not write to the device");
-    let remedy = "nothing is to be done if another bridge owns the shard; if none does, check that the bridges reach etcd";
-    ErrorReport::new(ErrorKind::Busy, message, remedy)
+    ErrorReport::new(ErrorKind::Busy, message, OWNER_REMEDY)
 }
 
 fn marked(shard: ShardId) -> ErrorReport {

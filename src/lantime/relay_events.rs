@@ -92,7 +92,7 @@ pub(crate) async fn read(backend: &mut Backend<'_>, selections: &Selections) -> 
 /// at the deadline.
 pub(crate) async fn select(
     backend: &mut Backend<'_>,
-    guard: &DeviceGuard,
+    guard: &mut DeviceGuard,
     request: &Request,
     progress: &watch::Sender<Progress>,
 ) -> Result<Selected, Failure> {
@@ -102,7 +102,7 @@ pub(crate) async fn select(
 
 async fn carry_out(
     backend: &mut Backend<'_>,
-    guard: &DeviceGuard,
+    guard: &mut DeviceGuard,
     request: &Request,
     progress: &watch::Sender<Progress>,
 ) -> Result<Selected, Failure> {

@@ -201,7 +201,8 @@ async fn a_device_to_which_an_earlier_owner_may_be_writing_is_left_alone_until_t
         let scene = Scene::start(via).await;
         let id = lantime2mqtt::model::DeviceId::new(scene.device.id()).unwrap();
         let long = Duration::from_secs(3600);
-        let mark = scene.owner.guard.before_write(&id, long).await.unwrap();
+        let old = &scene.owner;
+        let mark = old.guard.before_write(&id, old.token, long).await.unwrap();
         scene.owner.permit(claim(&scene.client).await);
         let answer = scene.select("network-link-down", PATIENCE).await;
         scene.polled(3).await;

@@ -48,10 +48,10 @@ impl Owner {
     }
 
     async fn before_write(&self) -> Result<WriteMark, ErrorReport> {
-        self.guard.before_write(&device(), SHORT).await
+        self.guard.before_write(&device(), self.token, SHORT).await
     }
 
-    async fn check(&self) -> Result<(), ErrorReport> {
+    async fn check(&self) -> Result<Token, ErrorReport> {
         self.guard.check(&device()).await
     }
 }
@@ -96,7 +96,7 @@ async fn while_the_owner_writes_its_mark_is_there() {
     let etcd = Etcd::start();
     let client = client(etcd.endpoints());
     let owner = Owner::new(&client).await;
-    owner.check().await.unwrap();
+    assert_eq!(owner.check().await, Ok(owner.token));
     assert_eq!(value(&client, MARK).await, None, "asking alone leaves no mark");
     let mark = owner.before_write().await.unwrap();
     let token = owner.token.0.0.to_string();
@@ -167,7 +167,7 @@ async fn an_earlier_owner_whose_write_was_answered_holds_nobody_up() {
     let client = client(etcd.endpoints());
     let old = Owner::new(&client).await;
     let long = Duration::from_secs(3600);
-    let mark = old.guard.before_write(&device(), long).await.unwrap();
+    let mark = old.guard.before_write(&device(), old.token, long).await.unwrap();
     let owner = Owner::new(&client).await;
     is_refused(owner.before_write().await, MARKED);
     mark.remove();
@@ -183,7 +183,12 @@ async fn a_mark_is_of_one_device() {
     let owner = Owner::new(&client).await;
     let other = DeviceId::new("m2").unwrap();
     owner.guard.check(&other).await.unwrap();
-    owner.guard.before_write(&other, SHORT).await.unwrap().remove();
+    owner
+        .guard
+        .before_write(&other, owner.token, SHORT)
+        .await
+        .unwrap()
+        .remove();
 }
 
 #[tokio::test]
@@ -195,6 +200,18 @@ async fn without_a_permit_etcd_is_not_even_asked() {
     owner.gate.set(None);
     is_refused(owner.check().await, NOT_PERMITTED);
     is_refused(owner.before_write().await, NOT_PERMITTED);
+}
+
+#[tokio::test]
+async fn what_was_read_before_the_shard_was_lost_is_not_written_when_it_is_owned_again() {
+    let etcd = Etcd::start();
+    let client = client(etcd.endpoints());
+    let owner = Owner::new(&client).await;
+    let read_with = owner.check().await.unwrap();
+    owner.permit(claim(&client).await);
+    let asked = owner.guard.before_write(&device(), read_with, SHORT).await;
+    is_refused(asked, NOT_PERMITTED);
+    assert_ne!(owner.check().await.unwrap(), read_with);
 }
 
 #[tokio::test]

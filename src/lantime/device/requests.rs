@@ -101,10 +101,10 @@ pub(super) async fn read_over_snmp(
 pub(super) async fn select_over_rest(
     mut rest: Rest,
     version: Option<u32>,
-    guard: DeviceGuard,
+    mut guard: DeviceGuard,
     (request, progress): Selection,
 ) -> (Rest, Input) {
-    let selected = select(&mut rest.backend(version), &guard, &request, &progress).await;
+    let selected = select(&mut rest.backend(version), &mut guard, &request, &progress).await;
     let conversation = rest.conversation();
     (rest, Input::Selected(selected, Some(conversation)))
 }
@@ -112,10 +112,10 @@ pub(super) async fn select_over_rest(
 /// Selects the events that switch the relays.
 pub(super) async fn select_over_snmp(
     mut manager: Box<Manager>,
-    guard: DeviceGuard,
+    mut guard: DeviceGuard,
     (request, progress): Selection,
 ) -> (Box<Manager>, Input) {
-    let selected = select(&mut Backend::Snmp(&mut manager), &guard, &request, &progress).await;
+    let selected = select(&mut Backend::Snmp(&mut manager), &mut guard, &request, &progress).await;
     (manager, Input::Selected(selected, None))
 }
 

@@ -3,13 +3,22 @@
 
 use std::time::Duration;
 
+use crate::cluster::entries::Token;
 use crate::cluster::write_guard::{WriteGuard, WriteMark};
 use crate::fault_point;
 use crate::model::{DeviceId, ErrorReport};
 
 /// The guard of one device; by default there is none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct DeviceGuard(Option<(WriteGuard, DeviceId)>);
+pub(crate) struct DeviceGuard(Option<Box<Guarded>>);
+
+#[derive(Debug, Clone)]
+struct Guarded {
+    guard: WriteGuard,
+    device: DeviceId,
+    /// That of the last check.
+    token: Option<Token>,
+}
 
 /// A request that changes something may be sent now.
 #[derive(Debug)]
@@ -17,29 +26,36 @@ pub(super) struct Permitted(Option<WriteMark>);
 
 impl DeviceGuard {
     pub(crate) fn new(guard: Option<WriteGuard>, device: &DeviceId) -> DeviceGuard {
-        DeviceGuard(guard.map(|guard| (guard, device.clone())))
+        let device = device.clone();
+        let token = None;
+        DeviceGuard(guard.map(|guard| Box::new(Guarded { guard, device, token })))
     }
 
     /// To be asked before what is to be changed is read.
     ///
     /// # Errors
     /// When this bridge may not write to the device, or another one may still be writing there; transient.
-    pub(super) async fn check(&self) -> Result<(), ErrorReport> {
-        match &self.0 {
-            Some((guard, device)) => guard.check(device).await,
-            None => Ok(()),
+    pub(super) async fn check(&mut self) -> Result<(), ErrorReport> {
+        if let Some(guarded) = &mut self.0 {
+            guarded.token = Some(guarded.guard.check(&guarded.device).await?);
         }
+        Ok(())
     }
 
-    /// To be asked right before each request that changes something, and that ends within `lasts`.
+    /// To be asked right before each request that changes something, and that ends within `lasts`. It is refused if the shard was
+    /// lost since the check, even if this bridge owns it again.
     ///
     /// # Errors
     /// As [`DeviceGuard::check`]; then it must not be sent.
     pub(super) async fn before_write(&self, lasts: Duration) -> Result<Permitted, ErrorReport> {
-        let Some((guard, device)) = &self.0 else {
+        let Some(Guarded { guard, device, token }) = self.0.as_deref() else {
             return Ok(Permitted(None));
         };
-        let mark = guard.before_write(device, lasts).await?;
+        let token = match token {
+            Some(token) => *token,
+            None => guard.check(device).await?,
+        };
+        let mark = guard.before_write(device, token, lasts).await?;
         fault_point::reached("checked");
         Ok(Permitted(Some(mark)))
     }

@@ -85,7 +85,7 @@ impl Scene {
             Via::Rest => Backend::Rest(&mut self.client, self.profiles.for_version(None)),
             Via::Snmp => Backend::Snmp(&mut self.manager),
         };
-        let selected = select(&mut backend, &DeviceGuard::default(), request, &self.progress).await;
+        let selected = select(&mut backend, &mut DeviceGuard::default(), request, &self.progress).await;
         let found = selected.as_ref().ok().map(|selected| selected.found.clone());
         let progress = self.progress.borrow().clone();
         self.selections.ended(&progress, found);
@@ -207,8 +207,8 @@ async fn what_may_have_arrived_is_applied_by_the_next_attempt_and_by_nobody_else
     // A bridge that knows nothing of it.
     let progress = watch::Sender::default();
     let mut backend = Backend::Rest(&mut scene.client, scene.profiles.for_version(None));
-    let guard = DeviceGuard::default();
-    let other = select(&mut backend, &guard, &request, &progress)
+    let mut guard = DeviceGuard::default();
+    let other = select(&mut backend, &mut guard, &request, &progress)
         .await
         .unwrap_err();
     assert_eq!(other.report.kind, ErrorKind::Conflict);

@@ -67,7 +67,7 @@ async fn a_write_that_is_not_permitted_is_not_sent_and_nothing_of_it_is_left() {
         };
         let before = reads(&scene);
         let (request, progress) = (scene.request(&["antenna-faulty"]), watch::Sender::default());
-        let selected = select(&mut scene.backend(via), &refusing(), &request, &progress).await;
+        let selected = select(&mut scene.backend(via), &mut refusing(), &request, &progress).await;
         assert_eq!(selected.unwrap_err().report.kind, ErrorKind::Busy);
         assert_eq!(reads(&scene), before);
         assert!(!progress.borrow().has_written());
