@@ -1,29 +1,33 @@
 //! The composition root: every task and channel of the bridge is made here, and stopped here.
 
+mod cluster;
 mod common;
 mod devices;
 mod prior;
+mod shard;
 mod start;
 mod task;
 mod unit;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::config::{Broker, Config};
-use crate::hub::{DeviceUpdate, Hub};
+use crate::config::{Broker, Config, Device};
+use crate::hub::{self, DeviceUpdate, Hub};
 use crate::lantime::snmp::traps::Traps;
 use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
 use crate::web;
+use cluster::{Joint, Member};
 use common::Common;
 use start::Start;
 use task::Task;
-use unit::Unit;
+use unit::{Unit, Ways, Work};
 
 /// How long a stop may take before the tasks that have not ended are named and left.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
@@ -45,10 +49,14 @@ pub struct Setup {
 /// A running bridge.
 #[derive(Debug)]
 pub struct Bridge {
-    common: Common,
+    common: Arc<Common>,
+    /// The devices that are configured now.
+    devices: watch::Sender<Vec<Device>>,
     /// The trap receiver: it ends first, with what takes commands.
     intake: Option<Task>,
+    /// Of all devices; in a cluster, of none.
     unit: Unit,
+    member: Option<Member>,
     /// What others need until the end, the embedded broker last.
     listeners: Vec<Task>,
     http: Option<SocketAddr>,
@@ -68,46 +76,65 @@ impl Bridge {
             has_socket,
         } = setup;
         let (mqtt, embedded) = start::broker(&config.mqtt).await?;
-        let common = Common::new(config, store, mqtt);
+        let common = Arc::new(Common::new(config, store, mqtt));
+        let cluster = common.config.cluster.as_ref();
         let (updates, updates_of_devices) = mpsc::channel(UPDATES_WAITING);
-        let mut hub = Hub::new(common.ids(), updates_of_devices);
-        sink.into_iter().for_each(|sink| hub.add_sink("demo", sink));
-        let fleet = hub.fleet();
+        let mut joint = hub::Joint::default();
+        sink.into_iter().for_each(|sink| joint.add_sink("demo", sink));
+        let fleet = joint.fleet();
         let mut start = Start::new(&common, embedded);
         let engine = start::snmp_engine(&common.config)?;
-        let agent = start.snmp_agent(engine.as_ref(), &mut hub).await?;
+        let agent = start.snmp_agent(engine.as_ref(), &mut joint).await?;
         // Before what waits for the broker: traps that come meanwhile are kept.
         let receiver = start.trap_receiver(engine, updates.clone()).await?;
-        let (traps, routes) = receiver.unzip();
-        let unit = Unit::start(&common, (updates, hub), routes).await?;
+        let (traps, trap_routes) = receiver.unzip();
+        let routes = watch::Sender::default();
+        let hub = match cluster {
+            None => joint.only_hub(common.ids(), updates_of_devices),
+            Some(_) => Hub::new([], updates_of_devices),
+        };
+        let ways = Ways {
+            updates,
+            hub,
+            routes: routes.clone(),
+            traps: trap_routes.clone().filter(|_| cluster.is_none()),
+        };
+        let unit = Unit::start(&common, Work::of_bridge(&common).await, ways).await?;
+        let devices = watch::Sender::new(common.config.devices.clone());
+        let member = cluster.map(|cluster| {
+            let joint = Joint {
+                hub: joint,
+                routes,
+                traps: trap_routes,
+                configured: devices.subscribe(),
+                broker: unit.broker(),
+            };
+            Member::start(&common, cluster, joint)
+        });
+        let member = member.transpose()?;
         // Only now it is known whose traps they are.
         let traps_address = traps.as_ref().map(Traps::address);
         let trap_counts = traps.as_ref().map(Traps::counts);
         let intake = traps.map(|traps| Task::spawn("trap receiver", |stop| traps.run(stop)));
-        let of_unit = unit.shown().clone();
         let shown = web::Shown {
             bridge: common.config.bridge.id.clone(),
             info: common.info.clone(),
             fleet,
-            broker: of_unit.broker,
-            commands: of_unit.commands,
-            sparkplug: of_unit.sparkplug,
-            command_counts: of_unit.command_counts,
+            unit: unit.shown().clone(),
+            cluster: member.as_ref().map(|member| member.shown().clone()),
             traps: trap_counts,
             store: common.store.clone(),
         };
-        let changed = web::Changed {
-            inbox: of_unit.inbox,
-            topics: common.topics.clone(),
-        };
         if has_socket {
-            start.control_socket(shown.clone(), changed.clone())?;
+            start.control_socket(shown.clone())?;
         }
-        let http = start.http_server(shown, changed).await?;
+        let http = start.http_server(shown).await?;
         let listeners = start.listeners.into_iter().rev().collect();
         Ok(Bridge {
+            devices,
             intake,
             unit,
+            member,
             listeners,
             http,
             traps: traps_address,
@@ -123,12 +150,12 @@ impl Bridge {
 
     /// Whether there is a connection to the broker.
     pub fn broker_status(&self) -> watch::Receiver<BrokerStatus> {
-        self.unit.shown().broker.clone()
+        self.unit.broker()
     }
 
     /// How many devices are configured.
     pub fn devices(&self) -> usize {
-        self.common.config.devices.len()
+        self.devices.borrow().len()
     }
 
     /// Where the bridge's own HTTP server listens.
@@ -156,12 +183,13 @@ impl Bridge {
                 rest.join("], [")
             );
         }
-        match self.unit.apply(&config.devices).await {
-            Ok(()) => self.common.config.devices = config.devices,
-            Err(error) => {
-                tracing::error!("reload refused, the running configuration stays in force: {error:#}")
-            }
+        if self.member.is_none()
+            && let Err(error) = self.unit.apply(&config.devices).await
+        {
+            tracing::error!("reload refused, the running configuration stays in force: {error:#}");
+            return;
         }
+        self.devices.send_replace(config.devices);
     }
 
     /// Waits until a task ends that should not; device tasks are started again, and not reported here.
@@ -169,10 +197,11 @@ impl Bridge {
         tokio::select! {
             error = task::any_end(self.intake.iter_mut().chain(&mut self.listeners)) => error,
             error = self.unit.failed() => error,
+            error = failed(&mut self.member) => error,
         }
     }
 
-    /// Stops with the flow: no more traps and commands, then the unit, then what listens, then the store.
+    /// Stops with the flow: no more traps and commands, then the units, then what listens, then the store.
     ///
     /// # Errors
     /// When something has not stopped in time; it is named.
@@ -180,6 +209,9 @@ impl Bridge {
         let deadline = Instant::now() + STOP_DEADLINE;
         self.unit.stop_intake();
         let mut late = task::end_all(self.intake, deadline).await;
+        if let Some(member) = self.member {
+            late.extend(member.stop(deadline).await);
+        }
         late.extend(self.unit.stop(deadline).await);
         late.extend(task::end_all(self.listeners, deadline).await);
         // The last handle: it waits until the disk has everything, but not for long.
@@ -189,5 +221,13 @@ impl Bridge {
         } else {
             Err(anyhow!("did not stop within 10 s: {}", late.join(", ")))
         }
+    }
+}
+
+/// The end of a member; never, for none.
+async fn failed(member: &mut Option<Member>) -> anyhow::Error {
+    match member {
+        Some(member) => member.failed().await,
+        None => std::future::pending().await,
     }
 }

@@ -56,10 +56,11 @@ fn capabilities(config: &Config) -> Vec<String> {
     let snmp = config.devices.iter().any(asks).then_some("snmp");
     let homeassistant = config.homeassistant.as_ref().map(|_| "homeassistant");
     let sparkplug = config.sparkplug.as_ref().map(|_| "sparkplug");
+    let cluster = config.cluster.as_ref().map(|_| "cluster");
     ["rest", "commands"]
         .into_iter()
         .chain(
-            [snmp, traps, agent, homeassistant, sparkplug]
+            [snmp, traps, agent, homeassistant, sparkplug, cluster]
                 .into_iter()
                 .flatten(),
         )

@@ -3,7 +3,7 @@
 mod fault;
 mod trap_routes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -45,8 +45,10 @@ pub(super) struct Devices {
     traps: Option<TrapRoutes>,
     /// Asked before each write to a device, where several bridges share them.
     write_guard: Option<WriteGuard>,
-    /// The ways on which commands get to the devices.
+    /// The ways on which commands get to the devices, those of other units of this process included.
     routes: watch::Sender<Routes>,
+    /// The devices that have ever run here: what is said of them is said here.
+    own: HashSet<DeviceId>,
     /// Where the grid of ticks begins.
     epoch: Instant,
     clients: HttpClients,
@@ -116,20 +118,22 @@ struct Files {
 }
 
 impl Devices {
-    /// No devices yet; each begins with what is `prior` to it.
+    /// No devices yet; each begins with what is `prior` to it. Commands get to them by `routes`.
     pub(super) fn new(
         updates: mpsc::Sender<Update>,
         repeat: Duration,
         traps: Option<TrapRoutes>,
         write_guard: Option<WriteGuard>,
         prior: HashMap<DeviceId, Prior>,
+        routes: watch::Sender<Routes>,
     ) -> Devices {
         Devices {
             updates,
             repeat,
             traps,
             write_guard,
-            routes: watch::Sender::default(),
+            routes,
+            own: HashSet::new(),
             epoch: Instant::now(),
             clients: HttpClients::default(),
             built_in: Profiles::built_in(),
@@ -141,25 +145,23 @@ impl Devices {
         }
     }
 
-    /// The ways on which commands get to the devices.
-    pub(super) fn routes(&self) -> watch::Receiver<Routes> {
-        self.routes.subscribe()
-    }
-
-    fn publish_senders(&self) {
-        let Some(TrapRoutes { senders, .. }) = &self.traps else {
-            return;
-        };
-        let running = self.running.values();
-        senders.send_replace(running.filter_map(Running::sender).collect());
-    }
-
-    fn publish_routes(&self) {
-        let routes = self
-            .running
-            .iter()
-            .map(|(id, running)| (id.clone(), running.route.clone()));
-        self.routes.send_replace(Routes::new(routes.collect()));
+    /// Shows the ways to the devices that run now, beside those of other units.
+    fn publish_ways(&mut self) {
+        self.own.extend(self.running.keys().cloned());
+        let is_foreign = |id: &DeviceId| !self.own.contains(id);
+        if let Some(TrapRoutes { senders, .. }) = &self.traps {
+            senders.send_modify(|senders| {
+                senders.retain(|sender| is_foreign(&sender.device));
+                senders.extend(self.running.values().filter_map(Running::sender));
+            });
+        }
+        self.routes.send_modify(|routes| {
+            let foreign = routes.iter().filter(|(id, _)| is_foreign(id));
+            let foreign = foreign.map(|(id, route)| (id.clone(), route.clone()));
+            let own = self.running.iter();
+            let own = own.map(|(id, running)| (id.clone(), running.route.clone()));
+            *routes = Routes::new(foreign.chain(own).collect());
+        });
     }
 
     /// Starts, replaces and stops tasks so that just these devices run. Those that did not change are not touched.
@@ -208,8 +210,7 @@ impl Devices {
         for (device, parts, place) in to_start {
             self.start(device, parts, place);
         }
-        self.publish_routes();
-        self.publish_senders();
+        self.publish_ways();
         let _ = self.updates.send(Update::Configured(listed)).await;
         Ok(())
     }
@@ -340,8 +341,7 @@ impl Devices {
         match self.parts(&running.device) {
             Ok(parts) => {
                 self.start(&running.device, parts, place);
-                self.publish_routes();
-                self.publish_senders();
+                self.publish_ways();
             }
             Err(error) => tracing::error!(device = %id, "device task cannot be restarted: {error:#}"),
         }
@@ -351,6 +351,8 @@ impl Devices {
     pub(super) async fn stop(mut self) {
         self.running.values().for_each(|running| running.stop.cancel());
         while self.tasks.join_next().await.is_some() {}
+        self.running.clear();
+        self.publish_ways();
     }
 }
 

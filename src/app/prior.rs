@@ -1,5 +1,7 @@
 //! What earlier runs have left at the broker and in the store, as devices begin with it.
 
+pub(super) mod cluster;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
@@ -16,23 +18,27 @@ use crate::mqtt::publisher::{Digest, remembered};
 use crate::mqtt::read_back::read_back;
 use crate::records::store::{Entries, IncidentChange, OpenIncidents};
 
-/// What earlier runs have published, as far as it was read back with what is there, and the prior state of each
-/// device.
-pub(super) async fn prior(common: &Common) -> (Vec<(String, Option<Digest>)>, HashMap<DeviceId, Prior>) {
-    let remembered = common.store.published_topics().await.unwrap_or_else(|error| {
-        tracing::error!(
-            "cannot read the list of topics of earlier runs, so none of them is cleared: {error}"
-        );
-        Vec::new()
-    });
+/// What earlier runs, or another owner of a shard, have left.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    /// What they have published, as far as it was read back with what is there.
+    pub(super) published: Vec<(String, Option<Digest>)>,
+    /// The prior state of each device.
+    pub(super) prior: HashMap<DeviceId, Prior>,
+}
+
+/// What earlier runs of a bridge have left that belongs to no cluster.
+pub(super) async fn of_bridge(common: &Common) -> Earlier {
+    let remembered = published_topics(common).await;
     let (read, there) = retained(common, &remembered).await;
     let devices = &common.config.devices;
     let mut prior = published_slots(&common.topics, &remembered, &read, devices);
-    let mut open = common.store.incidents().borrow().clone();
-    // The trap receiver goes on with its own.
-    let has_traps = common.config.snmp.traps.is_some();
-    open.retain(|key, _| !(has_traps && key.kind == IncidentKind::Trap));
-    let closed = resume(&mut prior, open, &common.ids(), common.config.dead_letter.repeat);
+    let closed = resume(
+        &mut prior,
+        open_incidents(common),
+        &common.ids(),
+        common.config.dead_letter.repeat,
+    );
     let recorded = recorded(common, &mut prior).await;
     let entries = Entries {
         incidents: closed,
@@ -44,7 +50,28 @@ pub(super) async fn prior(common: &Common) -> (Vec<(String, Option<Digest>)>, Ha
         let there = there.get(&topic).copied();
         (topic, there)
     };
-    (remembered.into_iter().map(with_digest).collect(), prior)
+    Earlier {
+        published: remembered.into_iter().map(with_digest).collect(),
+        prior,
+    }
+}
+
+/// The topics of earlier runs.
+async fn published_topics(common: &Common) -> Vec<String> {
+    common.store.published_topics().await.unwrap_or_else(|error| {
+        tracing::error!(
+            "cannot read the list of topics of earlier runs, so none of them is cleared: {error}"
+        );
+        Vec::new()
+    })
+}
+
+/// The incidents of earlier runs that are open still, but for those that the trap receiver goes on with.
+fn open_incidents(common: &Common) -> OpenIncidents {
+    let mut open = common.store.incidents().borrow().clone();
+    let has_traps = common.config.snmp.traps.is_some();
+    open.retain(|key, _| !(has_traps && key.kind == IncidentKind::Trap));
+    open
 }
 
 /// What is retained of the state of devices: how relays and signals stood since when, and by which payloads. An

@@ -10,7 +10,7 @@ use super::common::Common;
 use super::devices::TrapRoutes;
 use super::task::Task;
 use crate::config::{Broker, Config, Mqtt, SnmpSink, SnmpSinkAccess};
-use crate::hub::Hub;
+use crate::hub::Joint;
 use crate::lantime::snmp::traps::{self, Traps};
 use crate::model::{IncidentKind, Update};
 use crate::mqtt::embedded::EmbeddedBroker;
@@ -51,7 +51,7 @@ impl Start<'_> {
     pub(super) async fn snmp_agent(
         &mut self,
         engine: Option<&AuthoritativeEngine>,
-        hub: &mut Hub,
+        joint: &mut Joint,
     ) -> anyhow::Result<Option<SocketAddr>> {
         let (Some(settings), Some(engine)) = (&self.common.config.snmp.agent, engine) else {
             return Ok(None);
@@ -60,8 +60,8 @@ impl Start<'_> {
             config: settings.clone(),
             bridge: self.common.config.bridge.id.clone(),
             devices: self.common.ids(),
-            fleet: hub.fleet(),
-            changes: hub.sink("SNMP agent", snmp_agent::UPDATES_WAITING),
+            fleet: joint.fleet(),
+            changes: joint.sink("SNMP agent", snmp_agent::UPDATES_WAITING),
             engine: engine.clone(),
             store: self.common.store.status(),
         };
@@ -104,15 +104,12 @@ impl Start<'_> {
     }
 
     /// The page, its API, metrics and health, and where they are.
-    pub(super) async fn http_server(
-        &mut self,
-        shown: web::Shown,
-        changed: web::Changed,
-    ) -> anyhow::Result<Option<SocketAddr>> {
+    pub(super) async fn http_server(&mut self, shown: web::Shown) -> anyhow::Result<Option<SocketAddr>> {
         let Some(listen) = self.common.config.http.listen else {
             return Ok(None);
         };
-        let bound = web::Server::bind(listen, &self.common.config.http, shown, changed).await;
+        let topics = self.common.topics.clone();
+        let bound = web::Server::bind(listen, &self.common.config.http, shown, topics).await;
         let (server, address) = bound.with_context(|| {
             format!("cannot listen on {listen}; set http.listen to a free address, or to \"off\"")
         })?;
@@ -123,8 +120,9 @@ impl Start<'_> {
     }
 
     /// The same for the command line, which finds this bridge in its state directory.
-    pub(super) fn control_socket(&mut self, shown: web::Shown, changed: web::Changed) -> anyhow::Result<()> {
-        let server = web::Server::bind_socket(&self.common.config.state.directory, shown, changed)?;
+    pub(super) fn control_socket(&mut self, shown: web::Shown) -> anyhow::Result<()> {
+        let Common { config, topics, .. } = self.common;
+        let server = web::Server::bind_socket(&config.state.directory, shown, topics.clone())?;
         self.listeners
             .push(Task::spawn("control socket", |stop| server.run(stop)));
         Ok(())

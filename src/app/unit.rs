@@ -7,18 +7,20 @@ use tokio::time::Instant;
 
 use super::common::Common;
 use super::devices::{Devices, TrapRoutes};
-use super::prior;
+use super::prior::{self, Earlier};
 use super::task::{self, Task};
-use crate::command::{Counts, Dispatcher, Inbox};
-use crate::config::Device;
+use crate::cluster::fence::Fence;
+use crate::command::{Dispatcher, Inbox, Routes};
+use crate::config::{Device, Mqtt, Sparkplug};
+use crate::contract::topics::Topics;
 use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
 use crate::model::{DeviceId, Update};
-use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
-use crate::mqtt::publisher::{self, BrokerStatus, Digest, Publisher, Role};
+use crate::mqtt::publisher::{self, BrokerStatus, Publisher, Role};
 use crate::sparkplug::{self, EdgeNode};
+use crate::web;
 
 /// How much of a stop the publisher may take to flush and disconnect.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(4);
@@ -32,46 +34,103 @@ pub(super) struct Unit {
     configured: watch::Sender<Vec<DeviceId>>,
     /// The publisher, which ends after the devices, and the edge node.
     outlet: Vec<Task>,
-    shown: Shown,
+    shown: web::Unit,
 }
 
-/// What others see of a unit, and how commands get into it.
-#[derive(Debug, Clone)]
-pub(super) struct Shown {
-    pub(super) broker: watch::Receiver<BrokerStatus>,
-    pub(super) commands: watch::Receiver<CommandsStatus>,
-    pub(super) sparkplug: Option<watch::Receiver<EdgeNodeStatus>>,
-    pub(super) command_counts: watch::Receiver<Counts>,
-    pub(super) inbox: Inbox,
+/// What a unit works for.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// As which client.
+    pub(super) mqtt: Mqtt,
+    pub(super) topics: Topics,
+    pub(super) role: Role,
+    /// As which edge node.
+    pub(super) sparkplug: Option<Sparkplug>,
+    pub(super) devices: Vec<Device>,
+    /// What earlier runs, or another owner, have left.
+    pub(super) earlier: Earlier,
+    /// What permits it to write, where others may be allowed to instead.
+    pub(super) fence: Option<Fence>,
+}
+
+impl Work {
+    /// All that a bridge without a cluster works for; in a cluster, what belongs to no shard.
+    pub(super) async fn of_bridge(common: &Common) -> Work {
+        let config = &common.config;
+        let (earlier, devices, sparkplug) = match config.cluster {
+            None => {
+                let earlier = prior::of_bridge(common).await;
+                (earlier, config.devices.clone(), config.sparkplug.clone())
+            }
+            Some(_) => (prior::cluster::of_bridge(common).await, Vec::new(), None),
+        };
+        Work {
+            mqtt: common.mqtt.clone(),
+            topics: common.topics.clone(),
+            role: Role::Bridge(common.info.clone()),
+            sparkplug,
+            devices,
+            earlier,
+            fence: None,
+        }
+    }
+
+    fn ids(&self) -> Vec<DeviceId> {
+        self.devices.iter().map(|device| device.id.clone()).collect()
+    }
+}
+
+/// The ways between a unit and the rest of the process.
+#[derive(Debug)]
+pub(super) struct Ways {
+    pub(super) updates: mpsc::Sender<Update>,
+    /// Takes what comes by `updates`.
+    pub(super) hub: Hub,
+    /// To the devices of all units.
+    pub(super) routes: watch::Sender<Routes>,
+    pub(super) traps: Option<TrapRoutes>,
 }
 
 impl Unit {
-    /// Starts it, with what earlier runs have left of its devices; what comes by `updates` gets to `hub`.
+    /// Starts it.
     ///
     /// # Errors
     /// When a device's TLS or profile files, or the inbox, cannot be read.
-    pub(super) async fn start(
-        common: &Common,
-        (updates, mut hub): (mpsc::Sender<Update>, Hub),
-        traps: Option<TrapRoutes>,
-    ) -> anyhow::Result<Unit> {
-        let (published, prior) = prior::prior(common).await;
-        let repeat = common.config.dead_letter.repeat;
-        let mut devices = Devices::new(updates.clone(), repeat, traps, None, prior);
-        devices.apply(&common.config.devices).await?;
+    pub(super) async fn start(common: &Common, mut work: Work, ways: Ways) -> anyhow::Result<Unit> {
+        let Ways {
+            updates,
+            mut hub,
+            routes,
+            traps,
+        } = ways;
+        let Earlier { published, prior } = std::mem::take(&mut work.earlier);
+        let (watched, repeat) = (routes.subscribe(), common.config.dead_letter.repeat);
+        let mut devices = Devices::new(updates.clone(), repeat, traps, None, prior, routes);
+        if !work.devices.is_empty() {
+            devices.apply(&work.devices).await?;
+        }
         let (dispatcher, inbox) = Dispatcher::new(
             common.store.clone(),
-            common.topics.clone(),
+            work.topics.clone(),
             common.config.bridge.id.clone(),
-            devices.routes(),
+            watched,
         )
         .await?;
         let command_counts = dispatcher.counts();
-        let edge_node = edge_node(common, &inbox, &mut hub, updates);
+        let edge_node = edge_node(common, &work, &inbox, &mut hub, updates);
         let sparkplug = edge_node.as_ref().map(|(edge_node, _)| edge_node.status());
-        let (configured, watched) = watch::channel(common.ids());
-        let (commands, commands_status) = commands(common, &inbox, watched);
-        let (publisher, broker) = publisher(common, published, hub);
+        let (configured, watched) = watch::channel(work.ids());
+        let (commands, commands_status) = commands(common, &work, &inbox, watched);
+        let setup = publisher::Setup {
+            mqtt: work.mqtt,
+            bridge: common.config.bridge.id.clone(),
+            discovery: discovery(common, work.topics),
+            role: work.role,
+            remembered: published,
+            store: common.store.clone(),
+            stop_within: FLUSH_DEADLINE,
+        };
+        let (publisher, broker) = Publisher::new(setup, hub);
         let mut intake = vec![
             Task::spawn("commands connection", |stop| commands.run(stop)),
             Task::spawn("dispatcher", |stop| dispatcher.run(stop)),
@@ -86,7 +145,7 @@ impl Unit {
             devices,
             configured,
             outlet,
-            shown: Shown {
+            shown: web::Unit {
                 broker,
                 commands: commands_status,
                 sparkplug,
@@ -96,8 +155,14 @@ impl Unit {
         })
     }
 
-    pub(super) fn shown(&self) -> &Shown {
+    /// What others see of it, and how commands get into it.
+    pub(super) fn shown(&self) -> &web::Unit {
         &self.shown
+    }
+
+    /// Whether there is a connection to the broker.
+    pub(super) fn broker(&self) -> watch::Receiver<BrokerStatus> {
+        self.shown.broker.clone()
     }
 
     /// Goes on with these devices: the ones that did not change without a gap.
@@ -144,16 +209,19 @@ impl Unit {
 /// The edge node, and what carries out what hosts write.
 fn edge_node(
     common: &Common,
+    work: &Work,
     inbox: &Inbox,
     hub: &mut Hub,
     updates: mpsc::Sender<Update>,
 ) -> Option<(EdgeNode, sparkplug::Commands)> {
     Some(sparkplug::edge_node(sparkplug::Setup {
-        settings: common.config.sparkplug.as_ref()?,
-        mqtt: common.mqtt.clone(),
+        settings: work.sparkplug.as_ref()?,
+        mqtt: work.mqtt.clone(),
+        fence: work.fence.clone(),
         directory: &common.config.state.directory,
-        contract: common.topics.clone(),
-        devices: common.ids(),
+        shard: work.topics.shard().map(|(shard, _)| shard),
+        contract: work.topics.clone(),
+        devices: work.ids(),
         changes: hub.sink("Sparkplug", sparkplug::UPDATES_WAITING),
         inbox: inbox.clone(),
         updates,
@@ -164,6 +232,7 @@ fn edge_node(
 /// The connection that takes the commands of these devices, and how it is.
 fn commands(
     common: &Common,
+    work: &Work,
     inbox: &Inbox,
     devices: watch::Receiver<Vec<DeviceId>>,
 ) -> (Commands, watch::Receiver<CommandsStatus>) {
@@ -172,34 +241,16 @@ fn commands(
         let inbox = inbox.clone();
         async move { inbox.submit(commands).await }
     };
-    let (commands, status) = Commands::new(common.mqtt.clone(), common.topics.clone(), devices, submit);
+    let (commands, status) = Commands::new(work.mqtt.clone(), work.topics.clone(), devices, submit);
     let commands = commands
         .taking_unknown(common.config.bridge.answer_unknown)
+        .only_while(work.fence.clone())
         .reporting_to(common.store.clone());
     (commands, status)
 }
 
-/// The publisher, which drives the hub.
-fn publisher(
-    common: &Common,
-    remembered: Vec<(String, Option<Digest>)>,
-    hub: Hub,
-) -> (Publisher, watch::Receiver<BrokerStatus>) {
-    let setup = publisher::Setup {
-        mqtt: common.mqtt.clone(),
-        bridge: common.config.bridge.id.clone(),
-        role: Role::Bridge(common.info.clone()),
-        remembered,
-        store: common.store.clone(),
-        discovery: discovery(common),
-        stop_within: FLUSH_DEADLINE,
-    };
-    Publisher::new(setup, hub)
-}
-
-fn discovery(common: &Common) -> Option<Box<dyn Discovery>> {
+fn discovery(common: &Common, topics: Topics) -> Option<Box<dyn Discovery>> {
     let (layout, bridge) = (common.config.mqtt.layout, common.config.bridge.id.clone());
     let settings = common.config.homeassistant.clone()?;
-    let discovery = HomeAssistant::new(settings, common.topics.clone(), layout, bridge);
-    Some(Box::new(discovery))
+    Some(Box::new(HomeAssistant::new(settings, topics, layout, bridge)))
 }

@@ -11,6 +11,8 @@
 //! others from writing there until the write has ended. A machine that stands still between this and the write itself, until its
 //! lease and the mark of the write have ended, writes all the same.
 
+use std::future::pending;
+
 use tokio::sync::watch;
 
 use super::boot_time::BootTime;
@@ -65,6 +67,15 @@ impl Fence {
     pub async fn changed(&mut self) -> bool {
         self.0.changed().await.is_ok()
     }
+
+    /// Waits until writing is allowed; for ever, if it never will be again. Cancel safe.
+    pub async fn permitted(&mut self) {
+        while self.may_write(BootTime::now()).is_none() {
+            if !self.changed().await {
+                pending().await
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +105,23 @@ mod tests {
         drop(gate);
         assert_eq!(fence.may_write(at(3)), Some(TOKEN));
         assert_eq!(fence.may_write(at(4)), None);
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_waited_for() {
+        let gate = Gate::closed();
+        let mut fence = gate.fence();
+        let over = BootTime::default();
+        gate.set(Some(Permit {
+            token: TOKEN,
+            until: over,
+        }));
+        let permitted = tokio::spawn(async move { fence.permitted().await });
+        tokio::task::yield_now().await;
+        assert!(!permitted.is_finished(), "it is over");
+        let until = BootTime::now() + Duration::from_secs(60);
+        gate.set(Some(Permit { token: TOKEN, until }));
+        permitted.await.unwrap();
     }
 
     #[tokio::test]

@@ -96,7 +96,7 @@ impl Incoming {
     }
 
     /// What its topic says, where a command has it.
-    pub(super) fn topic(&self) -> Option<&CommandTopic> {
+    pub(crate) fn topic(&self) -> Option<&CommandTopic> {
         self.command.as_ref().map(|(topic, _)| topic)
     }
 

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::section::Section;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, ShardId};
 
 /// Longest id; a limit of ours.
 const MAX_ID: usize = 128;
@@ -19,6 +19,17 @@ pub struct Sparkplug {
     pub edge_node: String,
     /// The host application without which nothing is published.
     pub primary_host: Option<String>,
+}
+
+impl Sparkplug {
+    /// The same of the edge node of a shard: its id says which one.
+    #[must_use]
+    pub fn of_shard(self, shard: ShardId) -> Sparkplug {
+        Sparkplug {
+            edge_node: format!("{}-{shard}", self.edge_node),
+            ..self
+        }
+    }
 }
 
 /// `None` where it is not wanted, else only together with a problem.

@@ -16,17 +16,28 @@ use super::Time;
 use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 use crate::model::id::is_valid_id;
 use crate::model::{
-    self, Cause, DeviceId, EventName, Position, Provenance, RelayEventsState, RelayState, SignalState,
-    SlotId, Status, UnknownReason, Via,
+    self, Cause, DeviceId, EventName, EventState, EventType, LastTriggered, Position, Provenance,
+    RelayEventsState, RelayState, SignalState, SlotId, Status, UnknownReason, Via,
 };
 
 /// Most causes of a relay that are taken over.
 const MAX_CAUSES: usize = 64;
 
+/// The devices of a shard of which something is retained, as its last owner has listed them.
+pub fn listed_devices(payload: &[u8]) -> Vec<DeviceId> {
+    #[derive(Deserialize)]
+    struct List {
+        devices: Vec<String>,
+    }
+    let list = serde_json::from_slice::<List>(payload).map_or(Vec::new(), |list| list.devices);
+    list.into_iter().filter_map(DeviceId::new).collect()
+}
+
 /// What was read.
 #[derive(Debug, Default)]
 pub struct ReadBack {
     objects: HashMap<StateTopic, Object>,
+    has_events: bool,
 }
 
 /// What is retained of an object.
@@ -38,7 +49,7 @@ struct Object {
     fields: Map<String, Value>,
 }
 
-/// Whether what is retained at that topic is read.
+/// Whether what is retained at that topic says since when something is so.
 pub fn is_read(topic: &StateTopic) -> bool {
     let StateTopic::Device(_, below) = topic else {
         return false;
@@ -54,15 +65,62 @@ pub fn is_read(topic: &StateTopic) -> bool {
 }
 
 impl ReadBack {
+    /// Takes events in as well: what another bridge has published of them.
+    pub fn with_events() -> ReadBack {
+        ReadBack {
+            has_events: true,
+            ..ReadBack::default()
+        }
+    }
+
+    /// The events of each device.
+    pub fn events(&self) -> HashMap<DeviceId, Vec<EventState>> {
+        let mut events = HashMap::<_, Vec<_>>::new();
+        for topic in self.objects.keys() {
+            if let StateTopic::Device(device, DeviceTopic::Event(name)) = topic {
+                let of_device = events.entry(device.clone()).or_default();
+                of_device.extend(self.event(device, name));
+            }
+        }
+        events
+    }
+
+    fn event(&self, device: &DeviceId, name: &EventName) -> Option<EventState> {
+        let read: Event = self.object(device, DeviceTopic::Event(name.clone()))?;
+        let triggered = match read.triggered {
+            Triggered::Known(triggered) => Some(triggered),
+            Triggered::Text(text) => text.parse().ok(),
+        };
+        Some(EventState {
+            name: name.clone(),
+            name_on_device: None,
+            triggered,
+            kind: EventType::Unknown,
+            last_triggered: match read.last_triggered {
+                Some(time) => LastTriggered::At(time.0),
+                None if triggered.is_some() => LastTriggered::Never,
+                None => LastTriggered::Unclear,
+            },
+        })
+    }
+
     /// Takes in what is retained at that topic.
     pub fn take(&mut self, topics: &Topics, topic: &str, payload: &[u8]) {
-        let parsed = topics.parse(topic).filter(|(object, _)| is_read(object));
+        let is_event = |object: &StateTopic| matches!(object, StateTopic::Device(_, DeviceTopic::Event(_)));
+        let parsed = topics.parse(topic);
+        let parsed = parsed.filter(|(object, _)| is_read(object) || (self.has_events && is_event(object)));
         let Some((object, field)) = parsed else { return };
         let object = self.objects.entry(object).or_default();
         match field {
             None => object.whole = Some(payload.into()),
             Some(path) => put(&mut object.fields, path, &String::from_utf8_lossy(payload)),
         }
+    }
+
+    /// The bridge of a cluster that has polled that device.
+    pub fn owner(&self, device: &DeviceId) -> Option<DeviceId> {
+        let read: Info = self.object(device, DeviceTopic::Info)?;
+        DeviceId::new(read.bridge?)
     }
 
     /// Where that device was polled.
@@ -220,7 +278,22 @@ impl<T: PartialEq> Last<T> {
 
 #[derive(Deserialize)]
 struct Info {
+    bridge: Option<String>,
     web_interface: String,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    triggered: Triggered,
+    last_triggered: Option<Time>,
+}
+
+/// `true`, `false`, or `"unknown"`; as a field, a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Triggered {
+    Known(bool),
+    Text(String),
 }
 
 #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Time;
+use super::{Time, is_unset};
 use crate::model::{DeviceId, EventName, EventType, Provenance, Relay, Signal, SlotId, Varbind, Via};
 
 /// `{device}/events`: a poll shows that an event came or went.
@@ -70,4 +70,7 @@ pub(crate) struct Change<'a> {
     pub(crate) provenance: Provenance,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driven_by: Option<Signal>,
+    /// In a cluster: it changed while the device went from one bridge to another; `at` is when the next one has seen it.
+    #[serde(skip_serializing_if = "is_unset")]
+    pub(crate) takeover: bool,
 }

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::{OrUnknown, Time, is_unset};
 use crate::model::http_stats::RoundTrip;
 use crate::model::{
-    self, Cause, Detail, ErrorReport, EventName, EventState, EventType, HttpSession, HttpSummary, Identity,
-    ModuleInfo, Operation, Position, Problem, Provenance, RelayEventsState, RelayState, SignalState, Status,
-    UnknownReason, Via, Wiring, WiringSource,
+    self, Cause, Detail, DeviceId, ErrorReport, EventName, EventState, EventType, HttpSession, HttpSummary,
+    Identity, ModuleInfo, Operation, Position, Problem, Provenance, RelayEventsState, RelayState, ShardId,
+    SignalState, Status, UnknownReason, Via, Wiring, WiringSource,
 };
 
 /// `bridge/{bridge}/info`: what the bridge says of itself.
@@ -31,9 +31,21 @@ pub struct BridgeInfo {
     pub capabilities: Vec<String>,
 }
 
+/// `shard/{shard}/topics`: the devices of which something is retained, for the next owner of the shard.
+#[derive(Debug, Serialize)]
+pub(crate) struct ShardTopics {
+    pub(crate) devices: Vec<DeviceId>,
+}
+
 /// `{device}/info`: what a device is.
 #[derive(Debug, Serialize)]
 pub(crate) struct DeviceInfo<'a> {
+    /// In a cluster, the bridge that polls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridge: Option<&'a DeviceId>,
+    /// In a cluster, the shard that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<ShardId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,9 +61,23 @@ pub(crate) struct DeviceInfo<'a> {
     web_interface: &'a str,
 }
 
+impl<'a> DeviceInfo<'a> {
+    /// The same of a device that is polled for that shard, by that bridge.
+    pub(crate) fn of_shard(self, shard: Option<(ShardId, &'a DeviceId)>) -> DeviceInfo<'a> {
+        let (shard, bridge) = shard.unzip();
+        DeviceInfo {
+            bridge,
+            shard,
+            ..self
+        }
+    }
+}
+
 impl<'a> From<&'a Identity> for DeviceInfo<'a> {
     fn from(identity: &'a Identity) -> DeviceInfo<'a> {
         DeviceInfo {
+            bridge: None,
+            shard: None,
             model: identity.model.as_deref(),
             serial_number: identity.serial_number.as_deref(),
             hostname: identity.hostname.as_deref(),

@@ -53,16 +53,19 @@ pub enum StateTopic {
     OwnState,
     /// `{prefix}/bridge/{bridge}/info`
     BridgeInfo,
+    /// `{prefix}/shard/{shard}/topics`: which devices have topics, for the next owner.
+    ShardTopics,
     /// Below `{prefix}/{device}`.
     Device(DeviceId, DeviceTopic),
 }
 
 impl StateTopic {
-    /// Whether its payload is one plain word in every layout, and no JSON object.
+    /// Whether it is the same in every layout: one plain word, or what only bridges read.
     pub fn is_plain(&self) -> bool {
         matches!(
             self,
             StateTopic::OwnState
+                | StateTopic::ShardTopics
                 | StateTopic::Device(_, DeviceTopic::State | DeviceTopic::Slot(_, SlotTopic::State))
         )
     }
@@ -71,7 +74,7 @@ impl StateTopic {
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
             StateTopic::Device(device, _) => Some(device),
-            StateTopic::OwnState | StateTopic::BridgeInfo => None,
+            StateTopic::OwnState | StateTopic::BridgeInfo | StateTopic::ShardTopics => None,
         }
     }
 }
@@ -143,6 +146,7 @@ impl Topics {
         match topic {
             StateTopic::OwnState => format!("{}/state", self.own()),
             StateTopic::BridgeInfo => format!("{prefix}/bridge/{bridge}/info"),
+            StateTopic::ShardTopics => format!("{}/topics", self.own()),
             StateTopic::Device(device, below) => format!("{prefix}/{device}/{below}"),
         }
     }
@@ -155,6 +159,11 @@ impl Topics {
     /// What every state topic of this bridge or shard itself begins with, and no other one does.
     pub fn of_bridge(&self) -> String {
         format!("{}/", self.own())
+    }
+
+    /// What these topics are of, where that is a shard: its number, and the bridge that owns it.
+    pub fn shard(&self) -> Option<(ShardId, &DeviceId)> {
+        Some((self.shard?, &self.bridge))
     }
 
     /// Filters of our own `state` and of that of all devices below the prefix, those of other bridges included.
@@ -176,6 +185,7 @@ impl Topics {
             match split(rest) {
                 ("state", field) => (StateTopic::OwnState, field),
                 ("info", field) if self.shard.is_none() => (StateTopic::BridgeInfo, field),
+                ("topics", field) if self.shard.is_some() => (StateTopic::ShardTopics, field),
                 _ => return None,
             }
         } else {

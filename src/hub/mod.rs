@@ -11,12 +11,14 @@
 //! between.
 
 mod fleet;
+mod joint;
 mod sink;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
 pub use fleet::{Device, Fleet, Polls};
+pub use joint::Joint;
 pub use sink::DeviceUpdate;
 pub(crate) use sink::Queue;
 
@@ -36,6 +38,8 @@ pub struct Taken {
 pub struct Hub {
     updates: mpsc::Receiver<Update>,
     fleet: watch::Sender<Fleet>,
+    /// Where the devices of other hubs are shown, too.
+    joint: Option<watch::Sender<Fleet>>,
     sinks: Vec<Queue>,
 }
 
@@ -45,6 +49,7 @@ impl Hub {
         Hub {
             updates,
             fleet: watch::Sender::new(Fleet::new(configured)),
+            joint: None,
             sinks: Vec::new(),
         }
     }
@@ -79,11 +84,14 @@ impl Hub {
             }
         };
         for update in updates {
-            let mut changed = Vec::new();
+            let (mut changed, now) = (Vec::new(), Timestamp::now());
             self.fleet.send_if_modified(|fleet| {
-                changed = fleet.apply(&update, Timestamp::now());
+                changed = fleet.apply(&update, now);
                 !changed.is_empty()
             });
+            if let Some(joint) = &self.joint {
+                joint.send_if_modified(|fleet| !fleet.apply(&update, now).is_empty());
+            }
             for update in &changed {
                 self.sinks.iter_mut().for_each(|sink| sink.put(update));
             }

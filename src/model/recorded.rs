@@ -24,6 +24,9 @@ pub struct Recorded {
 pub struct RecordedSlots {
     serial_number: Option<Text>,
     slots: BTreeMap<Text, RecordedSlot>,
+    /// Whether another bridge has recorded that: what differs from it, this one has not seen happen.
+    #[serde(skip)]
+    by_another: bool,
 }
 
 /// Notification events, likewise.
@@ -76,6 +79,26 @@ fn serial_number(view: &DeviceView) -> Option<&Text> {
 }
 
 impl RecordedSlots {
+    /// What another bridge has published, and so recorded.
+    pub fn by_another<'s>(slots: impl IntoIterator<Item = (&'s SlotId, &'s SlotView)>) -> RecordedSlots {
+        let known = |(id, slot): (&SlotId, &SlotView)| {
+            let relays = slot.relays.iter();
+            let relays = relays.filter(|(_, state)| state.position != Position::Unknown);
+            let signals = slot.signals.iter();
+            let signals = signals.filter(|(_, state)| state.status != Status::Unknown);
+            let recorded = RecordedSlot {
+                relays: relays.map(|(relay, state)| (*relay, state.position)).collect(),
+                signals: signals.map(|(signal, state)| (*signal, state.status)).collect(),
+            };
+            (id.as_str().into(), recorded)
+        };
+        RecordedSlots {
+            serial_number: None,
+            slots: slots.into_iter().map(known).collect(),
+            by_another: true,
+        }
+    }
+
     /// What is recorded once there are records of all that this view shows, after `self`: what the view does not show
     /// stays.
     pub fn with(mut self, view: &DeviceView) -> RecordedSlots {
@@ -94,7 +117,9 @@ impl RecordedSlots {
         slots
             .flat_map(|(id, slot)| {
                 let recorded = self.slots.get_mut(id.as_str());
-                recorded.map_or(Vec::new(), |recorded| recorded.take_transitions(id, slot))
+                recorded.map_or(Vec::new(), |recorded| {
+                    recorded.take_transitions(id, slot, self.by_another)
+                })
             })
             .collect()
     }
@@ -127,7 +152,7 @@ impl RecordedSlot {
             .extend(signals.map(|(signal, state)| (*signal, state.status)));
     }
 
-    fn take_transitions(&mut self, id: &SlotId, slot: &SlotView) -> Vec<Transition> {
+    fn take_transitions(&mut self, id: &SlotId, slot: &SlotView, taken_over: bool) -> Vec<Transition> {
         let relays = seen_relays(slot).filter_map(|(relay, new)| {
             let old = self.relays.remove(relay)?;
             (new.position != old).then(|| Transition::Relay {
@@ -135,6 +160,7 @@ impl RecordedSlot {
                 relay: *relay,
                 old,
                 new: new.clone(),
+                taken_over,
             })
         });
         let signals = seen_signals(slot).filter_map(|(signal, new)| {
@@ -144,6 +170,7 @@ impl RecordedSlot {
                 signal: *signal,
                 old,
                 new: new.clone(),
+                taken_over,
             })
         });
         relays.chain(signals).collect()

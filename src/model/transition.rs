@@ -37,6 +37,8 @@ pub enum Transition {
         old: Position,
         /// As it is published now.
         new: RelayState,
+        /// Whether another bridge polled the device before, and has not recorded it.
+        taken_over: bool,
     },
     /// A signal has another status.
     Signal {
@@ -48,6 +50,8 @@ pub enum Transition {
         old: Status,
         /// As it is published now.
         new: SignalState,
+        /// As of a relay.
+        taken_over: bool,
     },
 }
 
@@ -82,6 +86,7 @@ impl Transition {
                     relay,
                     old,
                     new,
+                    taken_over: false,
                 })
             }
             SlotTopic::Signal(signal) => {
@@ -93,6 +98,7 @@ impl Transition {
                     signal,
                     old,
                     new,
+                    taken_over: false,
                 })
             }
             SlotTopic::State | SlotTopic::Info | SlotTopic::RelayEvents(_) => None,

@@ -26,6 +26,7 @@ use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Delivery, Event, Purpose, address};
 use super::link::{Link, until};
+use crate::cluster::fence::Fence;
 use crate::command::Incoming;
 use crate::config::Mqtt;
 use crate::contract::topics::Topics;
@@ -121,6 +122,12 @@ impl Commands {
     /// answered.
     pub fn taking_unknown(mut self, takes_unknown: bool) -> Commands {
         self.subscriptions.set_takes_unknown(takes_unknown);
+        self
+    }
+
+    /// Connects only while that permits it.
+    pub fn only_while(mut self, fence: Option<Fence>) -> Commands {
+        self.link = self.link.only_while(fence);
         self
     }
 

@@ -71,8 +71,12 @@ pub enum Purpose {
     /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
     /// acknowledged, is delivered with the next one.
     Commands,
-    /// What an earlier run has published is read, as that run's successor: with its client id, before [`Purpose::Publishing`].
-    ReadingBack,
+    /// What an earlier run has published is read before [`Purpose::Publishing`].
+    ReadingBack {
+        /// Whether that is another client, since the session of the one that publishes is to be left alone; else it is that
+        /// one itself.
+        is_beside: bool,
+    },
     /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection has a new session and a will of its own.
     EdgeNode {
         /// Published by the broker, not retained, when the connection ends without DISCONNECT.
@@ -84,7 +88,10 @@ impl Purpose {
     /// The client id: each connection has its own, or the broker would end the other one.
     pub fn client_id(&self, settings: &Mqtt) -> String {
         match self {
-            Purpose::Publishing { .. } | Purpose::ReadingBack => settings.client_id.clone(),
+            Purpose::Publishing { .. } | Purpose::ReadingBack { is_beside: false } => {
+                settings.client_id.clone()
+            }
+            Purpose::ReadingBack { is_beside: true } => format!("{}-read-back", settings.client_id),
             Purpose::Commands => format!("{}-commands", settings.client_id),
             Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
         }
@@ -95,7 +102,7 @@ impl Purpose {
         match self {
             Purpose::Publishing { will, .. } => Some((will, true)),
             Purpose::EdgeNode { will } => Some((will, false)),
-            Purpose::Commands | Purpose::ReadingBack => None,
+            Purpose::Commands | Purpose::ReadingBack { .. } => None,
         }
     }
 
@@ -111,7 +118,9 @@ impl Purpose {
             Purpose::Publishing {
                 is_handed_on: true, ..
             } => HANDED_ON_EXPIRY,
-            Purpose::Publishing { .. } | Purpose::ReadingBack | Purpose::EdgeNode { .. } => Duration::ZERO,
+            Purpose::Publishing { .. } | Purpose::ReadingBack { .. } | Purpose::EdgeNode { .. } => {
+                Duration::ZERO
+            }
         }
     }
 
@@ -134,7 +143,7 @@ impl Purpose {
             // Two events a message, and the first and the last one.
             Purpose::Publishing { .. } | Purpose::EdgeNode { .. } => 2 * usize::from(MAX_WINDOW) + 2,
             Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
-            Purpose::ReadingBack => usize::from(MAX_WINDOW),
+            Purpose::ReadingBack { .. } => usize::from(MAX_WINDOW),
         }
     }
 
@@ -149,7 +158,7 @@ impl Purpose {
             // A full window, four subscriptions, and `offline`.
             Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
             // A hundred subscriptions, and DISCONNECT.
-            Purpose::ReadingBack => 128,
+            Purpose::ReadingBack { .. } => 128,
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::connection::{Cause, Client, ConnectionError, Event, Purpose, address, connect};
+use crate::cluster::fence::Fence;
 use crate::config::Mqtt;
 use crate::model::ErrorReport;
 
@@ -54,6 +55,8 @@ pub(crate) struct Link {
     conflict_reported: bool,
     status: LinkStatus,
     logged: Logged,
+    /// Where another bridge may be the same client: this one connects only while it may write.
+    fence: Option<Fence>,
 }
 
 /// What was logged of connections.
@@ -88,7 +91,15 @@ impl Link {
                 failures: HashSet::new(),
                 recovery_is_news: true,
             },
+            fence: None,
         }
+    }
+
+    /// Connects only while that permits it: whoever connects ends the connection of another owner of the shard. A connection
+    /// that there is goes on.
+    pub(crate) fn only_while(mut self, fence: Option<Fence>) -> Link {
+        self.fence = fence;
+        self
     }
 
     /// What the next connection is for; the one that there is goes on as it began.
@@ -114,6 +125,9 @@ impl Link {
     pub(crate) async fn next(&mut self) -> Event {
         if self.connection.is_none() {
             sleep_until(self.next_attempt).await;
+            if let Some(fence) = &mut self.fence {
+                fence.permitted().await;
+            }
             self.attempted_at = Instant::now();
         }
         let connection = self

@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use crate::config::Layout;
 use crate::contract::state::{
-    BridgeInfo, DeviceError, DeviceInfo, Event, HttpSessions, HttpStats, Relay, RelayEvents, Signal, SlotInfo,
+    BridgeInfo, DeviceError, DeviceInfo, Event, HttpSessions, HttpStats, Relay, RelayEvents, ShardTopics,
+    Signal, SlotInfo,
 };
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
 use crate::contract::{scalar, to_json};
 use crate::hub::Device;
-use crate::model::{Availability, DeviceId};
+use crate::model::{Availability, DeviceId, Identity};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +72,14 @@ impl Payloads {
         self.object(&StateTopic::BridgeInfo, Some(info))
     }
 
+    /// Of which devices something is retained.
+    pub fn shard_topics(&self, devices: Vec<DeviceId>) -> Vec<Message> {
+        vec![Message {
+            topic: self.topics.state(&StateTopic::ShardTopics),
+            payload: Some(to_json(&ShardTopics { devices })),
+        }]
+    }
+
     /// What is retained at a topic of a device, and at those of its fields.
     pub fn of_device(&self, id: &DeviceId, below: &DeviceTopic, device: &Device) -> Vec<Message> {
         let topic = StateTopic::Device(id.clone(), below.clone());
@@ -80,7 +89,9 @@ impl Payloads {
                 let availability = view.availability.unwrap_or(Availability::Offline);
                 self.word(&topic, Some(availability.as_str()))
             }
-            DeviceTopic::Info => self.object(&topic, view.identity.as_ref().map(DeviceInfo::from)),
+            DeviceTopic::Info => {
+                self.object(&topic, view.identity.as_ref().map(|identity| self.info(identity)))
+            }
             DeviceTopic::Error => self.object(&topic, view.problem.as_ref().map(DeviceError::from)),
             DeviceTopic::Event(name) => self.object(&topic, view.event(name).map(Event::from)),
             DeviceTopic::HttpStats => self.object(&topic, device.http.as_ref().map(HttpStats::from)),
@@ -109,6 +120,10 @@ impl Payloads {
                 self.object(&topic, view.signal(slot, *signal).map(Signal::from))
             }
         }
+    }
+
+    fn info<'a>(&'a self, identity: &'a Identity) -> DeviceInfo<'a> {
+        DeviceInfo::from(identity).of_shard(self.topics.shard())
     }
 
     fn word(&self, topic: &StateTopic, word: Option<&'static str>) -> Vec<Message> {

@@ -36,13 +36,14 @@ use outbox::Outbox;
 use record_source::RecordSource;
 use records::RecordQueue;
 use refusals::Refusals;
-use retained::Retained;
+use retained::{Own, Retained};
 use unpolled::Unpolled;
 
 use super::connection::Purpose;
 use super::discovery::Discovery;
 use super::link::{Link, LinkStatus, until};
 use super::payload::Payloads;
+use crate::cluster::fence::Fence;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
@@ -85,6 +86,10 @@ pub enum Role {
     Shard {
         /// Which one.
         shard: ShardId,
+        /// Connects only while that permits it.
+        fence: Fence,
+        /// Devices of earlier configurations whose topics stay.
+        left: Vec<DeviceId>,
         /// Cancelled before the end if another bridge goes on: then nobody is to read `offline`.
         hand_over: CancellationToken,
     },
@@ -183,16 +188,26 @@ impl Publisher {
     /// The hub's channel is drained whether the broker is there or not: who sends updates never waits long.
     pub fn new(setup: Setup, hub: Hub) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
-        let (topics, info, hand_over) = match setup.role {
-            Role::Bridge(info) => (topics, Some(info), None),
-            Role::Shard { shard, hand_over } => (topics.of_shard(shard), None, Some(hand_over)),
+        let (topics, own, fence, hand_over) = match setup.role {
+            Role::Bridge(info) => (topics, Own::Bridge(info), None, None),
+            Role::Shard {
+                shard,
+                fence,
+                left,
+                hand_over,
+            } => (
+                topics.of_shard(shard),
+                Own::Shard { left },
+                Some(fence),
+                Some(hand_over),
+            ),
         };
         let payloads = Payloads::new(topics, setup.mqtt.layout);
         let purpose = Purpose::Publishing {
             will: payloads.own_state(false),
             is_handed_on: hand_over.is_some(),
         };
-        let link = Link::new(setup.mqtt, purpose);
+        let link = Link::new(setup.mqtt, purpose).only_while(fence);
         let (status, receiver) = watch::channel(BrokerStatus {
             link: link.status().clone(),
             topics: 0,
@@ -201,14 +216,14 @@ impl Publisher {
             restored: 0,
         });
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
-        let mut outbox = Outbox::new(later, info.is_some());
+        let mut outbox = Outbox::new(later, own.is_bridge());
         setup
             .remembered
             .into_iter()
             .for_each(|(topic, there)| outbox.remember(topic, there));
         let stored = setup.store.status();
         let publisher = Publisher {
-            retained: Retained::new(payloads, info, setup.discovery, hub.fleet()),
+            retained: Retained::new(payloads, own, setup.discovery, hub.fleet()),
             hub,
             outbox,
             records: RecordQueue::default(),
@@ -325,7 +340,7 @@ impl Publisher {
 
     /// Records go out by the bridge's own publisher, all of them in order, whichever shard they are of.
     fn is_of_bridge(&self) -> bool {
-        self.retained.info.is_some()
+        self.retained.own.is_bridge()
     }
 
     fn leave(&mut self) {

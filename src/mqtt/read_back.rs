@@ -1,4 +1,4 @@
-//! Reads back what an earlier run has published, before this run publishes anything.
+//! Reads back what an earlier run, or another owner, has published, before this run publishes anything.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -7,10 +7,13 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Client, Delivery, Event, Purpose, connect};
+use super::payload::Message;
 use crate::config::Mqtt;
 
 /// How long nothing may come before the rest is given up: a broker sends stored copies one after the other.
 const SILENCE: Duration = Duration::from_secs(2);
+/// After how much silence it counts as all, where nobody knows how much there is. What comes later would be published again.
+const QUIET: Duration = Duration::from_millis(300);
 /// How long all of it may take: nothing is polled before.
 const WITHIN: Duration = Duration::from_secs(20);
 /// How long another attempt to connect may begin: a broker of the same machine may start just now, and of a name with
@@ -66,7 +69,8 @@ async fn read(
     take: &mut impl FnMut(&str, &[u8]),
 ) -> Result<(), Failure> {
     let mut missing: HashSet<_> = topics.iter().map(String::as_str).collect();
-    let (client, mut events) = connect(settings, &Purpose::ReadingBack, attempt);
+    let purpose = Purpose::ReadingBack { is_beside: false };
+    let (client, mut events) = connect(settings, &purpose, attempt);
     // By name: not every broker gives stored copies to a filter with wildcards.
     let mut packets = topics.chunks(TOPICS_AT_ONCE);
     let mut subscribe = |more: usize| {
@@ -105,6 +109,97 @@ async fn read(
             return Err(Failure::Incomplete(reason));
         }
         silent_at = Instant::now() + SILENCE;
+    }
+    disconnect(&client, events).await;
+    Ok(())
+}
+
+/// Connects once as the client that publishes for a shard, so that the broker ends the connection of another owner, and drops
+/// its will: what is retained from then on changes only by this bridge.
+///
+/// # Errors
+/// Why there was no connection.
+pub async fn take_over(settings: &Mqtt, will: Message) -> Result<(), String> {
+    let purpose = Purpose::Publishing {
+        will,
+        is_handed_on: true,
+    };
+    let begin = Instant::now();
+    let mut attempt = 0;
+    loop {
+        let next = Instant::now() + PAUSE;
+        let (client, mut events) = connect(settings, &purpose, attempt);
+        let reason = match timeout_at(begin + WITHIN, events.recv()).await {
+            Ok(Some(Event::Connected(_))) => {
+                disconnect(&client, events).await;
+                return Ok(());
+            }
+            Ok(Some(Event::Closed(Err(error)))) => error.to_string(),
+            _ => "the broker does not answer".to_owned(),
+        };
+        if begin.elapsed() > CONNECT_WITHIN {
+            return Err(reason);
+        }
+        attempt += 1;
+        sleep_until(next).await;
+    }
+}
+
+/// Reads all that is retained below these filters, in bounded time, and gives each to `take`. The session of the client that
+/// publishes is left alone.
+///
+/// # Errors
+/// Why it is not all.
+pub async fn read_below(
+    settings: &Mqtt,
+    filters: &[String],
+    mut take: impl FnMut(&str, &[u8]),
+) -> Result<(), String> {
+    let deadline = Instant::now() + WITHIN;
+    for filters in filters.chunks(TOPICS_PER_CONNECTION) {
+        read_filters(settings, filters, deadline, &mut take).await?;
+    }
+    Ok(())
+}
+
+async fn read_filters(
+    settings: &Mqtt,
+    filters: &[String],
+    deadline: Instant,
+    take: &mut impl FnMut(&str, &[u8]),
+) -> Result<(), String> {
+    let purpose = Purpose::ReadingBack { is_beside: true };
+    let (client, mut events) = connect(settings, &purpose, 0);
+    let mut packets = filters.chunks(TOPICS_AT_ONCE);
+    let mut unanswered = packets.len();
+    let mut subscribe = |more: usize| {
+        let mut packets = packets.by_ref().take(more);
+        packets.all(|filters| client.subscribe(filters.to_vec(), Delivery::WithStoredAtQos0))
+    };
+    loop {
+        let patience = if unanswered == 0 { QUIET } else { SILENCE };
+        let until = deadline.min(Instant::now() + patience);
+        let is_open = match timeout_at(until, events.recv()).await {
+            Err(_) if unanswered == 0 && Instant::now() < deadline => break,
+            Err(_) => return Err("the broker is too slow".to_owned()),
+            Ok(Some(Event::Connected(_))) => subscribe(PACKETS_AT_ONCE),
+            Ok(Some(Event::Subscribed(_))) => {
+                unanswered = unanswered.saturating_sub(1);
+                subscribe(1)
+            }
+            Ok(Some(Event::Received(message, _))) => {
+                if message.retained {
+                    take(&message.topic, &message.payload);
+                }
+                true
+            }
+            Ok(Some(Event::Sent(_) | Event::Acked { .. })) => true,
+            Ok(Some(Event::Closed(Err(error)))) => return Err(error.to_string()),
+            Ok(Some(Event::Closed(Ok(()))) | None) => false,
+        };
+        if !is_open {
+            return Err("the connection to the broker has ended".to_owned());
+        }
     }
     disconnect(&client, events).await;
     Ok(())

@@ -25,6 +25,7 @@ pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Opt
         cause: None,
         provenance: Provenance::Unknown,
         driven_by: None,
+        takeover: false,
     };
     let change = match transition {
         Transition::Availability { .. } => return None,
@@ -38,7 +39,9 @@ pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Opt
             relay,
             old,
             new,
+            taken_over,
         } => contract::Change {
+            takeover: *taken_over,
             relay: Some(*relay),
             old: old.as_str(),
             new: new.position.as_str(),
@@ -52,7 +55,9 @@ pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Opt
             signal,
             old,
             new,
+            taken_over,
         } => contract::Change {
+            takeover: *taken_over,
             signal: Some(*signal),
             old: old.as_str(),
             new: new.status.as_str(),

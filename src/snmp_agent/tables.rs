@@ -121,6 +121,7 @@ pub(super) fn notices(numbers: &Numbers, update: &DeviceUpdate) -> Vec<Notice> {
             relay,
             old,
             new,
+            ..
         } => {
             let (index, row) = relay_row((number, id), slot, *relay, new)?;
             Some(Notice::relay(&index, *old, &row))
@@ -130,6 +131,7 @@ pub(super) fn notices(numbers: &Numbers, update: &DeviceUpdate) -> Vec<Notice> {
             signal,
             old,
             new,
+            ..
         } => {
             let (index, row) = signal_row((number, id), slot, *signal, new)?;
             Some(Notice::signal(&index, *old, &row))

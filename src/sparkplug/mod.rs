@@ -25,14 +25,14 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 pub use commands::Commands;
-pub use session::SESSION_FILE;
 pub use task::EdgeNode;
 
+use crate::cluster::fence::Fence;
 use crate::command::Inbox;
 use crate::config::{Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
 use crate::hub::DeviceUpdate;
-use crate::model::{DeviceId, Update};
+use crate::model::{DeviceId, ShardId, Update};
 use crate::mqtt::connection::Purpose;
 use crate::mqtt::link::Link;
 use crate::mqtt::payload;
@@ -49,8 +49,12 @@ pub struct Setup<'a> {
     pub settings: &'a Sparkplug,
     /// Where it finds the broker.
     pub mqtt: Mqtt,
+    /// Connects only while that permits it.
+    pub fence: Option<Fence>,
     /// The state directory.
     pub directory: &'a Path,
+    /// The shard that it is the edge node of, in a cluster.
+    pub shard: Option<ShardId>,
     /// The topics of the contract.
     pub contract: Topics,
     /// The configured devices.
@@ -75,9 +79,9 @@ pub fn edge_node(setup: Setup<'_>) -> (EdgeNode, Commands) {
         topic: String::new(),
         payload: None,
     };
-    let link = Link::new(setup.mqtt, Purpose::EdgeNode { will });
+    let link = Link::new(setup.mqtt, Purpose::EdgeNode { will }).only_while(setup.fence);
     let node = node::Node::new(topics.clone(), setup.devices);
-    let sessions = Sessions::open(setup.directory);
+    let sessions = Sessions::open(&session::file(setup.directory, setup.shard));
     let edge_node = EdgeNode::new(link, topics, node, sessions, setup.changes, writes, setup.store);
     (edge_node, commands)
 }

@@ -6,8 +6,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Name of the file in the state directory.
-pub const SESSION_FILE: &str = "sparkplug.json";
+use crate::model::ShardId;
+
+/// The file in the state directory: each edge node has its own.
+pub(super) fn file(directory: &Path, shard: Option<ShardId>) -> PathBuf {
+    directory.join(match shard {
+        None => "sparkplug.json".to_owned(),
+        Some(shard) => format!("sparkplug-{shard}.json"),
+    })
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
@@ -23,17 +30,19 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    /// Goes on after what an earlier run has left in `directory`. What cannot be read is logged, and counts as nothing.
-    pub(super) fn open(directory: &Path) -> Sessions {
-        let path = directory.join(SESSION_FILE);
-        let last = read(&path).unwrap_or_else(|error| {
+    /// Goes on after what an earlier run has left in that file. What cannot be read is logged, and counts as nothing.
+    pub(super) fn open(path: &Path) -> Sessions {
+        let last = read(path).unwrap_or_else(|error| {
             tracing::warn!(
                 "{} cannot be read, so sessions are numbered from 0 again: {error}",
                 path.display()
             );
             None
         });
-        Sessions { path, last }
+        Sessions {
+            path: path.to_owned(),
+            last,
+        }
     }
 
     /// The number of the next connection: 0 to 255, and round again. An attempt that fails does not use it up.
@@ -83,22 +92,22 @@ mod tests {
     #[test]
     fn numbers_go_on_over_restarts_and_come_round() {
         let directory = tempfile::tempdir().unwrap();
-        let mut first = Sessions::open(directory.path());
+        let mut first = Sessions::open(&file(directory.path(), None));
         assert_eq!([connect(&mut first), connect(&mut first)], [0, 1]);
-        let mut second = Sessions::open(directory.path());
+        let mut second = Sessions::open(&file(directory.path(), None));
         assert_eq!(connect(&mut second), 2);
         for _ in 3..=255 {
             connect(&mut second);
         }
-        assert_eq!(Sessions::open(directory.path()).next(), 0);
+        assert_eq!(Sessions::open(&file(directory.path(), None)).next(), 0);
     }
 
     #[test]
     fn an_attempt_that_fails_uses_no_number_up() {
         let directory = tempfile::tempdir().unwrap();
-        let mut sessions = Sessions::open(directory.path());
+        let mut sessions = Sessions::open(&file(directory.path(), None));
         assert_eq!([sessions.next(), sessions.next()], [0, 0]);
-        assert_eq!(Sessions::open(directory.path()).next(), 0);
+        assert_eq!(Sessions::open(&file(directory.path(), None)).next(), 0);
         sessions.connected();
         assert_eq!(sessions.next(), 1);
     }
@@ -107,8 +116,12 @@ mod tests {
     fn a_damaged_file_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         for damaged in ["", "{}", r#"{"bd_seq":256}"#] {
-            std::fs::write(directory.path().join(SESSION_FILE), damaged).unwrap();
-            assert_eq!(Sessions::open(directory.path()).next(), 0, "{damaged}");
+            std::fs::write(file(directory.path(), None), damaged).unwrap();
+            assert_eq!(
+                Sessions::open(&file(directory.path(), None)).next(),
+                0,
+                "{damaged}"
+            );
         }
     }
 }

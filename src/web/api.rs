@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::access::Access;
 use super::answer::{Answer, JSON, Refusal, written};
 use super::json;
-use super::{Shared, Shown};
+use super::{Cluster, Shared, Shown};
 use crate::contract::{incident, to_json};
 use crate::hub;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
@@ -111,11 +111,26 @@ pub(super) fn find(shown: &Shown, id: &str) -> Result<(DeviceId, Arc<hub::Device
         let device = shown.fleet.borrow().devices.get(&id).cloned();
         device.map(|device| (id, device))
     });
-    found.ok_or_else(|| {
-        let message = format!("no device {}", crate::wording::quoted(id));
-        let remedy = "GET /api/devices lists those that are configured";
-        Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
+    found.ok_or_else(|| match (DeviceId::new(id), &shown.cluster) {
+        (Some(id), Some(cluster)) => of_another_bridge(cluster, &id),
+        _ => {
+            let message = format!("no device {}", crate::wording::quoted(id));
+            let remedy = "GET /api/devices lists those that are configured";
+            Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
+        }
     })
+}
+
+/// A device that this bridge of a cluster does not poll now.
+pub(super) fn of_another_bridge(cluster: &Cluster, device: &DeviceId) -> Refusal {
+    let shard = cluster.shard_of(device);
+    let owner = match cluster.owner_of(device) {
+        Some(owner) => format!("bridge {owner} works for that shard"),
+        None => "no bridge works for that shard now".to_owned(),
+    };
+    let message = format!("this bridge does not poll {device}: it belongs to shard {shard}, and {owner}");
+    let remedy = "ask that bridge, or check that the device is configured; GET /api/cluster shows who owns which shard";
+    Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
 }
 
 pub(super) fn dead_letter_id(text: &str) -> Result<Uuid, Refusal> {

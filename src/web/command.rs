@@ -12,10 +12,10 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::answer::{Answer, Refusal, written};
-use super::api::{dead_letter_id, find};
-use super::{App, Shared};
-use crate::command::Incoming;
-use crate::model::{CommandTopic, ErrorKind, ErrorReport};
+use super::api::{dead_letter_id, find, of_another_bridge};
+use super::{App, Shared, Shown};
+use crate::command::{Inbox, Incoming};
+use crate::model::{CommandTopic, DeviceId, ErrorKind, ErrorReport};
 use crate::records::MAX_PAYLOAD;
 use crate::wording::quoted;
 
@@ -63,7 +63,7 @@ async fn http_sessions(State(app): State<Shared>, Path(device): Path<String>, re
 async fn replay(State(app): State<Shared>, Path(dead_letter): Path<String>, request: Request) -> Answer {
     admit(&app, request).await?;
     let id = dead_letter_id(&dead_letter)?;
-    ask(&app, Incoming::replay(&app.changed.topics, id)).await
+    ask(&app, Incoming::replay(&app.topics, id)).await
 }
 
 /// The payload of who may command.
@@ -116,13 +116,27 @@ fn one_level(level: String) -> Result<String, Refusal> {
 }
 
 async fn run(app: &App, topic: CommandTopic, payload: Bytes) -> Answer {
-    ask(app, Incoming::local(&app.changed.topics, topic, payload)).await
+    ask(app, Incoming::local(&app.topics, topic, payload)).await
 }
 
 async fn ask(app: &App, command: Incoming) -> Answer {
-    let reply = app.changed.inbox.ask(command).await;
+    let device = command.topic().and_then(CommandTopic::device);
+    let inbox = inbox_of(&app.shown, device)?;
+    let reply = inbox.ask(command).await;
     let status = reply.error.as_ref().map_or(StatusCode::OK, status);
     Ok(written(status, reply.to_json()))
+}
+
+/// What takes the commands of that device; of the bridge itself, for none.
+fn inbox_of(shown: &Shown, device: Option<&DeviceId>) -> Result<Inbox, Refusal> {
+    let (Some(cluster), Some(device)) = (&shown.cluster, device) else {
+        return Ok(shown.unit.inbox.clone());
+    };
+    let shard = cluster.shard_of(device);
+    let units = cluster.units.borrow();
+    let unit = units.get(&shard);
+    unit.map(|unit| unit.inbox.clone())
+        .ok_or_else(|| of_another_bridge(cluster, device))
 }
 
 /// The status that says the same as the error of a reply. 401 and 403 are kept for our own token: of the device they are

@@ -58,7 +58,7 @@ impl AddAssign for Dropped {
 async fn drop_dead_letters(State(app): State<Shared>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let which = serde_json::from_slice(&payload).map_err(malformed)?;
-    let dropped = drop_from(&app.shown.store, &app.changed.topics, which).await;
+    let dropped = drop_from(&app.shown.store, &app.topics, which).await;
     Ok(written(StatusCode::OK, to_json(&dropped.map_err(no_store)?)))
 }
 

@@ -23,17 +23,21 @@ pub(super) fn routes() -> Router<Shared> {
 /// failure.
 async fn health(State(app): State<Shared>) -> Json<Health> {
     let shown = &app.shown;
-    let connected = shown.broker.borrow().link.connected;
-    let commands = shown.commands.borrow();
+    let connected = shown.unit.broker.borrow().link.connected;
+    let commands = shown.unit.commands.borrow();
     let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
     Json(Health {
         status: "ok",
         broker: if connected { "connected" } else { "disconnected" },
         commands: if taken { "taken" } else { "waiting" },
-        sparkplug: shown.sparkplug.as_ref().map(|status| match status.borrow().born {
-            true => "born",
-            false => "waiting",
-        }),
+        sparkplug: shown
+            .unit
+            .sparkplug
+            .as_ref()
+            .map(|status| match status.borrow().born {
+                true => "born",
+                false => "waiting",
+            }),
         traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
     })
 }

@@ -234,8 +234,8 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
         devices: shown.fleet.borrow().devices.len(),
         ..shown.info.clone()
     };
-    let broker = shown.broker.borrow();
-    let commands = shown.commands.borrow();
+    let broker = shown.unit.broker.borrow();
+    let commands = shown.unit.commands.borrow();
     let store = shown.store.status().borrow().clone();
     let refused = commands.refused.iter();
     Bridge {
@@ -259,7 +259,7 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
                 .collect(),
             failing: commands.failing.clone(),
         },
-        sparkplug: shown.sparkplug.as_ref().map(|status| {
+        sparkplug: shown.unit.sparkplug.as_ref().map(|status| {
             let status = status.borrow();
             EdgeNode {
                 link: link(&status.link),

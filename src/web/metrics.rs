@@ -53,9 +53,13 @@ fn written(shown: &Shown) -> String {
 }
 
 fn broker(text: &mut Text, shown: &Shown) {
-    let state = shown.broker.borrow().clone();
-    let commands = shown.commands.borrow().link.clone();
-    let edge_node = shown.sparkplug.as_ref().map(|status| status.borrow().clone());
+    let state = shown.unit.broker.borrow().clone();
+    let commands = shown.unit.commands.borrow().link.clone();
+    let edge_node = shown
+        .unit
+        .sparkplug
+        .as_ref()
+        .map(|status| status.borrow().clone());
     let mut links = vec![("state", &state.link), ("commands", &commands)];
     links.extend(edge_node.iter().map(|status| ("sparkplug", &status.link)));
     let name = "lantime2mqtt_broker_connected";
@@ -92,14 +96,14 @@ fn broker(text: &mut Text, shown: &Shown) {
 }
 
 fn commands(text: &mut Text, shown: &Shown) {
-    let status = shown.commands.borrow();
+    let status = shown.unit.commands.borrow();
     let is_subscribed = status.subscribed && status.refused.is_empty();
     let help =
         "Whether the broker delivers commands (1), or has not answered or has refused a subscription (0).";
     let name = "lantime2mqtt_commands_subscribed";
     text.single(name, Gauge, help, u8::from(is_subscribed));
     drop(status);
-    let counts = shown.command_counts.borrow().clone();
+    let counts = shown.unit.command_counts.borrow().clone();
     let help = "Commands that were carried out and read back.";
     text.single(
         "lantime2mqtt_commands_carried_out_total",

@@ -20,22 +20,26 @@ mod page;
 mod serve;
 pub mod socket;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::coordinator::{Report, Status};
+use crate::cluster::entries::BridgeId;
+use crate::cluster::shard_of;
 use crate::command::{Counts as CommandCounts, Inbox};
 use crate::config::Http;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
 use crate::hub::Fleet;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, ShardId};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
@@ -56,34 +60,62 @@ pub struct Shown {
     pub info: BridgeInfo,
     /// All devices.
     pub fleet: watch::Receiver<Fleet>,
-    /// The connection that publishes.
-    pub broker: watch::Receiver<BrokerStatus>,
-    /// The connection that takes commands.
-    pub commands: watch::Receiver<CommandsStatus>,
-    /// The connection of the edge node, where the bridge is one.
-    pub sparkplug: Option<watch::Receiver<EdgeNodeStatus>>,
-    /// How commands ended.
-    pub command_counts: watch::Receiver<CommandCounts>,
+    /// The unit of the bridge itself: of all its devices, but in a cluster.
+    pub unit: Unit,
+    /// The cluster, where the bridge belongs to one.
+    pub cluster: Option<Cluster>,
     /// What is counted of traps, where they are taken.
     pub traps: Option<watch::Receiver<TrapCounts>>,
     /// The store: its state, and dead letters.
     pub store: Store,
 }
 
-/// Where commands go.
+/// A unit: its connections, and the way in for its commands.
 #[derive(Debug, Clone)]
-pub struct Changed {
-    /// Takes commands, by their topics.
+pub struct Unit {
+    /// The connection that publishes.
+    pub broker: watch::Receiver<BrokerStatus>,
+    /// The connection that takes commands.
+    pub commands: watch::Receiver<CommandsStatus>,
+    /// The connection of the edge node, where it is one.
+    pub sparkplug: Option<watch::Receiver<EdgeNodeStatus>>,
+    /// How commands ended.
+    pub command_counts: watch::Receiver<CommandCounts>,
+    /// Takes commands.
     pub inbox: Inbox,
-    /// The topics of this bridge.
-    pub topics: Topics,
+}
+
+/// A cluster, as one of its bridges sees it.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// How many shards it has.
+    pub shards: u16,
+    /// What is known of it.
+    pub status: watch::Receiver<Status>,
+    /// Takes what an operator wants.
+    pub reports: mpsc::Sender<Report>,
+    /// The units of the shards that this bridge owns.
+    pub units: watch::Receiver<BTreeMap<ShardId, Unit>>,
+}
+
+impl Cluster {
+    fn shard_of(&self, device: &DeviceId) -> ShardId {
+        shard_of(device, self.shards)
+    }
+
+    /// The bridge that works for the shard of that device.
+    fn owner_of(&self, device: &DeviceId) -> Option<BridgeId> {
+        self.status.borrow().owners.get(&self.shard_of(device)).cloned()
+    }
 }
 
 /// What all handlers share.
 #[derive(Debug)]
 struct App {
     shown: Shown,
-    changed: Changed,
+    topics: Topics,
     access: Access,
     live: Live,
     large: LargeAnswers,
@@ -99,11 +131,11 @@ pub struct Server {
     guard: Guard,
     access: Access,
     shown: Shown,
-    changed: Changed,
+    topics: Topics,
 }
 
 impl Server {
-    /// Listens at `listen`, and says where that is; who may ask, and change, is as `config` says.
+    /// Listens at `listen`, and says where that is; who may ask, and change, is as `config` says. Commands get `topics`.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -111,7 +143,7 @@ impl Server {
         listen: SocketAddr,
         config: &Http,
         shown: Shown,
-        changed: Changed,
+        topics: Topics,
     ) -> std::io::Result<(Server, SocketAddr)> {
         // Its connections are noticed by the thread of the polls: if that hangs, nobody who asks for health is answered.
         let listener = TcpListener::bind(listen).await?;
@@ -121,7 +153,7 @@ impl Server {
             guard: Guard::new(&config.hosts),
             access: Access::by_token(config.token.as_ref()),
             shown,
-            changed,
+            topics,
         };
         Ok((server, address))
     }
@@ -131,13 +163,13 @@ impl Server {
     ///
     /// # Errors
     /// When its path is too long or something else is there.
-    pub fn bind_socket(directory: &Path, shown: Shown, changed: Changed) -> Result<Server, SocketError> {
+    pub fn bind_socket(directory: &Path, shown: Shown, topics: Topics) -> Result<Server, SocketError> {
         Ok(Server {
             listener: Listener::Socket(Socket::bind(directory)?),
             guard: Guard::new(&[]),
             access: Access::Owner,
             shown,
-            changed,
+            topics,
         })
     }
 
@@ -146,7 +178,7 @@ impl Server {
         let (live, feed) = live::channel(self.shown.clone(), self.access.can_change(), stop.clone());
         let app = Arc::new(App {
             shown: self.shown,
-            changed: self.changed,
+            topics: self.topics,
             access: self.access,
             live,
             large: LargeAnswers::default(),

@@ -3,7 +3,7 @@
 use lantime2mqtt::contract::state::BridgeInfo;
 use lantime2mqtt::contract::topics::StateTopic;
 
-use crate::example::{Example, at, retained};
+use crate::example::{Example, at, device_id, of_shard, retained};
 
 pub(crate) fn examples() -> Vec<Example> {
     let info = BridgeInfo {
@@ -19,6 +19,15 @@ pub(crate) fn examples() -> Vec<Example> {
         }),
         retained(&StateTopic::OwnState, "stopped, or its last will", |payloads| {
             vec![payloads.own_state(false)]
+        }),
+        of_shard(&StateTopic::OwnState, "a bridge works for it", |payloads| {
+            vec![payloads.own_state(true)]
+        }),
+        of_shard(&StateTopic::OwnState, "none does", |payloads| {
+            vec![payloads.own_state(false)]
+        }),
+        of_shard(&StateTopic::ShardTopics, "of one device", |payloads| {
+            payloads.shard_topics(vec![device_id()])
         }),
         retained(&StateTopic::BridgeInfo, "with three devices", |payloads| {
             payloads.bridge_info(&info)

@@ -8,7 +8,7 @@ use lantime2mqtt::model::{
     HttpSummary, Identity, LastTriggered, Operation, Problem,
 };
 
-use crate::example::{Example, ID, at, device_id, event_name, retained};
+use crate::example::{Example, ID, at, device_id, event_name, of_shard, retained};
 
 pub(crate) fn examples() -> Vec<Example> {
     let examples = [state(), info(), error(), events(), http_stats(), http_sessions()];
@@ -73,8 +73,24 @@ fn info() -> Vec<Example> {
         web_interface: whole.web_interface.clone(),
         ..Identity::default()
     };
+    let in_cluster = of_shard(
+        &StateTopic::Device(device_id(), DeviceTopic::Info),
+        "in a cluster",
+        |payloads| {
+            let view = DeviceView {
+                identity: Some(whole.clone()),
+                ..DeviceView::default()
+            };
+            let device = Device {
+                view: view.into(),
+                ..Device::default()
+            };
+            payloads.of_device(&device_id(), &DeviceTopic::Info, &device)
+        },
+    );
     vec![
-        of("all of it", Some(whole)),
+        of("all of it", Some(whole.clone())),
+        in_cluster,
         of("no host name", Some(without_name)),
         of("known over SNMP alone", Some(over_snmp)),
         of("cleared: nothing is known", None),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lantime2mqtt::config::Layout;
 use lantime2mqtt::contract::topics::{StateTopic, Topics};
-use lantime2mqtt::model::{DeviceId, EventName, SlotId};
+use lantime2mqtt::model::{DeviceId, EventName, ShardId, SlotId};
 use lantime2mqtt::mqtt::payload::{Message, Payloads};
 use lantime2mqtt::records::Record;
 use uuid::Uuid;
@@ -55,8 +55,26 @@ pub(crate) fn retained(
     name: &str,
     messages: impl Fn(&Payloads) -> Vec<Message>,
 ) -> Example {
+    of_topics(&topics(), topic, name, messages)
+}
+
+/// The same of a shard.
+pub(crate) fn of_shard(
+    topic: &StateTopic,
+    name: &str,
+    messages: impl Fn(&Payloads) -> Vec<Message>,
+) -> Example {
+    of_topics(&topics().of_shard(ShardId(3)), topic, name, messages)
+}
+
+fn of_topics(
+    topics: &Topics,
+    topic: &StateTopic,
+    name: &str,
+    messages: impl Fn(&Payloads) -> Vec<Message>,
+) -> Example {
     let lines = |layout, indent| {
-        let messages = messages(&Payloads::new(topics(), layout)).into_iter();
+        let messages = messages(&Payloads::new(topics.clone(), layout)).into_iter();
         let payload = |payload: &[u8]| String::from_utf8(payload.to_vec()).unwrap();
         let mut lines: Vec<_> = messages
             .map(|message| line(indent, &message.topic, message.payload.as_deref().map(payload)))
@@ -69,7 +87,7 @@ pub(crate) fn retained(
         true => {
             assert_eq!(json, lines(Layout::Scalar, ""), "the same in every layout");
             assert_eq!(json, lines(Layout::Both, ""), "the same in every layout");
-            ("Retained. One word, in every layout.", json)
+            ("Retained. The same in every layout.", json)
         }
         false => (
             "Retained. The layout \"json\", and below it, indented, the layout \"scalar\".",
@@ -77,7 +95,7 @@ pub(crate) fn retained(
         ),
     };
     Example {
-        place: files::of_state(topic),
+        place: files::of_state(topics, topic),
         kind,
         text: named(name, &text),
     }

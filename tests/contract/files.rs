@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use lantime2mqtt::contract::topics::{Destination, DeviceTopic, SlotTopic, StateTopic};
+use lantime2mqtt::contract::topics::{Destination, DeviceTopic, SlotTopic, StateTopic, Topics};
 use lantime2mqtt::model::CommandTopic;
 
-pub(crate) fn of_state(topic: &StateTopic) -> &'static str {
+pub(crate) fn of_state(topics: &Topics, topic: &StateTopic) -> &'static str {
     match topic {
+        StateTopic::OwnState if topics.shard().is_some() => "shard/{shard}/state",
+        StateTopic::ShardTopics => "shard/{shard}/topics",
         StateTopic::OwnState => "bridge/{bridge}/state",
         StateTopic::BridgeInfo => "bridge/{bridge}/info",
         StateTopic::Device(_, below) => match below {

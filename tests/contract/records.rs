@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use lantime2mqtt::model::{
-    DeviceView, EventNaming, EventState, EventType, LastTriggered, Position, Provenance, Relay, Signal,
-    SlotView, Status, Transition, Trap, Varbind, VarbindValue, Via, diff,
+    DeviceView, EventNaming, EventState, EventType, LastTriggered, Position, Provenance, RecordedSlots,
+    Relay, Signal, SlotView, Status, Transition, Trap, Varbind, VarbindValue, Via, diff,
 };
 use lantime2mqtt::records::{Record, change, trap};
 
@@ -176,9 +176,16 @@ fn changed(name: &str, old: &DeviceView, new: &DeviceView) -> Example {
 
 fn relays() -> Vec<Example> {
     let of = |position| view(position, Status::Ok, Provenance::Derived);
+    let (before, now) = (of(Position::No), of(Position::Nc));
+    let mut seen_before = RecordedSlots::by_another(before.slots.iter());
+    let taken_over = records_of(seen_before.take_transitions(&now).into_iter());
     vec![
         changed("a relay falls", &of(Position::No), &of(Position::Nc)),
         changed("a relay returns", &of(Position::Nc), &of(Position::No)),
+        records(
+            "it fell while one bridge of a cluster took over from another",
+            &taken_over,
+        ),
     ]
 }
 

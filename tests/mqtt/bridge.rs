@@ -224,6 +224,7 @@ pub(super) fn relay_switches(from: Position, to: Position) -> Edit {
         relay: Relay::A,
         old: from,
         new: relay_state(to),
+        taken_over: false,
     })
 }
 

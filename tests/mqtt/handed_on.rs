@@ -1,5 +1,10 @@
 //! The publisher of a shard: another bridge goes on as the same client, and nobody reads that there was a change.
 
+use std::time::Duration;
+
+use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::cluster::entries::{Revision, Token};
+use lantime2mqtt::cluster::fence::{Gate, Permit};
 use lantime2mqtt::config::Mqtt;
 use lantime2mqtt::contract::topics::Topics;
 use lantime2mqtt::model::{Position, ShardId};
@@ -18,8 +23,15 @@ const STATE: &str = "lantime/shard/00/state";
 /// A bridge that owns the shard, on a host of its own, and has read back what the watcher has seen.
 async fn owner(mqtt: &Mqtt, id: &str, store: &Store, seen: &Seen) -> (Bridge, CancellationToken) {
     let hand_over = CancellationToken::new();
+    let gate = Gate::closed();
+    gate.set(Some(Permit {
+        token: Token(Revision(1)),
+        until: BootTime::now() + Duration::from_secs(600),
+    }));
     let role = Role::Shard {
         shard: ShardId(0),
+        fence: gate.fence(),
+        left: Vec::new(),
         hand_over: hand_over.clone(),
     };
     let topics = Topics::new("lantime", device(id)).of_shard(ShardId(0));

@@ -60,6 +60,7 @@ fn change(number: usize) -> Edit {
             relay: Relay::A,
             old: after(before).position,
             new: after(number),
+            taken_over: false,
         }),
     }
 }

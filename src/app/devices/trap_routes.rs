@@ -10,7 +10,7 @@ use crate::model::DeviceId;
 use crate::records::store::Store;
 
 /// What brings traps to the devices: their tasks take them, count them, and store their records.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct TrapRoutes {
     /// Whose traps are taken.
     pub(in super::super) senders: watch::Sender<Vec<Sender>>,

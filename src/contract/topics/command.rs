@@ -94,9 +94,9 @@ impl Topics {
     /// The filters that match the commands of this bridge and of `devices`, and no others.
     pub fn command_filters(&self, devices: &[DeviceId]) -> Vec<String> {
         let of_devices = devices.iter().flat_map(|device| self.device_filters(device));
-        std::iter::once(self.command(&CommandTopic::Replay))
-            .chain(of_devices)
-            .collect()
+        // A replay is for a bridge, not for one of its shards.
+        let replay = self.shard.is_none().then(|| self.command(&CommandTopic::Replay));
+        replay.into_iter().chain(of_devices).collect()
     }
 
     /// What a filter of commands has in common with those of other devices: all below the device.

@@ -11,11 +11,25 @@ use crate::model::DeviceId;
 use crate::mqtt::discovery::{self, Discovery};
 use crate::mqtt::payload::{Message, Payloads};
 
+/// What is published beside devices.
+#[derive(Debug)]
+pub(super) enum Own {
+    /// What the bridge says of itself.
+    Bridge(BridgeInfo),
+    /// The list of a shard's devices, with these of earlier configurations.
+    Shard { left: Vec<DeviceId> },
+}
+
+impl Own {
+    pub(super) fn is_bridge(&self) -> bool {
+        matches!(self, Own::Bridge(_))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Retained {
     pub(super) payloads: Payloads,
-    /// What the bridge says of itself, unless that is for another publisher.
-    pub(super) info: Option<BridgeInfo>,
+    pub(super) own: Own,
     pub(super) discovery: Option<Box<dyn Discovery>>,
     /// The word at the bridge's own state topic.
     pub(super) is_online: bool,
@@ -27,13 +41,13 @@ pub(super) struct Retained {
 impl Retained {
     pub(super) fn new(
         payloads: Payloads,
-        info: Option<BridgeInfo>,
+        own: Own,
         discovery: Option<Box<dyn Discovery>>,
         fleet: watch::Receiver<Fleet>,
     ) -> Retained {
         Retained {
             payloads,
-            info,
+            own,
             discovery,
             is_online: true,
             fleet,
@@ -111,10 +125,17 @@ impl Retained {
     pub(super) fn object(&self, topic: &StateTopic) -> Vec<Message> {
         match topic {
             StateTopic::OwnState => vec![self.payloads.own_state(self.is_online)],
-            StateTopic::BridgeInfo => {
-                let info = self.info.iter();
-                info.flat_map(|info| self.payloads.bridge_info(info)).collect()
-            }
+            StateTopic::BridgeInfo => match &self.own {
+                Own::Bridge(info) => self.payloads.bridge_info(info),
+                Own::Shard { .. } => Vec::new(),
+            },
+            StateTopic::ShardTopics => match &self.own {
+                Own::Bridge(_) => Vec::new(),
+                Own::Shard { left } => {
+                    let devices = self.devices().into_iter().chain(left.iter().cloned());
+                    self.payloads.shard_topics(devices.collect())
+                }
+            },
             StateTopic::Device(id, below) => match self.fleet.borrow().devices.get(id) {
                 Some(device) => self.payloads.of_device(id, below, device),
                 // Nobody has heard of it in this run.

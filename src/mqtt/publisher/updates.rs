@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::record_source::Fetched;
+use super::retained::Own;
 use super::unpolled::Unpolled;
 use super::{Phase, Publisher};
 use crate::contract::topics::{DeviceTopic, Owner, StateTopic};
@@ -30,8 +31,9 @@ impl Publisher {
         if self.retained.is_online || !self.outbox.is_read_back(&self.online_topic()) {
             self.put(&StateTopic::OwnState);
         }
-        if self.is_of_bridge() {
-            self.begin_bridge();
+        match self.is_of_bridge() {
+            true => self.begin_bridge(),
+            false => self.put(&StateTopic::ShardTopics),
         }
     }
 
@@ -157,12 +159,13 @@ impl Publisher {
                     self.outbox.clear_all(&own);
                 }
             }
-            Update::Configured(devices) => {
-                if let Some(info) = &mut self.retained.info {
+            Update::Configured(devices) => match &mut self.retained.own {
+                Own::Bridge(info) => {
                     info.devices = devices.len();
                     self.put(&StateTopic::BridgeInfo);
                 }
-            }
+                Own::Shard { .. } => self.put(&StateTopic::ShardTopics),
+            },
         }
     }
 

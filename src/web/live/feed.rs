@@ -199,8 +199,8 @@ impl Feed {
         };
         tokio::select! {
             _ = shown.fleet.changed() => {}
-            _ = shown.broker.changed() => {}
-            _ = shown.commands.changed() => {}
+            _ = shown.unit.broker.changed() => {}
+            _ = shown.unit.commands.changed() => {}
             _ = traps => {}
             // Waiting marks them as seen, which the next pass has not.
             Ok(()) = self.incidents.changed() => self.incidents.mark_changed(),

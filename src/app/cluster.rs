@@ -1,0 +1,132 @@
+//! The bridge as a member of a cluster: its coordinator, and a task for each shard.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::common::Common;
+use super::devices::TrapRoutes;
+use super::shard::{Shard, Shared};
+use super::task::{self, Task};
+use crate::cluster::coordinator::{Coordinator, Handles, Report, Setup};
+use crate::cluster::etcd;
+use crate::command::Routes;
+use crate::config::{Cluster, Device};
+use crate::hub;
+use crate::model::ShardId;
+use crate::mqtt::publisher::BrokerStatus;
+use crate::web;
+
+#[derive(Debug)]
+pub(super) struct Member {
+    coordinator: Task,
+    /// One for each shard: they end after the coordinator, which has stopped their units.
+    shards: Vec<Task>,
+    shown: web::Cluster,
+}
+
+/// What all units of this process share.
+#[derive(Debug)]
+pub(super) struct Joint {
+    pub(super) hub: hub::Joint,
+    pub(super) routes: watch::Sender<Routes>,
+    pub(super) traps: Option<TrapRoutes>,
+    /// All configured devices.
+    pub(super) configured: watch::Receiver<Vec<Device>>,
+    /// The connection that belongs to no shard.
+    pub(super) broker: watch::Receiver<BrokerStatus>,
+}
+
+impl Member {
+    /// Joins the cluster.
+    ///
+    /// # Errors
+    /// When a certificate or key for etcd cannot be used.
+    pub(super) fn start(common: &Arc<Common>, cluster: &Cluster, joint: Joint) -> anyhow::Result<Member> {
+        let client = etcd::Client::new(&etcd::Settings::from(cluster))?;
+        let setup = Setup {
+            me: common.config.bridge.id.clone(),
+            cluster: cluster.name.to_string(),
+            shards: cluster.shards,
+            ttl: cluster.ttl,
+            client,
+        };
+        let (coordinator, handles) = Coordinator::new(setup);
+        let Handles {
+            orders,
+            reports,
+            status,
+        } = handles;
+        let units = watch::Sender::new(BTreeMap::new());
+        let shown = web::Cluster {
+            name: cluster.name.to_string(),
+            shards: cluster.shards,
+            status: status.clone(),
+            reports: reports.clone(),
+            units: units.subscribe(),
+        };
+        let shared = Shared {
+            common: Arc::clone(common),
+            cluster: cluster.clone(),
+            configured: joint.configured,
+            joint: joint.hub,
+            routes: joint.routes,
+            traps: joint.traps,
+            units,
+            orders,
+            reports: reports.clone(),
+            status,
+        };
+        let shard = |id| {
+            let shard = Shard {
+                id,
+                shared: shared.clone(),
+            };
+            Task::spawn("shard", |_| shard.run())
+        };
+        let mut shards: Vec<_> = ShardId::all(cluster.shards).map(shard).collect();
+        shards.push(Task::spawn("broker for the cluster", |stop| async move {
+            stop.run_until_cancelled(report_broker(joint.broker, reports))
+                .await;
+        }));
+        let run = async move |stop| Ok(coordinator.run(stop).await?);
+        Ok(Member {
+            coordinator: Task::spawn_fallible("coordinator", run),
+            shards,
+            shown,
+        })
+    }
+
+    /// What others see of the cluster.
+    pub(super) fn shown(&self) -> &web::Cluster {
+        &self.shown
+    }
+
+    /// Waits until it no longer takes part, or a task ends that should not.
+    pub(super) async fn failed(&mut self) -> anyhow::Error {
+        task::any_end(std::iter::once(&mut self.coordinator).chain(&mut self.shards)).await
+    }
+
+    /// Hands all shards over, and leaves. Gives what has not stopped in time.
+    pub(super) async fn stop(self, deadline: Instant) -> Vec<&'static str> {
+        let coordinator = std::iter::once(self.coordinator);
+        task::end_all(coordinator.chain(self.shards), deadline).await
+    }
+}
+
+/// Says whether the broker is reached, whenever that changes.
+async fn report_broker(mut broker: watch::Receiver<BrokerStatus>, reports: mpsc::Sender<Report>) {
+    let mut was_reached = true;
+    loop {
+        let is_reached = broker.borrow_and_update().link.connected;
+        if is_reached != was_reached {
+            was_reached = is_reached;
+            let _ = reports.send(Report::Broker(is_reached)).await;
+        }
+        if broker.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Several bridges as one, as processes of their own, between simulated devices, a real etcd and a real broker: who works for
+//! the devices, and that nobody who reads topics notices when it becomes another one.
+
+// Helpers beside the tests, too.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod away;
+mod members;
+mod reload;
+mod take_over;
