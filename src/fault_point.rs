@@ -2,7 +2,8 @@
 //! variable `LANTIME2MQTT_ABORT_AT` names. A release build has no such points.
 //!
 //! In the order in which a command comes by: `received` (from the broker), `in-the-inbox` (on disk), `acknowledged`
-//! (to the broker, on the wire), `written` (to the device, not applied yet), `read-back` (from it), `reply-stored`.
+//! (to the broker, on the wire), `checked` (by the cluster, where there is one: right before each request that changes something at
+//! the device), `written` (to the device, not applied yet), `read-back` (from it), `reply-stored`.
 
 /// A point has been reached.
 #[cfg(debug_assertions)]

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use crate::cluster::write_guard::WriteGuard;
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
 use crate::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
@@ -42,6 +43,8 @@ pub(super) struct Devices {
     repeat: Duration,
     /// Where traps go; `None` where nothing takes any.
     traps: Option<TrapRoutes>,
+    /// Asked before each write to a device, where several bridges share them.
+    write_guard: Option<WriteGuard>,
     /// The ways on which commands get to the devices, those of other units of this process included.
     routes: watch::Sender<Routes>,
     /// The devices that have ever run here: what is said of them is said here.
@@ -108,6 +111,7 @@ impl Devices {
         updates: mpsc::Sender<Update>,
         repeat: Duration,
         traps: Option<TrapRoutes>,
+        write_guard: Option<WriteGuard>,
         prior: HashMap<DeviceId, Prior>,
         routes: watch::Sender<Routes>,
     ) -> Devices {
@@ -115,6 +119,7 @@ impl Devices {
             updates,
             repeat,
             traps,
+            write_guard,
             routes,
             own: HashSet::new(),
             epoch: Instant::now(),
@@ -231,6 +236,7 @@ impl Devices {
             jobs: commands,
             traps: inbox.unwrap_or_else(|| TrapInbox::new(None)),
             repeat: self.repeat,
+            write_guard: self.write_guard.clone(),
         };
         let profiles = files.profiles.clone();
         let now = Timestamp::now();

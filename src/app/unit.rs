@@ -105,7 +105,7 @@ impl Unit {
         } = ways;
         let Earlier { published, prior } = std::mem::take(&mut work.earlier);
         let (watched, repeat) = (routes.subscribe(), common.config.dead_letter.repeat);
-        let mut devices = Devices::new(updates.clone(), repeat, traps, prior, routes);
+        let mut devices = Devices::new(updates.clone(), repeat, traps, None, prior, routes);
         if !work.devices.is_empty() {
             devices.apply(&work.devices).await?;
         }

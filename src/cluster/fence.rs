@@ -7,8 +7,9 @@
 //! The clock of a virtual machine may not count the time for which it is paused, nor that since the snapshot that it was restored
 //! from. So asking the fence is one half of the contract. The other half is a transaction right before each write to
 //! a device that compares the token in etcd ([`Compare::CreatedAt`](super::etcd::Compare::CreatedAt)): the unit writes only if it
-//! has succeeded, and the fence still permits it. A machine that stands still between this and the write itself, for longer than
-//! its lease lives, writes all the same.
+//! has succeeded, and the fence still permits it. Both are in [`WriteGuard`](super::write_guard::WriteGuard), which also keeps
+//! others from writing there until the write has ended. A machine that stands still between this and the write itself, until its
+//! lease and the mark of the write have ended, writes all the same.
 
 use std::future::pending;
 

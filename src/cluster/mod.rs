@@ -2,13 +2,14 @@
 //!
 //! Devices belong to shards for ever ([`shard_of`]); shards belong to bridges. Who owns a shard is a key in etcd, written under
 //! the lease of its owner. Its `create_revision` is the *token*: each owner has a higher one than those before it. What works for
-//! a shard is its *unit*: device tasks, publisher, commands. A unit asks its [`fence`] before each write, and its transactions
-//! compare the token.
+//! a shard is its *unit*: device tasks, publisher, commands. A unit asks its [`WriteGuard`](write_guard::WriteGuard) before each
+//! write to a device, which asks the [`fence`], and its transactions compare the token.
 //!
 //! - [`entries`]: what etcd has, typed.
 //! - [`assignment`]: which bridge is to own which shard: functions of what all bridges see.
 //! - [`election`]: the state machine of one bridge. Pure; time is passed in.
 //! - [`fence`]: whether a unit may write at this moment.
+//! - [`write_guard`]: what it asks right before each write to a device: etcd, then the fence.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!
@@ -28,8 +29,14 @@
 //! This rests on a clock that counts all the time that passes. It counts the time for which a machine is suspended, but perhaps not that
 //! for which a virtual machine is paused, migrated, or was restored from a snapshot of it: then a permit outlives its lease. So
 //! the permit alone is not enough: right before each write to a device, its unit makes a transaction that compares the token,
-//! and writes only if that has succeeded. What remains is a machine that stands still between this transaction and the
-//! write itself for longer than its lease: a device checks no token. Reading back what was written shows that.
+//! and writes only if that has succeeded, and the permit still stands: [`WriteGuard`](write_guard::WriteGuard).
+//!
+//! A write may outlive the lease under which it began: a device may need two minutes to apply. So the same transaction puts a
+//! mark at the device, under a lease that lasts longer than the write can, and no other token writes there while it stands.
+//! It is removed once the device has answered. If its writer was killed, it ends by etcd's clock.
+//!
+//! What remains is a machine that stands still between this transaction and the write itself, until lease and mark have ended: a
+//! device checks no token. Reading back what was written shows that.
 //!
 //! If etcd is restored from a backup, or created again, it forgets the last owners. Leases and keys of the backup live again, each
 //! lease for its full TTL, and revisions are given again. Until a bridge has read the next snapshot, which takes about a
@@ -86,7 +93,9 @@ pub mod entries;
 pub mod etcd;
 pub mod fence;
 mod hashing;
+mod keys;
 mod registry;
+pub mod write_guard;
 
 pub use boot_time::BootTime;
 pub use hashing::{score, shard_of};

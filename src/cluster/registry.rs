@@ -11,6 +11,7 @@ use super::entries::{
     BridgeId, Change, Intent, LeaseId, Member, MemberState, Owner, Revision, ShardId, Snapshot, Token,
 };
 use super::etcd::{self, Answer, Client, Compare, Entry, Error, Keys, Operation, Watch};
+use super::keys;
 
 /// Of the keys and values below. A bridge that writes another one does not take part.
 const FORMAT: u32 = 1;
@@ -69,7 +70,7 @@ impl Registry {
         Registry {
             client,
             me,
-            root: format!("/lantime2mqtt/{cluster}/"),
+            root: keys::root(cluster),
         }
     }
 
@@ -94,7 +95,7 @@ impl Registry {
     }
 
     fn shards(&self) -> String {
-        format!("{}election/shards/", self.root)
+        keys::shards(&self.root)
     }
 
     fn member(&self) -> Vec<u8> {
@@ -102,7 +103,7 @@ impl Registry {
     }
 
     fn shard(&self, shard: ShardId) -> Vec<u8> {
-        format!("{}{shard}", self.shards()).into_bytes()
+        keys::shard(&self.root, shard).into_bytes()
     }
 
     /// A lease for so long.

@@ -36,6 +36,7 @@ use litemap::LiteMap;
 use tokio::sync::mpsc;
 
 use super::relay_events::Applying;
+use crate::cluster::write_guard::WriteGuard;
 use crate::incidents::Incidents;
 use crate::model::derive::RelayEvents;
 use crate::model::{DeviceView, Recorded, SlotId, SlotView, Update};
@@ -98,4 +99,6 @@ pub struct Handles {
     pub traps: TrapInbox,
     /// How often a failure that lasts is reported again.
     pub repeat: Duration,
+    /// Asked before each request that changes something at the device, where several bridges share devices.
+    pub write_guard: Option<WriteGuard>,
 }

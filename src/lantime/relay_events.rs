@@ -7,6 +7,7 @@
 mod actions;
 mod configuration;
 mod desired_events;
+mod device_guard;
 mod errors;
 mod progress;
 mod rest;
@@ -29,6 +30,7 @@ use crate::fault_point;
 use crate::model::derive::SelectedEvents;
 use crate::model::{DeviceView, ErrorReport, EventsChange, Outcome, RelayPlace, Via};
 pub use configuration::{Plan, RelayConfig};
+pub(crate) use device_guard::DeviceGuard;
 pub(crate) use errors::{Failure, too_late};
 use errors::{changed_meanwhile, earlier_apply, held_by_another, unverified};
 pub(crate) use progress::{Applying, Progress};
@@ -83,21 +85,24 @@ pub(crate) async fn read(backend: &mut Backend<'_>, selections: &Selections) -> 
 
 /// Selects the events of a relay: reads what stands, writes what differs, has it applied, and reads back. It may be
 /// interrupted at any time: `progress` says how far it has come. Called again with that, it goes on where it was.
+/// Before each request that changes something, `guard` is asked.
 ///
 /// # Errors
 /// When it is refused, here or by the device, when somebody else changes the same, when the device does not answer, or
 /// at the deadline.
 pub(crate) async fn select(
     backend: &mut Backend<'_>,
+    guard: &mut DeviceGuard,
     request: &Request,
     progress: &watch::Sender<Progress>,
 ) -> Result<Selected, Failure> {
-    let in_time = timeout_at(request.deadline, carry_out(backend, request, progress)).await;
+    let in_time = timeout_at(request.deadline, carry_out(backend, guard, request, progress)).await;
     in_time.unwrap_or_else(|_| Err(too_late(&progress.borrow(), backend.via()).into()))
 }
 
 async fn carry_out(
     backend: &mut Backend<'_>,
+    guard: &mut DeviceGuard,
     request: &Request,
     progress: &watch::Sender<Progress>,
 ) -> Result<Selected, Failure> {
@@ -109,6 +114,7 @@ async fn carry_out(
     let (plan, after) = if let Progress::Applied(plan) = prior {
         (plan, backend.read().await?)
     } else {
+        guard.check().await?;
         let before = backend.read().await?;
         let plan = before.plan(&action, &before.desired(&action, &request.change, events)?);
         let is_left = request.is_left(&before, &plan, changed)?;
@@ -118,7 +124,8 @@ async fn carry_out(
             changed = true;
             // Without an answer it may have arrived all the same: so from now on, unless it is undone.
             progress.send_replace(Progress::Staged(plan.staged().clone()));
-            if let Err(failure) = backend.bring_into_force(&plan, request.deadline, progress).await {
+            let in_force = backend.bring_into_force(&plan, guard, request.deadline, progress);
+            if let Err(failure) = in_force.await {
                 if failure.is_undone {
                     progress.send_replace(prior);
                 }
@@ -230,17 +237,18 @@ impl Backend<'_> {
     async fn bring_into_force(
         &mut self,
         plan: &Plan,
+        guard: &DeviceGuard,
         deadline: Instant,
         progress: &watch::Sender<Progress>,
     ) -> Result<(), Failure> {
         match self {
-            Backend::Rest(client, profile) => rest::write(client, profile, plan).await?,
-            Backend::Snmp(manager) => snmp::write(manager, plan).await?,
+            Backend::Rest(client, profile) => rest::write(client, profile, plan, guard).await?,
+            Backend::Snmp(manager) => snmp::write(manager, plan, guard).await?,
         }
         fault_point::reached("written");
         match self {
-            Backend::Rest(client, profile) => Ok(rest::apply(client, profile, deadline).await?),
-            Backend::Snmp(manager) => snmp::apply(manager, plan, deadline, progress).await,
+            Backend::Rest(client, profile) => Ok(rest::apply(client, profile, guard, deadline).await?),
+            Backend::Snmp(manager) => snmp::apply(manager, plan, guard, deadline, progress).await,
         }
     }
 }

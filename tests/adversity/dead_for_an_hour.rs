@@ -43,6 +43,7 @@ fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update>
             updates: updates.clone(),
             jobs,
             repeat: Duration::from_secs(15 * 60),
+            write_guard: None,
         };
         let client = RestClient::new(client, device);
         let task = DeviceTask::new(

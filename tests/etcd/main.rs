@@ -7,6 +7,7 @@
 mod support;
 
 mod coordinator;
+mod guarded_device;
 mod lease;
 mod login;
 mod nodes;
@@ -15,6 +16,7 @@ mod space;
 mod tls;
 mod transaction;
 mod watch;
+mod write_guard;
 
 use std::time::Duration;
 

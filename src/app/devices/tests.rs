@@ -45,7 +45,7 @@ async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_th
     let device = configured(&profile);
     let (sender, mut updates) = mpsc::channel(64);
     let (repeat, routes) = (Duration::from_secs(900), watch::Sender::default());
-    let mut devices = Devices::new(sender, repeat, None, HashMap::new(), routes);
+    let mut devices = Devices::new(sender, repeat, None, None, HashMap::new(), routes);
     let mut fleet = Fleet::default();
     devices.apply(&device).await.unwrap();
 

@@ -17,7 +17,7 @@ use super::state::DeviceState;
 use super::trap_inbox::TrapInbox;
 use super::{Handles, Prior};
 use crate::config::{self, EventsWay};
-use crate::lantime::relay_events::{Applying, Selections};
+use crate::lantime::relay_events::{Applying, DeviceGuard, Selections};
 use crate::lantime::rest::{Profiles, RestClient};
 use crate::lantime::schedule::Schedule;
 use crate::lantime::snmp::manager::Manager;
@@ -49,6 +49,8 @@ struct Ways {
     events: Way<Box<Manager>>,
     /// The same, to begin with.
     events_from: Option<Box<Manager>>,
+    /// Asked before something is changed at the device.
+    guard: DeviceGuard,
 }
 
 /// Nobody takes the updates any more: the bridge is stopping.
@@ -82,6 +84,7 @@ impl DeviceTask {
                 snmp: Way::new(manager),
                 events: Way::new(events_from.clone()),
                 events_from,
+                guard: DeviceGuard::new(handles.write_guard, &device.id),
             },
             applying: None,
             applied: InFlight::idle(),
@@ -205,12 +208,16 @@ impl Ways {
     }
 
     fn select(&mut self, version: Option<u32>, selection: Selection) {
+        let guard = self.guard.clone();
         if self.events_from.is_some() {
             // What is being read would be of before.
             self.events = Way::new(self.events_from.clone());
-            return self.events.ask(|manager| select_over_snmp(manager, selection));
+            return self
+                .events
+                .ask(|manager| select_over_snmp(manager, guard, selection));
         }
-        self.rest.ask(|rest| select_over_rest(rest, version, selection));
+        self.rest
+            .ask(|rest| select_over_rest(rest, version, guard, selection));
     }
 
     /// Drops what is in flight; nothing is begun any more.

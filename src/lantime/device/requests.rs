@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::input::{Conversation, Input, Polled, Selection};
-use crate::lantime::relay_events::{Backend, Selections, read, select};
+use crate::lantime::relay_events::{Backend, DeviceGuard, Selections, read, select};
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status::StatusReader;
 use crate::lantime::rest::{Profiles, RestClient, RestError};
@@ -101,9 +101,10 @@ pub(super) async fn read_over_snmp(
 pub(super) async fn select_over_rest(
     mut rest: Rest,
     version: Option<u32>,
+    mut guard: DeviceGuard,
     (request, progress): Selection,
 ) -> (Rest, Input) {
-    let selected = select(&mut rest.backend(version), &request, &progress).await;
+    let selected = select(&mut rest.backend(version), &mut guard, &request, &progress).await;
     let conversation = rest.conversation();
     (rest, Input::Selected(selected, Some(conversation)))
 }
@@ -111,9 +112,10 @@ pub(super) async fn select_over_rest(
 /// Selects the events that switch the relays.
 pub(super) async fn select_over_snmp(
     mut manager: Box<Manager>,
+    mut guard: DeviceGuard,
     (request, progress): Selection,
 ) -> (Box<Manager>, Input) {
-    let selected = select(&mut Backend::Snmp(&mut manager), &request, &progress).await;
+    let selected = select(&mut Backend::Snmp(&mut manager), &mut guard, &request, &progress).await;
     (manager, Input::Selected(selected, None))
 }
 

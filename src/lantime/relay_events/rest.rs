@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::configuration::{EventActions, Plan, RelayConfig};
+use super::device_guard::DeviceGuard;
 use super::errors::Failure;
 use crate::lantime::rest::json::JsonBody;
 use crate::lantime::rest::profile::{RelayEventsEntries, keys};
@@ -74,11 +75,22 @@ pub(super) async fn read(client: &mut RestClient, profile: &Profile) -> Result<R
 }
 
 /// Writes what is to be changed. Without an answer it may have arrived all the same.
-pub(super) async fn write(client: &mut RestClient, profile: &Profile, plan: &Plan) -> Result<(), Failure> {
+pub(super) async fn write(
+    client: &mut RestClient,
+    profile: &Profile,
+    plan: &Plan,
+    guard: &DeviceGuard,
+) -> Result<(), Failure> {
     if plan.is_empty() {
         return Ok(());
     }
+    let permitted = guard.before_write(client.longest_write()).await;
+    let permitted = permitted.map_err(|report| Failure {
+        is_undone: true,
+        ..report.into()
+    })?;
     let written = client.write_relay_events(profile, plan.body(profile)).await;
+    permitted.ended(is_answered(&written));
     written.map_err(|error| Failure {
         is_undone: error.report.http_status.is_some(),
         ..error.report.into()
@@ -89,10 +101,19 @@ pub(super) async fn write(client: &mut RestClient, profile: &Profile, plan: &Pla
 pub(super) async fn apply(
     client: &mut RestClient,
     profile: &Profile,
+    guard: &DeviceGuard,
     deadline: Instant,
 ) -> Result<(), ErrorReport> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    client.apply(profile, left).await.map_err(report)
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let permitted = guard.before_write(left()).await?;
+    let applied = client.apply(profile, left()).await;
+    permitted.ended(is_answered(&applied));
+    applied.map_err(report)
+}
+
+fn is_answered(result: &Result<(), RestError>) -> bool {
+    let failed = result.as_ref().err();
+    failed.is_none_or(|error| error.report.http_status.is_some())
 }
 
 fn report(error: RestError) -> ErrorReport {

@@ -12,11 +12,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::actions;
 use super::configuration::{Change, EventActions, Plan, RelayConfig};
+use super::device_guard::DeviceGuard;
 use super::errors::{Failure, changed_before, no_objects, unanswered};
 use super::progress::{Applying, Progress};
-use crate::lantime::snmp::manager::{Manager, SnmpFailure};
+use crate::lantime::snmp::manager::{APPLY_TIMEOUT, Manager, SnmpFailure};
 use crate::lantime::snmp::oids::{self, NOTIFICATIONS};
-use crate::model::{ErrorReport, EventName, Via};
+use crate::model::{ErrorReport, EventName, Operation, Via};
 
 /// The action that stands for all relays: they cannot be distinguished.
 pub(super) const RELAY: &str = "relais";
@@ -58,11 +59,11 @@ fn split(string: &str) -> Vec<String> {
 }
 
 /// Sets what is to be changed; where one string cannot be set, as far as possible none.
-pub(super) async fn write(manager: &mut Manager, plan: &Plan) -> Result<(), Failure> {
+pub(super) async fn write(manager: &mut Manager, plan: &Plan, guard: &DeviceGuard) -> Result<(), Failure> {
     for (index, change) in plan.changes.iter().enumerate() {
-        if let Err((report, may_be_set)) = set(manager, change).await {
+        if let Err((report, may_be_set)) = set(manager, guard, change).await {
             let touched = &plan.changes[..index + usize::from(may_be_set)];
-            return Err(undo(manager, touched, report).await);
+            return Err(undo(manager, guard, touched, report).await);
         }
     }
     Ok(())
@@ -72,7 +73,7 @@ pub(super) async fn write(manager: &mut Manager, plan: &Plan) -> Result<(), Fail
 ///
 /// # Errors
 /// Why it was not set, and whether it may have been set all the same.
-async fn set(manager: &mut Manager, change: &Change) -> Result<(), (ErrorReport, bool)> {
+async fn set(manager: &mut Manager, guard: &DeviceGuard, change: &Change) -> Result<(), (ErrorReport, bool)> {
     let event = change.from.name.as_str();
     let of_event = |SnmpFailure { mut report, .. }| {
         report.message = format!("the actions of {event} cannot be set: {}", report.message);
@@ -83,7 +84,7 @@ async fn set(manager: &mut Manager, change: &Change) -> Result<(), (ErrorReport,
     if now.as_ref() != Some(&change.from.actions) {
         return Err((changed_before(event), false));
     }
-    put(manager, &change.to).await.map_err(|failure| {
+    put(manager, guard, &change.to).await.map_err(|failure| {
         let may_be_set = !failure.is_refused;
         (of_event(failure), may_be_set)
     })
@@ -95,8 +96,21 @@ async fn now(manager: &mut Manager, change: &Change) -> Result<Option<Vec<String
     Ok(strings.values().next().map(|string| split(string)))
 }
 
-async fn put(manager: &mut Manager, event: &EventActions) -> Result<(), SnmpFailure> {
-    manager.set_actions(number(event), &event.actions.join(",")).await
+/// Sets the actions of an event. If the guard refuses it, nothing has changed.
+async fn put(manager: &mut Manager, guard: &DeviceGuard, event: &EventActions) -> Result<(), SnmpFailure> {
+    let permitted = guard.before_write(manager.longest_set()).await;
+    let permitted = permitted.map_err(|report| SnmpFailure {
+        operation: Operation::SnmpSet,
+        report,
+        is_refused: true,
+    })?;
+    let set = manager.set_actions(number(event), &event.actions.join(",")).await;
+    permitted.ended(is_answered(&set));
+    set
+}
+
+fn is_answered(result: &Result<(), SnmpFailure>) -> bool {
+    result.as_ref().err().is_none_or(|failure| failure.is_refused)
 }
 
 fn number(event: &EventActions) -> u32 {
@@ -106,17 +120,25 @@ fn number(event: &EventActions) -> u32 {
         .expect("it was read by its number")
 }
 
-/// Has what was set take effect, by a command that is sent once. The answer may take two minutes.
+/// Has what was set take effect, by a command that is sent once. The answer may take two minutes. If the guard refuses it, what was
+/// set is left: a later attempt has it applied, here or by the bridge that owns the device then.
 pub(super) async fn apply(
     manager: &mut Manager,
     plan: &Plan,
+    guard: &DeviceGuard,
     deadline: Instant,
     progress: &watch::Sender<Progress>,
 ) -> Result<(), Failure> {
-    let mut applying = match manager.apply().await {
-        Ok(sending) => Applying::begin(sending),
-        Err(failure) => return Err(undo(manager, &plan.changes, failure.report).await),
+    let sending = match manager.apply().await {
+        Ok(sending) => sending,
+        Err(failure) => return Err(undo(manager, guard, &plan.changes, failure.report).await),
     };
+    let permitted = guard.before_write(APPLY_TIMEOUT).await?;
+    let mut applying = Applying::begin(async move {
+        let answer = sending.await;
+        permitted.ended(is_answered(&answer));
+        answer
+    });
     progress.send_replace(Progress::Applying(plan.staged().clone(), applying.clone()));
     let answer = applying.answer().await;
     progress.send_replace(match &answer {
@@ -132,7 +154,7 @@ pub(super) async fn apply(
         return Ok(());
     };
     let failure = if is_refused {
-        let undoing = undo(manager, &plan.changes, report.clone());
+        let undoing = undo(manager, guard, &plan.changes, report.clone());
         timeout_at(deadline, undoing).await.unwrap_or_else(|_| {
             report.message.push_str(
                 "; what was set could not be put back in time: it takes effect with the next change that is applied",
@@ -149,8 +171,13 @@ pub(super) async fn apply(
 }
 
 /// Puts back what was set, and says of that in the report.
-async fn undo(manager: &mut Manager, touched: &[Change], mut report: ErrorReport) -> Failure {
-    let left = put_back(manager, touched).await;
+pub(super) async fn undo(
+    manager: &mut Manager,
+    guard: &DeviceGuard,
+    touched: &[Change],
+    mut report: ErrorReport,
+) -> Failure {
+    let left = put_back(manager, guard, touched).await;
     let end = match (touched.is_empty(), left.is_empty()) {
         (true, _) => "; nothing was changed".to_owned(),
         (false, true) => "; nothing was applied, and what had been set before was put back".to_owned(),
@@ -169,10 +196,12 @@ async fn undo(manager: &mut Manager, touched: &[Change], mut report: ErrorReport
 
 /// Puts strings back as they were, unless somebody else has changed them meanwhile. Gives the events of those that
 /// are, or may be, left.
-async fn put_back<'p>(manager: &mut Manager, changes: &'p [Change]) -> Vec<&'p str> {
+async fn put_back<'p>(manager: &mut Manager, guard: &DeviceGuard, changes: &'p [Change]) -> Vec<&'p str> {
     for (index, change) in changes.iter().enumerate().rev() {
         let put_back = match now(manager, change).await {
-            Ok(Some(now)) if actions::is_same(&now, &change.to.actions) => put(manager, &change.from).await,
+            Ok(Some(now)) if actions::is_same(&now, &change.to.actions) => {
+                put(manager, guard, &change.from).await
+            }
             other => other.map(drop),
         };
         if put_back.is_err() {

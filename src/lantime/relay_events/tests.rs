@@ -1,5 +1,7 @@
 //! The algorithm at simulated devices, by both backends.
 
+mod guarded;
+
 use std::time::Duration;
 
 use super::*;
@@ -83,7 +85,7 @@ impl Scene {
             Via::Rest => Backend::Rest(&mut self.client, self.profiles.for_version(None)),
             Via::Snmp => Backend::Snmp(&mut self.manager),
         };
-        let selected = select(&mut backend, request, &self.progress).await;
+        let selected = select(&mut backend, &mut DeviceGuard::default(), request, &self.progress).await;
         let found = selected.as_ref().ok().map(|selected| selected.found.clone());
         let progress = self.progress.borrow().clone();
         self.selections.ended(&progress, found);
@@ -205,7 +207,10 @@ async fn what_may_have_arrived_is_applied_by_the_next_attempt_and_by_nobody_else
     // A bridge that knows nothing of it.
     let progress = watch::Sender::default();
     let mut backend = Backend::Rest(&mut scene.client, scene.profiles.for_version(None));
-    let other = select(&mut backend, &request, &progress).await.unwrap_err();
+    let mut guard = DeviceGuard::default();
+    let other = select(&mut backend, &mut guard, &request, &progress)
+        .await
+        .unwrap_err();
     assert_eq!(other.report.kind, ErrorKind::Conflict);
     assert_eq!(scene.writes(), (1, 0));
     // Another command that wants the same, and knows what was written.

@@ -24,7 +24,7 @@ use crate::config::{DeviceSnmp, SnmpAccess};
 use crate::model::{ErrorKind, Operation};
 
 /// How long the answer to the command to apply may take. The MIB asks for it, and for no repeats.
-const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
+pub const APPLY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Asks one device, and writes to it. A clone shares what is open, and can be used beside it.
 #[derive(Debug, Clone)]
@@ -121,6 +121,12 @@ impl Manager {
                 Err(error) => self.failed(operation, &error, is_fresh).await?,
             }
         }
+    }
+
+    /// How long setting one object may take in all: with the session that there is; then with another one, for which the address
+    /// is looked up, and the agent is asked for its engine.
+    pub fn longest_set(&self) -> Duration {
+        self.timeout * (self.retries + 1) * 4
     }
 
     /// Prepares the command that lets changes take effect. It is sent, once, when what this gives is awaited, and that

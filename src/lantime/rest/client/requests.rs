@@ -68,6 +68,11 @@ impl RestClient {
         result.map_err(|error| error.of_entry("relay_events.write", &profile.name))
     }
 
+    /// How long a write may take in all: a token, the write, and both again.
+    pub fn longest_write(&self) -> Duration {
+        self.timeout * 4
+    }
+
     /// Makes what was written take effect, for which a device may need longer than for anything else. Sent as
     /// often as a write is.
     ///
