@@ -52,7 +52,7 @@ impl Member {
             cluster: cluster.name.to_string(),
             shards: cluster.shards,
             ttl: cluster.ttl,
-            client,
+            client: client.clone(),
         };
         let (coordinator, handles) = Coordinator::new(setup);
         let Handles {
@@ -72,6 +72,7 @@ impl Member {
         let shared = Shared {
             common: Arc::clone(common),
             cluster: cluster.clone(),
+            etcd: client,
             configured: joint.configured,
             joint: joint.hub,
             routes: joint.routes,

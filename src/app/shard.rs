@@ -15,7 +15,8 @@ use super::prior::cluster::{Taken, of_shard};
 use super::unit::{Unit, Ways, Work};
 use crate::cluster::coordinator::{Order, Orders, Report, Status};
 use crate::cluster::election::{Run, StopReason};
-use crate::cluster::shard_of;
+use crate::cluster::write_guard::WriteGuard;
+use crate::cluster::{etcd, shard_of};
 use crate::command::Routes;
 use crate::config::{Cluster, Device, Mqtt};
 use crate::hub;
@@ -29,11 +30,15 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// How long a unit may take to stop. Another bridge waits for that.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
+/// How long etcd may take to confirm a write. After more the device is not written to.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
 /// What the units of all shards share.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) common: Arc<Common>,
     pub(super) cluster: Cluster,
+    pub(super) etcd: etcd::Client,
     /// All configured devices.
     pub(super) configured: watch::Receiver<Vec<Device>>,
     pub(super) joint: hub::Joint,
@@ -134,6 +139,7 @@ impl Shard {
         let Shared {
             common,
             cluster,
+            etcd,
             configured,
             joint,
             routes,
@@ -160,6 +166,8 @@ impl Shard {
             left,
             hand_over: hand_over.clone(),
         };
+        let client = etcd.within(CONFIRM_WITHIN);
+        let write_guard = WriteGuard::new(client, cluster.name.as_str(), self.id, order.fence.clone());
         let sparkplug = common
             .config
             .sparkplug
@@ -181,6 +189,7 @@ impl Shard {
             devices,
             earlier,
             fence: Some(order.fence.clone()),
+            write_guard: Some(write_guard),
         };
         let unit = match Unit::start(common, work, ways).await {
             Ok(unit) => unit,

@@ -10,6 +10,7 @@ use super::devices::{Devices, TrapRoutes};
 use super::prior::{self, Earlier};
 use super::task::{self, Task};
 use crate::cluster::fence::Fence;
+use crate::cluster::write_guard::WriteGuard;
 use crate::command::{Dispatcher, Inbox, Routes};
 use crate::config::{Device, Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
@@ -51,6 +52,8 @@ pub(super) struct Work {
     pub(super) earlier: Earlier,
     /// What permits it to write, where others may be allowed to instead.
     pub(super) fence: Option<Fence>,
+    /// What is asked before each write to a device, likewise.
+    pub(super) write_guard: Option<WriteGuard>,
 }
 
 impl Work {
@@ -72,6 +75,7 @@ impl Work {
             devices,
             earlier,
             fence: None,
+            write_guard: None,
         }
     }
 
@@ -105,7 +109,14 @@ impl Unit {
         } = ways;
         let Earlier { published, prior } = std::mem::take(&mut work.earlier);
         let (watched, repeat) = (routes.subscribe(), common.config.dead_letter.repeat);
-        let mut devices = Devices::new(updates.clone(), repeat, traps, None, prior, routes);
+        let mut devices = Devices::new(
+            updates.clone(),
+            repeat,
+            traps,
+            work.write_guard.take(),
+            prior,
+            routes,
+        );
         if !work.devices.is_empty() {
             devices.apply(&work.devices).await?;
         }

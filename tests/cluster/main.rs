@@ -7,10 +7,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod away;
 mod members;
 mod reload;
 mod take_over;
 #[path = "../snmp/tools.rs"]
 mod tools;
 mod traps;
+mod unreachable;

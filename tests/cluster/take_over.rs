@@ -67,7 +67,7 @@ async fn a_bridge_that_stops_hands_over_and_the_last_one_says_offline() {
 }
 
 #[tokio::test]
-async fn a_bridge_that_was_frozen_finds_another_one_in_its_place_and_stays_away() {
+async fn a_bridge_that_was_frozen_finds_another_one_in_its_place_and_does_not_return() {
     let mut cluster = cluster(2, 2, |site| site).await.started().await;
     let (owner, from) = (cluster.owner(), cluster.watcher.now().log.len());
     cluster.members[owner].signal("STOP");

@@ -13,7 +13,7 @@ async fn moves(cluster: &mut Cluster, action: Action, position: &str) -> Seen {
 }
 
 #[tokio::test]
-async fn a_bridge_that_loses_the_broker_alone_gives_its_devices_away_for_good() {
+async fn a_bridge_that_loses_the_broker_alone_hands_its_devices_over_for_good() {
     let mut cluster = cluster(2, 1, |site| site).await.started().await;
     let owner = cluster.owner();
     cluster.members[owner].broker.refuse(true);
