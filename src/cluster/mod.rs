@@ -9,6 +9,7 @@
 //! - [`assignment`]: which bridge is to own which shard: functions of what all bridges see.
 //! - [`election`]: the state machine of one bridge. Pure; time is passed in.
 //! - [`fence`]: whether a unit may write at this moment.
+//! - [`ledger`]: the commands of a shard, and their replies.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!
@@ -86,6 +87,8 @@ pub mod entries;
 pub mod etcd;
 pub mod fence;
 mod hashing;
+mod keys;
+pub mod ledger;
 mod registry;
 
 pub use boot_time::BootTime;
