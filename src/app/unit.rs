@@ -9,7 +9,7 @@ use super::common::Common;
 use super::devices::{Devices, TrapRoutes};
 use super::prior;
 use super::task::{self, Task};
-use crate::command::{Counts, Dispatcher, Inbox};
+use crate::command::{CommandStore, Counts, Dispatcher, Inbox};
 use crate::config::Device;
 use crate::homeassistant::HomeAssistant;
 use crate::hub::Hub;
@@ -59,7 +59,7 @@ impl Unit {
         let mut devices = Devices::new(updates.clone(), common.config.dead_letter.repeat, traps, prior);
         devices.apply(&common.config.devices).await?;
         let (dispatcher, inbox) = Dispatcher::new(
-            common.store.clone(),
+            CommandStore::Local(common.store.clone()),
             common.topics.clone(),
             common.config.bridge.id.clone(),
             devices.routes(),
