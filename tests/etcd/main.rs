@@ -8,9 +8,11 @@ mod support;
 
 mod coordinator;
 mod lease;
+mod ledger;
 mod login;
 mod nodes;
 mod range;
+mod replies;
 mod space;
 mod tls;
 mod transaction;
