@@ -15,9 +15,10 @@ use super::prior::cluster::{Taken, of_shard};
 use super::unit::{Unit, Ways, Work};
 use crate::cluster::coordinator::{Order, Orders, Report, Status};
 use crate::cluster::election::{Run, StopReason};
+use crate::cluster::ledger::Ledger;
 use crate::cluster::write_guard::WriteGuard;
 use crate::cluster::{etcd, shard_of};
-use crate::command::Routes;
+use crate::command::{CommandStore, Routes};
 use crate::config::{Cluster, Device, Mqtt};
 use crate::hub;
 use crate::model::{DeviceId, ShardId};
@@ -159,11 +160,13 @@ impl Shard {
             clears: true,
         };
         let (earlier, left) = of_shard(common, taken).await;
+        let ledger = Ledger::open(etcd, cluster.name.as_str(), self.id, order.fence.clone()).await?;
         let hand_over = CancellationToken::new();
         let role = Role::Shard {
             shard: self.id,
             fence: order.fence.clone(),
             left,
+            replies: Some(ledger.clone()),
             hand_over: hand_over.clone(),
         };
         let client = etcd.within(CONFIRM_WITHIN);
@@ -189,6 +192,7 @@ impl Shard {
             devices,
             earlier,
             fence: Some(order.fence.clone()),
+            commands: Some(CommandStore::Shared(ledger)),
             write_guard: Some(write_guard),
         };
         let unit = match Unit::start(common, work, ways).await {

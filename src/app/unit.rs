@@ -11,7 +11,7 @@ use super::prior::{self, Earlier};
 use super::task::{self, Task};
 use crate::cluster::fence::Fence;
 use crate::cluster::write_guard::WriteGuard;
-use crate::command::{Dispatcher, Inbox, Routes};
+use crate::command::{CommandStore, Dispatcher, Inbox, Routes};
 use crate::config::{Device, Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
 use crate::homeassistant::HomeAssistant;
@@ -52,6 +52,8 @@ pub(super) struct Work {
     pub(super) earlier: Earlier,
     /// What permits it to write, where others may be allowed to instead.
     pub(super) fence: Option<Fence>,
+    /// Where its commands are kept, if not in the store of this host.
+    pub(super) commands: Option<CommandStore>,
     /// What is asked before each write to a device, likewise.
     pub(super) write_guard: Option<WriteGuard>,
 }
@@ -75,6 +77,7 @@ impl Work {
             devices,
             earlier,
             fence: None,
+            commands: None,
             write_guard: None,
         }
     }
@@ -121,7 +124,9 @@ impl Unit {
             devices.apply(&work.devices).await?;
         }
         let (dispatcher, inbox) = Dispatcher::new(
-            common.store.clone(),
+            work.commands
+                .take()
+                .unwrap_or_else(|| CommandStore::Local(common.store.clone())),
             work.topics.clone(),
             common.config.bridge.id.clone(),
             watched,

@@ -216,6 +216,22 @@ impl Client {
         }
     }
 
+    /// How many keys there are.
+    ///
+    /// # Errors
+    /// When no node answers in time.
+    pub async fn count(&self, keys: &Keys) -> Result<u64, Error> {
+        let request = RangeRequest {
+            keys: keys.range(),
+            limit: 0,
+            revision: 0,
+            count_only: true,
+        };
+        let answer = self.data.call(&RANGE, &request, self.timeout);
+        let (answer, _): (RangeAnswer, _) = answer.await?;
+        Ok(answer.count)
+    }
+
     /// Carries out `on_success` if all of `compares` hold, and `on_failure` if not: all at once, at one revision.
     ///
     /// # Errors

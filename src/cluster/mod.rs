@@ -10,6 +10,7 @@
 //! - [`election`]: the state machine of one bridge. Pure; time is passed in.
 //! - [`fence`]: whether a unit may write at this moment.
 //! - [`write_guard`]: what it asks right before each write to a device: etcd, then the fence.
+//! - [`ledger`]: the commands of a shard, and their replies.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!
@@ -94,6 +95,7 @@ pub mod etcd;
 pub mod fence;
 mod hashing;
 mod keys;
+pub mod ledger;
 mod registry;
 pub mod write_guard;
 

@@ -1,4 +1,4 @@
-//! The members and shards of a cluster as they stand in etcd: keys, values, and the transactions that change them.
+//! The members and shards of a cluster as they stand in etcd: values, and the transactions that change them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use super::entries::{
     BridgeId, Change, Intent, LeaseId, Member, MemberState, Owner, Revision, ShardId, Snapshot, Token,
 };
 use super::etcd::{self, Answer, Client, Compare, Entry, Error, Keys, Operation, Watch};
-use super::keys;
+use super::keys::ClusterKeys;
 
-/// Of the keys and values below. A bridge that writes another one does not take part.
+/// Of the keys of a cluster, and of the values below. A bridge that writes another one does not take part.
 const FORMAT: u32 = 1;
 
 /// Where one bridge finds its cluster, and writes what concerns itself.
@@ -21,8 +21,7 @@ const FORMAT: u32 = 1;
 pub(super) struct Registry {
     client: Client,
     me: BridgeId,
-    /// What all keys of this cluster begin with.
-    root: String,
+    keys: ClusterKeys,
 }
 
 /// What all bridges of a cluster must agree on. The first one writes it.
@@ -70,13 +69,13 @@ impl Registry {
         Registry {
             client,
             me,
-            root: keys::root(cluster),
+            keys: ClusterKeys::new(cluster),
         }
     }
 
     /// What the bridges of this cluster have agreed on: `own`, where there is nothing yet.
     pub(super) async fn meta(&self, own: Meta) -> Result<Meta, Error> {
-        let key = self.meta_key();
+        let key = self.keys.meta();
         let read = [Operation::Range(Keys::one(key.clone()))];
         let write = [put(key.clone(), &own, None)];
         let done = self
@@ -84,26 +83,6 @@ impl Registry {
             .transact(&[Compare::Absent(key)], &write, &read)
             .await?;
         Ok(done.answers.last().and_then(meta).unwrap_or(own))
-    }
-
-    fn meta_key(&self) -> Vec<u8> {
-        format!("{}meta", self.root).into_bytes()
-    }
-
-    fn members(&self) -> String {
-        format!("{}election/members/", self.root)
-    }
-
-    fn shards(&self) -> String {
-        keys::shards(&self.root)
-    }
-
-    fn member(&self) -> Vec<u8> {
-        format!("{}{}", self.members(), self.me).into_bytes()
-    }
-
-    fn shard(&self, shard: ShardId) -> Vec<u8> {
-        keys::shard(&self.root, shard).into_bytes()
     }
 
     /// A lease for so long.
@@ -136,7 +115,7 @@ impl Registry {
             broker: state.reaches_broker,
             intent: state.intent,
         };
-        let key = self.member();
+        let key = self.keys.member(&self.me);
         let write = [put(key.clone(), &value, Some(lease))];
         for compare in [Compare::Lease(key.clone(), lease), Compare::Absent(key)] {
             if self.client.transact(&[compare], &write, &[]).await?.succeeded {
@@ -148,11 +127,14 @@ impl Registry {
 
     /// Claims a shard.
     pub(super) async fn claim(&self, shard: ShardId, lease: LeaseId) -> Result<Input, Error> {
-        let key = self.shard(shard);
+        let key = self.keys.shard(shard);
         let value = ShardValue {
             bridge: self.me.to_string(),
         };
-        let compares = [Compare::Absent(key.clone()), Compare::Lease(self.member(), lease)];
+        let compares = [
+            Compare::Absent(key.clone()),
+            Compare::Lease(self.keys.member(&self.me), lease),
+        ];
         let write = [put(key.clone(), &value, Some(lease))];
         let read = [Operation::Range(Keys::one(key))];
         let done = self.client.transact(&compares, &write, &read).await?;
@@ -169,7 +151,7 @@ impl Registry {
 
     /// Gives a shard back that was claimed with that token.
     pub(super) async fn release(&self, shard: ShardId, token: Token) -> Result<Input, Error> {
-        let key = self.shard(shard);
+        let key = self.keys.shard(shard);
         let compares = [Compare::CreatedAt(key.clone(), token.0.0)];
         let delete = [Operation::Delete(Keys::one(key))];
         let done = self.client.transact(&compares, &delete, &[]).await?;
@@ -178,8 +160,11 @@ impl Registry {
 
     /// All members and owners, at one revision, and what the bridges have agreed on.
     pub(super) async fn snapshot(&self) -> Result<(Snapshot, Option<Meta>), Error> {
-        let (members, shards) = (Keys::prefix(self.members()), Keys::prefix(self.shards()));
-        let reads = [members, shards, Keys::one(self.meta_key())].map(Operation::Range);
+        let (members, shards) = (
+            Keys::prefix(self.keys.members()),
+            Keys::prefix(self.keys.shards()),
+        );
+        let reads = [members, shards, Keys::one(self.keys.meta())].map(Operation::Range);
         let done = self.client.transact(&[], &reads, &[]).await?;
         let (mut members, mut owners) = (BTreeMap::new(), BTreeMap::new());
         for entry in done.answers.iter().flat_map(entries) {
@@ -199,7 +184,7 @@ impl Registry {
 
     /// What changes from that revision on.
     pub(super) async fn watch(&self, from: Revision) -> Result<Watch, Error> {
-        let keys = Keys::prefix(format!("{}election/", self.root));
+        let keys = Keys::prefix(self.keys.election());
         self.client.watch(&keys, from.0).await
     }
 
@@ -226,11 +211,11 @@ impl Registry {
     /// What stands at a key now. Keys and values that are not ours mean nothing.
     fn change(&self, key: &[u8], entry: Option<&Entry>) -> Option<Change> {
         let key = std::str::from_utf8(key).ok()?;
-        if let Some(bridge) = key.strip_prefix(&self.members()) {
+        if let Some(bridge) = key.strip_prefix(&self.keys.members()) {
             let bridge = BridgeId::new(bridge)?;
             return Some(Change::Member(bridge, entry.and_then(member)));
         }
-        let shard = key.strip_prefix(&self.shards())?.parse().ok()?;
+        let shard = key.strip_prefix(&self.keys.shards())?.parse().ok()?;
         Some(Change::Shard(ShardId(shard), entry.and_then(owner)))
     }
 }

@@ -21,7 +21,7 @@ use super::boot_time::BootTime;
 use super::entries::{LeaseId, ShardId, Token};
 use super::etcd::{Answer, Client, Compare, Error, Keys, Operation};
 use super::fence::Fence;
-use super::keys;
+use super::keys::ClusterKeys;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 
 /// How much longer than the write its mark lives. Half of it is for etcd to confirm it, the other half for clocks that differ in
@@ -39,8 +39,7 @@ pub struct WriteGuard(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     client: Client,
-    /// What all keys of the cluster begin with.
-    root: String,
+    keys: ClusterKeys,
     shard: ShardId,
     fence: Fence,
 }
@@ -58,7 +57,7 @@ impl WriteGuard {
     pub fn new(client: Client, cluster: &str, shard: ShardId, fence: Fence) -> WriteGuard {
         WriteGuard(Arc::new(Parts {
             client,
-            root: keys::root(cluster),
+            keys: ClusterKeys::new(cluster),
             shard,
             fence,
         }))
@@ -127,8 +126,8 @@ impl WriteGuard {
 
     /// Carries this out, if the shard has that token, and the device has no mark of another one.
     async fn confirm(&self, device: &DeviceId, token: Token, then: &[Operation]) -> Result<(), ErrorReport> {
-        let (shard, mark) = (keys::shard(&self.0.root, self.0.shard), self.mark(device));
-        let owned = Compare::CreatedAt(shard.clone().into(), token.0.0);
+        let (shard, mark) = (self.0.keys.shard(self.0.shard), self.mark(device));
+        let owned = Compare::CreatedAt(shard.clone(), token.0.0);
         let read = [Operation::Range(Keys::one(shard))];
         let mut is_owned = false;
         for unmarked in [Compare::Absent(mark.clone()), Compare::Value(mark, value(token))] {
@@ -147,7 +146,7 @@ impl WriteGuard {
     }
 
     fn mark(&self, device: &DeviceId) -> Vec<u8> {
-        keys::write_mark(&self.0.root, self.0.shard, device).into_bytes()
+        self.0.keys.write_mark(self.0.shard, device)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Accepted, Refused};
+use super::command_store::CommandStore;
 use super::context::Context;
 use super::counts::Counts;
 use super::inbox::{Entry, Inbox};
@@ -17,7 +18,7 @@ use super::route::Routes;
 use crate::contract::topics::Topics;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 use crate::records::Received;
-use crate::records::store::{AnswerKey, End, Store, StoreError, options};
+use crate::records::store::{AnswerKey, End, StoreError, options};
 
 /// Commands that wait for one device, beside the one that is carried out; more are refused as busy.
 const WAITING_PER_DEVICE: usize = 8;
@@ -49,7 +50,7 @@ impl Dispatcher {
     /// # Errors
     /// When the inbox cannot be read.
     pub async fn new(
-        store: Store,
+        store: CommandStore,
         topics: Topics,
         bridge: DeviceId,
         routes: watch::Receiver<Routes>,

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::admission::{Accepted, Refused};
+use super::command_store::Beginning;
 use super::context::Context;
 use super::inbox::Entry;
 use super::reply_topic::reply_destination;
@@ -19,7 +20,7 @@ use crate::contract::topics::Destination;
 use crate::fault_point;
 use crate::lantime::device::Job;
 use crate::model::{CommandTopic, DeadLetter, ErrorKind, ErrorReport, Operation, Origin, Outcome};
-use crate::records::store::{Begun, End};
+use crate::records::store::End;
 use crate::records::{Received, Record, dead_letter};
 
 /// Attempts after which a command is given up: the process has ended in each of them.
@@ -28,10 +29,24 @@ const MAX_ATTEMPTS: u32 = 5;
 impl Context {
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, accepted: Accepted) {
-        let attempt = match self.begin(&accepted.entry).await {
-            Ok(attempt) => attempt,
-            Err(earlier) => return self.repeat(accepted.entry, *earlier).await,
+        let entry = &accepted.entry;
+        let earlier = match self.store.begin(entry.number, entry.key()).await {
+            Beginning::Attempt(attempt) => return self.attempt(accepted, attempt).await,
+            Beginning::Answered(answer) => CommandReply::read(&answer),
+            Beginning::Uncounted => self.earlier_reply(entry).await,
+            Beginning::Elsewhere => return,
         };
+        match earlier {
+            Some(earlier) => self.repeat(accepted.entry, earlier).await,
+            None => {
+                let attempt = entry.attempts + 1;
+                self.attempt(accepted, attempt).await;
+            }
+        }
+    }
+
+    /// Asks the device, unless it was asked too often, or the command has expired.
+    async fn attempt(&self, accepted: Accepted, attempt: u32) {
         if attempt > MAX_ATTEMPTS {
             let message = format!(
                 "this program has ended {} times while it was carried out",
@@ -49,17 +64,6 @@ impl Context {
             Ok(outcome) => self.succeed(accepted.entry, outcome).await,
             Err(report) => self.fail(accepted.entry, report.into(), attempt).await,
         }
-    }
-
-    /// Counts an attempt; gives which one it is, or the answer that the same command got within the last hour.
-    async fn begin(&self, entry: &Entry) -> Result<u32, Box<CommandReply>> {
-        let earlier = match self.store.begin(entry.number, entry.key()).await {
-            Ok(Begun::Attempt(attempt)) => return Ok(attempt),
-            Ok(Begun::Answered(answer)) => CommandReply::read(&answer),
-            Err(_) => self.earlier_reply(entry).await,
-        };
-        // Without the count on disk the command is still safe to repeat.
-        earlier.map_or(Ok(entry.attempts + 1), |reply| Err(Box::new(reply)))
     }
 
     /// The answer that the same command got when it was carried out, within the last hour.

@@ -1,16 +1,17 @@
-//! The way in for every command, wherever it comes from: on disk first, then to the dispatcher.
+//! The way in for every command, wherever it comes from: kept first, then to the dispatcher.
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+use super::command_store::CommandStore;
 use super::incoming::Incoming;
 use crate::contract::reply::CommandReply;
 use crate::contract::topics::Topics;
 use crate::fault_point;
 use crate::model::{ErrorKind, ErrorReport, Operation, Origin};
 use crate::records::Received;
-use crate::records::store::{AnswerKey, Store, StoreError, Waiting};
+use crate::records::store::{AnswerKey, StoreError, Waiting};
 
 /// Who asks from this machine, and waits for the reply.
 pub(super) type Local = oneshot::Sender<CommandReply>;
@@ -71,12 +72,12 @@ impl Entry {
 /// Takes commands. Clones take them for the same dispatcher.
 #[derive(Debug, Clone)]
 pub struct Inbox {
-    store: Store,
+    store: CommandStore,
     entries: mpsc::Sender<Entry>,
 }
 
 impl Inbox {
-    pub(super) fn new(store: Store, entries: mpsc::Sender<Entry>) -> Inbox {
+    pub(super) fn new(store: CommandStore, entries: mpsc::Sender<Entry>) -> Inbox {
         Inbox { store, entries }
     }
 

@@ -5,6 +5,7 @@
 //! devices in order. Each edge gets a `CommandReply`. How a device does it is known to its task only.
 
 mod admission;
+mod command_store;
 mod context;
 mod counts;
 mod dispatcher;
@@ -20,6 +21,7 @@ pub mod request;
 mod route;
 mod unknown_target;
 
+pub use command_store::CommandStore;
 pub use counts::Counts;
 pub use dispatcher::Dispatcher;
 pub use inbox::Inbox;

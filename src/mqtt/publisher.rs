@@ -13,6 +13,7 @@ mod journal;
 mod outbox;
 mod overwritten;
 mod record_source;
+mod record_store;
 mod records;
 mod refusals;
 mod rejected;
@@ -34,6 +35,7 @@ use journal::Journal;
 pub use outbox::Digest;
 use outbox::Outbox;
 use record_source::RecordSource;
+use record_store::RecordStore;
 use records::RecordQueue;
 use refusals::Refusals;
 use retained::{Own, Retained};
@@ -44,6 +46,7 @@ use super::discovery::Discovery;
 use super::link::{Link, LinkStatus, until};
 use super::payload::Payloads;
 use crate::cluster::fence::Fence;
+use crate::cluster::ledger::Ledger;
 use crate::config::Mqtt;
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::{DeviceTopic, StateTopic, Topics};
@@ -92,6 +95,8 @@ pub enum Role {
         left: Vec<DeviceId>,
         /// Cancelled before the end if another bridge goes on: then nobody is to read `offline`.
         hand_over: CancellationToken,
+        /// The replies to its commands, which it sends; `None` where nobody keeps them in etcd.
+        replies: Option<Ledger>,
     },
 }
 
@@ -128,6 +133,9 @@ pub struct Publisher {
     retained: Retained,
     outbox: Outbox,
     records: RecordQueue,
+    /// All records of a host in order go out by the bridge's own publisher, whichever shard they are of; the replies of a shard
+    /// by that of the shard.
+    sends_records: bool,
     record_source: RecordSource,
     journal: Journal,
     in_flight: InFlight,
@@ -188,6 +196,7 @@ impl Publisher {
     /// The hub's channel is drained whether the broker is there or not: who sends updates never waits long.
     pub fn new(setup: Setup, hub: Hub) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
+        let mut records = RecordStore::Local(setup.store.clone());
         let (topics, own, fence, hand_over) = match setup.role {
             Role::Bridge(info) => (topics, Own::Bridge(info), None, None),
             Role::Shard {
@@ -195,13 +204,14 @@ impl Publisher {
                 fence,
                 left,
                 hand_over,
-            } => (
-                topics.of_shard(shard),
-                Own::Shard { left },
-                Some(fence),
-                Some(hand_over),
-            ),
+                replies,
+            } => {
+                records = replies.map_or(records, RecordStore::Shared);
+                let own = Own::Shard { left };
+                (topics.of_shard(shard), own, Some(fence), Some(hand_over))
+            }
         };
+        let sends_records = own.is_bridge() || matches!(records, RecordStore::Shared(_));
         let payloads = Payloads::new(topics, setup.mqtt.layout);
         let purpose = Purpose::Publishing {
             will: payloads.own_state(false),
@@ -221,14 +231,15 @@ impl Publisher {
             .remembered
             .into_iter()
             .for_each(|(topic, there)| outbox.remember(topic, there));
-        let stored = setup.store.status();
+        let stored = records.status();
         let publisher = Publisher {
             retained: Retained::new(payloads, own, setup.discovery, hub.fleet()),
             hub,
             outbox,
             records: RecordQueue::default(),
-            record_source: RecordSource::new(setup.store.clone()),
-            journal: Journal::new(setup.store, setup.bridge),
+            sends_records,
+            record_source: RecordSource::new(records.clone()),
+            journal: Journal::new(setup.store, records, setup.bridge),
             in_flight: InFlight::default(),
             link,
             incoming: Incoming::default(),
@@ -252,7 +263,7 @@ impl Publisher {
         let mut deadline = None;
         loop {
             self.journal.start(&mut self.outbox);
-            if self.link.is_connected() && self.is_of_bridge() {
+            if self.link.is_connected() && self.sends_records {
                 self.record_source.start(&self.records);
             }
             self.become_online();
@@ -321,7 +332,7 @@ impl Publisher {
         }
         let is_idle = self.outbox.is_state_sent() && self.in_flight.len() == 0 && !self.journal.is_writing();
         // What the broker has no room for, or the store cannot give, is for the next run.
-        let are_records_sent = !self.is_of_bridge()
+        let are_records_sent = !self.sends_records
             || self.records.paused_until.is_some()
             || (self.records.len() == 0 && !self.record_source.has_more(&self.records));
         match self.stop.phase {
@@ -338,7 +349,6 @@ impl Publisher {
         true
     }
 
-    /// Records go out by the bridge's own publisher, all of them in order, whichever shard they are of.
     fn is_of_bridge(&self) -> bool {
         self.retained.own.is_bridge()
     }

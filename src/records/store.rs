@@ -6,7 +6,7 @@
 
 mod answers;
 mod archive;
-mod entry;
+pub(crate) mod entry;
 mod error;
 mod file;
 mod health;

@@ -33,6 +33,7 @@ async fn owner(mqtt: &Mqtt, id: &str, store: &Store, seen: &Seen) -> (Bridge, Ca
         fence: gate.fence(),
         left: Vec::new(),
         hand_over: hand_over.clone(),
+        replies: None,
     };
     let topics = Topics::new("lantime", device(id)).of_shard(ShardId(0));
     let there = seen

@@ -159,6 +159,9 @@ pub(super) struct RangeAnswer {
     pub(super) kvs: Vec<KeyValue>,
     #[serde(default)]
     pub(super) more: bool,
+    /// All that there are, given or not.
+    #[serde(with = "number", default)]
+    pub(super) count: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::outbox::{Batch, Outbox};
+use super::record_store::RecordStore;
 use crate::model::{DeadLetter, DeviceId, IncidentReport, Recorded};
 use crate::records::store::{Entries, IncidentChange, Store, StoreError};
 use crate::records::{Record, dead_letter};
@@ -28,12 +29,14 @@ const MAX_RECORDS: usize = 10_000;
 
 pub(super) struct Journal {
     store: Store,
+    /// What the records come from that the broker gets.
+    outgoing: RecordStore,
     bridge: DeviceId,
     running: Option<Round>,
     retry_at: Option<Instant>,
     /// To be written.
     entries: Entries,
-    /// Numbers of records that may leave the store.
+    /// Numbers of records that may leave `outgoing`.
     sent: Vec<u64>,
     /// When these are written at the latest; `None` while there is nothing.
     due_at: Option<Instant>,
@@ -42,9 +45,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(store: Store, bridge: DeviceId) -> Journal {
+    pub(super) fn new(store: Store, outgoing: RecordStore, bridge: DeviceId) -> Journal {
         Journal {
             store,
+            outgoing,
             bridge,
             running: None,
             retry_at: None,
@@ -157,7 +161,8 @@ impl Journal {
         }
         self.due_at = None;
         let (entries, sent) = (std::mem::take(&mut self.entries), std::mem::take(&mut self.sent));
-        self.running = Some(Box::pin(write(self.store.clone(), entries, sent, list)));
+        let stores = (self.store.clone(), self.outgoing.clone());
+        self.running = Some(Box::pin(write(stores, entries, sent, list)));
     }
 
     /// Whether a round is under way.
@@ -200,7 +205,7 @@ impl Journal {
 /// All at once, so that the store can write it in one transaction. Records come before what makes them necessary
 /// leaves: after a crash in between there is one too many, never one too few.
 async fn write(
-    store: Store,
+    (store, outgoing): (Store, RecordStore),
     entries: Entries,
     sent: Vec<u64>,
     list: Option<Batch>,
@@ -212,7 +217,7 @@ async fn write(
     };
     let leave = async {
         if !sent.is_empty() {
-            store.sent(sent).await;
+            outgoing.sent(sent).await;
         }
     };
     let keep = async {

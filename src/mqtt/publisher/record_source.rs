@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::record_store::RecordStore;
 use super::records::RecordQueue;
 use crate::records::Record;
-use crate::records::store::{Store, StoreError};
+use crate::records::store::StoreError;
 
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ pub(super) enum Fetched {
 }
 
 pub(super) struct RecordSource {
-    store: Store,
+    store: RecordStore,
     newest: watch::Receiver<u64>,
     running: Option<Reading>,
     /// After a failure: when to try again.
@@ -36,7 +37,7 @@ pub(super) struct RecordSource {
 }
 
 impl RecordSource {
-    pub(super) fn new(store: Store) -> RecordSource {
+    pub(super) fn new(store: RecordStore) -> RecordSource {
         RecordSource {
             newest: store.newest_record(),
             store,

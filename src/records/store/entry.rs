@@ -19,7 +19,7 @@ const COMMAND_FORMAT: u32 = 1;
 /// Why an entry cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unreadable(String);
+pub(crate) struct Unreadable(String);
 
 /// Only the format of a command: it says whether the rest can be read.
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,7 @@ struct CommandHead {
 }
 
 /// What of a record stands beside its payload.
-pub(super) fn record_head(record: &Record) -> Vec<u8> {
+pub(crate) fn record_head(record: &Record) -> Vec<u8> {
     let to = match &record.destination {
         Destination::Events(device) => To::Events(device.to_string()),
         Destination::Changes(device, slot) => To::Changes(device.to_string(), slot.to_string()),
@@ -83,7 +83,7 @@ pub(super) fn record_head(record: &Record) -> Vec<u8> {
 }
 
 /// The record of that head and payload.
-pub(super) fn record(head: &[u8], payload: &[u8]) -> Result<Record, Unreadable> {
+pub(crate) fn record(head: &[u8], payload: &[u8]) -> Result<Record, Unreadable> {
     let head: RecordHead = parse(head)?;
     let destination = match head.to {
         To::Events(device) => Destination::Events(device_id(device)?),
@@ -103,7 +103,7 @@ pub(super) fn record(head: &[u8], payload: &[u8]) -> Result<Record, Unreadable> 
 }
 
 /// What of a command stands beside its payload.
-pub(super) fn command_head(command: &Received) -> Vec<u8> {
+pub(crate) fn command_head(command: &Received) -> Vec<u8> {
     json(&CommandHead {
         format: COMMAND_FORMAT,
         topic: command.topic.clone(),
@@ -118,12 +118,12 @@ pub(super) fn command_head(command: &Received) -> Vec<u8> {
 }
 
 /// Whether a later version has written that head.
-pub(super) fn is_newer(head: &[u8]) -> bool {
+pub(crate) fn is_newer(head: &[u8]) -> bool {
     serde_json::from_slice::<Format>(head).is_ok_and(|head| head.format > COMMAND_FORMAT)
 }
 
 /// The command of that head and payload.
-pub(super) fn command(head: &[u8], payload: &[u8]) -> Result<Received, Unreadable> {
+pub(crate) fn command(head: &[u8], payload: &[u8]) -> Result<Received, Unreadable> {
     let head: CommandHead = parse(head)?;
     Ok(Received {
         topic: head.topic,

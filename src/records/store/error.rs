@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::model::ShardId;
+
 /// Why the store could not be opened or used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -33,6 +35,23 @@ pub enum StoreError {
     /// No room for another command.
     #[error("{0} commands wait for their answer already; send this one again later")]
     InboxFull(usize),
+    /// etcd has not taken a command of a shard, or what became of one; it says why, and the remedy.
+    #[error("cannot keep the commands of shard {shard}: {reason}")]
+    Etcd {
+        /// The shard.
+        shard: ShardId,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// This bridge has not renewed its lease in time, so it may not write for this shard at this moment.
+    #[error(
+        "this bridge has no valid lease for shard {0}, so it takes none of its commands now; check that etcd runs and that \
+         this host reaches it, and send the command again"
+    )]
+    NoLease(ShardId),
+    /// This bridge owns this shard no longer, or not by the key for which the commands were read.
+    #[error("this bridge does not own shard {0} any more; send the command again, and its owner takes it")]
+    NotOwner(ShardId),
     /// There is no such command in the inbox (any more).
     #[error("command {0} is no longer in the inbox")]
     Finished(u64),

@@ -1,6 +1,6 @@
 //! What makes two commands the same: topic, id and payload.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use ring::digest::{Context, SHA256};
 
@@ -20,6 +20,15 @@ impl AnswerKey {
         let mut key = [0; 32];
         key.copy_from_slice(hash.finish().as_ref());
         AnswerKey(key)
+    }
+
+    /// In hexadecimal digits.
+    pub(crate) fn hex(&self) -> String {
+        self.0.iter().fold(String::new(), |mut hex, byte| {
+            // A text takes everything.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     /// As it is on disk.

@@ -22,7 +22,7 @@ pub struct StoreStatus {
 
 impl StoreStatus {
     /// Whether anything begins or ends.
-    pub(super) fn differs_in_kind(&self, other: &StoreStatus) -> bool {
+    pub(crate) fn differs_in_kind(&self, other: &StoreStatus) -> bool {
         (self.records == 0) != (other.records == 0)
             || (self.commands == 0) != (other.commands == 0)
             || (self.dead_letters == 0) != (other.dead_letters == 0)

@@ -1,0 +1,102 @@
+//! Where commands are kept until they are answered: on this host's disk, or in etcd for the owner of a shard.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::cluster::ledger::Ledger;
+use crate::records::Received;
+use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, Waiting};
+
+/// Until an attempt that could not be counted is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Where commands are kept until they are answered.
+#[derive(Debug, Clone)]
+pub enum CommandStore {
+    /// The store of this host: one bridge alone.
+    Local(Store),
+    /// A shard's commands, which its next owner goes on with.
+    Shared(Ledger),
+}
+
+/// How a command that waits for its device goes on.
+pub(super) enum Beginning {
+    /// By this attempt at it, from 1.
+    Attempt(u32),
+    /// Not: the same one was answered so within the last hour.
+    Answered(Bytes),
+    /// By an attempt that could not be counted, unless there is an answer.
+    Uncounted,
+    /// Not here: another bridge owns its shard, and answers it.
+    Elsewhere,
+}
+
+impl CommandStore {
+    /// The commands that are not answered yet, in order of arrival.
+    pub(super) async fn inbox(&self) -> Result<Vec<Waiting>, StoreError> {
+        match self {
+            CommandStore::Local(store) => store.inbox().await,
+            CommandStore::Shared(ledger) => ledger.inbox().await,
+        }
+    }
+
+    /// Takes commands into the inbox, all or none; `done` gets their numbers once they are kept.
+    pub(super) async fn receive_then(
+        &self,
+        commands: Vec<Received>,
+        done: impl FnOnce(Result<Vec<u64>, StoreError>) + Send + 'static,
+    ) {
+        match self {
+            CommandStore::Local(store) => store.receive_then(commands, done).await,
+            CommandStore::Shared(ledger) => ledger.receive_then(commands, done).await,
+        }
+    }
+
+    /// Counts an attempt, unless the same command was answered. A command of a shard waits until that is counted: only its owner may
+    /// carry it out.
+    pub(super) async fn begin(&self, number: u64, key: Option<AnswerKey>) -> Beginning {
+        loop {
+            let begun = match self {
+                CommandStore::Local(store) => store.begin(number, key).await,
+                CommandStore::Shared(ledger) => ledger.begin(number, key).await,
+            };
+            match (begun, self) {
+                (Ok(Begun::Attempt(attempt)), _) => return Beginning::Attempt(attempt),
+                (Ok(Begun::Answered(answer)), _) => return Beginning::Answered(answer),
+                // It is still safe to repeat.
+                (Err(_), CommandStore::Local(_)) => return Beginning::Uncounted,
+                (Err(StoreError::NotOwner(_) | StoreError::Finished(_)), CommandStore::Shared(_)) => {
+                    return Beginning::Elsewhere;
+                }
+                (Err(_), CommandStore::Shared(_)) => sleep(RETRY).await,
+            }
+        }
+    }
+
+    /// A command has ended: reply, dead letter and answer are kept, and it leaves the inbox, all at once.
+    pub(super) async fn finish(&self, number: u64, end: End) {
+        match self {
+            CommandStore::Local(store) => store.finish(number, end).await,
+            CommandStore::Shared(ledger) => ledger.finish(number, end).await,
+        }
+    }
+
+    /// The first answer to the same command within the last hour.
+    pub(super) async fn answer(&self, key: AnswerKey) -> Result<Option<Bytes>, StoreError> {
+        match self {
+            CommandStore::Local(store) => store.answer(key).await,
+            CommandStore::Shared(ledger) => ledger.answer(key).await,
+        }
+    }
+
+    /// A dead letter, as it was published.
+    pub(super) async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
+        match self {
+            CommandStore::Local(store) => store.dead_letter(id).await,
+            CommandStore::Shared(ledger) => ledger.dead_letter(id).await,
+        }
+    }
+}
