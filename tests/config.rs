@@ -187,6 +187,7 @@ fn known_keys() -> Vec<String> {
         snmp = { zzzzzz = 1, traps.zzzzzz = 1, users = [{ zzzzzz = 1 }], agent = { zzzzzz = 1, users = [{ zzzzzz = 1 }], sinks = [{ zzzzzz = 1, user.zzzzzz = 1 }] } }
         homeassistant.zzzzzz = 1
         sparkplug.zzzzzz = 1
+        cluster.zzzzzz = 1
         dead_letter.zzzzzz = 1
         state.zzzzzz = 1
         log.zzzzzz = 1
@@ -303,6 +304,9 @@ const MINIMAL: &str = r#"
     password = "5ecret"
 "#;
 
+/// Stands before the first table.
+const CLUSTER: &str = r#"cluster = { endpoints = ["http://localhost:2379/"], name = "plant-a" }"#;
+
 fn minimal(environment: &[(&str, &str)]) -> Config {
     load_text(MINIMAL, environment).unwrap().config
 }
@@ -359,6 +363,36 @@ fn defaults() {
         (device.url.as_str(), device.offline_after),
         ("http://localhost", 3)
     );
+}
+
+#[test]
+fn a_cluster_is_there_only_if_it_is_configured() {
+    assert_eq!(minimal(&[]).cluster, None);
+    let cluster = load_text(format!("{CLUSTER}{MINIMAL}"), &[])
+        .unwrap()
+        .config
+        .cluster
+        .unwrap();
+    assert_eq!(cluster.endpoints, ["http://localhost:2379"]);
+    assert_eq!(
+        (cluster.name.as_str(), cluster.shards, cluster.ttl.as_secs()),
+        ("plant-a", 1, 5)
+    );
+    assert_eq!(
+        (&cluster.tls.trust, cluster.user, cluster.url),
+        (&Trust::System, None, None)
+    );
+    let error = load_text(MINIMAL, &[("LANTIME2MQTT_CLUSTER__NAME", "plant-a")]).unwrap_err();
+    assert_eq!(error.problems[0].key, "cluster.endpoints");
+}
+
+/// Without the section, as ever.
+#[test]
+fn a_device_may_be_named_shard_where_there_is_no_cluster() {
+    let config = load_text(MINIMAL.replace("\"a\"", "\"shard\""), &[])
+        .unwrap()
+        .config;
+    assert_eq!(config.devices[0].id.as_str(), "shard");
 }
 
 #[test]
@@ -613,6 +647,12 @@ fn what_is_printed_can_be_loaded_again() {
         r#"
         [mqtt]
         url = "mqtt://localhost"
+        [cluster]
+        endpoints = ["http://localhost:2379", "http://127.0.0.1:2380"]
+        name = "plant-a"
+        username = "u"
+        password_file = {secret:?}
+        url = "http://localhost:8080/page"
         [http]
         token_file = {secret:?}
         [snmp]
@@ -640,7 +680,7 @@ fn what_is_printed_can_be_loaded_again() {
     );
     fs::write(&file, text).unwrap();
     let environment = [
-        ("LANTIME2MQTT_BRIDGE__ANSWER_UNKNOWN", "true"),
+        ("LANTIME2MQTT_HOMEASSISTANT__ENABLED", "true"),
         ("LANTIME2MQTT_DEAD_LETTER__KEEP", "7"),
         ("LANTIME2MQTT_MQTT__KEEP_ALIVE", "1m"),
     ];
@@ -651,7 +691,8 @@ fn what_is_printed_can_be_loaded_again() {
     for line in [
         "keep = 7  # LANTIME2MQTT_DEAD_LETTER__KEEP",
         "# repeat = \"15m\"",
-        &format!("username = \"info\"  # {}:19", file.display()),
+        "# shards = 1",
+        &format!("username = \"info\"  # {}:25", file.display()),
     ] {
         assert!(printed.contains(line), "{line} is not in\n{printed}");
     }
@@ -660,13 +701,16 @@ fn what_is_printed_can_be_loaded_again() {
 #[test]
 fn a_reload_names_the_sections_that_need_a_restart() {
     let old = minimal(&[]);
+    let with_cluster = load_text(format!("{CLUSTER}{MINIMAL}"), &[]).unwrap().config;
     let mut new = old.clone();
     new.devices.clear();
     assert!(old.changed_outside_devices(&new).is_empty());
     new.mqtt.prefix.push('x');
     new.http.listen = None;
     new.dead_letter.keep = 1;
-    assert_eq!(old.changed_outside_devices(&new), ["mqtt", "http", "dead_letter"]);
+    new.cluster = with_cluster.cluster;
+    let changed = ["mqtt", "http", "cluster", "dead_letter"];
+    assert_eq!(old.changed_outside_devices(&new), changed);
 }
 
 #[test]

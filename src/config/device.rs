@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::problem::Problem;
 use super::section::Section;
 use super::snmp::device::DeviceSnmp;
-use super::{Secret, access, parse, slots, snmp, url};
+use super::{Secret, access, cluster, parse, slots, snmp, url};
 use crate::model::DeviceId;
 use crate::model::derive::Slots;
 use crate::tls::ClientTls;
@@ -98,6 +98,9 @@ pub(super) fn read_all(root: &Section<'_>) -> Vec<Device> {
     }
     let mut earlier = Earlier::default();
     let tables = root.tables("devices");
+    if root.has("cluster") {
+        tables.iter().for_each(cluster::refuse_shard_id);
+    }
     let read = tables.iter().enumerate();
     let devices: Vec<Device> = read
         .filter_map(|(index, table)| read_one(table, index, &mut earlier))

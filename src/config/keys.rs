@@ -25,6 +25,7 @@ const TEXT: &str = concat!(
     include_str!("keys/root.toml"),
     include_str!("keys/mqtt.toml"),
     include_str!("keys/snmp.toml"),
+    include_str!("keys/cluster.toml"),
     include_str!("keys/devices.toml"),
 );
 

@@ -9,8 +9,8 @@ use super::problem::{self, ConfigError, Findings, Problem};
 use super::section::{Context, Section};
 use super::settings::Settings;
 use super::{
-    Bridge, Config, DeadLetters, State, StoreConfig, device, environment, homeassistant, http, log, mqtt,
-    parse, snmp, sparkplug, url,
+    Bridge, Config, DeadLetters, State, StoreConfig, cluster, device, environment, homeassistant, http, log,
+    mqtt, parse, snmp, sparkplug, url,
 };
 use crate::model::DeviceId;
 use crate::model::id::to_id;
@@ -170,6 +170,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         snmp: snmp::read(&root.section("snmp")),
         homeassistant: homeassistant::read(&root.section("homeassistant"), prefix),
         sparkplug: sparkplug::read(&root.section("sparkplug"), id),
+        cluster: cluster::read(root, bridge.as_ref(), mqtt.as_ref()),
         dead_letter: read_dead_letter(&root.section("dead_letter")),
         state: read_state(&root.section("state")),
         log: log::read(&root.section("log")),

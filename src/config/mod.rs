@@ -6,6 +6,7 @@
 //! [`Problem`]s. The whole, and the sections of one or two keys, are here. Nothing connects to anything.
 
 mod access;
+mod cluster;
 mod device;
 mod environment;
 mod homeassistant;
@@ -28,6 +29,7 @@ mod url;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use cluster::{Cluster, EtcdUser};
 pub use device::profile::{BUILT_IN_PROFILES, ProfileChoice};
 pub use device::proxy::Proxy;
 pub use device::{Auth, Device, HttpSessionsConfig};
@@ -65,6 +67,8 @@ pub struct Config {
     pub homeassistant: Option<HomeAssistant>,
     /// The bridge as an edge node of Sparkplug; `None` for none.
     pub sparkplug: Option<Sparkplug>,
+    /// The cluster that this bridge is one of; `None` for a bridge that works alone.
+    pub cluster: Option<Cluster>,
     /// Dead letters.
     pub dead_letter: DeadLetters,
     /// The durable store.
@@ -85,6 +89,7 @@ impl Config {
             ("snmp", self.snmp != other.snmp),
             ("homeassistant", self.homeassistant != other.homeassistant),
             ("sparkplug", self.sparkplug != other.sparkplug),
+            ("cluster", self.cluster != other.cluster),
             ("dead_letter", self.dead_letter != other.dead_letter),
             ("state", self.state != other.state),
             // A reload does change the level.

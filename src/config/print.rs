@@ -67,8 +67,8 @@ impl<'a> Printer<'a> {
             match (key.kind, value) {
                 // They are in the devices.
                 _ if ["include", "device_defaults"].contains(&path.as_str()) => {}
-                (Kind::Table, _) if table.is_empty() => self.tables.push((key, path, below)),
                 (Kind::Table, None) if keys::of_table(&key.path).any(|key| key.required.is_some()) => {}
+                (Kind::Table, _) if table.is_empty() => self.tables.push((key, path, below)),
                 (Kind::Table, _) => self.keys(&key.path, &path, &name, below),
                 (Kind::Tables, Some(Value::Array(_, list))) => {
                     let entries = list.iter().enumerate().map(|(index, value)| {

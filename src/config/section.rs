@@ -131,13 +131,18 @@ impl<'a> Section<'a> {
     /// A text that stands for something else; `None` where it is wrong, or left out, and has no default.
     pub(super) fn parsed<T>(&self, key: &str, parse: impl Fn(&str) -> Result<T, Problem>) -> Option<T> {
         let known = self.key(key);
-        let missing = known.missing().filter(|_| !self.has(key));
-        missing.into_iter().for_each(|missing| self.refuse(key, missing));
+        self.refuse_missing(key);
         let refuse = |problem| self.refuse(key, problem);
         let given = self
             .given(key, Value::as_str)
             .and_then(|text| parse(text).map_err(refuse).ok());
         given.or_else(|| parse(known.default.as_ref()?.as_str()?).ok())
+    }
+
+    /// Refuses that a key is left out which must be there.
+    fn refuse_missing(&self, key: &str) {
+        let missing = self.key(key).missing().filter(|_| !self.has(key));
+        missing.into_iter().for_each(|missing| self.refuse(key, missing));
     }
 
     /// A text that stands for something else, where the table of keys knows what is said of another.
@@ -211,6 +216,7 @@ impl<'a> Section<'a> {
 
     /// A list of texts.
     pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        self.refuse_missing(key);
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let texts = self.given(key, |value| value.as_array()?.iter().map(text).collect());
         texts.unwrap_or_default()

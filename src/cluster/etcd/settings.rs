@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::config::Secret;
+use crate::config::{self, Secret};
 use crate::tls::{ClientTls, TlsError};
 
 /// Scheme, host and port of an endpoint, and nothing else.
 const ENDPOINT_REMEDY: &str = r#"write "https://HOST:2379" or "http://HOST:2379""#;
+
+/// Longest time for a request: who waits tries again, perhaps at another node.
+const MAX_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a client needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,26 @@ pub enum SettingsError {
     Build(String),
 }
 
+impl From<&config::Cluster> for Settings {
+    /// A watch whose node has died with an owner is noticed before the lease of that owner has ended.
+    fn from(cluster: &config::Cluster) -> Settings {
+        let login = cluster
+            .user
+            .clone()
+            .map(|config::EtcdUser { name, password }| Login {
+                username: name,
+                password,
+            });
+        Settings {
+            endpoints: cluster.endpoints.clone(),
+            tls: cluster.tls.clone(),
+            login,
+            timeout: MAX_TIMEOUT.min(cluster.ttl / 2),
+            watch_idle: MAX_TIMEOUT.min(cluster.ttl / 4),
+        }
+    }
+}
+
 impl Settings {
     /// The endpoints, without a slash at the end.
     pub(super) fn urls(&self) -> Result<Vec<String>, SettingsError> {
@@ -89,6 +112,7 @@ fn endpoint(text: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::DeviceId;
 
     fn settings(endpoints: &[&str]) -> Settings {
         Settings {
@@ -97,6 +121,26 @@ mod tests {
             login: None,
             timeout: Duration::from_secs(3),
             watch_idle: Duration::from_secs(5),
+        }
+    }
+
+    #[test]
+    fn a_watch_that_is_silent_ends_before_a_lease_does() {
+        for seconds in 3..=60 {
+            let cluster = config::Cluster {
+                endpoints: vec!["http://h:2379".to_owned()],
+                name: DeviceId::new("plant-a").unwrap(),
+                shards: 1,
+                ttl: Duration::from_secs(seconds),
+                tls: ClientTls::default(),
+                user: None,
+                url: None,
+            };
+            let settings = Settings::from(&cluster);
+            assert!(
+                settings.watch_idle + settings.timeout < cluster.ttl,
+                "{seconds} s"
+            );
         }
     }
 

@@ -294,7 +294,15 @@ fn the_file_to_start_from_is_up_to_date() {
     let mut made = HEAD.to_owned() + &option(by_path("include").unwrap(), "");
     let is_plain = |key: &&Key| key.kind == Kind::Table && key.path != "device_defaults";
     for key in of_table("").filter(is_plain) {
-        made += &format!("\n[{}]{}", key.path, options(&key.path, &key.path));
+        let options = options(&key.path, &key.path);
+        made += &match key.manual.text.as_str() {
+            "" => format!("\n[{}]{options}", key.path),
+            // What it is there for, it does by being there.
+            text => {
+                let options = options.replace("\n# ", "\n##   ");
+                format!("\n{}##   [{}]{options}", explained(text), key.path)
+            }
+        };
     }
     for (path, line) in [
         ("device_defaults", "[device_defaults]"),
