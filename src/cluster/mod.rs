@@ -81,6 +81,7 @@
 pub mod assignment;
 mod boot_time;
 pub mod coordinator;
+pub mod devices_digest;
 pub mod election;
 pub mod entries;
 pub mod etcd;
