@@ -9,6 +9,9 @@
 //! - [`assignment`]: which bridge is to own which shard: functions of what all bridges see.
 //! - [`election`]: the state machine of one bridge. Pure; time is passed in.
 //! - [`fence`]: whether a unit may write at this moment.
+//! - [`coordinator`]: the task that carries out at etcd what the election wants, and shows what is known of the cluster.
+//! - [`devices_digest`]: by what bridges see whether they have the same devices.
+//! - [`incidents`]: what of all that is reported as an incident.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!
@@ -87,6 +90,7 @@ pub mod entries;
 pub mod etcd;
 pub mod fence;
 mod hashing;
+pub mod incidents;
 mod registry;
 
 pub use boot_time::BootTime;
