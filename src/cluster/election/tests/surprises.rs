@@ -33,7 +33,7 @@ fn an_entry_that_an_earlier_request_has_replaced_is_written_again() {
 }
 
 #[test]
-fn an_outdated_entry_is_written_once_more_and_counts_meanwhile() {
+fn an_outdated_entry_is_written_again_and_counts_meanwhile() {
     let mut scene = Scene::joined(1);
     let write = Effect::WriteMember {
         lease: A,
