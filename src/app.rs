@@ -113,7 +113,7 @@ impl Bridge {
         });
         let member = member.transpose()?;
         if let Some(member) = &member {
-            member.configured(&common.config.devices);
+            member.configured(&common.config.devices).await;
         }
         // Only now it is known whose traps they are.
         let traps_address = traps.as_ref().map(Traps::address);
@@ -187,7 +187,7 @@ impl Bridge {
             );
         }
         if let Some(member) = &self.member {
-            member.configured(&config.devices);
+            member.configured(&config.devices).await;
         } else if let Err(error) = self.unit.apply(&config.devices).await {
             tracing::error!("reload refused, the running configuration stays in force: {error:#}");
             return;

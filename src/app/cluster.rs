@@ -11,7 +11,9 @@ use super::devices::TrapRoutes;
 use super::shard::{Shard, Shared};
 use super::task::{self, Task};
 use crate::cluster::coordinator::{Coordinator, Handles, Report, Setup};
+use crate::cluster::devices_digest::DevicesDigest;
 use crate::cluster::etcd;
+use crate::cluster::incidents::Reporter;
 use crate::command::Routes;
 use crate::config::{Cluster, Device};
 use crate::hub;
@@ -22,7 +24,7 @@ use crate::web;
 #[derive(Debug)]
 pub(super) struct Member {
     coordinator: Task,
-    /// One for each shard: they end after the coordinator, which has stopped their units.
+    /// One for each shard: they end after the coordinator, which has stopped their units. And what watches for all of them.
     shards: Vec<Task>,
     traps: Option<TrapRoutes>,
     shown: web::Cluster,
@@ -52,6 +54,8 @@ impl Member {
             cluster: cluster.name.to_string(),
             shards: cluster.shards,
             ttl: cluster.ttl,
+            devices: DevicesDigest::of(&common.config.devices),
+            url: cluster.url.clone(),
             client: client.clone(),
         };
         let (coordinator, handles) = Coordinator::new(setup);
@@ -94,6 +98,9 @@ impl Member {
             stop.run_until_cancelled(report_broker(joint.broker, reports))
                 .await;
         }));
+        let (ttl, repeat) = (cluster.ttl, common.config.dead_letter.repeat);
+        let reporter = Reporter::new(shown.status.clone(), common.store.clone(), ttl, repeat);
+        shards.push(Task::spawn("incidents of the cluster", |stop| reporter.run(stop)));
         let run = async move |stop| Ok(coordinator.run(stop).await?);
         Ok(Member {
             coordinator: Task::spawn_fallible("coordinator", run),
@@ -104,7 +111,10 @@ impl Member {
     }
 
     /// These devices are configured now, wherever they are polled.
-    pub(super) fn configured(&self, devices: &[Device]) {
+    pub(super) async fn configured(&self, devices: &[Device]) {
+        let digest = DevicesDigest::of(devices);
+        // Nobody takes it only where the coordinator has ended.
+        let _ = self.shown.reports.send(Report::Devices(digest)).await;
         if let Some(traps) = &self.traps {
             traps.are_elsewhere(devices);
         }

@@ -15,9 +15,11 @@ use super::prior::cluster::{Taken, of_shard};
 use super::unit::{Unit, Ways, Work};
 use crate::cluster::coordinator::{Order, Orders, Report, Status};
 use crate::cluster::election::{Run, StopReason};
+use crate::cluster::entries::Token;
+use crate::cluster::fence::Fence;
 use crate::cluster::ledger::Ledger;
 use crate::cluster::write_guard::WriteGuard;
-use crate::cluster::{etcd, shard_of};
+use crate::cluster::{BootTime, etcd, shard_of};
 use crate::command::{CommandStore, Routes};
 use crate::config::{Cluster, Device, Mqtt};
 use crate::hub;
@@ -31,6 +33,8 @@ const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// How long a unit may take to stop. Another bridge waits for that.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
+/// Pause before what cannot be read from etcd is read again.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// How long etcd may take to confirm a write. After more the device is not written to.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
@@ -58,9 +62,18 @@ pub(super) struct Shard {
     pub(super) shared: Shared,
 }
 
+/// Why a unit has ended that has not failed.
+enum Ended {
+    /// It was ordered, or the coordinator has ended.
+    Ordered(Option<StopReason>),
+    /// The shard was lost and won again.
+    NewToken,
+}
+
 /// A unit that runs.
 struct Running {
     unit: Unit,
+    token: Token,
     devices: Vec<DeviceId>,
     /// Cancelled if another bridge goes on.
     hand_over: CancellationToken,
@@ -99,32 +112,46 @@ impl Shard {
 
     /// Runs the unit until it is ordered to stop.
     async fn serve(&mut self, order: &Order) -> anyhow::Result<()> {
+        while let Ended::NewToken = self.serve_with_token(order).await? {
+            tracing::info!(shard = %self.id, "this bridge has lost the shard and won it again: its unit starts again");
+        }
+        Ok(())
+    }
+
+    /// The same as long as the shard is won with the same token: with another one, others may have worked for it in between.
+    async fn serve_with_token(&mut self, order: &Order) -> anyhow::Result<Ended> {
         let mut orders = self.shared.orders.clone();
         let mut running = tokio::select! {
             biased;
-            _ = stop_of(&mut orders, self.id, order.run) => return Ok(()),
+            reason = stop_of(&mut orders, self.id, order.run) => return Ok(Ended::Ordered(reason)),
             started = self.start(order) => started?,
         };
         tracing::info!(shard = %self.id, devices = running.devices.len(), "this bridge works for the shard");
         self.shared.units.send_modify(|units| {
             units.insert(self.id, running.unit.shown().clone());
         });
-        let ended = self.work(&mut running, &mut orders, order.run).await;
+        let ended = self.work(&mut running, &mut orders, order).await;
         self.end(running, &ended).await;
-        ended.map(drop)
+        ended
     }
 
     async fn work(
         &mut self,
         running: &mut Running,
         orders: &mut watch::Receiver<Orders>,
-        run: Run,
-    ) -> anyhow::Result<Option<StopReason>> {
-        let mut broker = running.unit.broker();
+        Order { run, fence, .. }: &Order,
+    ) -> anyhow::Result<Ended> {
+        let (run, mut fence, mut broker) = (*run, fence.clone(), running.unit.broker());
         let mut was_connected = false;
         loop {
             tokio::select! {
-                reason = stop_of(orders, self.id, run) => return Ok(reason),
+                reason = stop_of(orders, self.id, run) => return Ok(Ended::Ordered(reason)),
+                true = fence.changed() => {
+                    let token = fence.may_write(BootTime::now());
+                    if token.is_some_and(|token| token != running.token) {
+                        return Ok(Ended::NewToken);
+                    }
+                }
                 error = running.unit.failed() => return Err(error),
                 Ok(()) = self.shared.configured.changed() => self.reload(running).await,
                 Ok(()) = broker.changed() => {
@@ -145,6 +172,7 @@ impl Shard {
             joint,
             routes,
             traps,
+            status,
             ..
         } = &mut self.shared;
         let devices = of(&configured.borrow_and_update(), self.id, cluster.shards);
@@ -157,10 +185,10 @@ impl Shard {
             mqtt: &mqtt,
             topics: &topics,
             devices: &devices,
-            clears: true,
+            clears: status.borrow().with_other_devices().next().is_none(),
         };
         let (earlier, left) = of_shard(common, taken).await;
-        let ledger = Ledger::open(etcd, cluster.name.as_str(), self.id, order.fence.clone()).await?;
+        let (ledger, token) = open_ledger(etcd, cluster, self.id, order.fence.clone()).await;
         let hand_over = CancellationToken::new();
         let role = Role::Shard {
             shard: self.id,
@@ -204,6 +232,7 @@ impl Shard {
         };
         Ok(Running {
             unit,
+            token,
             devices: ids,
             hand_over,
         })
@@ -223,7 +252,7 @@ impl Shard {
         }
     }
 
-    async fn end(&self, running: Running, ended: &anyhow::Result<Option<StopReason>>) {
+    async fn end(&self, running: Running, ended: &anyhow::Result<Ended>) {
         let Shared {
             common,
             joint,
@@ -231,8 +260,10 @@ impl Shard {
             status,
             ..
         } = &self.shared;
-        let is_alone = status.borrow().members.len() < 2;
-        let is_last = is_alone && !matches!(ended, Ok(Some(StopReason::Lost)));
+        let is_last = matches!(
+            ended,
+            Ok(Ended::Ordered(Some(StopReason::HandOver)) | Ended::Ordered(None))
+        ) && status.borrow().members.len() < 2;
         if !is_last {
             running.hand_over.cancel();
         }
@@ -251,6 +282,26 @@ impl Shard {
         common.store.append_all(entries).await;
         joint.leave(running.devices).await;
         tracing::info!(shard = %self.id, "this bridge no longer works for the shard");
+    }
+}
+
+/// What there is of the shard's commands, as soon as etcd gives it and this bridge may write.
+async fn open_ledger(
+    etcd: &etcd::Client,
+    cluster: &Cluster,
+    shard: ShardId,
+    mut fence: Fence,
+) -> (Ledger, Token) {
+    loop {
+        fence.permitted().await;
+        let token = fence.may_write(BootTime::now());
+        let opened = Ledger::open(etcd, cluster.name.as_str(), shard, fence.clone()).await;
+        match (opened, token) {
+            (Ok(ledger), Some(token)) => return (ledger, token),
+            (Err(error), _) => tracing::warn!(%shard, "the commands of the shard cannot be read: {error}"),
+            (Ok(_), None) => {}
+        }
+        sleep(OPEN_AGAIN).await;
     }
 }
 

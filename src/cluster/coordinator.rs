@@ -2,6 +2,8 @@
 
 mod follow;
 mod handles;
+mod shown;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -17,13 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::boot_time::BootTime;
 use super::election::{Claimed, Effect, Election, Input, MemberWritten, renewal_timeout};
-use super::entries::{BridgeId, LeaseId, ShardId};
+use super::entries::{BridgeId, Details, LeaseId, ShardId};
 use super::etcd::Error;
 use super::fence::Gate;
 use super::registry::{Meta, Registry};
 
 use self::follow::{Following, heard};
-pub use self::handles::{Activity, Disagreement, Handles, Order, Orders, Report, Setup, Status};
+pub use self::handles::{Activity, Disagreement, Handles, Order, Orders, Report, Setup};
+pub use self::status::{MemberStatus, OwnerStatus, Status};
 
 /// Until etcd is asked again what the cluster has agreed on.
 const RETRY: Duration = Duration::from_secs(1);
@@ -58,6 +61,10 @@ pub struct Coordinator {
     me: BridgeId,
     meta: Meta,
     ttl: Duration,
+    /// What the entry of this bridge is to show beside what the election wants.
+    own_details: Details,
+    /// What all entries show beside that.
+    details: BTreeMap<BridgeId, Details>,
     registry: Arc<Registry>,
     gates: Vec<Gate>,
     requests: JoinSet<Ended>,
@@ -79,16 +86,20 @@ impl Coordinator {
             cluster,
             shards,
             ttl,
+            devices,
+            url,
             client,
         } = setup;
         let (orders, to_units) = watch::channel(Orders::new());
         let (from_units, reports) = mpsc::channel(REPORTS);
-        let (status, shown) = watch::channel(Status::default());
+        let (status, shown) = watch::channel(Status::new(me.clone(), devices.clone()));
         let coordinator = Coordinator {
             registry: Arc::new(Registry::new(client, &cluster, me.clone())),
             me,
             meta: Meta::new(shards),
             ttl,
+            own_details: Details::new(env!("CARGO_PKG_VERSION").to_owned(), devices, url),
+            details: BTreeMap::new(),
             gates: ShardId::all(shards).map(|_| Gate::closed()).collect(),
             requests: JoinSet::new(),
             following: None,
@@ -111,14 +122,20 @@ impl Coordinator {
     /// # Errors
     /// When this bridge and the cluster do not agree, at once or later. Then its units have stopped.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Disagreement> {
-        if let Some(agreed) = stop.run_until_cancelled(self.agree()).await {
-            agreed?;
+        if let Some(Err(disagreement)) = stop.run_until_cancelled(self.agree()).await {
+            self.disagrees(disagreement.clone());
+            return Err(disagreement);
         }
         let mut election = Election::new(self.me.clone(), self.meta.shards, BootTime::now());
         let mut input = Input::Timer;
         let mut is_stopping = false;
         loop {
-            if let Some(lease) = self.turn(&mut election, input, BootTime::now()) {
+            let is_outdated = self.hear(&input);
+            let mut left = self.turn(&mut election, input, BootTime::now());
+            if is_outdated && left.is_none() {
+                left = self.turn(&mut election, Input::Outdated, BootTime::now());
+            }
+            if let Some(lease) = left {
                 self.leave(lease).await;
                 return self.disagreement.map_or(Ok(()), Err);
             }
@@ -166,50 +183,26 @@ impl Coordinator {
         };
         let (input, failure) = tokio::select! {
             biased;
-            Some(report) = self.reports.recv() => return report.into(),
+            Some(report) = self.reports.recv() => return self.reported(report),
             Some(ended) = self.requests.join_next() => of_task(ended),
             ended = heard(&mut self.following) => ended,
             () = timer => return Input::Timer,
         };
         let error = match failure {
             Some(Failure::Disagreement(disagreement)) => {
-                self.disagreement = Some(disagreement);
+                self.disagrees(disagreement);
                 None
             }
             Some(Failure::Etcd(error)) => Some(error),
             None => None,
         };
+        if let Input::MemberWritten(written) = input {
+            self.note_id(written);
+        }
         if let Some(activity) = Activity::of(&input) {
             self.note(activity, error);
         }
         input
-    }
-
-    /// Shows how an activity has ended.
-    fn note(&self, activity: Activity, error: Option<Error>) {
-        self.status.send_if_modified(|status| {
-            let is_news = status.errors.get(&activity) != error.as_ref();
-            status.errors.remove(&activity);
-            status.errors.extend(error.map(|error| (activity, error)));
-            is_news
-        });
-    }
-
-    fn show(&self, election: &Election) {
-        let view = election.view();
-        let shards = ShardId::all(self.meta.shards);
-        let owners = shards.filter_map(|shard| Some((shard, view.owner(shard)?.bridge.clone())));
-        let owners: BTreeMap<_, _> = owners.collect();
-        if owners.len() == usize::from(self.meta.shards) {
-            // A claim without an answer may have been won, or another bridge has the shard.
-            self.note(Activity::Shards, None);
-        }
-        let members = view.members().map(|(bridge, _)| bridge.clone()).collect();
-        self.status.send_if_modified(|status| {
-            let is_news = status.members != members || status.owners != owners;
-            (status.members, status.owners) = (members, owners);
-            is_news
-        });
     }
 
     /// Begins an effect. Of a request, the end comes later.
@@ -228,7 +221,10 @@ impl Coordinator {
             }
             Effect::WriteMember { lease, state } => {
                 let unknown = Input::MemberWritten(MemberWritten::Unknown);
-                self.request(unknown, async move { registry.write_member(lease, state).await });
+                let details = self.own_details.clone();
+                self.request(unknown, async move {
+                    registry.write_member(lease, state, details).await
+                });
             }
             Effect::Claim { shard, lease } => {
                 let unknown = Input::Claimed(shard, Claimed::Unknown);

@@ -68,6 +68,11 @@ impl Election {
         &self.view
     }
 
+    /// Whether [`view`](Election::view) is what etcd has, as far as the watch has come.
+    pub fn is_current(&self) -> bool {
+        self.reading.is_fresh()
+    }
+
     /// Something has happened; gives what is to be done, in that order.
     pub fn on(&mut self, input: Input, now: BootTime) -> Vec<Effect> {
         if self.has_left {
@@ -108,6 +113,7 @@ impl Election {
             }
             Input::WatchEnded => self.reading.ended(now),
             Input::MemberWritten(written) => self.membership.ended(written, now),
+            Input::Outdated => self.membership.outdated(),
             Input::Claimed(shard, claimed) => self.claimed(shard, claimed, now),
             Input::Released(shard, revision) => self.released(shard, revision, now),
             Input::Broker(is_reached) => self.membership.broker(is_reached, now),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::devices_digest::DevicesDigest;
 pub use super::etcd::LeaseId;
 use crate::model::DeviceId;
 pub use crate::model::ShardId;
@@ -53,6 +54,34 @@ pub struct Member {
     pub state: MemberState,
 }
 
+/// What else the entry of a member shows. It decides nothing about shards.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Details {
+    /// Version of the program; empty if it is not known.
+    pub version: String,
+    /// Digest of the devices that are configured.
+    pub devices: DevicesDigest,
+    /// URL of the member's page, if it has given one: `http` or `https`.
+    pub url: Option<String>,
+}
+
+impl Details {
+    /// Of a member. A URL that is not one of a page is left out: whoever can write to etcd must not be able to make a link of
+    /// anything else.
+    pub fn new(version: String, devices: DevicesDigest, url: Option<String>) -> Details {
+        let is_page = |url: &String| {
+            ["http://", "https://"]
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
+        };
+        Details {
+            version,
+            devices,
+            url: url.filter(is_page),
+        }
+    }
+}
+
 /// The key of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {
@@ -71,6 +100,8 @@ pub struct Snapshot {
     pub revision: Revision,
     /// The members.
     pub members: BTreeMap<BridgeId, Member>,
+    /// What else they show.
+    pub details: BTreeMap<BridgeId, Details>,
     /// The shards that have an owner.
     pub owners: BTreeMap<ShardId, Owner>,
 }
@@ -80,6 +111,8 @@ pub struct Snapshot {
 pub enum Change {
     /// The entry of a member was written, or removed.
     Member(BridgeId, Option<Member>),
+    /// What else the entry of a member shows, beside [`Change::Member`].
+    Details(BridgeId, Details),
     /// A shard has an owner, or none any longer.
     Shard(ShardId, Option<Owner>),
 }

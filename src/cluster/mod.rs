@@ -11,6 +11,9 @@
 //! - [`fence`]: whether a unit may write at this moment.
 //! - [`write_guard`]: what it asks right before each write to a device: etcd, then the fence.
 //! - [`ledger`]: the commands of a shard, and their replies.
+//! - [`coordinator`]: the task that carries out at etcd what the election wants, and shows what is known of the cluster.
+//! - [`devices_digest`]: by what bridges see whether they have the same devices.
+//! - [`incidents`]: what of all that is reported as an incident.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!
@@ -89,11 +92,13 @@
 pub mod assignment;
 mod boot_time;
 pub mod coordinator;
+pub mod devices_digest;
 pub mod election;
 pub mod entries;
 pub mod etcd;
 pub mod fence;
 mod hashing;
+pub mod incidents;
 mod keys;
 pub mod ledger;
 mod registry;

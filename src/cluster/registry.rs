@@ -6,9 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::boot_time::BootTime;
+use super::devices_digest::DevicesDigest;
 use super::election::{Claimed, Input, MemberWritten};
 use super::entries::{
-    BridgeId, Change, Intent, LeaseId, Member, MemberState, Owner, Revision, ShardId, Snapshot, Token,
+    BridgeId, Change, Details, Intent, LeaseId, Member, MemberState, Owner, Revision, ShardId, Snapshot,
+    Token,
 };
 use super::etcd::{self, Answer, Client, Compare, Entry, Error, Keys, Operation, Watch};
 use super::keys::ClusterKeys;
@@ -34,10 +36,15 @@ pub(super) struct Meta {
 /// The value of a member's key.
 #[derive(Debug, Serialize, Deserialize)]
 struct MemberValue {
+    #[serde(default)]
     version: String,
     broker: bool,
     #[serde(with = "IntentName")]
     intent: Intent,
+    #[serde(default)]
+    devices: DevicesDigest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 /// As it is written.
@@ -109,11 +116,18 @@ impl Registry {
     }
 
     /// Shows this bridge to the others, unless another process has its id.
-    pub(super) async fn write_member(&self, lease: LeaseId, state: MemberState) -> Result<Input, Error> {
+    pub(super) async fn write_member(
+        &self,
+        lease: LeaseId,
+        state: MemberState,
+        details: Details,
+    ) -> Result<Input, Error> {
         let value = MemberValue {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: details.version,
             broker: state.reaches_broker,
             intent: state.intent,
+            devices: details.devices,
+            url: details.url,
         };
         let key = self.keys.member(&self.me);
         let write = [put(key.clone(), &value, Some(lease))];
@@ -166,17 +180,20 @@ impl Registry {
         );
         let reads = [members, shards, Keys::one(self.keys.meta())].map(Operation::Range);
         let done = self.client.transact(&[], &reads, &[]).await?;
-        let (mut members, mut owners) = (BTreeMap::new(), BTreeMap::new());
-        for entry in done.answers.iter().flat_map(entries) {
-            match self.change(&entry.key, Some(entry)) {
-                Some(Change::Member(bridge, Some(member))) => drop(members.insert(bridge, member)),
-                Some(Change::Shard(shard, Some(owner))) => drop(owners.insert(shard, owner)),
-                _ => {}
+        let (mut members, mut details, mut owners) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let found = done.answers.iter().flat_map(entries);
+        for change in found.flat_map(|entry| self.changes(&entry.key, Some(entry))) {
+            match change {
+                Change::Member(bridge, Some(member)) => drop(members.insert(bridge, member)),
+                Change::Details(bridge, shown) => drop(details.insert(bridge, shown)),
+                Change::Shard(shard, Some(owner)) => drop(owners.insert(shard, owner)),
+                Change::Member(_, None) | Change::Shard(_, None) => {}
             }
         }
         let snapshot = Snapshot {
             revision: Revision(done.revision),
             members,
+            details,
             owners,
         };
         Ok((snapshot, done.answers.last().and_then(meta)))
@@ -196,7 +213,7 @@ impl Registry {
                 etcd::Change::Put(entry) => Some(entry),
                 etcd::Change::Delete { .. } => None,
             };
-            let known = self.change(change.key(), entry);
+            let known = self.changes(change.key(), entry);
             by_revision
                 .entry(Revision(change.revision()))
                 .or_default()
@@ -209,14 +226,21 @@ impl Registry {
     }
 
     /// What stands at a key now. Keys and values that are not ours mean nothing.
-    fn change(&self, key: &[u8], entry: Option<&Entry>) -> Option<Change> {
-        let key = std::str::from_utf8(key).ok()?;
-        if let Some(bridge) = key.strip_prefix(&self.keys.members()) {
-            let bridge = BridgeId::new(bridge)?;
-            return Some(Change::Member(bridge, entry.and_then(member)));
+    fn changes(&self, key: &[u8], entry: Option<&Entry>) -> Vec<Change> {
+        let key = std::str::from_utf8(key).unwrap_or_default();
+        if let Some(bridge) = key.strip_prefix(&self.keys.members()).and_then(BridgeId::new) {
+            let (member, details) = entry.and_then(member).unzip();
+            let details = details.map(|details| Change::Details(bridge.clone(), details));
+            return [Change::Member(bridge, member)]
+                .into_iter()
+                .chain(details)
+                .collect();
         }
-        let shard = key.strip_prefix(&self.keys.shards())?.parse().ok()?;
-        Some(Change::Shard(ShardId(shard), entry.and_then(owner)))
+        let shard = key
+            .strip_prefix(&self.keys.shards())
+            .and_then(|shard| shard.parse().ok());
+        let change = shard.map(|shard| Change::Shard(ShardId(shard), entry.and_then(owner)));
+        change.into_iter().collect()
     }
 }
 
@@ -246,15 +270,15 @@ fn meta(answer: &Answer) -> Option<Meta> {
 }
 
 /// A member, if it is one that lives by a lease.
-fn member(entry: &Entry) -> Option<Member> {
+fn member(entry: &Entry) -> Option<(Member, Details)> {
     let value: MemberValue = json(entry)?;
-    Some(Member {
-        lease: entry.lease?,
-        state: MemberState {
-            reaches_broker: value.broker,
-            intent: value.intent,
-        },
-    })
+    let state = MemberState {
+        reaches_broker: value.broker,
+        intent: value.intent,
+    };
+    let lease = entry.lease?;
+    let details = Details::new(value.version, value.devices, value.url);
+    Some((Member { lease, state }, details))
 }
 
 fn owner(entry: &Entry) -> Option<Owner> {

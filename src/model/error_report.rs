@@ -118,6 +118,8 @@ pub enum Operation {
     Publish,
     /// Keeping something on disk.
     Store,
+    /// Taking part in a cluster of bridges.
+    Cluster,
 }
 
 impl Operation {
@@ -137,6 +139,7 @@ impl Operation {
             Operation::Command => "command",
             Operation::Publish => "publish",
             Operation::Store => "store",
+            Operation::Cluster => "cluster",
         }
     }
 }

@@ -29,6 +29,8 @@ pub enum IncidentKind {
     Store,
     /// Records are dropped: too many wait for the broker.
     Outbox,
+    /// Something is wrong with the cluster of bridges, or with the way to its etcd.
+    Cluster,
 }
 
 /// How far an incident has come, where that is to be reported.
@@ -48,7 +50,7 @@ pub enum Stage {
 
 impl IncidentKind {
     /// All of them.
-    pub const ALL: [IncidentKind; 8] = [
+    pub const ALL: [IncidentKind; 9] = [
         IncidentKind::Poll,
         IncidentKind::SnmpRead,
         IncidentKind::Trap,
@@ -57,6 +59,7 @@ impl IncidentKind {
         IncidentKind::Subscription,
         IncidentKind::Store,
         IncidentKind::Outbox,
+        IncidentKind::Cluster,
     ];
 
     /// The kind's name in the API and in metrics.
@@ -70,6 +73,7 @@ impl IncidentKind {
             IncidentKind::Subscription => "subscription",
             IncidentKind::Store => "store",
             IncidentKind::Outbox => "outbox",
+            IncidentKind::Cluster => "cluster",
         }
     }
 

@@ -107,7 +107,9 @@ impl Cluster {
 
     /// The bridge that works for the shard of that device.
     fn owner_of(&self, device: &DeviceId) -> Option<BridgeId> {
-        self.status.borrow().owners.get(&self.shard_of(device)).cloned()
+        let status = self.status.borrow();
+        let owner = status.owners.get(&self.shard_of(device))?;
+        Some(owner.bridge.clone())
     }
 }
 

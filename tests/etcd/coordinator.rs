@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use lantime2mqtt::cluster::BootTime;
 use lantime2mqtt::cluster::coordinator::{Coordinator, Disagreement, Handles, Orders, Report, Setup, Status};
+use lantime2mqtt::cluster::devices_digest::DevicesDigest;
 use lantime2mqtt::cluster::election::Run;
-use lantime2mqtt::cluster::entries::{BridgeId, ShardId, Token};
+use lantime2mqtt::cluster::entries::{BridgeId, Intent, ShardId, Token};
 use lantime2mqtt::cluster::fence::Fence;
+use lantime2mqtt::config::from_table;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -86,8 +88,22 @@ fn coordinator(etcd: &Etcd, name: &str, shards: u16, ttl: Duration) -> (Coordina
         cluster: "test".to_owned(),
         shards,
         ttl,
+        devices: digest(&["a", "b"]),
+        url: Some(format!("http://{name}.example/")),
         client: client(etcd.endpoints()).within(Duration::from_secs(2)),
     })
+}
+
+/// The digest of devices with these ids.
+fn digest(ids: &[&str]) -> DevicesDigest {
+    let device = |id: &&str| {
+        format!(
+            "[[devices]]\nid = \"{id}\"\nurl = \"https://{id}.example\"\nusername = \"info\"\npassword = \"hunter2\"\n"
+        )
+    };
+    let devices: String = ids.iter().map(device).collect();
+    let table = toml::from_str(&format!("mqtt.url = \"embedded\"\n{devices}")).unwrap();
+    DevicesDigest::of(&from_table("test", table).unwrap().config.devices)
 }
 
 impl Bridge {
@@ -223,7 +239,11 @@ async fn a_drained_bridge_hands_over_and_stays_a_member() {
     may_write(&units, true).await;
     first.runs(0).await;
     let is_seen = |status: &Status| {
-        status.members.len() == 2 && status.owners.values().all(|owner| owner.as_str() == "second")
+        status.members.len() == 2
+            && status
+                .owners
+                .values()
+                .all(|owner| owner.bridge.as_str() == "second")
     };
     first.sees("the owner", is_seen).await;
 }
@@ -340,4 +360,91 @@ async fn a_bridge_that_starts_before_etcd_waits_for_it_and_can_be_stopped_meanwh
     assert_eq!(left.expect("it leaves").unwrap(), Ok(()));
     etcd.restart(0);
     bridge.runs(usize::from(SHARDS)).await;
+}
+
+#[tokio::test]
+async fn members_show_their_devices_and_a_change_of_these_moves_nothing() {
+    let etcd = Etcd::start();
+    let (mut first, mut second, log) = pair(&etcd, LONG).await;
+    let name = |name| BridgeId::new(name).unwrap();
+    let others = |status: &Status| status.with_other_devices().cloned().collect::<Vec<_>>();
+    first
+        .sees("the page of the other one", |status| {
+            let Some(member) = status.members.get(&name("second")) else {
+                return false;
+            };
+            member.details.url.as_deref() == Some("http://second.example/")
+                && member.details.version == env!("CARGO_PKG_VERSION")
+                && member.state.intent == Intent::Stay
+                && others(status).is_empty()
+        })
+        .await;
+
+    let changed = digest(&["b", "c"]);
+    let report = Report::Devices(changed.clone());
+    second.reports.send(report).await.unwrap();
+    first
+        .sees("other devices", |status| others(status) == [name("second")])
+        .await;
+    second
+        .sees("its own devices", |status| {
+            let own = status.members.get(&status.me);
+            status.devices == changed && own.is_some_and(|own| own.details.devices == changed)
+        })
+        .await;
+    assert_eq!(others(&second.status.borrow()), [name("first")]);
+    let entry = value(
+        &client(etcd.endpoints()),
+        "/lantime2mqtt/test/election/members/second",
+    )
+    .await;
+    assert!(entry.unwrap().contains(&changed.to_string()));
+
+    let report = Report::Devices(digest(&["b", "a"]));
+    second.reports.send(report).await.unwrap();
+    first
+        .sees("the same devices", |status| others(status).is_empty())
+        .await;
+    assert!(log.lock().unwrap().iter().all(|(.., is_start)| *is_start));
+}
+
+/// As a request that etcd has carried out late, or a backup.
+#[tokio::test]
+async fn an_entry_that_shows_other_devices_than_it_is_to_is_written_again() {
+    const ENTRY: &str = "/lantime2mqtt/test/election/members/only";
+    let etcd = Etcd::start();
+    let mut bridge = Bridge::start(&etcd, "only", LONG, &Log::default());
+    bridge.runs(usize::from(SHARDS)).await;
+    let client = client(etcd.endpoints());
+    let ours = value(&client, ENTRY).await.unwrap();
+    let current = digest(&["a", "b"]).to_string();
+    assert!(ours.contains(&current));
+    etcd.control(&["put", "--ignore-lease", ENTRY, &ours.replace(&current, "1-old")]);
+    wait::until("the entry", async || {
+        value(&client, ENTRY).await.as_ref() == Some(&ours)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_bridge_shows_whose_each_shard_is_and_how_many_it_has_won() {
+    let etcd = Etcd::start();
+    let (mut first, mut second, _) = pair(&etcd, LONG).await;
+    let units = first.runs(usize::from(SHARDS)).await;
+    may_write(&units, true).await;
+    let before = first.status.borrow().clone();
+    let shown: Vec<_> = before.owners.values().map(|owner| owner.token).collect();
+    assert_eq!(shown, tokens(&units));
+    assert!(before.is_current);
+    assert_eq!((before.won, second.status.borrow().won), (u64::from(SHARDS), 0));
+
+    first.stop.cancel();
+    second.runs(usize::from(SHARDS)).await;
+    let is_second = |status: &Status| status.owners.values().all(|owner| owner.bridge == status.me);
+    second.sees("its shards", is_second).await;
+    let after = second.status.borrow().clone();
+    assert_eq!(after.won, u64::from(SHARDS));
+    for (shard, owner) in &after.owners {
+        assert!(owner.since > before.owners[shard].since, "{after:?}");
+    }
 }

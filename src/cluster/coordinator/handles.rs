@@ -1,13 +1,16 @@
 //! What a coordinator is given, and what it gives to those that run units and show the cluster.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+use super::status::Status;
+use crate::cluster::devices_digest::DevicesDigest;
 use crate::cluster::election::{Input, Run, StopReason};
 use crate::cluster::entries::{BridgeId, ShardId};
-use crate::cluster::etcd::{Client, Error};
+use crate::cluster::etcd::Client;
 use crate::cluster::fence::Fence;
 use crate::cluster::registry::Meta;
 
@@ -22,6 +25,10 @@ pub struct Setup {
     pub shards: u16,
     /// How long its lease lives after each renewal; in whole seconds.
     pub ttl: Duration,
+    /// The digest of its devices.
+    pub devices: DevicesDigest,
+    /// The URL of its page, as others are to show it.
+    pub url: Option<String>,
     /// Where etcd is.
     pub client: Client,
 }
@@ -63,6 +70,8 @@ pub enum Report {
     Broker(bool),
     /// [`Input::Drain`].
     Drain(bool),
+    /// The devices of this bridge are others from now on.
+    Devices(DevicesDigest),
 }
 
 impl From<Report> for Input {
@@ -72,19 +81,9 @@ impl From<Report> for Input {
             Report::Disconnected(shard, run) => Input::Disconnected(shard, run),
             Report::Broker(is_reached) => Input::Broker(is_reached),
             Report::Drain(is_drained) => Input::Drain(is_drained),
+            Report::Devices(_) => Input::Outdated,
         }
     }
-}
-
-/// What is known of the cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Status {
-    /// What fails at etcd, and why the last time; without what has succeeded since then.
-    pub errors: BTreeMap<Activity, Error>,
-    /// The members.
-    pub members: Vec<BridgeId>,
-    /// The shards that have an owner.
-    pub owners: BTreeMap<ShardId, BridgeId>,
 }
 
 /// What a bridge does at etcd.
@@ -115,13 +114,9 @@ impl Activity {
 }
 
 /// Why a bridge takes no part in its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disagreement {
     /// The number of shards was settled by the first bridge.
-    #[error(
-        "this cluster has {theirs} shards, and cluster.shards is {ours}: set it to {theirs}, or choose another cluster.name for \
-         a new cluster"
-    )]
     Shards {
         /// What is configured.
         ours: u16,
@@ -129,13 +124,32 @@ pub enum Disagreement {
         theirs: u16,
     },
     /// A newer version has written what is there.
-    #[error(
-        "etcd has entries of this cluster that this version cannot read: install the version of the other bridges"
-    )]
     Format,
 }
 
 impl Disagreement {
+    /// What is wrong.
+    pub fn message(&self) -> String {
+        match self {
+            Disagreement::Shards { ours, theirs } => {
+                format!("this cluster has {theirs} shards, and cluster.shards is {ours}")
+            }
+            Disagreement::Format => {
+                "etcd has entries of this cluster that this version cannot read".to_owned()
+            }
+        }
+    }
+
+    /// What a person can do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Disagreement::Shards { theirs, .. } => {
+                format!("set it to {theirs}, or choose another cluster.name for a new cluster")
+            }
+            Disagreement::Format => "install the version of the other bridges".to_owned(),
+        }
+    }
+
     /// What this bridge wants, and what the cluster has.
     pub(super) fn check(ours: Meta, theirs: Meta) -> Result<(), Disagreement> {
         match theirs {
@@ -148,3 +162,11 @@ impl Disagreement {
         }
     }
 }
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.message(), self.remedy())
+    }
+}
+
+impl std::error::Error for Disagreement {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
+use crate::cluster::devices_digest::DevicesDigest;
 use crate::cluster::election::{Run, StopReason};
 use crate::cluster::entries::{Change, Owner, Revision, Token};
 use crate::cluster::etcd::{Client, Settings};
@@ -26,6 +27,8 @@ fn coordinator() -> (Coordinator, Handles) {
         cluster: "test".to_owned(),
         shards: 1,
         ttl: Duration::from_secs(5),
+        devices: DevicesDigest::default(),
+        url: None,
         client: Client::new(&settings).unwrap(),
     })
 }

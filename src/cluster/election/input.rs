@@ -48,6 +48,8 @@ pub enum Input {
     WatchEnded,
     /// [`Effect::WriteMember`] has ended.
     MemberWritten(MemberWritten),
+    /// What else the entry of this bridge shows is not what it is to show: it is to be written again. That decides nothing.
+    Outdated,
     /// [`Effect::Claim`] has ended.
     Claimed(ShardId, Claimed),
     /// [`Effect::Release`] has ended. The revision of the answer: at that one the key is not this bridge's own, whether it was

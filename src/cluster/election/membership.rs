@@ -25,6 +25,8 @@ pub(super) struct Membership {
     written: Option<Member>,
     /// The entry that a request in flight writes.
     requested: Option<Member>,
+    /// Whether the entry is to be written again, though it shows what it has to.
+    is_outdated: bool,
     retry_at: BootTime,
     /// By then the watch is to show what was written.
     shown_by: BootTime,
@@ -39,6 +41,7 @@ impl Membership {
             is_leaving: false,
             written: None,
             requested: None,
+            is_outdated: false,
             retry_at: now,
             shown_by: now,
         }
@@ -94,6 +97,11 @@ impl Membership {
         self.retry_at = now + RETRY;
     }
 
+    /// What else it shows is not what it is to show. It counts as written all the same.
+    pub(super) fn outdated(&mut self) {
+        self.is_outdated = true;
+    }
+
     /// Writes it under that lease, if it is not written, or if the watch shows another one: then the lease of before has
     /// ended, or an earlier request came after a later one. If the watch is only behind, it is written once too often.
     pub(super) fn advance(&mut self, lease: Option<LeaseId>, shown: Shown, turn: &mut Turn) {
@@ -111,11 +119,12 @@ impl Membership {
             Shown::Unknown => true,
             Shown::Entry(entry) => entry == self.written || !turn.is_due(self.shown_by),
         };
-        let is_written = self.written == Some(member) && is_shown;
+        let is_written = self.written == Some(member) && is_shown && !self.is_outdated;
         if is_written || self.requested.is_some() || !turn.is_due(self.retry_at) {
             return;
         }
         self.requested = Some(member);
+        self.is_outdated = false;
         turn.push(Effect::WriteMember { lease, state });
     }
 }

@@ -122,6 +122,7 @@ impl View {
     pub(super) fn change(&mut self, revision: Revision, change: Change, now: BootTime) {
         match change {
             Change::Member(bridge, member) => self.set_member(bridge, member, now),
+            Change::Details(..) => {}
             Change::Shard(shard, owner) => self.set_owner(shard, revision, owner, now),
         }
     }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::super::problem::Problem;
 use super::super::section::Section;
@@ -66,7 +66,7 @@ pub enum SnmpAccess {
 }
 
 /// When a device's status is read over SNMP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SnmpRead {
     /// Never.
@@ -78,7 +78,7 @@ pub enum SnmpRead {
 }
 
 /// Which way the events that switch relays are selected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventsWay {
     /// SNMP where there are credentials for it, else REST.

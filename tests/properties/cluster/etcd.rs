@@ -147,6 +147,7 @@ impl Etcd {
         Snapshot {
             revision: Revision(self.revision),
             members: self.members.clone(),
+            details: BTreeMap::new(),
             owners: self.owners.clone(),
         }
     }

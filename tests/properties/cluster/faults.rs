@@ -32,6 +32,8 @@ pub(super) enum Fault {
     EndWatch(usize),
     /// The connections of a bridge to the broker are lost for a moment.
     Disconnect(usize),
+    /// A bridge has other devices from now on.
+    Reload(usize),
 }
 
 /// A fault, when it begins, and for how long it stands; `None`: it does not end.
@@ -57,6 +59,7 @@ pub(super) fn incidents(within: u64) -> impl Strategy<Value = Vec<Incident>> {
         2 => bridge().prop_map(Fault::Drain),
         1 => bridge().prop_map(Fault::EndWatch),
         1 => bridge().prop_map(Fault::Disconnect),
+        1 => bridge().prop_map(Fault::Reload),
     ];
     let lasting = prop_oneof![
         bridge().prop_map(Fault::WithoutBroker),
@@ -89,7 +92,7 @@ pub(super) fn plan(world: &mut World, incident: Incident) {
         Outage(_) | BadNetwork | BrokerDown => 0,
         CutOff(bridge) | Pause(bridge) | Kill(bridge) | Drain(bridge) => bridge,
         Fault::WithoutBroker(bridge) | Fault::Stop(bridge) => bridge,
-        EndWatch(bridge) | Disconnect(bridge) => bridge,
+        EndWatch(bridge) | Disconnect(bridge) | Fault::Reload(bridge) => bridge,
     };
     if bridge >= world.bridges.len() {
         return;
@@ -136,6 +139,7 @@ pub(super) fn begin(world: &mut World, fault: Fault, length: u64) {
         }
         Fault::EndWatch(bridge) => world.break_watch(bridge),
         Fault::Disconnect(bridge) => disconnect(world, bridge),
+        Fault::Reload(bridge) => world.send(bridge, Input::Outdated),
     }
 }
 
@@ -167,7 +171,7 @@ pub(super) fn end(world: &mut World, fault: Fault) {
                 world.send(bridge, Input::Drain(false));
             }
         }
-        Fault::Pause(_) | Fault::EndWatch(_) | Fault::Disconnect(_) => {}
+        Fault::Pause(_) | Fault::EndWatch(_) | Fault::Disconnect(_) | Fault::Reload(_) => {}
     }
 }
 

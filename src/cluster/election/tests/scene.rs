@@ -1,5 +1,6 @@
 //! One election, and what etcd answers to it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::{Effect, Election, Input, MemberWritten, StopReason};
@@ -205,6 +206,7 @@ impl Scene {
         Snapshot {
             revision: Revision(revision),
             members: members.iter().map(member).collect(),
+            details: BTreeMap::new(),
             owners: owners.iter().cloned().collect(),
         }
     }

@@ -33,6 +33,27 @@ fn an_entry_that_an_earlier_request_has_replaced_is_written_again() {
 }
 
 #[test]
+fn an_outdated_entry_is_written_again_and_counts_meanwhile() {
+    let mut scene = Scene::joined(1);
+    let write = Effect::WriteMember {
+        lease: A,
+        state: WORKING,
+    };
+    assert_eq!(
+        scene.give(Input::Outdated).as_slice(),
+        std::slice::from_ref(&write)
+    );
+    // The first request may have been made before that.
+    assert_eq!(scene.give(Input::Outdated), []);
+    scene.later(2.0);
+    assert!(scene.give(Input::Timer).contains(&scene.claim()));
+    assert_eq!(scene.give(Input::MemberWritten(MemberWritten::Written)), [write]);
+    assert_eq!(scene.give(Input::MemberWritten(MemberWritten::Written)), []);
+    scene.later(1.0);
+    assert_eq!(scene.show("a", A, WORKING), []);
+}
+
+#[test]
 fn an_entry_that_was_removed_is_written_again_before_the_next_claim() {
     let mut scene = Scene::joined(1);
     scene.later(2.0);
