@@ -7,8 +7,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
+mod history;
 mod members;
+mod operator;
 mod reload;
+mod standing_still;
 mod take_over;
 #[path = "../snmp/tools.rs"]
 mod tools;

@@ -66,7 +66,9 @@ pub(crate) async fn cluster_of(
 ) -> Cluster {
     let fleet = Fleet::start(fleet).await.expect("free ports on the loopback");
     let broker = Mosquitto::start();
-    let node: SocketAddr = etcd.endpoint(0).trim_start_matches("http://").parse().unwrap();
+    let endpoint = etcd.endpoint(0);
+    let (_, node) = endpoint.split_once("://").expect("a URL");
+    let node: SocketAddr = node.parse().unwrap();
     let entries: Vec<_> = fleet
         .devices()
         .iter()
