@@ -22,6 +22,7 @@ use super::entries::{LeaseId, ShardId, Token};
 use super::etcd::{Answer, Client, Compare, Error, Keys, Operation};
 use super::fence::Fence;
 use super::keys::ClusterKeys;
+use crate::fault_point;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 
 /// How much longer than the write its mark lives. Half of it is for etcd to confirm it, the other half for clocks that differ in
@@ -98,6 +99,7 @@ impl WriteGuard {
             value: value(token),
             lease: Some(lease),
         };
+        fault_point::reached("checking");
         let confirmed = self.confirm(device, token, &[put]).await;
         match confirmed.and_then(|()| self.is_still_permitted(token, began)) {
             Ok(()) => Ok(mark),

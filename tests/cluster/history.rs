@@ -77,7 +77,8 @@ impl History {
             };
             let Change::Put(entry) = change else { continue };
             let owner = owners.get(shard);
-            let (token, owner) = owner.unwrap_or_else(|| panic!("nobody owned the shard: {key}, {entry:?}"));
+            let (token, owner) =
+                owner.unwrap_or_else(|| panic!("nobody owned the shard: {key} at {}", entry.mod_revision));
             if key.starts_with("writes/") {
                 let by = String::from_utf8(entry.value.clone()).unwrap();
                 assert_eq!(by, token.to_string(), "{key} was not marked by the owner");

@@ -1,12 +1,14 @@
-//! A bridge stands still between the permission to write and the write, until another one has written: nothing can prevent that
-//! it writes then, and somebody must say so.
+//! A bridge stands still for longer than its lease lives, in the middle of a command. What it then asks etcd for is refused. If it
+//! stands still between the permission to write and the write, nothing can prevent that, and somebody must say so.
 
 use std::time::Duration;
 
+use lantime2mqtt::cluster::etcd::Keys;
 use lantime2mqtt::simulator::Fault;
 
+use crate::history::client;
+use crate::members::Member;
 use crate::operator::Scene;
-use crate::support::site::Site;
 use crate::support::wait;
 
 /// What switches the relays of a device at first.
@@ -16,16 +18,17 @@ const AT_FIRST: [&str; 4] = [
     "refclock-1-not-sync",
     "refclock-2-not-sync",
 ];
-const STOP_AT: (&str, &str) = ("LANTIME2MQTT_STOP_AT", "checked");
+/// Who owns the one shard.
+const OWNER: &str = "/lantime2mqtt/test/election/shards/00";
 
-/// The first of two bridges has stopped right before a write for the first command.
-async fn stopped(change: impl Fn(Scene) -> Scene) -> Scene {
-    let mut scene = change(Scene::of(2, 1, |site: Site| site).await);
+/// The first bridge has stopped at that point of the first command, and another one runs, if there is one.
+async fn stopped(at: &str, mut scene: Scene) -> Scene {
     let first = &mut scene.cluster.members[0];
-    first.bridge = Some(first.site.start_with(&[], &[STOP_AT]));
-    let pid = first.bridge.as_ref().expect("it runs").pid();
+    let bridge = first.site.start_with(&[], &[("LANTIME2MQTT_STOP_AT", at)]);
+    let pid = bridge.pid();
+    first.bridge = Some(bridge);
     scene.cluster.all_polled().await;
-    scene.cluster.members[1].start();
+    scene.cluster.members[1..].iter_mut().for_each(Member::start);
     scene.replace(0, 0, ["network-link-down"].into()).await;
     wait::until("it stands still", async || {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
@@ -35,9 +38,36 @@ async fn stopped(change: impl Fn(Scene) -> Scene) -> Scene {
     scene
 }
 
+async fn bridges(count: usize) -> Scene {
+    Scene::of(count, 1, |site| site).await
+}
+
+#[tokio::test]
+async fn what_is_to_be_kept_with_a_lease_that_has_ended_is_not_kept() {
+    let mut scene = stopped("keeping", bridges(1).await).await;
+    let client = client(&scene.cluster.etcd);
+    wait::until("nobody owns the shard", async || {
+        let owner = client.range(&Keys::one(OWNER), None).await.unwrap();
+        owner.entries.is_empty()
+    })
+    .await;
+    scene.cluster.members[0].signal("CONT");
+    scene.all_answered().await;
+    scene.assert_all_is_well().await;
+}
+
+#[tokio::test]
+async fn a_permission_that_was_asked_for_before_a_take_over_is_not_given_after_it() {
+    let mut scene = stopped("checking", bridges(2).await).await;
+    scene.all_answered().await;
+    scene.cluster.members[0].signal("CONT");
+    scene.cluster.members[0].stop("TERM").await;
+    scene.assert_all_is_well().await;
+}
+
 #[tokio::test]
 async fn a_write_that_comes_too_late_is_refused_by_a_device_that_has_revisions() {
-    let mut scene = stopped(|scene| scene).await;
+    let mut scene = stopped("checked", bridges(2).await).await;
     scene.all_answered().await;
     scene.replace(0, 0, ["ntp-stopped"].into()).await;
     scene.all_answered().await;
@@ -56,7 +86,7 @@ async fn a_write_that_comes_too_late_is_refused_by_a_device_that_has_revisions()
 
 #[tokio::test]
 async fn a_write_over_snmp_that_comes_too_late_is_a_conflict_for_who_writes_at_that_time() {
-    let mut scene = stopped(Scene::over_snmp).await;
+    let mut scene = stopped("checked", bridges(2).await.over_snmp()).await;
     let before = scene.device(0).counters().snmp_executes;
     scene.all_answered().await;
     assert!(scene.device(0).counters().snmp_executes > before);

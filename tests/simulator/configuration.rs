@@ -348,6 +348,9 @@ async fn a_slow_change_ends_without_its_client_and_is_noted() {
     })
     .await;
     let request = &device.change_requests()[0];
-    assert!(!request.is_apply && request.ended >= request.began + by, "{request:?}");
+    assert!(
+        !request.is_apply && request.ended >= request.began + by,
+        "{request:?}"
+    );
     assert_eq!((counts(&device), device.world().pending_changes()), ((1, 0), 1));
 }

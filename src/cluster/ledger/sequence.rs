@@ -12,6 +12,7 @@ use crate::cluster::entries::{ShardId, Token};
 use crate::cluster::etcd::{Answer, Client, Compare, Entry, Keys, Operation, Transacted};
 use crate::cluster::fence::Fence;
 use crate::cluster::keys::ClusterKeys;
+use crate::fault_point;
 
 /// What a transaction leaves: another value each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +172,7 @@ impl Sequence {
         let watched = [Some(&self.owner[..]), Some(&self.key), unless];
         let read = watched.into_iter().flatten();
         let read: Vec<_> = read.map(|key| Operation::Range(Keys::one(key))).collect();
+        fault_point::reached("keeping");
         let done = self.client.transact(&compares, &write, &read).await?;
         if done.succeeded {
             return Ok(Tried::Left);
