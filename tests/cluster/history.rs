@@ -57,9 +57,11 @@ impl History {
     /// Who owned each shard, and wrote there for each device, in this order: the keys of their marks, and the bridges.
     ///
     /// # Panics
-    /// When something was written for a shard that nobody owned, or with a token that was not its owner's.
+    /// When something was written for a shard that nobody owned, or with a token that was not its owner's, or to a device while
+    /// the mark of another one stood.
     pub(crate) fn writers(&self) -> BTreeMap<String, Vec<String>> {
         let (mut owners, mut writers) = (BTreeMap::new(), BTreeMap::<_, Vec<_>>::new());
+        let mut marks = BTreeMap::new();
         for change in &self.0 {
             let key = std::str::from_utf8(change.key())
                 .unwrap()
@@ -75,13 +77,18 @@ impl History {
             let Some((shard, rest)) = FENCED.iter().find_map(|prefix| shard_of(key, prefix)) else {
                 continue;
             };
-            let Change::Put(entry) = change else { continue };
+            let Change::Put(entry) = change else {
+                marks.remove(key);
+                continue;
+            };
             let owner = owners.get(shard);
             let (token, owner) =
                 owner.unwrap_or_else(|| panic!("nobody owned the shard: {key} at {}", entry.mod_revision));
             if key.starts_with("writes/") {
                 let by = String::from_utf8(entry.value.clone()).unwrap();
                 assert_eq!(by, token.to_string(), "{key} was not marked by the owner");
+                let before = marks.insert(key, by.clone());
+                assert!(before.is_none_or(|before| before == by), "{key} had another mark");
                 writers.entry(rest.to_owned()).or_default().push(owner.clone());
             }
         }

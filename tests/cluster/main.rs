@@ -8,6 +8,7 @@
 mod support;
 
 mod commands;
+mod held;
 mod history;
 mod members;
 mod operator;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use lantime2mqtt::simulator::ApiGeneration::V20;
 use lantime2mqtt::simulator::{
@@ -15,6 +16,7 @@ use crate::members::{Cluster, cluster_of};
 use crate::support::etcd::Etcd;
 use crate::support::requester::Requester;
 use crate::support::site::{Entry, Site};
+use crate::support::{PATIENCE, wait};
 
 /// Where replies to commands are.
 const REPLIES: &str = "lantime/+/+/relay/+/events/set/reply";
@@ -150,17 +152,18 @@ impl Scene {
 
     /// Waits until each command has a reply.
     pub(crate) async fn all_answered(&mut self) {
-        let ids: BTreeSet<_> = self.sent.iter().map(|sent| sent.id.clone()).collect();
-        let is_all = |messages: &[crate::support::requester::Message]| {
-            let replies = messages
-                .iter()
-                .map(|message| serde_json::from_slice::<Value>(&message.payload).unwrap());
-            let answered: BTreeSet<_> = replies
-                .filter_map(|reply| reply["id"].as_str().map(str::to_owned))
-                .collect();
-            answered.is_superset(&ids)
-        };
-        self.requester.until("each command has a reply", is_all).await;
+        self.all_answered_within(PATIENCE).await;
+    }
+
+    /// The same with another patience.
+    pub(crate) async fn all_answered_within(&mut self, patience: Duration) {
+        wait::within(patience, "each command has a reply", async || {
+            let replies = self.replies();
+            let ids = self.sent.iter().map(|sent| &sent.id);
+            let open: Vec<_> = ids.filter(|id| !replies.contains_key(*id)).collect();
+            open.is_empty().then_some(()).ok_or(format!("{open:?} have none"))
+        })
+        .await;
     }
 
     /// That all commands were carried out, and that no two bridges have written to a device at once.

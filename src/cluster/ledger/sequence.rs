@@ -107,6 +107,11 @@ impl Sequence {
         Compare::CreatedAt(self.owner.clone(), self.token.0.0)
     }
 
+    /// The token with which it writes.
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
     /// Whether it is not known what has become of the last transaction.
     pub(super) fn is_unresolved(&self) -> bool {
         self.unresolved.is_some()
