@@ -25,7 +25,7 @@ use crate::config::{Cluster, Device, Mqtt};
 use crate::hub;
 use crate::model::{DeviceId, ShardId};
 use crate::mqtt::publisher::{BrokerStatus, Role};
-use crate::records::store::{Entries, IncidentChange};
+use crate::records::store::{Entries, IncidentChange, StoreStatus};
 use crate::web;
 
 /// Pause before a unit that has failed is started again.
@@ -75,6 +75,8 @@ struct Running {
     unit: Unit,
     token: Token,
     devices: Vec<DeviceId>,
+    /// How its commands are kept.
+    commands: watch::Receiver<StoreStatus>,
     /// Cancelled if another bridge goes on.
     hand_over: CancellationToken,
 }
@@ -153,6 +155,10 @@ impl Shard {
                     }
                 }
                 error = running.unit.failed() => return Err(error),
+                Ok(()) = running.commands.changed() => {
+                    let failing = running.commands.borrow_and_update().failing.clone();
+                    let _ = self.shared.reports.send(Report::Commands(self.id, failing)).await;
+                }
                 Ok(()) = self.shared.configured.changed() => self.reload(running).await,
                 Ok(()) = broker.changed() => {
                     if has_lost(&mut broker, &mut was_connected) {
@@ -189,7 +195,7 @@ impl Shard {
         };
         let (earlier, left) = of_shard(common, taken).await;
         let (ledger, token) = open_ledger(etcd, cluster, self.id, order.fence.clone()).await;
-        let hand_over = CancellationToken::new();
+        let (kept, hand_over) = (ledger.status(), CancellationToken::new());
         let role = Role::Shard {
             shard: self.id,
             fence: order.fence.clone(),
@@ -234,6 +240,7 @@ impl Shard {
             unit,
             token,
             devices: ids,
+            commands: kept,
             hand_over,
         })
     }
@@ -253,6 +260,7 @@ impl Shard {
     }
 
     async fn end(&self, running: Running, ended: &anyhow::Result<Ended>) {
+        let _ = self.shared.reports.send(Report::Commands(self.id, None)).await;
         let Shared {
             common,
             joint,
