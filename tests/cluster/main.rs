@@ -8,6 +8,7 @@
 mod support;
 
 mod commands;
+mod etcd_away;
 mod etcd_faults;
 mod held;
 mod history;
