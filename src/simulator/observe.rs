@@ -59,7 +59,7 @@ pub struct LastAnswer {
 /// A request over REST that changes something at the device, as it was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRequest {
-    /// Where the client has sent it: its `Host`. A device that listens on all addresses can so tell clients apart.
+    /// Where the client has sent it: its `Host`. By it, a device that listens on all addresses distinguishes clients.
     pub host: String,
     /// Whether it has everything applied that was written before; else it writes.
     pub is_apply: bool,

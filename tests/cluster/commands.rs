@@ -82,7 +82,7 @@ async fn commands_survive(times: usize, commands: usize) {
     let scene = Scene::of(3, DEVICES, |site| site.with("cluster.shards", 2)).await;
     let mut scene = scene.started().await;
     for member in &scene.cluster.members {
-        // So that what is asked of etcd is on its way for a while.
+        // So that what is asked of etcd is in flight for a while.
         member.etcd.delay(Duration::from_millis(20));
     }
     for device in scene.cluster.fleet.devices() {

@@ -11,7 +11,7 @@ use crate::support::wait;
 async fn killed_while_it_applies(scene: &mut Scene, fault: Fault) {
     let owner = scene.cluster.owner();
     scene.device(0).set_fault(Some(fault));
-    scene.select(0, 0).await;
+    scene.replace(0, 0, ["network-link-down"].into()).await;
     wait::until("it is being applied", async || {
         let counters = scene.device(0).counters();
         let writers = History::of(&scene.cluster.etcd).await.writers();

@@ -8,8 +8,8 @@
 mod support;
 
 mod commands;
-mod etcd_away;
 mod etcd_faults;
+mod etcd_unreachable;
 mod held;
 mod history;
 mod members;

@@ -1,4 +1,4 @@
-//! etcd is away for longer than a lease lives, or a minute: commands wait at the broker, and each is carried out once.
+//! etcd is unreachable for longer than a lease lives, or a minute: commands wait at the broker, and each is carried out once.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::operator::Scene;
 use crate::support::polls;
 
-/// Commands come while etcd is away, some of them just when it goes.
+/// Commands come while etcd is unreachable, some of them just when it goes.
 async fn each_is_carried_out_once(for_so_long: Duration, go: impl Fn(&mut Scene, bool)) {
     let mut scene = Scene::of(2, 1, |site| site).await.started().await;
     let owner = scene.cluster.owner();
@@ -30,16 +30,16 @@ async fn each_is_carried_out_once(for_so_long: Duration, go: impl Fn(&mut Scene,
     assert_eq!(scene.cluster.owner(), owner);
 }
 
-fn kill(scene: &mut Scene, is_away: bool) {
-    match is_away {
+fn kill(scene: &mut Scene, is_down: bool) {
+    match is_down {
         true => scene.cluster.etcd.kill(0),
         false => scene.cluster.etcd.restart(0),
     }
 }
 
-fn hold(scene: &mut Scene, is_away: bool) {
+fn hold(scene: &mut Scene, is_down: bool) {
     for member in &scene.cluster.members {
-        member.etcd.hold(is_away);
+        member.etcd.hold(is_down);
     }
 }
 
