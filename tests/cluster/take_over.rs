@@ -3,7 +3,8 @@
 use lantime2mqtt::simulator::{Action, Clock};
 
 use crate::members::{cluster, of_devices, of_shards, polled_by};
-use crate::support::Seen;
+use crate::support::site::Site;
+use crate::support::{Seen, polls};
 
 fn nothing() -> Vec<(String, String)> {
     Vec::new()
@@ -11,7 +12,19 @@ fn nothing() -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn who_reads_topics_notices_nothing_of_a_bridge_that_is_killed() {
-    let mut cluster = cluster(2, 2, |site| site).await.started().await;
+    let all_there_is = |site: Site| {
+        site.with("mqtt.layout", "both")
+            .with("homeassistant.enabled", true)
+    };
+    let mut cluster = cluster(2, 2, all_there_is).await.started().await;
+    let is_discovered = |seen: &Seen| {
+        let mut entities = seen.topics.iter();
+        let is_of_shard = |payload: &str| payload.contains("lantime/shard/00/state");
+        entities.any(|(topic, payload)| topic.contains("/lantime_device_sim-2") && is_of_shard(payload))
+    };
+    cluster.watcher.until("its entities", is_discovered).await;
+    let device = cluster.fleet.devices()[1].clone();
+    polls(&device, 20).await;
     for _ in 0..2 {
         let (owner, from) = (cluster.owner(), cluster.watcher.now().log.len());
         cluster.members[owner].stop("KILL").await;
