@@ -186,11 +186,16 @@ impl Bridge {
                 rest.join("], [")
             );
         }
-        if let Some(member) = &self.member {
-            member.configured(&config.devices).await;
-        } else if let Err(error) = self.unit.apply(&config.devices).await {
+        let applied = match &self.member {
+            None => self.unit.apply(&config.devices).await,
+            Some(_) => devices::check(&config.devices),
+        };
+        if let Err(error) = applied {
             tracing::error!("reload refused, the running configuration stays in force: {error:#}");
             return;
+        }
+        if let Some(member) = &self.member {
+            member.configured(&config.devices).await;
         }
         self.devices.send_replace(config.devices);
     }

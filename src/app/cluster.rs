@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::common::Common;
-use super::devices::TrapRoutes;
+use super::devices::{self, TrapRoutes};
 use super::shard::{Shard, Shared};
 use super::task::{self, Task};
 use crate::cluster::coordinator::{Coordinator, Handles, Report, Setup};
@@ -28,6 +28,8 @@ pub(super) struct Member {
     shards: Vec<Task>,
     traps: Option<TrapRoutes>,
     shown: web::Cluster,
+    /// Why units have failed.
+    failures: mpsc::Receiver<anyhow::Error>,
 }
 
 /// What all units of this process share.
@@ -46,8 +48,10 @@ impl Member {
     /// Joins the cluster.
     ///
     /// # Errors
-    /// When a certificate or key for etcd cannot be used.
+    /// When a certificate or key for etcd, or a device's TLS or profile files, cannot be used: not only once it works for the
+    /// device.
     pub(super) fn start(common: &Arc<Common>, cluster: &Cluster, joint: Joint) -> anyhow::Result<Member> {
+        devices::check(&common.config.devices)?;
         let client = etcd::Client::new(&etcd::Settings::from(cluster))?;
         let setup = Setup {
             me: common.config.bridge.id.clone(),
@@ -73,6 +77,7 @@ impl Member {
             units: units.subscribe(),
         };
         let traps = joint.traps.clone();
+        let (failed, failures) = mpsc::channel(1);
         let shared = Shared {
             common: Arc::clone(common),
             cluster: cluster.clone(),
@@ -85,6 +90,7 @@ impl Member {
             orders,
             reports: reports.clone(),
             status,
+            failures: failed,
         };
         let shard = |id| {
             let shard = Shard {
@@ -107,6 +113,7 @@ impl Member {
             shards,
             traps,
             shown,
+            failures,
         })
     }
 
@@ -125,9 +132,12 @@ impl Member {
         &self.shown
     }
 
-    /// Waits until it no longer takes part, or a task ends that should not.
+    /// Waits until it no longer takes part, or a unit has failed, or a task ends that should not.
     pub(super) async fn failed(&mut self) -> anyhow::Error {
-        task::any_end(std::iter::once(&mut self.coordinator).chain(&mut self.shards)).await
+        tokio::select! {
+            Some(error) = self.failures.recv() => error,
+            error = task::any_end(std::iter::once(&mut self.coordinator).chain(&mut self.shards)) => error,
+        }
     }
 
     /// Hands all shards over, and leaves. Gives what has not stopped in time.

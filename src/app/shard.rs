@@ -28,8 +28,6 @@ use crate::mqtt::publisher::{BrokerStatus, Role};
 use crate::records::store::{Entries, IncidentChange};
 use crate::web;
 
-/// Pause before a unit that has failed is started again.
-const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// How long a unit may take to stop. Another bridge waits for that.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
@@ -53,6 +51,8 @@ pub(super) struct Shared {
     pub(super) orders: watch::Receiver<Orders>,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) status: watch::Receiver<Status>,
+    /// Takes why a unit has failed.
+    pub(super) failures: mpsc::Sender<anyhow::Error>,
 }
 
 /// The shard, as one bridge works for it.
@@ -86,12 +86,12 @@ impl Shard {
         while let Some(order) = self.next_order(last).await {
             last = order.run;
             if let Err(error) = self.serve(&order).await {
-                tracing::error!("the unit of shard {} has failed: {error:#}", self.id);
-                let mut orders = self.shared.orders.clone();
-                tokio::select! {
-                    () = sleep(RESTART_PAUSE) => {}
-                    _ = stop_of(&mut orders, self.id, order.run) => {}
-                }
+                // The process ends by it; then other bridges take the shard.
+                let _ = self
+                    .shared
+                    .failures
+                    .try_send(error.context(format!("the unit of shard {}", self.id)));
+                stop_of(&mut self.shared.orders, self.id, order.run).await;
             }
             // Nobody takes it only where the coordinator has ended.
             let _ = self
@@ -121,10 +121,26 @@ impl Shard {
     /// The same as long as the shard is won with the same token: with another one, others may have worked for it in between.
     async fn serve_with_token(&mut self, order: &Order) -> anyhow::Result<Ended> {
         let mut orders = self.shared.orders.clone();
-        let mut running = tokio::select! {
+        let started = tokio::select! {
             biased;
-            reason = stop_of(&mut orders, self.id, order.run) => return Ok(Ended::Ordered(reason)),
-            started = self.start(order) => started?,
+            reason = stop_of(&mut orders, self.id, order.run) => Err(reason),
+            started = self.start(order) => Ok(started?),
+        };
+        let mut running = match started {
+            Ok(running) => running,
+            Err(reason) => {
+                // Perhaps they were shown already.
+                let devices = of(
+                    &self.shared.configured.borrow(),
+                    self.id,
+                    self.shared.cluster.shards,
+                );
+                self.shared
+                    .joint
+                    .leave(devices.into_iter().map(|device| device.id))
+                    .await;
+                return Ok(Ended::Ordered(reason));
+            }
         };
         tracing::info!(shard = %self.id, devices = running.devices.len(), "this bridge works for the shard");
         self.shared.units.send_modify(|units| {
