@@ -93,10 +93,7 @@ impl Member {
             failures: failed,
         };
         let shard = |id| {
-            let shard = Shard {
-                id,
-                shared: shared.clone(),
-            };
+            let shard = Shard::new(id, shared.clone());
             Task::spawn("shard", |_| shard.run())
         };
         let mut shards: Vec<_> = ShardId::all(cluster.shards).map(shard).collect();
@@ -149,11 +146,10 @@ impl Member {
 
 /// Says whether the broker is reached, whenever that changes.
 async fn report_broker(mut broker: watch::Receiver<BrokerStatus>, reports: mpsc::Sender<Report>) {
-    let mut was_reached = true;
+    let mut last = None;
     loop {
         let is_reached = broker.borrow_and_update().link.connected;
-        if is_reached != was_reached {
-            was_reached = is_reached;
+        if last.replace(is_reached) != Some(is_reached) {
             let _ = reports.send(Report::Broker(is_reached)).await;
         }
         if broker.changed().await.is_err() {

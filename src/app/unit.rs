@@ -82,7 +82,7 @@ impl Work {
         }
     }
 
-    fn ids(&self) -> Vec<DeviceId> {
+    pub(super) fn ids(&self) -> Vec<DeviceId> {
         self.devices.iter().map(|device| device.id.clone()).collect()
     }
 }

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cluster::coordinator::Disagreement;
 use crate::config::{self, ConfigError, Loaded, Log, Problem, ProfileChoice};
 use crate::lantime::rest::Profile;
 use crate::logging::{self, Logging};
@@ -195,7 +196,9 @@ pub fn main() -> ExitCode {
         }
         Err(Failure::Other(error)) => {
             logging::complain(&format!("error: {error:#}"));
-            ExitCode::from(FAILURE)
+            // A restart does not help against settings that a cluster does not have.
+            let is_disagreement = error.downcast_ref::<Disagreement>().is_some();
+            ExitCode::from(if is_disagreement { CONFIGURATION } else { FAILURE })
         }
     }
 }

@@ -4,7 +4,7 @@ use lantime2mqtt::simulator::{Action, Clock};
 
 use crate::members::{cluster, of_devices, of_shards, polled_by};
 use crate::support::site::Site;
-use crate::support::{Seen, polls};
+use crate::support::{PATIENCE, Seen, polls};
 
 fn nothing() -> Vec<(String, String)> {
     Vec::new()
@@ -76,6 +76,24 @@ async fn a_bridge_that_stops_hands_over_and_the_last_one_says_offline() {
     cluster
         .watcher
         .until("nobody works for the shards", is_over)
+        .await;
+}
+
+#[tokio::test]
+async fn bridges_that_all_end_at_once_leave_nothing_online() {
+    let mut cluster = cluster(2, 1, |site| site).await.started().await;
+    for member in &cluster.members {
+        member.signal("TERM");
+    }
+    for member in &mut cluster.members {
+        member.bridge.take().unwrap().end(PATIENCE).await;
+    }
+    let is_offline = |seen: &Seen| seen.text("shard/00/state") == "offline";
+    // The will waits for half a minute.
+    let patience = 2 * PATIENCE;
+    cluster
+        .watcher
+        .until_within(patience, "nobody works for the shard", is_offline)
         .await;
 }
 
