@@ -1,5 +1,7 @@
 //! A shard of the cluster: its unit runs here while the coordinator orders it.
 
+mod earlier_owners;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +18,6 @@ use super::unit::{Unit, Ways, Work};
 use crate::cluster::coordinator::{Order, Orders, Report, Status};
 use crate::cluster::election::{Run, StopReason};
 use crate::cluster::entries::Token;
-use crate::cluster::fence::Fence;
-use crate::cluster::ledger::Ledger;
 use crate::cluster::write_guard::WriteGuard;
 use crate::cluster::{BootTime, etcd, shard_of};
 use crate::command::{CommandStore, Routes};
@@ -27,14 +27,13 @@ use crate::model::{DeviceId, ShardId};
 use crate::mqtt::publisher::{BrokerStatus, Role};
 use crate::records::store::{Entries, IncidentChange};
 use crate::web;
+use earlier_owners::{open_ledger, open_sessions};
 
 /// Pause before a unit that has failed is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// How long a unit may take to stop. Another bridge waits for that.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
-/// Pause before what cannot be read from etcd is read again.
-const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// How long etcd may take to confirm a write. After more the device is not written to.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
@@ -204,6 +203,10 @@ impl Shard {
             .sparkplug
             .clone()
             .map(|settings| settings.of_shard(self.id));
+        let sessions = match sparkplug {
+            Some(_) => Some(open_sessions(etcd, cluster, self.id, token).await),
+            None => None,
+        };
         let ids: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
         let (updates, receiver) = mpsc::channel(UPDATES_WAITING);
         let ways = Ways {
@@ -217,6 +220,7 @@ impl Shard {
             topics,
             role,
             sparkplug,
+            sessions,
             devices,
             earlier,
             fence: Some(order.fence.clone()),
@@ -282,26 +286,6 @@ impl Shard {
         common.store.append_all(entries).await;
         joint.leave(running.devices).await;
         tracing::info!(shard = %self.id, "this bridge no longer works for the shard");
-    }
-}
-
-/// What there is of the shard's commands, as soon as etcd gives it and this bridge may write.
-async fn open_ledger(
-    etcd: &etcd::Client,
-    cluster: &Cluster,
-    shard: ShardId,
-    mut fence: Fence,
-) -> (Ledger, Token) {
-    loop {
-        fence.permitted().await;
-        let token = fence.may_write(BootTime::now());
-        let opened = Ledger::open(etcd, cluster.name.as_str(), shard, fence.clone()).await;
-        match (opened, token) {
-            (Ok(ledger), Some(token)) => return (ledger, token),
-            (Err(error), _) => tracing::warn!(%shard, "the commands of the shard cannot be read: {error}"),
-            (Ok(_), None) => {}
-        }
-        sleep(OPEN_AGAIN).await;
     }
 }
 

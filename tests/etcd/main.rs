@@ -7,6 +7,7 @@
 mod support;
 
 mod coordinator;
+mod edge_node_sessions;
 mod guarded_device;
 mod lease;
 mod ledger;
