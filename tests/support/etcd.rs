@@ -245,6 +245,17 @@ fn program(name: &str) -> PathBuf {
     if fetched.exists() { fetched } else { name.into() }
 }
 
+/// `PATH` with that directory before the others.
+pub fn path() -> String {
+    let own = program("etcd");
+    let directory = own.parent().unwrap_or(Path::new("")).display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    match directory.is_empty() {
+        true => path,
+        false => format!("{directory}:{path}"),
+    }
+}
+
 fn ports(nodes: usize) -> Vec<Node> {
     // All are open at the same time, so that none is given twice.
     let listeners: Vec<_> = (0..2 * nodes)
