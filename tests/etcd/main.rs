@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
 mod coordinator;
 mod edge_node_sessions;
 mod guarded_device;
