@@ -23,6 +23,7 @@ use crate::web;
 
 #[derive(Debug)]
 pub(super) struct Member {
+    common: Arc<Common>,
     coordinator: Task,
     /// One for each shard: they end after the coordinator, which has stopped their units. And what watches for all of them.
     shards: Vec<Task>,
@@ -58,7 +59,7 @@ impl Member {
             cluster: cluster.name.to_string(),
             shards: cluster.shards,
             ttl: cluster.ttl,
-            devices: DevicesDigest::of(&common.config.devices),
+            devices: DevicesDigest::of(&common.config, &common.config.devices),
             url: cluster.url.clone(),
             client: client.clone(),
         };
@@ -106,6 +107,7 @@ impl Member {
         shards.push(Task::spawn("incidents of the cluster", |stop| reporter.run(stop)));
         let run = async move |stop| Ok(coordinator.run(stop).await?);
         Ok(Member {
+            common: Arc::clone(common),
             coordinator: Task::spawn_fallible("coordinator", run),
             shards,
             traps,
@@ -116,7 +118,7 @@ impl Member {
 
     /// These devices are configured now, wherever they are polled.
     pub(super) async fn configured(&self, devices: &[Device]) {
-        let digest = DevicesDigest::of(devices);
+        let digest = DevicesDigest::of(&self.common.config, devices);
         // Nobody takes it only where the coordinator has ended.
         let _ = self.shown.reports.send(Report::Devices(digest)).await;
         if let Some(traps) = &self.traps {

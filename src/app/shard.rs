@@ -1,11 +1,13 @@
 //! A shard of the cluster: its unit runs here while the coordinator orders it.
 
+mod earlier_owners;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::UPDATES_WAITING;
@@ -16,7 +18,6 @@ use super::unit::{Unit, Ways, Work};
 use crate::cluster::coordinator::{Order, Orders, Report, Status};
 use crate::cluster::election::{Run, StopReason};
 use crate::cluster::entries::{Intent, Token};
-use crate::cluster::fence::Fence;
 use crate::cluster::ledger::Ledger;
 use crate::cluster::write_guard::WriteGuard;
 use crate::cluster::{BootTime, etcd, shard_of};
@@ -27,11 +28,10 @@ use crate::model::{DeviceId, ShardId};
 use crate::mqtt::publisher::{BrokerStatus, Role};
 use crate::records::store::{Entries, IncidentChange};
 use crate::web;
+use earlier_owners::{open_ledger, open_sessions};
 
 /// How long a unit may take to stop. Another bridge waits for that.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
-/// Pause before what cannot be read from etcd is read again.
-const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// How long etcd may take to confirm a write. After more the device is not written to.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
@@ -228,11 +228,17 @@ impl Shard {
         let client = etcd.within(CONFIRM_WITHIN);
         let write_guard = WriteGuard::new(client, cluster.name.as_str(), self.id, fence.clone());
         let sparkplug = common.config.sparkplug.clone();
+        let sparkplug = sparkplug.map(|settings| settings.of_shard(self.id));
+        let sessions = match sparkplug {
+            Some(_) => Some(open_sessions(etcd, &cluster, self.id, token).await),
+            None => None,
+        };
         let work = Work {
             mqtt,
             topics,
             role,
-            sparkplug: sparkplug.map(|settings| settings.of_shard(self.id)),
+            sparkplug,
+            sessions,
             devices,
             earlier,
             fence: Some(fence),
@@ -315,33 +321,6 @@ impl Shard {
     async fn leave(&mut self) {
         let shown = std::mem::take(&mut self.shown);
         self.shared.joint.leave(shown).await;
-    }
-}
-
-/// What there is of the shard's commands, as soon as etcd gives it and this bridge may write.
-async fn open_ledger(
-    etcd: &etcd::Client,
-    cluster: &Cluster,
-    shard: ShardId,
-    mut fence: Fence,
-) -> (Ledger, Token) {
-    let mut logged = None;
-    loop {
-        fence.permitted().await;
-        let token = fence.may_write(BootTime::now());
-        let opened = Ledger::open(etcd, cluster.name.as_str(), shard, fence.clone()).await;
-        match (opened, token) {
-            (Ok(ledger), Some(token)) => return (ledger, token),
-            (Ok(_), None) => {}
-            (Err(error), _) => {
-                let error = error.to_string();
-                if logged.as_ref() != Some(&error) {
-                    tracing::error!(%shard, "the devices of the shard wait: its commands cannot be read: {error}");
-                    logged = Some(error);
-                }
-            }
-        }
-        sleep(OPEN_AGAIN).await;
     }
 }
 

@@ -9,6 +9,7 @@ use super::common::Common;
 use super::devices::{Devices, TrapRoutes};
 use super::prior::{self, Earlier};
 use super::task::{self, Task};
+use crate::cluster::edge_node_sessions::EdgeNodeSessions;
 use crate::cluster::fence::Fence;
 use crate::cluster::write_guard::WriteGuard;
 use crate::command::{CommandStore, Dispatcher, Inbox, Routes};
@@ -20,7 +21,7 @@ use crate::model::{DeviceId, Update};
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher, Role};
-use crate::sparkplug::{self, EdgeNode};
+use crate::sparkplug::{self, EdgeNode, LastSession};
 use crate::web;
 
 /// How much of a stop the publisher may take to flush and disconnect.
@@ -47,6 +48,8 @@ pub(super) struct Work {
     pub(super) role: Role,
     /// As which edge node.
     pub(super) sparkplug: Option<Sparkplug>,
+    /// What keeps the number of its last session, if not a file of this host.
+    pub(super) sessions: Option<EdgeNodeSessions>,
     pub(super) devices: Vec<Device>,
     /// What earlier runs, or another owner, have left.
     pub(super) earlier: Earlier,
@@ -74,6 +77,7 @@ impl Work {
             topics: common.topics.clone(),
             role: Role::Bridge(common.info.clone()),
             sparkplug,
+            sessions: None,
             devices,
             earlier,
             fence: None,
@@ -156,6 +160,11 @@ impl Unit {
             intake.push(Task::spawn("Sparkplug commands", |stop| written.run(stop)));
             outlet.push(Task::spawn("Sparkplug edge node", |stop| edge_node.run(stop)));
         }
+        if let Some(sessions) = work.sessions {
+            outlet.push(Task::spawn("numbers of Sparkplug sessions", |stop| {
+                sessions.run(stop)
+            }));
+        }
         Ok(Unit {
             intake,
             devices,
@@ -234,8 +243,10 @@ fn edge_node(
         settings: work.sparkplug.as_ref()?,
         mqtt: work.mqtt.clone(),
         fence: work.fence.clone(),
-        directory: &common.config.state.directory,
-        shard: work.topics.shard().map(|(shard, _)| shard),
+        last_session: match &work.sessions {
+            Some(sessions) => LastSession::Elsewhere(sessions.last()),
+            None => LastSession::In(common.config.state.directory.clone()),
+        },
         contract: work.topics.clone(),
         devices: work.ids(),
         changes: hub.sink("Sparkplug", sparkplug::UPDATES_WAITING),

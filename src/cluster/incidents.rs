@@ -1,5 +1,5 @@
 //! What of a cluster is an incident: etcd fails for longer than a lease lives, another process has this bridge's id, another
-//! member has other devices, or this bridge does not agree with the cluster.
+//! member has other devices or publishes them in another form, or this bridge does not agree with the cluster.
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +46,7 @@ enum Condition {
     Etcd,
     /// The entry of this bridge is another process's.
     Id,
-    /// Other members have other devices.
+    /// Other members have other devices, or publish them in another form.
     Devices,
     /// This bridge takes no part.
     Disagreement,
@@ -202,12 +202,13 @@ impl Condition {
                     .collect();
                 let message = || {
                     format!(
-                        "other bridges have other devices than {}: {}",
+                        "other bridges have other devices than {}, or publish them in another form: {}",
                         status.me,
                         others.join(", ")
                     )
                 };
-                let remedy = "give all bridges of the cluster the same [[devices]], and reload them";
+                let remedy = "give all bridges of the cluster the same [[devices]], and reload them; and the same mqtt.prefix, \
+                              mqtt.layout, [homeassistant] and [sparkplug], and restart those that had others";
                 let error = || ErrorReport::new(ErrorKind::Conflict, message(), remedy);
                 (!others.is_empty()).then(error)
             }

@@ -2,9 +2,9 @@
 
 use lantime2mqtt::simulator::{Action, Clock};
 
-use crate::members::{cluster, of_devices, of_shards, polled_by};
+use crate::members::{Member, cluster, of_devices, of_shards, polled_by};
 use crate::support::site::Site;
-use crate::support::{PATIENCE, Seen, polls};
+use crate::support::{PATIENCE, Seen, polls, wait};
 
 fn nothing() -> Vec<(String, String)> {
     Vec::new()
@@ -113,4 +113,26 @@ async fn a_bridge_that_was_frozen_finds_another_one_in_its_place_and_does_not_re
     let seen = cluster.watcher.until("the relay has fallen", has_fallen).await;
     assert_eq!(polled_by(&seen, "sim-1"), cluster.members[other].id);
     assert_eq!(of_shards(&seen, from), nothing());
+}
+
+/// What hosts publish and read there is no text: of who watches only etcd is asked.
+#[tokio::test]
+async fn the_next_one_counts_sessions_of_the_edge_node_on() {
+    let mut cluster = cluster(2, 1, |site| site.with("sparkplug.enabled", true)).await;
+    cluster.members.iter_mut().for_each(Member::start);
+    for session in ["0", "1", "2"] {
+        let get = |key: &str| {
+            let key = format!("/lantime2mqtt/test/{key}/00");
+            cluster.etcd.control(&["get", "--print-value-only", &key])
+        };
+        wait::until("the number of the session is kept", async || {
+            get("bdseq").trim() == session
+        })
+        .await;
+        let owner = get("election/shards");
+        let is_owner = |member: &&mut Member| owner.contains(&format!("\"{}\"", member.id));
+        let owner = cluster.members.iter_mut().find(is_owner).unwrap();
+        owner.stop("KILL").await;
+        owner.start();
+    }
 }

@@ -70,7 +70,7 @@ impl Status {
         }
     }
 
-    /// The members that have other devices than this bridge.
+    /// The members that have other devices than this bridge, or publish them in another form.
     pub fn with_other_devices(&self) -> impl Iterator<Item = &BridgeId> {
         let others = self.members.iter().filter(|(bridge, _)| **bridge != self.me);
         let differing = others.filter(|(_, member)| member.details.devices.differs(&self.devices));
