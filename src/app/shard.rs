@@ -26,7 +26,7 @@ use crate::config::{Cluster, Device, Mqtt};
 use crate::hub;
 use crate::model::{DeviceId, ShardId};
 use crate::mqtt::publisher::{BrokerStatus, Role};
-use crate::records::store::{Entries, IncidentChange};
+use crate::records::store::{Entries, IncidentChange, StoreStatus};
 use crate::web;
 use earlier_owners::{open_ledger, open_sessions};
 
@@ -79,6 +79,8 @@ struct Running {
     ledger: Ledger,
     /// Whether topics of devices stay that another member has configured still.
     keeps_left: bool,
+    /// How its commands are kept.
+    commands: watch::Receiver<StoreStatus>,
     /// Cancelled if another bridge may go on.
     hand_over: CancellationToken,
 }
@@ -168,6 +170,10 @@ impl Shard {
                 }
                 () = running.ledger.lost() => return Ok(Ended::Again),
                 error = running.unit.failed() => return Err(error),
+                Ok(()) = running.commands.changed() => {
+                    let failing = running.commands.borrow_and_update().failing.clone();
+                    let _ = self.shared.reports.send(Report::Commands(self.id, failing)).await;
+                }
                 Ok(()) = self.shared.configured.changed() => self.reload(running).await,
                 Ok(()) = self.shared.status.changed() => {
                     let agrees = agrees_on_devices(&self.shared.status.borrow_and_update());
@@ -249,6 +255,7 @@ impl Shard {
         Ok(Running {
             unit: Unit::start(&common, work, ways).await?,
             token,
+            commands: ledger.status(),
             ledger,
             keeps_left,
             hand_over,
@@ -284,6 +291,7 @@ impl Shard {
 
     /// Stops the unit. If another bridge may go on, `offline` is left to the will.
     async fn stop(&self, running: Running, ended: Option<&Ended>) {
+        let _ = self.shared.reports.send(Report::Commands(self.id, None)).await;
         let is_handed_on = match ended {
             Some(Ended::Ordered(Some(StopReason::HandOver) | None)) => {
                 others_may_go_on(&self.shared.status.borrow())

@@ -25,6 +25,13 @@ impl Revision {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub Revision);
 
+impl Token {
+    /// What the mark of a write with that token has as its value.
+    pub(super) fn as_mark(self) -> Vec<u8> {
+        self.0.0.to_string().into_bytes()
+    }
+}
+
 /// What a bridge wants of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Intent {

@@ -1,5 +1,6 @@
-//! What of a cluster is an incident: etcd fails for longer than a lease lives, another process has this bridge's id, another
-//! member has other devices or publishes them in another form, or this bridge does not agree with the cluster.
+//! What of a cluster is an incident: etcd fails for longer than a lease lives, or takes no commands for so long, another process
+//! has this bridge's id, another member has other devices or publishes them in another form, or this bridge does not agree with
+//! the cluster.
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,8 @@ struct Conditions {
 enum Condition {
     /// Requests to etcd fail.
     Etcd,
+    /// Only those fail that keep commands: etcd is full, say.
+    Commands,
     /// The entry of this bridge is another process's.
     Id,
     /// Other members have other devices, or publish them in another form.
@@ -130,7 +133,7 @@ impl Conditions {
                 self.due.remove(&condition);
                 match condition {
                     // It may come back.
-                    Condition::Etcd => self.incidents.well(&key, now),
+                    Condition::Etcd | Condition::Commands => self.incidents.well(&key, now),
                     _ => reports.extend(self.incidents.clear(&key, at)),
                 }
                 continue;
@@ -158,8 +161,9 @@ impl Conditions {
 }
 
 impl Condition {
-    const ALL: [Condition; 4] = [
+    const ALL: [Condition; 5] = [
         Condition::Etcd,
+        Condition::Commands,
         Condition::Id,
         Condition::Devices,
         Condition::Disagreement,
@@ -168,6 +172,7 @@ impl Condition {
     fn key(self) -> IncidentKey {
         let subject = match self {
             Condition::Etcd => "etcd",
+            Condition::Commands => "commands",
             Condition::Id => "id",
             Condition::Devices => "devices",
             Condition::Disagreement => "disagreement",
@@ -178,7 +183,7 @@ impl Condition {
     /// How long it may stand until it is reported.
     fn patience(self, ttl: Duration) -> Duration {
         match self {
-            Condition::Etcd => ttl,
+            Condition::Etcd | Condition::Commands => ttl,
             // The entry of an earlier process with this id stays until its lease has ended.
             Condition::Id => ttl * 2,
             Condition::Devices => ROLLOUT,
@@ -190,6 +195,14 @@ impl Condition {
     fn error(self, status: &Status) -> Option<ErrorReport> {
         match self {
             Condition::Etcd => status.errors.iter().next().map(of_etcd),
+            // Else it follows from that.
+            Condition::Commands if status.errors.is_empty() => status.unkept.values().next().map(|reason| {
+                let message = format!("{reason}; commands stay at the broker");
+                let remedy =
+                    "do what the message says; commands are taken and carried out once etcd takes them";
+                ErrorReport::new(ErrorKind::Storage, message, remedy)
+            }),
+            Condition::Commands => None,
             Condition::Id => status.is_id_taken.then(|| {
                 let message = format!("another process takes part in the cluster as {}", status.me);
                 let remedy = "give each bridge its own bridge.id, and stop the process that is not to run";

@@ -36,10 +36,11 @@ use self::failure::Failure;
 use self::replies::Replies;
 use self::sequence::Sequence;
 use self::writer::{Asker, Job, Writer};
-use super::entries::ShardId;
+use super::entries::{ShardId, Token};
 use super::etcd::{Client, Keys};
 use super::fence::Fence;
 use super::keys::ClusterKeys;
+use crate::model::DeviceId;
 use crate::records::store::{AnswerKey, Begun, End, StoreError, StoreStatus, Waiting};
 use crate::records::{Received, Record};
 
@@ -60,6 +61,7 @@ struct Shared {
     client: Client,
     keys: ClusterKeys,
     shard: ShardId,
+    token: Token,
     replies: Arc<Replies>,
     status: watch::Receiver<StoreStatus>,
     lost: CancellationToken,
@@ -82,6 +84,7 @@ impl Ledger {
         let replies = Arc::new(Replies::default());
         let opened = async {
             let sequence = Sequence::begin(client.clone(), &keys, shard, fence).await?;
+            let token = sequence.token();
             let mut writer = Writer::new(
                 client.clone(),
                 keys.clone(),
@@ -90,9 +93,9 @@ impl Ledger {
                 Arc::clone(&replies),
             );
             writer.load().await?;
-            Ok(writer)
+            Ok((writer, token))
         };
-        let writer = opened.await.map_err(|failure: Failure| failure.of_shard(shard))?;
+        let (writer, token) = opened.await.map_err(|failure: Failure| failure.of_shard(shard))?;
         let (jobs, asked) = mpsc::channel(CALLS_WAITING);
         let (status, lost) = (writer.status(), writer.lost());
         tokio::spawn(writer.run(asked));
@@ -101,6 +104,7 @@ impl Ledger {
             client,
             keys,
             shard,
+            token,
             replies,
             status,
             lost,
@@ -146,6 +150,16 @@ impl Ledger {
         let (done, written) = oneshot::channel();
         self.send(Job::Finish(number, Box::new(end), done)).await;
         let _ = written.await;
+    }
+
+    /// Whether an earlier owner may still be writing to the device, so that nobody else may. That ends by itself: see
+    /// [`write_guard`](super::write_guard).
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub async fn is_held(&self, device: &DeviceId) -> Result<bool, StoreError> {
+        let mark = self.value(self.0.keys.write_mark(self.0.shard, device)).await?;
+        Ok(mark.is_some_and(|mark| mark != self.0.token.as_mark()))
     }
 
     /// The first answer to the same command within the last hour.

@@ -22,6 +22,7 @@ use super::entries::{LeaseId, ShardId, Token};
 use super::etcd::{Answer, Client, Compare, Error, Keys, Operation};
 use super::fence::Fence;
 use super::keys::ClusterKeys;
+use crate::fault_point;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 
 /// How much longer than the write its mark lives. Half of it is for etcd to confirm it, the other half for clocks that differ in
@@ -95,9 +96,10 @@ impl WriteGuard {
         let mark = WriteMark { client, lease };
         let put = Operation::Put {
             key: self.mark(device),
-            value: value(token),
+            value: token.as_mark(),
             lease: Some(lease),
         };
+        fault_point::reached("checking");
         let confirmed = self.confirm(device, token, &[put]).await;
         match confirmed.and_then(|()| self.is_still_permitted(token, began)) {
             Ok(()) => Ok(mark),
@@ -130,7 +132,10 @@ impl WriteGuard {
         let owned = Compare::CreatedAt(shard.clone(), token.0.0);
         let read = [Operation::Range(Keys::one(shard))];
         let mut is_owned = false;
-        for unmarked in [Compare::Absent(mark.clone()), Compare::Value(mark, value(token))] {
+        for unmarked in [
+            Compare::Absent(mark.clone()),
+            Compare::Value(mark, token.as_mark()),
+        ] {
             let compares = [owned.clone(), unmarked];
             let done = self.0.client.transact(&compares, then, &read).await;
             let done = done.map_err(|error| unconfirmed(&error))?;
@@ -158,11 +163,6 @@ impl WriteMark {
     }
 }
 
-/// What a mark of that token has as its value.
-fn value(token: Token) -> Vec<u8> {
-    token.0.0.to_string().into_bytes()
-}
-
 fn is_created_by(answer: &Answer, token: Token) -> bool {
     let Answer::Range(entries) = answer else {
         return false;
@@ -187,8 +187,7 @@ fn not_owned(shard: ShardId) -> ErrorReport {
 
 fn marked(shard: ShardId) -> ErrorReport {
     let message = format!("an earlier owner of shard {shard} may still be writing to the device");
-    let remedy = "wait, and send the command again: that ends by itself, after two minutes at the latest; with a longer \
-                  command_timeout for this device the command waits for it";
+    let remedy = "wait, and send the command again: that ends by itself, after two minutes at the latest";
     ErrorReport::new(ErrorKind::Busy, message, remedy)
 }
 

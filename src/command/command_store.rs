@@ -7,10 +7,11 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::cluster::ledger::Ledger;
+use crate::model::DeviceId;
 use crate::records::Received;
 use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, Waiting};
 
-/// Until an attempt that could not be counted is tried again.
+/// Until an attempt that could not be counted is tried again, and until it is looked again whether a device is held.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Where commands are kept until they are answered.
@@ -52,6 +53,27 @@ impl CommandStore {
         match self {
             CommandStore::Local(store) => store.receive_then(commands, done).await,
             CommandStore::Shared(ledger) => ledger.receive_then(commands, done).await,
+        }
+    }
+
+    /// Waits until no earlier owner of the shard may still be writing to the device. The command was accepted, and is to be
+    /// carried out: so it waits for that before its time begins, for two minutes at the most.
+    pub(super) async fn until_free(&self, device: &DeviceId) {
+        let CommandStore::Shared(ledger) = self else {
+            return;
+        };
+        let mut is_logged = false;
+        loop {
+            match ledger.is_held(device).await {
+                Ok(false) => return,
+                Ok(true) if !std::mem::replace(&mut is_logged, true) => tracing::info!(
+                    %device,
+                    "the command waits: an earlier owner of the shard may still be writing to the device"
+                ),
+                // Without etcd it could not begin, either.
+                Ok(true) | Err(_) => {}
+            }
+            sleep(RETRY).await;
         }
     }
 

@@ -19,7 +19,9 @@ use crate::contract::reply::CommandReply;
 use crate::contract::topics::Destination;
 use crate::fault_point;
 use crate::lantime::device::Job;
-use crate::model::{CommandTopic, DeadLetter, ErrorKind, ErrorReport, Operation, Origin, Outcome};
+use crate::model::{
+    CommandTopic, DeadLetter, DeviceCommand, ErrorKind, ErrorReport, Operation, Origin, Outcome,
+};
 use crate::records::store::End;
 use crate::records::{Received, Record, dead_letter};
 
@@ -30,6 +32,9 @@ impl Context {
     /// Carries a command out, unless the same one was answered before.
     pub(super) async fn carry_out(&self, accepted: Accepted) {
         let entry = &accepted.entry;
+        if matches!(accepted.command, DeviceCommand::RelayEvents { .. }) {
+            self.store.until_free(&accepted.device).await;
+        }
         let earlier = match self.store.begin(entry.number, entry.key()).await {
             Beginning::Attempt(attempt) => return self.attempt(accepted, attempt).await,
             Beginning::Answered(answer) => CommandReply::read(&answer),

@@ -9,7 +9,7 @@ use super::auth::{Tokens, User};
 use super::device_kind::DeviceKind;
 use super::document::Identity;
 use super::fault::Fault;
-use super::observe::{Counters, LastAnswer, Observations};
+use super::observe::{ChangeRequest, Counters, LastAnswer, Observations};
 use super::snmp::Endpoint;
 use super::status::StatusCache;
 use super::world::World;
@@ -202,6 +202,11 @@ impl SimulatedDevice {
     /// The times noted since the last call, oldest first.
     pub fn take_arrivals(&self) -> Vec<Instant> {
         self.state().seen.take_arrivals()
+    }
+
+    /// The requests over REST that have changed something, in the order in which they were carried out: the latest 4,096.
+    pub fn change_requests(&self) -> Vec<ChangeRequest> {
+        self.state().seen.change_requests()
     }
 
     /// The status document that it would send now, without any fault that cuts or delays it.

@@ -84,6 +84,13 @@ pub enum Fault {
     CutAfterApply,
     /// Applying the configuration gets 500: what was written stays pending.
     FailingApply,
+    /// Writing and applying the configuration take so long, and end even if the client has left meanwhile.
+    #[serde(rename_all = "kebab-case")]
+    SlowChange {
+        /// How long.
+        #[serde(serialize_with = "write_duration", deserialize_with = "read_duration")]
+        by: Duration,
+    },
     /// The SNMP agent takes requests in and answers none. Notifications are sent.
     SnmpSilence,
     /// Over SNMP, the configuration is applied at once, but the answer to that comes late, or as soon as the fault is
@@ -152,6 +159,14 @@ impl Fault {
             Self::HangOnWrite => route == Route::WriteConfiguration,
             Self::HangOnApply => route == Route::Apply,
             _ => false,
+        }
+    }
+
+    /// How long a request takes that changes something.
+    pub(super) fn delays(&self, route: Route) -> Option<Duration> {
+        match self {
+            Self::SlowChange { by } if route.is_write() => Some(*by),
+            _ => None,
         }
     }
 

@@ -49,7 +49,7 @@ pub use device_kind::{ApiGeneration, Chassis, Clock, DeviceKind, Driver, Relay, 
 pub use events::{EventState, EventType};
 pub use fault::Fault;
 pub use fleet::{Fleet, FleetOptions, SimulatorError};
-pub use observe::{Counters, LastAnswer};
+pub use observe::{ChangeRequest, Counters, LastAnswer};
 pub use relays::Position;
 pub use scenario::{Happening, Problem, Scenario, ScenarioError, Step, Target};
 pub use snmp::{SnmpOptions, SnmpUser, TrapReceiver, TrapWay, Traps};

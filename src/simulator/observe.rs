@@ -5,6 +5,8 @@ use std::time::Instant;
 
 /// Changes whose first answer is remembered.
 const MAX_ANSWERED: usize = 1024;
+/// Requests to change something that are remembered.
+const MAX_CHANGE_REQUESTS: usize = 4096;
 
 /// Counts since the fleet was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +56,19 @@ pub struct LastAnswer {
     pub at: Instant,
 }
 
+/// A request over REST that changes something at the device, as it was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeRequest {
+    /// Where the client has sent it: its `Host`. A device that listens on all addresses can so tell clients apart.
+    pub host: String,
+    /// Whether it has everything applied that was written before; else it writes.
+    pub is_apply: bool,
+    /// When it came.
+    pub began: Instant,
+    /// When it had been carried out.
+    pub ended: Instant,
+}
+
 /// The notes of one device.
 #[derive(Default)]
 pub(super) struct Observations {
@@ -62,6 +77,7 @@ pub(super) struct Observations {
     /// Generation and first answer that carried it, both rising.
     answered: VecDeque<(u64, Instant)>,
     arrivals: VecDeque<Instant>,
+    change_requests: VecDeque<ChangeRequest>,
     /// How many arrivals to keep; 0 = none are noted.
     capacity: usize,
 }
@@ -84,6 +100,18 @@ impl Observations {
 
     pub(super) fn take_arrivals(&mut self) -> Vec<Instant> {
         self.arrivals.drain(..).collect()
+    }
+
+    /// Notes a request that was carried out.
+    pub(super) fn changed(&mut self, request: ChangeRequest) {
+        if self.change_requests.len() == MAX_CHANGE_REQUESTS {
+            self.change_requests.pop_front();
+        }
+        self.change_requests.push_back(request);
+    }
+
+    pub(super) fn change_requests(&self) -> Vec<ChangeRequest> {
+        self.change_requests.iter().cloned().collect()
     }
 
     pub(super) fn answered_whole(&mut self, generation: u64) {

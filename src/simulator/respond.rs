@@ -7,14 +7,14 @@ use super::device::web::Access;
 use super::fault::{Fault, Route};
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
+use tokio::time::{sleep, timeout};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BASIC: HeaderValue = HeaderValue::from_static("Basic realm=\"LANTIME\"");
@@ -52,20 +52,65 @@ pub(super) async fn respond(
     let route = route(&device, &head.method, head.uri.path());
     let body = timeout(PATIENCE, read(body)).await;
     let body = body.unwrap_or_else(|_| Err((408, "the request does not end".to_owned())));
+    let began = Instant::now();
     let mut fault = device.begin(route);
     if fault.as_ref().is_some_and(|fault| fault.hangs(route)) {
         device.wait_while_hanging(route).await;
         fault = device.fault();
     }
-    let answer = match admit(&device, &head.headers, route, fault.as_ref()) {
-        Err(status) => refusal(status),
-        Ok(()) => answer(&device, route, fault.as_ref(), body),
+    let asked = Asked {
+        device: Arc::clone(&device),
+        headers: head.headers,
+        route,
+        body,
+        began,
+    };
+    let answer = match fault.as_ref().and_then(|fault| fault.delays(route)) {
+        None => asked.carry_out(fault.as_ref()),
+        Some(by) => {
+            let fault = fault.clone();
+            let slowly = async move {
+                sleep(by).await;
+                asked.carry_out(fault.as_ref())
+            };
+            tokio::spawn(slowly).await.map_err(io::Error::other)?
+        }
     };
     if answer.status().is_success() && fault.is_some_and(|fault| fault.cuts_answer(route)) {
         return Err(io::Error::other("the answer is held back, as the fault asks for"));
     }
     device.answered(answer.status().as_u16());
     Ok(answer)
+}
+
+/// A request that has come to its end.
+struct Asked {
+    device: Arc<SimulatedDevice>,
+    headers: HeaderMap,
+    route: Route,
+    body: Result<Bytes, Refusal>,
+    began: Instant,
+}
+
+impl Asked {
+    fn carry_out(self, fault: Option<&Fault>) -> Response<Body> {
+        let Asked {
+            device,
+            headers,
+            route,
+            body,
+            began,
+        } = self;
+        let answer = match admit(&device, &headers, route, fault) {
+            Err(status) => refusal(status),
+            Ok(()) => answer(&device, route, fault, body),
+        };
+        if route.is_write() && answer.status().is_success() {
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+            device.changed(route, host.unwrap_or_default().to_owned(), began);
+        }
+        answer
+    }
 }
 
 /// Whether a request is let in, or else its status.

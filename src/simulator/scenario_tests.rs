@@ -83,13 +83,13 @@ fn the_fault_scenario_has_every_fault() {
     let seen: HashSet<_> = faults.clone().map(discriminant).collect();
     // A new fault ends up here: count it, and add a step to the file.
     let count = |fault: &Fault| match fault {
-        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 24,
-        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 24,
-        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 24,
-        Fault::Restart { .. } | Fault::ExpiredToken | Fault::ReadOnly | Fault::BusyConfiguration => 24,
-        Fault::HangOnWrite | Fault::HangOnApply | Fault::CutAfterWrite | Fault::CutAfterApply => 24,
-        Fault::FailingApply | Fault::SnmpSilence | Fault::LateApply { .. } | Fault::WrongBoots { .. } => 24,
-        Fault::StaleStatus => 24,
+        Fault::Unauthorized | Fault::Forbidden | Fault::NotFound | Fault::ServerError => 25,
+        Fault::Unavailable | Fault::Hang | Fault::SlowBody { .. } | Fault::CutBody { .. } => 25,
+        Fault::HugeBody { .. } | Fault::WrongJson | Fault::MissingKeys { .. } => 25,
+        Fault::Restart { .. } | Fault::ExpiredToken | Fault::ReadOnly | Fault::BusyConfiguration => 25,
+        Fault::HangOnWrite | Fault::HangOnApply | Fault::CutAfterWrite | Fault::CutAfterApply => 25,
+        Fault::FailingApply | Fault::SnmpSilence | Fault::LateApply { .. } | Fault::WrongBoots { .. } => 25,
+        Fault::StaleStatus | Fault::SlowChange { .. } => 25,
     };
     assert_eq!(seen.len(), count(&Fault::Hang));
     assert!(

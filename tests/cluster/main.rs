@@ -7,9 +7,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
 mod demo;
+mod etcd_away;
+mod etcd_faults;
+mod held;
+mod history;
 mod members;
+mod operator;
 mod reload;
+mod standing_still;
 mod take_over;
 #[path = "../snmp/tools.rs"]
 mod tools;

@@ -26,7 +26,7 @@ pub(crate) struct Cluster {
     pub(crate) members: Vec<Member>,
     pub(crate) watcher: Watcher,
     pub(crate) fleet: Fleet,
-    _broker: Mosquitto,
+    pub(crate) broker: Mosquitto,
     pub(crate) etcd: Etcd,
 }
 
@@ -50,13 +50,25 @@ impl Member {
 
 /// Bridges `b1` and so on for so many devices; none runs yet.
 pub(crate) async fn cluster(bridges: usize, devices: usize, change: impl Fn(Site) -> Site) -> Cluster {
-    let fleet = Fleet::start(FleetOptions {
+    let fleet = FleetOptions {
         devices,
         ..FleetOptions::default()
-    });
-    let fleet = fleet.await.expect("free ports on the loopback");
-    let (broker, etcd) = (Mosquitto::start(), Etcd::start());
-    let node: SocketAddr = etcd.endpoint(0).trim_start_matches("http://").parse().unwrap();
+    };
+    cluster_of(bridges, fleet, Etcd::start(), change).await
+}
+
+/// The same with such devices, and that etcd, of which the bridges know the first node.
+pub(crate) async fn cluster_of(
+    bridges: usize,
+    fleet: FleetOptions,
+    etcd: Etcd,
+    change: impl Fn(Site) -> Site,
+) -> Cluster {
+    let fleet = Fleet::start(fleet).await.expect("free ports on the loopback");
+    let broker = Mosquitto::start();
+    let endpoint = etcd.endpoint(0);
+    let (_, node) = endpoint.split_once("://").expect("a URL");
+    let node: SocketAddr = node.parse().unwrap();
     let entries: Vec<_> = fleet
         .devices()
         .iter()
@@ -85,7 +97,7 @@ pub(crate) async fn cluster(bridges: usize, devices: usize, change: impl Fn(Site
         members,
         watcher: Watcher::connect(broker.address()).await,
         fleet,
-        _broker: broker,
+        broker,
         etcd,
     }
 }
@@ -111,7 +123,12 @@ impl Cluster {
 
     /// The number of the bridge that polls the first device.
     pub(crate) fn owner(&self) -> usize {
-        let owner = polled_by(&self.watcher.now(), "sim-1");
+        self.owner_of("sim-1")
+    }
+
+    /// The number of the bridge that polls a device.
+    pub(crate) fn owner_of(&self, device: &str) -> usize {
+        let owner = polled_by(&self.watcher.now(), device);
         self.members
             .iter()
             .position(|member| member.id == owner)

@@ -8,6 +8,7 @@ use lantime2mqtt::simulator::ApiGeneration::{V10, V16, V20};
 use lantime2mqtt::simulator::{Action, Counters, Fault, Fleet, FleetOptions, Relay, SimulatedDevice};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CONFIG: &str = "/api/config/notification";
@@ -321,4 +322,35 @@ async fn what_somebody_else_does_makes_a_revision_stale() {
         .find(|event| event["object-id"] == "ntp-stopped")
         .unwrap();
     assert_eq!(stopped["actions"], json!(["email"]));
+}
+
+#[tokio::test]
+async fn a_slow_change_ends_without_its_client_and_is_noted() {
+    let (_fleet, device, mut client) = one(M3000, V20).await;
+    let by = Duration::from_millis(200);
+    device.set_fault(Some(Fault::SlowChange { by }));
+    let before = device.counters().requests;
+    let body = write(1, &[("ntp-stopped", &["email"])]);
+    client.send_body("PUT", CONFIG, BASIC, &body).await.unwrap();
+    let has_come = || device.counters().requests > before;
+    soon(async {
+        while !has_come() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    drop(client);
+    let is_done = || device.change_requests().len() == 1;
+    soon(async {
+        while !is_done() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let request = &device.change_requests()[0];
+    assert!(
+        !request.is_apply && request.ended >= request.began + by,
+        "{request:?}"
+    );
+    assert_eq!((counts(&device), device.world().pending_changes()), ((1, 0), 1));
 }

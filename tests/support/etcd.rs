@@ -105,6 +105,12 @@ impl Etcd {
         ran.unwrap_or_else(|log| panic!("etcd does not start again: {log}"));
     }
 
+    /// Starts nodes again, with their data: all at once, since one alone has no majority.
+    pub fn start_again(&mut self, nodes: &[usize]) {
+        let ran = self.run(nodes);
+        ran.unwrap_or_else(|log| panic!("etcd does not start again: {log}"));
+    }
+
     /// Stops a node from running, while its sockets stay open. None of its threads runs when this returns.
     pub async fn freeze(&self, node: usize) {
         self.signal(node, "-STOP");
@@ -123,16 +129,23 @@ impl Etcd {
 
     /// Runs `etcdctl` with these arguments, with TLS as a node, and gives what it writes.
     pub fn control(&self, arguments: &[&str]) -> String {
-        let output = Command::new(program("etcdctl"))
-            .env("ETCDCTL_API", "3")
-            .args(["--endpoints", &self.endpoints().join(",")])
-            .args(self.certificates())
-            .args(arguments)
+        let output = self
+            .etcdctl(arguments)
             .output()
             .unwrap_or_else(|error| panic!("these tests need etcdctl ({HOW_TO_GET}): {error}"));
         let log = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "etcdctl {arguments:?}: {log}");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn etcdctl(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("etcdctl"));
+        command
+            .env("ETCDCTL_API", "3")
+            .args(["--endpoints", &self.endpoints().join(",")])
+            .args(self.certificates())
+            .args(arguments);
+        command
     }
 
     /// Lets only users in: `root`, who may do everything, and `guest`, who may do nothing.
@@ -162,6 +175,21 @@ impl Etcd {
         files
             .map(|(name, file)| format!("--{name}={}", file.display()))
             .collect()
+    }
+
+    /// Gives `root` another password.
+    pub fn change_password(&self, from: &str, to: &str) {
+        let user = format!("root:{from}");
+        let mut changed = self.etcdctl(&["--user", &user, "user", "passwd", "root", "--interactive=false"]);
+        let mut child = changed
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().expect("it is piped");
+        std::io::Write::write_all(&mut stdin, format!("{to}\n").as_bytes()).unwrap();
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
     }
 
     fn url(&self, port: u16) -> String {

@@ -72,6 +72,8 @@ pub enum Report {
     Drain(bool),
     /// The devices of this bridge are others from now on.
     Devices(DevicesDigest),
+    /// Why the commands of a shard cannot be kept; `None` once they can, or the unit has stopped.
+    Commands(ShardId, Option<String>),
 }
 
 impl From<Report> for Input {
@@ -82,6 +84,8 @@ impl From<Report> for Input {
             Report::Broker(is_reached) => Input::Broker(is_reached),
             Report::Drain(is_drained) => Input::Drain(is_drained),
             Report::Devices(_) => Input::Outdated,
+            // It decides nothing.
+            Report::Commands(..) => Input::Timer,
         }
     }
 }

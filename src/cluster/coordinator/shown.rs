@@ -9,9 +9,18 @@ use crate::cluster::etcd::Error;
 
 impl Coordinator {
     pub(super) fn reported(&mut self, report: Report) -> Input {
-        if let Report::Devices(devices) = &report {
-            self.own_details.devices = devices.clone();
-            self.status.send_modify(|status| status.devices = devices.clone());
+        match &report {
+            Report::Devices(devices) => {
+                self.own_details.devices = devices.clone();
+                self.status.send_modify(|status| status.devices = devices.clone());
+            }
+            Report::Commands(shard, reason) => self.status.send_modify(|status| {
+                status.unkept.remove(shard);
+                status
+                    .unkept
+                    .extend(reason.clone().map(|reason| (*shard, reason)));
+            }),
+            _ => {}
         }
         report.into()
     }

@@ -21,6 +21,8 @@ pub struct Status {
     pub is_current: bool,
     /// What fails at etcd, and why the last time; without what has succeeded since then.
     pub errors: BTreeMap<Activity, Error>,
+    /// Why the commands of a shard that this bridge works for cannot be kept in etcd, where that is so.
+    pub unkept: BTreeMap<ShardId, String>,
     /// Why this bridge no longer takes part, if so.
     pub disagreement: Option<Disagreement>,
     /// Whether the entry of this bridge is that of another process: of an earlier one whose lease still lives, or of one that
@@ -62,6 +64,7 @@ impl Status {
             devices,
             is_current: false,
             errors: BTreeMap::new(),
+            unkept: BTreeMap::new(),
             disagreement: None,
             is_id_taken: false,
             members: BTreeMap::new(),

@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::cluster::coordinator::{Disagreement, MemberStatus};
 use crate::cluster::devices_digest::DevicesDigest;
-use crate::cluster::entries::{BridgeId, Details, Intent, MemberState};
+use crate::cluster::entries::{BridgeId, Details, Intent, MemberState, ShardId};
 use crate::cluster::etcd::{Client, LeaseId, Settings};
 use crate::model::Incident;
 use crate::records::store::Options;
@@ -178,4 +178,27 @@ async fn an_id_that_another_process_has_is_an_incident_once_an_earlier_lease_has
     scene.status.send_modify(|status| status.is_id_taken = false);
     scene.open(None).await;
     assert_eq!(scene.dead_letters().await, [(false, 1), (true, 1)]);
+}
+
+#[tokio::test]
+async fn commands_that_cannot_be_kept_are_an_incident_unless_all_of_etcd_fails() {
+    let error = error().await;
+    tokio::time::pause();
+    let scene = Scene::start();
+    let full = "cannot keep the commands of shard 00: no space".to_owned();
+    scene.status.send_modify(|status| {
+        status.errors.insert(Activity::Lease, error);
+        status.unkept.insert(ShardId(0), full);
+    });
+    scene.open(Some(("etcd", 1))).await;
+    scene.status.send_modify(|status| status.errors.clear());
+    tokio::time::sleep(60 * SECOND).await;
+    let (incident, _) = scene.open(Some(("commands", 1))).await;
+    let message = incident.unwrap().error.message;
+    assert!(
+        message.contains("no space; commands stay at the broker"),
+        "{message}"
+    );
+    scene.status.send_modify(|status| status.unkept.clear());
+    scene.open(None).await;
 }

@@ -12,6 +12,7 @@ use crate::cluster::entries::{ShardId, Token};
 use crate::cluster::etcd::{Answer, Client, Compare, Entry, Keys, Operation, Transacted};
 use crate::cluster::fence::Fence;
 use crate::cluster::keys::ClusterKeys;
+use crate::fault_point;
 
 /// What a transaction leaves: another value each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +107,11 @@ impl Sequence {
         Compare::CreatedAt(self.owner.clone(), self.token.0.0)
     }
 
+    /// The token with which it writes.
+    pub(super) fn token(&self) -> Token {
+        self.token
+    }
+
     /// Whether it is not known what has become of the last transaction.
     pub(super) fn is_unresolved(&self) -> bool {
         self.unresolved.is_some()
@@ -171,6 +177,7 @@ impl Sequence {
         let watched = [Some(&self.owner[..]), Some(&self.key), unless];
         let read = watched.into_iter().flatten();
         let read: Vec<_> = read.map(|key| Operation::Range(Keys::one(key))).collect();
+        fault_point::reached("keeping");
         let done = self.client.transact(&compares, &write, &read).await?;
         if done.succeeded {
             return Ok(Tried::Left);

@@ -5,7 +5,7 @@ use crate::simulator::auth::Presented;
 use crate::simulator::configuration::WriteData;
 use crate::simulator::document;
 use crate::simulator::fault::{Fault, Route};
-use crate::simulator::observe::LastAnswer;
+use crate::simulator::observe::{ChangeRequest, LastAnswer};
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use jiff::Timestamp;
@@ -142,6 +142,17 @@ impl SimulatedDevice {
         let mut state = self.state();
         self.change_state(&mut state, |world| world.apply_changes(Timestamp::now()));
         state.seen.counters.applies += 1;
+    }
+
+    /// Notes a request that has changed something.
+    pub(in crate::simulator) fn changed(&self, route: Route, host: String, began: Instant) {
+        let request = ChangeRequest {
+            host,
+            is_apply: route == Route::Apply,
+            began,
+            ended: Instant::now(),
+        };
+        self.state().seen.changed(request);
     }
 
     pub(in crate::simulator) fn answered(&self, status: u16) {
