@@ -14,6 +14,7 @@ use crate::cluster::coordinator::{Coordinator, Handles, Report, Setup};
 use crate::cluster::devices_digest::DevicesDigest;
 use crate::cluster::etcd;
 use crate::cluster::incidents::Reporter;
+use crate::cluster::shard_of;
 use crate::command::Routes;
 use crate::config::{Cluster, Device};
 use crate::hub;
@@ -27,6 +28,8 @@ pub(super) struct Member {
     /// One for each shard: they end after the coordinator, which has stopped their units. And what watches for all of them.
     shards: Vec<Task>,
     traps: Option<TrapRoutes>,
+    /// How many devices each shard has.
+    sizes: watch::Sender<BTreeMap<ShardId, usize>>,
     shown: web::Cluster,
 }
 
@@ -65,11 +68,13 @@ impl Member {
             status,
         } = handles;
         let units = watch::Sender::new(BTreeMap::new());
+        let sizes = watch::Sender::default();
         let shown = web::Cluster {
             name: cluster.name.to_string(),
             shards: cluster.shards,
             status: status.clone(),
             reports: reports.clone(),
+            devices: sizes.subscribe(),
             units: units.subscribe(),
         };
         let traps = joint.traps.clone();
@@ -106,6 +111,7 @@ impl Member {
             coordinator: Task::spawn_fallible("coordinator", run),
             shards,
             traps,
+            sizes,
             shown,
         })
     }
@@ -115,6 +121,11 @@ impl Member {
         let digest = DevicesDigest::of(devices);
         // Nobody takes it only where the coordinator has ended.
         let _ = self.shown.reports.send(Report::Devices(digest)).await;
+        let mut sizes = BTreeMap::new();
+        for device in devices {
+            *sizes.entry(shard_of(&device.id, self.shown.shards)).or_default() += 1;
+        }
+        self.sizes.send_replace(sizes);
         if let Some(traps) = &self.traps {
             traps.are_elsewhere(devices);
         }

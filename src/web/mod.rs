@@ -8,6 +8,7 @@
 mod access;
 mod answer;
 pub(crate) mod api;
+pub(crate) mod cluster;
 mod command;
 pub(crate) mod dead_letters;
 mod guard;
@@ -96,6 +97,8 @@ pub struct Cluster {
     pub status: watch::Receiver<Status>,
     /// Takes what an operator wants.
     pub reports: mpsc::Sender<Report>,
+    /// How many of the configured devices belong to each shard.
+    pub devices: watch::Receiver<BTreeMap<ShardId, usize>>,
     /// The units of the shards that this bridge owns.
     pub units: watch::Receiver<BTreeMap<ShardId, Unit>>,
 }
@@ -192,6 +195,7 @@ impl Server {
             .merge(api::routes())
             .merge(command::routes())
             .merge(dead_letters::routes())
+            .merge(cluster::routes())
             .merge(live::routes())
             .fallback(answer::nothing_here)
             .method_not_allowed_fallback(answer::wrong_method)

@@ -8,6 +8,7 @@
 mod support;
 
 mod members;
+mod operator;
 mod reload;
 mod take_over;
 #[path = "../snmp/tools.rs"]
