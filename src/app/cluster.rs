@@ -67,7 +67,7 @@ impl Member {
             reports,
             status,
         } = handles;
-        let units = watch::Sender::new(BTreeMap::new());
+        let units = watch::Sender::default();
         let sizes = watch::Sender::default();
         let shown = web::Cluster {
             name: cluster.name.to_string(),

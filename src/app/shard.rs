@@ -1,6 +1,5 @@
 //! A shard of the cluster: its unit runs here while the coordinator orders it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ pub(super) struct Shared {
     pub(super) joint: hub::Joint,
     pub(super) routes: watch::Sender<Routes>,
     pub(super) traps: Option<TrapRoutes>,
-    pub(super) units: watch::Sender<BTreeMap<ShardId, web::Unit>>,
+    pub(super) units: watch::Sender<web::Units>,
     pub(super) orders: watch::Receiver<Orders>,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) status: watch::Receiver<Status>,
@@ -127,9 +126,8 @@ impl Shard {
             started = self.start(order) => started?,
         };
         tracing::info!(shard = %self.id, devices = running.devices.len(), "this bridge works for the shard");
-        self.shared.units.send_modify(|units| {
-            units.insert(self.id, running.unit.shown().clone());
-        });
+        let shown = running.unit.shown().clone();
+        self.shared.units.send_modify(|units| units.begin(self.id, shown));
         let ended = self.work(&mut running, &mut orders, order).await;
         self.end(running, &ended).await;
         ended
@@ -271,7 +269,7 @@ impl Shard {
         if !late.is_empty() {
             tracing::error!("of shard {} did not stop in time: {}", self.id, late.join(", "));
         }
-        units.send_modify(|units| drop(units.remove(&self.id)));
+        units.send_modify(|units| units.end(self.id));
         let closed = running.devices.iter().cloned();
         let closed =
             closed.map(|device| IncidentChange::AllClosed(device, "its shard is another bridge's now"));

@@ -123,6 +123,7 @@ impl Unit {
         if !work.devices.is_empty() {
             devices.apply(&work.devices).await?;
         }
+        let kept = work.commands.as_ref().and_then(CommandStore::shared_status);
         let (dispatcher, inbox) = Dispatcher::new(
             work.commands
                 .take()
@@ -166,6 +167,7 @@ impl Unit {
                 commands: commands_status,
                 sparkplug,
                 command_counts,
+                kept,
                 inbox,
             },
         })

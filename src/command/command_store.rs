@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::cluster::ledger::Ledger;
 use crate::records::Received;
-use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, Waiting};
+use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, StoreStatus, Waiting};
 
 /// Until an attempt that could not be counted is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,6 +36,14 @@ pub(super) enum Beginning {
 }
 
 impl CommandStore {
+    /// How much is in it, if it is not the store of this host.
+    pub fn shared_status(&self) -> Option<watch::Receiver<StoreStatus>> {
+        match self {
+            CommandStore::Local(_) => None,
+            CommandStore::Shared(ledger) => Some(ledger.status()),
+        }
+    }
+
     /// The commands that are not answered yet, in order of arrival.
     pub(super) async fn inbox(&self) -> Result<Vec<Waiting>, StoreError> {
         match self {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::members::{Cluster, Member, cluster, of_shards, polled_by};
-use crate::support::http::get_at;
+use crate::support::http::{Answer, ask_socket, get_at};
 use crate::support::program::{End, run};
 use crate::support::{polls, wait};
 
@@ -18,10 +18,22 @@ impl Member {
         output.stdout + &output.stderr
     }
 
+    async fn text(&self, path: &str) -> String {
+        let answer = get_at(&self.site.socket(), path).await;
+        answer.expect("it answers").body
+    }
+
     /// What its API shows at that path.
     async fn json(&self, path: &str) -> Value {
-        let answer = get_at(&self.site.socket(), path).await.expect("it answers");
-        answer.json()
+        serde_json::from_str(&self.text(path).await).expect("JSON")
+    }
+
+    /// Sends a command without anything in it.
+    async fn post(&self, path: &str) -> Answer {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        let rest = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        let answer = ask_socket(&self.site.socket(), head + rest).await;
+        answer.expect("it answers")
     }
 
     /// Waits until its API shows the cluster so.
@@ -59,6 +71,10 @@ async fn a_bridge_that_is_drained_owns_nothing_when_the_command_ends_and_until_t
     let cluster = two().await;
     let (owner, from) = (cluster.owner(), cluster.watcher.now().log.len());
     let (drained, other) = (&cluster.members[owner], &cluster.members[1 - owner]);
+    let refreshed = drained.post("/api/devices/sim-1/refresh").await;
+    assert_eq!(refreshed.status, 200, "{refreshed}");
+    let carried_out = "lantime2mqtt_commands_carried_out_total 1";
+    assert!(drained.text("/metrics").await.contains(carried_out));
     let said = drained.cluster(&["drain"], 0).await;
     assert!(
         said.contains("waiting until another bridge owns shard 0"),
@@ -78,6 +94,16 @@ async fn a_bridge_that_is_drained_owns_nothing_when_the_command_ends_and_until_t
             (0..2).all(|shard| shown["shards"][shard]["own"] == true)
         })
         .await;
+    // Shards come and leave; what was counted of them stays.
+    let metrics = drained.text("/metrics").await;
+    assert!(metrics.contains(carried_out), "{metrics}");
+    assert!(
+        metrics.contains("lantime2mqtt_shard_owned{shard=\"00\"} 0"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("connection=\"shard-00\""), "{metrics}");
+    let ready = get_at(&drained.site.socket(), "/readyz").await.unwrap();
+    assert_eq!(ready.status, 200, "it stands by: {ready}");
     let status = drained.cluster(&["status"], 0).await;
     let line = format!("00     {}", other.id);
     assert!(status.contains(&line) && status.contains("drain"), "{status}");
@@ -131,8 +157,7 @@ async fn while_etcd_does_not_answer_the_status_says_so_and_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_shard_without_an_owner_is_a_failure_of_the_status() {
-    // Nobody agrees on anything before etcd has answered.
+async fn before_etcd_has_answered_no_shard_has_an_owner_and_the_bridge_is_not_ready() {
     let mut cluster = cluster(1, 1, |site| site).await;
     cluster.etcd.kill(0);
     let bridge = &mut cluster.members[0];
@@ -143,4 +168,15 @@ async fn a_shard_without_an_owner_is_a_failure_of_the_status() {
     .await;
     let status = bridge.cluster(&["status"], 1).await;
     assert!(status.contains("shard 00 has no owner"), "{status}");
+    let ready = async || get_at(&bridge.site.socket(), "/readyz").await.unwrap();
+    assert_eq!(ready().await.status, 503);
+    assert_eq!(bridge.json("/healthz").await["cluster"], "disconnected");
+    cluster.etcd.restart(0);
+    wait::until("it is ready", async || ready().await.status == 200).await;
+    assert_eq!(bridge.json("/readyz").await["cluster"], "ok");
+    wait::until("it polls and takes commands", async || {
+        let health = bridge.json("/healthz").await;
+        health["cluster"] == "connected" && health["commands"] == "taken"
+    })
+    .await;
 }

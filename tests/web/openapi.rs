@@ -230,6 +230,7 @@ async fn what_a_bridge_of_a_cluster_answers_fits_it() {
         scene.json("/api/cluster").await["shards"][0]["own"] == true
     })
     .await;
+    scene.site.ready().await;
     for path in ["/api/cluster", "/healthz", "/readyz", "/api/bridge"] {
         fits_response("get", path, "200", &scene.json(path).await);
     }

@@ -197,11 +197,22 @@ impl Feed {
                 None => std::future::pending().await,
             }
         };
+        let cluster = async {
+            match &mut shown.cluster {
+                Some(cluster) => tokio::select! {
+                    Ok(()) = cluster.status.changed() => {}
+                    Ok(()) = cluster.units.changed() => {}
+                    else => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = shown.fleet.changed() => {}
             _ = shown.unit.broker.changed() => {}
             _ = shown.unit.commands.changed() => {}
             _ = traps => {}
+            () = cluster => {}
             // Waiting marks them as seen, which the next pass has not.
             Ok(()) = self.incidents.changed() => self.incidents.mark_changed(),
             () = self.frames.closed() => {}
