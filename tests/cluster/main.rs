@@ -7,8 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../web/browser.rs"]
+mod browser;
 mod members;
 mod operator;
+mod page;
 mod reload;
 mod take_over;
 #[path = "../snmp/tools.rs"]
