@@ -11,11 +11,12 @@ use super::devices::TrapRoutes;
 use super::shard::{Shard, Shared};
 use super::task::{self, Task};
 use crate::cluster::coordinator::{Coordinator, Handles, Report, Setup};
+use crate::cluster::dead_letters::DeadLetters;
 use crate::cluster::devices_digest::DevicesDigest;
 use crate::cluster::etcd;
 use crate::cluster::incidents::Reporter;
 use crate::cluster::shard_of;
-use crate::command::Routes;
+use crate::command::{Elsewhere, Routes};
 use crate::config::{Cluster, Device};
 use crate::hub;
 use crate::model::ShardId;
@@ -45,12 +46,21 @@ pub(super) struct Joint {
     pub(super) broker: watch::Receiver<BrokerStatus>,
 }
 
-impl Member {
-    /// Joins the cluster.
+/// A member of which nothing runs yet.
+#[derive(Debug)]
+pub(super) struct Joining {
+    cluster: Cluster,
+    client: etcd::Client,
+    coordinator: Coordinator,
+    handles: Handles,
+}
+
+impl Joining {
+    /// Makes what joins the cluster.
     ///
     /// # Errors
     /// When a certificate or key for etcd cannot be used.
-    pub(super) fn start(common: &Arc<Common>, cluster: &Cluster, joint: Joint) -> anyhow::Result<Member> {
+    pub(super) fn new(common: &Common, cluster: &Cluster) -> anyhow::Result<Joining> {
         let client = etcd::Client::new(&etcd::Settings::from(cluster))?;
         let setup = Setup {
             me: common.config.bridge.id.clone(),
@@ -62,6 +72,28 @@ impl Member {
             client: client.clone(),
         };
         let (coordinator, handles) = Coordinator::new(setup);
+        Ok(Joining {
+            cluster: cluster.clone(),
+            client,
+            coordinator,
+            handles,
+        })
+    }
+
+    /// What the bridge knows of the rest of the cluster.
+    pub(super) fn elsewhere(&self) -> Elsewhere {
+        let dead_letters = DeadLetters::new(self.client.clone(), self.cluster.name.as_str());
+        Elsewhere::new(self.cluster.shards, self.handles.status.clone(), dead_letters)
+    }
+
+    /// Joins the cluster.
+    pub(super) fn start(self, common: &Arc<Common>, joint: Joint) -> Member {
+        let Joining {
+            cluster,
+            client,
+            coordinator,
+            handles,
+        } = self;
         let Handles {
             orders,
             reports,
@@ -107,15 +139,17 @@ impl Member {
         let reporter = Reporter::new(shown.status.clone(), common.store.clone(), ttl, repeat);
         shards.push(Task::spawn("incidents of the cluster", |stop| reporter.run(stop)));
         let run = async move |stop| Ok(coordinator.run(stop).await?);
-        Ok(Member {
+        Member {
             coordinator: Task::spawn_fallible("coordinator", run),
             shards,
             traps,
             sizes,
             shown,
-        })
+        }
     }
+}
 
+impl Member {
     /// These devices are configured now, wherever they are polled.
     pub(super) async fn configured(&self, devices: &[Device]) {
         let digest = DevicesDigest::of(devices);

@@ -218,7 +218,8 @@ impl Shard {
             devices,
             earlier,
             fence: Some(order.fence.clone()),
-            commands: Some(CommandStore::Shared(ledger)),
+            commands: Some(CommandStore::Shared(ledger, common.store.clone())),
+            elsewhere: None,
             write_guard: Some(write_guard),
         };
         let unit = match Unit::start(common, work, ways).await {

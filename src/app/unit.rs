@@ -11,7 +11,7 @@ use super::prior::{self, Earlier};
 use super::task::{self, Task};
 use crate::cluster::fence::Fence;
 use crate::cluster::write_guard::WriteGuard;
-use crate::command::{CommandStore, Dispatcher, Inbox, Routes};
+use crate::command::{CommandStore, Dispatcher, Elsewhere, Inbox, Routes};
 use crate::config::{Device, Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
 use crate::homeassistant::HomeAssistant;
@@ -54,13 +54,15 @@ pub(super) struct Work {
     pub(super) fence: Option<Fence>,
     /// Where its commands are kept, if not in the store of this host.
     pub(super) commands: Option<CommandStore>,
+    /// What its commands may be about beside its own devices: of the unit of a bridge in a cluster.
+    pub(super) elsewhere: Option<Elsewhere>,
     /// What is asked before each write to a device, likewise.
     pub(super) write_guard: Option<WriteGuard>,
 }
 
 impl Work {
     /// All that a bridge without a cluster works for; in a cluster, what belongs to no shard.
-    pub(super) async fn of_bridge(common: &Common) -> Work {
+    pub(super) async fn of_bridge(common: &Common, elsewhere: Option<Elsewhere>) -> Work {
         let config = &common.config;
         let (earlier, devices, sparkplug) = match config.cluster {
             None => {
@@ -78,6 +80,7 @@ impl Work {
             earlier,
             fence: None,
             commands: None,
+            elsewhere,
             write_guard: None,
         }
     }
@@ -131,6 +134,7 @@ impl Unit {
             work.topics.clone(),
             common.config.bridge.id.clone(),
             watched,
+            work.elsewhere.take(),
         )
         .await?;
         let command_counts = dispatcher.counts();

@@ -92,6 +92,7 @@
 pub mod assignment;
 mod boot_time;
 pub mod coordinator;
+pub mod dead_letters;
 pub mod devices_digest;
 pub mod election;
 pub mod entries;

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::cluster::ledger::Ledger;
+use crate::contract::topics::Destination;
 use crate::records::Received;
 use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, StoreStatus, Waiting};
 
@@ -19,8 +20,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub enum CommandStore {
     /// The store of this host: one bridge alone.
     Local(Store),
-    /// A shard's commands, which its next owner goes on with.
-    Shared(Ledger),
+    /// A shard's commands, which its next owner goes on with. Their dead letters are in the archive of this host, too.
+    Shared(Ledger, Store),
 }
 
 /// How a command that waits for its device goes on.
@@ -40,7 +41,7 @@ impl CommandStore {
     pub fn shared_status(&self) -> Option<watch::Receiver<StoreStatus>> {
         match self {
             CommandStore::Local(_) => None,
-            CommandStore::Shared(ledger) => Some(ledger.status()),
+            CommandStore::Shared(ledger, _) => Some(ledger.status()),
         }
     }
 
@@ -48,7 +49,7 @@ impl CommandStore {
     pub(super) async fn inbox(&self) -> Result<Vec<Waiting>, StoreError> {
         match self {
             CommandStore::Local(store) => store.inbox().await,
-            CommandStore::Shared(ledger) => ledger.inbox().await,
+            CommandStore::Shared(ledger, _) => ledger.inbox().await,
         }
     }
 
@@ -60,7 +61,7 @@ impl CommandStore {
     ) {
         match self {
             CommandStore::Local(store) => store.receive_then(commands, done).await,
-            CommandStore::Shared(ledger) => ledger.receive_then(commands, done).await,
+            CommandStore::Shared(ledger, _) => ledger.receive_then(commands, done).await,
         }
     }
 
@@ -70,17 +71,17 @@ impl CommandStore {
         loop {
             let begun = match self {
                 CommandStore::Local(store) => store.begin(number, key).await,
-                CommandStore::Shared(ledger) => ledger.begin(number, key).await,
+                CommandStore::Shared(ledger, _) => ledger.begin(number, key).await,
             };
             match (begun, self) {
                 (Ok(Begun::Attempt(attempt)), _) => return Beginning::Attempt(attempt),
                 (Ok(Begun::Answered(answer)), _) => return Beginning::Answered(answer),
                 // It is still safe to repeat.
                 (Err(_), CommandStore::Local(_)) => return Beginning::Uncounted,
-                (Err(StoreError::NotOwner(_) | StoreError::Finished(_)), CommandStore::Shared(_)) => {
+                (Err(StoreError::NotOwner(_) | StoreError::Finished(_)), CommandStore::Shared(..)) => {
                     return Beginning::Elsewhere;
                 }
-                (Err(_), CommandStore::Shared(_)) => sleep(RETRY).await,
+                (Err(_), CommandStore::Shared(..)) => sleep(RETRY).await,
             }
         }
     }
@@ -89,7 +90,18 @@ impl CommandStore {
     pub(super) async fn finish(&self, number: u64, end: End) {
         match self {
             CommandStore::Local(store) => store.finish(number, end).await,
-            CommandStore::Shared(ledger) => ledger.finish(number, end).await,
+            CommandStore::Shared(ledger, archive) => {
+                let records = end.records.iter();
+                let dead_letters =
+                    records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)));
+                let dead_letters: Vec<_> = dead_letters.cloned().collect();
+                ledger.finish(number, end).await;
+                if !dead_letters.is_empty()
+                    && let Err(error) = archive.archive(dead_letters).await
+                {
+                    tracing::warn!(%error, "the dead letter of a command is in etcd, but not in the archive of this bridge");
+                }
+            }
         }
     }
 
@@ -97,7 +109,7 @@ impl CommandStore {
     pub(super) async fn answer(&self, key: AnswerKey) -> Result<Option<Bytes>, StoreError> {
         match self {
             CommandStore::Local(store) => store.answer(key).await,
-            CommandStore::Shared(ledger) => ledger.answer(key).await,
+            CommandStore::Shared(ledger, _) => ledger.answer(key).await,
         }
     }
 
@@ -105,7 +117,7 @@ impl CommandStore {
     pub(super) async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
         match self {
             CommandStore::Local(store) => store.dead_letter(id).await,
-            CommandStore::Shared(ledger) => ledger.dead_letter(id).await,
+            CommandStore::Shared(ledger, _) => ledger.dead_letter(id).await,
         }
     }
 }

@@ -7,8 +7,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asking;
 #[path = "../web/browser.rs"]
 mod browser;
+mod dead_letters;
 mod members;
 mod operator;
 mod page;

@@ -2,49 +2,9 @@
 
 use serde_json::Value;
 
-use crate::members::{Cluster, Member, cluster, of_shards, polled_by};
-use crate::support::http::{Answer, ask_socket, get_at};
-use crate::support::program::{End, run};
+use crate::members::{Cluster, cluster, of_shards, polled_by};
+use crate::support::http::get_at;
 use crate::support::{polls, wait};
-
-impl Member {
-    /// Runs `lantime2mqtt cluster ..` for its bridge, which ends with that code.
-    async fn cluster(&self, arguments: &[&str], code: i32) -> String {
-        let config = self.site.config().display().to_string();
-        let arguments = [&["cluster"], arguments, &["--config", &config]].concat();
-        let End { code: found, output } = run(&arguments).await;
-        assert_eq!(found, Some(code), "{output:?}");
-        assert_eq!(output.stderr.is_empty(), code == 0, "{output:?}");
-        output.stdout + &output.stderr
-    }
-
-    async fn text(&self, path: &str) -> String {
-        let answer = get_at(&self.site.socket(), path).await;
-        answer.expect("it answers").body
-    }
-
-    /// What its API shows at that path.
-    async fn json(&self, path: &str) -> Value {
-        serde_json::from_str(&self.text(path).await).expect("JSON")
-    }
-
-    /// Sends a command without anything in it.
-    async fn post(&self, path: &str) -> Answer {
-        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-        let rest = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-        let answer = ask_socket(&self.site.socket(), head + rest).await;
-        answer.expect("it answers")
-    }
-
-    /// Waits until its API shows the cluster so.
-    async fn shows(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        wait::for_value(what, async || {
-            let shown = self.json("/api/cluster").await;
-            if condition(&shown) { Ok(shown) } else { Err(shown) }
-        })
-        .await
-    }
-}
 
 fn intent_of(shown: &Value, member: &str) -> Value {
     let members = shown["members"].as_array().into_iter().flatten();
@@ -71,7 +31,7 @@ async fn a_bridge_that_is_drained_owns_nothing_when_the_command_ends_and_until_t
     let cluster = two().await;
     let (owner, from) = (cluster.owner(), cluster.watcher.now().log.len());
     let (drained, other) = (&cluster.members[owner], &cluster.members[1 - owner]);
-    let refreshed = drained.post("/api/devices/sim-1/refresh").await;
+    let refreshed = drained.post("/api/devices/sim-1/refresh", "{}").await;
     assert_eq!(refreshed.status, 200, "{refreshed}");
     let carried_out = "lantime2mqtt_commands_carried_out_total 1";
     assert!(drained.text("/metrics").await.contains(carried_out));
