@@ -2,7 +2,6 @@
 
 mod earlier_owners;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +45,7 @@ pub(super) struct Shared {
     pub(super) joint: hub::Joint,
     pub(super) routes: watch::Sender<Routes>,
     pub(super) traps: Option<TrapRoutes>,
-    pub(super) units: watch::Sender<BTreeMap<ShardId, web::Unit>>,
+    pub(super) units: watch::Sender<web::Units>,
     pub(super) orders: watch::Receiver<Orders>,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) status: watch::Receiver<Status>,
@@ -143,9 +142,7 @@ impl Shard {
         let devices = self.shown.len();
         tracing::info!(shard = %id, devices, "this bridge works for the shard");
         let shown = running.unit.shown().clone();
-        self.shared
-            .units
-            .send_modify(|units| drop(units.insert(id, shown)));
+        self.shared.units.send_modify(|units| units.begin(id, shown));
         let ended = tokio::select! {
             biased;
             reason = stop_of(&mut orders, id, order.run) => Ok(Ended::Ordered(reason)),
@@ -248,7 +245,8 @@ impl Shard {
             devices,
             earlier,
             fence: Some(fence),
-            commands: Some(CommandStore::Shared(ledger.clone())),
+            commands: Some(CommandStore::Shared(ledger.clone(), common.store.clone())),
+            elsewhere: None,
             write_guard: Some(write_guard),
         };
         let ways = self.show(work.ids());
@@ -305,9 +303,7 @@ impl Shard {
         if !late.is_empty() {
             tracing::error!("of shard {} did not stop in time: {}", self.id, late.join(", "));
         }
-        self.shared
-            .units
-            .send_modify(|units| drop(units.remove(&self.id)));
+        self.shared.units.send_modify(|units| units.end(self.id));
         tracing::info!(shard = %self.id, "this bridge no longer works for the shard");
     }
 

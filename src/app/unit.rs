@@ -12,7 +12,7 @@ use super::task::{self, Task};
 use crate::cluster::edge_node_sessions::EdgeNodeSessions;
 use crate::cluster::fence::Fence;
 use crate::cluster::write_guard::WriteGuard;
-use crate::command::{CommandStore, Dispatcher, Inbox, Routes};
+use crate::command::{CommandStore, Dispatcher, Elsewhere, Inbox, Routes};
 use crate::config::{Device, Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
 use crate::homeassistant::HomeAssistant;
@@ -57,13 +57,15 @@ pub(super) struct Work {
     pub(super) fence: Option<Fence>,
     /// Where its commands are kept, if not in the store of this host.
     pub(super) commands: Option<CommandStore>,
+    /// What its commands may be about beside its own devices: of the unit of a bridge in a cluster.
+    pub(super) elsewhere: Option<Elsewhere>,
     /// What is asked before each write to a device, likewise.
     pub(super) write_guard: Option<WriteGuard>,
 }
 
 impl Work {
     /// All that a bridge without a cluster works for; in a cluster, what belongs to no shard.
-    pub(super) async fn of_bridge(common: &Common) -> Work {
+    pub(super) async fn of_bridge(common: &Common, elsewhere: Option<Elsewhere>) -> Work {
         let config = &common.config;
         let (earlier, devices, sparkplug) = match config.cluster {
             None => {
@@ -82,6 +84,7 @@ impl Work {
             earlier,
             fence: None,
             commands: None,
+            elsewhere,
             write_guard: None,
         }
     }
@@ -127,6 +130,7 @@ impl Unit {
         if !work.devices.is_empty() {
             devices.apply(&work.devices).await?;
         }
+        let kept = work.commands.as_ref().and_then(CommandStore::shared_status);
         let (dispatcher, inbox) = Dispatcher::new(
             work.commands
                 .take()
@@ -134,6 +138,7 @@ impl Unit {
             work.topics.clone(),
             common.config.bridge.id.clone(),
             watched,
+            work.elsewhere.take(),
         )
         .await?;
         let command_counts = dispatcher.counts();
@@ -175,6 +180,7 @@ impl Unit {
                 commands: commands_status,
                 sparkplug,
                 command_counts,
+                kept,
                 inbox,
             },
         })

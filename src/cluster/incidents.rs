@@ -55,6 +55,12 @@ enum Condition {
     Disagreement,
 }
 
+/// What is wrong now, each with the subject of its incident. It becomes one only if it lasts.
+pub fn problems(status: &Status) -> impl Iterator<Item = (&'static str, ErrorReport)> {
+    let conditions = Condition::ALL.into_iter();
+    conditions.filter_map(|condition| Some((condition.subject(), condition.error(status)?)))
+}
+
 impl Reporter {
     /// Follows `status`, of a bridge whose lease lives for `ttl`. An incident that lasts is reported again after `repeat`.
     pub fn new(status: watch::Receiver<Status>, store: Store, ttl: Duration, repeat: Duration) -> Reporter {
@@ -169,15 +175,18 @@ impl Condition {
         Condition::Disagreement,
     ];
 
-    fn key(self) -> IncidentKey {
-        let subject = match self {
+    fn subject(self) -> &'static str {
+        match self {
             Condition::Etcd => "etcd",
             Condition::Commands => "commands",
             Condition::Id => "id",
             Condition::Devices => "devices",
             Condition::Disagreement => "disagreement",
-        };
-        IncidentKey::about(IncidentKind::Cluster, subject)
+        }
+    }
+
+    fn key(self) -> IncidentKey {
+        IncidentKey::about(IncidentKind::Cluster, self.subject())
     }
 
     /// How long it may stand until it is reported.

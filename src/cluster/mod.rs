@@ -93,6 +93,7 @@
 pub mod assignment;
 mod boot_time;
 pub mod coordinator;
+pub mod dead_letters;
 pub mod devices_digest;
 pub mod edge_node_sessions;
 pub mod election;
