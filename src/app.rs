@@ -23,7 +23,7 @@ use crate::lantime::snmp::traps::Traps;
 use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::Store;
 use crate::web;
-use cluster::{Joint, Member};
+use cluster::{Joining, Joint, Member};
 use common::Common;
 use start::Start;
 use task::Task;
@@ -99,9 +99,13 @@ impl Bridge {
             routes: routes.clone(),
             traps: trap_routes.clone().filter(|_| cluster.is_none()),
         };
-        let unit = Unit::start(&common, Work::of_bridge(&common).await, ways).await?;
+        let joining = cluster
+            .map(|cluster| Joining::new(&common, cluster))
+            .transpose()?;
+        let elsewhere = joining.as_ref().map(Joining::elsewhere);
+        let unit = Unit::start(&common, Work::of_bridge(&common, elsewhere).await, ways).await?;
         let devices = watch::Sender::new(common.config.devices.clone());
-        let member = cluster.map(|cluster| {
+        let member = joining.map(|joining| {
             let joint = Joint {
                 hub: joint,
                 routes,
@@ -109,9 +113,8 @@ impl Bridge {
                 configured: devices.subscribe(),
                 broker: unit.broker(),
             };
-            Member::start(&common, cluster, joint)
+            joining.start(&common, joint)
         });
-        let member = member.transpose()?;
         if let Some(member) = &member {
             member.configured(&common.config.devices).await;
         }
@@ -186,11 +189,16 @@ impl Bridge {
                 rest.join("], [")
             );
         }
-        if let Some(member) = &self.member {
-            member.configured(&config.devices).await;
-        } else if let Err(error) = self.unit.apply(&config.devices).await {
+        let applied = match &self.member {
+            None => self.unit.apply(&config.devices).await,
+            Some(_) => devices::check(&config.devices),
+        };
+        if let Err(error) = applied {
             tracing::error!("reload refused, the running configuration stays in force: {error:#}");
             return;
+        }
+        if let Some(member) = &self.member {
+            member.configured(&config.devices).await;
         }
         self.devices.send_replace(config.devices);
     }

@@ -386,6 +386,17 @@ fn a_cluster_is_there_only_if_it_is_configured() {
     assert_eq!(error.problems[0].key, "cluster.endpoints");
 }
 
+#[test]
+fn all_bridges_of_a_cluster_are_the_same_edge_nodes() {
+    let edge_node = |before: &str, key: &str| {
+        let text = format!("{before}\nsparkplug = {{ enabled = true{key} }}\nbridge.id = \"b1\"\n{MINIMAL}");
+        load_text(text, &[]).unwrap().config.sparkplug.unwrap().edge_node
+    };
+    assert_eq!(edge_node("", ""), "b1");
+    assert_eq!(edge_node(CLUSTER, ""), "plant-a");
+    assert_eq!(edge_node(CLUSTER, ", edge_node = \"site\""), "site");
+}
+
 /// Without the section, as ever.
 #[test]
 fn a_device_may_be_named_shard_where_there_is_no_cluster() {

@@ -51,8 +51,7 @@ pub(super) struct Devices {
     own: HashSet<DeviceId>,
     /// Where the grid of ticks begins.
     epoch: Instant,
-    clients: HttpClients,
-    built_in: Profiles,
+    sources: Sources,
     /// Those that were to run last, whether they do or not.
     configured: Vec<DeviceId>,
     /// When it was last reported that a device's task has failed, and how.
@@ -92,6 +91,13 @@ struct Place {
     count: usize,
 }
 
+/// What devices have in common, and their files are read with.
+#[derive(Debug)]
+struct Sources {
+    clients: HttpClients,
+    built_in: Profiles,
+}
+
 /// What a device task is made of, and what can be wrong with it.
 struct Parts {
     client: RestClient,
@@ -103,6 +109,35 @@ struct Parts {
 struct Files {
     profiles: Profiles,
     ca: Option<Vec<u8>>,
+}
+
+impl Default for Sources {
+    fn default() -> Sources {
+        Sources {
+            clients: HttpClients::default(),
+            built_in: Profiles::built_in(),
+        }
+    }
+}
+
+impl Sources {
+    fn parts(&mut self, device: &Device) -> anyhow::Result<Parts> {
+        let what = || format!("device {:?}", device.id.as_str());
+        let client = RestClient::new(self.clients.for_device(device).with_context(what)?, device);
+        let profiles = match &device.profile {
+            ProfileChoice::Auto => self.built_in.clone(),
+            ProfileChoice::BuiltIn(name) => Profiles::named(name)
+                .ok_or_else(|| anyhow!("there is no built-in API profile {name:?}"))
+                .with_context(what)?,
+            ProfileChoice::File(path) => Profiles::fixed(Profile::from_file(path).with_context(what)?),
+        };
+        let ca = match &device.tls.trust {
+            Trust::Ca(path) => Some(std::fs::read(path).with_context(what)?),
+            _ => None,
+        };
+        let files = Files { profiles, ca };
+        Ok(Parts { client, files })
+    }
 }
 
 impl Devices {
@@ -123,8 +158,7 @@ impl Devices {
             routes,
             own: HashSet::new(),
             epoch: Instant::now(),
-            clients: HttpClients::default(),
-            built_in: Profiles::built_in(),
+            sources: Sources::default(),
             configured: Vec::new(),
             faults: HashMap::new(),
             running: HashMap::new(),
@@ -164,10 +198,10 @@ impl Devices {
         let origin = self.epoch + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
         let count = devices.len();
         // Certificates are read again: they may be what has changed.
-        self.clients = HttpClients::default();
+        self.sources = Sources::default();
         let mut to_start = Vec::new();
         for (index, device) in devices.iter().enumerate() {
-            let parts = self.parts(device)?;
+            let parts = self.sources.parts(device)?;
             let is_same = |running: &Running| running.device == *device && running.files == parts.files;
             if !self.running.get(&device.id).is_some_and(is_same) {
                 to_start.push((device, parts, Place { origin, index, count }));
@@ -203,24 +237,6 @@ impl Devices {
         self.publish_ways();
         let _ = self.updates.send(Update::Configured(listed)).await;
         Ok(())
-    }
-
-    fn parts(&mut self, device: &Device) -> anyhow::Result<Parts> {
-        let what = || format!("device {:?}", device.id.as_str());
-        let client = RestClient::new(self.clients.for_device(device).with_context(what)?, device);
-        let profiles = match &device.profile {
-            ProfileChoice::Auto => self.built_in.clone(),
-            ProfileChoice::BuiltIn(name) => Profiles::named(name)
-                .ok_or_else(|| anyhow!("there is no built-in API profile {name:?}"))
-                .with_context(what)?,
-            ProfileChoice::File(path) => Profiles::fixed(Profile::from_file(path).with_context(what)?),
-        };
-        let ca = match &device.tls.trust {
-            Trust::Ca(path) => Some(std::fs::read(path).with_context(what)?),
-            _ => None,
-        };
-        let files = Files { profiles, ca };
-        Ok(Parts { client, files })
     }
 
     fn start(&mut self, device: &Device, Parts { client, files }: Parts, place: Place) {
@@ -328,7 +344,7 @@ impl Devices {
             origin: Instant::now() + RESTART_PAUSE,
             ..running.place
         };
-        match self.parts(&running.device) {
+        match self.sources.parts(&running.device) {
             Ok(parts) => {
                 self.start(&running.device, parts, place);
                 self.publish_ways();
@@ -341,9 +357,26 @@ impl Devices {
     pub(super) async fn stop(mut self) {
         self.running.values().for_each(|running| running.stop.cancel());
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// No way leads to them any more.
+impl Drop for Devices {
+    fn drop(&mut self) {
         self.running.clear();
         self.publish_ways();
     }
+}
+
+/// Whether these devices could be started.
+///
+/// # Errors
+/// When a device's TLS or profile files cannot be read.
+pub(super) fn check(devices: &[Device]) -> anyhow::Result<()> {
+    let mut sources = Sources::default();
+    devices
+        .iter()
+        .try_for_each(|device| sources.parts(device).map(drop))
 }
 
 #[cfg(test)]

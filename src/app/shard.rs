@@ -1,11 +1,12 @@
 //! A shard of the cluster: its unit runs here while the coordinator orders it.
 
-use std::collections::BTreeMap;
+mod earlier_owners;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::UPDATES_WAITING;
@@ -15,8 +16,7 @@ use super::prior::cluster::{Taken, of_shard};
 use super::unit::{Unit, Ways, Work};
 use crate::cluster::coordinator::{Order, Orders, Report, Status};
 use crate::cluster::election::{Run, StopReason};
-use crate::cluster::entries::Token;
-use crate::cluster::fence::Fence;
+use crate::cluster::entries::{Intent, Token};
 use crate::cluster::ledger::Ledger;
 use crate::cluster::write_guard::WriteGuard;
 use crate::cluster::{BootTime, etcd, shard_of};
@@ -27,14 +27,10 @@ use crate::model::{DeviceId, ShardId};
 use crate::mqtt::publisher::{BrokerStatus, Role};
 use crate::records::store::{Entries, IncidentChange, StoreStatus};
 use crate::web;
+use earlier_owners::{open_ledger, open_sessions};
 
-/// Pause before a unit that has failed is started again.
-const RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// How long a unit may take to stop. Another bridge waits for that.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
-
-/// Pause before what cannot be read from etcd is read again.
-const OPEN_AGAIN: Duration = Duration::from_secs(1);
 /// How long etcd may take to confirm a write. After more the device is not written to.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
@@ -49,58 +45,72 @@ pub(super) struct Shared {
     pub(super) joint: hub::Joint,
     pub(super) routes: watch::Sender<Routes>,
     pub(super) traps: Option<TrapRoutes>,
-    pub(super) units: watch::Sender<BTreeMap<ShardId, web::Unit>>,
+    pub(super) units: watch::Sender<web::Units>,
     pub(super) orders: watch::Receiver<Orders>,
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) status: watch::Receiver<Status>,
+    /// Takes why a unit has failed.
+    pub(super) failures: mpsc::Sender<anyhow::Error>,
 }
 
 /// The shard, as one bridge works for it.
 #[derive(Debug)]
 pub(super) struct Shard {
-    pub(super) id: ShardId,
-    pub(super) shared: Shared,
+    id: ShardId,
+    shared: Shared,
+    /// The devices that the rest of the process sees.
+    shown: Vec<DeviceId>,
 }
 
 /// Why a unit has ended that has not failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ended {
     /// It was ordered, or the coordinator has ended.
     Ordered(Option<StopReason>),
-    /// The shard was lost and won again.
-    NewToken,
+    /// It is to start again, as what it rests on is no longer so.
+    Again,
 }
 
 /// A unit that runs.
 struct Running {
     unit: Unit,
     token: Token,
-    devices: Vec<DeviceId>,
+    ledger: Ledger,
+    /// Whether topics of devices stay that another member has configured still.
+    keeps_left: bool,
     /// How its commands are kept.
     commands: watch::Receiver<StoreStatus>,
-    /// Cancelled if another bridge goes on.
+    /// Cancelled if another bridge may go on.
     hand_over: CancellationToken,
 }
 
 impl Shard {
+    pub(super) fn new(id: ShardId, shared: Shared) -> Shard {
+        Shard {
+            id,
+            shared,
+            shown: Vec::new(),
+        }
+    }
+
     /// Runs the unit whenever it is ordered, until the coordinator has ended.
     pub(super) async fn run(mut self) {
         let mut last = Run::default();
         while let Some(order) = self.next_order(last).await {
             last = order.run;
-            if let Err(error) = self.serve(&order).await {
-                tracing::error!("the unit of shard {} has failed: {error:#}", self.id);
-                let mut orders = self.shared.orders.clone();
-                tokio::select! {
-                    () = sleep(RESTART_PAUSE) => {}
-                    _ = stop_of(&mut orders, self.id, order.run) => {}
-                }
+            let served = self.serve(&order).await;
+            if let Err(error) = served {
+                // The process ends by it; then other bridges take the shard.
+                let error = error.context(format!("the unit of shard {}", self.id));
+                let _ = self.shared.failures.try_send(error);
+                stop_of(&mut self.shared.orders, self.id, order.run).await;
             }
             // Nobody takes it only where the coordinator has ended.
-            let _ = self
-                .shared
-                .reports
-                .send(Report::Stopped(self.id, order.run))
-                .await;
+            let stopped = Report::Stopped(self.id, order.run);
+            let _ = self.shared.reports.send(stopped).await;
+            // Another bridge does not wait for that.
+            self.close_incidents().await;
+            self.leave().await;
         }
     }
 
@@ -114,55 +124,63 @@ impl Shard {
 
     /// Runs the unit until it is ordered to stop.
     async fn serve(&mut self, order: &Order) -> anyhow::Result<()> {
-        while let Ended::NewToken = self.serve_with_token(order).await? {
-            tracing::info!(shard = %self.id, "this bridge has lost the shard and won it again: its unit starts again");
+        while self.serve_once(order).await? == Ended::Again {
+            tracing::info!(shard = %self.id, "the unit of the shard starts again");
+            self.leave().await;
         }
         Ok(())
     }
 
-    /// The same as long as the shard is won with the same token: with another one, others may have worked for it in between.
-    async fn serve_with_token(&mut self, order: &Order) -> anyhow::Result<Ended> {
-        let mut orders = self.shared.orders.clone();
+    /// The same until it is to start again.
+    async fn serve_once(&mut self, order: &Order) -> anyhow::Result<Ended> {
+        let (id, mut orders) = (self.id, self.shared.orders.clone());
         let mut running = tokio::select! {
             biased;
-            reason = stop_of(&mut orders, self.id, order.run) => return Ok(Ended::Ordered(reason)),
+            reason = stop_of(&mut orders, id, order.run) => return Ok(Ended::Ordered(reason)),
             started = self.start(order) => started?,
         };
-        tracing::info!(shard = %self.id, devices = running.devices.len(), "this bridge works for the shard");
-        self.shared.units.send_modify(|units| {
-            units.insert(self.id, running.unit.shown().clone());
-        });
-        let ended = self.work(&mut running, &mut orders, order).await;
-        self.end(running, &ended).await;
+        let devices = self.shown.len();
+        tracing::info!(shard = %id, devices, "this bridge works for the shard");
+        let shown = running.unit.shown().clone();
+        self.shared.units.send_modify(|units| units.begin(id, shown));
+        let ended = tokio::select! {
+            biased;
+            reason = stop_of(&mut orders, id, order.run) => Ok(Ended::Ordered(reason)),
+            ended = self.work(&mut running, order) => ended,
+        };
+        self.stop(running, ended.as_ref().ok()).await;
         ended
     }
 
-    async fn work(
-        &mut self,
-        running: &mut Running,
-        orders: &mut watch::Receiver<Orders>,
-        Order { run, fence, .. }: &Order,
-    ) -> anyhow::Result<Ended> {
-        let (run, mut fence, mut broker) = (*run, fence.clone(), running.unit.broker());
+    async fn work(&mut self, running: &mut Running, order: &Order) -> anyhow::Result<Ended> {
+        let Order { run, fence, .. } = order;
+        let (mut fence, mut broker) = (fence.clone(), running.unit.broker());
         let mut was_connected = false;
         loop {
             tokio::select! {
-                reason = stop_of(orders, self.id, run) => return Ok(Ended::Ordered(reason)),
                 true = fence.changed() => {
+                    // Others may have worked for the shard before it was won again.
                     let token = fence.may_write(BootTime::now());
                     if token.is_some_and(|token| token != running.token) {
-                        return Ok(Ended::NewToken);
+                        return Ok(Ended::Again);
                     }
                 }
+                () = running.ledger.lost() => return Ok(Ended::Again),
                 error = running.unit.failed() => return Err(error),
                 Ok(()) = running.commands.changed() => {
                     let failing = running.commands.borrow_and_update().failing.clone();
                     let _ = self.shared.reports.send(Report::Commands(self.id, failing)).await;
                 }
                 Ok(()) = self.shared.configured.changed() => self.reload(running).await,
+                Ok(()) = self.shared.status.changed() => {
+                    let agrees = agrees_on_devices(&self.shared.status.borrow_and_update());
+                    if running.keeps_left && agrees {
+                        return Ok(Ended::Again);
+                    }
+                }
                 Ok(()) = broker.changed() => {
                     if has_lost(&mut broker, &mut was_connected) {
-                        let _ = self.shared.reports.send(Report::Disconnected(self.id, run)).await;
+                        let _ = self.shared.reports.send(Report::Disconnected(self.id, *run)).await;
                     }
                 }
             }
@@ -175,142 +193,150 @@ impl Shard {
             cluster,
             etcd,
             configured,
-            joint,
-            routes,
-            traps,
             status,
             ..
         } = &mut self.shared;
-        let devices = of(&configured.borrow_and_update(), self.id, cluster.shards);
+        let (common, cluster) = (Arc::clone(common), cluster.clone());
         let mqtt = Mqtt {
             client_id: format!("{}-{}", cluster.name, self.id),
             ..common.mqtt.clone()
         };
         let topics = common.topics.of_shard(self.id);
-        let taken = Taken {
-            mqtt: &mqtt,
-            topics: &topics,
-            devices: &devices,
-            clears: status.borrow().with_other_devices().next().is_none(),
+        let mut fence = order.fence.clone();
+        let (devices, (earlier, left), (ledger, token)) = loop {
+            fence.permitted().await;
+            let before = fence.may_write(BootTime::now());
+            let devices = of(&configured.borrow_and_update(), self.id, cluster.shards);
+            let taken = Taken {
+                mqtt: &mqtt,
+                topics: &topics,
+                devices: &devices,
+                clears: agrees_on_devices(&status.borrow_and_update()),
+            };
+            let earlier = of_shard(&common, taken).await;
+            let opened = open_ledger(etcd, &cluster, self.id, fence.clone()).await;
+            // With another token, others may have published since.
+            if before == Some(opened.1) {
+                break (devices, earlier, opened);
+            }
         };
-        let (earlier, left) = of_shard(common, taken).await;
-        let (ledger, token) = open_ledger(etcd, cluster, self.id, order.fence.clone()).await;
-        let (kept, hand_over) = (ledger.status(), CancellationToken::new());
+        let (hand_over, keeps_left) = (CancellationToken::new(), !left.is_empty());
         let role = Role::Shard {
             shard: self.id,
-            fence: order.fence.clone(),
+            fence: fence.clone(),
             left,
             replies: Some(ledger.clone()),
             hand_over: hand_over.clone(),
         };
         let client = etcd.within(CONFIRM_WITHIN);
-        let write_guard = WriteGuard::new(client, cluster.name.as_str(), self.id, order.fence.clone());
-        let sparkplug = common
-            .config
-            .sparkplug
-            .clone()
-            .map(|settings| settings.of_shard(self.id));
-        let ids: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
-        let (updates, receiver) = mpsc::channel(UPDATES_WAITING);
-        let ways = Ways {
-            updates,
-            hub: joint.hub(ids.clone(), receiver),
-            routes: routes.clone(),
-            traps: traps.clone(),
+        let write_guard = WriteGuard::new(client, cluster.name.as_str(), self.id, fence.clone());
+        let sparkplug = common.config.sparkplug.clone();
+        let sparkplug = sparkplug.map(|settings| settings.of_shard(self.id));
+        let sessions = match sparkplug {
+            Some(_) => Some(open_sessions(etcd, &cluster, self.id, token).await),
+            None => None,
         };
         let work = Work {
             mqtt,
             topics,
             role,
             sparkplug,
+            sessions,
             devices,
             earlier,
-            fence: Some(order.fence.clone()),
-            commands: Some(CommandStore::Shared(ledger)),
+            fence: Some(fence),
+            commands: Some(CommandStore::Shared(ledger.clone(), common.store.clone())),
+            elsewhere: None,
             write_guard: Some(write_guard),
         };
-        let unit = match Unit::start(common, work, ways).await {
-            Ok(unit) => unit,
-            Err(error) => {
-                joint.leave(ids).await;
-                return Err(error);
-            }
-        };
+        let ways = self.show(work.ids());
         Ok(Running {
-            unit,
+            unit: Unit::start(&common, work, ways).await?,
             token,
-            devices: ids,
-            commands: kept,
+            commands: ledger.status(),
+            ledger,
+            keeps_left,
             hand_over,
         })
     }
 
+    /// The rest of the process sees these devices from now on.
+    fn show(&mut self, devices: Vec<DeviceId>) -> Ways {
+        let (updates, receiver) = mpsc::channel(UPDATES_WAITING);
+        self.shown.clone_from(&devices);
+        Ways {
+            updates,
+            hub: self.shared.joint.hub(devices, receiver),
+            routes: self.shared.routes.clone(),
+            traps: self.shared.traps.clone(),
+        }
+    }
+
     async fn reload(&mut self, running: &mut Running) {
-        let devices = of(
-            &self.shared.configured.borrow_and_update(),
-            self.id,
-            self.shared.cluster.shards,
-        );
+        let Shared {
+            configured, cluster, ..
+        } = &mut self.shared;
+        let devices = of(&configured.borrow_and_update(), self.id, cluster.shards);
+        let ids: Vec<_> = devices.iter().map(|device| device.id.clone()).collect();
+        self.shown.extend(ids.clone());
         match running.unit.apply(&devices).await {
-            Ok(()) => running.devices = devices.into_iter().map(|device| device.id).collect(),
+            Ok(()) => self.shown = ids,
             Err(error) => {
                 tracing::error!("the devices of shard {} stay as they were: {error:#}", self.id);
             }
         }
     }
 
-    async fn end(&self, running: Running, ended: &anyhow::Result<Ended>) {
+    /// Stops the unit. If another bridge may go on, `offline` is left to the will.
+    async fn stop(&self, running: Running, ended: Option<&Ended>) {
         let _ = self.shared.reports.send(Report::Commands(self.id, None)).await;
-        let Shared {
-            common,
-            joint,
-            units,
-            status,
-            ..
-        } = &self.shared;
-        let is_last = matches!(
-            ended,
-            Ok(Ended::Ordered(Some(StopReason::HandOver)) | Ended::Ordered(None))
-        ) && status.borrow().members.len() < 2;
-        if !is_last {
+        let is_handed_on = match ended {
+            Some(Ended::Ordered(Some(StopReason::HandOver) | None)) => {
+                others_may_go_on(&self.shared.status.borrow())
+            }
+            _ => true,
+        };
+        if is_handed_on {
             running.hand_over.cancel();
         }
         let late = running.unit.stop(Instant::now() + STOP_WITHIN).await;
         if !late.is_empty() {
             tracing::error!("of shard {} did not stop in time: {}", self.id, late.join(", "));
         }
-        units.send_modify(|units| drop(units.remove(&self.id)));
-        let closed = running.devices.iter().cloned();
+        self.shared.units.send_modify(|units| units.end(self.id));
+        tracing::info!(shard = %self.id, "this bridge no longer works for the shard");
+    }
+
+    /// Those of the devices are for whoever works for the shard next.
+    async fn close_incidents(&self) {
+        let closed = self.shown.iter().cloned();
         let closed =
-            closed.map(|device| IncidentChange::AllClosed(device, "its shard is another bridge's now"));
+            closed.map(|device| IncidentChange::AllClosed(device, "this bridge no longer polls the device"));
         let entries = Entries {
             incidents: closed.collect(),
             ..Entries::default()
         };
-        common.store.append_all(entries).await;
-        joint.leave(running.devices).await;
-        tracing::info!(shard = %self.id, "this bridge no longer works for the shard");
+        if !entries.is_empty() {
+            self.shared.common.store.append_all(entries).await;
+        }
+    }
+
+    /// The rest of the process no longer sees its devices.
+    async fn leave(&mut self) {
+        let shown = std::mem::take(&mut self.shown);
+        self.shared.joint.leave(shown).await;
     }
 }
 
-/// What there is of the shard's commands, as soon as etcd gives it and this bridge may write.
-async fn open_ledger(
-    etcd: &etcd::Client,
-    cluster: &Cluster,
-    shard: ShardId,
-    mut fence: Fence,
-) -> (Ledger, Token) {
-    loop {
-        fence.permitted().await;
-        let token = fence.may_write(BootTime::now());
-        let opened = Ledger::open(etcd, cluster.name.as_str(), shard, fence.clone()).await;
-        match (opened, token) {
-            (Ok(ledger), Some(token)) => return (ledger, token),
-            (Err(error), _) => tracing::warn!(%shard, "the commands of the shard cannot be read: {error}"),
-            (Ok(_), None) => {}
-        }
-        sleep(OPEN_AGAIN).await;
-    }
+/// Whether all members have the same devices.
+fn agrees_on_devices(status: &Status) -> bool {
+    status.with_other_devices().next().is_none()
+}
+
+/// Whether there is another member that stays, as far as is known.
+fn others_may_go_on(status: &Status) -> bool {
+    let mut others = status.members.iter().filter(|(id, _)| **id != status.me);
+    !status.is_current || others.any(|(_, member)| member.state.intent != Intent::Leave)
 }
 
 /// The devices of a shard.

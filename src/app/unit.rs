@@ -9,9 +9,10 @@ use super::common::Common;
 use super::devices::{Devices, TrapRoutes};
 use super::prior::{self, Earlier};
 use super::task::{self, Task};
+use crate::cluster::edge_node_sessions::EdgeNodeSessions;
 use crate::cluster::fence::Fence;
 use crate::cluster::write_guard::WriteGuard;
-use crate::command::{CommandStore, Dispatcher, Inbox, Routes};
+use crate::command::{CommandStore, Dispatcher, Elsewhere, Inbox, Routes};
 use crate::config::{Device, Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
 use crate::homeassistant::HomeAssistant;
@@ -20,7 +21,7 @@ use crate::model::{DeviceId, Update};
 use crate::mqtt::commands::{Commands, CommandsStatus};
 use crate::mqtt::discovery::Discovery;
 use crate::mqtt::publisher::{self, BrokerStatus, Publisher, Role};
-use crate::sparkplug::{self, EdgeNode};
+use crate::sparkplug::{self, EdgeNode, LastSession};
 use crate::web;
 
 /// How much of a stop the publisher may take to flush and disconnect.
@@ -47,6 +48,8 @@ pub(super) struct Work {
     pub(super) role: Role,
     /// As which edge node.
     pub(super) sparkplug: Option<Sparkplug>,
+    /// What keeps the number of its last session, if not a file of this host.
+    pub(super) sessions: Option<EdgeNodeSessions>,
     pub(super) devices: Vec<Device>,
     /// What earlier runs, or another owner, have left.
     pub(super) earlier: Earlier,
@@ -54,13 +57,15 @@ pub(super) struct Work {
     pub(super) fence: Option<Fence>,
     /// Where its commands are kept, if not in the store of this host.
     pub(super) commands: Option<CommandStore>,
+    /// What its commands may be about beside its own devices: of the unit of a bridge in a cluster.
+    pub(super) elsewhere: Option<Elsewhere>,
     /// What is asked before each write to a device, likewise.
     pub(super) write_guard: Option<WriteGuard>,
 }
 
 impl Work {
     /// All that a bridge without a cluster works for; in a cluster, what belongs to no shard.
-    pub(super) async fn of_bridge(common: &Common) -> Work {
+    pub(super) async fn of_bridge(common: &Common, elsewhere: Option<Elsewhere>) -> Work {
         let config = &common.config;
         let (earlier, devices, sparkplug) = match config.cluster {
             None => {
@@ -74,15 +79,17 @@ impl Work {
             topics: common.topics.clone(),
             role: Role::Bridge(common.info.clone()),
             sparkplug,
+            sessions: None,
             devices,
             earlier,
             fence: None,
             commands: None,
+            elsewhere,
             write_guard: None,
         }
     }
 
-    fn ids(&self) -> Vec<DeviceId> {
+    pub(super) fn ids(&self) -> Vec<DeviceId> {
         self.devices.iter().map(|device| device.id.clone()).collect()
     }
 }
@@ -123,6 +130,7 @@ impl Unit {
         if !work.devices.is_empty() {
             devices.apply(&work.devices).await?;
         }
+        let kept = work.commands.as_ref().and_then(CommandStore::shared_status);
         let (dispatcher, inbox) = Dispatcher::new(
             work.commands
                 .take()
@@ -130,6 +138,7 @@ impl Unit {
             work.topics.clone(),
             common.config.bridge.id.clone(),
             watched,
+            work.elsewhere.take(),
         )
         .await?;
         let command_counts = dispatcher.counts();
@@ -156,6 +165,11 @@ impl Unit {
             intake.push(Task::spawn("Sparkplug commands", |stop| written.run(stop)));
             outlet.push(Task::spawn("Sparkplug edge node", |stop| edge_node.run(stop)));
         }
+        if let Some(sessions) = work.sessions {
+            outlet.push(Task::spawn("numbers of Sparkplug sessions", |stop| {
+                sessions.run(stop)
+            }));
+        }
         Ok(Unit {
             intake,
             devices,
@@ -166,6 +180,7 @@ impl Unit {
                 commands: commands_status,
                 sparkplug,
                 command_counts,
+                kept,
                 inbox,
             },
         })
@@ -234,8 +249,10 @@ fn edge_node(
         settings: work.sparkplug.as_ref()?,
         mqtt: work.mqtt.clone(),
         fence: work.fence.clone(),
-        directory: &common.config.state.directory,
-        shard: work.topics.shard().map(|(shard, _)| shard),
+        last_session: match &work.sessions {
+            Some(sessions) => LastSession::Elsewhere(sessions.last()),
+            None => LastSession::In(common.config.state.directory.clone()),
+        },
         contract: work.topics.clone(),
         devices: work.ids(),
         changes: hub.sink("Sparkplug", sparkplug::UPDATES_WAITING),

@@ -1,6 +1,8 @@
 //! `demo`: simulated devices with a lively scenario, an embedded broker and the bridge, in one process on
-//! loopback. Prints what it has started and what to try; what happens then is the `story`.
+//! loopback. Prints what it has started and what to try; what happens then is the `story`. With several bridges it is the
+//! `cluster`.
 
+mod cluster;
 mod story;
 
 use std::convert::Infallible;
@@ -32,6 +34,8 @@ const USUAL_AGENT_PORT: u16 = 1161;
 const TOKEN: &str = "only-for-the-demo";
 /// Who may ask over SNMP, and send.
 const COMMUNITY: &str = "public";
+/// Where errors of its configuration are.
+const OWN_CONFIG: &str = "the demo's own configuration";
 /// Changes that wait to be printed; of more than that the latest of each device are.
 const LINES_WAITING: usize = 1024;
 
@@ -46,6 +50,14 @@ pub(super) struct Options {
     /// Port of the bridge's HTTP server; by default 8080, or a free one where that is taken.
     #[arg(long)]
     http_port: Option<u16>,
+    /// So many bridges that work as one, 2 to 5, with an etcd and a mosquitto, which must be installed (Debian: etcd-server,
+    /// mosquitto). Now and then one of them is killed, and another one goes on. The pages have ports from that of --http-port
+    /// on.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(2..=5))]
+    bridges: Option<u8>,
+    /// With several bridges: how often one is killed.
+    #[arg(long, value_name = "DURATION", requires = "bridges", default_value = "40s", value_parser = parse_duration)]
+    kill_every: Duration,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -58,7 +70,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
-    block_on(demo(options))
+    match options.bridges {
+        Some(bridges) => block_on(cluster::demo(options, bridges)),
+        None => block_on(demo(options)),
+    }
 }
 
 async fn demo(options: Options) -> anyhow::Result<()> {
@@ -66,7 +81,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     // Held until the bridge takes it, so that nothing of the fleet does.
     let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let receiver = held.local_addr()?;
-    let fleet = Fleet::start(fleet_options(receiver)).await?;
+    let fleet = Fleet::start(fleet_options(&[receiver])).await?;
     let config = bridge_config(&fleet, &options, receiver)?;
     let (sink, changes) = mpsc::channel(LINES_WAITING);
     let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
@@ -80,12 +95,6 @@ async fn demo(options: Options) -> anyhow::Result<()> {
 
     let started = Instant::now();
     let mut story = Story::default();
-    let end = async {
-        match options.duration {
-            Some(duration) => tokio::time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
     let introduction = introduction(&fleet, &bridge);
     let reported = async {
         match output::print(&introduction)? {
@@ -94,7 +103,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
         }
     };
     let result = tokio::select! {
-        () = end => Ok(()),
+        () = end(options.duration) => Ok(()),
         () = signals.stop() => Ok(()),
         reported = reported => reported,
         never = play(&fleet) => match never {},
@@ -111,9 +120,17 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     result.and(stopped).and(summary.map(drop))
 }
 
+/// Waits for the end that was asked for, if one was.
+async fn end(after: Option<Duration>) {
+    match after {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The first two report their relays, the third is of a generation of which that is not known: there they
 /// are derived. All of them report their events by informs.
-fn fleet_options(receiver: SocketAddr) -> FleetOptions {
+fn fleet_options(receivers: &[SocketAddr]) -> FleetOptions {
     let kinds = [
         (Chassis::M3000, ApiGeneration::V20),
         (Chassis::M500, ApiGeneration::V16),
@@ -123,17 +140,19 @@ fn fleet_options(receiver: SocketAddr) -> FleetOptions {
         devices: kinds.len(),
         kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
         snmp: Some(SnmpOptions {
-            receivers: vec![TrapReceiver {
-                address: receiver,
-                way: TrapWay::V2c {
-                    community: COMMUNITY.to_owned(),
-                    inform: true,
-                },
-            }],
+            receivers: receivers.iter().copied().map(receiver).collect(),
             ..SnmpOptions::default()
         }),
         ..FleetOptions::default()
     }
+}
+
+fn receiver(address: SocketAddr) -> TrapReceiver {
+    let way = TrapWay::V2c {
+        community: COMMUNITY.to_owned(),
+        inform: true,
+    };
+    TrapReceiver { address, way }
 }
 
 async fn play(fleet: &Fleet) -> Infallible {
@@ -154,7 +173,12 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
          agent = {{ listen = \"127.0.0.1:{agent_port}\", communities = [\"{COMMUNITY}\"] }}\n\n{}",
         fleet.bridge_config(Duration::from_secs(1))
     );
-    let mut values: toml::Table = toml::from_str(&text).context("the demo's own configuration")?;
+    Ok(config::from_table(OWN_CONFIG, table(&text)?)?.config)
+}
+
+/// A configuration of the demo, with how its devices are asked over SNMP.
+fn table(text: &str) -> anyhow::Result<toml::Table> {
+    let mut values: toml::Table = toml::from_str(text).context(OWN_CONFIG)?;
     let devices = values.get_mut("devices").and_then(toml::Value::as_array_mut);
     let fallbacks = devices
         .into_iter()
@@ -165,7 +189,7 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
         snmp.insert("events".to_owned(), "rest".into());
         snmp.insert("read".to_owned(), "fallback".into());
     }
-    Ok(config::from_table("the demo's own configuration", values)?.config)
+    Ok(values)
 }
 
 /// An address of the loopback that is free as long as the listener holds it: with the requested port, else with the usual

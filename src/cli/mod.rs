@@ -2,6 +2,7 @@
 
 mod check_config;
 mod client;
+mod cluster;
 mod dead_letters;
 mod demo;
 mod healthcheck;
@@ -11,6 +12,7 @@ mod run;
 mod shell;
 mod simulate;
 mod systemd;
+mod table;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cluster::coordinator::Disagreement;
 use crate::config::{self, ConfigError, Loaded, Log, Problem, ProfileChoice};
 use crate::lantime::rest::Profile;
 use crate::logging::{self, Logging};
@@ -100,6 +103,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands again.
     DeadLetters(dead_letters::Options),
+    /// Shows the cluster of a bridge, and drains the bridge.
+    Cluster(cluster::Options),
     /// Prints the completions of a shell.
     Completions(shell::Completions),
     /// Writes the manual pages.
@@ -180,6 +185,7 @@ pub fn main() -> ExitCode {
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
+        Command::Cluster(options) => start(&usual).and_then(|()| cluster::run(options)),
         Command::Completions(options) => shell::completions(&options),
         Command::Man(options) => shell::man(&options),
     };
@@ -195,7 +201,9 @@ pub fn main() -> ExitCode {
         }
         Err(Failure::Other(error)) => {
             logging::complain(&format!("error: {error:#}"));
-            ExitCode::from(FAILURE)
+            // A restart does not help against settings that a cluster does not have.
+            let is_disagreement = error.downcast_ref::<Disagreement>().is_some();
+            ExitCode::from(if is_disagreement { CONFIGURATION } else { FAILURE })
         }
     }
 }

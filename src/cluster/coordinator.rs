@@ -9,6 +9,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::mem::discriminant;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +75,8 @@ pub struct Coordinator {
     wake_at: Option<BootTime>,
     orders: watch::Sender<Orders>,
     reports: mpsc::Receiver<Report>,
+    /// What was reported before the bridge takes part.
+    early: Vec<Report>,
     status: watch::Sender<Status>,
     /// Why this bridge no longer takes part.
     disagreement: Option<Disagreement>,
@@ -106,6 +110,7 @@ impl Coordinator {
             wake_at: None,
             orders,
             reports,
+            early: Vec::new(),
             status,
             disagreement: None,
         };
@@ -127,6 +132,10 @@ impl Coordinator {
             return Err(disagreement);
         }
         let mut election = Election::new(self.me.clone(), self.meta.shards, BootTime::now());
+        for report in std::mem::take(&mut self.early) {
+            let input = self.reported(report);
+            self.turn(&mut election, input, BootTime::now());
+        }
         let mut input = Input::Timer;
         let mut is_stopping = false;
         loop {
@@ -162,15 +171,29 @@ impl Coordinator {
         None
     }
 
-    /// Waits until etcd has said what the cluster has agreed on.
-    async fn agree(&self) -> Result<(), Disagreement> {
+    /// Waits until etcd has said what the cluster has agreed on. Of what is reported meanwhile, the last of each kind is kept.
+    async fn agree(&mut self) -> Result<(), Disagreement> {
+        let (registry, meta) = (Arc::clone(&self.registry), self.meta);
         loop {
-            match self.registry.meta(self.meta).await {
+            let mut asked = pin!(registry.meta(meta));
+            let found = loop {
+                tokio::select! {
+                    found = &mut asked => break found,
+                    Some(report) = self.reports.recv() => self.keep_early(report),
+                }
+            };
+            match found {
                 Ok(found) => return Disagreement::check(self.meta, found),
                 Err(error) => self.note(Activity::Watch, Some(error)),
             }
             sleep(RETRY).await;
         }
+    }
+
+    fn keep_early(&mut self, report: Report) {
+        let is_other = |other: &Report| discriminant(other) != discriminant(&report);
+        self.early.retain(is_other);
+        self.early.push(report);
     }
 
     /// What happens next.

@@ -1,4 +1,5 @@
-//! By what bridges see whether they have the same devices.
+//! By what bridges see whether they have the same devices, and publish them in the same form: otherwise topics change with each
+//! owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,30 +9,27 @@ use std::time::Duration;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Device, EventsWay, ProfileChoice, SnmpRead};
+use crate::config::{Config, Device, EventsWay, Layout, ProfileChoice, SnmpRead};
 use crate::model::derive::Slots;
 use crate::model::{DeviceId, SlotId, Wiring};
 
 /// Of what is hashed, and how. Digests of two formats say nothing about each other: bridges of two versions may be members.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Bytes of the hash.
 const LENGTH: usize = 16;
 
-/// A digest of what the configuration says of all devices, as far as it decides what is published and what commands do. Their
-/// order does not matter. How a bridge logs in is not in it: nobody can try out passwords on it.
+/// A digest of what the configuration says of all devices, as far as it decides what is published and what commands do, and of
+/// the form in which they are published. Their order does not matter. How a bridge logs in is not in it: nobody can try out passwords on it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DevicesDigest(String);
 
 impl DevicesDigest {
-    /// Of these devices.
-    pub fn of(devices: &[Device]) -> DevicesDigest {
-        let lines: BTreeSet<_> = devices
-            .iter()
-            .map(Hashed::of)
-            .map(|device| line(&device))
-            .collect();
-        let text: String = lines.into_iter().collect();
+    /// Of these devices, published as the rest of that configuration says: devices change with a reload, the rest does not.
+    pub fn of(config: &Config, devices: &[Device]) -> DevicesDigest {
+        let devices = devices.iter().map(Hashed::of);
+        let lines: BTreeSet<_> = devices.map(|device| line(&device)).collect();
+        let text: String = std::iter::once(line(&Form::of(config))).chain(lines).collect();
         let hash = digest(&SHA256, text.as_bytes());
         let hash = hash
             .as_ref()
@@ -41,7 +39,7 @@ impl DevicesDigest {
         DevicesDigest(format!("{FORMAT}-{}", hash.collect::<String>()))
     }
 
-    /// Whether it is known that the other one is of other devices.
+    /// Whether it is known that the other one is of other devices, or of another form.
     pub fn differs(&self, other: &DevicesDigest) -> bool {
         self != other && self.format().is_some() && self.format() == other.format()
     }
@@ -54,6 +52,30 @@ impl DevicesDigest {
 impl fmt::Display for DevicesDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What is hashed of all that is not of one device.
+#[derive(Serialize)]
+struct Form<'a> {
+    prefix: &'a str,
+    layout: Layout,
+    /// Where Home Assistant discovers devices, and where it publishes its birth message.
+    homeassistant: Option<[&'a str; 2]>,
+    /// Group and edge node, and the host that it waits for.
+    sparkplug: Option<([&'a str; 2], Option<&'a str>)>,
+}
+
+impl Form<'_> {
+    fn of(config: &Config) -> Form<'_> {
+        let homeassistant = config.homeassistant.as_ref();
+        let sparkplug = config.sparkplug.as_ref();
+        Form {
+            prefix: &config.mqtt.prefix,
+            layout: config.mqtt.layout,
+            homeassistant: homeassistant.map(|it| [&*it.discovery_prefix, &it.status_topic]),
+            sparkplug: sparkplug.map(|it| ([&*it.group, &it.edge_node], it.primary_host.as_deref())),
+        }
     }
 }
 
@@ -119,9 +141,9 @@ fn profile(profile: &ProfileChoice) -> String {
     }
 }
 
-fn line(device: &Hashed<'_>) -> String {
+fn line(hashed: &impl Serialize) -> String {
     // Texts, numbers and lists: there is nothing that could fail.
-    serde_json::to_string(device).unwrap_or_default() + "\n"
+    serde_json::to_string(hashed).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]
@@ -145,17 +167,15 @@ mod tests {
         password = "hunter2"
     "#;
 
-    fn devices(replaced: &str, by: &str) -> Vec<Device> {
+    fn config(replaced: &str, by: &str) -> Config {
         assert!(DEVICES.contains(replaced), "{replaced}");
         let text = DEVICES.replace(replaced, by);
-        from_table("test", toml::from_str(&text).unwrap())
-            .unwrap()
-            .config
-            .devices
+        from_table("test", toml::from_str(&text).unwrap()).unwrap().config
     }
 
     fn of(replaced: &str, by: &str) -> DevicesDigest {
-        DevicesDigest::of(&devices(replaced, by))
+        let config = config(replaced, by);
+        DevicesDigest::of(&config, &config.devices)
     }
 
     /// If this test fails, raise `FORMAT`: otherwise bridges of two versions report that their devices differ.
@@ -163,7 +183,7 @@ mod tests {
     fn a_format_has_the_same_digest_for_ever() {
         assert_eq!(
             of("hunter2", "hunter2").to_string(),
-            "1-432716f27a7ba286deaf0dcfa18758e2"
+            "2-e1a6b7e3e074ecf23c3a23630338b787"
         );
     }
 
@@ -186,14 +206,55 @@ mod tests {
     }
 
     #[test]
+    fn another_form_makes_another_digest() {
+        let digest = of("embedded", "embedded");
+        let homeassistant = "homeassistant.enabled = true\n[mqtt]";
+        let sparkplug = "bridge.id = \"b1\"\nsparkplug.enabled = true\n[mqtt]";
+        for (replaced, by) in [
+            ("[mqtt]", "[mqtt]\nprefix = \"plant\""),
+            ("[mqtt]", "[mqtt]\nlayout = \"both\""),
+            ("[mqtt]", homeassistant),
+            ("[mqtt]", sparkplug),
+        ] {
+            assert!(of(replaced, by).differs(&digest), "{by}");
+        }
+        for (by, part, other) in [
+            (
+                homeassistant,
+                "[mqtt]",
+                "homeassistant.discovery_prefix = \"ha\"\n[mqtt]",
+            ),
+            (
+                homeassistant,
+                "[mqtt]",
+                "homeassistant.status_topic = \"ha/status\"\n[mqtt]",
+            ),
+            (sparkplug, "[mqtt]", "sparkplug.group = \"plant\"\n[mqtt]"),
+            (sparkplug, "[mqtt]", "sparkplug.primary_host = \"scada\"\n[mqtt]"),
+            (sparkplug, "\"b1\"", "\"b2\""),
+        ] {
+            let changed = by.replace(part, other);
+            assert!(of("[mqtt]", &changed).differs(&of("[mqtt]", by)), "{changed}");
+        }
+    }
+
+    #[test]
+    fn where_and_as_whom_a_bridge_connects_makes_no_other_digest() {
+        let digest = of("embedded", "embedded");
+        let elsewhere = "mqtts://broker\"\nclient_id = \"x\"\nusername = \"u\"\npassword = \"p";
+        assert_eq!(of("embedded", elsewhere), digest);
+        assert_eq!(of("[mqtt]", "bridge.id = \"b1\"\n[mqtt]"), digest);
+    }
+
+    #[test]
     fn neither_the_order_nor_how_a_bridge_logs_in_makes_another_digest() {
         let digest = of("hunter2", "hunter2");
         assert_eq!(of("hunter2", "another"), digest);
         assert_eq!(of(r#"username = "info""#, r#"username = "other""#), digest);
-        let mut reversed = devices("hunter2", "hunter2");
-        reversed.reverse();
-        assert_eq!(DevicesDigest::of(&reversed), digest);
-        assert_ne!(DevicesDigest::of(&reversed[1..]), digest);
+        let config = config("hunter2", "hunter2");
+        let reversed: Vec<_> = config.devices.iter().rev().cloned().collect();
+        assert_eq!(DevicesDigest::of(&config, &reversed), digest);
+        assert_ne!(DevicesDigest::of(&config, &reversed[1..]), digest);
     }
 
     #[test]

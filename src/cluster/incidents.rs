@@ -1,5 +1,6 @@
 //! What of a cluster is an incident: etcd fails for longer than a lease lives, or takes no commands for so long, another process
-//! has this bridge's id, another member has other devices, or this bridge does not agree with the cluster.
+//! has this bridge's id, another member has other devices or publishes them in another form, or this bridge does not agree with
+//! the cluster.
 
 #[cfg(test)]
 mod tests;
@@ -48,10 +49,16 @@ enum Condition {
     Commands,
     /// The entry of this bridge is another process's.
     Id,
-    /// Other members have other devices.
+    /// Other members have other devices, or publish them in another form.
     Devices,
     /// This bridge takes no part.
     Disagreement,
+}
+
+/// What is wrong now, each with the subject of its incident. It becomes one only if it lasts.
+pub fn problems(status: &Status) -> impl Iterator<Item = (&'static str, ErrorReport)> {
+    let conditions = Condition::ALL.into_iter();
+    conditions.filter_map(|condition| Some((condition.subject(), condition.error(status)?)))
 }
 
 impl Reporter {
@@ -168,15 +175,18 @@ impl Condition {
         Condition::Disagreement,
     ];
 
-    fn key(self) -> IncidentKey {
-        let subject = match self {
+    fn subject(self) -> &'static str {
+        match self {
             Condition::Etcd => "etcd",
             Condition::Commands => "commands",
             Condition::Id => "id",
             Condition::Devices => "devices",
             Condition::Disagreement => "disagreement",
-        };
-        IncidentKey::about(IncidentKind::Cluster, subject)
+        }
+    }
+
+    fn key(self) -> IncidentKey {
+        IncidentKey::about(IncidentKind::Cluster, self.subject())
     }
 
     /// How long it may stand until it is reported.
@@ -214,12 +224,13 @@ impl Condition {
                     .collect();
                 let message = || {
                     format!(
-                        "other bridges have other devices than {}: {}",
+                        "other bridges have other devices than {}, or publish them in another form: {}",
                         status.me,
                         others.join(", ")
                     )
                 };
-                let remedy = "give all bridges of the cluster the same [[devices]], and reload them";
+                let remedy = "give all bridges of the cluster the same [[devices]], and reload them; and the same mqtt.prefix, \
+                              mqtt.layout, [homeassistant] and [sparkplug], and restart those that had others";
                 let error = || ErrorReport::new(ErrorKind::Conflict, message(), remedy);
                 (!others.is_empty()).then(error)
             }

@@ -109,6 +109,7 @@ mod tests {
             (keys.inbox(shard), "inbox/03/"),
             (keys.replies(shard), "replies/03/"),
             (text(keys.mark(shard)), "marks/03"),
+            (text(keys.edge_node_session(shard)), "bdseq/03"),
             (
                 text(keys.dead_letter(Uuid::nil())),
                 "dead-letters/00000000-0000-0000-0000-000000000000",

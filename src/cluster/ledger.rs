@@ -29,6 +29,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::failure::Failure;
@@ -63,6 +64,7 @@ struct Shared {
     token: Token,
     replies: Arc<Replies>,
     status: watch::Receiver<StoreStatus>,
+    lost: CancellationToken,
 }
 
 impl Ledger {
@@ -95,7 +97,7 @@ impl Ledger {
         };
         let (writer, token) = opened.await.map_err(|failure: Failure| failure.of_shard(shard))?;
         let (jobs, asked) = mpsc::channel(CALLS_WAITING);
-        let status = writer.status();
+        let (status, lost) = (writer.status(), writer.lost());
         tokio::spawn(writer.run(asked));
         Ok(Ledger(Arc::new(Shared {
             jobs,
@@ -105,6 +107,7 @@ impl Ledger {
             token,
             replies,
             status,
+            lost,
         })))
     }
 
@@ -192,6 +195,11 @@ impl Ledger {
     /// them again.
     pub async fn sent(&self, numbers: Vec<u64>) {
         self.send(Job::Sent(numbers)).await;
+    }
+
+    /// Waits until another one has opened it, or owns the shard: then nothing is written any more.
+    pub async fn lost(&self) {
+        self.0.lost.cancelled().await;
     }
 
     /// What it holds, and why etcd cannot be written now; woken as that of the local store.

@@ -11,8 +11,9 @@
 //! - [`fence`]: whether a unit may write at this moment.
 //! - [`write_guard`]: what it asks right before each write to a device: etcd, then the fence.
 //! - [`ledger`]: the commands of a shard, and their replies.
+//! - [`edge_node_sessions`]: the number of the last session of a shard's edge node.
 //! - [`coordinator`]: the task that carries out at etcd what the election wants, and shows what is known of the cluster.
-//! - [`devices_digest`]: by what bridges see whether they have the same devices.
+//! - [`devices_digest`]: by what bridges see whether they have the same devices, and publish them in the same form.
 //! - [`incidents`]: what of all that is reported as an incident.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
@@ -92,7 +93,9 @@
 pub mod assignment;
 mod boot_time;
 pub mod coordinator;
+pub mod dead_letters;
 pub mod devices_digest;
+pub mod edge_node_sessions;
 pub mod election;
 pub mod entries;
 pub mod etcd;

@@ -59,7 +59,8 @@ impl Context {
         };
         let routes = self.routes.borrow();
         let route = routes.get(&device);
-        let route = route.ok_or_else(|| no_such_device(&device, &routes))?;
+        let elsewhere = || self.elsewhere.as_ref()?.refusal(&device);
+        let route = route.ok_or_else(|| elsewhere().unwrap_or_else(|| no_such_device(&device, &routes)))?;
         route.check(&command, fail_fast)?;
         Ok((device, command, fail_fast))
     }
@@ -89,10 +90,16 @@ impl Context {
 
     /// The message that a dead letter carries, and which command it is.
     async fn carried(&self, id: Uuid) -> Result<(CommandTopic, Origin), ErrorReport> {
-        let dead_letter = self.store.dead_letter(id).await.map_err(|error| {
+        let unreadable = |error: String| {
             let remedy = "send the command again when the store works";
-            ErrorReport::new(ErrorKind::Storage, error.to_string(), remedy)
-        })?;
+            ErrorReport::new(ErrorKind::Storage, error, remedy)
+        };
+        let kept = self.store.dead_letter(id).await;
+        let mut dead_letter = kept.map_err(|error| unreadable(error.to_string()))?;
+        if let (None, Some(elsewhere)) = (&dead_letter, &self.elsewhere) {
+            let kept = elsewhere.dead_letter(id).await;
+            dead_letter = kept.map_err(|error| unreadable(error.to_string()))?;
+        }
         let dead_letter = dead_letter.ok_or_else(|| {
             let message = format!("no dead letter in the archive has the id {id}");
             let remedy = "`lantime2mqtt dead-letters list` shows them; the oldest go when there are more than dead_letter.keep";

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::cluster::ledger::Ledger;
+use crate::contract::topics::Destination;
 use crate::model::DeviceId;
 use crate::records::Received;
-use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, Waiting};
+use crate::records::store::{AnswerKey, Begun, End, Store, StoreError, StoreStatus, Waiting};
 
 /// Until an attempt that could not be counted is tried again, and until it is looked again whether a device is held.
 const RETRY: Duration = Duration::from_secs(1);
@@ -19,8 +21,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub enum CommandStore {
     /// The store of this host: one bridge alone.
     Local(Store),
-    /// A shard's commands, which its next owner goes on with.
-    Shared(Ledger),
+    /// A shard's commands, which its next owner goes on with. Their dead letters are in the archive of this host, too.
+    Shared(Ledger, Store),
 }
 
 /// How a command that waits for its device goes on.
@@ -36,11 +38,19 @@ pub(super) enum Beginning {
 }
 
 impl CommandStore {
+    /// How much is in it, if it is not the store of this host.
+    pub fn shared_status(&self) -> Option<watch::Receiver<StoreStatus>> {
+        match self {
+            CommandStore::Local(_) => None,
+            CommandStore::Shared(ledger, _) => Some(ledger.status()),
+        }
+    }
+
     /// The commands that are not answered yet, in order of arrival.
     pub(super) async fn inbox(&self) -> Result<Vec<Waiting>, StoreError> {
         match self {
             CommandStore::Local(store) => store.inbox().await,
-            CommandStore::Shared(ledger) => ledger.inbox().await,
+            CommandStore::Shared(ledger, _) => ledger.inbox().await,
         }
     }
 
@@ -52,14 +62,14 @@ impl CommandStore {
     ) {
         match self {
             CommandStore::Local(store) => store.receive_then(commands, done).await,
-            CommandStore::Shared(ledger) => ledger.receive_then(commands, done).await,
+            CommandStore::Shared(ledger, _) => ledger.receive_then(commands, done).await,
         }
     }
 
     /// Waits until no earlier owner of the shard may still be writing to the device. The command was accepted, and is to be
     /// carried out: so it waits for that before its time begins, for two minutes at the most.
     pub(super) async fn until_free(&self, device: &DeviceId) {
-        let CommandStore::Shared(ledger) = self else {
+        let CommandStore::Shared(ledger, _) = self else {
             return;
         };
         let mut is_logged = false;
@@ -83,17 +93,17 @@ impl CommandStore {
         loop {
             let begun = match self {
                 CommandStore::Local(store) => store.begin(number, key).await,
-                CommandStore::Shared(ledger) => ledger.begin(number, key).await,
+                CommandStore::Shared(ledger, _) => ledger.begin(number, key).await,
             };
             match (begun, self) {
                 (Ok(Begun::Attempt(attempt)), _) => return Beginning::Attempt(attempt),
                 (Ok(Begun::Answered(answer)), _) => return Beginning::Answered(answer),
                 // It is still safe to repeat.
                 (Err(_), CommandStore::Local(_)) => return Beginning::Uncounted,
-                (Err(StoreError::NotOwner(_) | StoreError::Finished(_)), CommandStore::Shared(_)) => {
+                (Err(StoreError::NotOwner(_) | StoreError::Finished(_)), CommandStore::Shared(..)) => {
                     return Beginning::Elsewhere;
                 }
-                (Err(_), CommandStore::Shared(_)) => sleep(RETRY).await,
+                (Err(_), CommandStore::Shared(..)) => sleep(RETRY).await,
             }
         }
     }
@@ -102,7 +112,18 @@ impl CommandStore {
     pub(super) async fn finish(&self, number: u64, end: End) {
         match self {
             CommandStore::Local(store) => store.finish(number, end).await,
-            CommandStore::Shared(ledger) => ledger.finish(number, end).await,
+            CommandStore::Shared(ledger, archive) => {
+                let records = end.records.iter();
+                let dead_letters =
+                    records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)));
+                let dead_letters: Vec<_> = dead_letters.cloned().collect();
+                ledger.finish(number, end).await;
+                if !dead_letters.is_empty()
+                    && let Err(error) = archive.archive(dead_letters).await
+                {
+                    tracing::warn!(%error, "the dead letter of a command is in etcd, but not in the archive of this bridge");
+                }
+            }
         }
     }
 
@@ -110,7 +131,7 @@ impl CommandStore {
     pub(super) async fn answer(&self, key: AnswerKey) -> Result<Option<Bytes>, StoreError> {
         match self {
             CommandStore::Local(store) => store.answer(key).await,
-            CommandStore::Shared(ledger) => ledger.answer(key).await,
+            CommandStore::Shared(ledger, _) => ledger.answer(key).await,
         }
     }
 
@@ -118,7 +139,7 @@ impl CommandStore {
     pub(super) async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
         match self {
             CommandStore::Local(store) => store.dead_letter(id).await,
-            CommandStore::Shared(ledger) => ledger.dead_letter(id).await,
+            CommandStore::Shared(ledger, _) => ledger.dead_letter(id).await,
         }
     }
 }

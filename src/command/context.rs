@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use super::command_store::CommandStore;
 use super::counts::Counts;
+use super::elsewhere::Elsewhere;
 use super::route::Routes;
 use crate::contract::topics::Topics;
 use crate::model::DeviceId;
@@ -16,4 +17,6 @@ pub(super) struct Context {
     pub(super) bridge: DeviceId,
     pub(super) routes: watch::Receiver<Routes>,
     pub(super) counts: watch::Sender<Counts>,
+    /// The rest of the cluster, for a bridge that belongs to one.
+    pub(super) elsewhere: Option<Elsewhere>,
 }

@@ -13,6 +13,7 @@ use super::admission::{Accepted, Refused};
 use super::command_store::CommandStore;
 use super::context::Context;
 use super::counts::Counts;
+use super::elsewhere::Elsewhere;
 use super::inbox::{Entry, Inbox};
 use super::route::Routes;
 use crate::contract::topics::Topics;
@@ -45,7 +46,8 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher of everything that comes into the inbox, and of what an earlier run has left there.
+    /// A dispatcher of everything that comes into the inbox, and of what an earlier run has left there. In a cluster it
+    /// knows of what is `elsewhere`.
     ///
     /// # Errors
     /// When the inbox cannot be read.
@@ -54,6 +56,7 @@ impl Dispatcher {
         topics: Topics,
         bridge: DeviceId,
         routes: watch::Receiver<Routes>,
+        elsewhere: Option<Elsewhere>,
     ) -> Result<(Dispatcher, Inbox), StoreError> {
         let (entries, receiver) = mpsc::channel(ON_THE_WAY);
         for waiting in store.inbox().await? {
@@ -68,6 +71,7 @@ impl Dispatcher {
                 bridge,
                 routes,
                 counts: watch::Sender::default(),
+                elsewhere,
             }),
             entries: receiver,
             queues: HashMap::new(),

@@ -143,7 +143,7 @@ fn not_taken(operation: Operation, error: &StoreError) -> CommandReply {
 
 fn stopping(operation: Operation) -> CommandReply {
     let remedy = "look for its result in the dead letters, and in the log of the bridge";
-    let message = "the bridge is stopping; the command stays in its inbox for the next run";
+    let message = "the bridge stops to work for the device; the command stays in the inbox, for the next run or for another bridge of a cluster";
     failure(operation, ErrorReport::new(ErrorKind::Internal, message, remedy))
 }
 

@@ -90,7 +90,7 @@ pub(super) fn refuse_shard_id(device: &Section<'_>) {
 
 /// The name of a cluster; with what follows it, it is a client id.
 fn name(text: &str) -> Result<DeviceId, Problem> {
-    let most = parse::MAX_CLIENT_ID - "-00-commands".len();
+    let most = parse::MAX_CLIENT_ID - "-00-read-back".len();
     if text.len() > most {
         let what = "too long: client ids at the broker begin with it";
         return Err(Problem::new(what, format!("write at most {most} characters")));

@@ -165,12 +165,15 @@ fn read(root: &Section<'_>) -> Option<Config> {
     let id = bridge.as_ref().map(|bridge| &bridge.id);
     let mqtt = mqtt::read(&root.section("mqtt"), id);
     let prefix = mqtt.as_ref().map(|mqtt| mqtt.prefix.as_str());
+    let cluster = cluster::read(root, bridge.as_ref(), mqtt.as_ref());
+    // All bridges of a cluster are the same edge nodes.
+    let edge_node = cluster.as_ref().map(|cluster| &cluster.name).or(id);
     Some(Config {
         http: http::read(&root.section("http")),
         snmp: snmp::read(&root.section("snmp")),
         homeassistant: homeassistant::read(&root.section("homeassistant"), prefix),
-        sparkplug: sparkplug::read(&root.section("sparkplug"), id),
-        cluster: cluster::read(root, bridge.as_ref(), mqtt.as_ref()),
+        sparkplug: sparkplug::read(&root.section("sparkplug"), edge_node),
+        cluster,
         dead_letter: read_dead_letter(&root.section("dead_letter")),
         state: read_state(&root.section("state")),
         log: log::read(&root.section("log")),

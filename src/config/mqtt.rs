@@ -4,7 +4,7 @@ pub(super) mod broker;
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::section::Section;
@@ -88,7 +88,7 @@ impl MqttVersion {
 }
 
 /// How state is laid out in topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// One JSON object per topic.

@@ -15,7 +15,7 @@ const STATE: &str = "STATE";
 pub struct Sparkplug {
     /// The group that the edge node belongs to.
     pub group: String,
-    /// The edge node: one for each bridge of the group.
+    /// The edge node: one for each bridge, or cluster, of the group.
     pub edge_node: String,
     /// The host application without which nothing is published.
     pub primary_host: Option<String>,
@@ -32,8 +32,8 @@ impl Sparkplug {
     }
 }
 
-/// `None` where it is not wanted, else only together with a problem.
-pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<Sparkplug> {
+/// With that id of the edge node where none is written. `None` where it is not wanted, else only together with a problem.
+pub(super) fn read(section: &Section<'_>, default: Option<&DeviceId>) -> Option<Sparkplug> {
     let is_enabled = section.flag("enabled");
     let group = section.read("group", id)?;
     if group == STATE {
@@ -44,7 +44,7 @@ pub(super) fn read(section: &Section<'_>, bridge: Option<&DeviceId>) -> Option<S
     let sparkplug = Sparkplug {
         group,
         primary_host: section.read("primary_host", id),
-        edge_node: edge_node.or_else(|| Some(bridge?.to_string()))?,
+        edge_node: edge_node.or_else(|| Some(default?.to_string()))?,
     };
     is_enabled.then_some(sparkplug)
 }

@@ -123,6 +123,12 @@ impl ReadBack {
         DeviceId::new(read.bridge?)
     }
 
+    /// The serial number of that device.
+    pub fn serial_number(&self, device: &DeviceId) -> Option<String> {
+        let read: Info = self.object(device, DeviceTopic::Info)?;
+        read.serial_number
+    }
+
     /// Where that device was polled.
     pub fn web_interface(&self, device: &DeviceId) -> Option<String> {
         let read: Info = self.object(device, DeviceTopic::Info)?;
@@ -279,6 +285,7 @@ impl<T: PartialEq> Last<T> {
 #[derive(Deserialize)]
 struct Info {
     bridge: Option<String>,
+    serial_number: Option<String>,
     web_interface: String,
 }
 

@@ -104,6 +104,9 @@ impl Entities {
 
     fn lantime(&self, id: &DeviceId, identity: &Identity) -> Value {
         let node = self.topics.node(&Owner::Device(id.clone()));
+        // In a cluster it is of no bridge for ever.
+        let is_of_bridge = self.sources.topics.shard().is_none();
+        let bridge = is_of_bridge.then(|| self.topics.node(&Owner::Bridge));
         without_nulls(json!({
             "identifiers": [node],
             "name": id.as_str(),
@@ -112,7 +115,7 @@ impl Entities {
             "sw_version": identity.firmware.as_deref(),
             "serial_number": identity.serial_number.as_deref(),
             "configuration_url": identity.web_interface.as_str(),
-            "via_device": self.topics.node(&Owner::Bridge),
+            "via_device": bridge,
         }))
     }
 

@@ -79,13 +79,18 @@ fn serial_number(view: &DeviceView) -> Option<&Text> {
 }
 
 impl RecordedSlots {
-    /// What another bridge has published, and so recorded.
-    pub fn by_another<'s>(slots: impl IntoIterator<Item = (&'s SlotId, &'s SlotView)>) -> RecordedSlots {
+    /// What another bridge has published of a device, and so recorded. What was not read is unknown, and was never seen.
+    pub fn by_another<'s>(
+        serial_number: Option<String>,
+        slots: impl IntoIterator<Item = (&'s SlotId, &'s SlotView)>,
+    ) -> RecordedSlots {
         let known = |(id, slot): (&SlotId, &SlotView)| {
             let relays = slot.relays.iter();
-            let relays = relays.filter(|(_, state)| state.position != Position::Unknown);
+            let relays =
+                relays.filter(|(_, state)| state.position != Position::Unknown || state.last.is_some());
             let signals = slot.signals.iter();
-            let signals = signals.filter(|(_, state)| state.status != Status::Unknown);
+            let signals =
+                signals.filter(|(_, state)| state.status != Status::Unknown || state.last.is_some());
             let recorded = RecordedSlot {
                 relays: relays.map(|(relay, state)| (*relay, state.position)).collect(),
                 signals: signals.map(|(signal, state)| (*signal, state.status)).collect(),
@@ -93,7 +98,7 @@ impl RecordedSlots {
             (id.as_str().into(), recorded)
         };
         RecordedSlots {
-            serial_number: None,
+            serial_number: serial_number.map(Text::from),
             slots: slots.into_iter().map(known).collect(),
             by_another: true,
         }
@@ -293,6 +298,31 @@ mod tests {
         assert_eq!(slots.clone().with(&unseen), recorded(&good));
         let bad = view("1", Position::Nc, Status::Ok);
         assert_eq!(slots.take_transitions(&bad).len(), 1, "compared when it is seen");
+    }
+
+    #[test]
+    fn of_what_another_bridge_has_published_the_unknown_counts_where_it_was_known_before() {
+        let now = view("1", Position::No, Status::Ok);
+        let mut published = view("1", Position::Unknown, Status::Unknown);
+        let slots = |view: &DeviceView| RecordedSlots::by_another(Some("1".to_owned()), view.slots.iter());
+        assert_eq!(slots(&published).take_transitions(&now), [], "never seen");
+        let slot = published.slots.get_mut(&SlotId::new("io3").unwrap()).unwrap();
+        let relay = slot.relays.get_mut(&Relay::A).unwrap();
+        relay.last = Some((Position::Nc, Timestamp::UNIX_EPOCH));
+        let transitions = slots(&published).take_transitions(&now);
+        assert!(matches!(
+            &transitions[..],
+            [Transition::Relay {
+                old: Position::Unknown,
+                taken_over: true,
+                ..
+            }]
+        ));
+        let recorded = Recorded {
+            slots: Some(slots(&published)),
+            events: None,
+        };
+        assert!(!recorded.may_be_of(&view("2", Position::No, Status::Ok)));
     }
 
     #[test]

@@ -253,12 +253,16 @@ impl Commands {
     }
 
     /// Whether a message is for this bridge to carry out or refuse: a command for a device that it has, and where it is the
-    /// only bridge below the prefix, what is for nobody else. What is retained may be anybody's, unless its topic ends as a
+    /// only bridge below the prefix, what is for nobody else. In a cluster, what comes to a shard is for its owner, even if that has
+    /// other devices configured than the one before. What is retained may be anybody's, unless its topic ends as a
     /// command's does.
     fn takes(&self, message: &Received, command: Option<&CommandTopic>) -> bool {
         if let Some(command) = command {
             let is_current = |device| self.subscriptions.is_current(device);
-            return self.subscriptions.takes_unknown() || command.device().is_none_or(is_current);
+            let is_of_shard = self.topics.shard().is_some();
+            return is_of_shard
+                || self.subscriptions.takes_unknown()
+                || command.device().is_none_or(is_current);
         }
         let is_published = is_reply(&message.topic) || self.topics.is_published(&message.topic);
         let is_kept = message.retained && !message.topic.ends_with("/set");

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use client::Inner;
 pub use client::{Ack, Client, Delivery, packet_size};
 pub use error::{Cause, ConnectionError};
+pub(super) use options::ONLY_QOS_0;
 pub use options::address;
 pub use reason::{NO_WILDCARDS, subscription_remedy};
 use route::Route;

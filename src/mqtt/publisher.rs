@@ -93,7 +93,7 @@ pub enum Role {
         fence: Fence,
         /// Devices of earlier configurations whose topics stay.
         left: Vec<DeviceId>,
-        /// Cancelled before the end if another bridge goes on: then nobody is to read `offline`.
+        /// Cancelled before the end if another bridge may go on: then `offline` is left to the will, which that one cancels.
         hand_over: CancellationToken,
         /// The replies to its commands, which it sends; `None` where nobody keeps them in etcd.
         replies: Option<Ledger>,
@@ -336,7 +336,11 @@ impl Publisher {
             || self.records.paused_until.is_some()
             || (self.records.len() == 0 && !self.record_source.has_more(&self.records));
         match self.stop.phase {
-            Phase::Flushing if is_idle && are_records_sent && self.stop.is_hand_over() => self.leave(),
+            // Without DISCONNECT: the will waits for the next owner, and stands if there is none.
+            Phase::Flushing if is_idle && are_records_sent && self.stop.is_hand_over() => {
+                self.link.abandon();
+                return false;
+            }
             Phase::Flushing if is_idle && are_records_sent => {
                 self.stop.phase = Phase::SayingOffline;
                 self.retained.is_online = false;

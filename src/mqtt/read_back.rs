@@ -6,13 +6,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::connection::{Client, Delivery, Event, Purpose, connect};
+use super::connection::{Client, Delivery, Event, ONLY_QOS_0, Purpose, connect};
 use super::payload::Message;
 use crate::config::Mqtt;
 
 /// How long nothing may come before the rest is given up: a broker sends stored copies one after the other.
 const SILENCE: Duration = Duration::from_secs(2);
-/// After how much silence it counts as all, where nobody knows how much there is. What comes later would be published again.
+/// After how much silence it counts as all, once that has come of which it is known that it is there. What comes later would be
+/// published again.
 const QUIET: Duration = Duration::from_millis(300);
 /// How long all of it may take: nothing is polled before.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -115,11 +116,12 @@ async fn read(
 }
 
 /// Connects once as the client that publishes for a shard, so that the broker ends the connection of another owner, and drops
-/// its will: what is retained from then on changes only by this bridge.
+/// its will: what is retained from then on changes only by this bridge. The will of this connection stands until the next one.
+/// Gives which attempt has come about.
 ///
 /// # Errors
 /// Why there was no connection.
-pub async fn take_over(settings: &Mqtt, will: Message) -> Result<(), String> {
+pub async fn take_over(settings: &Mqtt, will: Message) -> Result<usize, String> {
     let purpose = Purpose::Publishing {
         will,
         is_handed_on: true,
@@ -128,12 +130,9 @@ pub async fn take_over(settings: &Mqtt, will: Message) -> Result<(), String> {
     let mut attempt = 0;
     loop {
         let next = Instant::now() + PAUSE;
-        let (client, mut events) = connect(settings, &purpose, attempt);
+        let (_client, mut events) = connect(settings, &purpose, attempt);
         let reason = match timeout_at(begin + WITHIN, events.recv()).await {
-            Ok(Some(Event::Connected(_))) => {
-                disconnect(&client, events).await;
-                return Ok(());
-            }
+            Ok(Some(Event::Connected(_))) => return Ok(attempt),
             Ok(Some(Event::Closed(Err(error)))) => error.to_string(),
             _ => "the broker does not answer".to_owned(),
         };
@@ -145,51 +144,69 @@ pub async fn take_over(settings: &Mqtt, will: Message) -> Result<(), String> {
     }
 }
 
-/// Reads all that is retained below these filters, in bounded time, and gives each to `take`. The session of the client that
-/// publishes is left alone.
+/// Reads all that is retained below these filters, in bounded time, and gives each to `take`, which says whether all has come of
+/// which it is known that it is there. The session of the client that publishes is left alone. `attempt` is that of
+/// [`take_over`].
 ///
 /// # Errors
 /// Why it is not all.
 pub async fn read_below(
     settings: &Mqtt,
+    attempt: usize,
     filters: &[String],
-    mut take: impl FnMut(&str, &[u8]),
+    mut take: impl FnMut(&str, &[u8]) -> bool,
 ) -> Result<(), String> {
     let deadline = Instant::now() + WITHIN;
     for filters in filters.chunks(TOPICS_PER_CONNECTION) {
-        read_filters(settings, filters, deadline, &mut take).await?;
+        read_filters(settings, attempt, filters, deadline, &mut take).await?;
     }
     Ok(())
 }
 
 async fn read_filters(
     settings: &Mqtt,
+    attempt: usize,
     filters: &[String],
     deadline: Instant,
-    take: &mut impl FnMut(&str, &[u8]),
+    take: &mut impl FnMut(&str, &[u8]) -> bool,
 ) -> Result<(), String> {
     let purpose = Purpose::ReadingBack { is_beside: true };
-    let (client, mut events) = connect(settings, &purpose, 0);
+    let (client, mut events) = connect(settings, &purpose, attempt);
     let mut packets = filters.chunks(TOPICS_AT_ONCE);
     let mut unanswered = packets.len();
     let mut subscribe = |more: usize| {
         let mut packets = packets.by_ref().take(more);
         packets.all(|filters| client.subscribe(filters.to_vec(), Delivery::WithStoredAtQos0))
     };
+    let (mut is_connected, mut is_known) = (false, false);
     loop {
-        let patience = if unanswered == 0 { QUIET } else { SILENCE };
+        let patience = match (is_connected, unanswered, is_known) {
+            (false, ..) => WITHIN,
+            (true, 0, true) => QUIET,
+            (true, ..) => SILENCE,
+        };
         let until = deadline.min(Instant::now() + patience);
         let is_open = match timeout_at(until, events.recv()).await {
             Err(_) if unanswered == 0 && Instant::now() < deadline => break,
             Err(_) => return Err("the broker is too slow".to_owned()),
-            Ok(Some(Event::Connected(_))) => subscribe(PACKETS_AT_ONCE),
-            Ok(Some(Event::Subscribed(_))) => {
+            Ok(Some(Event::Connected(limits))) if !limits.wildcards => {
+                return Err("the broker takes no filters with wildcards".to_owned());
+            }
+            Ok(Some(Event::Connected(_))) => {
+                is_connected = true;
+                subscribe(PACKETS_AT_ONCE)
+            }
+            Ok(Some(Event::Subscribed(answers))) => {
+                let mut refused = answers.into_iter().flatten();
+                if let Some(reason) = refused.find(|reason| reason != ONLY_QOS_0) {
+                    return Err(format!("the broker refuses a subscription: {reason}"));
+                }
                 unanswered = unanswered.saturating_sub(1);
                 subscribe(1)
             }
             Ok(Some(Event::Received(message, _))) => {
                 if message.retained {
-                    take(&message.topic, &message.payload);
+                    is_known = take(&message.topic, &message.payload);
                 }
                 true
             }

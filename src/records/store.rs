@@ -325,6 +325,15 @@ impl Store {
         self.read(move |writer| writer.dead_letter(id)).await
     }
 
+    /// Puts dead letters into the archive that somebody else publishes.
+    ///
+    /// # Errors
+    /// When the storage fails; then nothing has changed.
+    pub async fn archive(&self, dead_letters: Vec<Record>) -> Result<(), StoreError> {
+        self.change(move |writing| writing.archive_all(&dead_letters).map(Ok))
+            .await
+    }
+
     /// Drops dead letters from the archive; gives those that there were. What is still to be sent is sent.
     ///
     /// # Errors

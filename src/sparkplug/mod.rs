@@ -7,7 +7,7 @@
 //!
 //! - `topics`, `metrics`, `protobuf`, `wire`: names, what is published, the protobuf, and the one as the other. Pure.
 //! - `node`: what is to be said, numbered. Pure, and the only one that makes messages.
-//! - `task`: the connection, with a will of its own, and what hosts send. `session`: its number, on disk.
+//! - `task`: the connection, with a will of its own, and what hosts send. `session`: its number, which is kept.
 //! - `commands`: what hosts write, as commands of the contract.
 
 mod commands;
@@ -20,11 +20,10 @@ mod task;
 mod topics;
 mod wire;
 
-use std::path::Path;
-
 use tokio::sync::mpsc;
 
 pub use commands::Commands;
+pub use session::LastSession;
 pub use task::EdgeNode;
 
 use crate::cluster::fence::Fence;
@@ -32,7 +31,7 @@ use crate::command::Inbox;
 use crate::config::{Mqtt, Sparkplug};
 use crate::contract::topics::Topics;
 use crate::hub::DeviceUpdate;
-use crate::model::{DeviceId, ShardId, Update};
+use crate::model::{DeviceId, Update};
 use crate::mqtt::connection::Purpose;
 use crate::mqtt::link::Link;
 use crate::mqtt::payload;
@@ -51,10 +50,8 @@ pub struct Setup<'a> {
     pub mqtt: Mqtt,
     /// Connects only while that permits it.
     pub fence: Option<Fence>,
-    /// The state directory.
-    pub directory: &'a Path,
-    /// The shard that it is the edge node of, in a cluster.
-    pub shard: Option<ShardId>,
+    /// Where the number of its last session is kept.
+    pub last_session: LastSession,
     /// The topics of the contract.
     pub contract: Topics,
     /// The configured devices.
@@ -81,7 +78,7 @@ pub fn edge_node(setup: Setup<'_>) -> (EdgeNode, Commands) {
     };
     let link = Link::new(setup.mqtt, Purpose::EdgeNode { will }).only_while(setup.fence);
     let node = node::Node::new(topics.clone(), setup.devices);
-    let sessions = Sessions::open(&session::file(setup.directory, setup.shard));
+    let sessions = Sessions::open(setup.last_session);
     let edge_node = EdgeNode::new(link, topics, node, sessions, setup.changes, writes, setup.store);
     (edge_node, commands)
 }

@@ -134,7 +134,7 @@ fn inbox_of(shown: &Shown, device: Option<&DeviceId>) -> Result<Inbox, Refusal> 
     };
     let shard = cluster.shard_of(device);
     let units = cluster.units.borrow();
-    let unit = units.get(&shard);
+    let unit = units.get(shard);
     unit.map(|unit| unit.inbox.clone())
         .ok_or_else(|| of_another_bridge(cluster, device))
 }

@@ -6,7 +6,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 
-use super::Shared;
+use super::{Cluster, Shared};
 use crate::hub::Fleet;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 
@@ -23,23 +23,27 @@ pub(super) fn routes() -> Router<Shared> {
 /// failure.
 async fn health(State(app): State<Shared>) -> Json<Health> {
     let shown = &app.shown;
-    let connected = shown.unit.broker.borrow().link.connected;
-    let commands = shown.unit.commands.borrow();
+    let connected = shown.broker().link.connected;
+    let commands = shown.commands();
     let taken = commands.subscribed && commands.refused.is_empty() && commands.failing.is_none();
     Json(Health {
         status: "ok",
-        broker: if connected { "connected" } else { "disconnected" },
+        broker: connection(connected),
         commands: if taken { "taken" } else { "waiting" },
-        sparkplug: shown
-            .unit
-            .sparkplug
+        sparkplug: shown.sparkplug().map(|status| match status.born {
+            true => "born",
+            false => "waiting",
+        }),
+        cluster: shown
+            .cluster
             .as_ref()
-            .map(|status| match status.borrow().born {
-                true => "born",
-                false => "waiting",
-            }),
+            .map(|cluster| connection(cluster.status.borrow().is_connected())),
         traps: shown.traps.as_ref().map(|traps| *traps.borrow()),
     })
+}
+
+fn connection(connected: bool) -> &'static str {
+    if connected { "connected" } else { "disconnected" }
 }
 
 #[derive(Serialize)]
@@ -50,16 +54,20 @@ struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     sparkplug: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     traps: Option<TrapCounts>,
 }
 
-/// What is shown is whole: each device has been asked once, with or without success, and what comes can be kept. An
-/// unreachable broker does not matter: the page works without one, and records wait on disk.
+/// What is shown is whole: each device has been asked once, with or without success, and what comes can be kept. In a cluster,
+/// it is known which devices those are. An unreachable broker does not matter: the page works without one, and records wait on
+/// disk.
 async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
     let shown = &app.shown;
     let waiting = waiting(&shown.fleet.borrow());
     let store = shown.store.status().borrow().failing.clone();
-    let is_ready = waiting.is_empty() && store.is_none();
+    let cluster = shown.cluster.as_ref().map(unsettled);
+    let is_ready = waiting.is_empty() && store.is_none() && cluster.as_ref().is_none_or(Option::is_none);
     let status = match is_ready {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
@@ -68,9 +76,32 @@ async fn ready(State(app): State<Shared>) -> (StatusCode, Json<Ready>) {
         status: if is_ready { "ready" } else { "not-ready" },
         devices_waiting: waiting.len(),
         waiting: waiting.into_iter().take(NAMED).collect(),
-        store: store.unwrap_or_else(|| "ok".to_owned()),
+        store: store.unwrap_or_else(ok),
+        cluster: cluster.map(|unsettled| unsettled.unwrap_or_else(ok)),
     };
     (status, Json(ready))
+}
+
+fn ok() -> String {
+    "ok".to_owned()
+}
+
+/// Why it is not known yet which devices this bridge polls.
+fn unsettled(cluster: &Cluster) -> Option<String> {
+    let status = cluster.status.borrow();
+    if !status.has_been_read() {
+        return Some("etcd has not been read yet".to_owned());
+    }
+    let units = cluster.units.borrow();
+    let own = status
+        .owners
+        .iter()
+        .filter(|(_, owner)| owner.bridge == status.me);
+    let mut starting = own.filter(|(shard, _)| units.get(**shard).is_none());
+    let (shard, _) = starting.next()?;
+    Some(format!(
+        "shard {shard} has just been won: its devices are not polled yet"
+    ))
 }
 
 /// The devices that have neither answered nor failed yet.
@@ -88,6 +119,8 @@ struct Ready {
     devices_waiting: usize,
     waiting: Vec<String>,
     store: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
 }
 
 #[cfg(test)]

@@ -234,9 +234,8 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
         devices: shown.fleet.borrow().devices.len(),
         ..shown.info.clone()
     };
-    let broker = shown.unit.broker.borrow();
-    let commands = shown.unit.commands.borrow();
-    let store = shown.store.status().borrow().clone();
+    let (broker, commands) = (shown.broker(), shown.commands());
+    let store = shown.kept();
     let refused = commands.refused.iter();
     Bridge {
         id: shown.bridge.to_string(),
@@ -259,12 +258,9 @@ pub(super) fn bridge(shown: &Shown, changeable: bool) -> Bridge {
                 .collect(),
             failing: commands.failing.clone(),
         },
-        sparkplug: shown.unit.sparkplug.as_ref().map(|status| {
-            let status = status.borrow();
-            EdgeNode {
-                link: link(&status.link),
-                born: status.born,
-            }
+        sparkplug: shown.sparkplug().map(|status| EdgeNode {
+            link: link(&status.link),
+            born: status.born,
         }),
         store: StoreJson {
             records: store.records,

@@ -13,9 +13,9 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::{Shared, Shown};
+use super::{Cluster, Shared, Shown};
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::IncidentKind;
+use crate::model::{IncidentKind, ShardId};
 use text::Kind::{Counter, Gauge};
 use text::Text;
 
@@ -45,6 +45,9 @@ fn written(shown: &Shown) -> String {
     commands(&mut text, shown);
     store(&mut text, shown);
     incidents(&mut text, shown);
+    if let Some(known) = &shown.cluster {
+        cluster(&mut text, known);
+    }
     if let Some(counts) = &shown.traps {
         let counts = *counts.borrow();
         traps(&mut text, counts);
@@ -63,15 +66,7 @@ fn written(shown: &Shown) -> String {
 }
 
 fn broker(text: &mut Text, shown: &Shown) {
-    let state = shown.unit.broker.borrow().clone();
-    let commands = shown.unit.commands.borrow().link.clone();
-    let edge_node = shown
-        .unit
-        .sparkplug
-        .as_ref()
-        .map(|status| status.borrow().clone());
-    let mut links = vec![("state", &state.link), ("commands", &commands)];
-    links.extend(edge_node.iter().map(|status| ("sparkplug", &status.link)));
+    let (state, links) = (shown.broker(), shown.links());
     let name = "lantime2mqtt_broker_connected";
     text.family(
         name,
@@ -86,7 +81,7 @@ fn broker(text: &mut Text, shown: &Shown) {
     for (connection, link) in &links {
         text.sample(name, &[("connection", connection)], link.connections);
     }
-    if let Some(status) = &edge_node {
+    if let Some(status) = shown.sparkplug() {
         let help = "Whether the edge node's birth is published (1), or not, since broker or primary host are offline (0).";
         text.single("lantime2mqtt_sparkplug_born", Gauge, help, u8::from(status.born));
         let help = "Hosts seen that speak Sparkplug 2.2, which this edge node does not.";
@@ -106,14 +101,13 @@ fn broker(text: &mut Text, shown: &Shown) {
 }
 
 fn commands(text: &mut Text, shown: &Shown) {
-    let status = shown.unit.commands.borrow();
+    let status = shown.commands();
     let is_subscribed = status.subscribed && status.refused.is_empty();
     let help =
         "Whether the broker delivers commands (1), or has not answered or has refused a subscription (0).";
     let name = "lantime2mqtt_commands_subscribed";
     text.single(name, Gauge, help, u8::from(is_subscribed));
-    drop(status);
-    let counts = shown.unit.command_counts.borrow().clone();
+    let counts = shown.command_counts();
     let help = "Commands that were carried out and read back.";
     text.single(
         "lantime2mqtt_commands_carried_out_total",
@@ -133,7 +127,7 @@ fn commands(text: &mut Text, shown: &Shown) {
 }
 
 fn store(text: &mut Text, shown: &Shown) {
-    let status = shown.store.status().borrow().clone();
+    let status = shown.kept();
     let gauges = [
         (
             "records",
@@ -187,6 +181,23 @@ fn incidents(text: &mut Text, shown: &Shown) {
         let count = open.keys().filter(|key| key.kind == kind).count();
         text.sample(name, &[("kind", kind.as_str())], count);
     }
+}
+
+fn cluster(text: &mut Text, cluster: &Cluster) {
+    let status = cluster.status.borrow().clone();
+    let name = "lantime2mqtt_shard_owned";
+    let help = "Whether this bridge works for the devices of the shard (1) or not (0).";
+    text.family(name, Gauge, help);
+    for shard in ShardId::all(cluster.shards) {
+        let owner = status.owners.get(&shard);
+        let is_own = owner.is_some_and(|owner| owner.bridge == status.me);
+        text.sample(name, &[("shard", &shard.to_string())], u8::from(is_own));
+    }
+    let help = "Shards that this bridge has won.";
+    text.single("lantime2mqtt_shard_takeovers_total", Counter, help, status.won);
+    let help = "Whether etcd answers (1) or not (0).";
+    let connected = u8::from(status.is_connected());
+    text.single("lantime2mqtt_cluster_connected", Gauge, help, connected);
 }
 
 fn traps(text: &mut Text, counts: TrapCounts) {

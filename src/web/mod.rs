@@ -8,6 +8,7 @@
 mod access;
 mod answer;
 pub(crate) mod api;
+pub(crate) mod cluster;
 mod command;
 pub(crate) mod dead_letters;
 mod guard;
@@ -19,6 +20,7 @@ mod metrics;
 mod page;
 mod serve;
 pub mod socket;
+mod units;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -43,13 +45,14 @@ use crate::model::{DeviceId, ShardId};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::CommandsStatus;
 use crate::mqtt::publisher::BrokerStatus;
-use crate::records::store::Store;
+use crate::records::store::{Store, StoreStatus};
 use access::Access;
 use guard::Guard;
 use large_answers::LargeAnswers;
 use live::Live;
 use serve::Listener;
 use socket::{Socket, SocketError};
+pub use units::Units;
 
 /// What the server shows.
 #[derive(Debug, Clone)]
@@ -81,6 +84,8 @@ pub struct Unit {
     pub sparkplug: Option<watch::Receiver<EdgeNodeStatus>>,
     /// How commands ended.
     pub command_counts: watch::Receiver<CommandCounts>,
+    /// What is kept of its commands, if not in the store.
+    pub kept: Option<watch::Receiver<StoreStatus>>,
     /// Takes commands.
     pub inbox: Inbox,
 }
@@ -96,8 +101,10 @@ pub struct Cluster {
     pub status: watch::Receiver<Status>,
     /// Takes what an operator wants.
     pub reports: mpsc::Sender<Report>,
+    /// How many of the configured devices belong to each shard.
+    pub devices: watch::Receiver<BTreeMap<ShardId, usize>>,
     /// The units of the shards that this bridge owns.
-    pub units: watch::Receiver<BTreeMap<ShardId, Unit>>,
+    pub units: watch::Receiver<Units>,
 }
 
 impl Cluster {
@@ -192,6 +199,7 @@ impl Server {
             .merge(api::routes())
             .merge(command::routes())
             .merge(dead_letters::routes())
+            .merge(cluster::routes())
             .merge(live::routes())
             .fallback(answer::nothing_here)
             .method_not_allowed_fallback(answer::wrong_method)

@@ -37,6 +37,7 @@ macro_rules! assets {
 const ASSETS: &[Asset] = &assets![
     "bridge.js": SCRIPT,
     "chooser.js": SCRIPT,
+    "cluster.js": SCRIPT,
     "detail.js": SCRIPT,
     "devices.js": SCRIPT,
     "dom.js": SCRIPT,

@@ -482,6 +482,34 @@ async fn the_demo_names_its_own_options() {
 }
 
 #[tokio::test]
+async fn a_demo_of_several_bridges_names_what_is_not_installed() {
+    let arguments = ["demo", "--bridges", "2", "--mqtt-port", "0", "--http-port", "0"];
+    let end = Program::start_with(&arguments, &[("PATH", "/nowhere")])
+        .end(PATIENCE)
+        .await;
+    let shown = end.output.stderr;
+    assert_eq!(end.code, Some(1), "{shown}");
+    for part in [
+        "not found in PATH: etcd",
+        "etcd-server mosquitto",
+        "leave out --bridges",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    for wrong in [
+        &["--bridges", "1"][..],
+        &["--bridges", "6"],
+        &["--kill-every", "1m"],
+    ] {
+        assert_eq!(
+            run(&[&["demo"], wrong].concat()).await.code,
+            Some(64),
+            "{wrong:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn many_equal_warnings_are_one_line() {
     let entries: Vec<_> = (0..200)
         .map(|n| Entry::new(&format!("d{n}"), &format!("http://192.0.2.{n}")))

@@ -7,13 +7,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asking;
+#[path = "../web/browser.rs"]
+mod browser;
 mod commands;
+mod dead_letters;
+mod demo;
+mod draining;
 mod etcd_faults;
 mod etcd_unreachable;
 mod held;
 mod history;
 mod members;
 mod operator;
+mod page;
 mod reload;
 mod standing_still;
 mod take_over;

@@ -149,10 +149,12 @@ pub(crate) fn polled_by(seen: &Seen, device: &str) -> String {
     info["bridge"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The messages at topics of devices from there on, but for who polls them and how that goes.
+/// The messages at topics of devices and their entities from there on, but for who polls them and how that goes.
 pub(crate) fn of_devices(seen: &Seen, from: usize) -> Vec<(String, String)> {
     let is_meant = |topic: &str| {
-        topic.starts_with("lantime/sim-") && !topic.ends_with("/info") && !topic.contains("/http/")
+        let is_of_poller = ["/info", "/info/bridge"].iter().any(|end| topic.ends_with(end));
+        let is_of_device = topic.starts_with("lantime/sim-") || topic.contains("/lantime_device_sim-");
+        is_of_device && !is_of_poller && !topic.contains("/http/")
     };
     let log = seen.log[from..].iter();
     log.filter(|(topic, _)| is_meant(topic)).cloned().collect()

@@ -64,7 +64,7 @@ async fn the_bridge_that_polls_the_device_takes_its_traps_and_acknowledges_its_i
         .until("a record", |seen| !trap_records(seen).is_empty())
         .await;
     assert_eq!(trap_records(&seen).len(), 1, "the other one records none");
-    // Neither is it a stranger's there.
+    // Nor is its sender unknown there.
     let incidents = cluster.members[other].site.socket();
     let answer = crate::support::http::get_at(&incidents, "/api/incidents")
         .await

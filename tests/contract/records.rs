@@ -177,7 +177,7 @@ fn changed(name: &str, old: &DeviceView, new: &DeviceView) -> Example {
 fn relays() -> Vec<Example> {
     let of = |position| view(position, Status::Ok, Provenance::Derived);
     let (before, now) = (of(Position::No), of(Position::Nc));
-    let mut seen_before = RecordedSlots::by_another(before.slots.iter());
+    let mut seen_before = RecordedSlots::by_another(None, before.slots.iter());
     let taken_over = records_of(seen_before.take_transitions(&now).into_iter());
     vec![
         changed("a relay falls", &of(Position::No), &of(Position::Nc)),

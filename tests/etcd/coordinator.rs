@@ -103,7 +103,8 @@ fn digest(ids: &[&str]) -> DevicesDigest {
     };
     let devices: String = ids.iter().map(device).collect();
     let table = toml::from_str(&format!("mqtt.url = \"embedded\"\n{devices}")).unwrap();
-    DevicesDigest::of(&from_table("test", table).unwrap().config.devices)
+    let config = from_table("test", table).unwrap().config;
+    DevicesDigest::of(&config, &config.devices)
 }
 
 impl Bridge {

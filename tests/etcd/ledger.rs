@@ -17,7 +17,7 @@ use lantime2mqtt::command::{CommandStore, Dispatcher, Incoming};
 use lantime2mqtt::contract::reply::CommandReply;
 use lantime2mqtt::contract::topics::{Destination, Topics};
 use lantime2mqtt::model::{CommandTopic, DeviceId, Operation as About};
-use lantime2mqtt::records::store::{AnswerKey, Begun, End, StoreError, options};
+use lantime2mqtt::records::store::{AnswerKey, Begun, End, Options, Store, StoreError, options};
 use lantime2mqtt::records::{Received, Record};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -341,10 +341,11 @@ async fn a_command_of_a_shard_gets_its_reply_and_its_dead_letter() {
     let client = client(etcd.endpoints());
     let owner = Owner::next(&client).await;
     let topics = Topics::new("lantime", DeviceId::new("b1").unwrap());
-    let store = CommandStore::Shared(owner.ledger.clone());
+    let archive = Store::in_memory(Options::new(DeviceId::new("b1").unwrap()));
+    let store = CommandStore::Shared(owner.ledger.clone(), archive.clone());
     let routes = watch::channel(Arc::new(HashMap::new())).1;
     let bridge = DeviceId::new("b1").unwrap();
-    let made = Dispatcher::new(store, topics.clone(), bridge, routes).await;
+    let made = Dispatcher::new(store, topics.clone(), bridge, routes, None).await;
     let (dispatcher, inbox) = made.unwrap();
     let stop = CancellationToken::new();
     let task = tokio::spawn(dispatcher.run(stop.clone()));
@@ -361,6 +362,11 @@ async fn a_command_of_a_shard_gets_its_reply_and_its_dead_letter() {
     assert_eq!(destinations, [&reply, &dead_letter]);
     assert!(owner.replies()[0].contains("this bridge has no device m1"));
     assert_eq!(owner.inbox().await, []);
+
+    let archived = archive.dead_letter(records[1].1.id).await.unwrap();
+    assert_eq!(archived, Some(records[1].1.payload.clone()));
+    // Somebody else publishes it.
+    assert_eq!(archive.outbox(0, 10, 10_000).await.unwrap(), []);
 
     // The same from this machine, and again by its dead letter.
     let local = inbox.ask(Incoming::local(&topics, refresh, Bytes::new())).await;

@@ -6,7 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod certificates;
 mod coordinator;
+mod edge_node_sessions;
 mod guarded_device;
 mod lease;
 mod ledger;

@@ -5,6 +5,7 @@
 mod support;
 
 mod broker_access;
+mod cluster_files;
 mod logs;
 mod metrics;
 mod open_files;

@@ -7,6 +7,7 @@ use lantime2mqtt::simulator::Fault;
 
 use crate::scene::{metrics, setup, value};
 use crate::support::clients::Clients;
+use crate::support::etcd::Etcd;
 use crate::support::http;
 use crate::support::scene::Scene;
 use crate::support::site::Entry;
@@ -134,6 +135,66 @@ fn names(text: &str) -> BTreeSet<String> {
     words.filter(is_metric).map(str::to_owned).collect()
 }
 
+/// The names of the metrics that a bridge publishes.
+fn families(text: &str) -> BTreeSet<String> {
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
+/// A bridge with a simulated device, the only one of its cluster.
+async fn in_cluster(etcd: &Etcd) -> Scene<()> {
+    let stage = setup(1).site(|site| {
+        site.with("mqtt.version", "5")
+            .with("cluster.name", "test")
+            .with("cluster.endpoints", etcd.endpoints())
+            .with("cluster.shards", 2)
+            .with("snmp.traps.listen", "127.0.0.1:0")
+            .with("snmp.communities", vec!["public".to_owned()])
+            .with("sparkplug.enabled", true)
+    });
+    stage.stage().await.start()
+}
+
+#[tokio::test]
+async fn a_bridge_of_a_cluster_counts_what_its_shards_do() {
+    let etcd = Etcd::start();
+    let scene = in_cluster(&etcd).await;
+    let is_one = |text: &str, name: &str| value(text, name) == Some("1");
+    let connected = |shard: &str, end: &str| {
+        format!("lantime2mqtt_broker_connected{{connection=\"shard-{shard}{end}\"}}")
+    };
+    let text = metrics(&scene.site, "both shards are owned and connected", |text| {
+        let shards = ["00", "01"].into_iter();
+        let names = shards.flat_map(|shard| {
+            let ends = ["", "-commands", "-sparkplug"];
+            ends.map(|end| connected(shard, end))
+        });
+        let mut names = names.chain(["lantime2mqtt_sparkplug_born".to_owned()]);
+        names.all(|name| is_one(text, &name)) && is_one(text, "lantime2mqtt_commands_subscribed")
+    })
+    .await;
+    assert_clean(&text);
+    assert_eq!(value(&text, "lantime2mqtt_shard_owned{shard=\"00\"}"), Some("1"));
+    assert_eq!(value(&text, "lantime2mqtt_shard_owned{shard=\"01\"}"), Some("1"));
+    assert_eq!(value(&text, "lantime2mqtt_shard_takeovers_total"), Some("2"));
+    assert_eq!(value(&text, "lantime2mqtt_cluster_connected"), Some("1"));
+    let up = "lantime2mqtt_device_up{device=\"sim-1\"}";
+    let is_published = |text: &str| {
+        let topics = value(text, "lantime2mqtt_broker_topics").and_then(|topics| topics.parse().ok());
+        is_one(text, up) && topics.is_some_and(|topics: u32| topics > 20)
+    };
+    metrics(&scene.site, "the device's topics", is_published).await;
+    let commands = Clients::of(scene.broker.address());
+    commands
+        .request("lantime/sim-1/refresh", "answers", "{}", &[])
+        .await;
+    let carried_out = "lantime2mqtt_commands_carried_out_total";
+    metrics(&scene.site, "the command", |text| is_one(text, carried_out)).await;
+    assert_eq!(scene.bridge.stop("TERM").await.code, Some(0));
+}
+
 #[tokio::test]
 async fn dashboard_rules_and_manual_name_metrics_that_exist() {
     let (scene, _weird) = start().await;
@@ -142,12 +203,11 @@ async fn dashboard_rules_and_manual_name_metrics_that_exist() {
         .expect("it answers");
     let kind = "content-type: text/plain; version=0.0.4; charset=utf-8";
     assert!(answer.head.contains(kind), "{}", answer.head);
-    let text = answer.body;
-    let families: BTreeSet<_> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
-        .map(str::to_owned)
-        .collect();
+    let etcd = Etcd::start();
+    let member = in_cluster(&etcd).await;
+    let text = metrics(&member.site, "a member", |text| text.contains("_cluster_")).await;
+    let mut families = families(&answer.body);
+    families.extend(self::families(&text));
     for file in [
         "deploy/grafana/lantime2mqtt.json",
         "deploy/prometheus/alerts.yml",

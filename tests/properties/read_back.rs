@@ -8,8 +8,9 @@ use lantime2mqtt::contract::read_back::ReadBack;
 use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::hub::Device;
 use lantime2mqtt::model::{
-    Cause, Detail, DeviceId, DeviceView, EventName, Position, Provenance, Relay, RelayEventsState,
-    RelayState, Signal, SignalState, SlotId, SlotState, SlotView, Status, UnknownReason, Via,
+    Cause, Detail, DeviceId, DeviceView, EventName, EventState, EventType, Identity, LastTriggered, Position,
+    Provenance, Relay, RelayEventsState, RelayState, ShardId, Signal, SignalState, SlotId, SlotState,
+    SlotView, Status, UnknownReason, Via,
 };
 use lantime2mqtt::mqtt::payload::Payloads;
 use litemap::LiteMap;
@@ -177,6 +178,48 @@ proptest! {
             ..signal
         };
         prop_assert_eq!(read.signal(&device, &slot, Signal::Clk1, now), Some(expected));
+    }
+
+    #[test]
+    fn what_another_bridge_has_published_of_events_is_read_back(
+        triggered in option::of(any::<bool>()),
+        last in option::of(time()),
+        layout in select(vec![Layout::Json, Layout::Scalar, Layout::Both]),
+    ) {
+        let device = DeviceId::new("m1").expect("an id");
+        let never = if triggered.is_some() { LastTriggered::Never } else { LastTriggered::Unclear };
+        let event = EventState {
+            name: EventName::canonical("ntp-not-sync").expect("a name"),
+            name_on_device: Some("NTP Not Sync".into()),
+            triggered,
+            kind: EventType::Error,
+            last_triggered: last.map_or(never, LastTriggered::At),
+        };
+        let identity = Identity {
+            serial_number: Some("0815".into()),
+            web_interface: "http://10.0.0.7".into(),
+            ..Identity::default()
+        };
+        let shown = Device {
+            view: Arc::new(DeviceView {
+                identity: Some(identity),
+                events: [event.clone()].into(),
+                ..DeviceView::default()
+            }),
+            ..Device::default()
+        };
+        let topics = Topics::new("lantime", DeviceId::new("b1").expect("an id")).of_shard(ShardId(0));
+        let payloads = Payloads::new(topics.clone(), layout);
+        let mut read = ReadBack::with_events();
+        for below in [DeviceTopic::Info, DeviceTopic::Event(event.name.clone())] {
+            for message in payloads.of_device(&device, &below, &shown) {
+                read.take(&topics, &message.topic, message.payload.as_deref().expect("a payload"));
+            }
+        }
+        let expected = EventState { name_on_device: None, kind: EventType::Unknown, ..event };
+        prop_assert_eq!(read.events().remove(&device), Some(vec![expected]));
+        prop_assert_eq!(read.owner(&device), DeviceId::new("b1"));
+        prop_assert_eq!(read.serial_number(&device), Some("0815".to_owned()));
     }
 
     /// Anybody may have written there.

@@ -127,7 +127,7 @@ impl Etcd {
         self.signal(node, "-CONT");
     }
 
-    /// Runs `etcdctl` with these arguments, without TLS, and gives what it writes.
+    /// Runs `etcdctl` with these arguments, with TLS as a node, and gives what it writes.
     pub fn control(&self, arguments: &[&str]) -> String {
         let output = self
             .etcdctl(arguments)
@@ -143,6 +143,7 @@ impl Etcd {
         command
             .env("ETCDCTL_API", "3")
             .args(["--endpoints", &self.endpoints().join(",")])
+            .args(self.certificates())
             .args(arguments);
         command
     }
@@ -154,6 +155,26 @@ impl Etcd {
         }
         self.control(&["user", "grant-role", "root", "root"]);
         self.control(&["auth", "enable"]);
+    }
+
+    /// Those of a node, for `etcdctl`.
+    fn certificates(&self) -> Vec<String> {
+        let Some(Tls {
+            server,
+            clients: Some(ca),
+        }) = &self.options.tls
+        else {
+            return Vec::new();
+        };
+        let files = [
+            ("cacert", ca),
+            ("cert", &server.certificate),
+            ("key", &server.key),
+        ];
+        let files = files.iter();
+        files
+            .map(|(name, file)| format!("--{name}={}", file.display()))
+            .collect()
     }
 
     /// Gives `root` another password.
@@ -271,6 +292,17 @@ fn program(name: &str) -> PathBuf {
         .join("target/peers/etcd/usr/bin")
         .join(name);
     if fetched.exists() { fetched } else { name.into() }
+}
+
+/// `PATH` with that directory before the others.
+pub fn path() -> String {
+    let own = program("etcd");
+    let directory = own.parent().unwrap_or(Path::new("")).display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    match directory.is_empty() {
+        true => path,
+        false => format!("{directory}:{path}"),
+    }
 }
 
 fn ports(nodes: usize) -> Vec<Node> {

@@ -8,6 +8,7 @@ use lantime2mqtt::simulator::{Action, Clock};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, setup};
+use crate::support::etcd::Etcd;
 use crate::support::http::get;
 use crate::support::site::Entry;
 use crate::support::wait;
@@ -213,6 +214,40 @@ async fn what_a_bridge_answers_of_an_unreachable_device_fits_it() {
         .await
         .expect("it answers");
     fits_response("get", "/api/devices/{device}", "404", &answer.json());
+}
+
+#[tokio::test]
+async fn what_a_bridge_of_a_cluster_answers_fits_it() {
+    let etcd = Etcd::start();
+    let setup = setup(1).site(|site| {
+        site.with("mqtt.version", "5")
+            .with("cluster.name", "test")
+            .with("cluster.endpoints", etcd.endpoints())
+            .with("cluster.url", "https://b.example/")
+    });
+    let scene = Scene::of(setup).await;
+    wait::until("it owns the shard", async || {
+        scene.json("/api/cluster").await["shards"][0]["own"] == true
+    })
+    .await;
+    scene.site.ready().await;
+    for path in ["/api/cluster", "/healthz", "/readyz", "/api/bridge"] {
+        fits_response("get", path, "200", &scene.json(path).await);
+    }
+    let drain = "/api/cluster/drain";
+    let head = "Content-Type: application/json\r\n";
+    let refused = scene.post_with(drain, head, r#"{"drain":true}"#).await;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    fits_response("post", drain, "4XX", &refused.json());
+    for wrong in ["{}", r#"{"drain":1}"#, r#"{"drain":true,"more":1}"#] {
+        let refused = scene.post(drain, wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}: {refused:?}");
+        fits_response("post", drain, "4XX", &refused.json());
+    }
+    assert_eq!(scene.json("/api/cluster").await["members"][0]["intent"], "stay");
+    let drained = scene.post(drain, r#"{"drain":true}"#).await;
+    fits_response("post", drain, "200", &drained.json());
+    assert_eq!(drained.json()["members"][0]["intent"], "drain");
 }
 
 /// Panics where `value` is no answer of that status.

@@ -7,7 +7,7 @@ use crate::app::common::Common;
 use crate::app::prior::{Earlier, open_incidents, published_slots, published_topics, recorded};
 use crate::config::Device;
 use crate::contract::read_back::{ReadBack, listed_devices};
-use crate::contract::topics::{DiscoveryTopics, Owner, StateTopic, Topics};
+use crate::contract::topics::{DeviceTopic, DiscoveryTopics, Owner, StateTopic, Topics};
 use crate::lantime::device::Prior;
 use crate::model::{DeviceId, IncidentKey, Recorded, RecordedEvents, RecordedSlots};
 use crate::mqtt::payload::Payloads;
@@ -71,8 +71,35 @@ pub(in crate::app) struct Taken<'t> {
 struct Found {
     read: ReadBack,
     there: BTreeMap<String, Digest>,
-    /// The devices of which something is there.
-    listed: Vec<DeviceId>,
+    /// The devices of which something is there, once that is known.
+    listed: Option<Vec<DeviceId>>,
+    /// Those whose state has come.
+    has_state: HashSet<DeviceId>,
+    /// Those whose state is there, and has not come.
+    missing: HashSet<DeviceId>,
+}
+
+impl Found {
+    /// Takes in what is at that topic of the shard, or of an entity of its devices. Other clients may have topics there, too.
+    fn take(&mut self, topics: &Topics, discovery: Option<&DiscoveryTopics>, topic: &str, payload: &[u8]) {
+        match topics.parse(topic) {
+            Some((StateTopic::ShardTopics, _)) => {
+                let listed = listed_devices(payload);
+                let missing = listed.iter().filter(|id| !self.has_state.contains(*id));
+                self.missing = missing.cloned().collect();
+                self.listed = Some(listed);
+            }
+            Some((StateTopic::Device(device, DeviceTopic::State), _)) => {
+                self.missing.remove(&device);
+                self.has_state.insert(device);
+            }
+            Some(_) => {}
+            None if discovery.is_some_and(|discovery| discovery.owner(topic).is_some()) => {}
+            None => return,
+        }
+        self.read.take(topics, topic, payload);
+        self.there.insert(topic.to_owned(), Digest::of(payload));
+    }
 }
 
 /// What the last owner of the shard has left, and the devices of earlier configurations whose topics stay.
@@ -86,12 +113,15 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
              was not read begins now; let the bridge read what it publishes, and let the broker keep it"
         );
     }
-    let Found { read, there, listed } = found;
+    let Found {
+        read, there, listed, ..
+    } = found;
     let configured: HashSet<_> = taken.devices.iter().map(|device| &device.id).collect();
-    let left: Vec<_> = listed.into_iter().filter(|id| !configured.contains(id)).collect();
+    let left = listed.unwrap_or_default().into_iter();
+    let left: Vec<_> = left.filter(|id| !configured.contains(id)).collect();
     let topics: Vec<_> = there.keys().cloned().collect();
     let mut prior = published_slots(taken.topics, &topics, &read, taken.devices);
-    recorded_before(common, &read, &configured, &mut prior).await;
+    recorded_before(common, (&read, is_all), &configured, &mut prior).await;
     // If it is not all, nobody knows whether what was read still is there.
     let published = there
         .into_iter()
@@ -111,9 +141,10 @@ async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>)
         ..Found::default()
     };
     let will = Payloads::new(topics.clone(), mqtt.layout).own_state(false);
-    if let Err(reason) = take_over(mqtt, will).await {
-        return (found, Err(reason));
-    }
+    let attempt = match take_over(mqtt, will).await {
+        Ok(attempt) => attempt,
+        Err(reason) => return (found, Err(reason)),
+    };
     let discovery = discovery_topics(common, topics);
     let below = |device: &DeviceId| {
         let owner = Owner::Device(device.clone());
@@ -125,44 +156,35 @@ async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>)
             .map(|below| format!("{below}#"))
             .collect::<Vec<_>>()
     };
-    let list = topics.state(&StateTopic::ShardTopics);
-    let ids: Vec<_> = taken.devices.iter().map(|device| device.id.clone()).collect();
+    let ids: HashSet<_> = taken.devices.iter().map(|device| &device.id).collect();
     let own = format!("{}#", topics.of_bridge());
-    let filters: Vec<_> = std::iter::once(own).chain(ids.iter().flat_map(&below)).collect();
-    let mut take = |topic: &str, payload: &[u8]| {
-        if topic == list {
-            found.listed = listed_devices(payload);
-        }
-        let is_discovery = || {
-            discovery
-                .as_ref()
-                .is_some_and(|discovery| discovery.owner(topic).is_some())
-        };
-        if topics.parse(topic).is_some() || is_discovery() {
-            found.read.take(topics, topic, payload);
-            found.there.insert(topic.to_owned(), Digest::of(payload));
-        }
-    };
-    let mut end = read_below(mqtt, &filters, &mut take).await;
-    let others = |found: &Found| -> Vec<String> {
-        let known: HashSet<_> = ids.iter().collect();
-        let others = found.listed.iter().filter(|id| !known.contains(id));
-        others.flat_map(&below).collect()
-    };
-    let others = others(&found);
-    if end.is_ok() && taken.clears && !others.is_empty() {
-        let take = |topic: &str, payload: &[u8]| {
-            found.there.insert(topic.to_owned(), Digest::of(payload));
-        };
-        end = read_below(mqtt, &others, take).await;
+    let filters = ids.iter().flat_map(|id| below(id));
+    let filters: Vec<_> = std::iter::once(own).chain(filters).collect();
+    let end = read_below(mqtt, attempt, &filters, |topic, payload| {
+        found.take(topics, discovery.as_ref(), topic, payload);
+        found.listed.is_some() && found.missing.iter().all(|id| !ids.contains(id))
+    });
+    if let Err(reason) = end.await {
+        return (found, Err(reason));
     }
+    let others = found.listed.iter().flatten().filter(|id| !ids.contains(id));
+    let others: Vec<_> = others.flat_map(&below).collect();
+    if !taken.clears || others.is_empty() {
+        return (found, Ok(()));
+    }
+    let end = read_below(mqtt, attempt, &others, |topic, payload| {
+        found.take(topics, discovery.as_ref(), topic, payload);
+        found.missing.is_empty()
+    });
+    let end = end.await;
     (found, end)
 }
 
-/// What was recorded of devices: by this bridge, or by another one that has polled them since, whose topics show it.
+/// What was recorded of devices: by this bridge, or by another one that has polled them since, whose topics show it. Where that
+/// is not known, nothing counts as recorded.
 async fn recorded_before(
     common: &Common,
-    read: &ReadBack,
+    (read, is_all): (&ReadBack, bool),
     configured: &HashSet<&DeviceId>,
     prior: &mut HashMap<DeviceId, Prior>,
 ) {
@@ -172,18 +194,21 @@ async fn recorded_before(
         );
         BTreeMap::new()
     });
-    let is_own = |device: &DeviceId| {
-        let last = read.owner(device);
-        configured.contains(device) && last.is_none_or(|last| last == common.config.bridge.id)
+    let is_own = |device: &DeviceId| match read.owner(device) {
+        Some(last) => last == common.config.bridge.id,
+        None => is_all,
     };
-    for (device, recorded) in recorded.into_iter().filter(|(device, _)| is_own(device)) {
+    let own = recorded.into_iter();
+    let own = own.filter(|(device, _)| configured.contains(device) && is_own(device));
+    for (device, recorded) in own {
         *prior.entry(device).or_default().recorded = recorded;
     }
     let mut events = read.events();
     for (device, prior) in prior.iter_mut().filter(|(device, _)| !is_own(device)) {
         let events = events.remove(device).unwrap_or_default();
+        let slots = RecordedSlots::by_another(read.serial_number(device), prior.slots.iter());
         *prior.recorded = Recorded {
-            slots: Some(RecordedSlots::by_another(prior.slots.iter())),
+            slots: Some(slots),
             events: Some(RecordedEvents::of(events.iter().map(|event| (event, false)))),
         };
     }

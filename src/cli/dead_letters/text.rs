@@ -1,5 +1,6 @@
 //! Dead letters as text. Pure.
 
+use crate::cli::table::{self, plain};
 use crate::contract::dead_letter::Summary;
 use crate::model::Operation;
 
@@ -15,18 +16,7 @@ pub(super) fn table(dead_letters: &[Summary], cut: bool) -> String {
     let rows: Vec<_> = std::iter::once(head)
         .chain(dead_letters.iter().map(|dead_letter| row(dead_letter, cut)))
         .collect();
-    let mut widths = [0; 5];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let line = |[cells @ .., message]: &[String; 6]| {
-        let cells = cells.iter().zip(widths);
-        let cells: String = cells.map(|(cell, width)| format!("{cell:width$}  ")).collect();
-        format!("{cells}{message}\n")
-    };
-    rows.iter().map(line).collect()
+    table::table(&rows)
 }
 
 /// A JSON object a line.
@@ -69,13 +59,6 @@ fn failures(number: u64) -> String {
         1 => "1 failure".to_owned(),
         number => format!("{number} failures"),
     }
-}
-
-/// Foreign text must not move the cursor.
-fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }
 
 fn cut_off(text: &str) -> String {

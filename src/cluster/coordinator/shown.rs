@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Activity, Coordinator, Disagreement, Report};
+use super::{Activity, Coordinator, Disagreement, Report, Status};
 use crate::cluster::election::{Election, Input, MemberWritten};
 use crate::cluster::entries::{Change, ShardId};
 use crate::cluster::etcd::Error;
@@ -62,12 +62,13 @@ impl Coordinator {
 
     /// Shows how an activity has ended.
     pub(super) fn note(&self, activity: Activity, error: Option<Error>) {
-        self.status.send_if_modified(|status| {
+        let note = |status: &mut Status| {
             let is_news = status.errors.get(&activity) != error.as_ref();
             status.errors.remove(&activity);
             status.errors.extend(error.map(|error| (activity, error)));
             is_news
-        });
+        };
+        self.status.send_if_modified(|status| status.change(note));
     }
 
     pub(super) fn show(&self, election: &Election) {
@@ -77,9 +78,10 @@ impl Coordinator {
             // A claim without an answer may have been won, or another bridge has the shard.
             self.note(Activity::Shards, None);
         }
-        self.status.send_if_modified(|status| {
+        let update = |status: &mut Status| {
             let was_current = std::mem::replace(&mut status.is_current, is_current);
             status.update(view, &self.details, shards, Timestamp::now()) || was_current != is_current
-        });
+        };
+        self.status.send_if_modified(|status| status.change(update));
     }
 }

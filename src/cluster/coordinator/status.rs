@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{Activity, Disagreement};
 use crate::cluster::devices_digest::DevicesDigest;
 use crate::cluster::election::View;
-use crate::cluster::entries::{BridgeId, Details, MemberState, Owner, ShardId, Token};
+use crate::cluster::entries::{BridgeId, Details, Intent, MemberState, Owner, ShardId, Token};
 use crate::cluster::etcd::Error;
 
 /// What is known of the cluster.
@@ -23,6 +23,8 @@ pub struct Status {
     pub errors: BTreeMap<Activity, Error>,
     /// Why the commands of a shard that this bridge works for cannot be kept in etcd, where that is so.
     pub unkept: BTreeMap<ShardId, String>,
+    /// Since when [`is_connected`](Status::is_connected) is what it is.
+    pub since: Timestamp,
     /// Why this bridge no longer takes part, if so.
     pub disagreement: Option<Disagreement>,
     /// Whether the entry of this bridge is that of another process: of an earlier one whose lease still lives, or of one that
@@ -65,6 +67,7 @@ impl Status {
             is_current: false,
             errors: BTreeMap::new(),
             unkept: BTreeMap::new(),
+            since: Timestamp::now(),
             disagreement: None,
             is_id_taken: false,
             members: BTreeMap::new(),
@@ -73,11 +76,37 @@ impl Status {
         }
     }
 
-    /// The members that have other devices than this bridge.
+    /// Whether etcd answers whatever this bridge asks, and has been read.
+    pub fn is_connected(&self) -> bool {
+        self.errors.is_empty() && self.has_been_read()
+    }
+
+    /// Whether etcd has been read in this run, however long ago.
+    pub fn has_been_read(&self) -> bool {
+        self.is_current || !self.members.is_empty()
+    }
+
+    /// What this bridge wants, as its entry shows it; none while there is no entry.
+    pub fn intent(&self) -> Option<Intent> {
+        let own = self.members.get(&self.me)?;
+        Some(own.state.intent)
+    }
+
+    /// The members that have other devices than this bridge, or publish them in another form.
     pub fn with_other_devices(&self) -> impl Iterator<Item = &BridgeId> {
         let others = self.members.iter().filter(|(bridge, _)| **bridge != self.me);
         let differing = others.filter(|(_, member)| member.details.devices.differs(&self.devices));
         differing.map(|(bridge, _)| bridge)
+    }
+
+    /// Makes a change, and notes when it is one of the connection; gives what the change gives.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Status) -> bool) -> bool {
+        let was_connected = self.is_connected();
+        let is_news = change(self);
+        if self.is_connected() != was_connected {
+            self.since = Timestamp::now();
+        }
+        is_news
     }
 
     /// What has changed of members and owners; gives whether anything has.

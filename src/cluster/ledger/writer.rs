@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use self::endings::{Answers, Ending};
 use self::health::Failing;
@@ -78,7 +79,7 @@ pub(super) struct Writer {
     abandoned: Vec<Vec<u8>>,
     failing: Option<Failing>,
     /// Whether another one owns the shard: nothing is written any more.
-    is_lost: bool,
+    lost: CancellationToken,
     status: watch::Sender<StoreStatus>,
 }
 
@@ -105,13 +106,21 @@ impl Writer {
             unresolved: None,
             abandoned: Vec::new(),
             failing: None,
-            is_lost: false,
+            lost: CancellationToken::new(),
             status: watch::Sender::default(),
         }
     }
 
     pub(super) fn status(&self) -> watch::Receiver<StoreStatus> {
         self.status.subscribe()
+    }
+
+    pub(super) fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
+
+    fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
     }
 
     /// Works until nobody can ask any more; then tries once to write what is left.
@@ -140,7 +149,7 @@ impl Writer {
         }
         self.forget_at = self.forget_at.map(|_| Instant::now());
         self.write_what_is_due().await;
-        if !self.endings.is_empty() && !self.is_lost {
+        if !self.endings.is_empty() && !self.is_lost() {
             let (shard, commands) = (self.shard, self.endings.len());
             tracing::warn!(%shard, commands, "replies could not be kept in etcd; the next owner carries these commands out again");
         }
@@ -189,7 +198,7 @@ impl Writer {
     /// When there is something to do without being asked.
     fn due(&self) -> Option<Instant> {
         match &self.failing {
-            _ if self.is_lost => None,
+            _ if self.is_lost() => None,
             Some(failing) => Some(failing.at + RETRY),
             None if self.has_new_dead_letter => Some(Instant::now()),
             None => self.forget_at,
@@ -199,7 +208,7 @@ impl Writer {
     /// Writes what was not asked just now, up to the first failure.
     async fn write_what_is_due(&mut self) {
         let is_due = |failing: &Failing| failing.at + RETRY <= Instant::now();
-        if self.is_lost || !self.failing.as_ref().is_none_or(is_due) {
+        if self.is_lost() || !self.failing.as_ref().is_none_or(is_due) {
             return;
         }
         let written = self.try_all().await;

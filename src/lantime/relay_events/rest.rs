@@ -8,6 +8,8 @@ mod tests;
 use bytes::Bytes;
 pub use document::ReadError;
 use serde_json::Value;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::configuration::{EventActions, Plan, RelayConfig};
@@ -97,6 +99,9 @@ pub(super) async fn write(
     })
 }
 
+/// How long a device may take to have a change take effect, at least: nobody has published it.
+const APPLY_WITHIN: Duration = Duration::from_secs(10);
+
 /// Has what was written take effect.
 pub(super) async fn apply(
     client: &mut RestClient,
@@ -105,7 +110,7 @@ pub(super) async fn apply(
     deadline: Instant,
 ) -> Result<(), ErrorReport> {
     let left = || deadline.saturating_duration_since(Instant::now());
-    let permitted = guard.before_write(left()).await?;
+    let permitted = guard.before_write(left().max(APPLY_WITHIN)).await?;
     let applied = client.apply(profile, left()).await;
     permitted.ended(is_answered(&applied));
     applied.map_err(report)

@@ -15,7 +15,7 @@ use crate::open_files;
 type WebSocketRequest = axum::http::Request<()>;
 
 /// What is wrong with a subscription that the broker grants with QoS 0.
-pub(super) const ONLY_QOS_0: &str = "granted with QoS 0 only: commands may get lost";
+pub(in crate::mqtt) const ONLY_QOS_0: &str = "granted with QoS 0 only: commands may get lost";
 
 /// Shortest keep-alive: MQTT counts seconds, and the client library takes no less with MQTT 5.
 const MIN_KEEP_ALIVE: Duration = Duration::from_secs(5);

@@ -55,6 +55,15 @@ impl Writing<'_, '_> {
         Ok(())
     }
 
+    /// Adds dead letters that are not in the outbox: no record has their numbers.
+    pub(super) fn archive_all(&mut self, dead_letters: &[Record]) -> Result<(), redb::Error> {
+        for dead_letter in dead_letters {
+            let number = self.levels.next_record();
+            self.archive(number, dead_letter)?;
+        }
+        Ok(())
+    }
+
     /// Drops dead letters; gives those that there were.
     pub(super) fn drop_dead_letters(&mut self, which: &DeadLetterSet) -> Result<Vec<Uuid>, redb::Error> {
         let mut dropped = Vec::new();

@@ -120,7 +120,7 @@ mod tests {
     use crate::records::store::{Options, Store};
     use crate::sparkplug::commands::Writes;
     use crate::sparkplug::node::Node;
-    use crate::sparkplug::session::Sessions;
+    use crate::sparkplug::session::{LastSession, Sessions};
     use crate::sparkplug::topics::Topics;
 
     fn edge_node() -> EdgeNode {
@@ -141,7 +141,7 @@ mod tests {
             link,
             topics,
             node,
-            Sessions::open(directory.path()),
+            Sessions::open(LastSession::In(directory.path().to_owned())),
             mpsc::channel(1).1,
             writes,
             Store::in_memory(Options::new(DeviceId::new("site-1").unwrap())),

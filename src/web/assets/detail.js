@@ -1,8 +1,10 @@
 // One device: relays, signals, events, HTTP communication. Only the selected one is drawn.
 
 import { chooser } from "./chooser.js";
+import { others } from "./cluster.js";
 import { kindOfDevice, nameOfKind } from "./devices.js";
 import { Parts, badge, facts, h, sentence, time } from "./dom.js";
+import { known } from "./live.js";
 import { relayCard, unknown } from "./relay.js";
 import { httpPart } from "./sessions.js";
 import { lockedButton, post } from "./token.js";
@@ -20,7 +22,8 @@ export function showDetail(id, device) {
     return;
   }
   if (!device?.state) {
-    parts.show([["none", id, () => h("p", { class: "hint" }, `There is no device ${id}. `, h("a", { href: "#/" }, "All devices"))]]);
+    const elsewhere = known.cluster && ["Other bridges of the cluster may have it: ", others(known.cluster), ". "];
+    parts.show([["none", [id, known.cluster?.members], () => h("p", { class: "hint" }, `There is no device ${id}${elsewhere ? " here" : ""}. `, elsewhere, h("a", { href: "#/" }, "All devices"))]]);
     return;
   }
   const slots = Object.entries(device.slots);

@@ -11,7 +11,7 @@ const AGAIN = 10_000;
  * What is known now. While nothing comes `isLost` holds: `lostAt` is then when something came last, if ever, and `refusal` is what the
  * bridge says to that, if anything.
  */
-export const known = { bridge: undefined, roster: undefined, incidents: [], devices: new Map(), connected: false, isLost: false, lostAt: undefined, refusal: "" };
+export const known = { bridge: undefined, cluster: undefined, roster: undefined, incidents: [], devices: new Map(), connected: false, isLost: false, lostAt: undefined, refusal: "" };
 
 const listeners = [];
 let changed = new Set();
@@ -41,6 +41,7 @@ export function connect() {
     if (known.bridge && known.bridge.info.version !== bridge.info.version) location.reload();
     known.bridge = bridge;
   });
+  on("cluster", (cluster) => { known.cluster = cluster; });
   on("roster", ({ devices }) => {
     known.roster = new Set(devices);
     for (const id of known.devices.keys()) {

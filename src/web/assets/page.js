@@ -1,6 +1,7 @@
 // The page: which view is shown, and what is said aloud.
 
 import { isWell, showBridge } from "./bridge.js";
+import { showCluster, standsByIn } from "./cluster.js";
 import { showDetail } from "./detail.js";
 import { relays, select, showDevices } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
@@ -23,7 +24,7 @@ function route() {
   const before = `${view} ${selected ?? ""}`;
   view = ["dead-letters", "bridge"].includes(first) ? first : "devices";
   selected = first === "device" ? decode(second) : undefined;
-  for (const [name, element] of Object.entries(views)) element.hidden = name !== view;
+  showView();
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.view === view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -35,6 +36,13 @@ function route() {
   // On a phone the device takes the place of the list: the reader goes there too.
   if (before !== `${view} ${selected ?? ""}` && selected) byId("detail-title")?.focus({ preventScroll: true });
   if (selected) window.scrollTo(0, 0);
+}
+
+/** Shows the view. A bridge that stands by has no devices: in their place it says so. */
+function showView() {
+  const standsBy = known.devices.size === 0 && standsByIn(known.cluster);
+  for (const [name, element] of Object.entries(views)) element.hidden = name !== view || (name === "devices" && standsBy);
+  byId("standby").hidden = view !== "devices" || !standsBy;
 }
 
 function decode(text) {
@@ -103,6 +111,8 @@ function showGeneral() {
   byId("bridge-mark").replaceChildren(...(isWell(bridge) ? [] : [badge("fault", "trouble")]));
   showLock();
   showBridge(bridge);
+  showCluster(known.cluster);
+  showView();
   showIncidents(known.incidents);
   // In a full archive each new dead letter takes the place of an old one: their number stays.
   const now = `${bridge.store.dead_letters} ${bridge.store.last_dead_letter}`;

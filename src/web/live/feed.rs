@@ -17,7 +17,7 @@ use crate::hub::{self, Fleet};
 use crate::model::DeviceId;
 use crate::records::store::OpenIncidents;
 use crate::web::Shown;
-use crate::web::json;
+use crate::web::{cluster, json};
 
 /// From one pass to the next, at least: five a second.
 const PACE: Duration = Duration::from_millis(200);
@@ -30,6 +30,7 @@ pub(super) struct Frames {
     /// Counts the times that they were looked through; 0: nothing is there.
     pub(super) pass: u64,
     bridge: Piece,
+    cluster: Piece,
     roster: Piece,
     incidents: Piece,
     devices: BTreeMap<DeviceId, DeviceFrame>,
@@ -66,6 +67,16 @@ impl Piece {
     }
 }
 
+/// Events of what is no device.
+#[derive(Debug, Default)]
+struct General {
+    bridge: Bytes,
+    /// None without a cluster.
+    cluster: Option<Bytes>,
+    /// None if they are as before.
+    incidents: Option<Bytes>,
+}
+
 #[derive(Serialize)]
 struct Open<'a> {
     incidents: Vec<Incident<'a>>,
@@ -77,9 +88,9 @@ struct Roster<'a> {
 }
 
 impl Frames {
-    /// The bridge, which devices there are, and which incidents are open, where that is newer than `reported`.
+    /// The bridge, its cluster, which devices there are, and which incidents are open, where that is newer than `reported`.
     pub(super) fn general(&self, reported: u64) -> Vec<Bytes> {
-        let pieces = [&self.bridge, &self.roster, &self.incidents].into_iter();
+        let pieces = [&self.bridge, &self.cluster, &self.roster, &self.incidents].into_iter();
         pieces.filter_map(|piece| piece.newer_than(reported)).collect()
     }
 
@@ -90,9 +101,15 @@ impl Frames {
     }
 
     /// Takes in how things are now; whether anything is otherwise.
-    fn refresh(&mut self, pass: u64, fleet: &Fleet, bridge: Bytes, incidents: Option<Bytes>) -> bool {
+    fn refresh(&mut self, pass: u64, fleet: &Fleet, now: General) -> bool {
+        let General {
+            bridge,
+            cluster,
+            incidents,
+        } = now;
         let is_first = self.pass == 0;
         let mut is_new = self.bridge.set(pass, bridge) | is_first;
+        is_new |= cluster.is_some_and(|cluster| self.cluster.set(pass, cluster));
         is_new |= incidents.is_some_and(|incidents| self.incidents.set(pass, incidents));
         if is_first || self.fleet.1 != fleet.roster {
             let devices = fleet.devices.keys().map(DeviceId::as_str).collect();
@@ -176,16 +193,23 @@ impl Feed {
     fn refresh(&mut self) {
         self.pass += 1;
         let bridge = event("bridge", &json::bridge(&self.shown, self.changeable));
+        let cluster = self.shown.cluster.as_ref();
+        let cluster = cluster.map(|cluster| event("cluster", &cluster::view(cluster)));
         let are_new = self.frames.borrow().pass == 0 || self.incidents.has_changed().unwrap_or_default();
         let incidents = are_new.then(|| {
             let open = self.incidents.borrow_and_update();
             let incidents = incident::list(&open);
             event("incidents", &Open { incidents })
         });
+        let now = General {
+            bridge,
+            cluster,
+            incidents,
+        };
         // A copy: whoever publishes must not wait while devices are written as JSON.
         let fleet = self.shown.fleet.borrow_and_update().clone();
         self.frames
-            .send_if_modified(|frames| frames.refresh(self.pass, &fleet, bridge, incidents));
+            .send_if_modified(|frames| frames.refresh(self.pass, &fleet, now));
     }
 
     /// Returns when something may have changed.
@@ -197,11 +221,22 @@ impl Feed {
                 None => std::future::pending().await,
             }
         };
+        let cluster = async {
+            match &mut shown.cluster {
+                Some(cluster) => tokio::select! {
+                    Ok(()) = cluster.status.changed() => {}
+                    Ok(()) = cluster.units.changed() => {}
+                    else => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = shown.fleet.changed() => {}
             _ = shown.unit.broker.changed() => {}
             _ = shown.unit.commands.changed() => {}
             _ = traps => {}
+            () = cluster => {}
             // Waiting marks them as seen, which the next pass has not.
             Ok(()) = self.incidents.changed() => self.incidents.mark_changed(),
             () = self.frames.closed() => {}
@@ -243,19 +278,25 @@ mod tests {
     fn a_client_gets_everything_and_then_what_changes() {
         let mut fleet = Fleet::new([id("a"), id("b")]);
         let mut frames = Frames::default();
-        let bridge = || event("bridge", &["x"]);
-        let none = || Some(event("incidents", &Open { incidents: vec![] }));
-        assert!(frames.refresh(1, &fleet, bridge(), none()));
+        let now = |cluster: &str| General {
+            bridge: event("bridge", &["x"]),
+            cluster: Some(event("cluster", &[cluster])),
+            incidents: Some(event("incidents", &Open { incidents: vec![] })),
+        };
+        assert!(frames.refresh(1, &fleet, now("c")));
         let all = [
             "bridge [\"x\"",
+            "cluster [\"c\"",
             "roster {\"devices\":[\"a\"",
             "incidents {\"incidents\":[",
             "device {\"id\":\"a\"",
             "device {\"id\":\"b\"",
         ];
         assert_eq!(newer(&frames, 0), all);
-        assert!(!frames.refresh(2, &fleet, bridge(), none()));
+        assert!(!frames.refresh(2, &fleet, now("c")));
         assert!(newer(&frames, 1).is_empty());
+        assert!(frames.refresh(2, &fleet, now("d")));
+        assert_eq!(newer(&frames, 1), ["cluster [\"d\""]);
 
         let online = DeviceView {
             availability: Some(Availability::Online),
@@ -271,7 +312,7 @@ mod tests {
             },
             Timestamp::UNIX_EPOCH,
         );
-        assert!(frames.refresh(3, &fleet, bridge(), none()));
+        assert!(frames.refresh(3, &fleet, now("d")));
         assert_eq!(newer(&frames, 2), ["device {\"id\":\"b\""]);
 
         let summary = HttpStats::default().summary();
@@ -283,12 +324,12 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         assert!(
-            !frames.refresh(4, &fleet, bridge(), none()),
+            !frames.refresh(4, &fleet, now("d")),
             "pages ask for that of the device they show"
         );
 
         fleet.apply(&Update::Removed { device: id("a") }, Timestamp::UNIX_EPOCH);
-        assert!(frames.refresh(5, &fleet, bridge(), none()));
+        assert!(frames.refresh(5, &fleet, now("d")));
         assert_eq!(newer(&frames, 4), ["roster {\"devices\":[\"b\""]);
     }
 }

@@ -78,7 +78,7 @@ impl Writer {
             answer: end.answer,
             local: end.local,
         };
-        match self.is_lost {
+        match self.is_lost() {
             true => ending.release(&self.replies),
             false => self.endings.push_back(ending),
         }

@@ -17,7 +17,7 @@ impl Writer {
     /// Why it is not tried: it was asked before a try has failed, which took its time already, or nothing is written any more.
     pub(super) fn known_failure(&self, asked_at: Instant) -> Option<StoreError> {
         let failing = self.failing.as_ref();
-        let failing = failing.filter(|failing| self.is_lost || asked_at < failing.at);
+        let failing = failing.filter(|failing| self.is_lost() || asked_at < failing.at);
         failing.map(|failing| failing.error.clone())
     }
 
@@ -50,11 +50,11 @@ impl Writer {
 
     /// Another one owns the shard: it answers what is not answered in etcd.
     fn lose(&mut self) {
-        if !self.is_lost {
+        if !self.is_lost() {
             let (shard, commands) = (self.shard, self.commands.len());
             tracing::info!(%shard, commands, "another owner goes on with the commands of this shard");
         }
-        self.is_lost = true;
+        self.lost.cancel();
         for ending in self.endings.drain(..) {
             ending.release(&self.replies);
         }
