@@ -50,11 +50,19 @@ pub(super) async fn open_sessions(
     shard: ShardId,
     token: Token,
 ) -> EdgeNodeSessions {
+    let mut logged = None;
     loop {
         match EdgeNodeSessions::open(etcd, cluster.name.as_str(), shard, token).await {
             Ok(sessions) => return sessions,
             Err(error) => {
-                tracing::warn!(%shard, "the number of the edge node's last session cannot be read: {error}");
+                let error = error.to_string();
+                if logged.as_ref() != Some(&error) {
+                    tracing::error!(
+                        %shard,
+                        "the devices of the shard wait: the last session of its edge node cannot be read: {error}"
+                    );
+                    logged = Some(error);
+                }
             }
         }
         sleep(OPEN_AGAIN).await;
