@@ -1,5 +1,7 @@
 //! What every part of this bridge is made with.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::config::{Config, Device, Mqtt};
@@ -7,6 +9,9 @@ use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
 use crate::model::DeviceId;
 use crate::records::store::Store;
+
+/// Longest keep-alive of a bridge in a cluster.
+const CLUSTER_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Common {
@@ -20,7 +25,11 @@ pub(super) struct Common {
 
 impl Common {
     /// For a broker that is found as `mqtt` says.
-    pub(super) fn new(config: Config, store: Store, mqtt: Mqtt) -> Common {
+    pub(super) fn new(config: Config, store: Store, mut mqtt: Mqtt) -> Common {
+        if config.cluster.is_some() {
+            // Another bridge can go on for one whose way to the broker is cut.
+            mqtt.keep_alive = mqtt.keep_alive.min(CLUSTER_KEEP_ALIVE);
+        }
         Common {
             topics: Topics::new(config.mqtt.prefix.clone(), config.bridge.id.clone()),
             info: bridge_info(&config),

@@ -80,7 +80,7 @@
 //! on: if one hangs, the next does it. For 2 s after a snapshot a bridge claims only what it runs already: when a cluster starts,
 //! or etcd comes back, all members get time to show themselves, and what runs stays where it is.
 //!
-//! **Who hands over.** A bridge that is drained, at once; one that has not reached its broker for 10 s, if for 5 s a member that does
+//! **Who hands over.** A bridge that is drained, at once; one that has not reached its broker for 4 s, if for 5 s a member that does
 //! has been seen. All shards at once, the unit first, then the key. If no other member suits better, nothing moves.
 //!
 //! **Equal shares.** If all shards are owned by eligible members, and none has moved for 10 s, the member with the most shards hands

@@ -47,7 +47,7 @@ fn an_entry_is_written_before_anything_is_claimed() {
     let mut scene = Scene::new(1);
     scene.give(Input::Timer);
     scene.give(Input::Snapshot(scene.snapshot(5, &[], &[])));
-    scene.later(9.0);
+    scene.later(3.0);
     let write = Effect::WriteMember {
         lease: A,
         state: WORKING,

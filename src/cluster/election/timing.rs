@@ -31,7 +31,7 @@ pub(super) const GATHER: Duration = Duration::from_secs(2);
 pub(super) const CLAIM_STEP: Duration = Duration::from_secs(3);
 
 /// From when on a broker that is not reached counts as such.
-pub(super) const BROKER_LOST: Duration = Duration::from_secs(10);
+pub(super) const BROKER_LOST: Duration = Duration::from_secs(4);
 
 /// For how long another member has to be more suitable before shards are handed over to it: after an outage of the broker not
 /// all bridges reach it at the same moment.

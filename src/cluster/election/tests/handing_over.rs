@@ -32,12 +32,12 @@ fn a_connection_that_is_lost_with_a_valid_lease_comes_back() {
 }
 
 #[test]
-fn a_bridge_without_its_broker_hands_over_after_fifteen_seconds() {
+fn a_bridge_without_its_broker_hands_over_after_nine_seconds() {
     let mut scene = Scene::owning();
     scene.share_with(WORKING);
     scene.give(Input::Broker(false));
-    scene.later(9.0);
-    assert_eq!(scene.renew(9.0), [permit(10, 13.0)]);
+    scene.later(3.0);
+    assert_eq!(scene.renew(3.0), [permit(10, 7.0)]);
     scene.later(1.0);
     let state = CUT_OFF;
     assert_eq!(
@@ -47,7 +47,7 @@ fn a_bridge_without_its_broker_hands_over_after_fifteen_seconds() {
     scene.give(Input::MemberWritten(MemberWritten::Written));
     scene.show("a", A, CUT_OFF);
     scene.later(4.9);
-    scene.renew(14.9);
+    scene.renew(8.9);
     assert_eq!(scene.stopped(), None);
     scene.later(0.1);
     let stop = Effect::StopUnit(SHARD, StopReason::HandOver);
