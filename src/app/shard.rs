@@ -25,7 +25,7 @@ use crate::config::{Cluster, Device, Mqtt};
 use crate::hub;
 use crate::model::{DeviceId, ShardId};
 use crate::mqtt::publisher::{BrokerStatus, Role};
-use crate::records::store::{Entries, IncidentChange, StoreStatus};
+use crate::records::store::{IncidentChange, StoreStatus};
 use crate::web;
 use earlier_owners::{open_ledger, open_sessions};
 
@@ -126,6 +126,7 @@ impl Shard {
     async fn serve(&mut self, order: &Order) -> anyhow::Result<()> {
         while self.serve_once(order).await? == Ended::Again {
             tracing::info!(shard = %self.id, "the unit of the shard starts again");
+            self.close_incidents().await;
             self.leave().await;
         }
         Ok(())
@@ -203,7 +204,7 @@ impl Shard {
         };
         let topics = common.topics.of_shard(self.id);
         let mut fence = order.fence.clone();
-        let (devices, (earlier, left), (ledger, token)) = loop {
+        let (devices, (earlier, left), (ledger, token), (clears, taken_at)) = loop {
             fence.permitted().await;
             let before = fence.may_write(BootTime::now());
             let devices = of(&configured.borrow_and_update(), self.id, cluster.shards);
@@ -211,19 +212,22 @@ impl Shard {
                 mqtt: &mqtt,
                 topics: &topics,
                 devices: &devices,
+                fence: &order.fence,
                 clears: agrees_on_devices(&status.borrow_and_update()),
             };
-            let earlier = of_shard(&common, taken).await;
+            let (clears, taken_at) = (taken.clears, Instant::now());
+            let (earlier, left) = of_shard(&common, taken).await;
             let opened = open_ledger(etcd, &cluster, self.id, fence.clone()).await;
             // With another token, others may have published since.
             if before == Some(opened.1) {
-                break (devices, earlier, opened);
+                break (devices, (earlier, left), opened, (clears, taken_at));
             }
         };
-        let (hand_over, keeps_left) = (CancellationToken::new(), !left.is_empty());
+        let (hand_over, keeps_left) = (CancellationToken::new(), !clears && !left.is_empty());
         let role = Role::Shard {
             shard: self.id,
             fence: fence.clone(),
+            taken_at,
             left,
             replies: Some(ledger.clone()),
             hand_over: hand_over.clone(),
@@ -312,13 +316,9 @@ impl Shard {
         let closed = self.shown.iter().cloned();
         let closed =
             closed.map(|device| IncidentChange::AllClosed(device, "this bridge no longer polls the device"));
-        let entries = Entries {
-            incidents: closed.collect(),
-            ..Entries::default()
-        };
-        if !entries.is_empty() {
-            self.shared.common.store.append_all(entries).await;
-        }
+        let mut changes = closed.collect();
+        // The next start does not wait for a disk that hangs.
+        self.shared.common.store.change_incidents(&mut changes).await;
     }
 
     /// The rest of the process no longer sees its devices.

@@ -277,6 +277,7 @@ fn commands(
     let (commands, status) = Commands::new(work.mqtt.clone(), work.topics.clone(), devices, submit);
     let commands = commands
         .taking_unknown(common.config.bridge.answer_unknown)
+        .of_shards(common.config.cluster.as_ref().map(|cluster| cluster.shards))
         .only_while(work.fence.clone())
         .reporting_to(common.store.clone());
     (commands, status)

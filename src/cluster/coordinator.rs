@@ -30,6 +30,8 @@ use self::follow::{Following, heard};
 pub use self::handles::{Activity, Disagreement, Handles, Order, Orders, Report, Setup};
 pub use self::status::{MemberStatus, OwnerStatus, Status};
 
+/// How long etcd may take to end the lease of a bridge that leaves.
+const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 /// Until etcd is asked again what the cluster has agreed on.
 const RETRY: Duration = Duration::from_secs(1);
 /// Reports of units that wait.
@@ -308,7 +310,7 @@ impl Coordinator {
 
     async fn leave(&self, lease: Option<LeaseId>) {
         let Some(lease) = lease else { return };
-        if let Err(error) = self.registry.revoke(lease).await {
+        if let Err(error) = self.registry.revoke(lease, LEAVE_WITHIN).await {
             tracing::warn!("the lease of this bridge ends by itself, at the latest after its TTL: {error}");
         }
     }

@@ -142,14 +142,15 @@ impl Ledger {
 
     /// A command has ended: its records go into the outbox, its answer is remembered, and it leaves the inbox, all at once. While
     /// etcd cannot be written that is kept in memory, and tried again each second. Once another one owns the shard it is dropped:
-    /// the next owner carries the command out again, and answers.
-    pub async fn finish(&self, number: u64, end: End) {
+    /// the next owner carries the command out again, and answers. Says whether nobody else has owned it by then.
+    pub async fn finish(&self, number: u64, end: End) -> bool {
         if let Some((key, answer)) = &end.answer {
             self.0.replies.hold_answer(*key, answer.clone());
         }
         let (done, written) = oneshot::channel();
         self.send(Job::Finish(number, Box::new(end), done)).await;
         let _ = written.await;
+        !self.0.lost.is_cancelled()
     }
 
     /// Whether an earlier owner may still be writing to the device, so that nobody else may. That ends by itself: see

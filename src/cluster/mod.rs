@@ -15,6 +15,7 @@
 //! - [`coordinator`]: the task that carries out at etcd what the election wants, and shows what is known of the cluster.
 //! - [`devices_digest`]: by what bridges see whether they have the same devices, and publish them in the same form.
 //! - [`incidents`]: what of all that is reported as an incident.
+//! - [`dead_letters`]: the dead letters of commands, as any bridge reads them. `registry`, `keys`: what stands where.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
 //! - [`BootTime`]: the clock of all of them, which counts suspension.
 //!

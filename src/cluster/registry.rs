@@ -111,8 +111,8 @@ impl Registry {
     }
 
     /// Ends a lease, and with it all that was written under it.
-    pub(super) async fn revoke(&self, lease: LeaseId) -> Result<(), Error> {
-        self.client.revoke(lease).await
+    pub(super) async fn revoke(&self, lease: LeaseId, timeout: Duration) -> Result<(), Error> {
+        self.client.within(timeout).revoke(lease).await
     }
 
     /// Shows this bridge to the others, unless another process has its id.

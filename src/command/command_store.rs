@@ -117,8 +117,10 @@ impl CommandStore {
                 let dead_letters =
                     records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)));
                 let dead_letters: Vec<_> = dead_letters.cloned().collect();
-                ledger.finish(number, end).await;
-                if !dead_letters.is_empty()
+                // The next owner may carry out what has failed here.
+                let is_kept = ledger.finish(number, end).await;
+                if is_kept
+                    && !dead_letters.is_empty()
                     && let Err(error) = archive.archive(dead_letters).await
                 {
                     tracing::warn!(%error, "the dead letter of a command is in etcd, but not in the archive of this bridge");

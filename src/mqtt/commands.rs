@@ -27,6 +27,7 @@ use subscriptions::{Orders, Subscriptions};
 use super::connection::{Ack, Delivery, Event, Purpose, address};
 use super::link::{Link, until};
 use crate::cluster::fence::Fence;
+use crate::cluster::shard_of;
 use crate::command::Incoming;
 use crate::config::Mqtt;
 use crate::contract::topics::Topics;
@@ -49,6 +50,8 @@ pub struct Commands {
     topics: Topics,
     link: Link,
     devices: watch::Receiver<Vec<DeviceId>>,
+    /// How many shards there are, where it takes the commands of one.
+    shards: Option<u16>,
     subscriptions: Subscriptions,
     session: Session,
     intake: Intake,
@@ -106,6 +109,7 @@ impl Commands {
             topics,
             link,
             devices,
+            shards: None,
             intake: Intake::default(),
             submit: Box::new(move |commands| Box::pin(submit(commands))),
             submission: None,
@@ -122,6 +126,12 @@ impl Commands {
     /// answered.
     pub fn taking_unknown(mut self, takes_unknown: bool) -> Commands {
         self.subscriptions.set_takes_unknown(takes_unknown);
+        self
+    }
+
+    /// Says that the topics are those of one of so many shards.
+    pub fn of_shards(mut self, shards: Option<u16>) -> Commands {
+        self.shards = shards;
         self
     }
 
@@ -253,20 +263,23 @@ impl Commands {
     }
 
     /// Whether a message is for this bridge to carry out or refuse: a command for a device that it has, and where it is the
-    /// only bridge below the prefix, what is for nobody else. In a cluster, what comes to a shard is for its owner, even if that has
-    /// other devices configured than the one before. What is retained may be anybody's, unless its topic ends as a
+    /// only bridge below the prefix, what is for nobody else. In a cluster, what is for a device of the shard is for its owner, even
+    /// if that has other devices configured than the one before. What is retained may be anybody's, unless its topic ends as a
     /// command's does.
     fn takes(&self, message: &Received, command: Option<&CommandTopic>) -> bool {
         if let Some(command) = command {
-            let is_current = |device| self.subscriptions.is_current(device);
-            let is_of_shard = self.topics.shard().is_some();
-            return is_of_shard
-                || self.subscriptions.takes_unknown()
-                || command.device().is_none_or(is_current);
+            let is_ours =
+                |device: &DeviceId| self.subscriptions.is_current(device) || self.is_of_shard(device);
+            return self.subscriptions.takes_unknown() || command.device().is_none_or(is_ours);
         }
         let is_published = is_reply(&message.topic) || self.topics.is_published(&message.topic);
         let is_kept = message.retained && !message.topic.ends_with("/set");
         self.subscriptions.takes_unknown() && !(is_published || is_kept)
+    }
+
+    fn is_of_shard(&self, device: &DeviceId) -> bool {
+        let shard = self.topics.shard().zip(self.shards);
+        shard.is_some_and(|((shard, _), shards)| shard_of(device, shards) == shard)
     }
 
     fn acknowledge_and_submit(&mut self) {

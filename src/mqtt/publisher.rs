@@ -60,6 +60,9 @@ const UPDATES_AT_ONCE: usize = 1024;
 /// What the store may take longer than all else at a stop: records that it has not yet would be lost.
 const STORE_GRACE: Duration = Duration::from_secs(1);
 
+/// How long after a take-over no will has come yet: it waits for longer.
+const WILL_AFTER: Duration = Duration::from_secs(20);
+
 /// What a publisher is made of.
 #[derive(Debug)]
 pub struct Setup {
@@ -91,6 +94,8 @@ pub enum Role {
         shard: ShardId,
         /// Connects only while that permits it.
         fence: Fence,
+        /// When this bridge has taken the shard over: the will of that connection may come some time later.
+        taken_at: Instant,
         /// Devices of earlier configurations whose topics stay.
         left: Vec<DeviceId>,
         /// Cancelled before the end if another bridge may go on: then `offline` is left to the will, which that one cancels.
@@ -143,6 +148,8 @@ pub struct Publisher {
     incoming: Incoming,
     refusals: Refusals,
     unpolled: Unpolled,
+    /// From when on the first connection may find the will at our own state topic.
+    will_at: Option<Instant>,
     reports: Reports,
     stop: Stop,
 }
@@ -197,16 +204,19 @@ impl Publisher {
     pub fn new(setup: Setup, hub: Hub) -> (Publisher, watch::Receiver<BrokerStatus>) {
         let topics = Topics::new(setup.mqtt.prefix.clone(), setup.bridge.clone());
         let mut records = RecordStore::Local(setup.store.clone());
+        let mut will_at = None;
         let (topics, own, fence, hand_over) = match setup.role {
             Role::Bridge(info) => (topics, Own::Bridge(info), None, None),
             Role::Shard {
                 shard,
                 fence,
+                taken_at,
                 left,
                 hand_over,
                 replies,
             } => {
                 records = replies.map_or(records, RecordStore::Shared);
+                will_at = Some(taken_at + WILL_AFTER);
                 let own = Own::Shard { left };
                 (topics.of_shard(shard), own, Some(fence), Some(hand_over))
             }
@@ -245,6 +255,7 @@ impl Publisher {
             incoming: Incoming::default(),
             refusals: Refusals::default(),
             unpolled: Unpolled::new(BTreeSet::new()),
+            will_at,
             reports: Reports { stored, status },
             stop: Stop {
                 phase: Phase::Running,

@@ -8,6 +8,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Client, Delivery, Event, ONLY_QOS_0, Purpose, connect};
 use super::payload::Message;
+use crate::cluster::BootTime;
+use crate::cluster::fence::Fence;
 use crate::config::Mqtt;
 
 /// How long nothing may come before the rest is given up: a broker sends stored copies one after the other.
@@ -117,11 +119,11 @@ async fn read(
 
 /// Connects once as the client that publishes for a shard, so that the broker ends the connection of another owner, and drops
 /// its will: what is retained from then on changes only by this bridge. The will of this connection stands until the next one.
-/// Gives which attempt has come about.
+/// Gives which attempt has come about. It connects only while `fence` permits it.
 ///
 /// # Errors
 /// Why there was no connection.
-pub async fn take_over(settings: &Mqtt, will: Message) -> Result<usize, String> {
+pub async fn take_over(settings: &Mqtt, will: Message, fence: &Fence) -> Result<usize, String> {
     let purpose = Purpose::Publishing {
         will,
         is_handed_on: true,
@@ -129,6 +131,9 @@ pub async fn take_over(settings: &Mqtt, will: Message) -> Result<usize, String> 
     let begin = Instant::now();
     let mut attempt = 0;
     loop {
+        if fence.may_write(BootTime::now()).is_none() {
+            return Err("this bridge no longer owns the shard, or etcd does not answer".to_owned());
+        }
         let next = Instant::now() + PAUSE;
         let (_client, mut events) = connect(settings, &purpose, attempt);
         let reason = match timeout_at(begin + WITHIN, events.recv()).await {

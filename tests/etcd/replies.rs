@@ -57,6 +57,7 @@ async fn a_shard_sends_its_replies_and_nothing_else() {
         role: Role::Shard {
             shard: ShardId(0),
             fence: owner.gate.fence(),
+            taken_at: tokio::time::Instant::now(),
             left: Vec::new(),
             hand_over: CancellationToken::new(),
             replies: Some(owner.ledger.clone()),

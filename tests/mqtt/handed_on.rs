@@ -31,6 +31,7 @@ async fn owner(mqtt: &Mqtt, id: &str, store: &Store, seen: &Seen) -> (Bridge, Ca
     let role = Role::Shard {
         shard: ShardId(0),
         fence: gate.fence(),
+        taken_at: tokio::time::Instant::now(),
         left: Vec::new(),
         hand_over: hand_over.clone(),
         replies: None,

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::cluster::entries::{Revision, Token};
+use lantime2mqtt::cluster::fence::{Gate, Permit};
 use lantime2mqtt::mqtt::payload::Message;
 use lantime2mqtt::mqtt::read_back::{read_back, read_below, take_over};
 use rumqttc::v5::mqttbytes::QoS;
@@ -87,8 +90,19 @@ async fn who_takes_a_shard_over_ends_the_connection_of_its_owner() {
         topic: "lantime/shard/00/state".to_owned(),
         payload: Some("offline".into()),
     };
-    assert_eq!(take_over(&mqtt, will).await, Ok(0));
+    let gate = Gate::closed();
+    gate.set(Some(Permit {
+        token: Token(Revision(1)),
+        until: BootTime::now() + PATIENCE,
+    }));
+    let fence = gate.fence();
+    assert_eq!(take_over(&mqtt, will.clone(), &fence).await, Ok(0));
     let ended = async { while owner.poll().await.is_ok() {} };
     let ended = tokio::time::timeout(PATIENCE, ended).await;
     assert!(ended.is_ok(), "it is still connected");
+    gate.set(None);
+    assert!(
+        take_over(&mqtt, will, &fence).await.is_err(),
+        "another one may own it"
+    );
 }

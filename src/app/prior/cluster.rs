@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::app::common::Common;
 use crate::app::prior::{Earlier, open_incidents, published_slots, published_topics, recorded};
+use crate::cluster::fence::Fence;
 use crate::config::Device;
 use crate::contract::read_back::{ReadBack, listed_devices};
 use crate::contract::topics::{DeviceTopic, DiscoveryTopics, Owner, StateTopic, Topics};
@@ -62,6 +63,7 @@ pub(in crate::app) struct Taken<'t> {
     pub(in crate::app) topics: &'t Topics,
     /// The devices that it has now.
     pub(in crate::app) devices: &'t [Device],
+    pub(in crate::app) fence: &'t Fence,
     /// Whether topics of other devices are to be cleared.
     pub(in crate::app) clears: bool,
 }
@@ -130,7 +132,9 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
         published: published.collect(),
         prior,
     };
-    (earlier, if taken.clears { Vec::new() } else { left })
+    // What is not cleared now stays in the list.
+    let is_cleared = taken.clears && is_all;
+    (earlier, if is_cleared { Vec::new() } else { left })
 }
 
 /// From then on no other bridge publishes for the shard.
@@ -141,7 +145,7 @@ async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>)
         ..Found::default()
     };
     let will = Payloads::new(topics.clone(), mqtt.layout).own_state(false);
-    let attempt = match take_over(mqtt, will).await {
+    let attempt = match take_over(mqtt, will, taken.fence).await {
         Ok(attempt) => attempt,
         Err(reason) => return (found, Err(reason)),
     };
@@ -164,7 +168,13 @@ async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>)
         found.take(topics, discovery.as_ref(), topic, payload);
         found.listed.is_some() && found.missing.iter().all(|id| !ids.contains(id))
     });
-    if let Err(reason) = end.await {
+    let end = end
+        .await
+        .and_then(|()| match found.missing.iter().any(|id| ids.contains(id)) {
+            true => Err("the broker has not sent the state of all devices that are listed".to_owned()),
+            false => Ok(()),
+        });
+    if let Err(reason) = end {
         return (found, Err(reason));
     }
     let others = found.listed.iter().flatten().filter(|id| !ids.contains(id));

@@ -86,7 +86,11 @@ async fn an_order_stands_until_the_next_run() {
 #[tokio::test]
 async fn an_error_stands_until_the_same_activity_succeeds() {
     let (mut coordinator, handles) = coordinator();
-    let error = coordinator.registry.revoke(LeaseId(1)).await.unwrap_err();
+    let error = coordinator
+        .registry
+        .revoke(LeaseId(1), Duration::from_secs(1))
+        .await
+        .unwrap_err();
     let (lease, ttl, sent) = (LeaseId(1), Duration::from_secs(5), BootTime::default());
     for (input, is_failed, stands) in [
         (Input::Claimed(SHARD, Claimed::Unknown), true, true),
@@ -110,7 +114,11 @@ async fn an_error_stands_until_the_same_activity_succeeds() {
 async fn an_error_of_a_claim_ends_when_each_shard_has_an_owner() {
     let (coordinator, handles) = coordinator();
     let mut election = Election::new(coordinator.me.clone(), 1, BootTime::default());
-    let error = coordinator.registry.revoke(LeaseId(1)).await.unwrap_err();
+    let error = coordinator
+        .registry
+        .revoke(LeaseId(1), Duration::from_secs(1))
+        .await
+        .unwrap_err();
     coordinator.note(Activity::Shards, Some(error));
     coordinator.show(&election);
     assert!(!handles.status.borrow().errors.is_empty());

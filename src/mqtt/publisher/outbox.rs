@@ -278,6 +278,20 @@ impl Outbox {
         }
     }
 
+    /// What was read back at that topic may have been replaced since.
+    pub(super) fn doubt(&mut self, topic: &str) {
+        if let Some(entry) = self
+            .entries
+            .get_mut(topic)
+            .filter(|entry| entry.version == READ_BACK)
+        {
+            entry.becomes(match entry.content {
+                Content::ReadBack(..) => Content::Remembered,
+                content => content,
+            });
+        }
+    }
+
     /// Whether that payload is what we have at `topic`; `None` where we have none.
     pub(super) fn holds(&self, topic: &str, payload: &[u8]) -> Option<bool> {
         let entry = self.entries.get(topic).filter(|entry| entry.is_payload())?;
