@@ -326,6 +326,19 @@ fn what_was_read_back_counts_for_nothing_once_an_attempt_to_connect_has_failed()
 }
 
 #[test]
+fn what_may_have_been_replaced_since_it_was_read_back_is_published_again() {
+    let mut way = read_back(&["known", "learned", "untouched"]);
+    way.set("known", payload("1"));
+    way.outbox.doubt("known");
+    way.outbox.doubt("learned");
+    way.connected(limits(9, None), "");
+    assert_eq!(way.sent(0), ["known"]);
+    way.set("learned", payload("1"));
+    way.set("untouched", payload("1"));
+    assert_eq!(way.sent(1), ["learned"]);
+}
+
+#[test]
 fn what_somebody_else_has_overwritten_is_published_again() {
     let mut way = read_back(&["echoed", "overwritten"]);
     way.connected(limits(9, None), "");
