@@ -58,7 +58,7 @@ impl Publisher {
         let online = self.online_topic();
         let will_may_have_come = |at: Instant| at < Instant::now();
         if self.will_at.take().is_some_and(will_may_have_come) {
-            self.outbox.doubt(&online);
+            self.outbox.suspect(&online);
         }
         self.outbox.connected(&mut self.in_flight, &online);
         self.subscribe(wildcards);

@@ -279,7 +279,7 @@ impl Outbox {
     }
 
     /// What was read back at that topic may have been replaced since.
-    pub(super) fn doubt(&mut self, topic: &str) {
+    pub(super) fn suspect(&mut self, topic: &str) {
         if let Some(entry) = self
             .entries
             .get_mut(topic)

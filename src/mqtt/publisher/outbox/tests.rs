@@ -329,8 +329,8 @@ fn what_was_read_back_counts_for_nothing_once_an_attempt_to_connect_has_failed()
 fn what_may_have_been_replaced_since_it_was_read_back_is_published_again() {
     let mut way = read_back(&["known", "learned", "untouched"]);
     way.set("known", payload("1"));
-    way.outbox.doubt("known");
-    way.outbox.doubt("learned");
+    way.outbox.suspect("known");
+    way.outbox.suspect("learned");
     way.connected(limits(9, None), "");
     assert_eq!(way.sent(0), ["known"]);
     way.set("learned", payload("1"));
