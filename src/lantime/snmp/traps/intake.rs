@@ -188,6 +188,13 @@ impl Intake {
         } = taken;
         let sender = match self.senders.find(&received) {
             Ok(sender) => sender,
+            Err(UnknownSender::Name {
+                may_be_elsewhere: true,
+                ..
+            }) => {
+                self.counts.send_modify(|counts| counts.elsewhere += 1);
+                return Ok(());
+            }
             Err(unknown) => {
                 self.counts.send_modify(|counts| counts.strangers += 1);
                 return Err((Reason::UnknownSender, describe(&unknown)));
@@ -312,6 +319,7 @@ fn describe(unknown: &UnknownSender) -> String {
             address,
             name,
             devices,
+            ..
         } => {
             let name = name.as_deref().map_or("none".to_owned(), quoted);
             let devices: Vec<_> = devices.iter().take(5).map(|device| device.as_str()).collect();

@@ -120,3 +120,18 @@ fn once_it_is_polled_here_again_its_traps_are_judged_from_the_beginning() {
     assert_eq!(scene.trap(2, HOUR, 3), Err(Reason::OutOfTime));
     assert_eq!(scene.arrived(), 2);
 }
+
+#[test]
+fn where_a_device_at_the_address_is_elsewhere_an_unknown_name_is_not_reported() {
+    let mut scene = Scene::new();
+    scene.configure(&[("a", true), ("b", false)]);
+    assert_eq!(scene.trap(0, HOUR, 0), Ok(()));
+    let elsewhere = Counts {
+        elsewhere: 1,
+        ..Counts::default()
+    };
+    assert_eq!(scene.counts(), elsewhere, "it counts as nothing else");
+    scene.configure(&[("a", true), ("b", true)]);
+    assert_eq!(scene.trap(0, HOUR, 0), Err(Reason::UnknownSender));
+    assert_eq!(scene.arrived(), 0);
+}
