@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use super::boot_time::BootTime;
 use super::entries::{LeaseId, ShardId, Token};
-use super::etcd::{Answer, Client, Compare, Error, Keys, Operation};
+use super::etcd::{Answer, Client, Compare, Entry, Error, Keys, Operation};
 use super::fence::Fence;
 use super::keys::ClusterKeys;
 use crate::fault_point;
@@ -28,6 +28,9 @@ use crate::model::{DeviceId, ErrorKind, ErrorReport};
 /// How much longer than the write its mark lives. Half of it is for etcd to confirm it, the other half for clocks that differ in
 /// rate.
 const MARGIN: Duration = Duration::from_secs(4);
+
+/// How often etcd is asked at most: for no mark, for one of one's own, and for none again if that was removed in between.
+const TRIES: usize = 3;
 
 /// Where this bridge does not own the shard.
 const OWNER_REMEDY: &str =
@@ -130,24 +133,26 @@ impl WriteGuard {
     async fn confirm(&self, device: &DeviceId, token: Token, then: &[Operation]) -> Result<(), ErrorReport> {
         let (shard, mark) = (self.0.keys.shard(self.0.shard), self.mark(device));
         let owned = Compare::CreatedAt(shard.clone(), token.0.0);
-        let read = [Operation::Range(Keys::one(shard))];
-        let mut is_owned = false;
-        for unmarked in [
-            Compare::Absent(mark.clone()),
-            Compare::Value(mark, token.as_mark()),
-        ] {
+        let read = [shard, mark.clone()].map(|key| Operation::Range(Keys::one(key)));
+        let mut unmarked = Compare::Absent(mark.clone());
+        for _ in 0..TRIES {
             let compares = [owned.clone(), unmarked];
             let done = self.0.client.transact(&compares, then, &read).await;
             let done = done.map_err(|error| unconfirmed(&error))?;
             if done.succeeded {
                 return Ok(());
             }
-            is_owned = done.answers.iter().any(|answer| is_created_by(answer, token));
+            let found = |key: usize| done.answers.get(key).and_then(first);
+            if found(0).is_none_or(|shard| shard.create_revision != token.0.0) {
+                return Err(not_owned(self.0.shard));
+            }
+            unmarked = match found(1) {
+                None => Compare::Absent(mark.clone()),
+                Some(own) if own.value == token.as_mark() => Compare::Value(mark.clone(), token.as_mark()),
+                Some(_) => break,
+            };
         }
-        Err(match is_owned {
-            true => marked(self.0.shard),
-            false => not_owned(self.0.shard),
-        })
+        Err(marked(self.0.shard))
     }
 
     fn mark(&self, device: &DeviceId) -> Vec<u8> {
@@ -163,11 +168,12 @@ impl WriteMark {
     }
 }
 
-fn is_created_by(answer: &Answer, token: Token) -> bool {
-    let Answer::Range(entries) = answer else {
-        return false;
-    };
-    entries.iter().any(|entry| entry.create_revision == token.0.0)
+/// The entry that was read.
+fn first(answer: &Answer) -> Option<&Entry> {
+    match answer {
+        Answer::Range(entries) => entries.first(),
+        _ => None,
+    }
 }
 
 /// The fence permits nothing.

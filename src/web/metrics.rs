@@ -78,8 +78,8 @@ fn broker(text: &mut Text, shown: &Shown) {
     }
     let name = "lantime2mqtt_broker_connections_total";
     text.family(name, Counter, "Connections to the broker that were established.");
-    for (connection, link) in &links {
-        text.sample(name, &[("connection", connection)], link.connections);
+    for (connection, count) in shown.connections() {
+        text.sample(name, &[("connection", &connection)], count);
     }
     if let Some(status) = shown.sparkplug() {
         let help = "Whether the edge node's birth is published (1), or not, since broker or primary host are offline (0).";

@@ -1,8 +1,12 @@
 //! What is asked right before a write to a device: the owner of its shard may write, and nobody else while it does.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::Response;
+use axum::http::request::Parts;
 use lantime2mqtt::cluster::BootTime;
 use lantime2mqtt::cluster::entries::{Revision, ShardId, Token};
 use lantime2mqtt::cluster::etcd::{Client, Keys, LeaseId, Operation};
@@ -11,6 +15,7 @@ use lantime2mqtt::cluster::write_guard::{WriteGuard, WriteMark};
 use lantime2mqtt::model::{DeviceId, ErrorKind, ErrorReport};
 
 use super::support::etcd::Etcd;
+use super::support::web_server::{WebServer, answer};
 use super::support::{PATIENCE, wait};
 use super::{client, put, value};
 
@@ -120,6 +125,42 @@ async fn a_mark_of_its_own_is_no_obstacle_and_removing_it_leaves_the_next_one() 
     })
     .await;
     assert!(value(&client, MARK).await.is_some());
+}
+
+/// An etcd that finds a mark of the token 7 first, none the next time, and then nothing in the way; the shard is of that token.
+fn finds_its_own_mark_that_goes() -> impl Fn(&Parts) -> Response<Body> + Send + Sync + 'static {
+    const HEADER: &str = r#""header":{"revision":"9"}"#;
+    let asked = AtomicUsize::new(0);
+    let entry = |value: &str| {
+        format!(r#"{{"key":"eA==","value":"{value}","create_revision":"7","mod_revision":"7"}}"#)
+    };
+    let found = move |marks: &str| {
+        let owner = entry("e30=");
+        let ranges = [&owner, marks].map(|kvs| format!(r#"{{"response_range":{{{HEADER},"kvs":[{kvs}]}}}}"#));
+        format!(r#"{{{HEADER},"responses":[{}]}}"#, ranges.join(","))
+    };
+    move |_| {
+        let body = match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => found(&entry("Nw==")),
+            1 => found(""),
+            _ => format!(r#"{{{HEADER},"succeeded":true}}"#),
+        };
+        answer(200, body)
+    }
+}
+
+#[tokio::test]
+async fn a_mark_of_its_own_that_goes_while_etcd_is_asked_is_no_obstacle() {
+    let etcd = WebServer::start(finds_its_own_mark_that_goes()).await;
+    let (gate, token) = (Gate::closed(), Token(Revision(7)));
+    let owner = Owner {
+        guard: WriteGuard::new(client(vec![etcd.url()]), "test", ShardId(0), gate.fence()),
+        token,
+        gate,
+    };
+    owner.permit(token);
+    assert_eq!(owner.check().await, Ok(token));
+    assert_eq!(etcd.requests().len(), 3);
 }
 
 #[tokio::test]

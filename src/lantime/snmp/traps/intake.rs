@@ -1,6 +1,6 @@
 //! What becomes of each notification: its device is found, and its task takes it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -133,6 +133,10 @@ impl Intake {
         let hosts = configured.iter().flat_map(|sender| &sender.hosts);
         let addresses = hosts.filter_map(|host| Some((host.clone(), vec![host.parse().ok()?])));
         self.resolved.extend(addresses);
+        let elsewhere = configured.iter().filter(|sender| sender.traps.is_none());
+        let elsewhere: HashSet<_> = elsewhere.map(|sender| sender.device.clone()).collect();
+        // When one of them restarts is not known here.
+        self.engines.forget(|device| elsewhere.contains(device));
         self.senders = Senders::new(configured, &self.resolved);
         self.resolve();
         let configured = self.configured.borrow();
@@ -184,12 +188,20 @@ impl Intake {
         } = taken;
         let sender = match self.senders.find(&received) {
             Ok(sender) => sender,
+            Err(UnknownSender::Name {
+                may_be_elsewhere: true,
+                ..
+            }) => {
+                self.counts.send_modify(|counts| counts.elsewhere += 1);
+                return Ok(());
+            }
             Err(unknown) => {
                 self.counts.send_modify(|counts| counts.strangers += 1);
                 return Err((Reason::UnknownSender, describe(&unknown)));
             }
         };
-        if let Some(engine_id) = &received.engine_id {
+        // Where another bridge polls the device, only that one knows when it has restarted: here a trap may look like a replay.
+        if let (Some(engine_id), Some(_)) = (&received.engine_id, &sender.traps) {
             let (uptime, restarted) = (received.uptime, sender.identity.borrow().restarted);
             if !self
                 .engines
@@ -307,6 +319,7 @@ fn describe(unknown: &UnknownSender) -> String {
             address,
             name,
             devices,
+            ..
         } => {
             let name = name.as_deref().map_or("none".to_owned(), quoted);
             let devices: Vec<_> = devices.iter().take(5).map(|device| device.as_str()).collect();
@@ -337,3 +350,6 @@ async fn resolve(hosts: Vec<String>) -> Resolved {
     }
     lookups.join_all().await.into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,11 @@ impl Engines {
         fits
     }
 
+    /// Of these devices nothing was seen.
+    pub(super) fn forget(&mut self, is_forgotten: impl Fn(&DeviceId) -> bool) {
+        self.0.retain(|_, seen| !is_forgotten(&seen.device));
+    }
+
     /// Whether that device has sent v3 traps.
     pub(super) fn knows(&self, device: &DeviceId) -> bool {
         self.0.values().any(|seen| seen.device == *device)
@@ -137,6 +142,23 @@ mod tests {
             "it cannot run for an hour"
         );
         assert!(accepts(&mut engines, ENGINE, 1, 6_000, started, now));
+    }
+
+    #[test]
+    fn a_device_that_is_forgotten_is_judged_from_the_beginning() {
+        let (mut engines, now) = (Engines::default(), Instant::now());
+        assert!(accepts(&mut engines, ENGINE, 0, HOUR, None, now));
+        engines.forget(|device| device.as_str() != "m1");
+        assert!(
+            !accepts(&mut engines, ENGINE, 1, 5, None, now),
+            "it is another one"
+        );
+        engines.forget(|device| device.as_str() == "m1");
+        assert!(accepts(&mut engines, ENGINE, 1, 5, None, now));
+        assert!(
+            !accepts(&mut engines, ENGINE, 2, HOUR, None, now),
+            "as of any other"
+        );
     }
 
     #[test]

@@ -86,6 +86,8 @@ pub(super) enum UnknownSender {
         name: Option<String>,
         /// The devices that are there.
         devices: Vec<DeviceId>,
+        /// Whether another bridge of the cluster polls one of them: it may know it by the host name that REST reports.
+        may_be_elsewhere: bool,
     },
 }
 
@@ -152,16 +154,15 @@ impl Senders {
                 None => sender.is_called(name),
             })
         };
-        let mut named = several.iter().map(|index| &self.senders[*index]).filter(has_name);
+        let there = || several.iter().map(|index| &self.senders[*index]);
+        let mut named = there().filter(has_name);
         match (named.next(), named.next()) {
             (Some(sender), None) => Ok(sender),
             _ => Err(UnknownSender::Name {
                 address: received.source,
                 name: received.sys_name.clone(),
-                devices: several
-                    .iter()
-                    .map(|index| self.senders[*index].device.clone())
-                    .collect(),
+                devices: there().map(|sender| sender.device.clone()).collect(),
+                may_be_elsewhere: there().any(|sender| sender.traps.is_none()),
             }),
         }
     }
@@ -274,6 +275,7 @@ mod tests {
             let Err(UnknownSender::Name {
                 name: reported,
                 devices,
+                may_be_elsewhere: false,
                 ..
             }) = found(&trap)
             else {
