@@ -207,11 +207,13 @@ impl Shard {
         let (devices, (earlier, left), (ledger, token), (clears, taken_at)) = loop {
             fence.permitted().await;
             let before = fence.may_write(BootTime::now());
-            let devices = of(&configured.borrow_and_update(), self.id, cluster.shards);
+            let all = configured.borrow_and_update().clone();
+            let devices = of(&all, self.id, cluster.shards);
             let taken = Taken {
                 mqtt: &mqtt,
                 topics: &topics,
                 devices: &devices,
+                all: &all.into_iter().map(|device| device.id).collect(),
                 fence: &order.fence,
                 clears: agrees_on_devices(&status.borrow_and_update()),
             };

@@ -74,12 +74,12 @@ async fn status(bridge: &Client, format: Format) -> anyhow::Result<()> {
         Format::Text => text(&view),
         Format::Json => format!("{}\n", answer.json),
     })?;
-    let mut wrong: Vec<_> = ownerless(&view)
-        .map(|shard| format!("shard {} has no owner", shard.shard))
-        .collect();
-    if !view.etcd.connected {
-        wrong.insert(0, "etcd does not answer".to_owned());
-    }
+    let wrong: Vec<_> = match view.etcd.connected {
+        true => ownerless(&view)
+            .map(|shard| format!("shard {} has no owner", shard.shard))
+            .collect(),
+        false => vec!["etcd does not answer".to_owned()],
+    };
     match wrong.is_empty() {
         true => Ok(()),
         false => bail!("{}; see docs/cluster.md", wrong.join(", ")),
@@ -164,7 +164,7 @@ fn text(view: &View) -> String {
         view.name, view.bridge, view.etcd.since.0
     );
     let head = ["SHARD", "OWNER", "SINCE", "DEVICES", ""].map(str::to_owned);
-    let shards = view.shards.iter().map(shard);
+    let shards = view.shards.iter().map(|known| shard(known, view));
     text += &table(&std::iter::once(head).chain(shards).collect::<Vec<_>>());
     let head = [
         "BRIDGE",
@@ -186,7 +186,7 @@ fn text(view: &View) -> String {
     text
 }
 
-fn shard(shard: &Shard) -> [String; 5] {
+fn shard(shard: &Shard, view: &View) -> [String; 5] {
     let none = || "-".to_owned();
     [
         shard.shard.clone(),
@@ -196,7 +196,8 @@ fn shard(shard: &Shard) -> [String; 5] {
         match &shard.owner {
             Some(_) if shard.own => "this bridge".to_owned(),
             Some(_) => String::new(),
-            None => "NO OWNER: nobody polls these devices".to_owned(),
+            None if view.etcd.connected => "NO OWNER: nobody polls these devices".to_owned(),
+            None => "not known".to_owned(),
         },
     ]
 }

@@ -1,8 +1,8 @@
 //! Devices come and leave while bridges run, and while none does.
 
-use crate::members::cluster;
-use crate::support::Seen;
+use crate::members::{Member, cluster};
 use crate::support::site::Entry;
+use crate::support::{Seen, polls};
 
 #[tokio::test]
 async fn devices_that_come_and_leave_are_those_of_all_shards() {
@@ -45,6 +45,30 @@ async fn devices_that_come_and_leave_are_those_of_all_shards() {
         .watcher
         .until("nothing of the one that left", is_cleared)
         .await;
+}
+
+#[tokio::test]
+async fn devices_that_belong_to_other_shards_now_keep_their_topics() {
+    let mut cluster = cluster(1, 3, |site| site).await.started().await;
+    cluster.members[0].stop("TERM").await;
+    let from = cluster.watcher.now().log.len();
+    let Member {
+        site,
+        etcd: _etcd,
+        broker: _broker,
+        ..
+    } = cluster.members.remove(0);
+    let site = site.with("cluster.name", "another").with("cluster.shards", 8);
+    let bridge = site.start();
+    site.ready().await;
+    for device in cluster.fleet.devices() {
+        polls(device, 20).await;
+    }
+    let seen = cluster.watcher.now();
+    let is_cleared =
+        |(topic, payload): &&(String, String)| topic.starts_with("lantime/sim-") && payload.is_empty();
+    assert_eq!(seen.log[from..].iter().find(is_cleared), None);
+    bridge.stop("TERM").await;
 }
 
 #[tokio::test]

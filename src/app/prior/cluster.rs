@@ -63,6 +63,8 @@ pub(in crate::app) struct Taken<'t> {
     pub(in crate::app) topics: &'t Topics,
     /// The devices that it has now.
     pub(in crate::app) devices: &'t [Device],
+    /// All that are configured: with another number of shards they belong to others, which have their topics now.
+    pub(in crate::app) all: &'t HashSet<DeviceId>,
     pub(in crate::app) fence: &'t Fence,
     /// Whether topics of other devices are to be cleared.
     pub(in crate::app) clears: bool,
@@ -120,7 +122,7 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
     } = found;
     let configured: HashSet<_> = taken.devices.iter().map(|device| &device.id).collect();
     let left = listed.unwrap_or_default().into_iter();
-    let left: Vec<_> = left.filter(|id| !configured.contains(id)).collect();
+    let left: Vec<_> = left.filter(|id| !taken.all.contains(id)).collect();
     let topics: Vec<_> = there.keys().cloned().collect();
     let mut prior = published_slots(taken.topics, &topics, &read, taken.devices);
     recorded_before(common, (&read, is_all), &configured, &mut prior).await;
@@ -177,14 +179,18 @@ async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>)
     if let Err(reason) = end {
         return (found, Err(reason));
     }
-    let others = found.listed.iter().flatten().filter(|id| !ids.contains(id));
+    let others = found
+        .listed
+        .iter()
+        .flatten()
+        .filter(|id| !taken.all.contains(*id));
     let others: Vec<_> = others.flat_map(&below).collect();
     if !taken.clears || others.is_empty() {
         return (found, Ok(()));
     }
     let end = read_below(mqtt, attempt, &others, |topic, payload| {
         found.take(topics, discovery.as_ref(), topic, payload);
-        found.missing.is_empty()
+        found.missing.iter().all(|id| taken.all.contains(id))
     });
     let end = end.await;
     (found, end)
