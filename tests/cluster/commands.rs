@@ -107,5 +107,5 @@ async fn no_command_is_lost_and_no_two_bridges_write_at_once() {
 #[cfg(feature = "stress")]
 #[tokio::test]
 async fn the_same_with_two_hundred_commands() {
-    commands_survive(8, 8).await;
+    commands_survive(9, 8).await;
 }
