@@ -30,7 +30,6 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use self::failure::Failure;
 use self::replies::Replies;
@@ -172,14 +171,6 @@ impl Ledger {
             Some(answer) => Ok(Some(answer)),
             None => self.value(self.0.keys.answer(self.0.shard, &key)).await,
         }
-    }
-
-    /// A dead letter of a command of any shard, as it was published; its origin by `contract::dead_letter::origin`.
-    ///
-    /// # Errors
-    /// When etcd does not answer.
-    pub async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
-        self.value(self.0.keys.dead_letter(id)).await
     }
 
     /// The number of the newest record; 0 before the first. All of them are in etcd.

@@ -137,11 +137,11 @@ impl CommandStore {
         }
     }
 
-    /// A dead letter, as it was published.
+    /// A dead letter of the archive of this host, as it was published.
     pub(super) async fn dead_letter(&self, id: Uuid) -> Result<Option<Bytes>, StoreError> {
         match self {
             CommandStore::Local(store) => store.dead_letter(id).await,
-            CommandStore::Shared(ledger, _) => ledger.dead_letter(id).await,
+            CommandStore::Shared(_, archive) => archive.dead_letter(id).await,
         }
     }
 }

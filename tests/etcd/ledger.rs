@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::cluster::dead_letters::DeadLetters;
 use lantime2mqtt::cluster::entries::{Revision, ShardId, Token};
 use lantime2mqtt::cluster::etcd::{Client, Entry, Keys, Operation};
 use lantime2mqtt::cluster::fence::{Gate, Permit};
@@ -311,13 +312,10 @@ async fn dead_letters_of_all_shards_are_kept_up_to_a_thousand() {
         count => Err(count.to_string()),
     };
     wait::for_value("a thousand", count).await;
-    let other = Owner::of(&client, ShardId(1)).await;
-    assert_eq!(
-        other.ledger.dead_letter(id).await,
-        Ok(Some(Bytes::from_static(b"{}")))
-    );
-    assert_eq!(other.ledger.dead_letter(ids[150]).await, Ok(None));
-    assert!(other.ledger.dead_letter(ids[151]).await.unwrap().is_some());
+    let dead_letters = DeadLetters::new(client.clone(), "test");
+    assert_eq!(dead_letters.get(id).await, Ok(Some(Bytes::from_static(b"{}"))));
+    assert_eq!(dead_letters.get(ids[150]).await, Ok(None));
+    assert!(dead_letters.get(ids[151]).await.unwrap().is_some());
     assert_eq!(owner.replies(), ["{}"]);
 }
 
