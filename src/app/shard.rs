@@ -305,7 +305,10 @@ impl Shard {
         if is_handed_on {
             running.hand_over.cancel();
         }
-        let late = running.unit.stop(Instant::now() + STOP_WITHIN).await;
+        let deadline = Instant::now() + STOP_WITHIN;
+        let late = running.unit.stop(deadline).await;
+        // What the broker has is not sent again by the next owner.
+        let _ = tokio::time::timeout_at(deadline, running.ledger.flush()).await;
         if !late.is_empty() {
             tracing::error!("of shard {} did not stop in time: {}", self.id, late.join(", "));
         }

@@ -183,10 +183,17 @@ impl Ledger {
         self.0.replies.after(after, max_entries, max_bytes)
     }
 
-    /// The broker has acknowledged these records: they leave the outbox. Not in etcd at once: the next owner may send some of
-    /// them again.
+    /// The broker has acknowledged these records: they leave the outbox. Not in etcd at once: unless [`flush`](Self::flush)
+    /// has returned, the next owner may send some of them again.
     pub async fn sent(&self, numbers: Vec<u64>) {
         self.send(Job::Sent(numbers)).await;
+    }
+
+    /// Waits until all that was asked before is in etcd, as far as it can be written now.
+    pub async fn flush(&self) {
+        let (done, written) = oneshot::channel();
+        self.send(Job::Flush(done)).await;
+        let _ = written.await;
     }
 
     /// Waits until another one has opened it, or owns the shard: then nothing is written any more.

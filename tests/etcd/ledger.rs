@@ -285,6 +285,20 @@ async fn what_has_left_is_deleted_at_the_end_at_the_latest() {
 }
 
 #[tokio::test]
+async fn after_a_flush_the_next_owner_sends_nothing_again_that_the_broker_has() {
+    let etcd = Etcd::start();
+    let client = client(etcd.endpoints());
+    let owner = Owner::next(&client).await;
+    let numbers = owner.receive(commands(&["1", "2"])).await.unwrap();
+    for (number, payload) in numbers.into_iter().zip(["1", "2"]) {
+        owner.ledger.finish(number, reply(payload)).await;
+    }
+    owner.ledger.sent(vec![1]).await;
+    owner.ledger.flush().await;
+    assert_eq!(Owner::next(&client).await.replies(), ["2"]);
+}
+
+#[tokio::test]
 async fn dead_letters_of_all_shards_are_kept_up_to_a_thousand() {
     let etcd = Etcd::start();
     let client = client(etcd.endpoints());

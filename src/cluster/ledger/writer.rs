@@ -42,6 +42,7 @@ pub(super) enum Job {
     Begin(u64, Option<AnswerKey>, Asker<Begun>),
     Finish(u64, Box<End>, oneshot::Sender<()>),
     Sent(Vec<u64>),
+    Flush(oneshot::Sender<()>),
     Inbox(Asker<Vec<Waiting>>),
 }
 
@@ -177,6 +178,10 @@ impl Writer {
                 return Some(done);
             }
             Job::Sent(numbers) => self.sent(&numbers),
+            Job::Flush(done) => {
+                self.forget_at = self.forget_at.map(|_| Instant::now());
+                return Some(done);
+            }
             Job::Inbox(asker) => drop(asker.send(Ok(self.commands.waiting()))),
         }
         None
