@@ -4,6 +4,7 @@
 //! or a [`Refusal`] that says what to do instead. An [`Inbox`] takes them, durably, and the [`Dispatcher`] gives them to the
 //! devices in order. Each edge gets a `CommandReply`. How a device does it is known to its task only.
 
+mod acknowledge_faults;
 mod admission;
 mod command_store;
 mod context;

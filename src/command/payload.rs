@@ -122,6 +122,22 @@ impl Members {
         self.get(key).and_then(Value::as_str)
     }
 
+    /// A text, where it is there.
+    pub(super) fn checked_text(&self, key: &str, example: &str) -> Result<Option<&str>, ErrorReport> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        let wrong = || {
+            wrong_kind(
+                &named(key),
+                value,
+                "a text",
+                &format!("send, for example, {example}"),
+            )
+        };
+        value.as_str().ok_or_else(wrong).map(Some)
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>, ErrorReport> {
         let Some(value) = self.get(key) else {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::payload::{Payload, rejected};
-use super::{http_sessions, relay_events, replay};
+use super::{acknowledge_faults, http_sessions, relay_events, replay};
 use crate::model::time::rfc3339;
 use crate::model::{CommandTopic, DeviceCommand, DeviceId, ErrorKind, ErrorReport};
 use crate::records::{MAX_PAYLOAD, Received};
@@ -95,6 +95,7 @@ pub(super) fn target(topic: &CommandTopic, payload: Payload) -> Result<Target, E
         // Its payload may be anything; an object may have "fail_fast".
         CommandTopic::Refresh(device) => (device, DeviceCommand::Refresh),
         CommandTopic::HttpSessions(device) => (device, http_sessions::read(payload)?),
+        CommandTopic::AcknowledgeFaults(device) => (device, acknowledge_faults::read(payload)?),
         CommandTopic::Replay => return replay::read(payload).map(Target::Replay),
     };
     Ok(Target::Device(device.clone(), command))

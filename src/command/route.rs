@@ -30,8 +30,11 @@ impl Route {
     /// # Errors
     /// When the device is offline, and the command is not to wait until it is back.
     pub(super) fn check(&self, command: &DeviceCommand, fail_fast: Option<bool>) -> Result<(), ErrorReport> {
-        // The log of HTTP sessions is the bridge's own.
-        let needs_device = !matches!(command, DeviceCommand::HttpSessions { .. });
+        // The log of HTTP sessions, and what is noted of faults, is the bridge's own.
+        let needs_device = !matches!(
+            command,
+            DeviceCommand::HttpSessions { .. } | DeviceCommand::AcknowledgeFaults { .. }
+        );
         match self.offline.borrow().clone() {
             Some(report) if needs_device && fail_fast.unwrap_or(self.fail_fast) => {
                 Err(not_waited_for(report))

@@ -50,6 +50,8 @@ fn likely(topic: &str, topics: &Topics, routes: &Routes) -> Option<String> {
         CommandTopic::Refresh(device)
     } else if is_like(&["http", "sessions", "set"]) {
         CommandTopic::HttpSessions(device)
+    } else if is_like(&["faults", "acknowledge"]) {
+        CommandTopic::AcknowledgeFaults(device)
     } else if is_like(&["", "relay", "", "events", "set"]) {
         let (slot, relay) = (levels[1].to_owned(), levels[3].to_owned());
         CommandTopic::RelayEvents { device, slot, relay }

@@ -16,8 +16,8 @@ use super::Time;
 use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 use crate::model::id::is_valid_id;
 use crate::model::{
-    self, Cause, DeviceId, EventName, EventState, EventType, LastTriggered, Position, Provenance,
-    RelayEventsState, RelayState, SignalState, SlotId, Status, UnknownReason, Via,
+    self, Acknowledged, Cause, DeviceId, EventName, EventState, EventType, LastTriggered, Position,
+    Provenance, RelayEventsState, RelayState, SignalState, SlotId, Status, UnknownReason, Via,
 };
 
 /// Most causes of a relay that are taken over.
@@ -171,6 +171,7 @@ impl ReadBack {
             via: Via::Rest,
             since,
             last: read.last.and_then(|last| last.known(Position::Unknown, now)),
+            last_fault: read.last_fault.map(|fault| Box::new(fault.known(now))),
         })
     }
 
@@ -313,6 +314,32 @@ struct Relay {
     unknown_reason: Option<UnknownReason>,
     since: Time,
     last: Option<Last<Position>>,
+    last_fault: Option<LastFault>,
+}
+
+#[derive(Deserialize)]
+struct LastFault {
+    since: Time,
+    until: Option<Time>,
+    cause: Option<String>,
+    acknowledged_at: Option<Time>,
+    acknowledged_by: Option<String>,
+}
+
+impl LastFault {
+    fn known(self, now: Timestamp) -> model::LastFault {
+        let known = |time: Time| time.0.min(now);
+        let cause = self.cause.filter(|name| is_valid_id(name));
+        model::LastFault {
+            since: known(self.since),
+            until: self.until.map(known),
+            cause: cause.map(Into::into),
+            acknowledged: self.acknowledged_at.map(|at| Acknowledged {
+                at: known(at),
+                by: self.acknowledged_by.map(Into::into),
+            }),
+        }
+    }
 }
 
 #[derive(Deserialize)]

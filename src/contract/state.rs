@@ -192,6 +192,37 @@ pub(crate) struct Relay<'a> {
     since: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<LastPosition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_fault: Option<LastFault<'a>>,
+}
+
+/// The last fault of a relay.
+#[derive(Debug, Serialize)]
+pub(crate) struct LastFault<'a> {
+    since: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a str>,
+    acknowledged: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by: Option<&'a str>,
+}
+
+impl<'a> From<&'a model::LastFault> for LastFault<'a> {
+    fn from(fault: &'a model::LastFault) -> LastFault<'a> {
+        let acknowledged = fault.acknowledged.as_ref();
+        LastFault {
+            since: Time(fault.since),
+            until: fault.until.map(Time),
+            cause: fault.cause.as_deref(),
+            acknowledged: acknowledged.is_some(),
+            acknowledged_at: acknowledged.map(|acknowledged| Time(acknowledged.at)),
+            acknowledged_by: acknowledged.and_then(|acknowledged| acknowledged.by.as_deref()),
+        }
+    }
 }
 
 /// What holds a relay in NC.
@@ -228,6 +259,7 @@ impl<'a> From<&'a RelayState> for Relay<'a> {
                 position,
                 at: Time(at),
             }),
+            last_fault: relay.last_fault.as_deref().map(LastFault::from),
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum CommandTopic {
     Refresh(DeviceId),
     /// Switch or resize the log of a device's HTTP sessions.
     HttpSessions(DeviceId),
+    /// Acknowledge the last faults of relays of a device.
+    AcknowledgeFaults(DeviceId),
     /// Run the command of a dead letter again.
     Replay,
 }
@@ -35,6 +37,7 @@ impl CommandTopic {
             CommandTopic::RelayEvents { .. } => Operation::RelayEvents,
             CommandTopic::Refresh(_) => Operation::Refresh,
             CommandTopic::HttpSessions(_) => Operation::HttpSessions,
+            CommandTopic::AcknowledgeFaults(_) => Operation::AcknowledgeFaults,
             CommandTopic::Replay => Operation::Replay,
         }
     }
@@ -44,7 +47,8 @@ impl CommandTopic {
         match self {
             CommandTopic::RelayEvents { device, .. }
             | CommandTopic::Refresh(device)
-            | CommandTopic::HttpSessions(device) => Some(device),
+            | CommandTopic::HttpSessions(device)
+            | CommandTopic::AcknowledgeFaults(device) => Some(device),
             CommandTopic::Replay => None,
         }
     }
@@ -53,7 +57,10 @@ impl CommandTopic {
     pub fn slot(&self) -> Option<SlotId> {
         match self {
             CommandTopic::RelayEvents { slot, .. } => SlotId::new(slot.as_str()),
-            CommandTopic::Refresh(_) | CommandTopic::HttpSessions(_) | CommandTopic::Replay => None,
+            CommandTopic::Refresh(_)
+            | CommandTopic::HttpSessions(_)
+            | CommandTopic::AcknowledgeFaults(_)
+            | CommandTopic::Replay => None,
         }
     }
 }
@@ -78,6 +85,15 @@ pub enum DeviceCommand {
         enabled: Option<bool>,
         /// How many of them.
         max_count: Option<usize>,
+    },
+    /// Note that somebody has seen the last faults.
+    AcknowledgeFaults {
+        /// Those of this slot; of all slots.
+        slot: Option<SlotId>,
+        /// Those of this relay; of all relays.
+        relay: Option<Relay>,
+        /// Who, in one line.
+        by: Option<String>,
     },
 }
 
@@ -139,6 +155,11 @@ pub enum Outcome {
         /// How many of them.
         max_count: usize,
     },
+    /// The last faults are acknowledged.
+    AcknowledgeFaults {
+        /// The relays of which that was not noted before.
+        acknowledged: Vec<RelayPlace>,
+    },
 }
 
 impl Outcome {
@@ -148,6 +169,7 @@ impl Outcome {
             Outcome::RelayEvents { .. } => Operation::RelayEvents,
             Outcome::Refresh { .. } => Operation::Refresh,
             Outcome::HttpSessions { .. } => Operation::HttpSessions,
+            Outcome::AcknowledgeFaults { .. } => Operation::AcknowledgeFaults,
         }
     }
 }

@@ -11,8 +11,8 @@ use litemap::LiteMap;
 
 use super::snapshot::Module;
 use super::{
-    Cause, ChassisKind, EventName, Position, Relay, RelayEventsState, RelayModule, RelayState, Signal,
-    SignalState, SlotId, SlotState, SlotView, Snapshot, UnknownReason, Via, Wiring, WiringSource,
+    Cause, ChassisKind, EventName, LastFault, Position, Relay, RelayEventsState, RelayModule, RelayState,
+    Signal, SignalState, SlotId, SlotState, SlotView, Snapshot, UnknownReason, Via, Wiring, WiringSource,
 };
 use finding::Finding;
 
@@ -261,16 +261,21 @@ impl Poll<'_> {
         let before = standing.filter(|old| old.driven_by == Some(driver));
         let is_fault = found.value == Position::Nc;
         let reason_before = old.and_then(|old| old.unknown_reason);
+        let cause = is_fault.then(|| first_cause(before, &found.causes));
+        let since = standing.map_or(self.now, |old| old.since);
+        let fault_before = old.and_then(|old| old.last_fault.as_deref());
+        let stands = (since, cause.as_deref());
         RelayState {
+            last_fault: LastFault::after(fault_before, found.value, stands, self.now).map(Box::new),
             position: found.value,
             driven_by: Some(driver),
-            cause: is_fault.then(|| first_cause(before, &found.causes)),
+            cause,
             causes: self.causes(before, found.causes),
             provenance: found.provenance,
             unknown_reason: self.reason(found.unknown_reason, reason_before),
             stale: false,
             via: self.snapshot.via,
-            since: standing.map_or(self.now, |old| old.since),
+            since,
             last: None,
         }
     }

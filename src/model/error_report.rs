@@ -102,6 +102,8 @@ pub enum Operation {
     Refresh,
     /// Switching or resizing the log of HTTP sessions.
     HttpSessions,
+    /// Noting that somebody has seen the last faults of relays.
+    AcknowledgeFaults,
     /// Running the command of a dead letter again.
     Replay,
     /// Comparing the device at an address with the one that was there before.
@@ -131,6 +133,7 @@ impl Operation {
             Operation::RelayEvents => "relay-events",
             Operation::Refresh => "refresh",
             Operation::HttpSessions => "http-sessions",
+            Operation::AcknowledgeFaults => "acknowledge-faults",
             Operation::Replay => "replay",
             Operation::Identity => "identity",
             Operation::SnmpGet => "snmp-get",

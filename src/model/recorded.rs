@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceView, EventName, EventState, EventType, LastTriggered, Position, Provenance, Relay, RelayState,
-    Signal, SignalState, SlotId, SlotView, Status, Text, Transition,
+    DeviceView, EventName, EventState, EventType, LastFault, LastTriggered, Position, Provenance, Relay,
+    RelayState, Signal, SignalState, SlotId, SlotView, Status, Text, Transition,
 };
 
 /// The values of a device of which there are records; `None` for a part that is as it was recorded before.
@@ -38,6 +40,8 @@ pub struct RecordedEvents(BTreeMap<Text, RecordedEvent>);
 struct RecordedSlot {
     relays: BTreeMap<Relay, Position>,
     signals: BTreeMap<Signal, Status>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    last_faults: BTreeMap<Relay, LastFault>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +98,7 @@ impl RecordedSlots {
             let recorded = RecordedSlot {
                 relays: relays.map(|(relay, state)| (*relay, state.position)).collect(),
                 signals: signals.map(|(signal, state)| (*signal, state.status)).collect(),
+                last_faults: BTreeMap::new(),
             };
             (id.as_str().into(), recorded)
         };
@@ -114,6 +119,32 @@ impl RecordedSlots {
             self.slots.entry(id.as_str().into()).or_default().take(slot);
         }
         self
+    }
+
+    /// The last faults of relays go on from what is recorded, where `known` has none. What was looked at is taken out.
+    pub fn restore_last_faults(
+        &mut self,
+        view: &mut DeviceView,
+        known: &LiteMap<SlotId, SlotView>,
+        now: Timestamp,
+    ) {
+        for (id, slot) in view.slots.iter_mut() {
+            let Some(recorded) = self.slots.get_mut(id.as_str()) else {
+                continue;
+            };
+            let known = known.get(id);
+            for (relay, state) in slot.relays.iter_mut() {
+                let Some(fault) = recorded.last_faults.remove(relay) else {
+                    continue;
+                };
+                let known = known.and_then(|slot| slot.relays.get(relay));
+                if known.is_none_or(|known| known.last_fault.is_none()) {
+                    let stands = (state.since, state.cause.as_deref());
+                    let fault = LastFault::after(Some(&fault), state.position, stands, now);
+                    state.last_fault = fault.map(Box::new);
+                }
+            }
+        }
     }
 
     /// What has changed since. What was compared is taken out.
@@ -152,6 +183,9 @@ impl RecordedSlot {
         let relays = seen_relays(slot);
         self.relays
             .extend(relays.map(|(relay, state)| (*relay, state.position)));
+        let faults = slot.relays.iter();
+        let faults = faults.filter_map(|(relay, state)| Some((*relay, *state.last_fault.clone()?)));
+        self.last_faults.extend(faults);
         let signals = seen_signals(slot);
         self.signals
             .extend(signals.map(|(signal, state)| (*signal, state.status)));

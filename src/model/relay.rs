@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EventName, Provenance, Signal, UnknownReason, Via};
+use super::{EventName, LastFault, Provenance, Signal, UnknownReason, Via};
 
 /// One of the three relays of a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -182,6 +182,8 @@ pub struct RelayState {
     pub since: Timestamp,
     /// The last known position and when it was last seen, while the device is offline.
     pub last: Option<(Position, Timestamp)>,
+    /// The last fault: the one that stands, or the one before.
+    pub last_fault: Option<Box<LastFault>>,
 }
 
 /// What switches a relay that follows notification events, as it is published.

@@ -219,6 +219,7 @@ impl SlotView {
             via: Via::Rest,
             since: now,
             last: None,
+            last_fault: None,
         };
         let signal_state = SignalState {
             status: Status::Unknown,

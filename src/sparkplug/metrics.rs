@@ -275,6 +275,7 @@ mod tests {
             via: Via::Rest,
             since: Timestamp::UNIX_EPOCH,
             last: None,
+            last_fault: None,
         };
         let [position, fault, driven_by, cause, causes, reason, provenance, _] = of_relay(Relay::A, &state);
         assert_eq!(
@@ -310,6 +311,7 @@ mod tests {
             via: Via::Rest,
             since,
             last: None,
+            last_fault: None,
         };
         let [position, fault, _, _, causes, reason, ..] = of_relay(Relay::A, &state);
         let qualities = [position.quality, fault.quality];

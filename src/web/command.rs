@@ -30,6 +30,10 @@ pub(super) fn routes() -> Router<Shared> {
         )
         .route("/api/devices/{device}/refresh", post(refresh))
         .route("/api/devices/{device}/http/sessions", post(http_sessions))
+        .route(
+            "/api/devices/{device}/faults/acknowledge",
+            post(acknowledge_faults),
+        )
         .route("/api/dead-letters/{id}/replay", post(replay))
 }
 
@@ -58,6 +62,16 @@ async fn http_sessions(State(app): State<Shared>, Path(device): Path<String>, re
     let payload = admit(&app, request).await?;
     let (device, _) = find(&app.shown, &device)?;
     run(&app, CommandTopic::HttpSessions(device), payload).await
+}
+
+async fn acknowledge_faults(
+    State(app): State<Shared>,
+    Path(device): Path<String>,
+    request: Request,
+) -> Answer {
+    let payload = admit(&app, request).await?;
+    let (device, _) = find(&app.shown, &device)?;
+    run(&app, CommandTopic::AcknowledgeFaults(device), payload).await
 }
 
 async fn replay(State(app): State<Shared>, Path(dead_letter): Path<String>, request: Request) -> Answer {

@@ -320,6 +320,7 @@ mod tests {
             via: Via::Rest,
             since: "2026-11-22T10:15:30.120Z".parse().unwrap(),
             last: None,
+            last_fault: None,
         };
         let mut slot_view = SlotView::unseen(None, [], [], relay.since);
         slot_view.state = SlotState::Online;

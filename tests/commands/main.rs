@@ -11,6 +11,7 @@ mod causes;
 mod conflicts;
 mod dead_letters;
 mod delivery;
+mod faults;
 mod hanging;
 mod history;
 mod http_sessions;

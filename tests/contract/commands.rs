@@ -21,6 +21,7 @@ pub(crate) fn examples() -> Vec<Example> {
         refused_relay_events(),
         refresh(),
         http_sessions(),
+        acknowledge_faults(),
         replay(),
     ];
     examples.into_iter().flatten().collect()
@@ -188,6 +189,26 @@ fn http_sessions() -> Vec<Example> {
         success(&topic, "switched off", r#"{"enabled":false}"#, &log(false, 100)),
         success(&topic, "resized", r#"{"max_count":500}"#, &log(true, 500)),
         refused(&topic, "out of range", r#"{"max_count":0}"#),
+    ]
+}
+
+fn acknowledge_faults() -> Vec<Example> {
+    let topic = CommandTopic::AcknowledgeFaults(device_id());
+    let of = |relays: &[Relay]| Outcome::AcknowledgeFaults {
+        acknowledged: relays
+            .iter()
+            .map(|relay| RelayPlace {
+                slot: slot_id(),
+                relay: *relay,
+            })
+            .collect(),
+    };
+    let one = r#"{"slot":"io3","relay":"a","by":"Ada"}"#;
+    vec![
+        success(&topic, "all of the device", "{}", &of(&[Relay::A, Relay::C])),
+        success(&topic, "one relay", one, &of(&[Relay::A])),
+        success(&topic, "there is nothing to acknowledge", one, &of(&[])),
+        refused(&topic, "no such relay", r#"{"relay":"d"}"#),
     ]
 }
 

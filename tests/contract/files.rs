@@ -47,6 +47,7 @@ pub(crate) fn of_command(topic: &CommandTopic) -> &'static str {
         CommandTopic::RelayEvents { .. } => "{device}/{slot}/relay/{relay}/events/set",
         CommandTopic::Refresh(_) => "{device}/refresh",
         CommandTopic::HttpSessions(_) => "{device}/http/sessions/set",
+        CommandTopic::AcknowledgeFaults(_) => "{device}/faults/acknowledge",
         CommandTopic::Replay => "bridge/{bridge}/dead-letters/replay",
     }
 }

@@ -2,8 +2,9 @@
 
 use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic};
 use lantime2mqtt::model::{
-    Cause, Detail, DeviceView, ModuleInfo, Position, Provenance, Relay, RelayEventsState, RelayState, Signal,
-    SignalState, SlotState, SlotView, Status, UnknownReason, Via, Wiring, WiringSource,
+    Acknowledged, Cause, Detail, DeviceView, LastFault, ModuleInfo, Position, Provenance, Relay,
+    RelayEventsState, RelayState, Signal, SignalState, SlotState, SlotView, Status, UnknownReason, Via,
+    Wiring, WiringSource,
 };
 
 use crate::device::of_view;
@@ -113,6 +114,7 @@ fn relay(position: Position) -> RelayState {
         via: Via::Rest,
         since: at(SINCE),
         last: None,
+        last_fault: None,
     }
 }
 
@@ -147,6 +149,24 @@ fn relays() -> Vec<Example> {
         stale: true,
         ..relay(Position::Nc)
     };
+    let last_fault = |until: Option<&str>, acknowledged| LastFault {
+        since: at(SEEN),
+        until: until.map(at),
+        cause: Some("clock-not-sync".into()),
+        acknowledged,
+    };
+    let recovered = RelayState {
+        last_fault: Some(Box::new(last_fault(Some(SINCE), None))),
+        ..relay(Position::No)
+    };
+    let by = Acknowledged {
+        at: at("10:15:31.120"),
+        by: Some("Ada".into()),
+    };
+    let acknowledged = RelayState {
+        last_fault: Some(Box::new(last_fault(Some(SINCE), Some(by)))),
+        ..relay(Position::No)
+    };
     let over_snmp = RelayState {
         via: Via::Snmp,
         ..relay(Position::No)
@@ -159,6 +179,11 @@ fn relays() -> Vec<Example> {
             Some(reported),
         ),
         of_relay("fault that two events hold; the last poll failed", Some(held)),
+        of_relay(
+            "normal after a fault that nobody has acknowledged",
+            Some(recovered),
+        ),
+        of_relay("normal after a fault that was acknowledged", Some(acknowledged)),
         of_relay("known over SNMP", Some(over_snmp)),
     ]
 }

@@ -207,6 +207,7 @@ fn relay_state(position: Position) -> RelayState {
         via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
+        last_fault: None,
     }
 }
 

@@ -46,6 +46,7 @@ fn after(change: usize) -> RelayState {
         via: Via::Rest,
         since: Timestamp::UNIX_EPOCH,
         last: None,
+        last_fault: None,
     }
 }
 

@@ -29,6 +29,7 @@ fn topics() -> Vec<CommandTopic> {
         relay("", "\0"),
         CommandTopic::Refresh(device.clone()),
         CommandTopic::HttpSessions(device.clone()),
+        CommandTopic::AcknowledgeFaults(device.clone()),
         CommandTopic::Replay,
     ]
 }
@@ -69,6 +70,9 @@ fn written(id: Option<&str>, request: &Request) -> Value {
         Target::Device(_, DeviceCommand::Refresh) => json!({}),
         Target::Device(_, DeviceCommand::HttpSessions { enabled, max_count }) => {
             json!({ "enabled": enabled, "max_count": max_count })
+        }
+        Target::Device(_, DeviceCommand::AcknowledgeFaults { slot, relay, by }) => {
+            json!({ "slot": slot.as_ref().map(ToString::to_string), "relay": relay.map(|relay| relay.to_string()), "by": by })
         }
         Target::Replay(dead_letter) => return json!({ "id": dead_letter.to_string() }),
     };

@@ -8,9 +8,9 @@ use lantime2mqtt::contract::read_back::ReadBack;
 use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic, Topics};
 use lantime2mqtt::hub::Device;
 use lantime2mqtt::model::{
-    Cause, Detail, DeviceId, DeviceView, EventName, EventState, EventType, Identity, LastTriggered, Position,
-    Provenance, Relay, RelayEventsState, RelayState, ShardId, Signal, SignalState, SlotId, SlotState,
-    SlotView, Status, UnknownReason, Via,
+    Acknowledged, Cause, Detail, DeviceId, DeviceView, EventName, EventState, EventType, Identity, LastFault,
+    LastTriggered, Position, Provenance, Relay, RelayEventsState, RelayState, ShardId, Signal, SignalState,
+    SlotId, SlotState, SlotView, Status, UnknownReason, Via,
 };
 use lantime2mqtt::mqtt::payload::Payloads;
 use litemap::LiteMap;
@@ -48,6 +48,23 @@ fn relay() -> impl Strategy<Value = RelayState> {
         0..3,
     );
     let last = option::of((position(), time()));
+    let last_fault = option::of(
+        (
+            time(),
+            option::of(time()),
+            option::of(cause()),
+            option::of((time(), option::of(cause()))),
+        )
+            .prop_map(|(since, until, cause, acknowledged)| LastFault {
+                since,
+                until,
+                cause: cause.map(Into::into),
+                acknowledged: acknowledged.map(|(at, by)| Acknowledged {
+                    at,
+                    by: by.map(Into::into),
+                }),
+            }),
+    );
     let parts = (
         position(),
         driver,
@@ -56,9 +73,10 @@ fn relay() -> impl Strategy<Value = RelayState> {
         reason(),
         time(),
         last,
+        last_fault,
     );
     parts.prop_map(
-        |(position, driven_by, cause, causes, unknown_reason, since, last)| RelayState {
+        |(position, driven_by, cause, causes, unknown_reason, since, last, last_fault)| RelayState {
             position,
             driven_by,
             cause,
@@ -69,6 +87,7 @@ fn relay() -> impl Strategy<Value = RelayState> {
             via: Via::Rest,
             since,
             last,
+            last_fault: last_fault.map(Box::new),
         },
     )
 }
@@ -119,6 +138,17 @@ fn expected_relay(relay: RelayState, layout: Layout, now: Timestamp) -> RelaySta
             .last
             .filter(|(position, _)| *position != Position::Unknown)
             .map(|(position, at)| (position, at.min(now))),
+        last_fault: relay.last_fault.map(|fault| {
+            Box::new(LastFault {
+                since: fault.since.min(now),
+                until: fault.until.map(|until| until.min(now)),
+                acknowledged: fault.acknowledged.map(|acknowledged| Acknowledged {
+                    at: acknowledged.at.min(now),
+                    ..acknowledged
+                }),
+                ..*fault
+            })
+        }),
         ..relay
     }
 }

@@ -6,6 +6,7 @@
 //! | [`CommandTopic::RelayEvents`] | `{prefix}/{device}/{slot}/relay/{relay}/events/set` |
 //! | [`CommandTopic::Refresh`] | `{prefix}/{device}/refresh` |
 //! | [`CommandTopic::HttpSessions`] | `{prefix}/{device}/http/sessions/set` |
+//! | [`CommandTopic::AcknowledgeFaults`] | `{prefix}/{device}/faults/acknowledge` |
 //! | [`CommandTopic::Replay`] | `{prefix}/bridge/{bridge}/dead-letters/replay` |
 //!
 //! ```
@@ -33,6 +34,7 @@ impl Topics {
             }
             CommandTopic::Refresh(device) => format!("{prefix}/{device}/refresh"),
             CommandTopic::HttpSessions(device) => format!("{prefix}/{device}/http/sessions/set"),
+            CommandTopic::AcknowledgeFaults(device) => format!("{prefix}/{device}/faults/acknowledge"),
             CommandTopic::Replay => format!("{prefix}/bridge/{bridge}/dead-letters/replay"),
         }
     }
@@ -50,6 +52,7 @@ impl Topics {
         match rest {
             "refresh" => Some(CommandTopic::Refresh(device)),
             "http/sessions/set" => Some(CommandTopic::HttpSessions(device)),
+            "faults/acknowledge" => Some(CommandTopic::AcknowledgeFaults(device)),
             _ => {
                 let (slot, rest) = rest.split_once("/relay/")?;
                 let relay = rest.strip_suffix("/events/set")?;
@@ -78,6 +81,7 @@ impl Topics {
             "+/+/+/set",
             "+/+/+/+/set",
             "+/+/+/+/+/set",
+            "+/faults/acknowledge",
             "bridge/+/dead-letters/replay",
         ];
         ends.map(|end| format!("{}/{end}", self.prefix)).to_vec()
@@ -106,11 +110,12 @@ impl Topics {
     }
 
     /// The filters that match the commands of `device`.
-    pub fn device_filters(&self, device: &DeviceId) -> [String; 3] {
+    pub fn device_filters(&self, device: &DeviceId) -> [String; 4] {
         [
             format!("{}/{device}/+/relay/+/events/set", self.prefix),
             self.command(&CommandTopic::Refresh(device.clone())),
             self.command(&CommandTopic::HttpSessions(device.clone())),
+            self.command(&CommandTopic::AcknowledgeFaults(device.clone())),
         ]
     }
 }
@@ -203,9 +208,14 @@ mod tests {
             .iter()
             .map(|filter| topics().command_kind(filter).to_owned())
             .collect();
-        let of_a_device = ["+/relay/+/events/set", "refresh", "http/sessions/set"];
+        let of_a_device = [
+            "+/relay/+/events/set",
+            "refresh",
+            "http/sessions/set",
+            "faults/acknowledge",
+        ];
         assert_eq!(
-            (&kinds[1..4], &kinds[4..]),
+            (&kinds[1..5], &kinds[5..]),
             (
                 &of_a_device.map(str::to_owned)[..],
                 &of_a_device.map(str::to_owned)[..]
@@ -225,6 +235,7 @@ mod tests {
             (relay_events, "m1/io3/relay/a/events/set"),
             (CommandTopic::Refresh(id("m1")), "m1/refresh"),
             (CommandTopic::HttpSessions(id("m1")), "m1/http/sessions/set"),
+            (CommandTopic::AcknowledgeFaults(id("m1")), "m1/faults/acknowledge"),
             (CommandTopic::Replay, "bridge/b1/dead-letters/replay"),
         ] {
             let text = format!("site/lantime/{text}");
@@ -237,6 +248,7 @@ mod tests {
             "m1/+/relay/+/events/set",
             "m1/refresh",
             "m1/http/sessions/set",
+            "m1/faults/acknowledge",
         ];
         assert_eq!(filters, expected.map(|text| format!("site/lantime/{text}")));
     }
@@ -271,6 +283,7 @@ mod tests {
             Just(CommandTopic::Replay),
             device.clone().prop_map(CommandTopic::Refresh),
             device.clone().prop_map(CommandTopic::HttpSessions),
+            device.clone().prop_map(CommandTopic::AcknowledgeFaults),
             (device, level.clone(), level).prop_map(|(device, slot, relay)| CommandTopic::RelayEvents {
                 device,
                 slot,
@@ -289,7 +302,7 @@ mod tests {
 
         #[test]
         fn what_is_subscribed_is_what_is_parsed(
-            topic in "site/lantime(/|/m1|/m2|/io3|/relay|/a|/events|/set|/refresh|/http|/sessions|/bridge|/b1|/dead-letters|/replay|/dead-letter){1,6}"
+            topic in "site/lantime(/|/m1|/m2|/io3|/relay|/a|/events|/set|/refresh|/http|/sessions|/faults|/acknowledge|/bridge|/b1|/dead-letters|/replay|/dead-letter){1,6}"
         ) {
             let devices = [id("m1"), id("m2")];
             let is_subscribed = topics().command_filters(&devices).iter().any(|filter| matches(filter, &topic));

@@ -12,8 +12,9 @@ use super::turn::{Settings, Turn};
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
-    Availability, ChassisKind, DeviceTopic, DeviceView, ErrorReport, Problem, Recorded, RecordedEvents,
-    Signal, SlotId, SlotTopic, SlotView, Snapshot, Transition, UnknownReason, Update, Via, diff,
+    Acknowledged, Availability, ChassisKind, DeviceTopic, DeviceView, ErrorKind, ErrorReport, Outcome,
+    Problem, Recorded, RecordedEvents, Relay, RelayPlace, Signal, SlotId, SlotTopic, SlotView, Snapshot,
+    Text, Transition, UnknownReason, Update, Via, diff,
 };
 
 /// What is published of a device.
@@ -151,8 +152,8 @@ impl Published {
             self.seen_over_snmp = Some(turn.now.wall);
         }
         self.snapshot = Some(snapshot);
-        self.prior_slots = LiteMap::new();
         self.publish(view, source, turn);
+        self.prior_slots = LiteMap::new();
     }
 
     /// The answer that follows from what is known over SNMP alone, which shows what the device did until `shown`.
@@ -204,11 +205,50 @@ impl Published {
         self.publish(view, Source::Trap, turn);
     }
 
+    /// Notes that somebody has seen the last faults of that relay, or of all.
+    ///
+    /// # Errors
+    /// When there is no such slot.
+    pub(super) fn acknowledge(
+        &mut self,
+        slot: Option<&SlotId>,
+        relay: Option<Relay>,
+        by: Option<&str>,
+        turn: &mut Turn,
+    ) -> Result<Outcome, ErrorReport> {
+        if let Some(slot) = slot.filter(|slot| !self.known().contains_key(*slot)) {
+            let message = format!("no relay module is known in slot {slot}");
+            let remedy = "write a slot of this device that has one, or leave \"slot\" out";
+            return Err(ErrorReport::new(ErrorKind::Rejected, message, remedy));
+        }
+        let acknowledged = Acknowledged {
+            at: turn.now.wall,
+            by: by.map(Text::from),
+        };
+        let mut view = DeviceView::clone(&self.view);
+        let is_named = |place: &RelayPlace| {
+            slot.is_none_or(|slot| *slot == place.slot) && relay.is_none_or(|relay| relay == place.relay)
+        };
+        // Before the first answer, what is known of relays is of before.
+        let mut places = acknowledge(&mut self.prior_slots, &acknowledged, is_named);
+        places.extend(acknowledge(&mut view.slots, &acknowledged, is_named));
+        places.sort();
+        places.dedup();
+        self.publish(view, Source::Poll(Via::Rest), turn);
+        Ok(Outcome::AcknowledgeFaults { acknowledged: places })
+    }
+
     /// Publishes what is new in `view`. While polls fail, but for a device that is read over SNMP, its values are marked as
     /// stale.
     pub(super) fn publish(&mut self, mut view: DeviceView, source: Source, turn: &mut Turn) {
         let is_online = view.availability == Some(Availability::Online);
         view.place = Arc::clone(&turn.settings.place);
+        if !self.recorded.may_be_of(&view) {
+            *self.recorded = Recorded::default();
+        }
+        if let Some(slots) = &mut self.recorded.slots {
+            slots.restore_last_faults(&mut view, &self.prior_slots, turn.now.wall);
+        }
         if is_online && view.problem.is_some() && !self.is_over_snmp {
             view.mark_stale();
         }
@@ -235,9 +275,6 @@ impl Published {
     /// What events went through, and how relays and signals differ from what an earlier run has recorded: each is compared
     /// when it is first seen.
     fn transitions_since_recorded(&mut self, source: Source, now: Instant) -> Vec<Transition> {
-        if !self.recorded.may_be_of(&self.view) {
-            *self.recorded = Recorded::default();
-        }
         let events = &self.view.events;
         let are_known = |_: &mut RecordedEvents| events.iter().any(|event| event.triggered.is_some());
         if let Some(recorded) = self.recorded.events.take_if(are_known) {
@@ -272,6 +309,29 @@ impl Published {
             })
         })
     }
+}
+
+/// Notes it at the last faults of the relays that are meant; gives those where it was not noted before.
+fn acknowledge(
+    slots: &mut LiteMap<SlotId, SlotView>,
+    acknowledged: &Acknowledged,
+    is_meant: impl Fn(&RelayPlace) -> bool,
+) -> Vec<RelayPlace> {
+    let mut places = Vec::new();
+    for (slot, view) in slots.iter_mut() {
+        for (relay, state) in view.relays.iter_mut() {
+            let (slot, relay) = (slot.clone(), *relay);
+            let place = RelayPlace { slot, relay };
+            if let Some(fault) = &mut state.last_fault
+                && fault.acknowledged.is_none()
+                && is_meant(&place)
+            {
+                fault.acknowledged = Some(acknowledged.clone());
+                places.push(place);
+            }
+        }
+    }
+    places
 }
 
 /// Why a device is offline, while it is.

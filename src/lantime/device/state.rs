@@ -343,6 +343,11 @@ impl DeviceState {
             turn.publish(self.device.http.changed_log(&self.settings.id));
             return turn.reply(Some((job.answer, Ok(outcome))));
         }
+        if let DeviceCommand::AcknowledgeFaults { slot, relay, by } = &job.command {
+            let published = &mut self.device.published;
+            let outcome = published.acknowledge(slot.as_ref(), *relay, by.as_deref(), turn);
+            return turn.reply(Some((job.answer, outcome)));
+        }
         let reply = self
             .commands
             .begin(job, &self.device.published, &self.device.answering, turn);
