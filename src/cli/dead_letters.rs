@@ -25,6 +25,7 @@ use crate::contract::dead_letter::Summary;
 use crate::contract::to_json;
 use crate::contract::topics::Topics;
 use crate::model::ErrorReport;
+use crate::records::store::options::History;
 use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
 use crate::web::api::{MAX_DEAD_LETTERS_OF_OWNER, unknown_dead_letter};
 use crate::web::dead_letters::{Dropped, ToDrop, drop_from};
@@ -197,6 +198,11 @@ fn open(config: &StoreConfig, no_bridge: &ClientError) -> anyhow::Result<Store> 
     }
     let options = StoreOptions {
         keep: config.dead_letter.keep,
+        history: History {
+            keep: config.history.keep,
+            max_entries: config.history.max_entries,
+            by_id: config.is_in_cluster,
+        },
         ..StoreOptions::new(config.bridge.id.clone())
     };
     match Store::open(directory, options) {
