@@ -40,7 +40,7 @@ pub(crate) use log::log_filter;
 pub use log::{Log, LogFormat};
 pub use mqtt::broker::{Broker, Transport};
 pub use mqtt::{Credentials, Layout, Mqtt, MqttVersion};
-pub(crate) use parse::from_hex;
+pub(crate) use parse::{from_hex, span};
 pub use problem::{ConfigError, Place, Problem, grouped};
 pub use secret::Secret;
 pub use settings::Settings;

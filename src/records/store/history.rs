@@ -3,28 +3,16 @@
 //! Entries have numbers in order of arrival, so that a clock that is set back or forth changes no order. What is found is read
 //! beside the store's thread, from a snapshot, a page at a time.
 
+pub(super) mod definitions;
+pub(super) mod levels;
 mod packed;
-mod reading;
+pub(super) mod reading;
 mod writing;
 
 use jiff::Timestamp;
-use redb::{ReadableDatabase, TableDefinition};
 
-use super::writer::Writer;
-use super::{Store, StoreError};
 use crate::history::{Entry, Subject};
 use crate::model::DeviceId;
-use reading::Snapshot;
-pub(super) use writing::HistoryLevels;
-
-/// What a history is of -> its number.
-pub(super) const SUBJECTS: TableDefinition<'_, &str, u32> = TableDefinition::new("subjects");
-/// Number of what it is of, number of the entry -> the entry, packed.
-pub(super) const HISTORY: TableDefinition<'_, (u32, u64), &[u8]> = TableDefinition::new("history");
-/// Number of the entry -> number of what it is of, and the latest time (ms since 1970) of all entries up to it.
-pub(super) const HISTORY_ORDER: TableDefinition<'_, u64, (u32, i64)> = TableDefinition::new("history-order");
-/// Ids of the records that entries are of, where these come from other bridges, too.
-pub(super) const HISTORY_IDS: TableDefinition<'_, &[u8; 16], ()> = TableDefinition::new("history-ids");
 
 /// Entries of a device that are given at once, at most.
 pub const MAX_OF_DEVICE: usize = 100_000;
@@ -110,60 +98,4 @@ pub struct DeviceHistory {
     pub kept_since: Option<Timestamp>,
     /// Whether that is all; otherwise there are more than [`MAX_OF_DEVICE`].
     pub is_all: bool,
-}
-
-impl Store {
-    /// A part of the history.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
-        self.look_back(move |snapshot| snapshot.page(&query)).await
-    }
-
-    /// The history of a device from that time on.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn device_history(
-        &self,
-        device: DeviceId,
-        from: Timestamp,
-    ) -> Result<DeviceHistory, StoreError> {
-        self.look_back(move |snapshot| snapshot.device(&device, from))
-            .await
-    }
-
-    /// Adds entries that another bridge has recorded, but for those whose record is there already; when it returns they
-    /// are on disk.
-    ///
-    /// # Errors
-    /// When the storage fails; then nothing has changed.
-    pub async fn add_history(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        self.change(move |writing| writing.add_history(&entries).map(Ok))
-            .await
-    }
-
-    /// Reads on a thread of its own: only the snapshot is taken on that of the store.
-    async fn look_back<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&Snapshot) -> Result<T, redb::Error> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let snapshot = self.read(Writer::snapshot).await?;
-        let looked = tokio::task::spawn_blocking(move || look(&snapshot)).await;
-        let looked = looked.map_err(|error| StoreError::Io(error.to_string()))?;
-        looked.map_err(|error| StoreError::Io(error.to_string()))
-    }
-}
-
-impl Writer {
-    fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
-        let transaction = self.look(|database| Ok(database.begin_read()?));
-        let transaction = self.noted(transaction)?;
-        Ok(Snapshot {
-            transaction,
-            unwritten: self.unwritten_history(),
-            kept_since: self.history_kept_since(),
-        })
-    }
 }

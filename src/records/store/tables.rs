@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
-use super::history::{HISTORY, HISTORY_IDS, HISTORY_ORDER, HistoryLevels, SUBJECTS};
+use super::history::definitions::{HISTORY, HISTORY_IDS, HISTORY_ORDER, SUBJECTS};
+use super::history::levels::HistoryLevels;
 use super::options::{Limit, Options};
 
 /// The format of what the tables hold. Another number: an older program must not touch it.

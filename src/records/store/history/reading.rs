@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError};
 
+use super::definitions::{HISTORY, HISTORY_ORDER, SUBJECTS};
 use super::packed::{times, unpack};
-use super::{
-    DeviceHistory, Found, HISTORY, HISTORY_ORDER, HistoryFilter, HistoryPage, HistoryQuery, MAX_OF_DEVICE,
-    SUBJECTS,
-};
+use super::{DeviceHistory, Found, HistoryFilter, HistoryPage, HistoryQuery, MAX_OF_DEVICE};
 use crate::history::{Entry, Subject};
 use crate::model::DeviceId;
 
@@ -17,11 +15,11 @@ use crate::model::DeviceId;
 const AHEAD: usize = 1024;
 
 /// The history as it was at a moment.
-pub(super) struct Snapshot {
-    pub(super) transaction: ReadTransaction,
+pub(in crate::records::store) struct Snapshot {
+    pub(in crate::records::store) transaction: ReadTransaction,
     /// What is not on disk yet, by number.
-    pub(super) unwritten: BTreeMap<u64, Entry>,
-    pub(super) kept_since: Option<Timestamp>,
+    pub(in crate::records::store) unwritten: BTreeMap<u64, Entry>,
+    pub(in crate::records::store) kept_since: Option<Timestamp>,
 }
 
 type History = ReadOnlyTable<(u32, u64), &'static [u8]>;
@@ -104,7 +102,7 @@ impl Filling<'_> {
 
 impl Snapshot {
     /// A part of the history.
-    pub(super) fn page(&self, query: &HistoryQuery) -> Result<HistoryPage, redb::Error> {
+    pub(in crate::records::store) fn page(&self, query: &HistoryQuery) -> Result<HistoryPage, redb::Error> {
         let mut filling = Filling {
             query,
             page: HistoryPage {
@@ -238,7 +236,11 @@ impl Snapshot {
     }
 
     /// The history of a device.
-    pub(super) fn device(&self, device: &DeviceId, from: Timestamp) -> Result<DeviceHistory, redb::Error> {
+    pub(in crate::records::store) fn device(
+        &self,
+        device: &DeviceId,
+        from: Timestamp,
+    ) -> Result<DeviceHistory, redb::Error> {
         let mut subjects: BTreeMap<Subject, Vec<Entry>> = BTreeMap::new();
         let mut count = 0;
         let filter = HistoryFilter {

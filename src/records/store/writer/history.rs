@@ -1,13 +1,59 @@
 //! The history, as far as the writer has to do with it: entries wait with the records that they are of, and the oldest go
 //! in pieces, between other work.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
+use redb::ReadableDatabase;
 
 use super::Writer;
 use crate::history::Entry;
+use crate::model::DeviceId;
 use crate::records::Record;
+use crate::records::store::history::reading::Snapshot;
+use crate::records::store::{DeviceHistory, HistoryPage, HistoryQuery, Store, StoreError};
+
+impl Store {
+    /// A part of the history.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.look_back(move |snapshot| snapshot.page(&query)).await
+    }
+
+    /// The history of a device from that time on.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn device_history(
+        &self,
+        device: DeviceId,
+        from: Timestamp,
+    ) -> Result<DeviceHistory, StoreError> {
+        self.look_back(move |snapshot| snapshot.device(&device, from))
+            .await
+    }
+
+    /// Adds entries that another bridge has recorded, but for those whose record is there already; when it returns they
+    /// are on disk.
+    ///
+    /// # Errors
+    /// When the storage fails; then nothing has changed.
+    pub async fn add_history(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.change(move |writing| writing.add_history(&entries).map(Ok))
+            .await
+    }
+
+    /// Reads on a thread of its own: only the snapshot is taken on that of the store.
+    async fn look_back<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Snapshot) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let snapshot = self.read(Writer::snapshot).await?;
+        let looked = tokio::task::spawn_blocking(move || look(&snapshot)).await;
+        let looked = looked.map_err(|error| StoreError::Io(error.to_string()))?;
+        looked.map_err(|error| StoreError::Io(error.to_string()))
+    }
+}
 
 impl Writer {
     /// A history is kept from now on, or is not any more.
@@ -44,13 +90,15 @@ impl Writer {
         self.history_dropped += count;
     }
 
-    /// Entries that are not on disk yet.
-    pub(in super::super) fn unwritten_history(&self) -> BTreeMap<u64, Entry> {
-        self.memory.history.clone()
-    }
-
-    /// Before then nothing is kept.
-    pub(in super::super) fn history_kept_since(&self) -> Option<Timestamp> {
-        Timestamp::from_millisecond(self.levels.history.kept_since?).ok()
+    /// The history as it is now.
+    fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        let transaction = self.look(|database| Ok(database.begin_read()?));
+        let transaction = self.noted(transaction)?;
+        let kept_since = self.levels.history.kept_since;
+        Ok(Snapshot {
+            transaction,
+            unwritten: self.memory.history.clone(),
+            kept_since: kept_since.and_then(|since| Timestamp::from_millisecond(since).ok()),
+        })
     }
 }

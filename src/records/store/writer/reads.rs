@@ -58,7 +58,7 @@ impl Writer {
     }
 
     /// Reads from the database.
-    pub(in super::super) fn look<T>(
+    pub(super) fn look<T>(
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error>,
     ) -> Result<T, String> {
@@ -69,7 +69,7 @@ impl Writer {
     }
 
     /// A failure while reading is one like any other.
-    pub(in super::super) fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, StoreError> {
+    pub(super) fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, StoreError> {
         result.map_err(|error| {
             if self.database.is_some() {
                 self.failed(&error);
