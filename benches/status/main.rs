@@ -90,6 +90,7 @@ impl Device {
             events: snapshot.events.clone(),
             slots: slots(&snapshot, chassis, &Slots::Auto, &none, &self.view.slots, now),
             chassis: Some(chassis),
+            place: self.view.place.clone(),
         };
         let changes = diff(&self.view, &view);
         self.snapshot = Some(snapshot);

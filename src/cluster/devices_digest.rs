@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Device, EventsWay, Layout, ProfileChoice, SnmpRead};
 use crate::model::derive::Slots;
-use crate::model::{DeviceId, SlotId, Wiring};
+use crate::model::{DeviceId, Place, SlotId, Wiring};
 
 /// Of what is hashed, and how. Digests of two formats say nothing about each other: bridges of two versions may be members.
 const FORMAT: u32 = 2;
@@ -84,6 +84,8 @@ impl Form<'_> {
 struct Hashed<'a> {
     id: &'a DeviceId,
     url: &'a str,
+    #[serde(skip_serializing_if = "Place::is_empty")]
+    place: &'a Place,
     poll: Duration,
     offline_after: u32,
     profile: String,
@@ -110,6 +112,7 @@ impl Hashed<'_> {
         Hashed {
             id: &device.id,
             url: &device.url,
+            place: &device.place,
             poll: device.poll,
             offline_after: device.offline_after,
             profile: profile(&device.profile),
@@ -195,6 +198,7 @@ mod tests {
             (r#"id = "b""#, r#"id = "c""#),
             ("clk1", "notification"),
             (r#"{ id = "io4" }"#, r#"{ id = "io5" }"#),
+            (r#"username = "info""#, "username = \"info\"\nlabel = \"West\""),
             (
                 r#"username = "info""#,
                 "username = \"info\"\nsnmp.sys_name = \"x\"",

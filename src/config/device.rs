@@ -15,8 +15,8 @@ use super::problem::Problem;
 use super::section::Section;
 use super::snmp::device::DeviceSnmp;
 use super::{Secret, access, cluster, parse, slots, snmp, url};
-use crate::model::DeviceId;
 use crate::model::derive::Slots;
+use crate::model::{DeviceId, Place};
 use crate::tls::ClientTls;
 use profile::ProfileChoice;
 use proxy::Proxy;
@@ -26,6 +26,8 @@ use proxy::Proxy;
 pub struct Device {
     /// One topic level.
     pub id: DeviceId,
+    /// What people call it, and where it is.
+    pub place: Place,
     /// `http` or `https`, host and port (where it is not the default); no path, no slash at the end, no user.
     pub url: String,
     /// User name.
@@ -139,6 +141,10 @@ fn read_one(section: &Section<'_>, index: usize, earlier: &mut Earlier) -> Optio
     let (poll, jitter, timeout) = read_times(section);
     let sessions = section.section("http_sessions");
     Some(Device {
+        place: Place {
+            label: section.read("label", parse::name).map(Into::into),
+            site: section.read("site", parse::name).map(Into::into),
+        },
         proxy: section.parsed("proxy", proxy::read)?,
         auth: section.choice("auth"),
         poll,

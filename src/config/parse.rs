@@ -19,6 +19,8 @@ pub(super) const MAX_CLIENT_ID: usize = 64;
 
 /// Longest topic prefix; a limit of ours.
 const MAX_PREFIX: usize = 256;
+/// Longest name for people, in characters.
+const MAX_NAME: usize = 64;
 
 /// Durations to show how one is written.
 const EXAMPLES: [(&str, Duration); 6] = [
@@ -118,6 +120,13 @@ pub(super) fn filled(text: &str) -> Parsed<String> {
         "" => Err(Problem::new("empty", "write a value, or leave the key out")),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// Words for people, in one line.
+pub(super) fn name(text: &str) -> Option<String> {
+    let is_short = (1..=MAX_NAME).contains(&text.chars().count());
+    let is_line = text.trim() == text && !text.chars().any(char::is_control);
+    (is_short && is_line).then(|| text.to_owned())
 }
 
 /// A topic, or the first levels of one.

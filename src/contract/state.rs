@@ -11,8 +11,8 @@ use super::{OrUnknown, Time, is_unset};
 use crate::model::http_stats::RoundTrip;
 use crate::model::{
     self, Cause, Detail, DeviceId, ErrorReport, EventName, EventState, EventType, HttpSession, HttpSummary,
-    Identity, ModuleInfo, Operation, Position, Problem, Provenance, RelayEventsState, RelayState, ShardId,
-    SignalState, Status, UnknownReason, Via, Wiring, WiringSource,
+    Identity, ModuleInfo, Operation, Place, Position, Problem, Provenance, RelayEventsState, RelayState,
+    ShardId, SignalState, Status, UnknownReason, Via, Wiring, WiringSource,
 };
 
 /// `bridge/{bridge}/info`: what the bridge says of itself.
@@ -46,6 +46,12 @@ pub(crate) struct DeviceInfo<'a> {
     /// In a cluster, the shard that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<ShardId>,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'a str>,
+    /// Where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,22 +68,18 @@ pub(crate) struct DeviceInfo<'a> {
 }
 
 impl<'a> DeviceInfo<'a> {
-    /// The same of a device that is polled for that shard, by that bridge.
-    pub(crate) fn of_shard(self, shard: Option<(ShardId, &'a DeviceId)>) -> DeviceInfo<'a> {
+    /// What a device and its operator say of it; `shard` is that for which it is polled, and by which bridge.
+    pub(crate) fn new(
+        identity: &'a Identity,
+        place: &'a Place,
+        shard: Option<(ShardId, &'a DeviceId)>,
+    ) -> DeviceInfo<'a> {
         let (shard, bridge) = shard.unzip();
         DeviceInfo {
             bridge,
             shard,
-            ..self
-        }
-    }
-}
-
-impl<'a> From<&'a Identity> for DeviceInfo<'a> {
-    fn from(identity: &'a Identity) -> DeviceInfo<'a> {
-        DeviceInfo {
-            bridge: None,
-            shard: None,
+            label: place.label.as_deref(),
+            site: place.site.as_deref(),
             model: identity.model.as_deref(),
             serial_number: identity.serial_number.as_deref(),
             hostname: identity.hostname.as_deref(),

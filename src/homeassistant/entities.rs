@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::source::{Sources, fields};
 use crate::contract::topics::{Component, DeviceTopic, DiscoveryTopics, Owner, SlotTopic, StateTopic};
 use crate::model::{
-    CommandTopic, DeviceId, DeviceView, EventName, EventState, Identity, Relay, Signal, SlotId, SlotView,
+    CommandTopic, DeviceId, DeviceView, EventName, EventState, Identity, Place, Relay, Signal, SlotId,
+    SlotView,
 };
 use crate::mqtt::payload::Message;
 
@@ -78,7 +79,7 @@ impl Entities {
         let state = |topic: &StateTopic| self.sources.topics.state(topic);
         let bridge = state(&StateTopic::OwnState);
         let both = [bridge.clone(), state(&of(id, DeviceTopic::State))];
-        let lantime = self.lantime(id, identity);
+        let lantime = self.lantime(id, identity, &view.place);
         // These two show that the device is offline, and why.
         let absence = [self.connection(id), self.error(id)];
         let mut messages: Vec<_> = absence
@@ -88,7 +89,7 @@ impl Entities {
         let of_lantime = self.diagnostics(id, &view.events).into_iter();
         messages.extend(of_lantime.map(|entity| self.message(&owner, &lantime, &both, entity)));
         for (slot, shown) in &view.slots {
-            let module = self.module(id, slot, shown);
+            let module = self.module(id, slot, shown, &view.place);
             let entities = self.of_slot(id, slot, shown);
             messages.extend(
                 entities
@@ -102,14 +103,15 @@ impl Entities {
         messages
     }
 
-    fn lantime(&self, id: &DeviceId, identity: &Identity) -> Value {
+    fn lantime(&self, id: &DeviceId, identity: &Identity, place: &Place) -> Value {
         let node = self.topics.node(&Owner::Device(id.clone()));
         // In a cluster it is of no bridge for ever.
         let is_of_bridge = self.sources.topics.shard().is_none();
         let bridge = is_of_bridge.then(|| self.topics.node(&Owner::Bridge));
         without_nulls(json!({
             "identifiers": [node],
-            "name": id.as_str(),
+            "name": place.label.as_deref().unwrap_or(id.as_str()),
+            "suggested_area": place.site.as_deref(),
             "manufacturer": "Meinberg",
             "model": identity.model.as_deref().unwrap_or("LANTIME"),
             "sw_version": identity.firmware.as_deref(),
@@ -119,7 +121,7 @@ impl Entities {
         }))
     }
 
-    fn module(&self, id: &DeviceId, slot: &SlotId, shown: &SlotView) -> Value {
+    fn module(&self, id: &DeviceId, slot: &SlotId, shown: &SlotView, place: &Place) -> Value {
         let node = self.topics.node(&Owner::Device(id.clone()));
         let module = shown.module.as_ref();
         let model = module
@@ -127,7 +129,8 @@ impl Entities {
             .filter(|model| !model.is_empty());
         without_nulls(json!({
             "identifiers": [format!("{node}:{slot}")],
-            "name": format!("{id} {slot}"),
+            "name": format!("{} {slot}", place.label.as_deref().unwrap_or(id.as_str())),
+            "suggested_area": place.site.as_deref(),
             "manufacturer": "Meinberg",
             "model": model.unwrap_or("relay module"),
             "sw_version": module.and_then(|module| module.software_revision.as_deref()),

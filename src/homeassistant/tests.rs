@@ -1,13 +1,14 @@
 //! What is discovered, word for word.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::model::{
-    Availability, EventName, EventState, EventType, Identity, LastTriggered, ModuleInfo, Position, Relay,
-    RelayEventsState, RelayState, Signal, SlotId, SlotState,
+    Availability, EventName, EventState, EventType, Identity, LastTriggered, ModuleInfo, Place, Position,
+    Relay, RelayEventsState, RelayState, Signal, SlotId, SlotState,
 };
 use crate::mqtt::discovery;
 
@@ -201,6 +202,29 @@ fn a_device_is_below_its_bridge_and_says_that_it_is_offline_and_why() {
     let bridge: Value = serde_json::from_slice(bridge.payload.as_ref().unwrap()).unwrap();
     assert_eq!(bridge["device"]["identifiers"], json!(["lantime_bridge_b1"]));
     assert_eq!(bridge.get("availability"), None);
+}
+
+#[test]
+fn a_device_has_its_label_as_name_and_its_site_as_area() {
+    let mut view = all();
+    view.place = Arc::new(Place {
+        label: Some("Control room".into()),
+        site: Some("North".into()),
+    });
+    let configs = changed(&discovery(Layout::Json), &DeviceView::default(), &view);
+    let device = |topic: &str| {
+        configs[&format!("homeassistant/{topic}/config")]
+            .as_ref()
+            .unwrap()["device"]
+            .clone()
+    };
+    let lantime = device("binary_sensor/lantime_device_m1/connection");
+    assert_eq!(lantime["name"], "Control room");
+    assert_eq!(lantime["suggested_area"], "North");
+    assert_eq!(lantime["identifiers"], json!(["lantime_device_m1"]));
+    let module = device("binary_sensor/lantime_device_m1/io3_relay_a");
+    assert_eq!(module["name"], "Control room io3");
+    assert_eq!(module["suggested_area"], "North");
 }
 
 #[test]

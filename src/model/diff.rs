@@ -12,7 +12,8 @@ pub fn diff(old: &DeviceView, new: &DeviceView) -> Vec<DeviceTopic> {
     if availability == Some(Availability::Offline) {
         changes.push(DeviceTopic::State);
     }
-    if new.identity.is_some() && old.identity != new.identity {
+    let is_described = new.identity.is_some();
+    if is_described && (&old.identity, &old.place) != (&new.identity, &new.place) {
         changes.push(DeviceTopic::Info);
     }
     if old.problem != new.problem {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::ModuleInfo;
 use super::{
-    ChassisKind, EventName, EventState, Identity, Position, Problem, Provenance, Relay, RelayEventsState,
-    RelayState, Signal, SignalState, SlotId, Status, UnknownReason, Via, Wiring, WiringSource,
+    ChassisKind, EventName, EventState, Identity, Place, Position, Problem, Provenance, Relay,
+    RelayEventsState, RelayState, Signal, SignalState, SlotId, Status, UnknownReason, Via, Wiring,
+    WiringSource,
 };
 
 /// Whether the bridge hears from a device.
@@ -91,6 +92,8 @@ pub struct DeviceView {
     /// The kind of chassis. Once redundant it stays so: a second clock that vanishes is a fault of
     /// the clock, not another wiring.
     pub chassis: Option<ChassisKind>,
+    /// What the operator says of it.
+    pub place: Arc<Place>,
 }
 
 impl DeviceView {

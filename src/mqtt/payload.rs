@@ -13,7 +13,7 @@ use crate::contract::state::{
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics, field};
 use crate::contract::{scalar, to_json};
 use crate::hub::Device;
-use crate::model::{Availability, DeviceId, Identity};
+use crate::model::{Availability, DeviceId};
 
 /// What is to be retained at a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,9 @@ impl Payloads {
                 self.word(&topic, Some(availability.as_str()))
             }
             DeviceTopic::Info => {
-                self.object(&topic, view.identity.as_ref().map(|identity| self.info(identity)))
+                let identity = view.identity.as_ref();
+                let info = |identity| DeviceInfo::new(identity, &view.place, self.topics.shard());
+                self.object(&topic, identity.map(info))
             }
             DeviceTopic::Error => self.object(&topic, view.problem.as_ref().map(DeviceError::from)),
             DeviceTopic::Event(name) => self.object(&topic, view.event(name).map(Event::from)),
@@ -120,10 +122,6 @@ impl Payloads {
                 self.object(&topic, view.signal(slot, *signal).map(Signal::from))
             }
         }
-    }
-
-    fn info<'a>(&'a self, identity: &'a Identity) -> DeviceInfo<'a> {
-        DeviceInfo::from(identity).of_shard(self.topics.shard())
     }
 
     fn word(&self, topic: &StateTopic, word: Option<&'static str>) -> Vec<Message> {

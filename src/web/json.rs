@@ -13,7 +13,7 @@ use crate::contract::state::{
 use crate::contract::{Time, to_json};
 use crate::hub;
 use crate::lantime::snmp::traps::Counts as TrapCounts;
-use crate::model::{DeviceId, DeviceView, HttpSessions, SlotView};
+use crate::model::{DeviceId, DeviceView, HttpSessions, Place, SlotView};
 use crate::mqtt::LinkStatus;
 
 /// Before the first poll has ended.
@@ -23,6 +23,8 @@ const UNKNOWN: &str = "unknown";
 #[derive(Serialize)]
 pub(super) struct Device<'a> {
     id: &'a str,
+    #[serde(flatten)]
+    place: &'a Place,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     info: Option<DeviceInfo<'a>>,
@@ -71,6 +73,8 @@ pub(super) struct Whole<'a> {
 #[derive(Serialize)]
 pub(super) struct Summary<'a> {
     id: &'a str,
+    #[serde(flatten)]
+    place: &'a Place,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<&'a str>,
@@ -88,8 +92,12 @@ pub(super) fn device<'a>(id: &'a DeviceId, device: &'a DeviceView) -> Device<'a>
     let slots = device.slots.iter();
     Device {
         id: id.as_str(),
+        place: &device.place,
         state: device.availability.map_or(UNKNOWN, |state| state.as_str()),
-        info: device.identity.as_ref().map(DeviceInfo::from),
+        info: device
+            .identity
+            .as_ref()
+            .map(|identity| DeviceInfo::new(identity, &device.place, None)),
         error: device.problem.as_ref().map(DeviceError::from),
         events: events.map(|event| (event.name.as_str(), event.into())).collect(),
         slots: slots.map(|(id, shown)| (id.as_str(), slot(shown))).collect(),
@@ -144,6 +152,7 @@ pub(super) fn summary<'a>(id: &'a DeviceId, device: &'a DeviceView) -> Summary<'
     };
     Summary {
         id: id.as_str(),
+        place: &device.place,
         state: device.availability.map_or(UNKNOWN, |state| state.as_str()),
         model: identity.and_then(|identity| identity.model.as_deref()),
         hostname: identity.and_then(|identity| identity.hostname.as_deref()),

@@ -1,11 +1,13 @@
 //! What is retained of a device as a whole.
 
+use std::sync::Arc;
+
 use lantime2mqtt::contract::topics::{DeviceTopic, StateTopic};
 use lantime2mqtt::hub::Device;
 use lantime2mqtt::model::http_stats::RoundTrip;
 use lantime2mqtt::model::{
     Availability, DeviceView, ErrorKind, ErrorReport, EventState, EventType, HttpSession, HttpSessions,
-    HttpSummary, Identity, LastTriggered, Operation, Problem,
+    HttpSummary, Identity, LastTriggered, Operation, Place, Problem,
 };
 
 use crate::example::{Example, ID, at, device_id, event_name, of_shard, retained};
@@ -88,9 +90,22 @@ fn info() -> Vec<Example> {
             payloads.of_device(&device_id(), &DeviceTopic::Info, &device)
         },
     );
+    let with_place = of_view(
+        &DeviceTopic::Info,
+        "with label and site",
+        DeviceView {
+            identity: Some(whole.clone()),
+            place: Arc::new(Place {
+                label: Some("Control room, left".into()),
+                site: Some("Substation North".into()),
+            }),
+            ..DeviceView::default()
+        },
+    );
     vec![
         of("all of it", Some(whole.clone())),
         in_cluster,
+        with_place,
         of("no host name", Some(without_name)),
         of("known over SNMP alone", Some(over_snmp)),
         of("cleared: nothing is known", None),

@@ -33,7 +33,11 @@ fn entry(device: &SimulatedDevice) -> Entry {
     let entry = Entry::of(device).with("poll", "1h");
     let agent = device.snmp_address().expect("it has an agent").to_string();
     match device.id() {
-        "sim-1" => entry.listed(device).with("allow_unverified_writes", true),
+        "sim-1" => entry
+            .listed(device)
+            .with("label", "Control room, left")
+            .with("site", "Substation North")
+            .with("allow_unverified_writes", true),
         "sim-2" | "sim-3" => entry.listed(device),
         // Found offline after one failed poll.
         "sim-4" => entry.with("poll", "1s").with("offline_after", 1),

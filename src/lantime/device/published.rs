@@ -132,6 +132,7 @@ impl Published {
             },
             slots: slots(snapshot, chassis, &self.watched, relay_events, known, now),
             chassis: Some(chassis),
+            place: Arc::clone(&self.view.place),
         }
     }
 
@@ -219,6 +220,7 @@ impl Published {
     /// stale.
     pub(super) fn publish(&mut self, mut view: DeviceView, source: Source, turn: &mut Turn) {
         let is_online = view.availability == Some(Availability::Online);
+        view.place = Arc::clone(&turn.settings.place);
         if is_online && view.problem.is_some() && !self.is_over_snmp {
             view.mark_stale();
         }

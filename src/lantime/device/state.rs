@@ -69,6 +69,7 @@ impl DeviceState {
             settings: Arc::new(Settings {
                 id: device.id.clone(),
                 url: device.url.clone(),
+                place: Arc::new(device.place.clone()),
                 repeat,
                 allow_unverified_writes: device.allow_unverified_writes,
             }),

@@ -9,7 +9,8 @@ use super::command::Reply;
 use super::input::{Effect, Now};
 use crate::incidents::{Incidents, Seen};
 use crate::model::{
-    DeadLetter, DeviceId, ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport, Operation, Update,
+    DeadLetter, DeviceId, ErrorReport, Incident, IncidentKey, IncidentKind, IncidentReport, Operation, Place,
+    Update,
 };
 use crate::records::dead_letter;
 
@@ -18,6 +19,8 @@ use crate::records::dead_letter;
 pub(super) struct Settings {
     pub(super) id: DeviceId,
     pub(super) url: String,
+    /// What the operator says of it.
+    pub(super) place: Arc<Place>,
     /// How often a failure that lasts is reported again.
     pub(super) repeat: Duration,
     /// Whether entries of a profile are written that nobody has seen on a device.

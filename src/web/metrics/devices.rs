@@ -57,6 +57,41 @@ fn state(text: &mut Text, fleet: &Fleet) {
     each(
         text,
         fleet,
+        "lantime2mqtt_device_place_info",
+        Gauge,
+        "What the configuration says of the device; always 1, absent where it says nothing.",
+        |text, name, id, device| {
+            let place = &device.view.place;
+            if !place.is_empty() {
+                let word =
+                    |field: &Option<crate::model::Text>| field.as_deref().unwrap_or_default().to_owned();
+                let (label, site) = (word(&place.label), word(&place.site));
+                text.sample(name, &[("device", id), ("label", &label), ("site", &site)], 1);
+            }
+        },
+    );
+    each(
+        text,
+        fleet,
+        "lantime2mqtt_event_triggered",
+        Gauge,
+        "Whether the notification event is triggered (1) or not (0); absent while that is not known.",
+        |text, name, id, device| {
+            for event in device.view.events.iter() {
+                if let Some(triggered) = event.triggered {
+                    let labels = [
+                        ("device", id),
+                        ("event", event.name.as_str()),
+                        ("type", event.kind.as_str()),
+                    ];
+                    text.sample(name, &labels, u8::from(triggered));
+                }
+            }
+        },
+    );
+    each(
+        text,
+        fleet,
         "lantime2mqtt_device_error",
         Gauge,
         "The error that stands on the device now, by kind; always 1, absent without an error.",
