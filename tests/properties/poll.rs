@@ -43,5 +43,6 @@ pub(crate) fn view(snapshot: &Snapshot, old: &DeviceView) -> DeviceView {
             now,
         ),
         chassis: Some(chassis),
+        ..DeviceView::default()
     }
 }
