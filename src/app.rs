@@ -8,6 +8,7 @@ mod shard;
 mod start;
 mod task;
 mod unit;
+mod watched;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -103,7 +104,10 @@ impl Bridge {
             .map(|cluster| Joining::new(&common, cluster))
             .transpose()?;
         let elsewhere = joining.as_ref().map(Joining::elsewhere);
-        let unit = Unit::start(&common, Work::of_bridge(&common, elsewhere).await, ways).await?;
+        // A store in memory has nothing of an earlier run, nor is there a directory for the next one.
+        let last_watched = has_socket.then(|| watched::last(&common.config.state.directory));
+        let work = Work::of_bridge(&common, elsewhere, last_watched.flatten()).await;
+        let unit = Unit::start(&common, work, ways).await?;
         let devices = watch::Sender::new(common.config.devices.clone());
         let member = joining.map(|joining| {
             let joint = Joint {
@@ -131,6 +135,9 @@ impl Bridge {
             traps: trap_counts,
             store: common.store.clone(),
         };
+        if has_socket && member.is_none() {
+            start.note_watched();
+        }
         if has_socket {
             start.control_socket(shown.clone())?;
         }

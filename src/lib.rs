@@ -35,6 +35,7 @@ pub mod command;
 pub mod config;
 pub mod contract;
 mod fault_point;
+pub mod history;
 pub mod homeassistant;
 mod http_failure;
 pub mod hub;

@@ -189,6 +189,7 @@ fn known_keys() -> Vec<String> {
         sparkplug.zzzzzz = 1
         cluster.zzzzzz = 1
         dead_letter.zzzzzz = 1
+        history.zzzzzz = 1
         state.zzzzzz = 1
         log.zzzzzz = 1
         [[devices]]

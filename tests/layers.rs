@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 14] = [
     &["lantime"],
     &["cluster"],
     &["hub", "records", "logging", "snmp"],
-    &["config", "simulator"],
+    &["config", "history", "simulator"],
     &["contract", "tls", "incidents"],
     &["model"],
     &["fault_point", "http_failure", "net", "open_files"],

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::common::Common;
+use super::watched::not_observed_since;
 use crate::config::{Broker, Device};
 use crate::contract::read_back::{ReadBack, is_read};
 use crate::contract::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
@@ -27,8 +28,8 @@ pub(super) struct Earlier {
     pub(super) prior: HashMap<DeviceId, Prior>,
 }
 
-/// What earlier runs of a bridge have left that belongs to no cluster.
-pub(super) async fn of_bridge(common: &Common) -> Earlier {
+/// What earlier runs of a bridge have left that belongs to no cluster, and that was last watched by them then.
+pub(super) async fn of_bridge(common: &Common, last_watched: Option<Timestamp>) -> Earlier {
     let remembered = published_topics(common).await;
     let (read, there) = retained(common, &remembered).await;
     let devices = &common.config.devices;
@@ -40,6 +41,13 @@ pub(super) async fn of_bridge(common: &Common) -> Earlier {
         common.config.dead_letter.repeat,
     );
     let recorded = recorded(common, &mut prior).await;
+    let now = Timestamp::now();
+    for device in devices {
+        // One that was added meanwhile was not watched before.
+        if let Some(prior) = prior.get_mut(&device.id) {
+            prior.not_observed_since = not_observed_since(device, last_watched, now);
+        }
+    }
     let entries = Entries {
         incidents: closed,
         recorded,

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::common::Common;
 use super::devices::TrapRoutes;
 use super::task::Task;
+use super::watched;
 use crate::config::{Broker, Config, Mqtt, SnmpSink, SnmpSinkAccess};
 use crate::hub::Joint;
 use crate::lantime::snmp::traps::{self, Traps};
@@ -122,6 +123,15 @@ impl Start<'_> {
         self.listeners
             .push(Task::spawn_on_thread("HTTP server", |stop| server.run(stop))?);
         Ok(Some(address))
+    }
+
+    /// Notes while the bridge runs that devices are watched.
+    pub(super) fn note_watched(&mut self) {
+        let directory = self.common.config.state.directory.clone();
+        self.listeners
+            .push(Task::spawn("note of what is watched", |stop| {
+                watched::run(directory, stop)
+            }));
     }
 
     /// The same for the command line, which finds this bridge in its state directory.

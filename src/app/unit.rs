@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -65,11 +66,16 @@ pub(super) struct Work {
 
 impl Work {
     /// All that a bridge without a cluster works for; in a cluster, what belongs to no shard.
-    pub(super) async fn of_bridge(common: &Common, elsewhere: Option<Elsewhere>) -> Work {
+    /// Devices were last watched then, as far as an earlier run has left that.
+    pub(super) async fn of_bridge(
+        common: &Common,
+        elsewhere: Option<Elsewhere>,
+        last_watched: Option<Timestamp>,
+    ) -> Work {
         let config = &common.config;
         let (earlier, devices, sparkplug) = match config.cluster {
             None => {
-                let earlier = prior::of_bridge(common).await;
+                let earlier = prior::of_bridge(common, last_watched).await;
                 (earlier, config.devices.clone(), config.sparkplug.clone())
             }
             Some(_) => (prior::cluster::of_bridge(common).await, Vec::new(), None),

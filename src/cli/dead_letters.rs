@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 use std::mem::take;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
@@ -18,14 +18,14 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::client::{Answer, Client, ClientError};
-use super::{ConfigFile, Failure, block_on, output};
+use super::{ConfigFile, Failure, block_on, output, stopped};
 use crate::command::{Incoming, command_of};
 use crate::config::{self, StoreConfig};
 use crate::contract::dead_letter::Summary;
 use crate::contract::to_json;
 use crate::contract::topics::Topics;
 use crate::model::ErrorReport;
-use crate::records::store::{FILE_NAME, Options as StoreOptions, Store, StoreError};
+use crate::records::store::Store;
 use crate::web::api::{MAX_DEAD_LETTERS_OF_OWNER, unknown_dead_letter};
 use crate::web::dead_letters::{Dropped, ToDrop, drop_from};
 
@@ -157,7 +157,7 @@ async fn ask_store(
     no_bridge: &ClientError,
     dropped: &mut Dropped,
 ) -> anyhow::Result<Answer> {
-    let store = open(config, no_bridge)?;
+    let store = stopped::open(config, no_bridge)?;
     let topics = Topics::new(config.prefix.clone(), config.bridge.id.clone());
     let json = match what {
         What::List { limit } => to_json(&store.dead_letters(limit.unwrap_or(usize::MAX)).await?),
@@ -177,39 +177,6 @@ async fn ask_store(
         }
     };
     Ok(success(&json))
-}
-
-/// The store of a bridge that does not run, and has run.
-fn open(config: &StoreConfig, no_bridge: &ClientError) -> anyhow::Result<Store> {
-    let directory = &config.state.directory;
-    // Made by the bridge alone: a store of another user, such as root, would lock it out.
-    let file = directory.join(FILE_NAME);
-    match file.try_exists() {
-        Ok(true) => {}
-        Ok(false) => bail!(
-            "no bridge runs, and none has run with this configuration: there is no store in {}; name its configuration with --config",
-            directory.display()
-        ),
-        Err(error) => bail!(
-            "cannot look for {}: {error}; run this as the user of the bridge, or as root",
-            file.display()
-        ),
-    }
-    let options = StoreOptions {
-        keep: config.dead_letter.keep,
-        ..StoreOptions::new(config.bridge.id.clone())
-    };
-    match Store::open(directory, options) {
-        Err(StoreError::InUse(_)) => match no_bridge {
-            ClientError::NoBridge(path) => bail!(
-                "a bridge has the store in {} in use and does not listen at {}: it starts or stops, try again in a moment",
-                directory.display(),
-                path.display()
-            ),
-            other => bail!("a bridge has the store in use, and it cannot be asked: {other}"),
-        },
-        opened => Ok(opened?),
-    }
 }
 
 async fn find(store: &Store, id: Uuid) -> anyhow::Result<Bytes> {

@@ -6,11 +6,13 @@ mod cluster;
 mod dead_letters;
 mod demo;
 mod healthcheck;
+mod history;
 mod output;
 mod probe;
 mod run;
 mod shell;
 mod simulate;
+mod stopped;
 mod systemd;
 mod table;
 
@@ -103,6 +105,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands again.
     DeadLetters(dead_letters::Options),
+    /// Shows what has changed at the devices of a bridge: when, why and for how long.
+    History(history::Options),
     /// Shows the cluster of a bridge, and drains the bridge.
     Cluster(cluster::Options),
     /// Prints the completions of a shell.
@@ -185,6 +189,7 @@ pub fn main() -> ExitCode {
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
+        Command::History(options) => start(&usual).and_then(|()| history::run(options)),
         Command::Cluster(options) => start(&usual).and_then(|()| cluster::run(options)),
         Command::Completions(options) => shell::completions(&options),
         Command::Man(options) => shell::man(&options),

@@ -11,6 +11,7 @@ use super::{Failure, LogOptions, block_on, check_config, log_warnings, systemd};
 use crate::app::{Bridge, Setup};
 use crate::logging::Logging;
 use crate::open_files;
+use crate::records::store::options::History;
 use crate::records::store::{Options, Store};
 
 /// What comes within it is the same request: a terminal sends Ctrl-C to all that runs in it, and a wrapper
@@ -29,6 +30,11 @@ pub(super) fn run(file: &Path, log: &LogOptions) -> Result<(), Failure> {
         let mut signals = Signals::new()?;
         let options = Options {
             keep: config.dead_letter.keep,
+            history: History {
+                keep: config.history.keep,
+                max_entries: config.history.max_entries,
+                by_id: config.cluster.is_some(),
+            },
             ..Options::new(config.bridge.id.clone())
         };
         let store =

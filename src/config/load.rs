@@ -9,8 +9,8 @@ use super::problem::{self, ConfigError, Findings, Problem};
 use super::section::{Context, Section};
 use super::settings::Settings;
 use super::{
-    Bridge, Config, DeadLetters, State, StoreConfig, cluster, device, environment, homeassistant, http, log,
-    mqtt, parse, snmp, sparkplug, url,
+    Bridge, Config, DeadLetters, History, State, StoreConfig, cluster, device, environment, homeassistant,
+    http, log, mqtt, parse, snmp, sparkplug, url,
 };
 use crate::model::DeviceId;
 use crate::model::id::to_id;
@@ -66,10 +66,12 @@ pub fn load_store(
     let (variables, findings) = environment::variables(environment);
     settings.overlay(variables);
     let read = |root: &Section<'_>| {
-        let sections = ["bridge", "dead_letter", "state"].map(|key| root.section(key));
+        let sections = ["bridge", "dead_letter", "history", "state"].map(|key| root.section(key));
         sections.iter().for_each(Section::refuse_unknown);
-        let [bridge, dead_letter, state] = &sections;
+        let [bridge, dead_letter, history, state] = &sections;
         Some(StoreConfig {
+            history: read_history(history),
+            is_in_cluster: root.has("cluster"),
             dead_letter: read_dead_letter(dead_letter),
             state: read_state(state),
             prefix: mqtt::read_prefix(&root.section("mqtt")),
@@ -175,6 +177,7 @@ fn read(root: &Section<'_>) -> Option<Config> {
         sparkplug: sparkplug::read(&root.section("sparkplug"), edge_node),
         cluster,
         dead_letter: read_dead_letter(&root.section("dead_letter")),
+        history: read_history(&root.section("history")),
         state: read_state(&root.section("state")),
         log: log::read(&root.section("log")),
         devices: device::read_all(root),
@@ -204,6 +207,13 @@ fn read_dead_letter(section: &Section<'_>) -> DeadLetters {
     DeadLetters {
         repeat: section.duration("repeat"),
         keep: section.number("keep") as usize,
+    }
+}
+
+fn read_history(section: &Section<'_>) -> History {
+    History {
+        keep: section.duration("keep"),
+        max_entries: section.number("max_entries") as usize,
     }
 }
 

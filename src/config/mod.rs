@@ -40,7 +40,7 @@ pub(crate) use log::log_filter;
 pub use log::{Log, LogFormat};
 pub use mqtt::broker::{Broker, Transport};
 pub use mqtt::{Credentials, Layout, Mqtt, MqttVersion};
-pub(crate) use parse::from_hex;
+pub(crate) use parse::{from_hex, span};
 pub use problem::{ConfigError, Place, Problem, grouped};
 pub use secret::Secret;
 pub use settings::Settings;
@@ -71,6 +71,8 @@ pub struct Config {
     pub cluster: Option<Cluster>,
     /// Dead letters.
     pub dead_letter: DeadLetters,
+    /// What is kept of changes.
+    pub history: History,
     /// The durable store.
     pub state: State,
     /// Log lines.
@@ -91,6 +93,7 @@ impl Config {
             ("sparkplug", self.sparkplug != other.sparkplug),
             ("cluster", self.cluster != other.cluster),
             ("dead_letter", self.dead_letter != other.dead_letter),
+            ("history", self.history != other.history),
             ("state", self.state != other.state),
             // A reload does change the level.
             ("log", self.log.format != other.log.format),
@@ -109,6 +112,10 @@ pub struct StoreConfig {
     pub prefix: String,
     /// Dead letters.
     pub dead_letter: DeadLetters,
+    /// What is kept of changes.
+    pub history: History,
+    /// Whether the bridge belongs to a cluster.
+    pub is_in_cluster: bool,
     /// Where the store is.
     pub state: State,
 }
@@ -129,6 +136,15 @@ pub struct DeadLetters {
     pub repeat: Duration,
     /// How many are kept in the archive.
     pub keep: usize,
+}
+
+/// `[history]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// How long entries are kept; zero for no history.
+    pub keep: Duration,
+    /// How many are kept at most.
+    pub max_entries: usize,
 }
 
 /// `[state]`

@@ -38,7 +38,7 @@ const DAY: u64 = 24 * 3600;
 type Parsed<T> = Result<T, Problem>;
 
 /// A duration as the configuration writes it.
-pub(super) fn span(text: &str) -> Option<Duration> {
+pub(crate) fn span(text: &str) -> Option<Duration> {
     let span: Span = text.trim().parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     // One that is negative is out of every range.

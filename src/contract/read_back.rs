@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::value::{Error as ValueError, StrDeserializer};
+use serde::de::{DeserializeOwned, IntoDeserializer};
 use serde_json::map::Entry;
 use serde_json::{Map, Value};
 
@@ -16,8 +17,9 @@ use super::Time;
 use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 use crate::model::id::is_valid_id;
 use crate::model::{
-    self, Acknowledged, Cause, DeviceId, EventName, EventState, EventType, LastTriggered, Position,
-    Provenance, RelayEventsState, RelayState, SignalState, SlotId, Status, UnknownReason, Via,
+    self, Acknowledged, Availability, Cause, DeviceId, EventName, EventState, EventType, LastTriggered,
+    Position, Provenance, RelayEventsState, RelayState, SignalState, SlotId, SlotState, Status,
+    UnknownReason, Via,
 };
 
 /// Most causes of a relay that are taken over.
@@ -37,7 +39,7 @@ pub fn listed_devices(payload: &[u8]) -> Vec<DeviceId> {
 #[derive(Debug, Default)]
 pub struct ReadBack {
     objects: HashMap<StateTopic, Object>,
-    has_events: bool,
+    is_of_another: bool,
 }
 
 /// What is retained of an object.
@@ -47,6 +49,20 @@ struct Object {
     whole: Option<Box<[u8]>>,
     /// Field by field.
     fields: Map<String, Value>,
+}
+
+/// Whether what is retained at that topic says how a device, a slot or an event of it was, and that it was watched.
+fn is_of_another(topic: &StateTopic) -> bool {
+    let StateTopic::Device(_, below) = topic else {
+        return false;
+    };
+    matches!(
+        below,
+        DeviceTopic::State
+            | DeviceTopic::HttpStats
+            | DeviceTopic::Event(_)
+            | DeviceTopic::Slot(_, SlotTopic::State)
+    )
 }
 
 /// Whether what is retained at that topic says since when something is so.
@@ -65,10 +81,10 @@ pub fn is_read(topic: &StateTopic) -> bool {
 }
 
 impl ReadBack {
-    /// Takes events in as well: what another bridge has published of them.
-    pub fn with_events() -> ReadBack {
+    /// Takes in states, events and statistics as well: what another bridge has published of them.
+    pub fn of_another() -> ReadBack {
         ReadBack {
-            has_events: true,
+            is_of_another: true,
             ..ReadBack::default()
         }
     }
@@ -106,15 +122,37 @@ impl ReadBack {
 
     /// Takes in what is retained at that topic.
     pub fn take(&mut self, topics: &Topics, topic: &str, payload: &[u8]) {
-        let is_event = |object: &StateTopic| matches!(object, StateTopic::Device(_, DeviceTopic::Event(_)));
         let parsed = topics.parse(topic);
-        let parsed = parsed.filter(|(object, _)| is_read(object) || (self.has_events && is_event(object)));
+        let parsed =
+            parsed.filter(|(object, _)| is_read(object) || (self.is_of_another && is_of_another(object)));
         let Some((object, field)) = parsed else { return };
         let object = self.objects.entry(object).or_default();
         match field {
             None => object.whole = Some(payload.into()),
             Some(path) => put(&mut object.fields, path, &String::from_utf8_lossy(payload)),
         }
+    }
+
+    /// Whether that device answered.
+    pub fn availability(&self, device: &DeviceId) -> Option<Availability> {
+        self.text(device, DeviceTopic::State)
+    }
+
+    /// The state of that slot.
+    pub fn slot_state(&self, device: &DeviceId, slot: &SlotId) -> Option<SlotState> {
+        self.text(device, DeviceTopic::Slot(slot.clone(), SlotTopic::State))
+    }
+
+    /// When that device has last answered.
+    pub fn last_success(&self, device: &DeviceId) -> Option<Timestamp> {
+        let read: HttpStats = self.object(device, DeviceTopic::HttpStats)?;
+        Some(read.last_success?.0)
+    }
+
+    fn text<T: DeserializeOwned>(&self, device: &DeviceId, below: DeviceTopic) -> Option<T> {
+        let object = self.objects.get(&StateTopic::Device(device.clone(), below))?;
+        let text = std::str::from_utf8(object.whole.as_deref()?).ok()?;
+        T::deserialize(text.into_deserializer() as StrDeserializer<'_, ValueError>).ok()
     }
 
     /// The bridge of a cluster that has polled that device.
@@ -288,6 +326,11 @@ struct Info {
     bridge: Option<String>,
     serial_number: Option<String>,
     web_interface: String,
+}
+
+#[derive(Deserialize)]
+struct HttpStats {
+    last_success: Option<Time>,
 }
 
 #[derive(Deserialize)]

@@ -52,13 +52,14 @@ pub(crate) struct Trap<'a> {
     pub(crate) varbinds_left_out: Option<usize>,
 }
 
-/// `{device}/{slot}/changes`: a relay or a signal has changed.
+/// `{device}/{slot}/changes`: a relay, a signal or the state of the slot has changed; `{device}/changes`: that of the device.
 #[derive(Serialize)]
 pub(crate) struct Change<'a> {
     pub(crate) id: Uuid,
     pub(crate) at: Time,
     pub(crate) device: &'a DeviceId,
-    pub(crate) slot: &'a SlotId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slot: Option<&'a SlotId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) relay: Option<Relay>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,10 +68,15 @@ pub(crate) struct Change<'a> {
     pub(crate) new: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cause: Option<&'a str>,
-    pub(crate) provenance: Provenance,
+    /// Of relays and signals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) provenance: Option<Provenance>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) driven_by: Option<Signal>,
     /// In a cluster: it changed while the device went from one bridge to another; `at` is when the next one has seen it.
     #[serde(skip_serializing_if = "is_unset")]
     pub(crate) takeover: bool,
+    /// When the device was last watched before, where nobody did for a while.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_observed_since: Option<Time>,
 }

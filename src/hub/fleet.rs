@@ -241,9 +241,11 @@ mod tests {
     #[test]
     fn a_sink_gets_no_events() {
         let moved = Transition::Availability {
-            old: Availability::Offline,
+            old: Some(Availability::Offline),
             new: Availability::Online,
             error: None,
+            taken_over: false,
+            not_observed_since: None,
         };
         let event = Transition::Event {
             event: EventState {

@@ -32,6 +32,7 @@ mod turn;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use litemap::LiteMap;
 use tokio::sync::mpsc;
 
@@ -40,7 +41,7 @@ use crate::cluster::write_guard::WriteGuard;
 use crate::incidents::Incidents;
 use crate::model::derive::RelayEvents;
 use crate::model::{DeviceView, Recorded, SlotId, SlotView, Update};
-pub use availability::REFUSAL_PAUSE;
+pub use availability::{REFUSAL_PAUSE, longest_silence};
 pub use command::{Job, not_waited_for};
 pub use driver::DeviceTask;
 use events::Events;
@@ -57,6 +58,8 @@ pub struct Prior {
     pub slots: LiteMap<SlotId, SlotView>,
     /// What an earlier run has last recorded of it.
     pub recorded: Box<Recorded>,
+    /// When it was last watched, where nobody did for a while.
+    pub not_observed_since: Option<Timestamp>,
     /// The events that switch its relays, as the task before has read them.
     pub relay_events: RelayEvents,
     /// What fails for longer, as the task before or an earlier run has reported it.
@@ -84,6 +87,7 @@ impl Prior {
         self.relay_events.clear();
         self.applying = None;
         *self.recorded = Recorded::default();
+        self.not_observed_since = None;
         Arc::make_mut(&mut self.view).chassis = None;
     }
 }

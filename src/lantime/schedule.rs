@@ -87,7 +87,7 @@ impl Schedule {
     /// When to retry a poll that has failed for the `failures`-th time in a row, while the device is not offline yet:
     /// after 1 s, 2 s, 4 s and so on, or at its next place where that is sooner.
     pub fn retry(&mut self, now: Instant, failures: u32) -> Instant {
-        let pause = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
+        let pause = pause_after(failures);
         let (place, _) = self.next(now);
         if now + pause < place {
             self.planned = self.at_tick(now + pause);
@@ -121,6 +121,11 @@ impl Schedule {
         };
         time + to_next(elapsed, TICK)
     }
+}
+
+/// The pause after that many failures in a row, unless the next place on the device's grid comes sooner.
+pub fn pause_after(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
 }
 
 /// How long it is to the next multiple of `step`; zero on one.

@@ -8,23 +8,26 @@ use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeviceView, EventName, EventState, EventType, LastFault, LastTriggered, Position, Provenance, Relay,
-    RelayState, Signal, SignalState, SlotId, SlotView, Status, Text, Transition,
+    Availability, DeviceView, EventName, EventState, EventType, LastFault, LastTriggered, Position,
+    Provenance, Relay, RelayState, Signal, SignalState, SlotId, SlotState, SlotView, Status, Text,
+    Transition,
 };
 
 /// The values of a device of which there are records; `None` for a part that is as it was recorded before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recorded {
-    /// Of its relays and signals.
+    /// Of the device itself, its slots, relays and signals.
     pub slots: Option<RecordedSlots>,
     /// Of its notification events, which seldom change.
     pub events: Option<RecordedEvents>,
 }
 
-/// Relays and signals. As JSON they are on disk: later versions read it, too.
+/// Device, slots, relays and signals. As JSON they are on disk: later versions read it, too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedSlots {
     serial_number: Option<Text>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    availability: Option<Availability>,
     slots: BTreeMap<Text, RecordedSlot>,
     /// Whether another bridge has recorded that: what differs from it, this one has not seen happen.
     #[serde(skip)]
@@ -38,6 +41,8 @@ pub struct RecordedEvents(BTreeMap<Text, RecordedEvent>);
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RecordedSlot {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state: Option<SlotState>,
     relays: BTreeMap<Relay, Position>,
     signals: BTreeMap<Signal, Status>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -96,6 +101,7 @@ impl RecordedSlots {
             let signals =
                 signals.filter(|(_, state)| state.status != Status::Unknown || state.last.is_some());
             let recorded = RecordedSlot {
+                state: None,
                 relays: relays.map(|(relay, state)| (*relay, state.position)).collect(),
                 signals: signals.map(|(signal, state)| (*signal, state.status)).collect(),
                 last_faults: BTreeMap::new(),
@@ -104,9 +110,23 @@ impl RecordedSlots {
         };
         RecordedSlots {
             serial_number: serial_number.map(Text::from),
+            availability: None,
             slots: slots.into_iter().map(known).collect(),
             by_another: true,
         }
+    }
+
+    /// The same with what that bridge has published of the device itself, and of its slots.
+    pub fn with_states(
+        mut self,
+        availability: Option<Availability>,
+        state: impl Fn(&str) -> Option<SlotState>,
+    ) -> RecordedSlots {
+        self.availability = availability;
+        for (id, slot) in &mut self.slots {
+            slot.state = state(id);
+        }
+        self
     }
 
     /// What is recorded once there are records of all that this view shows, after `self`: what the view does not show
@@ -115,8 +135,13 @@ impl RecordedSlots {
         if let Some(number) = serial_number(view) {
             self.serial_number = Some(number.clone());
         }
+        self.availability = view.availability.or(self.availability);
         for (id, slot) in &view.slots {
-            self.slots.entry(id.as_str().into()).or_default().take(slot);
+            let recorded = self.slots.entry(id.as_str().into()).or_default();
+            recorded.take(slot);
+            if is_known(view, id) {
+                recorded.state = Some(slot.state);
+            }
         }
         self
     }
@@ -154,10 +179,17 @@ impl RecordedSlots {
             .flat_map(|(id, slot)| {
                 let recorded = self.slots.get_mut(id.as_str());
                 recorded.map_or(Vec::new(), |recorded| {
-                    recorded.take_transitions(id, slot, self.by_another)
+                    let state = recorded.take_state(id, view, self.by_another);
+                    let below = recorded.take_transitions(id, slot, self.by_another);
+                    state.into_iter().chain(below).collect()
                 })
             })
             .collect()
+    }
+
+    /// Whether the device answered when that was last recorded, and whether another bridge has recorded it. It is taken out.
+    pub fn take_availability(&mut self) -> Option<(Availability, bool)> {
+        Some((self.availability.take()?, self.by_another))
     }
 }
 
@@ -191,6 +223,22 @@ impl RecordedSlot {
             .extend(signals.map(|(signal, state)| (*signal, state.status)));
     }
 
+    /// How the slot has changed. While the device is offline so is the slot, but what is in it is compared when it is seen.
+    fn take_state(&mut self, id: &SlotId, view: &DeviceView, taken_over: bool) -> Option<Transition> {
+        let new = view.slots.get(id)?.state;
+        if !is_known(view, id) {
+            return None;
+        }
+        let old = self.state.take()?;
+        self.state = (!view.has_seen(id)).then_some(new);
+        (old != new).then(|| Transition::Slot {
+            slot: id.clone(),
+            old,
+            new,
+            taken_over,
+        })
+    }
+
     fn take_transitions(&mut self, id: &SlotId, slot: &SlotView, taken_over: bool) -> Vec<Transition> {
         let relays = seen_relays(slot).filter_map(|(relay, new)| {
             let old = self.relays.remove(relay)?;
@@ -214,6 +262,11 @@ impl RecordedSlot {
         });
         relays.chain(signals).collect()
     }
+}
+
+/// Whether it is known how that slot stands: it was seen, or the device is offline.
+fn is_known(view: &DeviceView, slot: &SlotId) -> bool {
+    view.availability == Some(Availability::Offline) || view.has_seen(slot)
 }
 
 fn seen_relays(slot: &SlotView) -> impl Iterator<Item = (&Relay, &RelayState)> {
@@ -260,7 +313,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::model::{Availability, Identity};
+    use crate::model::Identity;
 
     fn view(serial_number: &str, position: Position, status: Status) -> DeviceView {
         let mut slot = SlotView::unseen(None, [Relay::A], [Signal::Clk1], Timestamp::UNIX_EPOCH);
@@ -357,6 +410,79 @@ mod tests {
             events: None,
         };
         assert!(!recorded.may_be_of(&view("2", Position::No, Status::Ok)));
+    }
+
+    fn with_state(state: SlotState, availability: Availability) -> DeviceView {
+        let mut view = view("1", Position::No, Status::Ok);
+        view.slots.iter_mut().for_each(|(_, slot)| slot.state = state);
+        view.availability = Some(availability);
+        view
+    }
+
+    /// Old and new state of the slots that have changed.
+    fn states(transitions: &[Transition]) -> Vec<(SlotState, SlotState)> {
+        let state = |transition: &Transition| match transition {
+            Transition::Slot { old, new, .. } => Some((*old, *new)),
+            _ => None,
+        };
+        transitions.iter().filter_map(state).collect()
+    }
+
+    #[test]
+    fn a_slot_that_went_offline_with_its_device_is_compared_again_when_it_is_seen() {
+        let online = with_state(SlotState::Online, Availability::Online);
+        let absent = with_state(SlotState::Absent, Availability::Online);
+        let mut unseen = with_state(SlotState::Offline, Availability::Online);
+        let slot = SlotView::unseen(None, [Relay::A], [Signal::Clk1], Timestamp::UNIX_EPOCH);
+        unseen.slots.insert(SlotId::new("io3").unwrap(), slot);
+        let mut slots = recorded(&online);
+        assert_eq!(states(&slots.take_transitions(&unseen)), []);
+        unseen.availability = Some(Availability::Offline);
+        let went = states(&slots.take_transitions(&unseen));
+        assert_eq!(went, [(SlotState::Online, SlotState::Offline)]);
+        assert_eq!(states(&slots.take_transitions(&unseen)), []);
+        let after = slots.clone().with(&unseen);
+        for mut slots in [slots, read(after)] {
+            let came = states(&slots.take_transitions(&absent));
+            assert_eq!(came, [(SlotState::Offline, SlotState::Absent)]);
+            assert_eq!(states(&slots.take_transitions(&online)), []);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_has_recorded_is_read() {
+        let json = r#"{"serial_number":"1","slots":{"io3":{"relays":{"a":"NO"},"signals":{"clk1":"ok"}}}}"#;
+        let mut slots: RecordedSlots = serde_json::from_str(json).unwrap();
+        assert_eq!(slots.take_availability(), None);
+        let fallen = view("1", Position::Nc, Status::Ok);
+        let transitions = slots.take_transitions(&fallen);
+        assert!(
+            matches!(&transitions[..], [Transition::Relay { .. }]),
+            "{transitions:?}"
+        );
+        let json = serde_json::to_value(slots.with(&fallen)).unwrap();
+        assert_eq!(
+            (&json["availability"], &json["slots"]["io3"]["state"]),
+            (&"online".into(), &"offline".into())
+        );
+    }
+
+    #[test]
+    fn of_what_another_bridge_has_published_states_count_too() {
+        let now = with_state(SlotState::Online, Availability::Online);
+        let mut slots = RecordedSlots::by_another(None, now.slots.iter())
+            .with_states(Some(Availability::Offline), |_| Some(SlotState::Absent));
+        assert_eq!(slots.take_availability(), Some((Availability::Offline, true)));
+        assert_eq!(slots.take_availability(), None);
+        assert!(matches!(
+            &slots.take_transitions(&now)[..],
+            [Transition::Slot {
+                old: SlotState::Absent,
+                new: SlotState::Online,
+                taken_over: true,
+                ..
+            }]
+        ));
     }
 
     #[test]

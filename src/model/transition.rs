@@ -1,22 +1,39 @@
 //! What a device went through: what records keep, and notifications report. Two views that lie further apart do not show
 //! it all, so transitions are noted when they happen, and kept where updates are merged.
 
+use jiff::Timestamp;
+
 use super::{
     Availability, DeviceTopic, DeviceView, ErrorKind, EventState, Position, Provenance, Relay, RelayState,
-    Signal, SignalState, SlotId, SlotTopic, Status, Via,
+    Signal, SignalState, SlotId, SlotState, SlotTopic, Status, Via,
 };
 
-/// Something known has become something else. A first sight is no transition.
+/// Something known has become something else. A first sight is no transition, but for that of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
-    /// The device answers again, or no longer. No record says so.
+    /// The device answers again, or no longer; or it is watched from now on.
     Availability {
-        /// Before.
-        old: Availability,
-        /// Now.
+        /// Before; `None` where nothing was known of it.
+        old: Option<Availability>,
+        /// Now: the same where it is only watched again.
         new: Availability,
         /// The kind of the error that stands.
         error: Option<ErrorKind>,
+        /// As of a relay.
+        taken_over: bool,
+        /// When it was last watched, where nobody did for a while.
+        not_observed_since: Option<Timestamp>,
+    },
+    /// A slot has another state.
+    Slot {
+        /// Which slot.
+        slot: SlotId,
+        /// Before.
+        old: SlotState,
+        /// Now.
+        new: SlotState,
+        /// As of a relay.
+        taken_over: bool,
     },
     /// An event has come, of which no trap has made a record, or it has ended, as a poll shows or a trap that clears it.
     Event {
@@ -72,7 +89,13 @@ impl Transition {
     fn of_device(old: &DeviceView, new: &DeviceView) -> Option<Transition> {
         let error = new.problem.as_ref().map(|problem| problem.error.kind);
         let (old, new) = (old.availability?, new.availability?);
-        (old != new).then_some(Transition::Availability { old, new, error })
+        (old != new).then_some(Transition::Availability {
+            old: Some(old),
+            new,
+            error,
+            taken_over: false,
+            not_observed_since: None,
+        })
     }
 
     fn of_slot(slot: &SlotId, below: SlotTopic, old: &DeviceView, new: &DeviceView) -> Option<Transition> {
@@ -101,7 +124,17 @@ impl Transition {
                     taken_over: false,
                 })
             }
-            SlotTopic::State | SlotTopic::Info | SlotTopic::RelayEvents(_) => None,
+            SlotTopic::State => {
+                let is_known = old.has_seen(slot);
+                let (old, new) = (old.slots.get(slot)?.state, new.slots.get(slot)?.state);
+                (is_known && old != new).then(|| Transition::Slot {
+                    slot: slot.clone(),
+                    old,
+                    new,
+                    taken_over: false,
+                })
+            }
+            SlotTopic::Info | SlotTopic::RelayEvents(_) => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use litemap::LiteMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::snapshot::ModuleInfo;
 use super::{
@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Whether the bridge hears from a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Availability {
     /// The last poll gave a usable document.
@@ -34,7 +34,7 @@ impl Availability {
 }
 
 /// State of a configured slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SlotState {
     /// A relay module is there.
@@ -110,6 +110,18 @@ impl DeviceView {
     /// That signal, where it is shown.
     pub fn signal(&self, slot: &SlotId, signal: Signal) -> Option<&SignalState> {
         self.slots.get(slot)?.signals.get(&signal)
+    }
+
+    /// Whether an answer of the device has shown what is in that slot.
+    pub fn has_seen(&self, slot: &SlotId) -> bool {
+        self.slots.get(slot).is_some_and(|slot| match slot.state {
+            SlotState::Offline if slot.relays.is_empty() => self.identity.is_some(),
+            SlotState::Offline => {
+                let mut relays = slot.relays.values();
+                slot.module.is_some() || relays.any(|relay| relay.provenance != Provenance::Unseen)
+            }
+            _ => true,
+        })
     }
 
     /// The events as they are when a document does not show them: known by name, but not how they stand.

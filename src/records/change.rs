@@ -8,32 +8,63 @@ use uuid::Uuid;
 use super::Record;
 use crate::contract::topics::Destination;
 use crate::contract::{Time, record as contract};
-use crate::model::{DeviceId, EventState, Provenance, Transition, Via};
+use crate::model::{Availability, DeviceId, ErrorKind, EventState, Transition, Via};
 
-/// The record of a transition; none where the contract has none for it.
-pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Option<Record> {
+/// The record of a transition.
+pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Record {
     let id = Uuid::now_v7();
-    let of_slot = |slot| contract::Change {
+    let of_device = contract::Change {
         id,
         at: Time(now),
         device,
-        slot,
+        slot: None,
         relay: None,
         signal: None,
         old: "",
         new: "",
         cause: None,
-        provenance: Provenance::Unknown,
+        provenance: None,
         driven_by: None,
         takeover: false,
+        not_observed_since: None,
+    };
+    let of_slot = |slot| contract::Change {
+        slot: Some(slot),
+        ..of_device
     };
     let change = match transition {
-        Transition::Availability { .. } => return None,
         Transition::Event {
             event,
             triggered,
             via,
-        } => return Some(of_event(device, event, *triggered, *via, (id, now))),
+        } => return of_event(device, event, *triggered, *via, (id, now)),
+        Transition::Availability {
+            old,
+            new,
+            error,
+            taken_over,
+            not_observed_since,
+        } => contract::Change {
+            takeover: *taken_over,
+            old: old.map_or("unknown", Availability::as_str),
+            new: new.as_str(),
+            cause: error
+                .filter(|_| *new == Availability::Offline)
+                .map(ErrorKind::as_str),
+            not_observed_since: not_observed_since.map(Time),
+            ..of_device
+        },
+        Transition::Slot {
+            slot,
+            old,
+            new,
+            taken_over,
+        } => contract::Change {
+            takeover: *taken_over,
+            old: old.as_str(),
+            new: new.as_str(),
+            ..of_slot(slot)
+        },
         Transition::Relay {
             slot,
             relay,
@@ -46,7 +77,7 @@ pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Opt
             old: old.as_str(),
             new: new.position.as_str(),
             cause: new.cause.as_deref(),
-            provenance: new.provenance,
+            provenance: Some(new.provenance),
             driven_by: new.driven_by,
             ..of_slot(slot)
         },
@@ -61,12 +92,12 @@ pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Opt
             signal: Some(*signal),
             old: old.as_str(),
             new: new.status.as_str(),
-            provenance: new.provenance,
+            provenance: Some(new.provenance),
             ..of_slot(slot)
         },
     };
-    let destination = Destination::Changes(device.clone(), change.slot.clone());
-    Some(Record::of(id, destination, &change))
+    let destination = Destination::Changes(device.clone(), change.slot.cloned());
+    Record::of(id, destination, &change)
 }
 
 fn of_event(
@@ -95,7 +126,7 @@ mod tests {
 
     use super::*;
     use crate::model::{
-        Availability, DeviceView, Position, Relay, Signal, SlotId, SlotState, SlotView, Status, diff,
+        DeviceView, Position, Provenance, Relay, Signal, SlotId, SlotState, SlotView, Status, diff,
     };
 
     fn device() -> DeviceId {
@@ -131,7 +162,7 @@ mod tests {
         let transitions = Transition::between(old, new, &diff(old, new));
         let records = transitions
             .iter()
-            .filter_map(|transition| record(&device(), transition, at(60)));
+            .map(|transition| record(&device(), transition, at(60)));
         let text = |record: Record| {
             let text = std::str::from_utf8(&record.payload).unwrap();
             let id = format!("{{\"id\":\"{}\",", record.id);
@@ -146,19 +177,25 @@ mod tests {
         let mut offline = good.clone();
         offline.go_offline(at(50), at(55));
         let went = all_reported(&good, &offline);
-        assert_eq!(went.len(), 2);
-        assert!(
-            went[0].contains(r#""old":"NO","new":"unknown","provenance":"unknown""#),
-            "{}",
-            went[0]
-        );
+        let has = |records: &[String], parts: [&str; 4]| {
+            let found = records.iter().zip(parts);
+            records.len() == 4 && found.into_iter().all(|(record, part)| record.contains(part))
+        };
+        let parts = [
+            r#""device":"m1","old":"online","new":"offline""#,
+            r#""slot":"io3","old":"online","new":"offline""#,
+            r#""old":"NO","new":"unknown","provenance":"unknown""#,
+            r#""old":"ok","new":"unknown","provenance":"unknown""#,
+        ];
+        assert!(has(&went, parts), "{went:?}");
         let came = all_reported(&offline, &good);
-        assert_eq!(came.len(), 2);
-        assert!(
-            came[1].contains(r#""old":"unknown","new":"ok","provenance":"reported""#),
-            "{}",
-            came[1]
-        );
+        let parts = [
+            r#""device":"m1","old":"offline","new":"online""#,
+            r#""slot":"io3","old":"offline","new":"online""#,
+            r#""old":"unknown","new":"NO","provenance":"reported""#,
+            r#""old":"unknown","new":"ok","provenance":"reported""#,
+        ];
+        assert!(has(&came, parts), "{came:?}");
     }
 
     #[test]
@@ -176,7 +213,8 @@ mod tests {
         given_up.go_offline(at(5), at(5));
         let good = view(Position::No, Status::Ok, Provenance::Derived);
         for old in [DeviceView::default(), unseen, given_up] {
-            assert!(all_reported(&old, &good).is_empty());
+            let of_device = |record: &String| !record.contains("slot");
+            assert!(all_reported(&old, &good).iter().all(of_device));
         }
         assert!(
             all_reported(&good, &DeviceView::default()).is_empty(),

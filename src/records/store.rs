@@ -1,8 +1,8 @@
 //! The durable store: one database file in the state directory, owned by one process.
 //!
 //! It holds what has to outlive the process: records until the broker has acknowledged them, commands until
-//! they are answered, dead letters, the answers of the last hour, what was last recorded of each device, and the topics
-//! that this bridge has published and not yet cleared again.
+//! they are answered, dead letters, the answers of the last hour, the history of devices, what was last recorded of each,
+//! and the topics that this bridge has published and not yet cleared again.
 
 mod answers;
 mod archive;
@@ -10,6 +10,7 @@ pub(crate) mod entry;
 mod error;
 mod file;
 mod health;
+mod history;
 mod inbox;
 mod incidents;
 mod job;
@@ -42,6 +43,7 @@ use crate::model::{DeviceId, Recorded};
 pub use error::StoreError;
 pub use file::FILE_NAME;
 use file::Source;
+pub use history::{DeviceHistory, Found, HistoryFilter, HistoryPage, HistoryQuery, MAX_OF_DEVICE};
 pub use inbox::{Begun, End, Waiting};
 pub use incidents::{IncidentChange, OpenIncidents};
 use job::{Asked, Changed};

@@ -113,8 +113,9 @@ pub(super) fn notices(numbers: &Numbers, update: &DeviceUpdate) -> Vec<Notice> {
         return Vec::new();
     };
     let notice = |transition: &Transition| match transition {
-        Transition::Availability { old, new, error } => {
-            Some(Notice::device(number, id, (*old, *new), *error))
+        Transition::Availability { old, new, error, .. } => {
+            let old = old.filter(|old| old != new)?;
+            Some(Notice::device(number, id, (old, *new), *error))
         }
         Transition::Relay {
             slot,
@@ -136,7 +137,7 @@ pub(super) fn notices(numbers: &Numbers, update: &DeviceUpdate) -> Vec<Notice> {
             let (index, row) = signal_row((number, id), slot, *signal, new)?;
             Some(Notice::signal(&index, *old, &row))
         }
-        Transition::Event { .. } => None,
+        Transition::Slot { .. } | Transition::Event { .. } => None,
     };
     update.transitions.iter().filter_map(notice).collect()
 }

@@ -157,6 +157,15 @@ fn store(text: &mut Text, shown: &Shown) {
         help,
         status.last_dead_letter,
     );
+    let help = "Entries of the history.";
+    text.single("lantime2mqtt_history_entries", Gauge, help, status.history);
+    let help = "Entries of the history that were dropped while the store could not be written.";
+    text.single(
+        "lantime2mqtt_history_dropped_total",
+        Counter,
+        help,
+        status.history_dropped,
+    );
     let help = "Records that were dropped for want of room.";
     text.single(
         "lantime2mqtt_store_dropped_records_total",

@@ -13,6 +13,7 @@ mod command;
 pub(crate) mod dead_letters;
 mod guard;
 mod health;
+pub(crate) mod history;
 mod json;
 mod large_answers;
 mod live;
@@ -199,6 +200,7 @@ impl Server {
             .merge(api::routes())
             .merge(command::routes())
             .merge(dead_letters::routes())
+            .merge(history::routes())
             .merge(cluster::routes())
             .merge(live::routes())
             .fallback(answer::nothing_here)

@@ -7,8 +7,10 @@ use lantime2mqtt::simulator::{Action, ApiGeneration, Clock};
 use serde_json::Value;
 
 use crate::scene::json;
+use crate::support::program::run;
 use crate::support::requester::{Message, Requester};
 use crate::support::scene::{Setup, Stage};
+use crate::support::site::Site;
 
 const STATE: &str = "lantime/sim-1/io4/signal/clk1";
 const CHANGES: &str = "lantime/sim-1/io4/changes";
@@ -30,6 +32,23 @@ fn recorded(messages: &[Message]) -> Vec<(Value, Value)> {
     once.filter(|record| record["signal"] == "clk1")
         .map(|record| (record["old"].clone(), record["new"].clone()))
         .collect()
+}
+
+/// Panics where the history, which no bridge has open, has less than the records have reported.
+async fn is_in_history(site: &Site, messages: &[Message]) {
+    let config = site.config().display().to_string();
+    let end = run(&[
+        "history", "--slot", "io4", "--format", "json", "--config", &config,
+    ])
+    .await;
+    assert_eq!(end.code, Some(0), "{end:?}");
+    let id = |json: Value| json["id"].as_str().unwrap_or_default().to_owned();
+    let entries = end.output.stdout.lines();
+    let entries = entries.map(|line| id(serde_json::from_str(line).expect("an entry is JSON")));
+    let kept: BTreeSet<_> = entries.collect();
+    let records = messages.iter().filter(|message| message.topic == CHANGES);
+    let reported: BTreeSet<_> = records.map(|message| id(json(message))).collect();
+    assert!(reported.is_subset(&kept), "{reported:?}, {kept:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,6 +80,7 @@ async fn no_moment_between_a_state_and_its_record_loses_the_record() {
             scene.client.until(new, is_last).await;
             bridge.stop("KILL").await;
         }
+        is_in_history(&scene.site, &scene.client.received()).await;
         expected.push((Value::from(old), Value::from(new)));
         bridge = scene.site.start();
         scene
@@ -70,4 +90,5 @@ async fn no_moment_between_a_state_and_its_record_loses_the_record() {
     }
     assert_eq!(bridge.stop("TERM").await.code, Some(0));
     assert_eq!(recorded(&scene.client.received()), expected);
+    is_in_history(&scene.site, &scene.client.received()).await;
 }

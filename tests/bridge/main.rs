@@ -5,6 +5,7 @@ mod support;
 
 mod broker;
 mod command_line;
+mod device_changes;
 mod documents;
 mod faults;
 mod login;

@@ -35,7 +35,8 @@ pub(crate) fn of_state(topics: &Topics, topic: &StateTopic) -> &'static str {
 pub(crate) fn of_record(destination: &Destination) -> &'static str {
     match destination {
         Destination::Events(_) => "{device}/events",
-        Destination::Changes(..) => "{device}/{slot}/changes",
+        Destination::Changes(_, None) => "{device}/changes",
+        Destination::Changes(_, Some(_)) => "{device}/{slot}/changes",
         Destination::DeadLetter(Some(_)) => "dead-letter/{device}",
         Destination::DeadLetter(None) => "dead-letter/bridge",
         Destination::Reply(_) => unreachable!("a reply is shown with its command"),

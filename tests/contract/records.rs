@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 use lantime2mqtt::model::{
-    DeviceView, EventNaming, EventState, EventType, LastTriggered, Position, Provenance, RecordedSlots,
-    Relay, Signal, SlotView, Status, Transition, Trap, Varbind, VarbindValue, Via, diff,
+    Availability, DeviceView, ErrorKind, EventNaming, EventState, EventType, LastTriggered, Position,
+    Provenance, RecordedSlots, Relay, Signal, SlotState, SlotView, Status, Transition, Trap, Varbind,
+    VarbindValue, Via, diff,
 };
 use lantime2mqtt::records::{Record, change, trap};
 
@@ -12,7 +13,7 @@ use crate::example::{Example, at, device_id, event_name, records, slot_id};
 const AT: &str = "10:15:30.120";
 
 pub(crate) fn examples() -> Vec<Example> {
-    let examples = [events(), traps(), relays(), signals()];
+    let examples = [events(), traps(), devices(), relays(), signals()];
     examples.into_iter().flatten().collect()
 }
 
@@ -23,8 +24,8 @@ fn all_records(old: &DeviceView, new: &DeviceView) -> Vec<Record> {
 }
 
 fn records_of(transitions: impl Iterator<Item = Transition>) -> Vec<Record> {
-    let record = |transition| change::record(&device_id(), &transition, at(AT));
-    transitions.filter_map(record).collect()
+    let record = |transition: Transition| change::record(&device_id(), &transition, at(AT));
+    transitions.map(record).collect()
 }
 
 fn event(triggered: bool, last: Option<&str>) -> EventState {
@@ -172,6 +173,37 @@ fn view(position: Position, status: Status, provenance: Provenance) -> DeviceVie
 /// The records of the way from one view to the next one.
 fn changed(name: &str, old: &DeviceView, new: &DeviceView) -> Example {
     records(name, &all_records(old, new))
+}
+
+fn devices() -> Vec<Example> {
+    let of = |name, old, new, not_observed_since| {
+        let transition = Transition::Availability {
+            old,
+            new,
+            error: Some(ErrorKind::Timeout),
+            taken_over: false,
+            not_observed_since,
+        };
+        records(name, &records_of([transition].into_iter()))
+    };
+    let (online, offline) = (Availability::Online, Availability::Offline);
+    let slot = Transition::Slot {
+        slot: slot_id(),
+        old: SlotState::Online,
+        new: SlotState::Absent,
+        taken_over: false,
+    };
+    vec![
+        of("a device is watched for the first time", None, online, None),
+        of("it does not answer any more", Some(online), offline, None),
+        of(
+            "it was online when no bridge watched, and still is",
+            Some(online),
+            online,
+            Some(at("08:15:30")),
+        ),
+        records("its relay module is taken out", &records_of([slot].into_iter())),
+    ]
 }
 
 fn relays() -> Vec<Example> {

@@ -240,7 +240,7 @@ proptest! {
         };
         let topics = Topics::new("lantime", DeviceId::new("b1").expect("an id")).of_shard(ShardId(0));
         let payloads = Payloads::new(topics.clone(), layout);
-        let mut read = ReadBack::with_events();
+        let mut read = ReadBack::of_another();
         for below in [DeviceTopic::Info, DeviceTopic::Event(event.name.clone())] {
             for message in payloads.of_device(&device, &below, &shown) {
                 read.take(&topics, &message.topic, message.payload.as_deref().expect("a payload"));

@@ -10,6 +10,7 @@ mod api;
 mod attacks;
 mod browser;
 mod examples;
+mod history;
 mod incidents;
 mod many;
 mod openapi;

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::app::common::Common;
 use crate::app::prior::{Earlier, open_incidents, published_slots, published_topics, recorded};
+use crate::app::watched::not_observed_since;
 use crate::cluster::fence::Fence;
 use crate::config::Device;
 use crate::contract::read_back::{ReadBack, listed_devices};
 use crate::contract::topics::{DeviceTopic, DiscoveryTopics, Owner, StateTopic, Topics};
 use crate::lantime::device::Prior;
-use crate::model::{DeviceId, IncidentKey, Recorded, RecordedEvents, RecordedSlots};
+use crate::model::{Availability, DeviceId, IncidentKey, Recorded, RecordedEvents, RecordedSlots, SlotId};
 use crate::mqtt::payload::Payloads;
 use crate::mqtt::publisher::Digest;
 use crate::mqtt::read_back::{read_below, take_over};
@@ -126,6 +129,15 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
     let topics: Vec<_> = there.keys().cloned().collect();
     let mut prior = published_slots(taken.topics, &topics, &read, taken.devices);
     recorded_before(common, (&read, is_all), &configured, &mut prior).await;
+    let now = Timestamp::now();
+    for device in taken.devices {
+        // Of one that was offline it is not known when somebody last tried.
+        let is_online = read.availability(&device.id) == Some(Availability::Online);
+        let last = read.last_success(&device.id).filter(|_| is_online);
+        if let Some(prior) = prior.get_mut(&device.id) {
+            prior.not_observed_since = not_observed_since(device, last, now);
+        }
+    }
     // If it is not all, nobody knows whether what was read still is there.
     let published = there
         .into_iter()
@@ -143,7 +155,7 @@ pub(in crate::app) async fn of_shard(common: &Common, taken: Taken<'_>) -> (Earl
 async fn read(common: &Common, taken: &Taken<'_>) -> (Found, Result<(), String>) {
     let Taken { mqtt, topics, .. } = *taken;
     let mut found = Found {
-        read: ReadBack::with_events(),
+        read: ReadBack::of_another(),
         ..Found::default()
     };
     let will = Payloads::new(topics.clone(), mqtt.layout).own_state(false);
@@ -222,7 +234,9 @@ async fn recorded_before(
     let mut events = read.events();
     for (device, prior) in prior.iter_mut().filter(|(device, _)| !is_own(device)) {
         let events = events.remove(device).unwrap_or_default();
-        let slots = RecordedSlots::by_another(read.serial_number(device), prior.slots.iter());
+        let state = |slot: &str| read.slot_state(device, &SlotId::new(slot)?);
+        let slots = RecordedSlots::by_another(read.serial_number(device), prior.slots.iter())
+            .with_states(read.availability(device), state);
         *prior.recorded = Recorded {
             slots: Some(slots),
             events: Some(RecordedEvents::of(events.iter().map(|event| (event, false)))),

@@ -8,8 +8,8 @@ use crate::model::{DeviceId, SlotId};
 pub enum Destination {
     /// Notification events of a device.
     Events(DeviceId),
-    /// Changes of relays and signals of a slot.
-    Changes(DeviceId, SlotId),
+    /// Changes of relays, signals and the state of a slot; without one, of the state of the device.
+    Changes(DeviceId, Option<SlotId>),
     /// Dead letters of a device; `None` where they belong to no device. They stay in the archive as well.
     DeadLetter(Option<DeviceId>),
     /// The reply to a command, at the topic that its sender wants it.
@@ -23,7 +23,8 @@ impl Topics {
         let prefix = &self.prefix;
         match destination {
             Destination::Events(device) => format!("{prefix}/{device}/events"),
-            Destination::Changes(device, slot) => format!("{prefix}/{device}/{slot}/changes"),
+            Destination::Changes(device, None) => format!("{prefix}/{device}/changes"),
+            Destination::Changes(device, Some(slot)) => format!("{prefix}/{device}/{slot}/changes"),
             Destination::DeadLetter(Some(device)) => format!("{prefix}/dead-letter/{device}"),
             Destination::DeadLetter(None) => format!("{prefix}/dead-letter/bridge"),
             Destination::Reply(topic) => topic.clone(),
@@ -43,9 +44,10 @@ mod tests {
         for (destination, topic) in [
             (Destination::Events(device()), "site/lantime/m1/events"),
             (
-                Destination::Changes(device(), SlotId::new("io3").unwrap()),
+                Destination::Changes(device(), Some(SlotId::new("io3").unwrap())),
                 "site/lantime/m1/io3/changes",
             ),
+            (Destination::Changes(device(), None), "site/lantime/m1/changes"),
             (
                 Destination::DeadLetter(Some(device())),
                 "site/lantime/dead-letter/m1",

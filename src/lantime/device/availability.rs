@@ -5,11 +5,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::turn::Turn;
-use crate::lantime::schedule::Schedule;
+use crate::config;
+use crate::lantime::schedule::{Schedule, pause_after};
 use crate::model::ErrorKind;
 
 /// How long a refused login is left alone, whatever asks for a poll: a LANTIME bans users that keep trying.
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long a device that does not answer may be shown as online, at most.
+pub fn longest_silence(device: &config::Device) -> Duration {
+    let retries = 1..device.offline_after;
+    let pauses = retries.map(|failures| pause_after(failures).min(device.poll));
+    device.poll + device.jitter + pauses.sum::<Duration>() + device.timeout * device.offline_after
+}
 
 /// How a device has answered lately.
 #[derive(Debug)]

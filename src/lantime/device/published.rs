@@ -13,9 +13,12 @@ use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
 use crate::model::{
     Acknowledged, Availability, ChassisKind, DeviceTopic, DeviceView, ErrorKind, ErrorReport, Outcome,
-    Problem, Recorded, RecordedEvents, Relay, RelayPlace, Signal, SlotId, SlotTopic, SlotView, Snapshot,
-    Text, Transition, UnknownReason, Update, Via, diff,
+    Problem, Recorded, RecordedEvents, RecordedSlots, Relay, RelayPlace, Signal, SlotId, SlotTopic, SlotView,
+    Snapshot, Text, Transition, UnknownReason, Update, Via, diff,
 };
+
+/// What was recorded before, and when the device was last watched, where nobody did for a while.
+type Before = (Box<Recorded>, Option<Timestamp>);
 
 /// What is published of a device.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct Published {
     prior_slots: LiteMap<SlotId, SlotView>,
     /// What an earlier run has last recorded, as far as this one has not seen it yet.
     recorded: Box<Recorded>,
+    /// When it was last watched, where nobody did for a while before this task, until that is recorded.
+    not_observed_since: Option<Timestamp>,
     /// The slots to watch.
     watched: Slots,
     /// What was reported of its events.
@@ -41,7 +46,7 @@ impl Published {
     pub(super) fn new(
         view: Arc<DeviceView>,
         prior_slots: LiteMap<SlotId, SlotView>,
-        recorded: Box<Recorded>,
+        (recorded, not_observed_since): Before,
         watched: Slots,
         events: Events,
     ) -> Published {
@@ -50,6 +55,7 @@ impl Published {
             snapshot: None,
             prior_slots,
             recorded,
+            not_observed_since,
             watched,
             events,
             is_over_snmp: false,
@@ -91,9 +97,14 @@ impl Published {
     }
 
     /// What the task that follows knows.
-    pub(super) fn into_prior(self) -> (Arc<DeviceView>, LiteMap<SlotId, SlotView>, Box<Recorded>, Events) {
+    pub(super) fn into_prior(self) -> (Arc<DeviceView>, LiteMap<SlotId, SlotView>, Before, Events) {
         let slots = self.known().clone();
-        (self.view, slots, self.recorded, self.events)
+        (
+            self.view,
+            slots,
+            (self.recorded, self.not_observed_since),
+            self.events,
+        )
     }
 
     /// The view of a device that answers so; `problem` is the error that stands all the same.
@@ -254,7 +265,7 @@ impl Published {
         }
         let before = std::mem::replace(&mut self.view, Arc::new(view));
         let changes = diff(&before, &self.view);
-        let mut transitions = self.transitions_since_recorded(source, turn.now.instant);
+        let mut transitions = self.transitions_since_recorded(&before, source, turn.now.instant);
         transitions.extend(Transition::between(&before, &self.view, &changes));
         let offline = self.offline();
         if offline != offline_reason(&before) {
@@ -272,34 +283,57 @@ impl Published {
         }
     }
 
-    /// What events went through, and how relays and signals differ from what an earlier run has recorded: each is compared
-    /// when it is first seen.
-    fn transitions_since_recorded(&mut self, source: Source, now: Instant) -> Vec<Transition> {
+    /// What events went through, and how device, slots, relays and signals differ from what an earlier run has recorded: each
+    /// is compared when it is first seen.
+    fn transitions_since_recorded(
+        &mut self,
+        before: &DeviceView,
+        source: Source,
+        now: Instant,
+    ) -> Vec<Transition> {
         let events = &self.view.events;
         let are_known = |_: &mut RecordedEvents| events.iter().any(|event| event.triggered.is_some());
         if let Some(recorded) = self.recorded.events.take_if(are_known) {
             self.events.go_on_from(&recorded, now);
         }
         let mut transitions = self.events.transitions(events, source, now);
+        if before.availability.is_none() {
+            transitions.extend(self.is_watched());
+        }
         if let Some(slots) = &mut self.recorded.slots {
             transitions.extend(slots.take_transitions(&self.view));
         }
         transitions
     }
 
+    /// The device is watched from now on: whether that is a change, or a first sight, or nobody has watched it for a while.
+    fn is_watched(&mut self) -> Option<Transition> {
+        let new = self.view.availability?;
+        let recorded = self.recorded.slots.as_mut();
+        let (old, taken_over) = recorded.and_then(RecordedSlots::take_availability).unzip();
+        let not_observed_since = self.not_observed_since.take();
+        (old != Some(new) || not_observed_since.is_some()).then(|| Transition::Availability {
+            old,
+            new,
+            error: self.view.problem.as_ref().map(|problem| problem.error.kind),
+            taken_over: taken_over.unwrap_or_default(),
+            not_observed_since,
+        })
+    }
+
     /// What is recorded once there are records of these changes.
     fn recorded_after(&self, changes: &[DeviceTopic]) -> Option<Box<Recorded>> {
-        self.view.identity.as_ref()?;
-        let has_events = changes
-            .iter()
-            .any(|change| matches!(change, DeviceTopic::Event(_)));
-        let is_of_slot = |change: &DeviceTopic| {
-            matches!(
-                change,
-                DeviceTopic::Slot(_, SlotTopic::Relay(_) | SlotTopic::Signal(_))
-            )
+        let is_seen = self.view.identity.is_some();
+        let has_events = is_seen
+            && changes
+                .iter()
+                .any(|change| matches!(change, DeviceTopic::Event(_)));
+        let is_recorded = |change: &DeviceTopic| match change {
+            DeviceTopic::State | DeviceTopic::Slot(_, SlotTopic::State) => true,
+            DeviceTopic::Slot(_, SlotTopic::Relay(_) | SlotTopic::Signal(_)) => is_seen,
+            _ => false,
         };
-        let has_slots = changes.iter().any(is_of_slot);
+        let has_slots = changes.iter().any(is_recorded);
         let slots = || self.recorded.slots.clone().unwrap_or_default().with(&self.view);
         let is_pending = self.recorded.events.is_some();
         (has_events || has_slots).then(|| {

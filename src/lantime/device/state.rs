@@ -77,7 +77,7 @@ impl DeviceState {
                 published: Published::new(
                     prior.view,
                     prior.slots,
-                    prior.recorded,
+                    (prior.recorded, prior.not_observed_since),
                     device.slots.clone(),
                     events,
                 ),
@@ -96,12 +96,13 @@ impl DeviceState {
 
     /// What the task that follows knows.
     pub(super) fn into_prior(self) -> Prior {
-        let (view, slots, recorded, events) = self.device.published.into_prior();
+        let (view, slots, (recorded, not_observed_since), events) = self.device.published.into_prior();
         let (relay_events, command) = self.commands.into_parts();
         Prior {
             view,
             slots,
             recorded,
+            not_observed_since,
             relay_events,
             incidents: self.incidents,
             traps: None,

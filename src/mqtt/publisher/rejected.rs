@@ -65,7 +65,7 @@ impl Rejected {
         let (device, slot) = match &self.record.destination {
             Destination::DeadLetter(_) => return None,
             Destination::Events(device) => (Some(device.clone()), None),
-            Destination::Changes(device, slot) => (Some(device.clone()), Some(slot.clone())),
+            Destination::Changes(device, slot) => (Some(device.clone()), slot.clone()),
             Destination::Reply(_) => (None, None),
         };
         Some(DeadLetter {

@@ -125,7 +125,7 @@ impl Publisher {
                 }
                 let now = Timestamp::now();
                 let records = transitions.iter();
-                let records = records.filter_map(|transition| change::record(&device, transition, now));
+                let records = records.map(|transition| change::record(&device, transition, now));
                 let records = records.collect();
                 self.journal.append_changes(device, records, recorded);
             }

@@ -42,6 +42,7 @@ struct RecordHead {
 enum To {
     Events(String),
     Changes(String, String),
+    DeviceChanges(String),
     DeadLetter(Option<String>),
     Reply(String),
 }
@@ -71,7 +72,8 @@ struct CommandHead {
 pub(crate) fn record_head(record: &Record) -> Vec<u8> {
     let to = match &record.destination {
         Destination::Events(device) => To::Events(device.to_string()),
-        Destination::Changes(device, slot) => To::Changes(device.to_string(), slot.to_string()),
+        Destination::Changes(device, Some(slot)) => To::Changes(device.to_string(), slot.to_string()),
+        Destination::Changes(device, None) => To::DeviceChanges(device.to_string()),
         Destination::DeadLetter(device) => To::DeadLetter(device.as_ref().map(DeviceId::to_string)),
         Destination::Reply(topic) => To::Reply(topic.clone()),
     };
@@ -89,8 +91,9 @@ pub(crate) fn record(head: &[u8], payload: &[u8]) -> Result<Record, Unreadable> 
         To::Events(device) => Destination::Events(device_id(device)?),
         To::Changes(device, slot) => {
             let slot = SlotId::new(slot.as_str()).ok_or_else(|| not_an_id(&slot))?;
-            Destination::Changes(device_id(device)?, slot)
+            Destination::Changes(device_id(device)?, Some(slot))
         }
+        To::DeviceChanges(device) => Destination::Changes(device_id(device)?, None),
         To::DeadLetter(device) => Destination::DeadLetter(device.map(device_id).transpose()?),
         To::Reply(topic) => Destination::Reply(topic),
     };
@@ -182,7 +185,8 @@ mod tests {
         let slot = SlotId::new("io3").unwrap();
         let destinations = [
             Destination::Events(device()),
-            Destination::Changes(device(), slot),
+            Destination::Changes(device(), Some(slot)),
+            Destination::Changes(device(), None),
             Destination::DeadLetter(Some(device())),
             Destination::DeadLetter(None),
             Destination::Reply("back/\u{e4}".to_owned()),
@@ -237,7 +241,7 @@ mod tests {
         let record = record(head, b"{}").unwrap();
         assert_eq!(
             record.destination,
-            Destination::Changes(device(), SlotId::new("io3").unwrap())
+            Destination::Changes(device(), SlotId::new("io3"))
         );
         let head = br#"{"topic":"t","received_at":"2026-02-10T09:45:48Z","of_a_later_version":1}"#;
         assert_eq!(command(head, b"x").unwrap().payload, "x");

@@ -11,6 +11,7 @@ use super::options::Limit;
 use super::recorded::Unrecorded;
 use super::tables::{Level, Writing};
 use crate::contract::topics::Destination;
+use crate::history::Entry;
 use crate::records::Record;
 
 /// What is not on disk yet.
@@ -25,6 +26,8 @@ pub(super) struct Memory {
     pub(super) finished: BTreeMap<u64, Option<(AnswerKey, Bytes)>>,
     pub(super) incidents: Unwritten,
     pub(super) recorded: Unrecorded,
+    /// Entries of the history, by their numbers. They stay when the broker has acknowledged the records.
+    pub(super) history: BTreeMap<u64, Entry>,
 }
 
 impl Memory {
@@ -53,6 +56,15 @@ impl Memory {
         count
     }
 
+    /// Drops the oldest entries of the history until there are so many; gives how many.
+    pub(super) fn bound_history(&mut self, most: usize) -> u64 {
+        let mut count = 0;
+        while self.history.len() > most && self.history.pop_first().is_some() {
+            count += 1;
+        }
+        count
+    }
+
     /// The answer that is to be remembered under that key.
     pub(super) fn answer(&self, key: &AnswerKey) -> Option<&Bytes> {
         let mut answers = self.finished.values().flatten();
@@ -65,6 +77,7 @@ impl Memory {
             && self.finished.is_empty()
             && self.incidents.is_empty()
             && self.recorded.is_empty()
+            && self.history.is_empty()
     }
 }
 
@@ -100,6 +113,8 @@ impl Writing<'_, '_> {
         }
         self.put_incidents(&memory.incidents)?;
         self.put_recorded(&memory.recorded)?;
+        self.put_history(&memory.history)?;
+        self.bound_history()?;
         self.bound_outbox()?;
         self.end_dropping()
     }

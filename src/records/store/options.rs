@@ -35,6 +35,41 @@ pub struct Options {
     pub limits: Limits,
     /// Dead letters that stay in the archive.
     pub keep: usize,
+    /// What is kept of changes.
+    pub history: History,
+}
+
+/// What is kept of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// How long; zero for not at all.
+    pub keep: Duration,
+    /// How many at most.
+    pub max_entries: usize,
+    /// Whether entries come from other bridges, too: then one whose record is there already is not taken twice.
+    pub by_id: bool,
+}
+
+impl History {
+    /// Whether any are kept.
+    pub(super) fn is_kept(&self) -> bool {
+        !self.keep.is_zero() && self.max_entries > 0
+    }
+
+    /// How many are kept at most.
+    pub(super) fn most(&self) -> usize {
+        if self.is_kept() { self.max_entries } else { 0 }
+    }
+}
+
+impl Default for History {
+    fn default() -> History {
+        History {
+            keep: Duration::from_secs(90 * 86_400),
+            max_entries: 1_000_000,
+            by_id: false,
+        }
+    }
 }
 
 impl Options {
@@ -44,6 +79,7 @@ impl Options {
             bridge,
             limits: Limits::default(),
             keep: KEEP,
+            history: History::default(),
         }
     }
 }

@@ -14,6 +14,10 @@ pub struct StoreStatus {
     pub dead_letters: usize,
     /// Number of the dead letter that came last: in a full archive it alone shows that there is a new one.
     pub last_dead_letter: u64,
+    /// Entries of the history.
+    pub history: usize,
+    /// Entries of the history that were dropped while the disk failed, since the store was opened.
+    pub history_dropped: u64,
     /// Records that were dropped for want of room, since the store was opened.
     pub dropped: u64,
     /// Why the disk cannot be used now.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
+use super::history::definitions::{HISTORY, HISTORY_IDS, HISTORY_ORDER, SUBJECTS};
+use super::history::levels::HistoryLevels;
 use super::options::{Limit, Options};
 
 /// The format of what the tables hold. Another number: an older program must not touch it.
@@ -79,6 +81,7 @@ pub(super) struct Levels {
     pub(super) newest_dead_letter: u64,
     /// Number of the newest command that there ever was.
     pub(super) last_command: u64,
+    pub(super) history: HistoryLevels,
     pub(super) dropping: Option<Dropping>,
     /// Records dropped since the store was opened.
     pub(super) dropped: u64,
@@ -145,6 +148,7 @@ fn load(database: &Database) -> Result<Levels, Unusable> {
     let mut levels = Levels {
         last_record: number("last-record")?,
         last_command: number("last-command")?,
+        history: HistoryLevels::load(&transaction, number("history-kept-since")?)?,
         dropping: (dropped > 0).then(|| Dropping {
             since: Timestamp::from_millisecond(since).unwrap_or_default(),
             count: dropped,
@@ -186,6 +190,10 @@ pub(super) struct Tables<'t> {
     pub(super) incidents: Table<'t, &'static str, &'static [u8]>,
     pub(super) recorded_slots: Table<'t, &'static str, &'static [u8]>,
     pub(super) recorded_events: Table<'t, &'static str, &'static [u8]>,
+    pub(super) subjects: Table<'t, &'static str, u32>,
+    pub(super) history: Table<'t, (u32, u64), &'static [u8]>,
+    pub(super) history_order: Table<'t, u64, (u32, i64)>,
+    pub(super) history_ids: Table<'t, &'static [u8; 16], ()>,
 }
 
 impl<'t> Tables<'t> {
@@ -202,6 +210,10 @@ impl<'t> Tables<'t> {
             incidents: transaction.open_table(INCIDENTS)?,
             recorded_slots: transaction.open_table(RECORDED_SLOTS)?,
             recorded_events: transaction.open_table(RECORDED_EVENTS)?,
+            subjects: transaction.open_table(SUBJECTS)?,
+            history: transaction.open_table(HISTORY)?,
+            history_order: transaction.open_table(HISTORY_ORDER)?,
+            history_ids: transaction.open_table(HISTORY_IDS)?,
         })
     }
 }
@@ -256,7 +268,9 @@ impl Writing<'_, '_> {
     fn keep_numbers(&mut self) -> Result<(), redb::Error> {
         let dropping = self.levels.dropping;
         let since = dropping.map_or(0, |dropping| dropping.since.as_millisecond());
+        let kept_since = self.levels.history.kept_since.unwrap_or(0);
         let numbers = [
+            ("history-kept-since", u64::try_from(kept_since).unwrap_or(0)),
             ("last-record", self.levels.last_record),
             ("last-command", self.levels.last_command),
             ("dropped", dropping.map_or(0, |dropping| dropping.count)),

@@ -4,6 +4,7 @@ mod commands;
 mod disk;
 mod failing;
 mod file;
+mod history;
 mod incidents;
 mod outbox;
 mod recorded;

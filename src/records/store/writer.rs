@@ -2,6 +2,7 @@
 //! is on disk. While the disk fails it keeps in memory what must not be lost, and tries again (`failure`).
 
 mod failure;
+mod history;
 mod incidents;
 mod reads;
 
@@ -54,6 +55,8 @@ pub(super) struct Writer {
     check_at: Instant,
     /// Whether commands of a later version were reported.
     newer_reported: bool,
+    /// Entries of the history for which there was no room in memory.
+    history_dropped: u64,
     newest: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
 }
@@ -72,10 +75,12 @@ impl Writer {
             incidents: watch::Sender::default(),
             flush_at: None,
             newer_reported: false,
+            history_dropped: 0,
             newest: watch::Sender::new(0),
             status: watch::Sender::new(StoreStatus::default()),
         };
         writer.load_incidents();
+        writer.begin_history();
         writer.show_dropping();
         writer.report_damage(opened.damage);
         writer.report_status();
@@ -109,7 +114,8 @@ impl Writer {
 
     /// When there is something to do without being asked.
     fn due(&self) -> Instant {
-        if !self.memory.is_written() && self.health.failing().is_none() {
+        let is_due = !self.memory.is_written() || self.is_history_due();
+        if is_due && self.health.failing().is_none() {
             return Instant::now();
         }
         // While the disk fails the next try writes what was sent, too.
@@ -164,6 +170,7 @@ impl Writer {
     }
 
     fn push(&mut self, record: Record) {
+        self.push_history(&record);
         let number = self.levels.next_record();
         self.memory.push(number, record);
     }
@@ -203,6 +210,7 @@ impl Writer {
         let now = Instant::now();
         let is_due = !changes.is_empty()
             || !self.memory.is_written()
+            || self.is_history_due()
             || self.flush_at.is_some_and(|at| at <= now)
             || self.health.failing().is_some();
         if is_due && self.health.may_try(now) {
@@ -279,6 +287,8 @@ impl Writer {
                 .saturating_sub(self.memory.finished.len()),
             dead_letters: self.levels.archive.entries,
             last_dead_letter: self.levels.newest_dead_letter,
+            history: self.levels.history.entries + self.memory.history.len(),
+            history_dropped: self.history_dropped,
             dropped: self.levels.dropped,
             failing: self.health.failing().map(str::to_owned),
         };

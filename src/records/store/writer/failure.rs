@@ -44,6 +44,8 @@ impl Writer {
         self.memory.sent.extend(ghosts);
         self.levels.last_record = self.levels.last_record.max(known.last_record);
         self.levels.last_command = self.levels.last_command.max(known.last_command);
+        self.levels.history.last = self.levels.history.last.max(known.history.last);
+        self.begin_history();
         self.levels.dropping = known.dropping;
         self.levels.dropped = known.dropped;
         self.database = Some(opened.database);
@@ -71,6 +73,7 @@ impl Writer {
     /// Drops the oldest records in memory beyond the bound, and says so when that begins.
     pub(super) fn bound_memory(&mut self) {
         let limit = self.options.limits.memory;
+        self.bound_history_in_memory(limit.entries);
         if self.health.failing().is_none() || !self.memory.level.is_above(limit) {
             return;
         }

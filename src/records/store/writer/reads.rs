@@ -69,7 +69,7 @@ impl Writer {
     }
 
     /// A failure while reading is one like any other.
-    fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, StoreError> {
+    pub(super) fn noted<T>(&mut self, result: Result<T, String>) -> Result<T, StoreError> {
         result.map_err(|error| {
             if self.database.is_some() {
                 self.failed(&error);

@@ -438,7 +438,8 @@ fn published(update: &Update) -> Option<String> {
 /// What a record says.
 fn recorded(transition: &Transition) -> Option<&'static str> {
     match transition {
-        Transition::Availability { .. } => None,
+        Transition::Availability { .. } => Some("state"),
+        Transition::Slot { .. } => Some("slot"),
         Transition::Event { .. } => Some("event"),
         Transition::Relay { .. } => Some("relays"),
         Transition::Signal { .. } => Some("signals"),
