@@ -6,6 +6,7 @@ mod cluster;
 mod dead_letters;
 mod demo;
 mod healthcheck;
+mod init;
 mod output;
 mod probe;
 mod run;
@@ -99,6 +100,8 @@ enum Command {
     Healthcheck(ConfigFile),
     /// Asks a real device, and shows what the bridge would find there and a configuration to start from.
     Probe(probe::Options),
+    /// Asks for broker and devices, or takes them as options; probes them, and writes a configuration that runs.
+    Init(Box<init::Options>),
     /// Runs simulated devices, for trials and tests.
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands again.
@@ -183,6 +186,7 @@ pub fn main() -> ExitCode {
         }
         Command::Healthcheck(file) => start(&usual).and_then(|()| healthcheck::run(&file.config)),
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
+        Command::Init(options) => start(&usual).and_then(|()| init::run(*options)),
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
         Command::Cluster(options) => start(&usual).and_then(|()| cluster::run(options)),

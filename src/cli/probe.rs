@@ -15,10 +15,9 @@ use clap::Args;
 
 use self::append::ConfigurationFile;
 use self::configuration::{Login, configuration, device_id};
-use self::examine::{Examiner, examine_all};
+use self::examine::{examine, examine_all, profiles};
 use super::{Failure, block_on, output};
-use crate::config::{Device, ListedDevice, ProfileChoice};
-use crate::lantime::rest::{Profile, Profiles};
+use crate::config::{Device, ListedDevice};
 use crate::logging;
 use crate::model::Snapshot;
 use crate::wording::count;
@@ -72,37 +71,24 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let [first, ..] = &*devices else {
         return Ok(());
     };
-    let examiner = Examiner {
-        profiles: profiles(&first.profile)?,
-        show_serials: options.show_serials,
-    };
+    // It is the same for all: one that is not there is no failure of a device.
+    profiles(&first.profile)?;
     let session = Session {
+        show_serials: options.show_serials,
         login: Login::Own(options.password_file.map(absolute).transpose()?),
         file: options.append.map(ConfigurationFile::read).transpose()?,
         ids: Vec::new(),
     };
-    block_on(session.probe_all(examiner, devices))
+    block_on(session.probe_all(devices))
 }
 
 fn absolute(file: PathBuf) -> anyhow::Result<PathBuf> {
     path::absolute(&file).with_context(|| format!("--password-file {}", file.display()))
 }
 
-pub(super) fn profiles(profile: &ProfileChoice) -> anyhow::Result<Profiles> {
-    match profile {
-        ProfileChoice::Auto => Ok(Profiles::built_in()),
-        ProfileChoice::BuiltIn(name) => Profiles::named(name).ok_or_else(|| {
-            anyhow!(
-                "no built-in profile {name:?}; there are {}",
-                Profiles::names().join(", ")
-            )
-        }),
-        ProfileChoice::File(path) => Ok(Profiles::fixed(Profile::from_file(path)?)),
-    }
-}
-
 /// What the devices of one call share.
 struct Session {
+    show_serials: bool,
     login: Login,
     file: Option<ConfigurationFile>,
     /// Ids that devices found have been given.
@@ -110,13 +96,13 @@ struct Session {
 }
 
 impl Session {
-    async fn probe_all(mut self, examiner: Examiner, devices: Vec<Device>) -> anyhow::Result<()> {
+    async fn probe_all(mut self, devices: Vec<Device>) -> anyhow::Result<()> {
         if let [device] = &*devices {
-            return self.probe_one(&examiner, device).await;
+            return self.probe_one(device).await;
         }
         let (mut failed, mut sections) = (Vec::new(), Vec::new());
         let all = devices.len();
-        for examining in examine_all(examiner, devices) {
+        for examining in examine_all(devices, self.show_serials) {
             let (device, examined) = examining.await.context("a device is not probed to the end")?;
             output::print(&format!("==== {}\n{}", device.url, examined.text))?;
             let placed = examined.result.map_err(|error| error.explain(&device));
@@ -143,8 +129,8 @@ impl Session {
         Err(anyhow!("{number} of {all} could not be probed: {failed}"))
     }
 
-    async fn probe_one(&mut self, examiner: &Examiner, device: &Device) -> anyhow::Result<()> {
-        let examined = examiner.examine(device).await;
+    async fn probe_one(&mut self, device: &Device) -> anyhow::Result<()> {
+        let examined = examine(device, self.show_serials).await;
         output::print(&examined.text)?;
         let snapshot = examined.result.map_err(|error| error.explain(device))?;
         let placed = self.place(device, &snapshot)?;

@@ -16,17 +16,26 @@ pub(in crate::cli) enum Login {
     Shared,
 }
 
-/// An id for this device that no other one has: of the host name that it reports, of its label, or of its address.
+/// An id for this device that no other one has: of the host name that it reports, or of its label. One that has not
+/// answered may have that of its address.
 pub(in crate::cli) fn device_id(device: &Device, snapshot: Option<&Snapshot>, taken: &[&str]) -> String {
-    let of_host = |host: &str| to_id(host.split('.').next()?);
-    let id = match snapshot {
-        Some(snapshot) => snapshot.identity.hostname.as_deref().and_then(of_host),
-        None => device.place.label.as_deref().and_then(to_id),
-    };
+    let reported = snapshot.and_then(|snapshot| snapshot.identity.hostname.as_deref());
+    let id = reported.and_then(|host| to_id(host.split('.').next()?));
+    let id = id.or_else(|| device.place.label.as_deref().and_then(to_id));
+    let id = id.or_else(|| match snapshot {
+        Some(_) => None,
+        None => to_id(&host_of(&device.url)),
+    });
     let id = id.unwrap_or_else(|| "lantime-1".to_owned());
     let numbered = (2..).map(|number| format!("{id}-{number}"));
     let mut candidates = std::iter::once(id.clone()).chain(numbered);
     candidates.find(|id| !taken.contains(&id.as_str())).unwrap_or(id)
+}
+
+fn host_of(url: &str) -> String {
+    let url = reqwest::Url::parse(url);
+    let host = url.as_ref().ok().and_then(|url| url.host_str());
+    host.unwrap_or_default().trim_matches(['[', ']']).to_owned()
 }
 
 /// A configuration that polls this device; of one that has not answered, without its slots.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::description::describe;
 use super::failure::Unanswered;
-use crate::config::{Auth, Device, Proxy};
+use crate::config::{Auth, Device, ProfileChoice, Proxy};
 use crate::lantime::relay_events::RelayConfig;
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status;
@@ -20,13 +21,6 @@ use crate::tls;
 /// Devices that are asked at a time: a login costs a LANTIME, and whoever waits for forty of them, some seconds.
 const AT_A_TIME: usize = 8;
 
-/// How devices are asked.
-pub(in crate::cli) struct Examiner {
-    pub(in crate::cli) profiles: Profiles,
-    /// Whether serial numbers are shown in full.
-    pub(in crate::cli) show_serials: bool,
-}
-
 /// What one device has answered.
 pub(in crate::cli) struct Examined {
     /// What was found until it failed, a line for each fact.
@@ -34,67 +28,83 @@ pub(in crate::cli) struct Examined {
     pub(in crate::cli) result: Result<Snapshot, Unanswered>,
 }
 
-/// Asks all of them, some at a time; the answers come in the order of the devices.
+/// Asks all of them, some at a time; the answers come in the order of the devices. Serial numbers are masked, unless
+/// `show_serials`.
 pub(in crate::cli) fn examine_all(
-    examiner: Examiner,
     devices: Vec<Device>,
+    show_serials: bool,
 ) -> Vec<JoinHandle<(Device, Examined)>> {
-    let examiner = Arc::new(examiner);
     let permits = Arc::new(Semaphore::new(AT_A_TIME));
     let begin = |device: Device| {
-        let (examiner, permits) = (Arc::clone(&examiner), Arc::clone(&permits));
+        let permits = Arc::clone(&permits);
         tokio::spawn(async move {
             let _permit = permits.acquire().await;
-            let examined = examiner.examine(&device).await;
+            let examined = examine(&device, show_serials).await;
             (device, examined)
         })
     };
     devices.into_iter().map(begin).collect()
 }
 
-impl Examiner {
-    /// What the device says of itself, and how it can be asked.
-    pub(in crate::cli) async fn examine(&self, device: &Device) -> Examined {
-        let mut text = String::new();
-        let result = self.ask(device, &mut text).await;
-        Examined { text, result }
-    }
+/// What the device says of itself, and how it can be asked.
+pub(in crate::cli) async fn examine(device: &Device, show_serials: bool) -> Examined {
+    let mut text = String::new();
+    let result = ask(device, show_serials, &mut text).await;
+    Examined { text, result }
+}
 
-    async fn ask(&self, device: &Device, text: &mut String) -> Result<Snapshot, Unanswered> {
-        let certificate = match device.url.starts_with("https:") {
-            true => Some(see_certificate(device, text).await?),
-            false => None,
-        };
-        let client = HttpClients::default().for_device(device);
-        let mut client = RestClient::new(client.map_err(Unanswered::NoClient)?, device);
-        let paths = Paths::from(self.profiles.for_version(None));
-        let answer = client.status(paths).await;
-        let answer = answer.map_err(|error| Unanswered::failed(error, certificate))?;
+/// The profiles that the setting names.
+///
+/// # Errors
+/// When there is none of that name, or its file cannot be read.
+pub(in crate::cli) fn profiles(profile: &ProfileChoice) -> anyhow::Result<Profiles> {
+    match profile {
+        ProfileChoice::Auto => Ok(Profiles::built_in()),
+        ProfileChoice::BuiltIn(name) => Profiles::named(name).ok_or_else(|| {
+            anyhow!(
+                "no built-in profile {name:?}; there are {}",
+                Profiles::names().join(", ")
+            )
+        }),
+        ProfileChoice::File(path) => Ok(Profiles::fixed(Profile::from_file(path)?)),
+    }
+}
+
+async fn ask(device: &Device, show_serials: bool, text: &mut String) -> Result<Snapshot, Unanswered> {
+    let profiles = profiles(&device.profile).map_err(|error| Unanswered::NoProfile(format!("{error:#}")))?;
+    let certificate = match device.url.starts_with("https:") {
+        true => Some(see_certificate(device, text).await?),
+        false => None,
+    };
+    let client = HttpClients::default().for_device(device);
+    let mut client = RestClient::new(client.map_err(Unanswered::NoClient)?, device);
+    let paths = Paths::from(profiles.for_version(None));
+    let answer = client.status(paths).await;
+    let answer = answer.map_err(|error| Unanswered::failed(error, certificate))?;
+    let _ = writeln!(
+        text,
+        "round trip    {:.1} ms, {} bytes",
+        answer.round_trip.as_secs_f64() * 1e3,
+        answer.body.len()
+    );
+    let reading = status::read(&answer.body, &profiles, &device.url).map_err(|error| {
+        let url = format!("{}{}", device.url, paths.status);
+        Unanswered::failed(answer.not_understood(&url, &error), None)
+    })?;
+    let profile = profiles.for_version(reading.snapshot.api_major());
+    let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
+    let login = try_tokens(&mut client, device, &reading.snapshot, profile, paths).await;
+    *text += &describe(&reading, profile, &relay_events, show_serials);
+    let _ = writeln!(text, "login         {login}");
+    let cookies: Vec<_> = client.cookie_names().collect();
+    if !cookies.is_empty() {
+        let cookies = cookies.join(", ");
         let _ = writeln!(
             text,
-            "round trip    {:.1} ms, {} bytes",
-            answer.round_trip.as_secs_f64() * 1e3,
-            answer.body.len()
+            "cookie        {cookies}: kept, so that all polls share a session"
         );
-        let reading = status::read(&answer.body, &self.profiles, &device.url).map_err(|error| {
-            let url = format!("{}{}", device.url, paths.status);
-            Unanswered::failed(answer.not_understood(&url, &error), None)
-        })?;
-        let profile = self.profiles.for_version(reading.snapshot.api_major());
-        let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
-        let login = try_tokens(&mut client, device, &reading.snapshot, profile, paths).await;
-        *text += &describe(&reading, profile, &relay_events, self.show_serials);
-        let _ = writeln!(text, "login         {login}");
-        let cookies: Vec<_> = client.cookie_names().collect();
-        if !cookies.is_empty() {
-            let cookies = cookies.join(", ");
-            let _ = writeln!(
-                text,
-                "cookie        {cookies}: kept, so that all polls share a session"
-            );
-        }
-        Ok(reading.snapshot)
     }
+    Ok(reading.snapshot)
 }
 
 /// The fingerprint of the certificate that the device shows, before anything is sent to it.

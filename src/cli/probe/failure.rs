@@ -45,7 +45,7 @@ const AS_OPTIONS: [(&str, &str); 17] = [
 ];
 
 /// The text with the options of `probe` in the place of settings.
-pub(super) fn as_options(text: &str) -> String {
+pub(in crate::cli) fn as_options(text: &str) -> String {
     let replace = |text: String, (setting, option): &(&str, &str)| text.replace(setting, option);
     AS_OPTIONS.iter().fold(text.to_owned(), replace)
 }
@@ -53,6 +53,8 @@ pub(super) fn as_options(text: &str) -> String {
 /// Why a device could not be asked.
 #[derive(Debug)]
 pub(in crate::cli) enum Unanswered {
+    /// Its profile cannot be used.
+    NoProfile(String),
     /// There can be no client for it.
     NoClient(ClientError),
     /// It does not answer, or otherwise than it should; with the certificate that it shows.
@@ -91,6 +93,7 @@ impl Unanswered {
     /// What failed and the remedy, which names settings of the configuration.
     pub(in crate::cli) fn as_settings(&self) -> (String, String) {
         match self {
+            Unanswered::NoProfile(error) => (error.clone(), "name a profile that is there".to_owned()),
             Unanswered::NoClient(error) => (error.to_string(), "correct its settings".to_owned()),
             Unanswered::Failed { error, .. } => {
                 let report = &error.report;
@@ -105,6 +108,7 @@ impl Unanswered {
     /// What failed and the remedy, which names options of `probe`.
     pub(super) fn explain(self, device: &Device) -> anyhow::Error {
         match self {
+            Unanswered::NoProfile(error) => anyhow!("{error}"),
             Unanswered::NoClient(error) => anyhow!("{}", as_options(&error.to_string())),
             Unanswered::Failed { error, certificate } => explain(*error, device, certificate),
         }

@@ -1,0 +1,67 @@
+//! The configuration that is written.
+
+use std::fmt::Write as _;
+
+use super::broker;
+use super::devices;
+use crate::cli::probe::configuration::{Login, configuration};
+use crate::config::MqttVersion;
+use crate::tls::Trust;
+
+/// Where the secrets are, from the directory of the configuration.
+pub(super) const TOKEN_FILE: &str = "secrets/page.token";
+pub(super) const BROKER_FILE: &str = "secrets/mqtt.password";
+pub(super) const DEVICES_FILE: &str = "secrets/devices.password";
+
+/// All that was answered, without its secrets.
+pub(super) fn text(
+    broker: &broker::Answers,
+    devices: &devices::Answers,
+    http_listen: &str,
+    state: &str,
+) -> String {
+    let mut out = String::from(
+        "# Written by lantime2mqtt init. config/lantime2mqtt.toml and docs/configuration.md have all keys.\n\n",
+    );
+    let _ = writeln!(out, "[bridge]\nid = {}\n", quoted(&super::bridge_id()));
+    add_broker(&mut out, broker);
+    let _ = writeln!(
+        out,
+        "\n[http]\nlisten = {}\ntoken_file = {}\n\n[state]\ndirectory = {}",
+        quoted(http_listen),
+        quoted(TOKEN_FILE),
+        quoted(state)
+    );
+    let _ = writeln!(
+        out,
+        "\n# A device's own key takes precedence.\n[device_defaults]\nusername = {}\npassword_file = {}",
+        quoted(&devices.username),
+        quoted(DEVICES_FILE)
+    );
+    for found in &devices.devices {
+        let section = configuration(&found.id, &found.device, &Login::Shared, found.snapshot.as_ref());
+        let _ = write!(out, "\n{section}");
+    }
+    out
+}
+
+fn add_broker(out: &mut String, broker: &broker::Answers) {
+    let _ = writeln!(out, "[mqtt]\nurl = {}", quoted(&broker.url));
+    let settings = &broker.settings;
+    if settings.version == MqttVersion::V311 {
+        out.push_str("version = \"3.1.1\"\n");
+    }
+    if let Some(login) = &settings.credentials {
+        let _ = writeln!(out, "username = {}", quoted(&login.username));
+        let _ = writeln!(out, "password_file = {}", quoted(BROKER_FILE));
+    }
+    match &settings.tls.trust {
+        Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
+        Trust::Ca(ca) => drop(writeln!(out, "ca = {}", quoted(&ca.display().to_string()))),
+        Trust::System | Trust::Insecure | Trust::None => {}
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}

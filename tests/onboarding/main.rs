@@ -1,0 +1,7 @@
+//! The first steps of a newcomer: from nothing to a device in MQTT, and what keeps an installation from working.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod init;
+mod terminal;
