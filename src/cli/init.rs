@@ -16,7 +16,7 @@ use clap::Args;
 use self::files::Layout;
 use self::prompt::Prompt;
 use super::{Failure, output};
-use crate::config::{self, Broker, Secret};
+use crate::config::{self, Broker, Mqtt, Secret};
 use crate::model::id::to_id;
 use crate::tls::Fingerprint;
 use crate::wording::count;
@@ -277,17 +277,21 @@ fn finish(layout: &Layout, broker: &broker::Answers, http_listen: &str) -> Resul
     let _ = writeln!(
         text,
         "topics  mosquitto_sub {}-t 'lantime/#' -v",
-        subscriber(&broker.settings.broker)
+        subscriber(&broker.settings)
     );
     let _ = writeln!(text, "check   lantime2mqtt doctor --config {config}");
     output::print(&text)?;
     Ok(())
 }
 
-/// How a subscriber of Debian's finds that broker.
-fn subscriber(broker: &Broker) -> String {
-    match broker {
+/// How Debian's subscriber finds that broker, and logs in.
+fn subscriber(settings: &Mqtt) -> String {
+    let at = match &settings.broker {
         Broker::Remote { host, port, .. } => format!("-h {host} -p {port} "),
         Broker::Embedded { listen, .. } => format!("-h {} -p {} ", listen.ip(), listen.port()),
+    };
+    match &settings.credentials {
+        Some(login) => format!("{at}-u {} -P '...' ", login.username),
+        None => at,
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod init;
 mod output;
@@ -102,6 +103,8 @@ enum Command {
     Probe(probe::Options),
     /// Asks for broker and devices, or takes them as options; probes them, and writes a configuration that runs.
     Init(Box<init::Options>),
+    /// Checks an installation, running or not: configuration, broker, devices, this machine; and says what to do.
+    Doctor(doctor::Options),
     /// Runs simulated devices, for trials and tests.
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands again.
@@ -187,6 +190,10 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(file) => start(&usual).and_then(|()| healthcheck::run(&file.config)),
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
         Command::Init(options) => start(&usual).and_then(|()| init::run(*options)),
+        Command::Doctor(options) => {
+            let level = "error".to_owned();
+            start(&Log { level, ..usual }).and_then(|()| doctor::run(&options))
+        }
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
         Command::Cluster(options) => start(&usual).and_then(|()| cluster::run(options)),

@@ -14,10 +14,10 @@ use crate::support::{PATIENCE, Watcher};
 use crate::terminal::Terminal;
 
 const USER: &str = "bridge";
-const BROKER_PASSWORD: &str = "sentinel-of-the-broker";
-const DEVICE_PASSWORD: &str = "sentinel-of-the-device";
+pub(crate) const BROKER_PASSWORD: &str = "sentinel-of-the-broker";
+pub(crate) const DEVICE_PASSWORD: &str = "sentinel-of-the-device";
 
-async fn devices(number: usize) -> Fleet {
+pub(crate) async fn devices(number: usize) -> Fleet {
     let options = FleetOptions {
         devices: number,
         https: true,
@@ -27,7 +27,7 @@ async fn devices(number: usize) -> Fleet {
     Fleet::start(options).await.expect("free ports on the loopback")
 }
 
-fn broker(tls: bool) -> Mosquitto {
+pub(crate) fn broker(tls: bool) -> Mosquitto {
     Mosquitto::start_with(Options {
         tls,
         login: Some((USER, BROKER_PASSWORD)),
@@ -36,13 +36,13 @@ fn broker(tls: bool) -> Mosquitto {
 }
 
 /// A directory that does not exist yet, in one that does.
-fn nowhere() -> (TempDir, String) {
+pub(crate) fn nowhere() -> (TempDir, String) {
     let parent = TempDir::new().expect("a temporary directory");
     let directory = parent.path().join("bridge").display().to_string();
     (parent, directory)
 }
 
-async fn init(arguments: &[&str], passwords: (&str, &str)) -> End {
+pub(crate) async fn init(arguments: &[&str], passwords: (&str, &str)) -> End {
     let variables = [
         ("LANTIME2MQTT_INIT_BROKER_PASSWORD", passwords.0),
         ("LANTIME2MQTT_INIT_DEVICE_PASSWORD", passwords.1),
@@ -53,7 +53,7 @@ async fn init(arguments: &[&str], passwords: (&str, &str)) -> End {
         .await
 }
 
-const RIGHT: (&str, &str) = (BROKER_PASSWORD, DEVICE_PASSWORD);
+pub(crate) const RIGHT: (&str, &str) = (BROKER_PASSWORD, DEVICE_PASSWORD);
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).expect("it is written").permissions().mode() & 0o777
