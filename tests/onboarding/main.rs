@@ -1,8 +1,10 @@
-//! The first steps of a newcomer: from nothing to a device in MQTT, and what keeps an installation from working.
+//! The first steps of a newcomer: from nothing to a device in MQTT, what keeps an installation from working, and what
+//! brings it back.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod doctor;
 mod init;
 mod terminal;
