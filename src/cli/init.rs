@@ -63,6 +63,7 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn init(options: &Options, prompt: &mut Prompt<'_>) -> Result<(), Failure> {
+    text::check_listen(&options.http_listen)?;
     let layout = Layout::new(options.directory.as_deref());
     if !options.force {
         layout.refuse_existing(&[text::TOKEN_FILE, text::BROKER_FILE, text::DEVICES_FILE])?;

@@ -233,6 +233,22 @@ async fn what_is_wrong_is_named_and_nothing_is_written() {
             assert!(!end.output.stderr.contains(foreign), "{:?}", end.output);
         }
     }
+    let given = [
+        "--broker",
+        &url,
+        "--device",
+        device,
+        "--directory",
+        &directory,
+        "--yes",
+    ];
+    let end = init(&[&given[..], &["--http-listen", "nowhere"]].concat(), RIGHT).await;
+    assert_eq!(end.code, Some(64), "{:?}", end.output);
+    assert!(
+        end.output.stderr.contains("--http-listen = \"nowhere\""),
+        "{:?}",
+        end.output
+    );
     assert!(!Path::new(&directory).exists());
 
     let given = [

@@ -7,4 +7,5 @@ mod support;
 mod backup;
 mod doctor;
 mod init;
+mod probe;
 mod terminal;

@@ -3,15 +3,36 @@
 use std::fmt::Write as _;
 
 use super::broker;
-use super::devices;
+use super::{Failure, devices};
 use crate::cli::probe::configuration::{Login, configuration};
-use crate::config::MqttVersion;
+use crate::config::{self, ConfigError, MqttVersion};
 use crate::tls::Trust;
 
 /// Where the secrets are, from the directory of the configuration.
 pub(super) const TOKEN_FILE: &str = "secrets/page.token";
 pub(super) const BROKER_FILE: &str = "secrets/mqtt.password";
 pub(super) const DEVICES_FILE: &str = "secrets/devices.password";
+
+/// That the page can listen there.
+pub(super) fn check_listen(listen: &str) -> Result<(), Failure> {
+    let table = |key: &str, value: &str| toml::Table::from_iter([(key.to_owned(), value.into())]);
+    let sections = [
+        ("http", table("listen", listen)),
+        ("bridge", table("id", "bridge")),
+        ("mqtt", table("url", "embedded")),
+    ];
+    let sections = sections.map(|(section, keys)| (section.to_owned(), keys.into()));
+    let checked = config::from_table("the answers", toml::Table::from_iter(sections));
+    let problem = |error: ConfigError| {
+        let problems = error.problems.iter().map(ToString::to_string);
+        Failure::Usage(
+            Vec::from_iter(problems)
+                .join("\n")
+                .replace("http.listen", "--http-listen"),
+        )
+    };
+    checked.map(drop).map_err(problem)
+}
 
 /// All that was answered, without its secrets.
 pub(super) fn text(
