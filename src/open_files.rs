@@ -36,6 +36,13 @@ fn soft_limit(most: u64, needed: u64) -> u64 {
     }
 }
 
+/// The hard limit and how many descriptors so many devices need, where these are more.
+pub(crate) fn shortage(devices: usize) -> Option<(u64, u64)> {
+    let most = getrlimit(Resource::Nofile).maximum?;
+    let needed = needed(devices);
+    (most < needed).then_some((most, needed))
+}
+
 /// Raises the soft limit to the hard one. What the system refuses stays as it was.
 pub(crate) fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);

@@ -7,13 +7,16 @@ mod refused;
 mod verifier;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
+use certificate::Certificate;
 pub use explanation::{Explanation, Server};
 pub(crate) use handshake::is_certificate_refused;
 use verifier::{Accepted, Verifier};
@@ -120,13 +123,63 @@ pub fn install_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
+/// A certificate that a server has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Until when it is valid; `None` where that cannot be read.
+    pub expires_at: Option<jiff::Timestamp>,
+}
+
 /// The fingerprint of the certificate that an `https` server shows. Nothing but the handshake is done:
 /// no request, and so no password, goes there.
 ///
 /// # Errors
 /// When there is no connection, or no TLS on it.
-pub async fn peer_fingerprint(url: &str, timeout: std::time::Duration) -> std::io::Result<Fingerprint> {
-    let invalid = |reason: &str| std::io::Error::new(std::io::ErrorKind::InvalidInput, reason.to_owned());
+pub async fn peer_fingerprint(url: &str, timeout: Duration) -> io::Result<Fingerprint> {
+    let certificate = peer_certificate(url, timeout).await?;
+    Ok(certificate.fingerprint)
+}
+
+/// The same, with all that is read of the certificate.
+///
+/// # Errors
+/// When there is no connection, or no TLS on it.
+pub async fn peer_certificate(url: &str, timeout: Duration) -> io::Result<PeerCertificate> {
+    let config = trusting(Trust::Insecure).map_err(|error| invalid(&error.to_string()))?;
+    let certificate = handshake(url, config, timeout).await?;
+    Ok(PeerCertificate {
+        fingerprint: Fingerprint::of(&certificate),
+        expires_at: Certificate::read(&certificate).and_then(|read| read.expires_at),
+    })
+}
+
+/// Whether a CA of this machine vouches for the certificate that an `https` server shows. Nothing but the handshake is
+/// done.
+pub async fn is_trusted_by_system(url: &str, timeout: Duration) -> bool {
+    match trusting(Trust::System) {
+        Ok(config) => handshake(url, config, timeout).await.is_ok(),
+        // This machine knows no CA.
+        Err(_) => false,
+    }
+}
+
+fn trusting(trust: Trust) -> Result<ClientConfig, TlsError> {
+    let identity = None;
+    ClientTls { trust, identity }.client_config()
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, reason.to_owned())
+}
+
+/// The server's own certificate.
+async fn handshake(
+    url: &str,
+    config: ClientConfig,
+    timeout: Duration,
+) -> io::Result<CertificateDer<'static>> {
     let url = reqwest::Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
     let port = url.port_or_known_default().ok_or_else(|| invalid("no port"))?;
     let host = url
@@ -134,25 +187,18 @@ pub async fn peer_fingerprint(url: &str, timeout: std::time::Duration) -> std::i
         .ok_or_else(|| invalid("no host"))?
         .trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned()).map_err(|error| invalid(&error.to_string()))?;
-    let config = ClientTls {
-        trust: Trust::Insecure,
-        identity: None,
-    }
-    .client_config()
-    .map_err(|error| invalid(&error.to_string()))?;
-    let handshake = async {
+    let connected = async {
         let addresses = crate::net::addresses(host, port, 0, timeout).await?;
         let tcp = crate::net::connect(&addresses, timeout).await?;
         tokio_rustls::TlsConnector::from(Arc::new(config))
             .connect(name, tcp)
             .await
     };
-    let tls = tokio::time::timeout(timeout, handshake).await??;
+    let tls = tokio::time::timeout(timeout, connected).await??;
     let certificates = tls.get_ref().1.peer_certificates().unwrap_or_default();
-    certificates
-        .first()
-        .map(Fingerprint::of)
-        .ok_or_else(|| invalid("the server shows no certificate"))
+    let first = certificates.first();
+    let first = first.ok_or_else(|| invalid("the server shows no certificate"))?;
+    Ok(first.clone().into_owned())
 }
 
 impl ClientTls {

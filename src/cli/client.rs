@@ -67,6 +67,13 @@ impl Client {
             .await
     }
 
+    /// What is no JSON.
+    pub(super) async fn text(&self, path: &str) -> Result<String, ClientError> {
+        let request = self.request(Method::GET, path).timeout(self.within);
+        let answer = async { request.send().await?.text().await };
+        answer.await.map_err(|error| self.failed(&error))
+    }
+
     pub(super) async fn post(&self, path: &str, json: String) -> Result<Answer, ClientError> {
         self.send(self.with_body(path, json).timeout(self.within)).await
     }

@@ -5,8 +5,10 @@ mod client;
 mod cluster;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod healthcheck;
 mod history;
+mod init;
 mod output;
 mod probe;
 mod run;
@@ -101,6 +103,10 @@ enum Command {
     Healthcheck(ConfigFile),
     /// Asks a real device, and shows what the bridge would find there and a configuration to start from.
     Probe(probe::Options),
+    /// Asks for broker and devices, or takes them as options; probes them, and writes a configuration that runs.
+    Init(Box<init::Options>),
+    /// Checks an installation, running or not: configuration, broker, devices, this machine; and says what to do.
+    Doctor(doctor::Options),
     /// Runs simulated devices, for trials and tests.
     Simulate(simulate::Options),
     /// Shows the dead letters of a bridge, drops them, and runs their commands again.
@@ -187,6 +193,11 @@ pub fn main() -> ExitCode {
         }
         Command::Healthcheck(file) => start(&usual).and_then(|()| healthcheck::run(&file.config)),
         Command::Probe(options) => start(&usual).and_then(|()| probe::run(options)),
+        Command::Init(options) => start(&usual).and_then(|()| init::run(*options)),
+        Command::Doctor(options) => {
+            let level = "error".to_owned();
+            start(&Log { level, ..usual }).and_then(|()| doctor::run(&options))
+        }
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
         Command::History(options) => start(&usual).and_then(|()| history::run(options)),

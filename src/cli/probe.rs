@@ -1,38 +1,36 @@
 //! `probe`: asks real devices once, and prints what the bridge would make of them, without secrets.
 
 mod append;
-mod configuration;
+pub(super) mod configuration;
 mod description;
-mod failure;
-mod settings;
+pub(super) mod examine;
+pub(super) mod failure;
+pub(super) mod settings;
+pub(super) mod targets;
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{self, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 
 use self::append::ConfigurationFile;
-use self::configuration::{configuration, device_id};
-use self::description::describe;
-use self::failure::{explain, explain_handshake};
+use self::configuration::{Login, configuration, device_id};
+use self::examine::{examine, examine_all, profiles};
 use super::{Failure, block_on, output};
-use crate::config::{Auth, Device, ListedDevice, ProfileChoice, Proxy};
-use crate::lantime::relay_events::RelayConfig;
-use crate::lantime::rest::client::Paths;
-use crate::lantime::rest::status;
-use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
+use crate::config::{Device, ListedDevice};
 use crate::logging;
-use crate::model::{Relay, Signal, Snapshot};
-use crate::tls;
+use crate::model::Snapshot;
 use crate::wording::count;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// The device, or several: https://10.0.0.7
-    #[arg(required = true, value_name = "URL")]
+    /// The device, or several: https://10.0.0.7; of a host alone it is https.
+    #[arg(required_unless_present = "from", value_name = "URL")]
     urls: Vec<String>,
+    /// Probe the devices of this file, too: a line has a URL or host, and a label behind it if you like; `#` begins a
+    /// comment.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
     /// Append the `[[devices]]` found to this configuration file; without it they are printed.
     #[arg(long, value_name = "FILE")]
     append: Option<PathBuf>,
@@ -73,189 +71,91 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let [first, ..] = &*devices else {
         return Ok(());
     };
-    let mut session = Session {
-        profiles: profiles(&first.profile)?,
+    // It is the same for all: one that is not there is no failure of a device.
+    profiles(&first.profile)?;
+    let session = Session {
         show_serials: options.show_serials,
-        password_file: options.password_file.map(absolute).transpose()?,
+        login: Login::Own(options.password_file.map(absolute).transpose()?),
         file: options.append.map(ConfigurationFile::read).transpose()?,
         ids: Vec::new(),
     };
-    block_on(session.probe_all(&devices))
+    block_on(session.probe_all(devices))
 }
 
 fn absolute(file: PathBuf) -> anyhow::Result<PathBuf> {
     path::absolute(&file).with_context(|| format!("--password-file {}", file.display()))
 }
 
-fn profiles(profile: &ProfileChoice) -> anyhow::Result<Profiles> {
-    match profile {
-        ProfileChoice::Auto => Ok(Profiles::built_in()),
-        ProfileChoice::BuiltIn(name) => Profiles::named(name).ok_or_else(|| {
-            anyhow!(
-                "no built-in profile {name:?}; there are {}",
-                Profiles::names().join(", ")
-            )
-        }),
-        ProfileChoice::File(path) => Ok(Profiles::fixed(Profile::from_file(path)?)),
-    }
-}
-
 /// What the devices of one call share.
 struct Session {
-    profiles: Profiles,
     show_serials: bool,
-    /// As the configuration names it, whose folder is another one.
-    password_file: Option<PathBuf>,
+    login: Login,
     file: Option<ConfigurationFile>,
     /// Ids that devices found have been given.
     ids: Vec<String>,
 }
 
 impl Session {
-    /// One after the other. What fails is reported at once if others follow.
-    async fn probe_all(&mut self, devices: &[Device]) -> anyhow::Result<()> {
-        if let [device] = devices {
-            return self.probe(device).await;
+    async fn probe_all(mut self, devices: Vec<Device>) -> anyhow::Result<()> {
+        if let [device] = &*devices {
+            return self.probe_one(device).await;
         }
-        let mut failed = 0;
-        for device in devices {
-            output::print(&format!("==== {}\n", device.url))?;
-            if let Err(error) = self.probe(device).await {
-                failed += 1;
-                logging::complain(&format!("error: {error:#}"));
+        let (mut failed, mut sections) = (Vec::new(), Vec::new());
+        let all = devices.len();
+        for examining in examine_all(devices, self.show_serials) {
+            let (device, examined) = examining.await.context("a device is not probed to the end")?;
+            output::print(&format!("==== {}\n{}", device.url, examined.text))?;
+            let placed = examined.result.map_err(|error| error.explain(&device));
+            let placed = placed.and_then(|snapshot| self.place(&device, &snapshot));
+            match (placed, &self.file) {
+                (Ok(appended), Some(_)) => drop(output::print(&format!("\n{appended}\n"))?),
+                (Ok(section), None) => sections.push(section),
+                // What fails is reported at once.
+                (Err(error), _) => {
+                    logging::complain(&format!("error: {error:#}"));
+                    failed.push(device.url);
+                }
             }
             output::print("\n")?;
         }
-        match failed {
-            0 => Ok(()),
-            failed => Err(anyhow!(
-                "{failed} of {} could not be probed",
-                count(devices.len(), "device")
-            )),
+        if !sections.is_empty() {
+            let sections = sections.join("\n");
+            output::print(&format!("# A configuration to start from:\n\n{sections}\n"))?;
         }
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let (number, all, failed) = (failed.len(), count(all, "device"), failed.join(", "));
+        Err(anyhow!("{number} of {all} could not be probed: {failed}"))
     }
 
-    async fn probe(&mut self, device: &Device) -> anyhow::Result<()> {
-        let snapshot = self.show(device).await?;
+    async fn probe_one(&mut self, device: &Device) -> anyhow::Result<()> {
+        let examined = examine(device, self.show_serials).await;
+        output::print(&examined.text)?;
+        let snapshot = examined.result.map_err(|error| error.explain(device))?;
+        let placed = self.place(device, &snapshot)?;
+        let text = match self.file {
+            Some(_) => placed,
+            None => format!("# A configuration to start from:\n\n{placed}"),
+        };
+        output::print(&format!("\n{text}\n"))?;
+        Ok(())
+    }
+
+    /// The section of the device; where it is appended to a file, what became of that.
+    fn place(&mut self, device: &Device, snapshot: &Snapshot) -> anyhow::Result<String> {
         let taken = self.file.iter().flat_map(ConfigurationFile::ids);
         let taken: Vec<_> = taken.chain(self.ids.iter().map(String::as_str)).collect();
-        let id = device_id(&snapshot, &taken);
-        let section = configuration(&id, device, self.password_file.as_deref(), &snapshot);
-        let text = match &mut self.file {
+        let id = device_id(device, Some(snapshot), &taken);
+        let section = configuration(&id, device, &self.login, Some(snapshot));
+        let placed = match &mut self.file {
             Some(file) => {
                 let (id, url) = (id.clone(), device.url.clone());
                 file.append(ListedDevice { id, url }, &section)?
             }
-            None => format!("# A configuration to start from:\n\n{section}"),
+            None => section,
         };
-        output::print(&format!("\n{text}\n"))?;
         self.ids.push(id);
-        Ok(())
+        Ok(placed)
     }
-
-    /// Prints what the device says of itself, and how it can be asked.
-    async fn show(&self, device: &Device) -> anyhow::Result<Snapshot> {
-        let certificate = match device.url.starts_with("https:") {
-            true => Some(show_certificate(device).await?),
-            false => None,
-        };
-        let client = HttpClients::default().for_device(device);
-        let mut client = RestClient::new(client.map_err(failure::no_client)?, device);
-        let paths = Paths::from(self.profiles.for_version(None));
-        let answer = client.status(paths).await;
-        let answer = answer.map_err(|error| explain(error, device, certificate))?;
-        output::print(&format!(
-            "round trip    {:.1} ms, {} bytes\n",
-            answer.round_trip.as_secs_f64() * 1e3,
-            answer.body.len()
-        ))?;
-        let reading = status::read(&answer.body, &self.profiles, &device.url).map_err(|error| {
-            let url = format!("{}{}", device.url, paths.status);
-            explain(answer.not_understood(&url, &error), device, None)
-        })?;
-        let profile = self.profiles.for_version(reading.snapshot.api_major());
-        let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
-        let login = try_tokens(&mut client, device, &reading.snapshot, profile, paths).await;
-        let mut text = describe(&reading, profile, &relay_events, self.show_serials);
-        let _ = writeln!(text, "login         {login}");
-        let cookies: Vec<_> = client.cookie_names().collect();
-        if !cookies.is_empty() {
-            let cookies = cookies.join(", ");
-            let _ = writeln!(
-                text,
-                "cookie        {cookies}: kept, so that all polls share a session"
-            );
-        }
-        output::print(&text)?;
-        Ok(reading.snapshot)
-    }
-}
-
-/// The fingerprint of the certificate that the device shows, before anything is sent to it.
-async fn show_certificate(device: &Device) -> anyhow::Result<tls::Fingerprint> {
-    let seen = tls::peer_fingerprint(&device.url, device.connect_timeout).await;
-    let seen = seen.map_err(|error| explain_handshake(&error, device))?;
-    output::print(&format!("certificate   {seen}\n"))?;
-    if device.proxy != Proxy::Bypass {
-        output::print("              (as seen without the proxy)\n")?;
-    }
-    Ok(seen)
-}
-
-/// Which ways of logging in work.
-async fn try_tokens(
-    client: &mut RestClient,
-    device: &Device,
-    snapshot: &Snapshot,
-    profile: &Profile,
-    paths: Paths<'_>,
-) -> String {
-    let firmware = snapshot.identity.firmware.as_deref().unwrap_or_default();
-    match device.auth {
-        Auth::Basic => "Basic works".to_owned(),
-        Auth::Bearer => "an API token works".to_owned(),
-        Auth::Auto if !profile.has_tokens(firmware) => {
-            format!(
-                "Basic works; API tokens come with firmware {}",
-                profile.token.from_firmware
-            )
-        }
-        Auth::Auto => {
-            client.use_tokens();
-            match client.status(paths).await {
-                Ok(_) if client.has_token() => "Basic and an API token work".to_owned(),
-                Ok(_) => "Basic works; the device issues no API tokens".to_owned(),
-                Err(error) => format!("Basic works; with an API token: {}", error.report.message),
-            }
-        }
-    }
-}
-
-/// What comes of asking for the configuration that chooses the events of the relays. Nothing is ever written.
-async fn try_relay_events(client: &mut RestClient, snapshot: &Snapshot, profile: &Profile) -> String {
-    let body = match client.relay_events(profile).await {
-        Ok(body) => body,
-        Err(error) => return format!("nothing: {} ({})", error.report.message, error.report.kind),
-    };
-    let config = match RelayConfig::read(&body, profile) {
-        Ok(config) => config,
-        Err(error) => return format!("something else: {error}"),
-    };
-    let mut actions = BTreeMap::new();
-    for (slot, _) in &snapshot.relay_modules {
-        let can_follow = |relay: &Relay| relay.possible_inputs().contains(&Signal::Notification);
-        for relay in Relay::ALL.into_iter().filter(can_follow) {
-            let action = profile.relay_events.action(slot, relay);
-            let count = config.events_of(&action).len();
-            actions.insert(action, count);
-        }
-    }
-    let mut found = "it can be read".to_owned();
-    for (action, count) in actions {
-        let _ = write!(found, ", events with {action:?}: {count}");
-    }
-    if config.is_pending() {
-        found.push_str(", with changes that are not applied");
-    }
-    found
 }

@@ -78,6 +78,12 @@ pub enum Purpose {
         /// one itself.
         is_beside: bool,
     },
+    /// Only the answer to CONNECT matters.
+    Probing {
+        /// Whether the session is asked for that commands need: the broker says how long it keeps one. Another connection
+        /// without it ends that session.
+        wants_session: bool,
+    },
     /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection has a new session and a will of its own.
     EdgeNode {
         /// Published by the broker, not retained, when the connection ends without DISCONNECT.
@@ -94,6 +100,7 @@ impl Purpose {
             }
             Purpose::ReadingBack { is_beside: true } => format!("{}-read-back", settings.client_id),
             Purpose::Commands => format!("{}-commands", settings.client_id),
+            Purpose::Probing { .. } => format!("{}-probe", settings.client_id),
             Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
         }
     }
@@ -103,7 +110,7 @@ impl Purpose {
         match self {
             Purpose::Publishing { will, .. } => Some((will, true)),
             Purpose::EdgeNode { will } => Some((will, false)),
-            Purpose::Commands | Purpose::ReadingBack { .. } => None,
+            Purpose::Commands | Purpose::ReadingBack { .. } | Purpose::Probing { .. } => None,
         }
     }
 
@@ -115,13 +122,14 @@ impl Purpose {
     /// How long the broker keeps the session without a connection; zero for one that begins and ends with it.
     fn session_expiry(&self, settings: &Mqtt) -> Duration {
         match self {
-            Purpose::Commands => settings.session_expiry,
+            Purpose::Commands | Purpose::Probing { wants_session: true } => settings.session_expiry,
             Purpose::Publishing {
                 is_handed_on: true, ..
             } => HANDED_ON_EXPIRY,
-            Purpose::Publishing { .. } | Purpose::ReadingBack { .. } | Purpose::EdgeNode { .. } => {
-                Duration::ZERO
-            }
+            Purpose::Publishing { .. }
+            | Purpose::ReadingBack { .. }
+            | Purpose::Probing { .. }
+            | Purpose::EdgeNode { .. } => Duration::ZERO,
         }
     }
 
@@ -145,6 +153,8 @@ impl Purpose {
             Purpose::Publishing { .. } | Purpose::EdgeNode { .. } => 2 * usize::from(MAX_WINDOW) + 2,
             Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
             Purpose::ReadingBack { .. } => usize::from(MAX_WINDOW),
+            // That it is connected, and that it has ended.
+            Purpose::Probing { .. } => 2,
         }
     }
 
@@ -160,6 +170,7 @@ impl Purpose {
             Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
             // A hundred subscriptions, and DISCONNECT.
             Purpose::ReadingBack { .. } => 128,
+            Purpose::Probing { .. } => 1,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`payload`] makes messages of changes, by the structs of `contract`. [`publisher`] is the only sender: it owns what is retained
 //! and sends it, and the records, through a [`connection`], a new one after each failure. [`commands`] takes
-//! commands in, through a connection of their own. [`mod@read_back`] reads what an earlier run has published. [`embedded`] is a broker for those who have none.
+//! commands in, through a connection of their own. [`mod@read_back`] reads what an earlier run has published, and [`probe`] looks at the broker's limits. [`embedded`] is a broker for those who have none.
 
 mod backoff;
 pub mod commands;
@@ -12,6 +12,7 @@ pub mod embedded;
 pub(crate) mod link;
 pub mod payload;
 pub(crate) mod pending_subscriptions;
+pub mod probe;
 pub mod publisher;
 pub mod read_back;
 

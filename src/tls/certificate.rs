@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 
 /// Object identifiers of keys as DER encodes them, from RFC 3279, RFC 5480 and RFC 8410; of an elliptic curve, the
@@ -20,6 +23,8 @@ const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 const SEQUENCE: u8 = 0x30;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 const VERSION: u8 = 0xa0;
 
 /// RSA keys, in bits, that ring takes for every signature.
@@ -38,6 +43,8 @@ pub(super) struct Certificate {
     pub(super) key: Key,
     /// The key alone, in the form of its algorithm.
     pub(super) key_bits: Vec<u8>,
+    /// Until when it is valid; `None` where that is malformed.
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 /// A kind of public key.
@@ -73,7 +80,7 @@ fn read_signed_part(mut parts: Der<'_>) -> Option<Certificate> {
     let _serial_number = parts.element()?;
     let _signature = parts.element()?;
     let issuer = parts.element()?;
-    let _validity = parts.element()?;
+    let validity = parts.element()?;
     let subject = parts.element()?;
     let public_key = parts.element()?;
     let (key, key_bits) = read_key(public_key.contents)?;
@@ -83,7 +90,24 @@ fn read_signed_part(mut parts: Der<'_>) -> Option<Certificate> {
         public_key: public_key.whole.to_vec().into(),
         key,
         key_bits,
+        expires_at: read_end(validity.contents),
     })
+}
+
+/// RFC 5280, 4.1.2.5: the second of the two times of `Validity`. Both kinds are in UTC, with seconds.
+fn read_end(mut validity: Der<'_>) -> Option<Timestamp> {
+    let _begin = validity.element()?;
+    let end = validity.element()?;
+    let digits = std::str::from_utf8(end.contents.0).ok()?.strip_suffix('Z')?;
+    let digits = match end.tag {
+        // Years from 1950 to 2049.
+        UTC_TIME if digits.get(..2)? < "50" => format!("20{digits}"),
+        UTC_TIME => format!("19{digits}"),
+        GENERALIZED_TIME => digits.to_owned(),
+        _ => return None,
+    };
+    let time = DateTime::strptime("%Y%m%d%H%M%S", digits).ok()?;
+    TimeZone::UTC.to_timestamp(time).ok()
 }
 
 /// RFC 5280, 4.1: `SubjectPublicKeyInfo`.
@@ -278,6 +302,22 @@ mod tests {
         ] {
             assert!(Certificate::read(&with(length, &[])).is_none(), "{length:x?}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_read_in_both_forms() {
+        for (year, end) in [(2049, "2049-12-31T00:00:00Z"), (2050, "2050-12-31T00:00:00Z")] {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(vec!["device.example".to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, 12, 31);
+            let der = params.self_signed(&key).unwrap().der().clone();
+            let read = Certificate::read(&der).unwrap();
+            assert_eq!(read.expires_at, end.parse().ok());
+        }
+        let times = [element(UTC_TIME, &[]), element(UTC_TIME, &[b"991231235959Z"])].concat();
+        assert_eq!(read_end(Der(&times)), "1999-12-31T23:59:59Z".parse().ok());
+        let without_zone = [element(INTEGER, &[]), element(UTC_TIME, &[b"991231235959"])].concat();
+        assert_eq!(read_end(Der(&without_zone)), None);
     }
 
     #[test]

@@ -278,3 +278,44 @@ async fn several_devices_are_appended_to_a_configuration() {
     let checked = run(&["check-config", "-c", &file]).await;
     assert_eq!(checked.code, Some(0), "{once}\n{:?}", checked.output);
 }
+
+#[tokio::test]
+async fn the_devices_of_a_file_are_one_configuration() {
+    let options = FleetOptions {
+        devices: 12,
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::start(options).await.expect("free ports on the loopback");
+    let site = Site::bare();
+    let lines = fleet.devices().iter().enumerate();
+    let lines = lines.map(|(index, device)| format!("{} Rack {index}\n", device.url()));
+    let list = site.file("devices.txt", &format!("# hall 1\n{}", String::from_iter(lines)));
+    let password = site.file("password", "simulated\n");
+    let end = probe(&["--from", &list, "--password-file", &password], &[]).await;
+    assert_eq!(end.code, Some(0), "{:?}", end.output);
+    let text = configuration(&end, &password);
+    let table: toml::Table = toml::from_str(&text).unwrap();
+    let found = table["devices"].as_array().unwrap().iter();
+    let found = found.map(|device| (device["url"].as_str().unwrap(), device["label"].as_str().unwrap()));
+    let labels: Vec<_> = (0..12).map(|index| format!("Rack {index}")).collect();
+    let urls = fleet.devices().iter().map(|device| device.url());
+    let expected: Vec<_> = urls.zip(labels.iter().map(String::as_str)).collect();
+    assert_eq!(found.collect::<Vec<_>>(), expected, "in the order of the file");
+    site.overwrite(&format!("[mqtt]\nurl = \"embedded\"\n{text}"));
+    let checked = run(&["check-config", "-c", &site.config().display().to_string()]).await;
+    assert_eq!(checked.code, Some(0), "{text}\n{:?}", checked.output);
+
+    let list = site.file("devices.txt", "http://127.0.0.1:1\n");
+    let end = probe(&["--from", &list, fleet.devices()[0].url()], &[]).await;
+    assert_eq!(end.code, Some(1), "one does not answer: {:?}", end.output);
+    let summary = "1 of 2 devices could not be probed: http://127.0.0.1:1";
+    assert!(end.output.stderr.contains(summary), "{:?}", end.output);
+    assert!(end.output.stdout.contains("[[devices]]"), "the other one does");
+
+    for (list, what) in [("# nobody\n", "has no device"), ("", "has no device")] {
+        let list = site.file("devices.txt", list);
+        let end = probe(&["--from", &list], &[]).await;
+        assert_eq!(end.code, Some(1), "{:?}", end.output);
+        assert!(end.output.stderr.contains(what), "{:?}", end.output);
+    }
+}

@@ -45,36 +45,78 @@ const AS_OPTIONS: [(&str, &str); 17] = [
 ];
 
 /// The text with the options of `probe` in the place of settings.
-pub(super) fn as_options(text: &str) -> String {
+pub(in crate::cli) fn as_options(text: &str) -> String {
     let replace = |text: String, (setting, option): &(&str, &str)| text.replace(setting, option);
     AS_OPTIONS.iter().fold(text.to_owned(), replace)
 }
 
-/// Why there can be no client for the device.
-pub(super) fn no_client(error: ClientError) -> anyhow::Error {
-    anyhow!("{}", as_options(&error.to_string()))
+/// Why a device could not be asked.
+#[derive(Debug)]
+pub(in crate::cli) enum Unanswered {
+    /// Its profile cannot be used.
+    NoProfile(String),
+    /// There can be no client for it.
+    NoClient(ClientError),
+    /// It does not answer, or otherwise than it should; with the certificate that it shows.
+    Failed {
+        error: Box<RestError>,
+        certificate: Option<Fingerprint>,
+    },
 }
 
-/// Why there is no TLS connection by which the certificate could be seen.
-pub(super) fn explain_handshake(error: &io::Error, device: &Device) -> anyhow::Error {
-    let (kind, explanation) = match Explanation::of_io(error, Server::Device) {
-        Some(explanation) => (ErrorKind::Tls, Some(explanation)),
-        None if error.kind() == io::ErrorKind::TimedOut => (ErrorKind::Timeout, None),
-        None => (ErrorKind::Connect, None),
-    };
-    let message = match &explanation {
-        Some(explanation) => explanation.cause.clone(),
-        None => system_error(error),
-    };
-    let mut error = RestError::new(Operation::Poll, kind, &device.url, message);
-    if let Some(explanation) = explanation {
-        error.report.remedy = explanation.remedy;
+impl Unanswered {
+    pub(super) fn failed(error: RestError, certificate: Option<Fingerprint>) -> Unanswered {
+        Unanswered::Failed {
+            error: Box::new(error),
+            certificate,
+        }
     }
-    explain(error, device, None)
+
+    /// There is no TLS connection by which the certificate could be seen.
+    pub(in crate::cli) fn of_handshake(error: &io::Error, device: &Device) -> Unanswered {
+        let (kind, explanation) = match Explanation::of_io(error, Server::Device) {
+            Some(explanation) => (ErrorKind::Tls, Some(explanation)),
+            None if error.kind() == io::ErrorKind::TimedOut => (ErrorKind::Timeout, None),
+            None => (ErrorKind::Connect, None),
+        };
+        let message = match &explanation {
+            Some(explanation) => explanation.cause.clone(),
+            None => system_error(error),
+        };
+        let mut error = RestError::new(Operation::Poll, kind, &device.url, message);
+        if let Some(explanation) = explanation {
+            error.report.remedy = explanation.remedy;
+        }
+        Unanswered::failed(error, None)
+    }
+
+    /// What failed and the remedy, which names settings of the configuration.
+    pub(in crate::cli) fn as_settings(&self) -> (String, String) {
+        match self {
+            Unanswered::NoProfile(error) => (error.clone(), "name a profile that is there".to_owned()),
+            Unanswered::NoClient(error) => (error.to_string(), "correct its settings".to_owned()),
+            Unanswered::Failed { error, .. } => {
+                let report = &error.report;
+                (
+                    format!("{} ({})", report.message, report.kind),
+                    report.remedy.to_string(),
+                )
+            }
+        }
+    }
+
+    /// What failed and the remedy, which names options of `probe`.
+    pub(super) fn explain(self, device: &Device) -> anyhow::Error {
+        match self {
+            Unanswered::NoProfile(error) => anyhow!("{error}"),
+            Unanswered::NoClient(error) => anyhow!("{}", as_options(&error.to_string())),
+            Unanswered::Failed { error, certificate } => explain(*error, device, certificate),
+        }
+    }
 }
 
 /// Why the device could not be probed; `certificate` is the one that it shows.
-pub(super) fn explain(error: RestError, device: &Device, certificate: Option<Fingerprint>) -> anyhow::Error {
+fn explain(error: RestError, device: &Device, certificate: Option<Fingerprint>) -> anyhow::Error {
     let report = error.report;
     let mut remedy = as_options(&report.remedy);
     if report.kind == ErrorKind::Connect && device.proxy != Proxy::Bypass {

@@ -3,28 +3,35 @@
 use std::io::{self, Write as _};
 
 use super::failure::as_options;
+use super::targets::{self, Target};
 use super::{Failure, Options};
-use crate::config::{self, Device};
+use crate::config::{self, ConfigError, Device, Problem};
 
 /// The environment variable that the password is taken from.
 const PASSWORD_VARIABLE: &str = "LANTIME2MQTT_PROBE_PASSWORD";
 
-/// One for each URL.
+/// One for each URL, and for each line of the file.
 pub(super) fn devices(options: &Options) -> Result<Vec<Device>, Failure> {
-    if options.fingerprint.is_some() && options.urls.len() > 1 {
+    let mut targets: Vec<_> = options.urls.iter().map(|url| Target::new(url)).collect();
+    if let Some(file) = &options.from {
+        targets.extend(targets::read(file)?);
+    }
+    if options.fingerprint.is_some() && targets.len() > 1 {
         let message =
             "--fingerprint is that of one device: probe each with its own, or give --ca for all of them";
         return Err(Failure::Usage(message.to_owned()));
     }
-    options.urls.iter().map(|url| device(url, options)).collect()
+    targets.iter().map(|target| device(target, options)).collect()
 }
 
 /// What the options say, checked as the configuration is.
-fn device(url: &str, options: &Options) -> Result<Device, Failure> {
+fn device(target: &Target, options: &Options) -> Result<Device, Failure> {
     let mut keys = toml::Table::new();
     let mut set = |key: &str, value: &str| drop(keys.insert(key.to_owned(), value.into()));
-    set("id", "probe");
-    set("url", url);
+    set("url", &target.url);
+    if let Some(label) = &target.label {
+        set("label", label);
+    }
     set("username", &options.username);
     match (&options.password_file, std::env::var(PASSWORD_VARIABLE)) {
         (Some(file), _) => set("password_file", &file.display().to_string()),
@@ -55,6 +62,21 @@ fn device(url: &str, options: &Options) -> Result<Device, Failure> {
     if !tls.is_empty() {
         keys.insert("tls".to_owned(), tls.into());
     }
+    // What the options say is refused is the command line's fault, not a configuration's.
+    let (device, warnings) = checked(keys).map_err(|error| Failure::Usage(as_options(&error.to_string())))?;
+    for warning in &warnings {
+        // Where nobody reads stderr the answer is worth having all the same.
+        let _ = writeln!(io::stderr(), "warning: {}", as_options(&warning.to_string()));
+    }
+    Ok(device)
+}
+
+/// A device with these keys, but for its id, and what is doubtful about it.
+///
+/// # Errors
+/// With every problem there is.
+pub(in crate::cli) fn checked(mut keys: toml::Table) -> Result<(Device, Vec<Problem>), ConfigError> {
+    keys.insert("id".to_owned(), "probe".into());
     let mut values = toml::Table::new();
     values.insert("devices".to_owned(), vec![toml::Value::from(keys)].into());
     // Nothing is published, but no configuration is whole without a bridge and a broker.
@@ -62,12 +84,6 @@ fn device(url: &str, options: &Options) -> Result<Device, Failure> {
         let keys = toml::Table::from_iter([(key.to_owned(), value.into())]);
         values.insert(section.to_owned(), keys.into());
     }
-    // What the options say is refused is the command line's fault, not a configuration's.
-    let mut loaded = config::from_table("the command line", values)
-        .map_err(|error| Failure::Usage(as_options(&error.to_string())))?;
-    for warning in &loaded.warnings {
-        // Where nobody reads stderr the answer is worth having all the same.
-        let _ = writeln!(io::stderr(), "warning: {}", as_options(&warning.to_string()));
-    }
-    Ok(loaded.config.devices.remove(0))
+    let mut loaded = config::from_table("the command line", values)?;
+    Ok((loaded.config.devices.remove(0), loaded.warnings))
 }

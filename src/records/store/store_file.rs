@@ -195,10 +195,14 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
+/// Opens it for reading alone, and closes it again.
+pub(super) fn try_read(path: &Path) -> Result<(), DatabaseError> {
+    redb::Builder::new().open_read_only(path).map(drop)
+}
+
 /// Whether a process has that database open. Changes nothing in it.
 fn is_in_use(path: &Path) -> bool {
-    let opened = redb::Builder::new().open_read_only(path);
-    matches!(opened, Err(DatabaseError::DatabaseAlreadyOpen))
+    matches!(try_read(path), Err(DatabaseError::DatabaseAlreadyOpen))
 }
 
 /// All of `from`, on disk.

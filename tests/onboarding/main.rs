@@ -1,0 +1,11 @@
+//! The first steps of a newcomer: from nothing to a device in MQTT, what keeps an installation from working, and what
+//! brings it back.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod backup;
+mod doctor;
+mod init;
+mod probe;
+mod terminal;
