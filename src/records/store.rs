@@ -14,6 +14,7 @@ mod inbox;
 mod incidents;
 mod job;
 mod key;
+mod marks;
 mod memory;
 pub mod options;
 mod outbox;

@@ -12,6 +12,7 @@ pub(crate) mod cluster;
 mod command;
 pub(crate) mod dead_letters;
 mod guard;
+pub(crate) mod handled;
 mod health;
 mod json;
 mod large_answers;
@@ -199,6 +200,7 @@ impl Server {
             .merge(api::routes())
             .merge(command::routes())
             .merge(dead_letters::routes())
+            .merge(handled::routes())
             .merge(cluster::routes())
             .merge(live::routes())
             .fallback(answer::nothing_here)

@@ -5,6 +5,7 @@ mod disk;
 mod failing;
 mod file;
 mod incidents;
+mod marks;
 mod outbox;
 mod recorded;
 mod replaced;
