@@ -51,6 +51,14 @@ pub(crate) struct Marked {
     pub(crate) missing: Vec<Uuid>,
 }
 
+impl Marked {
+    /// The same of other dead letters.
+    pub(crate) fn add(&mut self, other: Marked) {
+        self.marked += other.marked;
+        self.missing.extend(other.missing);
+    }
+}
+
 async fn handled(State(app): State<Shared>, request: Request) -> Answer {
     let payload = admit(&app, request).await?;
     let to_mark: ToMark = serde_json::from_slice(&payload).map_err(malformed)?;
