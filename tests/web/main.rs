@@ -13,6 +13,7 @@ mod examples;
 mod incidents;
 mod many;
 mod openapi;
+mod outage;
 mod page;
 mod refused;
 mod scene;

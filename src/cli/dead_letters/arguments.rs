@@ -50,7 +50,7 @@ pub(super) enum What {
         /// Who has; by default the user who runs this.
         #[arg(long, value_name = "NAME")]
         by: Option<String>,
-        /// Take the mark away.
+        /// Remove the mark.
         #[arg(long, conflicts_with = "by")]
         undo: bool,
     },

@@ -1,6 +1,6 @@
-// Points in time in words, in the zone that was chosen: the browser's own one, or UTC. Each says which one that is.
+// Points in time in words, in the zone that was selected: the browser's own one, or UTC. Each says which one that is.
 
-import { choose, chosen } from "./settings.js";
+import { keep, setting } from "./settings.js";
 
 const TIME = { hour: "numeric", minute: "2-digit", second: "2-digit" };
 const DAY = { year: "numeric", month: "numeric", day: "numeric" };
@@ -8,7 +8,7 @@ const ZONE = { timeZoneName: "short" };
 
 const listeners = [];
 const formats = new Map();
-let inUtc = chosen("zone") === "utc" || new URLSearchParams(location.search).has("utc");
+let inUtc = setting("zone") === "utc" || new URLSearchParams(location.search).has("utc");
 
 export function isUtc() {
   return inUtc;
@@ -17,12 +17,12 @@ export function isUtc() {
 /** Shows all times in UTC from now on, or in the browser's zone. */
 export function setUtc(isWanted) {
   inUtc = isWanted;
-  choose("zone", inUtc ? "utc" : "local");
+  keep("zone", inUtc ? "utc" : "local");
   formats.clear();
   for (const listener of listeners) listener();
 }
 
-/** Calls `listener` when another zone was chosen. */
+/** Calls `listener` when another zone was selected. */
 export function onZone(listener) {
   listeners.push(listener);
 }

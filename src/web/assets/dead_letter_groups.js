@@ -9,8 +9,8 @@ const VARYING = [
   [/\d+([.:]\d+)*/g, ".."],
 ];
 
-/** A message without what varies, and without the name of its device. */
-export function shapeOf({ message, device }) {
+/** A message without what varies and the name of its device. */
+export function patternOf({ message, device }) {
   const named = device ? message.replaceAll(device, "..") : message;
   return VARYING.reduce((text, [pattern, by]) => text.replace(pattern, by), named);
 }
@@ -20,7 +20,7 @@ export function grouped(deadLetters) {
   const groups = new Map();
   for (const deadLetter of deadLetters) {
     const { operation, kind, recovered = false } = deadLetter;
-    const key = JSON.stringify([operation, kind, recovered, shapeOf(deadLetter)]);
+    const key = JSON.stringify([operation, kind, recovered, patternOf(deadLetter)]);
     const group = groups.get(key) ?? { key, all: [] };
     groups.set(key, group);
     group.all.push(deadLetter);
@@ -28,7 +28,7 @@ export function grouped(deadLetters) {
   return [...groups.values()];
 }
 
-/** Those that have all the words, are of that kind, if one is chosen, and are not handled, if only these are asked for. */
+/** Those that have all the words, are of that kind, if one is selected, and are not handled, if only these are asked for. */
 export function filtered(deadLetters, { words, kind, isOpenOnly }) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   return deadLetters.filter((deadLetter) => {

@@ -2,7 +2,7 @@
 
 import { filtered, grouped } from "./dead_letter_groups.js";
 import { Parts, badge, h, sentence, time } from "./dom.js";
-import { choose, chosen } from "./settings.js";
+import { keep, setting } from "./settings.js";
 import { lockedButton, post, words } from "./token.js";
 
 /** The most that the bridge lists. */
@@ -78,13 +78,13 @@ function showKinds() {
 }
 
 function item({ key, all }) {
-  if (all.length === 1) return h("li", { class: "panel dead-letter", "data-letter": all[0].id }, one(all[0]));
+  if (all.length === 1) return h("li", { class: "panel dead-letter", "data-dead-letter": all[0].id }, one(all[0]));
   const [newest] = all;
   const number = shownOf.get(key) ?? EACH;
   const rest = all.length - number;
   const unhandled = all.filter((one) => !one.handled).map(({ id }) => id);
   const ids = unhandled.length ? unhandled : all.map(({ id }) => id);
-  const each = h("ol", { class: "each" }, all.slice(0, number).map((deadLetter) => h("li", { "data-letter": deadLetter.id }, one(deadLetter))));
+  const each = h("ol", { class: "each" }, all.slice(0, number).map((deadLetter) => h("li", { "data-dead-letter": deadLetter.id }, one(deadLetter))));
   return h(
     "li",
     { class: "panel dead-letter many", "data-count": all.length },
@@ -156,7 +156,7 @@ async function replay(id) {
   else failures.set(id, words(reply));
   await showDeadLetters();
   // It may be in a group now.
-  if (document.activeElement === document.body) document.querySelector(`[data-letter="${CSS.escape(id)}"] button`)?.focus();
+  if (document.activeElement === document.body) document.querySelector(`[data-dead-letter="${CSS.escape(id)}"] button`)?.focus();
   return reply;
 }
 
@@ -187,5 +187,5 @@ more.addEventListener("click", () => {
   shownGroups += GROUPS;
   show();
 });
-by.value = chosen("name");
-by.addEventListener("change", () => choose("name", by.value.trim()));
+by.value = setting("name");
+by.addEventListener("change", () => keep("name", by.value.trim()));

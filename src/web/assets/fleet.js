@@ -110,7 +110,7 @@ function build(device, json) {
       ))),
       h(
         "span",
-        { class: "why" },
+        { class: "why", title: why || undefined },
         what && h("b", {}, what, since && " "),
         since && time(since, "span"),
         (what || since) && why && ", ",

@@ -1,19 +1,23 @@
 // A wall screen (`?kiosk`): what is wrong in big tiles, what is normal in small ones, no controls. It runs for months: tiles are
 // those of the devices that there are, and nothing else grows.
 
+import { standsByIn } from "./cluster.js";
 import { dayOf, span, timeOfDay, zoneName } from "./clock.js";
 import { KINDS, causeOf, kindOfDevice } from "./devices.js";
 import { h, mark, refreshTimes, time } from "./dom.js";
 import { known } from "./live.js";
 import { showTab } from "./tab.js";
 
-/** From the biggest tiles on, and whether they say why and since when: the first of these at which all of them have room. */
+/**
+ * From the biggest tiles on: the size of those of what is wrong, what these say beside the name, and the size of the others. The first
+ * of these at which all of them have room is taken.
+ */
 const SIZES = [
-  [2, "all"], [1.7, "all"], [1.45, "all"], [1.25, "all"], [1.1, "all"], [1.1, "time"], [0.95, "time"], [0.85, "time"],
-  [1, "name"], [0.9, "name"], [0.8, "name"], [0.7, "name"], [0.6, "name"], [0.5, "name"],
+  [2, "all", 1.2], [1.7, "all", 1], [1.45, "all", 0.9], [1.25, "all", 0.8], [1.1, "all", 0.75], [1.1, "time", 0.7], [1, "time", 0.62], [0.85, "time", 0.55],
+  [1, "name", 0.6], [0.9, "name", 0.6], [0.8, "name", 0.55], [0.7, "name", 0.5], [0.6, "name", 0.45], [0.5, "name", 0.4],
 ];
-/** Letters of a name that have room; longer ones are cut. */
-const LETTERS = [6, 24];
+/** Lengths of names that have room; longer ones are cut. */
+const NAME_LENGTHS = [6, 24];
 /** Kinds that make a device a big tile. */
 const WRONG = Object.keys(KINDS).filter((kind) => kind !== "ok");
 const collator = new Intl.Collator("en", { numeric: true });
@@ -50,14 +54,30 @@ function tick() {
 
 /** Says plainly when what is shown is old, or goes nowhere. */
 function showAlarm() {
-  const { isLost, lostAt, bridge } = known;
-  const text = isLost ? `✕ Connection to the bridge lost${lostAt ? ` ${span(Date.now() - lostAt.getTime())} ago: what stands here is old` : ""}`
-    : !bridge ? "◆ Connecting to the bridge"
-      : !bridge.broker.connected ? "■ The bridge has no connection to its broker" : "";
+  const { isLost } = known;
+  const text = isLost ? lost() : wrongWithBridge();
   alarm.hidden = !text;
   alarm.classList.toggle("lost", isLost);
   setText(alarm, text);
   document.body.classList.toggle("stale", isLost);
+}
+
+function lost() {
+  const since = known.lostAt ? ` ${span(Date.now() - known.lostAt.getTime())} ago: what stands here is old` : "";
+  return `✕ Connection to the bridge lost${since}`;
+}
+
+/** What is wrong with the bridge or its cluster; empty, if nothing is. */
+function wrongWithBridge() {
+  const { bridge, cluster } = known;
+  if (!bridge) return "◆ Connecting to the bridge";
+  const ownerless = (cluster?.shards ?? []).filter(({ owner }) => !owner).reduce((sum, { devices }) => sum + devices, 0);
+  return [
+    !bridge.broker.connected && "■ The bridge has no connection to its broker",
+    cluster && !cluster.etcd.connected && "■ etcd does not answer",
+    ownerless > 0 && `▲ Nobody polls ${ownerless} devices`,
+    tiles.size === 0 && standsByIn(cluster) && "◆ This bridge stands by: another one of the cluster shows the devices",
+  ].filter(Boolean).join(". ");
 }
 
 /** Brings the tiles of these devices up to date. */
@@ -77,7 +97,7 @@ export function showKiosk(ids) {
     if (tile?.json === json) continue;
     const element = build(device, kind, cause);
     tile?.element.replaceWith(element);
-    tiles.set(id, { id, kind, json, element, letters: nameOf(device).length });
+    tiles.set(id, { id, kind, json, element, length: nameOf(device).length });
     isMoved = isMoved || tile?.kind !== kind;
   }
   if (isMoved) place();
@@ -135,13 +155,14 @@ function showNumbers(counts) {
 /** Chooses the size of the tiles: nobody scrolls a wall. */
 function fit(isNews) {
   if (!isNews) return;
-  const longest = Math.max(LETTERS[0], ...[...tiles.values()].map(({ letters }) => letters));
+  const longest = Math.max(NAME_LENGTHS[0], ...[...tiles.values()].map(({ length }) => length));
   const key = [innerWidth, innerHeight, alarm.hidden, wrong.children.length, normal.children.length, longest].join();
   if (fitted === key) return;
   fitted = key;
-  all.style.setProperty("--letters", String(Math.min(LETTERS[1], longest)));
-  for (const [size, says] of SIZES) {
+  all.style.setProperty("--length", String(Math.min(NAME_LENGTHS[1], longest)));
+  for (const [size, says, others] of SIZES) {
     all.style.setProperty("--size", String(size));
+    all.style.setProperty("--others", String(others));
     all.dataset.says = says;
     if (all.scrollHeight <= all.clientHeight) break;
   }

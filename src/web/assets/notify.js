@@ -3,12 +3,12 @@
 import { kindOfDevice } from "./devices.js";
 import { h } from "./dom.js";
 import { known } from "./live.js";
-import { choose, chosen } from "./settings.js";
+import { keep, setting } from "./settings.js";
 
 /** What is reported, and how it is called. */
 const REPORTED = { fault: "with a fault", missing: "with a missing module", offline: "offline" };
-/** How long others are waited for, and from one report to the next. */
-const GATHER = 1_500;
+/** How long others are waited for (devices behind one switch do not fail in one moment), and from one report to the next. */
+const GATHER = 4_000;
 const PAUSE = 10_000;
 const NAMED = 5;
 
@@ -27,13 +27,15 @@ let timer;
 let sound;
 const links = { lost: false, broker: false };
 
-const isOn = (name) => chosen(name) === "on";
+const isOn = (name) => setting(name) === "on";
 
 /** Looks at these devices, and reports those that have failed since. */
 export function watch(ids) {
   for (const id of ids) {
     const device = known.devices.get(id);
     const kind = device?.state ? kindOfDevice(device) : undefined;
+    // A bridge that has just started does not know yet: what was so before is no news then.
+    if (kind === "unknown") continue;
     if (kinds.get(id) !== kind && isWatching && REPORTED[kind]) waiting.set(id, kind);
     if (!REPORTED[kind]) waiting.delete(id);
     if (kind) kinds.set(id, kind);
@@ -42,7 +44,7 @@ export function watch(ids) {
   watchLink("lost", known.isLost && isWatching);
   watchLink("broker", known.bridge?.broker.connected === false);
   // What is so at first sight is no news.
-  isWatching = isWatching || Boolean(known.roster && [...known.roster].every((id) => kinds.has(id)));
+  isWatching = isWatching || Boolean(known.roster && [...known.roster].every((id) => known.devices.has(id)));
   if (waiting.size > 0 && timer === undefined) timer = setTimeout(report, Math.max(GATHER, lastReport + PAUSE - Date.now()));
 }
 
@@ -100,12 +102,12 @@ function show() {
 
 async function switchNotify() {
   if (isOn("notify")) {
-    choose("notify", "off");
+    keep("notify", "off");
     said.textContent = "";
   } else if (!globalThis.Notification || !isSecureContext) {
     said.textContent = "This browser shows notifications only of pages over https or of this machine. The sound works.";
   } else if (await Notification.requestPermission() === "granted") {
-    choose("notify", "on");
+    keep("notify", "on");
     said.textContent = "A new fault or outage is reported while this page is open.";
   } else {
     said.textContent = "The browser does not allow notifications of this page: change that in its settings.";
@@ -114,7 +116,7 @@ async function switchNotify() {
 }
 
 function switchSound() {
-  choose("sound", isOn("sound") ? "off" : "on");
+  keep("sound", isOn("sound") ? "off" : "on");
   if (isOn("sound")) beep();
   show();
 }

@@ -28,13 +28,13 @@ function wordOf(relay) {
   return { NO: "NO, normal", NC: "NC, fault" }[relay.position] ?? unknown(relay).word;
 }
 
-/** A relay in a list: its letter, in a box that shows where the contact lies. */
+/** A relay in a list: its name, in a box that shows where the contact lies. */
 export function relayCell(slot, name, relay) {
   const kind = kindOf(relay);
   const marks = { neutral: "–", missing: "missing" };
   const word = relay.position === "unknown" ? marks[kind] ?? "?" : relay.position;
-  const letter = name.toUpperCase();
-  return h("span", { class: `cell ${kind}${relay.stale ? " old" : ""}`, title: `${slot}, relay ${letter}: ${wordOf(relay)}` }, letter, h("span", { class: "unseen" }, ` ${word}`));
+  const upper = name.toUpperCase();
+  return h("span", { class: `cell ${kind}${relay.stale ? " old" : ""}`, title: `${slot}, relay ${upper}: ${wordOf(relay)}` }, upper, h("span", { class: "unseen" }, ` ${word}`));
 }
 
 /** The contact with the names of its terminals. */

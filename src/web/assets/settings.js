@@ -1,10 +1,10 @@
-// What somebody has chosen for this browser. One that keeps nothing has it until the page is closed.
+// What somebody has selected for this browser. One that keeps nothing has it until the page is closed.
 
 const PREFIX = "lantime2mqtt-";
 const unkept = new Map();
 
-/** What was chosen; empty, if nothing was. */
-export function chosen(name) {
+/** What was selected; empty, if nothing was. */
+export function setting(name) {
   try {
     return localStorage.getItem(PREFIX + name) ?? "";
   } catch {
@@ -12,7 +12,7 @@ export function chosen(name) {
   }
 }
 
-export function choose(name, value) {
+export function keep(name, value) {
   unkept.set(name, value);
   try {
     localStorage.setItem(PREFIX + name, value);

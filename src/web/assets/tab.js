@@ -5,8 +5,8 @@ import { known } from "./live.js";
 const NAME = "lantime2mqtt";
 const icon = document.querySelector("link[rel=icon]");
 const usual = icon.getAttribute("href");
-/** Each has another shape, so that it is not told by its colour alone. */
-const SHAPES = {
+/** Each has another drawing, so that none is shown by its colour alone. */
+const DRAWINGS = {
   lost: ["#5b5470", "M9 9L23 23M23 9L9 23"],
   fault: ["#b3111e", "M16 7L26 25H6Z"],
   offline: ["#5b5470", "M7 16H25"],
@@ -32,7 +32,7 @@ export function showTab(counts) {
   const kind = all[0]?.[0];
   if (shown === kind) return;
   shown = kind;
-  icon.setAttribute("href", kind ? drawn(...SHAPES[kind]) : usual);
+  icon.setAttribute("href", kind ? drawn(...DRAWINGS[kind]) : usual);
   icon.dataset.kind = kind ?? "ok";
 }
 
