@@ -42,7 +42,7 @@ export function showDetail(id, device) {
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
-    // Here is the place of what was before.
+    // What the relays did before belongs here.
     ["events", device.events, () => events(device.events)],
     ["http", id, () => httpPart(id)],
   ]);

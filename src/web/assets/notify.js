@@ -70,11 +70,17 @@ function report() {
   }
   const names = ids.map(([id]) => id);
   const body = names.length > NAMED ? `${names.slice(0, NAMED).join(", ")} and ${names.length - NAMED} more` : names.join(", ");
-  if (isOn("notify") && globalThis.Notification?.permission === "granted") {
-    const shown = new Notification(titles.join(", "), { body, tag: "lantime2mqtt", renotify: true });
-    shown.addEventListener("click", () => { window.focus(); shown.close(); });
-  }
   if (isOn("sound")) beep();
+  if (isOn("notify") && globalThis.Notification?.permission === "granted") notify(titles.join(", "), body);
+}
+
+function notify(title, body) {
+  try {
+    const shown = new Notification(title, { body, tag: "lantime2mqtt", renotify: true });
+    shown.addEventListener("click", () => { window.focus(); shown.close(); });
+  } catch {
+    said.textContent = "This browser shows no notifications of pages. The sound works.";
+  }
 }
 
 /** Two short tones. A browser makes none before somebody has used the page. */
@@ -89,7 +95,6 @@ function beep() {
     tone.start(sound.currentTime + at);
     tone.stop(sound.currentTime + at + 0.18);
   }
-  document.body.dataset.beeps = String(Number(document.body.dataset.beeps ?? 0) + 1);
 }
 
 function show() {
