@@ -28,6 +28,10 @@ await withPage(async (page) => {
   const size = await page.evaluate(() => parseFloat(getComputedStyle(document.querySelector(".kiosk-wrong strong")).fontSize));
   check(size >= 20, `what is wrong is written ${size} px high`);
   check(await fits(page), "it does not fit with what is wrong");
+  // A small screen: the tiles shrink.
+  await page.setViewportSize({ width: 480, height: 320 });
+  check(await fits(page), "it does not fit on a small screen");
+  await page.setViewportSize({ width: 1280, height: 720 });
   await say("wrong");
   await page.waitForSelector(`.kiosk-numbers:has-text('${COUNT} of ${COUNT} normal')`);
   check((await elements(page)) === before, "elements are left of what was wrong");

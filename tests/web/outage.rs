@@ -67,6 +67,8 @@ async fn who_wants_it_is_notified_once_of_many() {
     let reported = script.says("reported").await;
     assert_eq!(reported, r#"["2 with a fault: sim-1, sim-2"]"#);
     script.go_on();
+    script.says("again").await;
+    falls(scene.device(3));
     script.says("done").await;
 }
 
