@@ -201,6 +201,68 @@ async fn list_and_show(place: &Place) {
     );
 }
 
+/// A part of an id is enough, what is handled is marked, and lists can be narrowed.
+async fn short_ids_and_marks(place: &Place) {
+    let shown = |text: &str| serde_json::from_str::<Value>(text).unwrap()["id"].clone();
+    assert_eq!(
+        shown(&place.printed(&["show", "4a02", "--json"]).await),
+        json!(COMMAND)
+    );
+    let error = place.refused(&["show", "0198c5f2"]).await;
+    for part in ["0198c5f2", "2 ids", &COMMAND.to_string(), &POLL.to_string()] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let error = place.refused(&["drop", "ffff"]).await;
+    assert!(error.contains("ffff"), "{error}");
+    assert_eq!(place.ask(&["show", "4a0"]).await.code, Some(64), "too short");
+
+    let marked = place.printed(&["handled", "4a02", "--by", "anna"]).await;
+    assert_eq!(marked, "1 marked as handled\n");
+    let listed = async || -> Vec<Value> {
+        let lines = place.printed(&["list", "--json"]).await;
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let dead_letters = listed().await;
+    assert_eq!(dead_letters[0]["handled"], Value::Null);
+    assert_eq!(dead_letters[1]["handled"]["by"], "anna");
+    let table = place.printed(&["list"]).await;
+    assert!(table.contains("handled by anna: no answer"), "{table}");
+    let end = place.ask(&["handled", NONE, "4a02", "--undo"]).await;
+    assert_eq!(
+        (end.code, end.output.stdout.as_str()),
+        (Some(1), "1 marked as not handled\n")
+    );
+    assert!(
+        end.output.stderr.contains(&format!("not in the archive: {NONE}")),
+        "{:?}",
+        end.output
+    );
+    assert_eq!(listed().await[1]["handled"], Value::Null);
+    assert_eq!(place.ask(&["handled", "4a02", "--by", ""]).await.code, Some(64));
+
+    let count = async |arguments: &[&str]| place.printed(arguments).await.lines().count();
+    assert_eq!(count(&["list", "--json", "--device", "m3000-a"]).await, 2);
+    assert_eq!(
+        count(&["list", "--json", "--device", "m3000-a", "--limit", "1"]).await,
+        1
+    );
+    assert_eq!(count(&["list", "--json", "--device", "bridge"]).await, 0);
+    let age = Timestamp::now()
+        .duration_since("2026-11-22T10:15:30.120Z".parse().unwrap())
+        .as_secs();
+    assert_eq!(
+        count(&["list", "--json", "--since", &format!("{}s", age + 3600)]).await,
+        2
+    );
+    assert_eq!(
+        count(&["list", "--json", "--since", &format!("{}s", age - 3600)]).await,
+        0
+    );
+}
+
 /// `left` dead letters are there beside the one that is dropped by its id.
 async fn drops(place: &Place, left: usize) {
     let poll = POLL.to_string();
@@ -223,18 +285,23 @@ async fn a_running_bridge_is_asked() {
     drop(place.store().await);
     let bridge = place.start().await;
     list_and_show(&place).await;
+    short_ids_and_marks(&place).await;
     let id = COMMAND.to_string();
     let printed = place.printed(&["replay", &id]).await;
     let begin = format!("carried out:\n{{\n  \"dead_letter\": \"{id}\",\n  \"topic\": ");
     assert!(printed.starts_with(&begin), "{printed}");
     let reply: Value = serde_json::from_str(&place.printed(&["replay", &id, "--json"]).await).unwrap();
     assert_eq!((&reply["ok"], &reply["id"]), (&json!(true), &json!(id)));
+    let table = place.printed(&["list"]).await;
+    assert!(table.contains("replayed: no answer"), "{table}");
     let end = place.ask(&["replay", &POLL.to_string(), "--json"]).await;
     assert_eq!(end.code, Some(1));
     assert!(end.output.stdout.contains("\"ok\":false"), "{:?}", end.output);
     let error = &end.output.stderr;
     assert!(
-        error.contains("not carried out: the dead letter is about no command"),
+        error.contains(&format!(
+            "dead letter {POLL}: the command was not carried out: the dead letter is about no command"
+        )),
         "{error}"
     );
     // The refused replay is a dead letter, too.
@@ -285,6 +352,7 @@ async fn without_a_bridge_the_store_is_opened() {
     let place = Place::new();
     drop(place.store().await);
     list_and_show(&place).await;
+    short_ids_and_marks(&place).await;
 
     let id = COMMAND.to_string();
     let printed = place.printed(&["replay", &id]).await;
@@ -393,4 +461,49 @@ async fn what_only_the_bridge_can_read_does_not_matter() {
     let error = place.site.config().display().to_string();
     let end = run(&["check-config", "--config", &error]).await;
     assert_eq!(end.code, Some(78), "the bridge itself cannot run with it");
+}
+
+/// Somebody at a terminal, who answers so.
+async fn at_a_terminal(place: &Place, answer: &str) -> (Option<i32>, String) {
+    let program = env!("CARGO_BIN_EXE_lantime2mqtt");
+    let config = place.site.config().display().to_string();
+    let command = format!("{program} dead-letters drop --all --config {config}");
+    let mut child = tokio::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("these tests need script (Debian: bsdutils)");
+    let mut terminal = child.stdin.take().unwrap();
+    let mut output = child.stdout.take().unwrap();
+    let mut shown = Vec::new();
+    while !shown.ends_with(b"[y/N] ") {
+        assert!(
+            output.read_buf(&mut shown).await.unwrap() > 0,
+            "{:?}",
+            String::from_utf8_lossy(&shown)
+        );
+    }
+    terminal.write_all(answer.as_bytes()).await.unwrap();
+    output.read_to_end(&mut shown).await.unwrap();
+    let status = child.wait().await.unwrap();
+    (status.code(), String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[tokio::test]
+async fn whoever_sits_at_a_terminal_is_asked_before_all_are_dropped() {
+    let place = Place::new();
+    drop(place.store().await);
+    let (code, shown) = at_a_terminal(&place, "n\n").await;
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(
+        shown.contains("Drop all 2 dead letters?") && shown.contains("nothing was dropped"),
+        "{shown}"
+    );
+    assert_eq!(place.printed(&["list", "--json"]).await.lines().count(), 2);
+    let (code, shown) = at_a_terminal(&place, "y\n").await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(place.printed(&["list"]).await, "no dead letters\n");
+    drop(place.store().await);
+    assert_eq!(place.printed(&["drop", "--all", "--yes"]).await, "2 dropped\n");
 }

@@ -131,6 +131,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("tests/operations/alerts.test.yml", "away", "the name of an alert"),
     ("tests/operations/alerts.test.yml", "stranger", COUNTER),
     ("tests/web/focus.mjs", "observer", "a name of browsers"),
+    ("tests/web/fleet.mjs", "observer", "a name of browsers"),
 ];
 const ASYNC_SNMP: &str = "a name of the SNMP library";
 const COUNTER: &str = "a key of the API, and a label of a metric";

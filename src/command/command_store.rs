@@ -117,6 +117,7 @@ impl CommandStore {
                 let dead_letters =
                     records.filter(|record| matches!(record.destination, Destination::DeadLetter(_)));
                 let dead_letters: Vec<_> = dead_letters.cloned().collect();
+                let replayed = end.replayed;
                 // The next owner may carry out what has failed here.
                 let is_kept = ledger.finish(number, end).await;
                 if is_kept
@@ -124,6 +125,12 @@ impl CommandStore {
                     && let Err(error) = archive.archive(dead_letters).await
                 {
                     tracing::warn!(%error, "the dead letter of a command is in etcd, but not in the archive of this bridge");
+                }
+                if is_kept
+                    && let Some((id, replayed)) = replayed
+                    && let Err(error) = archive.mark_replayed(id, replayed).await
+                {
+                    tracing::warn!(%error, %id, "the archive does not show that this dead letter was replayed");
                 }
             }
         }

@@ -15,6 +15,8 @@ use super::reply_topic::reply_destination;
 use super::request::{self, Refusal};
 use super::route::Route;
 use super::unknown_target::no_such_device;
+use crate::contract::Time;
+use crate::contract::dead_letter_marks::Replayed;
 use crate::contract::reply::CommandReply;
 use crate::contract::topics::Destination;
 use crate::fault_point;
@@ -206,8 +208,19 @@ impl Context {
             });
         }
         records.extend(dead_letter.map(|dead_letter| dead_letter::record(&dead_letter, &self.bridge)));
+        let replayed = entry.replays.as_ref().map(|(dead_letter, _)| {
+            let at = Time(Timestamp::now());
+            (
+                *dead_letter,
+                Replayed {
+                    at,
+                    ok: reply.error.is_none(),
+                },
+            )
+        });
         let end = End {
             records,
+            replayed,
             answer: key.map(|key| (key, payload)),
             local: local.map(|local| (local, reply)),
         };

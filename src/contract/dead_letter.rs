@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::dead_letter_marks::Marks;
 use super::{Time, is_unset};
 use crate::model::{self, DeviceId, ErrorReport, Operation, Origin, SlotId};
 
@@ -47,10 +48,13 @@ pub struct Summary {
     /// Topic of the message that it began with. If that was a command, and all of it was kept, it can be replayed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// What has become of it.
+    #[serde(flatten)]
+    pub marks: Marks,
 }
 
 impl Summary {
-    /// The summary of an archived dead letter; `None` where it cannot be read.
+    /// The summary of an archived dead letter, without marks; `None` where it cannot be read.
     pub fn read(json: &[u8]) -> Option<Summary> {
         let dead_letter = serde_json::from_slice::<Archived<'_>>(json).ok()?;
         let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
@@ -66,6 +70,7 @@ impl Summary {
             repeats: dead_letter.repeats,
             recovered: dead_letter.recovered,
             topic: dead_letter.origin.map(|origin| origin.topic.into_owned()),
+            marks: Marks::default(),
         })
     }
 }

@@ -5,6 +5,7 @@
 //! `tests/contract/golden` shows all of it by examples, in a file for each topic.
 
 pub(crate) mod dead_letter;
+pub(crate) mod dead_letter_marks;
 pub(crate) mod incident;
 pub mod read_back;
 pub(crate) mod record;

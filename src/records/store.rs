@@ -16,6 +16,7 @@ mod incidents;
 mod job;
 mod key;
 mod look;
+mod marks;
 mod memory;
 pub mod options;
 mod outbox;

@@ -12,6 +12,7 @@ pub(crate) mod cluster;
 mod command;
 pub(crate) mod dead_letters;
 mod guard;
+pub(crate) mod handled;
 mod health;
 pub(crate) mod history;
 mod json;
@@ -201,6 +202,7 @@ impl Server {
             .merge(command::routes())
             .merge(dead_letters::routes())
             .merge(history::routes())
+            .merge(handled::routes())
             .merge(cluster::routes())
             .merge(live::routes())
             .fallback(answer::nothing_here)

@@ -36,21 +36,30 @@ macro_rules! assets {
 
 const ASSETS: &[Asset] = &assets![
     "bridge.js": SCRIPT,
+    "clock.js": SCRIPT,
     "chooser.js": SCRIPT,
     "cluster.js": SCRIPT,
     "detail.js": SCRIPT,
     "devices.js": SCRIPT,
     "dom.js": SCRIPT,
+    "fleet.js": SCRIPT,
     "icon.svg": SVG,
+    "dead_letter_groups.js": SCRIPT,
     "dead_letters.js": SCRIPT,
     "incidents.js": SCRIPT,
+    "kiosk.css": CSS,
+    "kiosk.js": SCRIPT,
     "live.js": SCRIPT,
+    "notify.js": SCRIPT,
     "page.css": CSS,
     "page.js": SCRIPT,
     "plot.js": SCRIPT,
     "relay.js": SCRIPT,
     "sessions.js": SCRIPT,
+    "settings.js": SCRIPT,
+    "tab.js": SCRIPT,
     "token.js": SCRIPT,
+    "zone.js": SCRIPT,
 ];
 
 pub(super) fn routes() -> Router<Shared> {

@@ -1,7 +1,5 @@
 //! What becomes of an answer in a poll, without the device.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use lantime2mqtt::lantime::rest::{Profiles, status};
 use lantime2mqtt::model::derive::{RelayEvents, Slots, slots};

@@ -51,8 +51,8 @@ await withPage(async (page) => {
   await page.evaluate(() => {
     window.moves = new Set();
     new MutationObserver((records) => {
-      for (const record of records) for (const node of record.addedNodes) window.moves.add(node.dataset.id);
-    }).observe(document.getElementById("devices"), { childList: true });
+      for (const record of records) for (const node of record.addedNodes) if (node.dataset?.id) window.moves.add(node.dataset.id);
+    }).observe(document.getElementById("devices"), { childList: true, subtree: true });
   });
   await say("at the row");
   await page.waitForSelector("#devices li.ok[data-id=sim-3]");

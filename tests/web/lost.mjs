@@ -9,9 +9,12 @@ await withPage(async (page) => {
   await say("live");
   await page.waitForSelector("#lost:has-text('Connection to the bridge lost')");
   await page.waitForSelector("#link:has-text('connection lost')");
+  check((await page.title()).startsWith("✕ connection lost"), `the title is ${await page.title()}`);
+  check((await page.getAttribute("link[rel=icon]", "data-kind")) === "lost", "the icon does not show it");
   await say("lost");
   await page.waitForSelector("#link:has-text('live')", { timeout: 60_000 });
   await page.waitForSelector("#lost", { state: "hidden" });
+  check((await page.title()) === "lantime2mqtt", "the title still says that it is lost");
   const live = Date.now();
   await goOn();
   // Now it says nothing any more, and does not hang up.

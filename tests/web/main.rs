@@ -14,6 +14,7 @@ mod history;
 mod incidents;
 mod many;
 mod openapi;
+mod outage;
 mod page;
 mod refused;
 mod scene;

@@ -159,6 +159,13 @@ async fn what_a_bridge_answers_fits_it() {
             "{}",
             failed,
         ),
+        (
+            "post",
+            "/api/dead-letters/handled",
+            "/api/dead-letters/handled",
+            r#"{"ids":[],"by":""}"#,
+            failed,
+        ),
     ] {
         let answer = scene.post(at, body).await;
         fits_response(method, path, status, &answer.json());
@@ -192,6 +199,18 @@ async fn what_a_bridge_answers_fits_it() {
     let answer = scene.post(&format!("{of_dead_letter}/replay"), "").await;
     fits_response("post", "/api/dead-letters/{id}/replay", failed, &answer.json());
     let nobody = Value::String("00000000-0000-0000-0000-000000000000".to_owned());
+    let mark = json!({ "ids": [dead_letter, nobody], "by": "anna" }).to_string();
+    let marked = scene.post("/api/dead-letters/handled", &mark).await.json();
+    assert_eq!(marked, json!({ "marked": 1, "missing": [nobody] }));
+    fits_response("post", "/api/dead-letters/handled", ok, &marked);
+    let dead_letters = scene.json("/api/dead-letters").await;
+    fits_response("get", "/api/dead-letters", ok, &dead_letters);
+    let listed = dead_letters.as_array().expect("a list").iter();
+    let listed = listed
+        .filter(|one| one["id"] == dead_letter.as_str())
+        .collect::<Vec<_>>();
+    assert_eq!(listed[0]["handled"]["by"], "anna");
+    assert_eq!(listed[0]["replayed"]["ok"], false);
     let ids = json!({ "ids": [dead_letter, nobody] }).to_string();
     let dropped = scene.post("/api/dead-letters/drop", &ids).await.json();
     assert_eq!(dropped, json!({ "dropped": 1, "missing": [nobody] }));

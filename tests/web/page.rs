@@ -154,8 +154,10 @@ async fn it_is_readable_for_everybody() {
     devices[2]
         .apply(&Action::FireEvent(certificate))
         .expect("it knows it");
-    let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
-    assert_eq!(refused.status, 400, "{refused:?}");
+    for _ in 0..2 {
+        let refused = scene.post("/api/devices/sim-1/io4/relay/a/events", "{").await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+    }
     wait::until("a fault and an unreachable device", async || {
         let devices = scene.json("/api/devices").await;
         devices[0]["relays"]["io3"]["a"] == "NC" && devices[1]["state"] == "offline"

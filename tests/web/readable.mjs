@@ -37,11 +37,13 @@ function nameless() {
 await withPage(async (page) => {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    for (const hash of ["#/device/sim-1", "#/device/sim-2", "#/device/sim-3", "#/dead-letters", "#/bridge", "#/"]) {
+    for (const hash of ["#/device/sim-1", "#/device/sim-2", "#/device/sim-3", "#/dead-letters", "#/bridge", "#/", "?kiosk", "?"]) {
       await page.goto(at(hash));
-      await page.waitForSelector("#devices li", { state: "attached" });
-      await page.waitForSelector("#link:has-text('live')");
-      await page.waitForSelector("#devices li.warning", { state: "attached" });
+      if (hash === "?kiosk") await page.waitForSelector(".tile.warning");
+      else await page.waitForSelector("#link:has-text('live')");
+      await page.waitForSelector("li.warning", { state: "attached" });
+      if (hash === "?") await page.click("#alerts-button");
+      if (hash === "#/dead-letters") await page.click(".dead-letter.many .each-of:not([open]) > summary");
       const faint = await page.evaluate(tooFaint);
       check(faint.length === 0, `too faint in ${colorScheme} at ${hash}: ${faint.join("; ")}`);
       const unnamed = await page.evaluate(nameless);

@@ -29,6 +29,11 @@ await withPage(async (page) => {
   await sent(event("bridge", bridge), event("roster", { devices: ["sim-7"] }));
   await page.waitForSelector("#detail:has-text('There is no device sim-1')");
 
+  // A bridge whose broker does not answer.
+  await sent(event("bridge", { ...bridge, broker: { ...bridge.broker, connected: false } }));
+  await page.reload();
+  await page.waitForFunction(() => document.title.includes("■ no broker"));
+
   // A bridge of another version, and then the real one: its own scripts are fetched.
   await sent(event("bridge", { ...bridge, info: { ...bridge.info, version: "0.0.1" } }));
   await page.reload();

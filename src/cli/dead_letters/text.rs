@@ -2,6 +2,7 @@
 
 use crate::cli::table::{self, plain};
 use crate::contract::dead_letter::Summary;
+use crate::contract::dead_letter_marks::Marks;
 use crate::model::Operation;
 
 /// Longest message in the table, in characters.
@@ -42,8 +43,23 @@ fn row(dead_letter: &Summary, cut: bool) -> [String; 6] {
     ]
 }
 
-/// The message, and before it whether the dead letter reports a failure again, or its end.
+/// The message, and before it what has become of the dead letter.
 fn message(dead_letter: &Summary) -> String {
+    let Marks { handled, replayed } = &dead_letter.marks;
+    let handled = handled.as_ref().map(|handled| match &handled.by {
+        Some(by) => format!("handled by {by}: "),
+        None => "handled: ".to_owned(),
+    });
+    let replayed = replayed.map(|replayed| match replayed.ok {
+        true => "replayed: ",
+        false => "replay failed: ",
+    });
+    let (handled, replayed) = (handled.unwrap_or_default(), replayed.unwrap_or_default());
+    format!("{handled}{replayed}{}", reported(dead_letter))
+}
+
+/// The message, and before it whether the dead letter reports a failure again, or its end.
+fn reported(dead_letter: &Summary) -> String {
     let message = &dead_letter.message;
     match dead_letter.repeats {
         // The message of these contains it: what they count need not be failures.
@@ -139,6 +155,7 @@ mod tests {
             repeats: None,
             recovered: false,
             topic: None,
+            marks: Marks::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use redb::{Database, ReadableDatabase, ReadableTable};
 use uuid::Uuid;
 
 use super::DeadLetterSet;
+use super::marks;
 use super::options::Limit;
 use super::tables::{ARCHIVE, ARCHIVE_IDS, Level, Writing};
 use crate::contract::dead_letter::Summary;
@@ -12,12 +13,17 @@ use crate::records::Record;
 
 /// At most so many, the newest first. One that cannot be understood is left out.
 pub(super) fn list(database: &Database, limit: usize) -> Result<Vec<Summary>, redb::Error> {
+    let transaction = database.begin_read()?;
+    let mut marks = marks::load(&transaction)?;
     let mut summaries = Vec::new();
-    for entry in database.begin_read()?.open_table(ARCHIVE)?.iter()?.rev() {
+    for entry in transaction.open_table(ARCHIVE)?.iter()?.rev() {
         if summaries.len() >= limit {
             break;
         }
-        summaries.extend(Summary::read(entry?.1.value().1));
+        summaries.extend(Summary::read(entry?.1.value().1).map(|summary| Summary {
+            marks: marks.remove(&summary.id).unwrap_or_default(),
+            ..summary
+        }));
     }
     Ok(summaries)
 }
@@ -51,6 +57,7 @@ impl Writing<'_, '_> {
             let (id, json) = oldest.value();
             self.levels.archive.remove(json.len());
             self.tables.archive_ids.remove(id)?;
+            self.tables.marks.remove(id)?;
         }
         Ok(())
     }
@@ -81,9 +88,11 @@ impl Writing<'_, '_> {
                     stays
                 })?;
                 self.tables.archive_ids.retain(|id, _| is_kept(id))?;
+                self.tables.marks.retain(|id, _| is_kept(id))?;
             }
             DeadLetterSet::These(ids) => {
                 for id in ids {
+                    self.tables.marks.remove(id.as_bytes())?;
                     if self.remove_dead_letter(*id)? {
                         dropped.push(*id);
                     }
@@ -93,7 +102,7 @@ impl Writing<'_, '_> {
         Ok(dropped)
     }
 
-    /// Gives whether it was there.
+    /// Leaves its marks; gives whether it was there.
     fn remove_dead_letter(&mut self, id: Uuid) -> Result<bool, redb::Error> {
         let number = self.tables.archive_ids.remove(id.as_bytes())?;
         let Some(number) = number.map(|number| number.value()) else {

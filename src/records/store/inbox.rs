@@ -3,11 +3,13 @@
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase, ReadableTable};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::entry::{self, Unreadable};
 use super::job::Changed;
 use super::tables::{INBOX, Writing};
 use super::{AnswerKey, StoreError};
+use crate::contract::dead_letter_marks::Replayed;
 use crate::contract::reply::CommandReply;
 use crate::records::{Received, Record};
 
@@ -38,6 +40,8 @@ pub struct End {
     pub records: Vec<Record>,
     /// The answer that the same command gets within the next hour.
     pub answer: Option<(AnswerKey, Bytes)>,
+    /// The dead letter whose command it was, and that it was run again.
+    pub replayed: Option<(Uuid, Replayed)>,
     /// Who waits for the reply in this process (a request to the HTTP server), and the reply, sent when all of this is on
     /// disk.
     pub local: Option<(oneshot::Sender<CommandReply>, CommandReply)>,

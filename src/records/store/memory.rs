@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::AnswerKey;
 use super::incidents::Unwritten;
+use super::marks;
 use super::options::Limit;
 use super::recorded::Unrecorded;
 use super::tables::{Level, Writing};
@@ -24,6 +25,8 @@ pub(super) struct Memory {
     pub(super) sent: BTreeSet<u64>,
     /// Commands that are still on disk, but not in the inbox any more, and what is to be remembered of them.
     pub(super) finished: BTreeMap<u64, Option<(AnswerKey, Bytes)>>,
+    /// Replays of dead letters, by the ids of these.
+    pub(super) replayed: marks::Replays,
     pub(super) incidents: Unwritten,
     pub(super) recorded: Unrecorded,
     /// Entries of the history, by their numbers. They stay when the broker has acknowledged the records.
@@ -75,6 +78,7 @@ impl Memory {
     pub(super) fn is_written(&self) -> bool {
         self.records.is_empty()
             && self.finished.is_empty()
+            && self.replayed.is_empty()
             && self.incidents.is_empty()
             && self.recorded.is_empty()
             && self.history.is_empty()
@@ -111,6 +115,7 @@ impl Writing<'_, '_> {
         for (number, record) in &memory.records {
             self.put_record(*number, record)?;
         }
+        self.mark_replayed(&memory.replayed)?;
         self.put_incidents(&memory.incidents)?;
         self.put_recorded(&memory.recorded)?;
         self.put_history(&memory.history)?;

@@ -23,6 +23,8 @@ pub(super) const INBOX: TableDefinition<'_, u64, (u32, &[u8], &[u8])> = TableDef
 pub(super) const ARCHIVE: TableDefinition<'_, u64, (&[u8; 16], &[u8])> = TableDefinition::new("archive");
 /// Id of a dead letter -> its number.
 pub(super) const ARCHIVE_IDS: TableDefinition<'_, &[u8; 16], u64> = TableDefinition::new("archive-ids");
+/// Id of a dead letter of the archive -> JSON of its marks. A store of before has no such table.
+pub(super) const MARKS: TableDefinition<'_, &[u8; 16], &[u8]> = TableDefinition::new("dead-letter-marks");
 /// Key -> when (ms since 1970) and what was answered.
 pub(super) const ANSWERS: TableDefinition<'_, &[u8; 32], (i64, &[u8])> = TableDefinition::new("answers");
 /// The same in order of time.
@@ -185,6 +187,7 @@ pub(super) struct Tables<'t> {
     pub(super) inbox: Table<'t, u64, (u32, &'static [u8], &'static [u8])>,
     pub(super) archive: Table<'t, u64, (&'static [u8; 16], &'static [u8])>,
     pub(super) archive_ids: Table<'t, &'static [u8; 16], u64>,
+    pub(super) marks: Table<'t, &'static [u8; 16], &'static [u8]>,
     pub(super) answers: Table<'t, &'static [u8; 32], (i64, &'static [u8])>,
     pub(super) answer_times: Table<'t, (i64, &'static [u8; 32]), ()>,
     pub(super) incidents: Table<'t, &'static str, &'static [u8]>,
@@ -205,6 +208,7 @@ impl<'t> Tables<'t> {
             inbox: transaction.open_table(INBOX)?,
             archive: transaction.open_table(ARCHIVE)?,
             archive_ids: transaction.open_table(ARCHIVE_IDS)?,
+            marks: transaction.open_table(MARKS)?,
             answers: transaction.open_table(ANSWERS)?,
             answer_times: transaction.open_table(ANSWER_TIMES)?,
             incidents: transaction.open_table(INCIDENTS)?,

@@ -6,6 +6,7 @@ mod failing;
 mod file;
 mod history;
 mod incidents;
+mod marks;
 mod outbox;
 mod recorded;
 mod replaced;

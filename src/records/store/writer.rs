@@ -202,6 +202,7 @@ impl Writer {
 
     fn finish(&mut self, number: u64, end: End) {
         self.push_all(end.records);
+        self.memory.replayed.extend(end.replayed);
         let answer = self.memory.finished.entry(number).or_default();
         *answer = answer.take().or(end.answer);
     }

@@ -10,6 +10,8 @@ import { httpPart } from "./sessions.js";
 import { lockedButton, post } from "./token.js";
 
 const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent" };
+/** How an event that is triggered looks, by its type, the most severe first. An action or an info is neither good nor bad. */
+const EVENT_KINDS = { critical: "critical", error: "fault", warning: "warning", action: "info", info: "info" };
 const parts = new Parts(document.getElementById("detail"));
 let shown;
 
@@ -40,6 +42,7 @@ export function showDetail(id, device) {
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
+    // What the relays did before belongs here.
     ["events", device.events, () => events(device.events)],
     ["http", id, () => httpPart(id)],
   ]);
@@ -54,7 +57,7 @@ function head(device) {
     "header",
     { class: "panel" },
     h("p", { class: "back" }, h("a", { href: "#/" }, "← All devices")),
-    h("div", { class: "title" }, h("h2", { tabindex: "-1", id: "detail-title" }, device.id), badge(kind, word), h("span", { class: "quiet" }, about)),
+    h("div", { class: "title" }, h("h2", { tabindex: "-1", id: "detail-title" }, device.id), badge(kind, word), h("span", { class: "quiet" }, about), info.web_interface && h("span", { class: "web" }, "Its own page: ", link(info.web_interface))),
     h(
       "details",
       {},
@@ -139,12 +142,12 @@ function signals(slot, all) {
 
 function events(all) {
   const entries = Object.entries(all);
-  // An action reports that somebody has done something: it stands beside what is wrong, not among it.
-  const rank = ([, event]) => event.triggered !== true ? 3 : ["critical", "error", "warning"].includes(event.type) ? 0 : 1;
+  const severity = Object.keys(EVENT_KINDS);
+  const rank = ([, event]) => event.triggered !== true ? severity.length : severity.indexOf(event.type);
   entries.sort((a, b) => rank(a) - rank(b) || a[0].localeCompare(b[0]));
   const triggered = entries.filter(([, event]) => event.triggered === true);
   const rest = entries.filter(([, event]) => event.triggered !== true);
-  const kind = (event) => event.triggered === "unknown" ? "unknown" : event.triggered ? (rank(["", event]) === 0 ? "fault" : "ok") : "absent";
+  const kind = (event) => event.triggered === "unknown" ? "unknown" : event.triggered ? EVENT_KINDS[event.type] ?? "info" : "absent";
   const word = (event) => event.triggered === "unknown" ? "unknown" : event.triggered ? "triggered" : "not triggered";
   const table = (entries) => h("div", { class: "scroll" }, h(
     "table",

@@ -1,21 +1,11 @@
-// All devices at a glance: those with a fault first.
+// What is to be said of a device in a word: what is wrong with it, why, and since when.
 
-import { badge, h } from "./dom.js";
-import { known } from "./live.js";
-import { kindOf, smallRelay } from "./relay.js";
+import { kindOf } from "./relay.js";
 
-const list = document.getElementById("devices");
-const filter = document.getElementById("filter");
-const overview = document.getElementById("overview");
-const filtered = document.getElementById("filtered");
-const all = document.getElementById("filter-all");
-
-const RANKS = { fault: 0, missing: 1, offline: 2, stale: 3, warning: 4, unknown: 5, ok: 6 };
-const NAMES = { fault: "Fault", missing: "Module missing", offline: "Offline", stale: "Stale", warning: "Not normal", unknown: "Unknown", ok: "Normal" };
-const collator = new Intl.Collator("en", { numeric: true });
-
-/** Rows by id: element, kind, the text that the filter looks at. */
-const rows = new Map();
+/** The kinds, the worst first, and their words. */
+export const KINDS = {
+  fault: "Fault", missing: "Module missing", offline: "Offline", stale: "Stale", warning: "Not normal", unknown: "Unknown", ok: "Normal",
+};
 
 /** The worst that is to be said of a device. A position that its firmware does not report is none of it. */
 export function kindOfDevice(device) {
@@ -32,7 +22,7 @@ export function kindOfDevice(device) {
 
 /** The word for that kind. */
 export function nameOfKind(kind) {
-  return NAMES[kind];
+  return KINDS[kind];
 }
 
 /** Whether its last poll failed, and it is not given up yet. */
@@ -42,7 +32,7 @@ function isStale(device) {
 }
 
 /** What is wrong and perhaps wired to no relay, so that nobody hears of it otherwise. */
-function troubles(device) {
+export function troubles(device) {
   const failing = Object.entries(device.slots ?? {}).flatMap(([slot, { signals }]) =>
     Object.entries(signals).filter(([, { status }]) => status === "fail").map(([name]) => `${slot} ${name} fail`));
   const isBad = ([, { triggered, type }]) => triggered === true && ["error", "critical"].includes(type);
@@ -55,115 +45,42 @@ export function relays(device) {
     Object.entries(relays).map(([name, relay]) => ({ slot, name, relay })));
 }
 
-/** Brings the rows of these devices up to date. */
-export function showDevices(ids, selected) {
-  const moved = [];
-  for (const id of ids) {
-    const device = known.devices.get(id);
-    if (!device?.state) {
-      rows.get(id)?.element.remove();
-      rows.delete(id);
-      continue;
+/** The names of its events that are triggered. */
+export function triggered(device) {
+  return Object.entries(device.events ?? {}).filter(([, event]) => event.triggered === true).map(([name]) => name);
+}
+
+/** What has happened to it, in a word or two, since when, and why: as far as that is known. */
+export function causeOf(device, kind = kindOfDevice(device)) {
+  const { error, first_at: since } = device.error ?? {};
+  const slots = Object.entries(device.slots ?? {});
+  switch (kind) {
+    case "fault": {
+      const fallen = relays(device).map(({ relay }) => relay).filter(({ position }) => position === "NC");
+      return { what: "NC", since: first(fallen.map((relay) => relay.since)), why: [...new Set(fallen.map(({ cause }) => cause).filter(Boolean))].join(", ") };
     }
-    const row = rows.get(id);
-    const { events, ...shown } = device;
-    const json = JSON.stringify([shown, troubles(device)]);
-    if (row?.json === json) continue;
-    const next = build(device, json);
-    if (row?.kind !== next.kind) moved.push(next.element);
-    if (row) {
-      const hadFocus = row.element.contains(document.activeElement);
-      row.element.replaceWith(next.element);
-      if (hadFocus) next.element.querySelector("a").focus({ preventScroll: true });
+    case "missing": {
+      const missing = slots.filter(([, { state }]) => state === "absent" || state === "mismatch");
+      const times = missing.flatMap(([, { relays }]) => Object.values(relays).map((relay) => relay.since));
+      return { what: "missing", since: first(times), why: missing.map(([slot, { state }]) => `${slot} ${state}`).join(", ") };
     }
-    rows.set(id, next);
-  }
-  if (moved.length) sort(moved);
-  if (ids.size) {
-    count();
-    select(selected);
-  }
-  applyFilter();
-}
-
-/** Marks the selected one. */
-export function select(selected) {
-  for (const [id, { element }] of rows) {
-    const link = element.firstElementChild;
-    if (id === selected) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    case "offline":
+      return { what: "offline", since, why: error?.kind };
+    case "stale":
+      return { what: "stale", since, why: [error?.kind, ...troubles(device)].filter(Boolean).join(", ") };
+    case "warning": {
+      const failing = slots.flatMap(([, { signals }]) => Object.values(signals).filter(({ status }) => status === "fail").map((signal) => signal.since));
+      const times = triggered(device).map((name) => device.events[name]).filter(({ type }) => ["error", "critical"].includes(type));
+      const why = [...troubles(device), device.error && `${error.kind}: ${error.message}`].filter(Boolean).join(", ");
+      return { what: "", since: first([...failing, ...times.map((event) => event.last_triggered), since]), why };
+    }
+    case "unknown":
+      return { what: device.state === "online" ? "not all is known" : "not seen yet", since: undefined, why: "" };
+    default:
+      return { what: "", since: undefined, why: "" };
   }
 }
 
-function build(device, json) {
-  const kind = kindOfDevice(device);
-  const { model, hostname, serial_number: serial } = device.info ?? {};
-  const slots = Object.entries(device.slots);
-  const element = h(
-    "li",
-    { class: `device ${kind}`, "data-id": device.id },
-    h(
-      "a",
-      { href: `#/device/${encodeURIComponent(device.id)}` },
-      badge(kind, NAMES[kind]),
-      h("strong", {}, device.id),
-      h("span", { class: "quiet" }, model ?? "not seen yet", hostname && hostname !== device.id ? `, ${hostname}` : ""),
-      slots.map(([slot, { state, relays }]) => h(
-        "span",
-        { class: "slot" },
-        h("span", { class: "quiet" }, state === "online" || state === "offline" ? slot : `${slot} ${state}`),
-        Object.entries(relays).map(([name, relay]) => smallRelay(name, relay)),
-      )),
-      ["warning", "stale"].includes(kind) && troubles(device).length > 0 && h("span", { class: "why" }, troubles(device).join(", ")),
-      device.error && h("span", { class: "why" }, `${device.error.error.kind}: ${device.error.error.message}`),
-    ),
-  );
-  const text = [device.id, model, hostname, serial].filter(Boolean).join(" ").toLowerCase();
-  return { element, kind, json, text };
+function first(times) {
+  return times.filter(Boolean).sort()[0];
 }
-
-/** Puts these rows to their places. The others stand right already. */
-function sort(moved) {
-  const focused = document.activeElement;
-  for (const element of moved) element.remove();
-  const order = [...rows].sort(([a, one], [b, other]) => RANKS[one.kind] - RANKS[other.kind] || collator.compare(a, b));
-  order.forEach(([, { element }], index) => {
-    const there = list.children[index];
-    if (there !== element) list.insertBefore(element, there ?? null);
-  });
-  if (list.contains(focused)) focused.focus({ preventScroll: true });
-}
-
-function count() {
-  const counts = Object.fromEntries(Object.keys(RANKS).map((kind) => [kind, 0]));
-  for (const { kind } of rows.values()) counts[kind] += 1;
-  const shown = Object.keys(RANKS).filter((kind) => counts[kind] > 0);
-  overview.replaceChildren(...shown.map((kind) => badge(kind, `${counts[kind]} ${NAMES[kind].toLowerCase()}`)));
-  const faults = counts.fault + counts.missing;
-  document.title = faults ? `▲ ${faults} with a fault, lantime2mqtt` : "lantime2mqtt";
-}
-
-function applyFilter() {
-  const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const isBadOnly = document.querySelector("input[name=which]:checked").value === "bad";
-  let shown = 0;
-  for (const { element, kind, text } of rows.values()) {
-    const fits = words.every((word) => text.includes(word)) && !(isBadOnly && kind === "ok");
-    if (element.hidden === fits) element.hidden = !fits;
-    shown += fits ? 1 : 0;
-  }
-  const isFiltered = words.length > 0 || isBadOnly;
-  const total = `${rows.size} ${rows.size === 1 ? "device" : "devices"}`;
-  const text = !isFiltered ? total : shown === 0 ? `None of ${total} fits the filter.` : `${shown} of ${total}`;
-  all.hidden = !isFiltered;
-  if (filtered.textContent !== text) filtered.textContent = text;
-}
-
-filter.addEventListener("input", applyFilter);
-all.addEventListener("click", () => {
-  filter.value = "";
-  document.querySelector("input[name=which][value=all]").checked = true;
-  applyFilter();
-  filter.focus();
-});
-for (const choice of document.querySelectorAll("input[name=which]")) choice.addEventListener("change", applyFilter);

@@ -1,5 +1,7 @@
 // Elements out of data. Whatever comes from a device becomes text, never markup.
 
+import { clockOf, onZone, shortOf, span, wholeOf, zoneName } from "./clock.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element with attributes, listeners (`onclick`) and children; texts become text. */
@@ -24,19 +26,23 @@ function fill(element, attributes, children) {
 
 /** What stands for a state: a symbol and a class beside the word, so that nothing is shown by colour alone. */
 const MARKS = {
-  ok: "●", fault: "▲", missing: "▼", warning: "■", stale: "◐", unknown: "◆", offline: "✕", absent: "○", neutral: "○",
+  ok: "●", fault: "▲", critical: "▲▲", missing: "▼", warning: "■", stale: "◐", unknown: "◆", offline: "✕", absent: "○", neutral: "○", info: "▷",
 };
+
+/** The symbol of a kind. */
+export function mark(kind) {
+  return h("span", { class: `mark ${kind}`, "aria-hidden": "true" }, MARKS[kind]);
+}
 
 /** A word with its symbol. */
 export function badge(kind, word) {
   return h("span", { class: `badge ${kind}` }, h("span", { "aria-hidden": "true" }, `${MARKS[kind]} `), word);
 }
 
-/** A point in time: the clock, and how long ago. */
-export function time(iso) {
-  const at = new Date(iso);
-  if (Number.isNaN(at.getTime())) return h("span", {}, "unknown");
-  const element = h("time", { datetime: iso, title: at.toLocaleString() });
+/** A point in time: the clock and how long ago; as `form` only the `clock`, or for how long that has been (`span`). */
+export function time(iso, form = "") {
+  if (Number.isNaN(Date.parse(iso))) return h("span", {}, "unknown");
+  const element = h("time", { datetime: iso, "data-form": form || undefined });
   showTime(element);
   return element;
 }
@@ -48,19 +54,19 @@ export function refreshTimes() {
 
 function showTime(element) {
   const at = new Date(element.dateTime);
-  const isToday = at.toDateString() === new Date().toDateString();
-  const clock = isToday ? at.toLocaleTimeString() : at.toLocaleString();
-  const text = `${clock} (${ago(Date.now() - at.getTime())})`;
-  if (element.textContent !== text) element.textContent = text;
+  const whole = wholeOf(at);
+  if (element.title !== whole) element.title = whole;
+  const age = Date.now() - at.getTime();
+  const parts = {
+    clock: () => [clockOf(at)],
+    span: () => [span(age)],
+  }[element.dataset.form]?.() ?? [shortOf(at), h("span", { class: "zone" }, ` ${zoneName(at)}`), ` (${ago(age)})`];
+  const text = parts.map((part) => part.textContent ?? part).join("");
+  if (element.textContent !== text) element.replaceChildren(...parts);
 }
 
 function ago(millis) {
-  const seconds = Math.max(0, Math.round(millis / 1000));
-  if (seconds < 10) return "now";
-  if (seconds < 90) return `${Math.floor(seconds / 10) * 10} s ago`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
-  if (seconds < 172800) return `${Math.round(seconds / 3600)} h ago`;
-  return `${Math.round(seconds / 86400)} d ago`;
+  return millis < 9_500 ? "now" : `${span(millis)} ago`;
 }
 
 /** A list of names and values; those without a value are left out. */
@@ -136,3 +142,5 @@ function replace(old, made) {
   // A button that cannot be used any more leaves the focus to what stands before it.
   (same ?? now.slice(0, focus + 1).filter(isUsable).at(-1))?.focus({ preventScroll: true });
 }
+
+onZone(refreshTimes);

@@ -3,18 +3,27 @@
 import { isWell, showBridge } from "./bridge.js";
 import { showCluster, standsByIn } from "./cluster.js";
 import { showDetail } from "./detail.js";
-import { relays, select, showDevices } from "./devices.js";
+import { clockOf, onZone } from "./clock.js";
+import { relays } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
+import { counts, select, showFleet } from "./fleet.js";
 import { showDeadLetters } from "./dead_letters.js";
 import { showIncidents } from "./incidents.js";
+import { isKiosk, showKiosk, startKiosk } from "./kiosk.js";
 import { connect, known, onChange } from "./live.js";
+import { showAlerts, watch } from "./notify.js";
+import { showTab } from "./tab.js";
 import { showLock } from "./token.js";
+import { showZone } from "./zone.js";
 
 const byId = (id) => document.getElementById(id);
 const views = { devices: byId("view-devices"), "dead-letters": byId("view-dead-letters"), bridge: byId("view-bridge") };
 let view = "devices";
 let selected;
 let deadLetters;
+/** Where the list was left, where a device takes its place. */
+let left = 0;
+const isNarrow = matchMedia("(max-width: 52rem)");
 
 function route() {
   const hash = location.hash;
@@ -22,6 +31,8 @@ function route() {
   if (hash !== "" && !hash.startsWith("#/")) return;
   const [, first = "", second = ""] = hash.split("/");
   const before = `${view} ${selected ?? ""}`;
+  const wasList = view === "devices" && selected === undefined;
+  if (wasList && isNarrow.matches && !views.devices.hidden) left = scrollY;
   view = ["dead-letters", "bridge"].includes(first) ? first : "devices";
   selected = first === "device" ? decode(second) : undefined;
   showView();
@@ -35,7 +46,12 @@ function route() {
   drawDetail();
   // On a phone the device takes the place of the list: the reader goes there too.
   if (before !== `${view} ${selected ?? ""}` && selected) byId("detail-title")?.focus({ preventScroll: true });
-  if (selected) window.scrollTo(0, 0);
+  if (before === `${view} ${selected ?? ""}`) return;
+  // The list beside it stays where it is.
+  const isBack = view === "devices" && selected === undefined;
+  byId("detail").scrollTo(0, 0);
+  byId("main").scrollTo(0, 0);
+  window.scrollTo(0, isBack && isNarrow.matches ? left : 0);
 }
 
 /** Shows the view. A bridge that stands by has no devices: in their place it says so. */
@@ -93,14 +109,10 @@ function showLink() {
   const lost = byId("lost");
   lost.hidden = !isLost;
   if (isLost) {
-    const since = lostAt ? `Connection to the bridge lost at ${clock(lostAt)}. What stands here is as it was then.` : "The bridge does not answer this page.";
+    const since = lostAt ? `Connection to the bridge lost at ${clockOf(lostAt)}. What stands here is as it was then.` : "The bridge does not answer this page.";
     const text = `${since} ${refusal}`.trim();
     if (lost.textContent !== text) lost.textContent = text;
   }
-}
-
-function clock(at) {
-  return at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
 }
 
 function showGeneral() {
@@ -120,15 +132,32 @@ function showGeneral() {
   deadLetters = now;
 }
 
-onChange((ids) => {
+function startPage() {
+  onChange(showAll);
+  addEventListener("hashchange", route);
+  onZone(showLink);
+  setInterval(refreshTimes, 10_000);
+  showZone();
+  showAlerts();
+  route();
+}
+
+function showAll(ids) {
   showLink();
   showGeneral();
-  showDevices(ids, selected);
+  showFleet(ids, selected);
+  showTab(counts());
   announce(ids);
   drawDetail();
   document.body.dataset.devices = String(known.devices.size);
-});
-addEventListener("hashchange", route);
-setInterval(refreshTimes, 10_000);
-route();
+}
+
+history.scrollRestoration = "manual";
+if (isKiosk) {
+  startKiosk();
+  onChange(showKiosk);
+} else {
+  startPage();
+}
+onChange(watch);
 connect();

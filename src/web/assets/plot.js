@@ -1,5 +1,6 @@
 // Round trips over time, as a drawing. The table beside it has the same numbers.
 
+import { timeOfDay } from "./clock.js";
 import { svg } from "./dom.js";
 
 const HEIGHT = 150;
@@ -19,7 +20,7 @@ export function plot(sessions, width) {
   const failed = points.filter((point) => point.failed);
   const ms = good.map((point) => point.ms);
   const range = ms.length ? `${Math.min(...ms).toFixed(1)} to ${Math.max(...ms).toFixed(1)} ms` : "none succeeded";
-  const clock = (at) => new Date(at).toLocaleTimeString();
+  const clock = (at) => timeOfDay(new Date(at));
   return svg(
     "svg",
     { class: "plot", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": `Round trips of ${points.length} requests: ${range}, ${failed.length} failed` },

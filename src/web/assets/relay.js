@@ -28,13 +28,13 @@ function wordOf(relay) {
   return { NO: "NO, normal", NC: "NC, fault" }[relay.position] ?? unknown(relay).word;
 }
 
-/** A relay in a list: its contact, and its position in a word. */
-export function smallRelay(name, relay) {
+/** A relay in a list: its name, in a box that shows where the contact lies. */
+export function relayCell(slot, name, relay) {
   const kind = kindOf(relay);
   const marks = { neutral: "–", missing: "missing" };
   const word = relay.position === "unknown" ? marks[kind] ?? "?" : relay.position;
-  const contact = svg("svg", { class: `contact small ${kind}`, viewBox: "4 6 92 60", "aria-hidden": "true" }, parts(relay.position));
-  return h("span", { class: `mini ${kind}${relay.stale ? " old" : ""}` }, contact, `${name.toUpperCase()} ${word}`);
+  const upper = name.toUpperCase();
+  return h("span", { class: `cell ${kind}${relay.stale ? " old" : ""}`, title: `${slot}, relay ${upper}: ${wordOf(relay)}` }, upper, h("span", { class: "unseen" }, ` ${word}`));
 }
 
 /** The contact with the names of its terminals. */

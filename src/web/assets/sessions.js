@@ -109,7 +109,7 @@ function table(sessions) {
     "tr",
     {},
     number("id", String(session.id)),
-    h("td", {}, new Date(session.started_at).toLocaleTimeString()),
+    h("td", {}, time(session.started_at, "clock")),
     h("td", { class: "path" }, `${session.method} ${session.path}`),
     h("td", {}, session.error ? badge("fault", session.error) : String(session.status)),
     ms("until answer", session.request_ms),

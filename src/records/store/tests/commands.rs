@@ -66,6 +66,7 @@ async fn an_end_is_one_transaction() {
     let numbers = store.receive(vec![command("a")]).await.unwrap();
     let key = AnswerKey::new("t", "1", b"a");
     let whole = End {
+        replayed: None,
         records: vec![record("reply"), dead_letter("why")],
         answer: Some((key, Bytes::from_static(b"reply"))),
         local: None,

@@ -139,6 +139,7 @@ async fn an_end_is_kept_until_the_disk_works() {
     let key = AnswerKey::new("t", "1", b"a");
     disk.set(Fault::Dead);
     let end = End {
+        replayed: None,
         records: vec![record("reply")],
         answer: Some((key, Bytes::from_static(b"reply"))),
         local: None,
