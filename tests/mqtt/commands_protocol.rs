@@ -13,10 +13,10 @@ fn granted(_: &str) -> SubscribeReasonCode {
     SubscribeReasonCode::Success(rumqttc::v5::mqttbytes::QoS::AtLeastOnce)
 }
 
-/// What the next three packets unsubscribe from.
+/// What the next four packets unsubscribe from.
 async fn unsubscribed(conversation: &mut Conversation) -> Vec<String> {
     let mut filters = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         match conversation.next_but_pings().await {
             Packet::Unsubscribe(unsubscribe) => filters.extend(unsubscribe.filters),
             other => panic!("the end of a subscription, not {other:?}"),
@@ -98,11 +98,16 @@ async fn devices_come_and_go() {
     let broker = FakeBroker::start().await;
     let taker = Taker::begin(broker.settings(), &["m1", "m2"]);
     let mut conversation = broker.accept().await;
-    conversation.subscriptions(1, granted).await;
+    conversation.subscriptions(2, granted).await;
     taker.set_devices(&["m2", "m3"]);
     let of = |id: &str| {
-        ["+/relay/+/events/set", "refresh", "http/sessions/set"]
-            .map(|command| format!("lantime/{id}/{command}"))
+        [
+            "+/relay/+/events/set",
+            "refresh",
+            "http/sessions/set",
+            "faults/acknowledge",
+        ]
+        .map(|command| format!("lantime/{id}/{command}"))
     };
     assert_eq!(unsubscribed(&mut conversation).await, of("m1"));
     assert_eq!(conversation.subscriptions(1, granted).await, [of("m3")]);
@@ -113,7 +118,7 @@ async fn devices_come_and_go() {
     assert_eq!(unsubscribed(&mut conversation).await, of("m1"));
     let replay = "lantime/bridge/b1/dead-letters/replay".to_owned();
     let all: Vec<_> = [replay].into_iter().chain(of("m2")).chain(of("m3")).collect();
-    assert_eq!(conversation.subscriptions(1, granted).await, [all]);
+    assert_eq!(conversation.subscriptions(2, granted).await.concat(), all);
     taker.crash().await;
 }
 
@@ -124,9 +129,9 @@ async fn filters_come_in_packets_of_eight() {
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let mut taker = Taker::begin(broker.settings(), &ids);
     let mut conversation = broker.accept().await;
-    let packets = conversation.subscriptions(19, granted).await;
+    let packets = conversation.subscriptions(26, granted).await;
     let sizes: Vec<_> = packets.iter().map(Vec::len).collect();
-    assert_eq!((&sizes[..18], sizes[18]), (&[8; 18][..], 7));
+    assert_eq!((&sizes[..25], sizes[25]), (&[8; 25][..], 1));
     taker.until("answered", |status| status.subscribed).await;
     taker.crash().await;
 }
@@ -140,7 +145,14 @@ async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
     let mut conversation = broker.accept().await;
     conversation.subscriptions(1, granted).await;
     let together = conversation.refuse_subscription(TOPIC_NAME_INVALID).await;
-    assert_eq!(together, ["lantime/m3/refresh", "lantime/m3/http/sessions/set"]);
+    let second = [
+        "lantime/m2/faults/acknowledge",
+        "lantime/m3/+/relay/+/events/set",
+        "lantime/m3/refresh",
+        "lantime/m3/http/sessions/set",
+        "lantime/m3/faults/acknowledge",
+    ];
+    assert_eq!(together, second);
 
     // From now on one by one.
     let mut conversation = broker.accept().await;
@@ -150,8 +162,8 @@ async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
     assert_eq!(alone, together[..1]);
 
     let mut conversation = broker.accept().await;
-    let packets = conversation.subscriptions(9, granted).await;
-    assert_eq!(packets[8], together[1..]);
+    let packets = conversation.subscriptions(12, granted).await;
+    assert_eq!(packets[8..].concat(), together[1..]);
     let status = taker.until("answered", |status| status.subscribed).await;
     let refused: Vec<_> = status
         .refused
@@ -160,7 +172,10 @@ async fn a_refusal_that_cannot_be_read_costs_its_filter_and_no_other() {
         .collect();
     assert_eq!(
         refused,
-        [("lantime/m3/refresh", "topic name invalid, reason code 0x90")]
+        [(
+            "lantime/m2/faults/acknowledge",
+            "topic name invalid, reason code 0x90"
+        )]
     );
     taker.crash().await;
 }
@@ -178,14 +193,14 @@ async fn refusals_of_one_kind_that_cannot_be_read_cost_few_connections() {
     let mut standing = vec![conversation];
     for device in 0..3 {
         let mut conversation = broker.accept().await;
-        // The bridge's own, and of the devices before it the two that are granted.
-        conversation.subscriptions(1 + 2 * device + 1, granted).await;
+        // The bridge's own, and of the devices before it the three that are granted.
+        conversation.subscriptions(1 + 3 * device + 1, granted).await;
         let refused = conversation.refuse_subscription(0x90).await;
         assert_eq!(refused, [format!("lantime/d{device:02}/refresh")]);
         standing.push(conversation);
     }
     let mut conversation = broker.accept().await;
-    let packets = conversation.subscriptions(1 + 2 * 100, granted).await;
+    let packets = conversation.subscriptions(1 + 3 * 100, granted).await;
     assert!(
         !packets
             .iter()
@@ -208,7 +223,7 @@ async fn answers_that_are_read_together_with_a_bad_one_count() {
     let mut conversation = broker.accept().await;
     let packets = conversation.answer_together(&[1, 1, 0x90]).await;
     let mut conversation = broker.accept().await;
-    conversation.subscriptions(3, granted).await;
+    conversation.subscriptions(4, granted).await;
     let status = taker.until("answered", |status| status.subscribed).await;
     let refused: Vec<_> = status.refused.iter().map(|refused| &refused.filter).collect();
     assert_eq!(refused, [&packets[2][0]]);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use lantime2mqtt::model::{Position, Provenance, Relay, RelayState, Signal, SlotTopic, Transition, Via};
+use lantime2mqtt::records::store::options::History;
 use lantime2mqtt::records::store::{FILE_NAME, Limit, Limits, Options, Store};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -124,6 +125,11 @@ async fn an_hour_without_a_broker_stays_within_bounds_and_ends_with_the_state_fi
         limits: Limits {
             outbox: OUTBOX,
             ..Limits::default()
+        },
+        // It has bounds of its own.
+        history: History {
+            keep: std::time::Duration::ZERO,
+            ..History::default()
         },
         ..store_options()
     };
