@@ -72,5 +72,6 @@ fn view(snapshot: &Snapshot, old: &DeviceView) -> DeviceView {
             now,
         ),
         chassis: Some(chassis),
+        place: old.place.clone(),
     }
 }
