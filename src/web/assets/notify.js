@@ -68,7 +68,7 @@ function report() {
     const count = ids.filter(([, one]) => one === kind).length;
     if (count) titles.push(`${count} ${words}`);
   }
-  const names = ids.map(([id]) => id);
+  const names = ids.map(([id]) => id).sort(new Intl.Collator("en", { numeric: true }).compare);
   const body = names.length > NAMED ? `${names.slice(0, NAMED).join(", ")} and ${names.length - NAMED} more` : names.join(", ");
   if (isOn("sound")) beep();
   if (isOn("notify") && globalThis.Notification?.permission === "granted") notify(titles.join(", "), body);
