@@ -28,6 +28,28 @@ async fn a_relay_that_falls_is_drawn() {
 }
 
 #[tokio::test]
+async fn a_fault_that_is_over_is_seen_and_acknowledged() {
+    let scene = Scene::start(1).await;
+    let last_fault =
+        async || scene.json("/api/devices/sim-1").await["slots"]["io3"]["relays"]["a"]["last_fault"].clone();
+    let mut script = Script::start("history.mjs", &scene.url());
+    script.says("ready").await;
+    let device = scene.device(1);
+    device
+        .apply(&Action::LoseSync(Clock::Clk1))
+        .expect("it has that clock");
+    script.says("fell").await;
+    device.apply(&Action::Recover).expect("it can");
+    script.says("recovered").await;
+    assert_eq!(last_fault().await["acknowledged"], false);
+    script.go_on();
+    script.says("acknowledged").await;
+    assert_eq!(last_fault().await["acknowledged"], true);
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
 async fn only_the_token_changes_something() {
     let scene = Scene::start(1).await;
     let selected = async || {

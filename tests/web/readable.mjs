@@ -44,6 +44,11 @@ await withPage(async (page) => {
       await page.waitForSelector("li.warning", { state: "attached" });
       if (hash === "?") await page.click("#alerts-button");
       if (hash === "#/dead-letters") await page.click(".dead-letter.many .each-of:not([open]) > summary");
+      if (hash === "#/device/sim-1") {
+        await page.locator("section[aria-label=History]").scrollIntoViewIfNeeded();
+        await page.click("section[aria-label=History] summary");
+        await page.waitForSelector("section[aria-label=History] tbody tr");
+      }
       const faint = await page.evaluate(tooFaint);
       check(faint.length === 0, `too faint in ${colorScheme} at ${hash}: ${faint.join("; ")}`);
       const unnamed = await page.evaluate(nameless);

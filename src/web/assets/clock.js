@@ -65,6 +65,25 @@ export function wholeOf(at) {
   return format("whole", { ...DAY, ...TIME, ...ZONE }).format(at);
 }
 
+/** The day without the year. */
+export function dateOf(at) {
+  return format("short day", { day: "numeric", month: "short" }).format(at);
+}
+
+/** How far the zone is ahead of UTC then. */
+export function offsetOf(at) {
+  return inUtc ? 0 : -at.getTimezoneOffset() * 60_000;
+}
+
+/** How long something lasted, by its two largest units. */
+export function lasted(millis) {
+  const seconds = Math.round(millis / 1000);
+  if (seconds < 10) return `${(Math.max(0, millis) / 1000).toFixed(1)} s`;
+  const parts = [[Math.floor(seconds / 86400), "d"], [Math.floor(seconds / 3600) % 24, "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
+  const first = parts.findIndex(([count]) => count > 0);
+  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
 /** How long that is, in words. */
 export function span(millis) {
   const seconds = Math.max(0, Math.round(millis / 1000));

@@ -4,6 +4,8 @@ import { chooser } from "./chooser.js";
 import { others } from "./cluster.js";
 import { kindOfDevice, nameOfKind } from "./devices.js";
 import { Parts, badge, facts, h, sentence, time } from "./dom.js";
+import { historyPart } from "./history.js";
+import { lastFault } from "./last_fault.js";
 import { known } from "./live.js";
 import { relayCard, unknown } from "./relay.js";
 import { httpPart } from "./sessions.js";
@@ -35,14 +37,14 @@ export function showDetail(id, device) {
     ["poll", id, () => pollPart(id)],
     ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
     ...slots.flatMap(([slot, data]) => [
-      [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(slot, data)],
+      [`slot-${slot}`, [data.state, data.info, data.relays], () => slotPart(id, slot, data)],
       ...Object.entries(data.relay_events).map(([relay, selection]) => [
         `chooser-${slot}-${relay}`, [selection.events, selection.confirmed, types],
         (old) => chooser(id, slot, relay, selection, types, old),
       ]),
       [`signals-${slot}`, data.signals, () => signals(slot, data.signals)],
     ]),
-    // What the relays did before belongs here.
+    ["history", id, () => historyPart(id)],
     ["events", device.events, () => events(device.events)],
     ["http", id, () => httpPart(id)],
   ]);
@@ -98,11 +100,11 @@ function error({ operation, error, first_at: first }) {
   );
 }
 
-function slotPart(slot, { state, info = {}, relays }) {
+function slotPart(id, slot, { state, info = {}, relays }) {
   const words = { online: "", offline: "device offline", absent: "no module there", mismatch: "another module there", unknown: "not seen yet" };
   const wiring = info.wiring_source === "assumed" ? "wiring assumed: compare it with the jumpers" : undefined;
   const about = [words[state] ?? state, info.model, info.serial_number, info.software_revision, wiring].filter(Boolean).join(" · ");
-  const cards = Object.entries(relays).map(([name, relay]) => relayCard(name, relay));
+  const cards = Object.entries(relays).map(([name, relay]) => relayCard(name, relay, lastFault(id, slot, name, relay.last_fault)));
   return h(
     "section",
     { class: "panel", "aria-label": `Relays of slot ${slot}` },

@@ -45,6 +45,11 @@ export function relays(device) {
     Object.entries(relays).map(([name, relay]) => ({ slot, name, relay })));
 }
 
+/** Its relays with a fault that is over and that nobody has acknowledged. */
+export function unacknowledged(device) {
+  return relays(device).filter(({ relay: { last_fault: fault } }) => fault?.until && !fault.acknowledged);
+}
+
 /** The names of its events that are triggered. */
 export function triggered(device) {
   return Object.entries(device.events ?? {}).filter(([, event]) => event.triggered === true).map(([name]) => name);

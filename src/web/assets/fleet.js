@@ -2,7 +2,7 @@
 // reader.
 
 import { badge, h, mark, time } from "./dom.js";
-import { KINDS, causeOf, kindOfDevice, triggered, troubles } from "./devices.js";
+import { KINDS, causeOf, kindOfDevice, triggered, troubles, unacknowledged } from "./devices.js";
 import { known } from "./live.js";
 import { relayCell } from "./relay.js";
 
@@ -111,6 +111,7 @@ function build(device, json) {
       h(
         "span",
         { class: "why", title: why || undefined },
+        faultsOver(device),
         what && h("b", {}, what, since && " "),
         since && time(since, "span"),
         (what || since) && why && ", ",
@@ -123,6 +124,14 @@ function build(device, json) {
   );
   const text = [device.id, model, hostname, serial, label, site, address?.host, ...triggered(device)].filter(Boolean).join(" ").toLowerCase();
   return { id: device.id, element, kind, json, text };
+}
+
+/** That there was a fault, where nobody has acknowledged that. */
+function faultsOver(device) {
+  const over = unacknowledged(device).map(({ slot, name }) => `${slot} relay ${name.toUpperCase()}`);
+  if (!over.length) return undefined;
+  const title = `There was a fault, not acknowledged: ${over.join(", ")}`;
+  return h("span", { class: "was-fault", title }, h("span", { "aria-hidden": "true" }, "⚑ "), h("span", { class: "unseen" }, `${title} `));
 }
 
 /** Puts these rows to their places. The others stand right already. */

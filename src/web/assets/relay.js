@@ -62,8 +62,8 @@ function parts(position) {
   ];
 }
 
-/** Everything about a relay. */
-export function relayCard(name, relay) {
+/** Everything about a relay, and what else is to stand there. */
+export function relayCard(name, relay, more) {
   const kind = kindOf(relay);
   const lines = [
     ["why", relay.position === "unknown" && unknown(relay).meaning],
@@ -81,6 +81,7 @@ export function relayCard(name, relay) {
     h("h4", {}, `Relay ${name.toUpperCase()} `, badge(relay.stale ? "stale" : kind, wordOf(relay))),
     contact(name.toUpperCase(), relay.position, kind),
     h("dl", { class: "lines" }, lines.filter(([, value]) => value).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+    more,
   );
 }
 

@@ -1,0 +1,191 @@
+// What relays and signals of a device were before: a drawing, a table, and how much of the time each relay was in NO. It is
+// requested when it is looked at, and again when something has changed.
+
+import { clockOf, lasted, onZone } from "./clock.js";
+import { badge, facts, h, saidPlace, sentence, time } from "./dom.js";
+import { known, onChange } from "./live.js";
+import { inWords, timeline } from "./timeline.js";
+
+const RANGES = { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d" };
+/** From a change to the request: what belongs together changes together. */
+const SOON = 1_000;
+/** From one request to the next, at least. */
+const EVERY = 5_000;
+/** Rows of the table. */
+const ROWS = 500;
+const KINDS = { NO: "ok", ok: "ok", NC: "fault", fail: "fault", offline: "offline", unknown: "unknown" };
+
+/** For all devices the same. */
+let range = "24h";
+/** The part that is on the page. */
+let current;
+
+onChange((ids) => current && ids.has(current.id) && current.changed());
+onZone(() => current?.draw());
+document.addEventListener("visibilitychange", () => current?.look());
+
+/** The part of the page. The elements stay the same, so focus and place do. */
+export function historyPart(id) {
+  const drawing = timeline();
+  const said = saidPlace();
+  const figures = h("div");
+  const rows = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" });
+  const list = h("details", { ontoggle: () => showRows() }, h("summary", {}, "Changes as a table"), rows);
+  const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === range), onclick: () => choose(name) }, words));
+  let shown;
+  let isSeen = false;
+  let isDue = true;
+  let asked = 0;
+  let last = -Infinity;
+  let timer;
+  let before = positions(id);
+
+  const element = h(
+    "section",
+    { class: "panel history", "aria-label": "History" },
+    h("h3", {}, "History"),
+    h("p", { class: "ranges" }, buttons, h("a", { href: `/api/history?device=${encodeURIComponent(id)}`, title: "All that is kept of this device", onclick: save }, "Export CSV"), said),
+    drawing.element,
+    figures,
+    list,
+  );
+  new IntersectionObserver((entries) => {
+    isSeen = entries.at(-1).isIntersecting;
+    look();
+  }).observe(element);
+  current = { id, changed, look, draw: () => shown && (drawing.draw(), showRows()) };
+  return element;
+
+  function changed() {
+    const now = positions(id);
+    isDue ||= now !== before;
+    before = now;
+    look(SOON);
+  }
+
+  /** Requests it if that is due and somebody looks. */
+  function look(after = 0) {
+    if (!isDue || !isSeen || document.hidden || timer || !known.devices.has(id)) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      if (element.isConnected && isSeen && !document.hidden) void load();
+    }, Math.max(after, last + EVERY - performance.now()));
+  }
+
+  function choose(name) {
+    range = name;
+    buttons.forEach((button, index) => { button.ariaPressed = String(Object.keys(RANGES)[index] === name); });
+    void load();
+  }
+
+  async function load() {
+    asked += 1;
+    const mine = asked;
+    isDue = false;
+    last = performance.now();
+    const query = `device=${encodeURIComponent(id)}&from=${range}`;
+    try {
+      const [spans, times] = await Promise.all([json(`/api/timeline?${query}`), json(`/api/availability?${query}`)]);
+      if (mine !== asked) return;
+      shown = { rows: rowsOf(spans), from: Date.parse(spans.from), to: Date.parse(spans.to) };
+      drawing.show(shown.rows, shown.from, shown.to);
+      figures.replaceChildren(facts(availability(times)));
+      showRows();
+      complain("");
+    } catch (error) {
+      if (mine !== asked) return;
+      isDue = true;
+      complain(sentence(`Not shown as it is now: ${error.message}`));
+    }
+  }
+
+  function complain(text) {
+    said.textContent = text;
+    said.classList.toggle("bad", text !== "");
+  }
+
+  function showRows() {
+    if (list.open && shown) rows.replaceChildren(table(shown));
+  }
+
+  async function save(event) {
+    event.preventDefault();
+    try {
+      const response = await fetch(event.target.href, { headers: { Accept: "text/csv" } });
+      if (!response.ok) throw new Error(`the bridge answers ${response.status}`);
+      const url = URL.createObjectURL(await response.blob());
+      h("a", { href: url, download: `${id}-history.csv` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    } catch (error) {
+      complain(sentence(`Not exported: ${error.message}`));
+    }
+  }
+}
+
+/** What makes the drawing another one. */
+function positions(id) {
+  const slots = Object.entries(known.devices.get(id)?.slots ?? {});
+  return JSON.stringify(slots.map(([slot, { relays, signals }]) => [
+    slot,
+    Object.entries(relays).map(([name, relay]) => [name, relay.position, relay.cause, relay.since]),
+    Object.entries(signals).map(([name, signal]) => [name, signal.status, signal.since]),
+  ]));
+}
+
+async function json(path) {
+  let response;
+  try {
+    response = await fetch(path);
+  } catch {
+    throw new Error("the bridge does not answer");
+  }
+  const answer = await response.json();
+  if (!response.ok) throw new Error([answer.error?.message ?? `the bridge answers ${response.status}`, answer.error?.remedy].filter(Boolean).join("; "));
+  return answer;
+}
+
+function rowsOf({ slots }) {
+  const spans = (all) => all.map((span) => ({ ...span, from: Date.parse(span.at), end: span.until, until: Date.parse(span.until) }));
+  return Object.entries(slots).flatMap(([slot, { relays = {}, signals = {} }]) => [
+    ...Object.entries(relays).map(([name, all]) => ({ name: `${slot} relay ${name.toUpperCase()}`, spans: spans(all) })),
+    ...Object.entries(signals).map(([name, all]) => ({ name: `${slot} ${name}`, spans: spans(all) })),
+  ]);
+}
+
+function availability({ slots }) {
+  return Object.entries(slots).flatMap(([slot, { relays = {} }]) =>
+    Object.entries(relays).map(([name, relay]) => [`${slot} relay ${name.toUpperCase()}`, inFigures(relay)]));
+}
+
+function inFigures({ availability: part, faults, longest_fault: longest }) {
+  // A fault is never rounded off to 100 %.
+  const digits = part > 0.99 ? 1e3 : 10;
+  const percent = Number.isFinite(part) ? `${Math.floor(part * 100 * digits) / digits} %` : "not known";
+  const count = faults === 0 ? "no fault" : faults === 1 ? "1 fault" : `${faults} faults`;
+  return [percent, count, longest && `longest ${lasted(longest.duration_s * 1000)}`].filter(Boolean).join(", ");
+}
+
+/** The changes, newest first. What was so all the time is none. */
+function table({ rows, from, to }) {
+  const changes = rows.flatMap(({ name, spans }) => spans.filter((span) => span.from > from).map((span) => ({ name, ...span })));
+  changes.sort((a, b) => b.from - a.from);
+  const row = (change) => h(
+    "tr",
+    { title: inWords(change.name, change, to) },
+    h("td", {}, time(change.at, "clock")),
+    h("th", { scope: "row" }, change.name),
+    h("td", {}, badge(KINDS[change.value] ?? "absent", change.value.replace("-", " "))),
+    h("td", {}, change.cause),
+    h("td", {}, change.until >= to ? "still so" : time(change.end, "clock")),
+    h("td", { class: "number" }, lasted(change.until - change.from)),
+  );
+  const shown = changes.slice(0, ROWS);
+  const about = `${shown.length < changes.length ? `The latest ${shown.length} of ${changes.length}` : changes.length} changes since ${clockOf(new Date(from))}`;
+  return h(
+    "table",
+    { class: "stacked" },
+    h("caption", { class: "quiet" }, about),
+    h("thead", {}, h("tr", {}, ["at", "what", "value", "cause", "until", "how long"].map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, shown.map(row)),
+  );
+}

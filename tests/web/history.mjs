@@ -1,0 +1,81 @@
+// A relay falls and recovers. Who comes later sees when, why and for how long, and acknowledges it.
+
+import { readFile } from "node:fs/promises";
+
+import { at, check, goOn, say, unlock, withPage } from "./script.mjs";
+
+const panel = "section[aria-label=History]";
+const row = `${panel} tbody tr:has(th:text-is('io3 relay A'))`;
+const card = "[aria-label='Relays of slot io3'] [data-relay=a]";
+const flag = "#devices li[data-id=sim-1] .was-fault[title*='io3 relay A']";
+
+/** An answer with one relay and so many spans within a day. */
+function many(count) {
+  const to = Date.now();
+  const time = (index) => new Date(to - 86_400_000 + (86_400_000 / count) * index).toISOString();
+  const values = ["NO", "NC", "unknown", "offline", "not-observed"];
+  const spans = Array.from({ length: count }, (_, index) => ({ at: time(index), until: time(index + 1), value: values[index % values.length] }));
+  return { id: "sim-1", from: time(0), to: time(count), slots: { io3: { state: [], relays: { a: spans, b: spans }, signals: {} } }, events: {}, device: [] };
+}
+
+await withPage(async (page) => {
+  let requests = 0;
+  page.on("request", (request) => { requests += request.url().includes("/api/timeline") ? 1 : 0; });
+  await page.goto(at("#/device/sim-1"));
+  await page.waitForSelector(card);
+  check(requests === 0, "the history is requested before anybody looks at it");
+  await page.locator(panel).scrollIntoViewIfNeeded();
+  await page.waitForSelector(`${panel} .timeline svg path.span-NO`);
+  check((await page.locator(`${panel} path.span-NC`).count()) === 1, "a fault is drawn before there was one");
+  await page.click(`${panel} summary`);
+  await say("ready");
+
+  // It follows what happens, also while it is looked at.
+  await page.waitForSelector(`${row}:has(.badge.fault):has-text('clock-not-sync'):has-text('still so')`);
+  check((await page.locator(flag).count()) === 0, "a fault that lasts is marked as over");
+  await say("fell");
+  await page.waitForSelector(`${row}:has(.badge.fault):has-text('clock-not-sync'):not(:has-text('still so'))`);
+  const values = await page.locator(row).evaluateAll((rows) => rows.map((row) => row.children[2].textContent.trim()).join("; "));
+  check(values === "● NO; ▲ NC; ● NO", `the table has ${values}`);
+  await page.waitForSelector(`${panel} .timeline path.span-NC`);
+  const figures = await page.textContent(`${panel} .facts div:has(dt:text-is('io3 relay A')) dd`);
+  check(/^\d[\d.]* %, 1 fault, longest [\d.]+ s$/.test(figures), `the figures are ${figures}`);
+  await page.waitForSelector(`${card} .last-fault:has-text(', clock-not-sync'):has-text(' to ')`);
+  await page.waitForSelector(flag, { state: "attached" });
+  const button = `${card} .last-fault button`;
+  check(await page.isDisabled(button), "it can be acknowledged without the token");
+  await say("recovered");
+  await goOn();
+  await unlock(page, "a-token-for-these-tests");
+  await page.click(button);
+  await page.waitForSelector(`${card} .last-fault:has-text('acknowledged')`);
+  await page.waitForSelector(button, { state: "detached" });
+  await page.waitForSelector(flag, { state: "detached" });
+  await say("acknowledged");
+  await goOn();
+
+  const [saved] = await Promise.all([page.waitForEvent("download"), page.click("text=Export CSV")]);
+  check(saved.suggestedFilename() === "sim-1-history.csv", `it is saved as ${saved.suggestedFilename()}`);
+  check((await readFile(await saved.path(), "utf8")).includes(",NO,NC,clock-not-sync,"), "the fault is missing in the file");
+
+  // However much has happened: a few elements, and the keyboard leads into it.
+  await page.route("**/api/timeline*", (route) => route.fulfill({ json: many(10_000) }));
+  await page.click(`${panel} button:has-text('24 h')`);
+  const label = () => page.getAttribute(`${panel} .timeline svg`, "aria-label");
+  await page.waitForFunction((panel) => document.querySelector(`${panel} .timeline svg`).ariaLabel.startsWith("2 relays"), panel);
+  const paths = await page.locator(`${panel} .timeline path:not(.grid)`).count();
+  check(paths > 0 && paths <= 40, `10,000 spans are drawn as ${paths} paths`);
+  check((await page.locator(`${panel} tbody tr`).count()) === 500, "the table has no limit");
+  const whole = await label();
+  await page.focus(`${panel} .timeline`);
+  await page.keyboard.press("+");
+  const near = await label();
+  await page.keyboard.press("ArrowLeft");
+  check(new Set([whole, near, await label()]).size === 3, "the keyboard changes nothing");
+  await page.keyboard.press("0");
+  check((await label()) === whole, "0 does not show all");
+  const box = await page.locator(`${panel} .timeline`).boundingBox();
+  await page.mouse.move(box.x + box.width - 200, box.y + 8);
+  const pointed = await page.textContent(`${panel} .timeline svg > title`);
+  check(/^io3 relay A: NC, .* to .*, 8\.6 s$/.test(pointed), `the drawing says ${pointed}`);
+});
