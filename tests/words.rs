@@ -111,6 +111,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "a key of Node-RED's status",
     ),
     ("deploy/prometheus/alerts.yml", "away", "the name of an alert"),
+    ("docs/alerting.md", "away", "the name of an alert"),
     ("docs/mqtt.md", "strangers", COUNTER),
     ("docs/operations.md", "stranger", COUNTER),
     ("docs/snmp.md", "away", REST_AWAY),
