@@ -110,7 +110,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "shape",
         "a key of Node-RED's status",
     ),
-    ("deploy/prometheus/alertmanager.yml", "away", "the name of an alert"),
+    (
+        "deploy/prometheus/alertmanager.yml",
+        "away",
+        "the name of an alert",
+    ),
     ("deploy/prometheus/alerts.yml", "away", "the name of an alert"),
     ("docs/alerting.md", "away", "the name of an alert"),
     ("docs/mqtt.md", "strangers", COUNTER),
