@@ -15,7 +15,10 @@ use lantime2mqtt::records::Record;
 use lantime2mqtt::records::store::{FILE_NAME, HistoryFilter, HistoryQuery, Options, Store};
 use uuid::Uuid;
 
-const ENTRIES: u32 = 1_000_000;
+/// A million in a release build, which is what is measured; the others show that it works.
+const ENTRIES: u32 = if cfg!(debug_assertions) { 20_000 } else { 1_000_000 };
+/// From one to the next, in ms: all of them are of the last 89 days.
+const EVERY: i64 = 7_700_000_000 / ENTRIES as i64;
 const SUBJECTS: u32 = 100;
 /// Of 90 days.
 const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -25,7 +28,7 @@ fn change(number: u32, begin: Timestamp) -> Record {
     let relays = ["a", "b", "c"];
     let subject = number % SUBJECTS;
     let (device, relay) = (format!("m{}", subject / 3), relays[(subject % 3) as usize]);
-    let at = begin + SignedDuration::from_millis(i64::from(number) * 7_700);
+    let at = begin + SignedDuration::from_millis(i64::from(number) * EVERY);
     let (old, new) = [("NC", "NO"), ("NO", "NC")][(number / SUBJECTS % 2) as usize];
     let json = format!(
         r#"{{"id":"{id}","at":"{at:.3}","device":"{device}","slot":"io3","relay":"{relay}","old":"{old}","new":"{new}","cause":"clock-not-sync","provenance":"derived","driven_by":"clk1"}}"#
@@ -50,7 +53,7 @@ fn options() -> Options {
 }
 
 #[tokio::test]
-async fn a_month_of_a_relay_is_found_among_a_million_entries() {
+async fn a_month_of_a_relay_is_found_in_a_full_history() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), options()).unwrap();
     let begin = Timestamp::now() - SignedDuration::from_hours(89 * 24 + 3);
@@ -94,7 +97,7 @@ async fn a_month_of_a_relay_is_found_among_a_million_entries() {
             let page = store.history(query.clone()).await.unwrap();
             let (found, took) = (page.entries.len(), started.elapsed());
             println!("{what}: {found} entries in {took:?}; {} MiB resident", resident());
-            assert!(found > 900, "{found}");
+            assert!(found > (ENTRIES / SUBJECTS / 4) as usize, "{found}");
         }
     }
     let started = Instant::now();
