@@ -1,4 +1,4 @@
-//! What docs/operations.md says of a backup: a copy of the file of a bridge that is stopped has all that must survive.
+//! What docs/maintenance.md says of a backup: a copy of the file of a bridge that is stopped has all that must survive.
 
 use std::fs;
 
