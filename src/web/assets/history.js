@@ -3,7 +3,7 @@
 
 import { clockOf, lasted, onZone } from "./clock.js";
 import { badge, facts, h, saidPlace, sentence, time } from "./dom.js";
-import { known, onChange } from "./live.js";
+import { json, known, onChange } from "./live.js";
 import { inWords, timeline } from "./timeline.js";
 
 const RANGES = { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d" };
@@ -130,18 +130,6 @@ function positions(id) {
     Object.entries(relays).map(([name, relay]) => [name, relay.position, relay.cause, relay.since]),
     Object.entries(signals).map(([name, signal]) => [name, signal.status, signal.since]),
   ]));
-}
-
-async function json(path) {
-  let response;
-  try {
-    response = await fetch(path);
-  } catch {
-    throw new Error("the bridge does not answer");
-  }
-  const answer = await response.json();
-  if (!response.ok) throw new Error([answer.error?.message ?? `the bridge answers ${response.status}`, answer.error?.remedy].filter(Boolean).join("; "));
-  return answer;
 }
 
 function rowsOf({ slots }) {

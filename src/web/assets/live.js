@@ -115,3 +115,16 @@ setInterval(() => {
     connect();
   }
 }, 5_000);
+
+/** What the API answers there; why not, and what to do, as an error. */
+export async function json(path) {
+  let response;
+  try {
+    response = await fetch(path);
+  } catch {
+    throw new Error("the bridge does not answer");
+  }
+  const answer = await response.json();
+  if (!response.ok) throw new Error([answer.error?.message ?? `the bridge answers ${response.status}`, answer.error?.remedy].filter(Boolean).join("; "));
+  return answer;
+}

@@ -2,6 +2,7 @@
 // asked for while it is looked at, and not sent to every page.
 
 import { badge, facts, h, time } from "./dom.js";
+import { json } from "./live.js";
 import { plot } from "./plot.js";
 import { lockedButton, post } from "./token.js";
 
@@ -55,18 +56,6 @@ export function httpPart(device) {
   }, EVERY);
   void look();
   return part;
-}
-
-async function json(path) {
-  let response;
-  try {
-    response = await fetch(path);
-  } catch {
-    throw new Error("the bridge does not answer");
-  }
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error?.message ?? `the bridge answers ${response.status}`);
-  return answer;
 }
 
 function pairs({ polls, failures, rtt_ms: rtt = {}, last_success: last }) {

@@ -63,28 +63,18 @@ async fn a_mark_stays_over_a_restart_and_goes_with_its_dead_letter() {
         .await
         .unwrap();
     store.append(vec![records[0].clone()]).await;
-    assert_eq!(
-        marks()
-            .await
-            .iter()
-            .map(|marks| marks.handled.is_some())
-            .collect::<Vec<_>>(),
-        [false, true]
-    );
+    assert_eq!(are_handled(&marks().await), [false, true]);
     remark().await;
     store
         .drop_dead_letters(DeadLetterSet::AllBut(vec![ids[2]]))
         .await
         .unwrap();
     store.append(vec![records[0].clone()]).await;
-    assert_eq!(
-        marks()
-            .await
-            .iter()
-            .map(|marks| marks.handled.is_some())
-            .collect::<Vec<_>>(),
-        [false, true]
-    );
+    assert_eq!(are_handled(&marks().await), [false, true]);
     store.mark_handled(vec![ids[2]], None).await.unwrap();
     assert_eq!(marks().await, [Marks::default(), Marks::default()]);
+}
+
+fn are_handled(marks: &[Marks]) -> Vec<bool> {
+    marks.iter().map(|marks| marks.handled.is_some()).collect()
 }
