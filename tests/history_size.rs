@@ -10,9 +10,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use lantime2mqtt::contract::topics::Destination;
+use lantime2mqtt::history::{Known, Timeline, Window, faults};
 use lantime2mqtt::model::{DeviceId, SlotId};
 use lantime2mqtt::records::Record;
-use lantime2mqtt::records::store::{FILE_NAME, HistoryFilter, HistoryQuery, Options, Store};
+use lantime2mqtt::records::store::{DeviceHistory, FILE_NAME, HistoryFilter, HistoryQuery, Options, Store};
 use uuid::Uuid;
 
 /// A million in a release build, which is what is measured; the others show that it works.
@@ -108,6 +109,25 @@ async fn a_month_of_a_relay_is_found_in_a_full_history() {
         .unwrap();
     let entries: usize = history.subjects.iter().map(|(_, entries)| entries.len()).sum();
     println!("a device's month: {entries} entries in {:?}", started.elapsed());
+    let started = Instant::now();
+    let devices = store.devices_with_history().await.unwrap();
+    let (to, count) = (Timestamp::now(), devices.len());
+    let look = move |device: &DeviceId, history: DeviceHistory| {
+        let known = Known {
+            history: &history.subjects,
+            kept_since: history.kept_since,
+            view: None,
+        };
+        let window = Window { from, to };
+        faults(device, &Timeline::of(known, window), window).len()
+    };
+    let found = store.look_at_relays(devices, from, look).await.unwrap();
+    let (found, took) = (found.iter().sum::<usize>(), started.elapsed());
+    println!(
+        "a month's faults of {count} devices: {found} in {took:?}; {} MiB resident",
+        resident()
+    );
+    assert!(found > (ENTRIES / 8) as usize, "{found}");
     drop(store);
     let few = Options {
         history: lantime2mqtt::records::store::options::History {

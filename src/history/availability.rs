@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Value;
-use super::spans::Span;
+use super::spans::{Span, runs};
 
 /// How long a relay was how.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,18 +30,14 @@ impl Figures {
     /// Of a relay with these spans.
     pub fn of(spans: &[Span]) -> Figures {
         let mut figures = Figures::default();
-        let mut fault: Option<(Timestamp, Timestamp)> = None;
         for span in spans {
-            let lasted = span.until.duration_since(span.at);
-            *figures.time_of(span.value) += lasted;
-            if span.value == Value::Nc {
-                // Another cause is no other fault.
-                let begin = fault.filter(|(_, until)| *until == span.at);
-                figures.faults += usize::from(begin.is_none());
-                let begin = begin.map_or(span.at, |(at, _)| at);
-                fault = Some((begin, span.until));
-                figures.longest_fault = longer(figures.longest_fault, (begin, span.until));
-            }
+            *figures.time_of(span.value) += span.until.duration_since(span.at);
+        }
+        // Another cause is no other fault.
+        for fault in runs(spans).filter(|run| run[0].value == Value::Nc) {
+            figures.faults += 1;
+            let times = (fault[0].at, fault[fault.len() - 1].until);
+            figures.longest_fault = longer(figures.longest_fault, times);
         }
         figures
     }

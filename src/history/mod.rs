@@ -4,6 +4,7 @@
 
 mod availability;
 mod entry;
+mod faults;
 mod spans;
 mod subject;
 mod timeline;
@@ -11,6 +12,7 @@ mod value;
 
 pub use availability::Figures;
 pub use entry::Entry;
+pub use faults::{Fault, faults};
 pub use spans::{Span, Window};
 pub use subject::{Part, Subject};
 pub use timeline::{Known, SlotTimeline, Timeline};

@@ -137,6 +137,11 @@ pub(super) fn covered(spans: &[Span], above: &[Span]) -> Vec<Span> {
     joined(all)
 }
 
+/// Spans of one value after one another, whatever their causes.
+pub(super) fn runs(spans: &[Span]) -> impl Iterator<Item = &[Span]> {
+    spans.chunk_by(|one, next| one.value == next.value)
+}
+
 /// Those that take any time; of some that say the same after one another, one.
 fn joined(spans: Vec<Span>) -> Vec<Span> {
     let mut all: Vec<Span> = Vec::new();

@@ -40,11 +40,16 @@ struct Refused {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let is_busy = self.error.kind == ErrorKind::Busy;
         let (ok, error) = (false, self.error);
         let mut response = (self.status, Json(Refused { ok, error })).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let how = HeaderValue::from_static("Bearer realm=\"lantime2mqtt\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        if is_busy {
+            let soon = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
         }
         response
     }

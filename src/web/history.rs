@@ -1,6 +1,8 @@
-//! The history of devices: its entries, how all of a device was from when to when, and for how long.
+//! The history of devices: its entries, how all of a device was from when to when, for how long, and the faults of all of
+//! them.
 
 pub(crate) mod csv;
+mod faults;
 mod json;
 mod query;
 
@@ -29,6 +31,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/history", get(history))
         .route("/api/timeline", get(timeline))
         .route("/api/availability", get(availability))
+        .route("/api/faults", get(faults::answer))
 }
 
 /// What the API answers to that query, of the store of a bridge that does not run.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,6 +30,18 @@ impl Default for LargeAnswers {
 }
 
 impl LargeAnswers {
+    /// A place for the work on an answer.
+    ///
+    /// # Errors
+    /// When all are taken, and stay so.
+    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turn = Arc::clone(&self.0).acquire_owned();
+        match timeout(TURN_WITHIN, turn).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
     /// The answer of that content type that `write` gives.
     pub(super) async fn answer<T>(
         &self,
@@ -39,9 +51,9 @@ impl LargeAnswers {
     where
         T: AsRef<[u8]> + Send + 'static,
     {
-        let turn = Arc::clone(&self.0).acquire_owned();
-        let Ok(Ok(place)) = timeout(TURN_WITHIN, turn).await else {
-            return busy();
+        let place = match self.place().await {
+            Ok(place) => place,
+            Err(refusal) => return refusal.into_response(),
         };
         let write = move || Held {
             content: write(),
@@ -59,11 +71,10 @@ impl LargeAnswers {
     }
 }
 
-fn busy() -> Response {
+fn busy() -> Refusal {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let message = format!("{AT_A_TIME} large answers are being read, and none was taken in time");
-    let refusal = Refusal::new(status, ErrorKind::Busy, message, "ask again, and less often");
-    ([(RETRY_AFTER, HeaderValue::from_static("1"))], refusal).into_response()
+    Refusal::new(status, ErrorKind::Busy, message, "ask again, and less often")
 }
 
 /// An answer, with its place until it has been read.
@@ -80,6 +91,8 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Held<T> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     #[tokio::test]
@@ -94,7 +107,7 @@ mod tests {
         let refused = answer().await;
         tokio::time::resume();
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(refused.headers()[RETRY_AFTER], "1");
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
         unread.pop();
         assert_eq!(answer().await.status(), StatusCode::OK);
     }

@@ -118,6 +118,81 @@ async fn spans_and_figures_follow_from_the_history() {
 }
 
 #[tokio::test]
+async fn the_faults_of_all_devices_are_found_with_what_is_known_of_them() {
+    let scene = Scene::start(2).await;
+    let faults = async |query: &str| {
+        let found = scene.json(&format!("/api/faults{query}")).await;
+        let rows = found["faults"].as_array().expect("faults").iter();
+        rows.filter(|row| row["slot"] == "io3" && row["relay"] == "a")
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(faults("").await, [] as [Value; 0]);
+    for (device, action) in [
+        (1, Action::LoseSync(Clock::Clk1)),
+        (1, Action::RegainSync(Clock::Clk1)),
+        (2, Action::LoseSync(Clock::Clk1)),
+    ] {
+        scene.device(device).apply(&action).expect("it has that clock");
+        let position = if action == Action::LoseSync(Clock::Clk1) {
+            "NC"
+        } else {
+            "NO"
+        };
+        wait::until("the change", async || {
+            let device = scene.json(&format!("/api/devices/sim-{device}")).await;
+            device["slots"]["io3"]["relays"]["a"]["position"] == position
+        })
+        .await;
+    }
+    let all = faults("").await;
+    let [lasting, over] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(
+        (&lasting["device"], &over["device"]),
+        (&json!("sim-2"), &json!("sim-1"))
+    );
+    let newest = scene.json("/api/history?device=sim-2&slot=io3&relay=a").await["entries"][0].clone();
+    assert_eq!((&lasting["at"], &lasting["until"]), (&newest["at"], &Value::Null));
+    let history = scene.json(RELAY).await;
+    let [rose, fell] = &history["entries"].as_array().unwrap()[..] else {
+        panic!("{history}");
+    };
+    assert_eq!((&over["at"], &over["until"]), (&fell["at"], &rose["at"]));
+    assert_eq!(over["duration_s"], fell["duration_s"]);
+    assert_eq!(over["causes"], json!(["clock-not-sync"]));
+    assert_eq!(over["provenance"], fell["provenance"]);
+    assert_eq!(faults("?device=sim-1").await, [over.clone()]);
+    let before = fell["at"].as_str().unwrap();
+    assert_eq!(faults(&format!("?to={before}")).await, [] as [Value; 0]);
+    let first = scene.json("/api/faults?limit=1").await;
+    assert_eq!(first["has_more"], true, "{first}");
+    let text = csv(&scene, "/api/faults?device=sim-1").await;
+    let line = format!("sim-1,io3,a,NC,{before},{},", rose["at"].as_str().unwrap());
+    assert!(
+        text.starts_with("device,slot,relay,value,at,") && text.contains(&line),
+        "{text}"
+    );
+    for (path, part) in [
+        ("/api/faults?device=nobody", "no device"),
+        ("/api/faults?relay=a", "cannot be asked for"),
+    ] {
+        let refused = get(scene.http(), path).await.unwrap().json();
+        assert!(
+            refused["error"]["message"].as_str().unwrap().contains(part),
+            "{refused}"
+        );
+    }
+    let request = "GET /api/faults?limit=1 HTTP/1.0\r\nHost: localhost\r\nAccept: text/csv\r\n\r\n";
+    let cut = ask(scene.http(), request.to_owned()).await.expect("it answers");
+    assert_eq!(
+        cut.status, 400,
+        "a table that is not whole would be taken for whole: {cut:?}"
+    );
+}
+
+#[tokio::test]
 async fn the_command_line_shows_it_with_a_bridge_and_without_one() {
     let scene = scene().await;
     let config = scene.site.config().display().to_string();

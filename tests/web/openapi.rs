@@ -192,6 +192,7 @@ async fn what_a_bridge_answers_fits_it() {
         ("/api/history", "/api/history?limit=1"),
         ("/api/timeline", "/api/timeline?device=sim-1"),
         ("/api/availability", "/api/availability?device=sim-1"),
+        ("/api/faults", "/api/faults?limit=1"),
         ("/api/dead-letters/{id}", &of_dead_letter),
     ] {
         fits_response("get", path, ok, &scene.json(at).await);

@@ -50,6 +50,19 @@ async fn a_fault_that_is_over_is_seen_and_acknowledged() {
 }
 
 #[tokio::test]
+async fn faults_of_all_devices_are_listed() {
+    let scene = Scene::start(2).await;
+    let mut script = Script::start("faults.mjs", &scene.url());
+    script.says("none").await;
+    let lose_sync = Action::LoseSync(Clock::Clk1);
+    scene.device(1).apply(&lose_sync).expect("it has that clock");
+    script.says("fell").await;
+    scene.device(1).apply(&Action::Recover).expect("it can");
+    scene.device(2).apply(&lose_sync).expect("it has that clock");
+    script.says("done").await;
+}
+
+#[tokio::test]
 async fn only_the_token_changes_something() {
     let scene = Scene::start(1).await;
     let selected = async || {

@@ -37,13 +37,14 @@ function nameless() {
 await withPage(async (page) => {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
-    for (const hash of ["#/device/sim-1", "#/device/sim-2", "#/device/sim-3", "#/dead-letters", "#/bridge", "#/", "?kiosk", "?"]) {
+    for (const hash of ["#/device/sim-1", "#/device/sim-2", "#/device/sim-3", "#/faults", "#/dead-letters", "#/bridge", "#/", "?kiosk", "?"]) {
       await page.goto(at(hash));
       if (hash === "?kiosk") await page.waitForSelector(".tile.warning");
       else await page.waitForSelector("#link:has-text('live')");
       await page.waitForSelector("li.warning", { state: "attached" });
       if (hash === "?") await page.click("#alerts-button");
       if (hash === "#/dead-letters") await page.click(".dead-letter.many .each-of:not([open]) > summary");
+      if (hash === "#/faults") await page.waitForSelector("#faults tbody tr");
       if (hash === "#/device/sim-1") {
         await page.locator("section[aria-label=History]").scrollIntoViewIfNeeded();
         await page.click("section[aria-label=History] summary");
@@ -68,7 +69,7 @@ await withPage(async (page) => {
   await page.keyboard.press("Enter");
   await page.waitForSelector("#detail-title:focus");
   await page.setViewportSize({ width: 360, height: 740 });
-  for (const hash of ["#/", "#/device/sim-1", "#/dead-letters", "#/bridge"]) {
+  for (const hash of ["#/", "#/device/sim-1", "#/faults", "#/dead-letters", "#/bridge"]) {
     await page.goto(at(hash));
     await page.waitForSelector("#devices li", { state: "attached" });
     const [width, wanted] = await page.evaluate(() => [document.documentElement.clientWidth, document.documentElement.scrollWidth]);

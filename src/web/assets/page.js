@@ -8,6 +8,7 @@ import { relays } from "./devices.js";
 import { badge, refreshTimes } from "./dom.js";
 import { counts, select, showFleet } from "./fleet.js";
 import { showDeadLetters } from "./dead_letters.js";
+import { showFaults } from "./faults.js";
 import { showIncidents } from "./incidents.js";
 import { isKiosk, showKiosk, startKiosk } from "./kiosk.js";
 import { connect, known, onChange } from "./live.js";
@@ -17,7 +18,7 @@ import { showLock } from "./token.js";
 import { showZone } from "./zone.js";
 
 const byId = (id) => document.getElementById(id);
-const views = { devices: byId("view-devices"), "dead-letters": byId("view-dead-letters"), bridge: byId("view-bridge") };
+const views = { devices: byId("view-devices"), faults: byId("view-faults"), "dead-letters": byId("view-dead-letters"), bridge: byId("view-bridge") };
 let view = "devices";
 let selected;
 let deadLetters;
@@ -33,7 +34,7 @@ function route() {
   const before = `${view} ${selected ?? ""}`;
   const wasList = view === "devices" && selected === undefined;
   if (wasList && isNarrow.matches && !views.devices.hidden) left = scrollY;
-  view = ["dead-letters", "bridge"].includes(first) ? first : "devices";
+  view = first !== "devices" && first in views ? first : "devices";
   selected = first === "device" ? decode(second) : undefined;
   showView();
   for (const link of document.querySelectorAll("nav a")) {
@@ -42,6 +43,7 @@ function route() {
   }
   views.devices.classList.toggle("selected", selected !== undefined);
   if (view === "dead-letters") void showDeadLetters();
+  if (view === "faults") showFaults();
   select(selected);
   drawDetail();
   // On a phone the device takes the place of the list: the reader goes there too.

@@ -48,7 +48,7 @@ pub(crate) fn line(row: &Row) -> String {
 }
 
 /// A spreadsheet takes what begins so for a formula: not with an apostrophe before it.
-fn cell(text: &str) -> String {
+pub(super) fn cell(text: &str) -> String {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if is_formula {
         format!("'{text}")

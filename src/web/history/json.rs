@@ -102,7 +102,7 @@ impl From<&Found> for Row {
     }
 }
 
-fn provenance_name(provenance: Provenance) -> &'static str {
+pub(super) fn provenance_name(provenance: Provenance) -> &'static str {
     match provenance {
         Provenance::Reported => "reported",
         Provenance::Derived => "derived",
@@ -111,7 +111,7 @@ fn provenance_name(provenance: Provenance) -> &'static str {
 }
 
 /// To the millisecond.
-fn seconds(duration: SignedDuration) -> f64 {
+pub(super) fn seconds(duration: SignedDuration) -> f64 {
     duration.as_millis() as f64 / 1000.0
 }
 

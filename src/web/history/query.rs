@@ -13,7 +13,9 @@ use crate::wording::quoted;
 
 /// Entries that are given where nobody says how many.
 const USUAL: usize = 100;
-/// The most that are given at a time.
+/// Faults that are given where nobody says how many.
+const USUAL_FAULTS: usize = 1000;
+/// The most entries or faults that are given at a time.
 const MOST: usize = 10_000;
 /// The time that is shown where nobody says from when on.
 const USUAL_TIME: &str = "24h";
@@ -33,6 +35,14 @@ pub(super) struct OfEntries {
 pub(super) struct OfDevice {
     pub(super) device: DeviceId,
     pub(super) window: Window,
+}
+
+/// Faults, of all devices or one.
+#[derive(Debug)]
+pub(super) struct OfFaults {
+    pub(super) device: Option<DeviceId>,
+    pub(super) window: Window,
+    pub(super) limit: usize,
 }
 
 impl OfEntries {
@@ -79,28 +89,56 @@ impl OfEntries {
 
 impl OfDevice {
     pub(super) fn read(query: &str, now: Timestamp) -> Result<OfDevice, Refusal> {
-        let (mut of, mut from, mut to) = (None, time("from", USUAL_TIME, now)?, now);
-        for (key, value) in pairs(query) {
-            match key.as_str() {
-                "device" => of = Some(device(&value)?),
-                "from" => from = time(&key, &value, now)?,
-                "to" => to = time(&key, &value, now)?,
-                _ => return Err(unknown(&key, "device, from or to")),
-            }
-        }
+        let mut of = None;
+        let window = window(query, now, |key, value| match key {
+            "device" => Ok(of = Some(device(value)?)),
+            _ => Err(unknown(key, "device, from or to")),
+        })?;
         let missing = || refused("no device is named".to_owned(), "write ?device= and its id");
-        let device = of.ok_or_else(missing)?;
-        // Nobody knows what is to come.
-        let to = to.min(now);
-        if from >= to {
-            let message = format!("there is no time between {from} and {to}");
-            return Err(refused(message, "write a from that is before to, and before now"));
-        }
         Ok(OfDevice {
-            device,
-            window: Window { from, to },
+            device: of.ok_or_else(missing)?,
+            window,
         })
     }
+}
+
+impl OfFaults {
+    pub(super) fn read(query: &str, now: Timestamp) -> Result<OfFaults, Refusal> {
+        let (mut of, mut most) = (None, USUAL_FAULTS);
+        let window = window(query, now, |key, value| match key {
+            "device" => Ok(of = Some(device(value)?)),
+            "limit" => Ok(most = limit(value)?),
+            _ => Err(unknown(key, "device, from, to or limit")),
+        })?;
+        Ok(OfFaults {
+            device: of,
+            window,
+            limit: most,
+        })
+    }
+}
+
+/// From when to when; what else is asked is for `other`.
+fn window(
+    query: &str,
+    now: Timestamp,
+    mut other: impl FnMut(&str, &str) -> Result<(), Refusal>,
+) -> Result<Window, Refusal> {
+    let (mut from, mut to) = (time("from", USUAL_TIME, now)?, now);
+    for (key, value) in pairs(query) {
+        match key.as_str() {
+            "from" => from = time(&key, &value, now)?,
+            "to" => to = time(&key, &value, now)?,
+            _ => other(&key, &value)?,
+        }
+    }
+    // Nobody knows what is to come.
+    let to = to.min(now);
+    if from >= to {
+        let message = format!("there is no time between {from} and {to}");
+        return Err(refused(message, "write a from that is before to, and before now"));
+    }
+    Ok(Window { from, to })
 }
 
 fn pairs(query: &str) -> Vec<(String, String)> {
@@ -211,6 +249,9 @@ mod tests {
         }
         for query in ["", "device=m1&slot=io3", "device=m1&from=1h&to=2h"] {
             assert!(OfDevice::read(query, now()).is_err(), "{query}");
+        }
+        for query in ["relay=a", "limit=0", "from=1h&to=2h"] {
+            assert!(OfFaults::read(query, now()).is_err(), "{query}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Entries are found: in a snapshot of the database, newest first, a few at a time.
 
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError};
 
 use super::definitions::{HISTORY, HISTORY_ORDER, SUBJECTS};
 use super::packed::{times, unpack};
-use super::{DeviceHistory, Found, HistoryFilter, HistoryPage, HistoryQuery, MAX_OF_DEVICE};
+use super::{DeviceHistory, Found, HistoryPage, HistoryQuery, MAX_OF_DEVICE};
 use crate::history::{Entry, Subject};
 use crate::model::DeviceId;
 
@@ -235,21 +235,26 @@ impl Snapshot {
         found.map(|(_, entry)| entry.at)
     }
 
-    /// The history of a device.
+    /// The devices that have a history.
+    pub(in crate::records::store) fn devices(&self) -> Result<BTreeSet<DeviceId>, redb::Error> {
+        let on_disk = self.subjects(None)?.into_iter().map(|(subject, _)| subject);
+        let unwritten = self.unwritten.values().map(|entry| entry.subject.clone());
+        Ok(on_disk.chain(unwritten).map(|subject| subject.device).collect())
+    }
+
+    /// The history of a device: of those parts of it that are `wanted`.
     pub(in crate::records::store) fn device(
         &self,
         device: &DeviceId,
         from: Timestamp,
+        wanted: fn(&Subject) -> bool,
     ) -> Result<DeviceHistory, redb::Error> {
         let mut subjects: BTreeMap<Subject, Vec<Entry>> = BTreeMap::new();
         let mut count = 0;
-        let filter = HistoryFilter {
-            device: Some(device.clone()),
-            ..HistoryFilter::default()
-        };
         let before = self.unwritten.keys().next().copied().unwrap_or(u64::MAX);
         if let Some(history) = self.open(HISTORY)? {
-            for (subject, number) in self.subjects(Some(device))? {
+            let all = self.subjects(Some(device))?.into_iter();
+            for (subject, number) in all.filter(|(subject, _)| wanted(subject)) {
                 let mut entries = Vec::new();
                 for entry in history.range((number, 0)..(number, before))?.rev() {
                     let (_, value) = entry?;
@@ -266,7 +271,7 @@ impl Snapshot {
             }
         }
         for entry in self.unwritten.values() {
-            if filter.takes(&entry.subject) {
+            if entry.subject.device == *device && wanted(&entry.subject) {
                 subjects
                     .entry(entry.subject.clone())
                     .or_default()

@@ -1,11 +1,13 @@
 //! The history, as far as the writer has to do with it: entries wait with the records that they are of, and the oldest go
 //! in pieces, between other work.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use redb::ReadableDatabase;
 
 use super::Writer;
-use crate::history::Entry;
+use crate::history::{Entry, Part, Subject};
 use crate::model::DeviceId;
 use crate::records::Record;
 use crate::records::store::history::reading::Snapshot;
@@ -29,8 +31,38 @@ impl Store {
         device: DeviceId,
         from: Timestamp,
     ) -> Result<DeviceHistory, StoreError> {
-        self.look_back(move |snapshot| snapshot.device(&device, from))
+        self.look_back(move |snapshot| snapshot.device(&device, from, |_| true))
             .await
+    }
+
+    /// The devices that have a history.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn devices_with_history(&self) -> Result<BTreeSet<DeviceId>, StoreError> {
+        self.look_back(Snapshot::devices).await
+    }
+
+    /// What `look` finds in the history of each of those devices from that time on, without signals and events. One is read
+    /// after the other: there is never more than one in memory.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn look_at_relays<T: Send + 'static>(
+        &self,
+        devices: BTreeSet<DeviceId>,
+        from: Timestamp,
+        mut look: impl FnMut(&DeviceId, DeviceHistory) -> T + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        let is_wanted = |subject: &Subject| !matches!(subject.part, Some(Part::Event(_) | Part::Signal(..)));
+        self.look_back(move |snapshot| {
+            let mut found = Vec::with_capacity(devices.len());
+            for device in &devices {
+                found.push(look(device, snapshot.device(device, from, is_wanted)?));
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Adds entries that another bridge has recorded, but for those whose record is there already; when it returns they
