@@ -78,4 +78,22 @@ await withPage(async (page) => {
   await page.mouse.move(box.x + box.width - 200, box.y + 8);
   const pointed = await page.textContent(`${panel} .timeline svg > title`);
   check(/^io3 relay A: NC, .* to .*, 8\.6 s$/.test(pointed), `the drawing says ${pointed}`);
+
+  // Two fingers zoom, one moves it, and both ways it can be moved back.
+  const session = await page.context().newCDPSession(page);
+  const touch = (type, ...at) => session.send("Input.dispatchTouchEvent", { type, touchPoints: at.map((x, id) => ({ x: box.x + x, y: box.y + 10, id })) });
+  const middle = box.width - 300;
+  await touch("touchStart", middle - 40, middle + 40);
+  await touch("touchMove", middle - 80, middle + 80);
+  await touch("touchEnd");
+  const pinched = await label();
+  check(pinched !== whole, "two fingers change nothing");
+  await touch("touchStart", middle);
+  await touch("touchMove", middle + 100);
+  await touch("touchEnd");
+  check(![whole, pinched].includes(await label()), "a finger moves nothing");
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width - 300, box.y + 8);
+  await page.mouse.up();
+  check((await label()) === pinched, "the mouse does not move it back");
 });

@@ -40,10 +40,13 @@ export function timeline() {
   let rows = [];
   let all = { from: 0, to: 1 };
   let view = all;
+  /** Fingers, or the button of the mouse: where each was last. */
+  const pressed = new Map();
   const title = svg("title");
   const place = h("div", {
     class: "timeline", tabindex: "0", role: "group", "aria-label": "Timeline: the arrows move it, plus and minus zoom, 0 shows all",
-    onkeydown: key, onwheel: wheel, onmousemove: point, onmouseleave: () => { said.textContent = ""; },
+    onkeydown: key, onwheel: wheel, onpointerdown: press, onpointermove: move, onpointerup: release, onpointercancel: release,
+    onpointerleave: () => { said.textContent = ""; },
   });
   const said = h("p", { class: "quiet pointed" });
   const zoomIn = h("button", { type: "button", "aria-label": "Zoom in", onclick: () => zoom(0.5) }, "+");
@@ -109,6 +112,37 @@ export function timeline() {
     if (!event.ctrlKey) return;
     event.preventDefault();
     zoom(event.deltaY < 0 ? 0.8 : 1.25, at(event).time);
+  }
+
+  function press(event) {
+    if (event.button !== 0) return;
+    pressed.set(event.pointerId, event.clientX);
+    place.setPointerCapture(event.pointerId);
+    point(event);
+  }
+
+  /** One finger moves the drawing, two zoom: what is below them stays there. */
+  function move(event) {
+    const before = pressed.get(event.pointerId);
+    if (before === undefined) {
+      point(event);
+      return;
+    }
+    const { left, perMilli } = scale();
+    const edge = place.getBoundingClientRect().left + left;
+    const others = [...pressed].filter(([id]) => id !== event.pointerId).map(([, x]) => x);
+    pressed.set(event.pointerId, event.clientX);
+    if (others.length === 0) {
+      look(view.from - (event.clientX - before) / perMilli);
+      return;
+    }
+    const [other] = others;
+    const apart = (x) => Math.max(10, Math.abs(x - other));
+    zoom(apart(before) / apart(event.clientX), view.from + (other - edge) / perMilli);
+  }
+
+  function release({ pointerId }) {
+    pressed.delete(pointerId);
   }
 
   function at(event) {
