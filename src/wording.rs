@@ -15,6 +15,14 @@ pub(crate) fn quoted(text: &str) -> String {
     }
 }
 
+/// Longest name of a person, a device or a place, in characters.
+pub(crate) const MAX_NAME: usize = 100;
+
+/// Whether that can be a name for people: not empty, in one line, and not too long.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
+
 /// How many of them: `1 device`, `2 devices`. For nouns whose plural takes an s.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     match number {

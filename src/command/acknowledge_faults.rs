@@ -2,13 +2,10 @@
 
 use super::payload::{FAIL_FAST, Payload, rejected, wrong};
 use crate::model::{DeviceCommand, ErrorReport, Relay, SlotId};
-use crate::wording::quoted;
+use crate::wording::{MAX_NAME, is_name, quoted};
 
 const KEYS: [&str; 5] = ["id", "slot", "relay", "by", FAIL_FAST];
 const EXAMPLE: &str = r#"{"slot":"io3","relay":"a","by":"Ada"}"#;
-
-/// Longest name of a person, in characters; it comes back in the relay's topic.
-const MAX_NAME: usize = 64;
 
 pub(super) fn read(payload: Payload) -> Result<DeviceCommand, ErrorReport> {
     let members = payload.members(&KEYS, EXAMPLE)?;
@@ -22,8 +19,6 @@ pub(super) fn read(payload: Payload) -> Result<DeviceCommand, ErrorReport> {
         Relay::from_name(relay).ok_or_else(|| rejected(what(), "write a, b or c, in lower case"))
     });
     let by = members.checked_text("by", EXAMPLE)?;
-    let is_name =
-        |by: &str| (1..=MAX_NAME).contains(&by.chars().count()) && !by.chars().any(char::is_control);
     if by.is_some_and(|by| !is_name(by)) {
         let what = format!("\"by\" is not a name of 1 to {MAX_NAME} characters in one line");
         return Err(wrong(what, "write a shorter one, or leave it out"));

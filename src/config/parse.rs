@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 use super::problem::Problem;
 use crate::model::DeviceId;
 use crate::model::id::{MAX_ID_LENGTH, is_valid_id, to_id};
+use crate::wording::is_name;
 
 /// Device ids that would collide with the bridge's own topics.
 const RESERVED_IDS: [&str; 2] = ["bridge", "dead-letter"];
@@ -19,8 +20,6 @@ pub(super) const MAX_CLIENT_ID: usize = 64;
 
 /// Longest topic prefix; a limit of ours.
 const MAX_PREFIX: usize = 256;
-/// Longest name for people, in characters.
-const MAX_NAME: usize = 64;
 
 /// Durations to show how one is written.
 const EXAMPLES: [(&str, Duration); 6] = [
@@ -124,9 +123,7 @@ pub(super) fn filled(text: &str) -> Parsed<String> {
 
 /// Words for people, in one line.
 pub(super) fn name(text: &str) -> Option<String> {
-    let is_short = (1..=MAX_NAME).contains(&text.chars().count());
-    let is_line = text.trim() == text && !text.chars().any(char::is_control);
-    (is_short && is_line).then(|| text.to_owned())
+    (is_name(text) && text.trim() == text).then(|| text.to_owned())
 }
 
 /// A topic, or the first levels of one.

@@ -16,9 +16,7 @@ use crate::contract::dead_letter_marks::Handled;
 use crate::contract::{Time, to_json};
 use crate::model::ErrorKind;
 use crate::records::store::{Store, StoreError};
-
-/// Longest name of who has handled something, in characters.
-const NAME: usize = 100;
+use crate::wording::{MAX_NAME, is_name, quoted};
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/api/dead-letters/handled", post(handled))
@@ -69,11 +67,6 @@ async fn handled(State(app): State<Shared>, request: Request) -> Answer {
     Ok(written(StatusCode::OK, to_json(&marked)))
 }
 
-/// Whether somebody may call himself so.
-pub(crate) fn is_name(by: &str) -> bool {
-    (1..=NAME).contains(&by.chars().count()) && !by.contains(char::is_control)
-}
-
 fn malformed(error: serde_json::Error) -> Refusal {
     let message = format!("which dead letters are handled cannot be understood: {error}");
     let remedy =
@@ -82,8 +75,8 @@ fn malformed(error: serde_json::Error) -> Refusal {
 }
 
 fn no_name(by: &str) -> Refusal {
-    let message = format!("{} cannot stand in \"by\"", crate::wording::quoted(by));
-    let remedy = format!("write a name of 1 to {NAME} characters without control characters");
+    let message = format!("{} cannot stand in \"by\"", quoted(by));
+    let remedy = format!("write a name of 1 to {MAX_NAME} characters without control characters");
     Refusal::new(StatusCode::BAD_REQUEST, ErrorKind::Rejected, message, remedy)
 }
 
