@@ -5,6 +5,7 @@
 
 #[path = "../web/browser.rs"]
 mod browser;
+mod notifications;
 mod red;
 #[path = "../support/mod.rs"]
 mod support;

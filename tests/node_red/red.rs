@@ -25,11 +25,16 @@ pub(crate) struct Red {
 }
 
 impl Red {
-    /// Starts one with the shipped flow and that broker; the flow runs when this returns.
+    /// Starts one with the shipped flow of lamps and form, and that broker; the flow runs when this returns.
     pub(crate) fn start(broker: SocketAddr) -> Red {
+        Red::with_flow("flows.json", broker, &[])
+    }
+
+    /// The same with that shipped flow, and that in its environment.
+    pub(crate) fn with_flow(name: &str, broker: SocketAddr, environment: &[(&str, &str)]) -> Red {
         let directory = TempDir::new().unwrap();
         let flows = directory.path().join("flows.json");
-        fs::copy(project("deploy/node-red/flows.json"), &flows).unwrap();
+        fs::copy(project("deploy/node-red").join(name), &flows).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -41,6 +46,7 @@ impl Red {
             .arg(&flows)
             .env("MQTT_HOST", broker.ip().to_string())
             .env("MQTT_PORT", broker.port().to_string())
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
