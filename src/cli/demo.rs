@@ -3,6 +3,8 @@
 //! `cluster`.
 
 mod cluster;
+mod earlier_days;
+mod history;
 mod story;
 
 use std::convert::Infallible;
@@ -85,6 +87,7 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     let config = bridge_config(&fleet, &options, receiver)?;
     let (sink, changes) = mpsc::channel(LINES_WAITING);
     let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
+    history::fill(&store, &fleet, &config).await?;
     let setup = Setup {
         store,
         sink: Some(sink),
@@ -252,6 +255,8 @@ fn introduction(fleet: &Fleet, bridge: &Bridge) -> String {
     text += &format!(
         "\nChoose the events that switch a relay, and see the reply:\n\n  \
          mosquitto_rr {at}-V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'\n\n\
+         The history of the days before this start is made up: in the last night a relay of sim-1 fell three times. See it on the\n\
+         page, at \"History\" of sim-1.\n\n\
          What happens, in UTC (Ctrl-C ends it):\n\n"
     );
     text
