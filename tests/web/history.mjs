@@ -54,6 +54,14 @@ await withPage(async (page) => {
   await say("acknowledged");
   await goOn();
 
+  // What is exported is what is shown.
+  for (const [range, hours] of [["24 h", 24], ["1 h", 1]]) {
+    await page.click(`${panel} button:has-text('${range}')`);
+    await page.waitForFunction(([panel, hours]) => {
+      const query = new URL(document.querySelector(`${panel} .ranges a`).href).searchParams;
+      return Math.abs(Date.parse(query.get("to")) - Date.parse(query.get("from")) - hours * 3_600_000) < 60_000;
+    }, [panel, hours]);
+  }
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("text=Export CSV")]);
   check(saved.suggestedFilename() === "sim-1-history.csv", `it is saved as ${saved.suggestedFilename()}`);
   check((await readFile(await saved.path(), "utf8")).includes(",NO,NC,clock-not-sync,"), "the fault is missing in the file");

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use jiff::civil::{DateTime, Time, time};
 use jiff::ToSpan;
+use jiff::civil::{DateTime, Time, time};
 
+use super::devices::OF_STORY;
 use crate::simulator::Action::{
     self, AntennaOff, AntennaOn, ChangeOver, ClearEvent, FailSignal, FireEvent, LoseSync, PowerOff, PowerOn,
     RegainSync, RestoreSignal,
@@ -19,7 +20,7 @@ type Devices = Range<usize>;
 const SIM_1: Devices = 0..1;
 const SIM_2: Devices = 1..2;
 const SIM_3: Devices = 2..3;
-pub(super) const ALL: Devices = 0..3;
+const ALL: Devices = 0..OF_STORY;
 
 /// Until then the last night, with what belongs to it, is over.
 const MORNING: Time = time(8, 0, 0, 0);

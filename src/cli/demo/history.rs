@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use uuid::{ContextV7, Uuid};
 
-use super::earlier_days::{ALL, Step, What, steps};
+use super::devices::OF_STORY;
+use super::earlier_days::{Step, What, steps};
 use crate::config::{self, Config};
 use crate::history::Entry;
 use crate::lantime::rest::{Profiles, status};
@@ -58,11 +59,16 @@ pub(super) async fn fill(store: &Store, fleet: &Fleet, config: &Config) -> anyho
 fn live(fleet: &Fleet, config: &Config, now: Timestamp, zone: &TimeZone) -> anyhow::Result<History> {
     let pairs = fleet.devices().iter().zip(&config.devices);
     let mut devices: Vec<_> = pairs
-        .take(ALL.len())
+        .take(OF_STORY)
         .map(|(simulated, device)| Watched::new(simulated, device))
         .collect();
     let (ids, mut entries) = (ContextV7::new(), Vec::new());
-    for Step { at, devices: whom, what } in steps(zone.to_datetime(now)) {
+    for Step {
+        at,
+        devices: whom,
+        what,
+    } in steps(zone.to_datetime(now))
+    {
         let at = zone.to_timestamp(at)?;
         for device in devices.get_mut(whom).into_iter().flatten() {
             let transitions = device.go_through(&what, at)?;
@@ -105,7 +111,9 @@ impl<'f> Watched<'f> {
         match what {
             What::Starts | What::Talks => self.poll(at),
             What::Does(action) => {
-                self.simulated.apply_at(action, at).context("the demo's history")?;
+                self.simulated
+                    .apply_at(action, at)
+                    .context("the demo's history")?;
                 self.poll(at)
             }
             What::Ends => {
@@ -124,7 +132,14 @@ impl<'f> Watched<'f> {
         let body = self.simulated.document_at(at);
         let snapshot = status::snapshot(&body, &Profiles::built_in(), self.device.url.as_str())?;
         let (chassis, known) = (snapshot.chassis_kind(), &self.view.slots);
-        let slots = slots(&snapshot, chassis, &self.device.slots, &self.relay_events(), known, at);
+        let slots = slots(
+            &snapshot,
+            chassis,
+            &self.device.slots,
+            &self.relay_events(),
+            known,
+            at,
+        );
         let new = DeviceView {
             availability: Some(Availability::Online),
             identity: Some(snapshot.identity),
@@ -177,24 +192,32 @@ impl<'f> Watched<'f> {
             .iter()
             .filter_map(|event| Some((event, self.view.event(&event.name)?)));
         let transitions = known.flat_map(|(event, before)| {
-            event.transitions(before).iter().map(|triggered| Transition::Event {
-                event: event.clone(),
-                triggered: *triggered,
-                via: Via::Rest,
-            })
+            event
+                .transitions(before)
+                .iter()
+                .map(|triggered| Transition::Event {
+                    event: event.clone(),
+                    triggered: *triggered,
+                    via: Via::Rest,
+                })
         });
         transitions.collect()
     }
 
     /// The events that switch its relays, as a bridge reads them.
     fn relay_events(&self) -> RelayEvents {
-        let (world, modules) = (self.simulated.world(), self.simulated.kind().chassis.relay_modules());
+        let (world, modules) = (
+            self.simulated.world(),
+            self.simulated.kind().chassis.relay_modules(),
+        );
         let relays = [
             (simulator::Relay::A, Relay::A),
             (simulator::Relay::B, Relay::B),
             (simulator::Relay::C, Relay::C),
         ];
-        let all = modules.iter().flat_map(|module| relays.map(|relay| (module, relay)));
+        let all = modules
+            .iter()
+            .flat_map(|module| relays.map(|relay| (module, relay)));
         let switched = all.filter(|(module, (relay, _))| module.driver(*relay) == Driver::Notification);
         let selected = switched.filter_map(|(module, (simulated, relay))| {
             let events = world.relay_events(module.slot, simulated).into_iter();
@@ -223,5 +246,103 @@ impl<'f> Watched<'f> {
             events: None,
         };
         (self.device.id.clone(), recorded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::demo::devices::{fleet_options, table};
+    use crate::history::{Known, Part, Subject, Timeline, Value, Window};
+
+    async fn fleet() -> (Fleet, Config) {
+        let fleet = Fleet::start(fleet_options(OF_STORY, &[])).await.unwrap();
+        let text = format!(
+            "[mqtt]\nurl = \"embedded\"\n{}",
+            fleet.bridge_config(Duration::from_secs(1))
+        );
+        let config = config::from_table("a test", table(&text).unwrap())
+            .unwrap()
+            .config;
+        (fleet, config)
+    }
+
+    fn by_subject(entries: &[Entry], device: &str) -> Vec<(Subject, Vec<Entry>)> {
+        let mut all: BTreeMap<String, (Subject, Vec<Entry>)> = BTreeMap::new();
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.subject.device.as_str() == device)
+        {
+            let subject = entry.subject.clone();
+            let of = all.entry(subject.to_string()).or_insert((subject, Vec::new()));
+            of.1.push(entry.clone());
+        }
+        all.into_values().collect()
+    }
+
+    #[tokio::test]
+    async fn each_value_goes_on_from_the_one_before_up_to_how_the_devices_are() {
+        let (fleet, config) = fleet().await;
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        let History { entries, recorded } = live(&fleet, &config, now, &TimeZone::UTC).unwrap();
+        assert!(entries.is_sorted_by_key(|entry| entry.at));
+        assert!(
+            entries.is_sorted_by(|one, next| one.id < next.id),
+            "ids are unique and in order"
+        );
+        for device in &config.devices {
+            for (subject, entries) in by_subject(&entries, device.id.as_str()) {
+                for pair in entries.windows(2) {
+                    assert_eq!(pair[0].new, pair[1].old, "{subject} at {}", pair[1].at);
+                }
+                let (last, is) = (entries.last().unwrap().new, &subject.part);
+                let is_well = match is {
+                    Some(Part::Event(name)) => {
+                        let stands = fleet
+                            .devices()
+                            .iter()
+                            .find(|simulated| simulated.id() == device.id.as_str());
+                        let world = stands.unwrap().world();
+                        last == Value::of_event(world.event(name.as_str()).unwrap().triggered)
+                    }
+                    _ => matches!(last, Value::Online | Value::No | Value::Ok),
+                };
+                assert!(is_well, "{subject} is {last:?}");
+            }
+        }
+        assert_eq!(recorded.len(), OF_STORY);
+        fleet.stop().await;
+    }
+
+    #[tokio::test]
+    async fn a_relay_fell_three_times_in_the_last_night() {
+        let (fleet, config) = fleet().await;
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        let History { entries, .. } = live(&fleet, &config, now, &TimeZone::UTC).unwrap();
+        let known = Known {
+            history: &by_subject(&entries, "sim-1"),
+            kept_since: entries.first().map(|entry| entry.at),
+            view: None,
+        };
+        let from = now - SignedDuration::from_hours(24);
+        let timeline = Timeline::of(known, Window { from, to: now });
+        let relay = &timeline.slots[&SlotId::new("io3").unwrap()].relays[&Relay::A];
+        let faults = relay.iter().filter(|span| span.value == Value::Nc);
+        let faults: Vec<_> = faults
+            .map(|span| (span.at.to_string(), span.cause.as_deref().unwrap_or_default()))
+            .collect();
+        let cause = "clock-not-sync";
+        assert_eq!(
+            faults,
+            [
+                ("2026-03-01T02:13:07Z".to_owned(), cause),
+                ("2026-03-01T03:40:16Z".to_owned(), cause),
+                ("2026-03-01T04:55:31Z".to_owned(), cause)
+            ]
+        );
+        fleet.stop().await;
     }
 }

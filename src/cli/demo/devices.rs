@@ -1,0 +1,136 @@
+//! The devices of a demo: three whose story is shown, and as many more as were asked for, so that lists have something to
+//! show; some of these are in trouble.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+
+use super::{COMMUNITY, OWN_CONFIG};
+use crate::simulator::{
+    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
+    SnmpOptions, TrapReceiver, TrapWay,
+};
+
+/// Those that the lively scenario and the history move.
+pub(super) const OF_STORY: usize = 3;
+/// The most that are simulated.
+pub(super) const MOST: u16 = 1000;
+
+/// What the first devices are called, and where they are.
+const OWN_PLACES: [(&str, &str); OF_STORY] = [
+    ("Relay room", "Substation North"),
+    ("Protection rack 2", "Substation North"),
+    ("Studio 1", "Broadcasting House"),
+];
+/// Where the others are, in turn.
+const SITES: [&str; 6] = [
+    "Substation North",
+    "Broadcasting House",
+    "Substation South",
+    "Transmitter Hill",
+    "Control Centre",
+    "Exchange West",
+];
+/// Of so many devices beyond the first, one is in trouble in each way.
+const TROUBLE_EVERY: usize = 40;
+
+/// The first two report their relays, the third is of a generation of which that is not known: there they are derived; the
+/// others likewise, in turn. All of them report their events by informs.
+pub(super) fn fleet_options(devices: usize, receivers: &[SocketAddr]) -> FleetOptions {
+    let kinds = [
+        (Chassis::M3000, ApiGeneration::V20),
+        (Chassis::M500, ApiGeneration::V16),
+        (Chassis::M3000, ApiGeneration::V10),
+    ];
+    FleetOptions {
+        devices,
+        kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
+        snmp: Some(SnmpOptions {
+            receivers: receivers.iter().copied().map(receiver).collect(),
+            ..SnmpOptions::default()
+        }),
+        ..FleetOptions::default()
+    }
+}
+
+fn receiver(address: SocketAddr) -> TrapReceiver {
+    let way = TrapWay::V2c {
+        community: COMMUNITY.to_owned(),
+        inform: true,
+    };
+    TrapReceiver { address, way }
+}
+
+/// A configuration of the demo, with how its devices are asked over SNMP, what they are called and where they are.
+pub(super) fn table(text: &str) -> anyhow::Result<toml::Table> {
+    let mut values: toml::Table = toml::from_str(text).context(OWN_CONFIG)?;
+    let devices = values.get_mut("devices").and_then(toml::Value::as_array_mut);
+    let devices = devices.into_iter().flatten();
+    for (index, device) in devices.filter_map(toml::Value::as_table_mut).enumerate() {
+        if let Some(snmp) = device.get_mut("snmp").and_then(toml::Value::as_table_mut) {
+            // Over REST these devices distinguish relays, over SNMP none does.
+            snmp.insert("events".to_owned(), "rest".into());
+            snmp.insert("read".to_owned(), "fallback".into());
+        }
+        let (label, site) = place(index);
+        device.insert("label".to_owned(), label.into());
+        device.insert("site".to_owned(), site.into());
+    }
+    Ok(values)
+}
+
+/// Label and site of the device at that place in the fleet.
+fn place(index: usize) -> (String, &'static str) {
+    match OWN_PLACES.get(index) {
+        Some((label, site)) => ((*label).to_owned(), site),
+        None => {
+            let (rack, site) = (index / SITES.len() + 1, SITES[index % SITES.len()]);
+            (format!("Rack {rack}"), site)
+        }
+    }
+}
+
+/// Some of the devices beyond the first get into trouble, each in one of several ways, and stay in it.
+pub(super) fn trouble(fleet: &Fleet) -> anyhow::Result<()> {
+    for (index, device) in fleet.devices().iter().enumerate().skip(OF_STORY) {
+        trouble_of(index, device).with_context(|| format!("trouble of {}", device.id()))?;
+    }
+    Ok(())
+}
+
+fn trouble_of(index: usize, device: &SimulatedDevice) -> anyhow::Result<()> {
+    let action = match index % TROUBLE_EVERY {
+        5 => Action::LoseSync(Clock::Clk1),
+        11 => match device.kind().chassis.relay_modules().first() {
+            Some(module) => Action::PowerOff(module.slot.to_owned()),
+            None => return Ok(()),
+        },
+        17 => Action::FireEvent("https-certificate-expired".to_owned()),
+        23 => return Ok(device.set_fault(Some(Fault::Unavailable))),
+        29 => return Ok(device.set_fault(Some(Fault::Hang))),
+        35 => return Ok(device.set_fault(Some(Fault::Unauthorized))),
+        _ => return Ok(()),
+    };
+    device.apply(&action)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn some_of_many_devices_are_in_trouble_but_none_of_the_story() {
+        let fleet = Fleet::start(fleet_options(OF_STORY + TROUBLE_EVERY, &[]))
+            .await
+            .unwrap();
+        let is_in_trouble =
+            |device: &SimulatedDevice| device.fault().is_some() || device.world().generation() > 0;
+        trouble(&fleet).unwrap();
+        let (first, others) = fleet.devices().split_at(OF_STORY);
+        assert!(!first.iter().any(|device| is_in_trouble(device)));
+        let count = others.iter().filter(|device| is_in_trouble(device)).count();
+        assert_eq!(count, 6);
+        fleet.stop().await;
+    }
+}
