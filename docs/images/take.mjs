@@ -2,30 +2,38 @@
 //
 //   cargo build --release && NPM=target/npm/ node docs/images/take.mjs target/release/lantime2mqtt docs/images
 //
-// Needs Chromium (or its path in CHROMIUM) and playwright-core in NPM, as the tests of the page do. Take `page-dead-letters.png`
-// by hand: it shows dead letters, and the demo has none.
+// Needs Chromium (at /usr/bin/chromium, or at CHROMIUM) and playwright-core in NPM, as the tests of the page do. A name after the
+// directory takes the pictures of that name alone. Take `page-dead-letters.png` by hand: it shows dead letters, and the demo has
+// none.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 
-const [program, directory] = process.argv.slice(2);
+const [program, directory, only = ""] = process.argv.slice(2);
 const { chromium } = createRequire(resolve(process.env.NPM ?? "target/npm", "x"))("playwright-core");
 const HISTORY = "section[aria-label=History]";
-const DESKTOP = { width: 1280, height: 860 };
+const DESKTOP = { width: 1280, height: 800 };
+const WALL = { width: 1280, height: 720 };
 const PHONE = { width: 390, height: 844 };
+/** Name, seconds after the start, options of the demo, what to open, size, colours. In its first seconds nothing happens to sim-1, nor at the end of each minute. */
+const PICTURES = [
+  ["page-history", 0, [], "#/device/sim-1", DESKTOP, "light"],
+  ["page-phone", 0, [], "#/device/sim-1", PHONE, "light"],
+  ["page-dark", 0, [], "#/device/sim-1", DESKTOP, "dark"],
+  ["page-desktop", 56, ["--devices", "40"], "#/device/sim-1", DESKTOP, "light"],
+  ["page-kiosk", 56, ["--devices", "40"], "?kiosk&utc", WALL, "light"],
+];
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 try {
-  // Before anything else happens: the scenario begins after 3 s.
-  await inDemo([], 0, async (url) => {
-    await Promise.all([
-      take(url, "history", DESKTOP, "light"),
-      take(url, "history-dark", DESKTOP, "dark"),
-      take(url, "history-phone", PHONE, "light"),
-    ]);
-  });
+  for (const seconds of new Set(PICTURES.map(([, seconds]) => seconds))) {
+    const wanted = PICTURES.filter((picture) => picture[1] === seconds && picture[0].includes(only));
+    if (!wanted.length) continue;
+    const pages = await Promise.all(wanted.map(([, , , , viewport, colorScheme]) => browser.newPage({ viewport, colorScheme, timezoneId: "UTC", locale: "en-GB" })));
+    await inDemo(wanted[0][2], seconds, (url) => Promise.all(wanted.map(([name, , , hash], index) => take(pages[index], `${url}${hash}`, name))));
+  }
 } finally {
   await browser.close();
 }
@@ -56,12 +64,15 @@ function addressOf(demo) {
   });
 }
 
-async function take(url, name, viewport, colorScheme) {
-  const page = await browser.newPage({ viewport, colorScheme, timezoneId: "UTC", locale: "en-GB" });
-  await page.goto(`${url}#/device/sim-1`);
-  await page.waitForSelector(HISTORY);
-  await page.locator(HISTORY).evaluate((element) => element.scrollIntoView({ block: "start" }));
-  await page.waitForSelector(`${HISTORY} .timeline path.span-NC`);
+async function take(page, url, name) {
+  if (process.env.ASSETS) await page.route("**/assets/*", (route) => route.fulfill({ path: join(process.env.ASSETS, new URL(route.request().url()).pathname.split("/").at(-1)) }));
+  await page.goto(url);
+  if (url.includes("kiosk")) {
+    await page.waitForSelector(".tile.fault");
+  } else {
+    await page.waitForSelector(HISTORY);
+    await page.locator(HISTORY).evaluate((element) => element.scrollIntoView({ block: "start" }));
+    await page.waitForSelector(`${HISTORY} .timeline path.span-NC`);
+  }
   await page.screenshot({ path: join(directory, `${name}.png`) });
-  await page.close();
 }
