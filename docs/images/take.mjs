@@ -2,9 +2,11 @@
 //
 //   cargo build --release && NPM=target/npm/ node docs/images/take.mjs target/release/lantime2mqtt docs/images
 //
-// Needs Chromium (at /usr/bin/chromium, or at CHROMIUM) and playwright-core in NPM, as the tests of the page do. A name after the
-// directory takes the pictures of that name alone. Take `page-dead-letters.png` by hand: it shows dead letters, and the demo has
-// none.
+//   for file in docs/images/page-*.png; do convert "$file" -colors 128 "$file"; done
+//
+// Needs Chromium (at /usr/bin/chromium, or at CHROMIUM), playwright-core in NPM, as the tests of the page do, and ImageMagick. A
+// name after the directory takes the pictures with that in their names alone. Take `page-dead-letters.png` by hand: it shows dead
+// letters of a device, and the demo has none.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,13 +19,17 @@ const HISTORY = "section[aria-label=History]";
 const DESKTOP = { width: 1280, height: 800 };
 const WALL = { width: 1280, height: 720 };
 const PHONE = { width: 390, height: 844 };
-/** Name, seconds after the start, options of the demo, what to open, size, colours. In its first seconds nothing happens to sim-1, nor at the end of each minute. */
+const NIGHT = ["#/device/sim-1", HISTORY];
+/**
+ * Name, seconds after the start, options of the demo, what to open and what of it to scroll to, size, colours. In its first seconds
+ * nothing happens to sim-1, nor at the end of each minute.
+ */
 const PICTURES = [
-  ["page-history", 0, [], "#/device/sim-1", DESKTOP, "light"],
-  ["page-phone", 0, [], "#/device/sim-1", PHONE, "light"],
-  ["page-dark", 0, [], "#/device/sim-1", DESKTOP, "dark"],
-  ["page-desktop", 56, ["--devices", "40"], "#/device/sim-1", DESKTOP, "light"],
-  ["page-kiosk", 56, ["--devices", "40"], "?kiosk&utc", WALL, "light"],
+  ["page-history", 0, [], NIGHT, DESKTOP, "light"],
+  ["page-phone", 0, [], NIGHT, PHONE, "light"],
+  ["page-dark", 56, ["--devices", "40"], ["#/device/sim-1"], DESKTOP, "dark"],
+  ["page-desktop", 56, ["--devices", "40"], NIGHT, DESKTOP, "light"],
+  ["page-kiosk", 56, ["--devices", "40"], ["?kiosk&utc"], WALL, "light"],
 ];
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
@@ -32,7 +38,7 @@ try {
     const wanted = PICTURES.filter((picture) => picture[1] === seconds && picture[0].includes(only));
     if (!wanted.length) continue;
     const pages = await Promise.all(wanted.map(([, , , , viewport, colorScheme]) => browser.newPage({ viewport, colorScheme, timezoneId: "UTC", locale: "en-GB" })));
-    await inDemo(wanted[0][2], seconds, (url) => Promise.all(wanted.map(([name, , , hash], index) => take(pages[index], `${url}${hash}`, name))));
+    await inDemo(wanted[0][2], seconds, (url) => Promise.all(wanted.map(([name, , , place], index) => take(pages[index], url, place, name))));
   }
 } finally {
   await browser.close();
@@ -64,15 +70,12 @@ function addressOf(demo) {
   });
 }
 
-async function take(page, url, name) {
-  if (process.env.ASSETS) await page.route("**/assets/*", (route) => route.fulfill({ path: join(process.env.ASSETS, new URL(route.request().url()).pathname.split("/").at(-1)) }));
-  await page.goto(url);
-  if (url.includes("kiosk")) {
-    await page.waitForSelector(".tile.fault");
-  } else {
-    await page.waitForSelector(HISTORY);
-    await page.locator(HISTORY).evaluate((element) => element.scrollIntoView({ block: "start" }));
-    await page.waitForSelector(`${HISTORY} .timeline path.span-NC`);
+async function take(page, url, [address, part], name) {
+  await page.goto(`${url}${address}`);
+  await page.waitForSelector(".tile.fault, #detail .relay");
+  if (part) {
+    await page.locator(part).evaluate((element) => element.scrollIntoView({ block: "start" }));
+    await page.waitForSelector(`${part} path.span-NC`);
   }
   await page.screenshot({ path: join(directory, `${name}.png`) });
 }

@@ -43,7 +43,7 @@ await withPage(async (page, browser) => {
   await page.keyboard.press("Enter");
   await says(page, "Acknowledged.");
   await page.waitForSelector(acknowledge, { state: "hidden" });
-  check(await page.evaluate(() => document.activeElement.id === "filter"), "the keyboard is nowhere");
+  check(await page.evaluate(() => document.activeElement.id === "roster-title"), "the keyboard is nowhere");
   const wanted = [["sim-1", "io3"], ["sim-2", "io3"], ["sim-2", "io4"]].map(([id, slot]) => `/api/devices/${id}/faults/acknowledge {"slot":"${slot}","relay":"a"}`);
   check(sent.join("; ") === wanted.join("; "), `it has sent ${sent.join("; ")}`);
   check((await page.locator("#devices li:visible .was-fault").count()) === 0, "a flag has stayed");

@@ -8,8 +8,8 @@ use anyhow::Context;
 
 use super::{COMMUNITY, OWN_CONFIG};
 use crate::simulator::{
-    Action, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions, SimulatedDevice,
-    SnmpOptions, TrapReceiver, TrapWay,
+    Action, ActionError, ApiGeneration, Chassis, Clock, DeviceKind, Fault, Fleet, FleetOptions,
+    SimulatedDevice, SnmpOptions, TrapReceiver, TrapWay,
 };
 
 /// Those that the lively scenario and the history move.
@@ -101,21 +101,27 @@ pub(super) fn trouble(fleet: &Fleet) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn trouble_of(index: usize, device: &SimulatedDevice) -> anyhow::Result<()> {
+fn trouble_of(index: usize, device: &SimulatedDevice) -> Result<(), ActionError> {
+    let first_module = device.kind().chassis.relay_modules().first();
     let action = match index % TROUBLE_EVERY {
-        5 => Action::LoseSync(Clock::Clk1),
-        11 => match device.kind().chassis.relay_modules().first() {
-            Some(module) => Action::PowerOff(module.slot.to_owned()),
-            None => return Ok(()),
-        },
-        17 => Action::FireEvent("https-certificate-expired".to_owned()),
-        // Neither REST nor SNMP answers.
-        23 => return Ok(device.set_fault(Some(Fault::Restart { down: FOR_GOOD }))),
-        29 => return Ok(device.set_fault(Some(Fault::Hang))),
-        35 => return Ok(device.set_fault(Some(Fault::Unauthorized))),
-        _ => return Ok(()),
+        5 => Some(Action::LoseSync(Clock::Clk1)),
+        11 => first_module.map(|module| Action::PowerOff(module.slot.to_owned())),
+        17 => Some(Action::FireEvent("https-certificate-expired".to_owned())),
+        _ => None,
     };
-    device.apply(&action)?;
+    let fault = match index % TROUBLE_EVERY {
+        // Neither REST nor SNMP answers.
+        23 => Some(Fault::Restart { down: FOR_GOOD }),
+        29 => Some(Fault::Hang),
+        35 => Some(Fault::Unauthorized),
+        _ => None,
+    };
+    if let Some(action) = action {
+        device.apply(&action)?;
+    }
+    if fault.is_some() {
+        device.set_fault(fault);
+    }
     Ok(())
 }
 
