@@ -3,13 +3,16 @@
 //! `cluster`.
 
 mod cluster;
+mod devices;
+mod earlier_days;
+mod history;
 mod story;
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -19,9 +22,8 @@ use super::{Failure, block_on, output};
 use crate::app::{Bridge, Setup};
 use crate::config::{self, Broker, Config};
 use crate::records::store::{self, Store};
-use crate::simulator::{
-    ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions, Scenario, SnmpOptions, TrapReceiver, TrapWay,
-};
+use crate::simulator::{Fleet, Scenario};
+use devices::{MOST, OF_STORY, fleet_options, table};
 use story::Story;
 
 /// Where a broker usually listens, and where clients look for one; taken when it is free.
@@ -36,6 +38,11 @@ const TOKEN: &str = "only-for-the-demo";
 const COMMUNITY: &str = "public";
 /// Where errors of its configuration are.
 const OWN_CONFIG: &str = "the demo's own configuration";
+/// How often a device is polled, and one of many.
+const POLL: Duration = Duration::from_secs(1);
+const POLL_OF_MANY: Duration = Duration::from_secs(5);
+/// So many devices are many.
+const MANY: usize = 20;
 /// Changes that wait to be printed; of more than that the latest of each device are.
 const LINES_WAITING: usize = 1024;
 
@@ -50,6 +57,13 @@ pub(super) struct Options {
     /// Port of the bridge's HTTP server; by default 8080, or a free one where that is taken.
     #[arg(long)]
     http_port: Option<u16>,
+    /// How many devices: the three of the story, and others, some of which are in trouble. 20 or more are polled every 5 s,
+    /// fewer every second.
+    #[arg(
+        long, value_name = "NUMBER", conflicts_with = "bridges", default_value_t = OF_STORY as u16,
+        value_parser = clap::value_parser!(u16).range(OF_STORY as i64..=i64::from(MOST))
+    )]
+    devices: u16,
     /// So many bridges that work as one, 2 to 5, with an etcd and a mosquitto, which must be installed (Debian: etcd-server,
     /// mosquitto). Now and then one of them is killed, and another one goes on. The pages have ports from that of --http-port
     /// on.
@@ -81,10 +95,12 @@ async fn demo(options: Options) -> anyhow::Result<()> {
     // Held until the bridge takes it, so that nothing of the fleet does.
     let held = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     let receiver = held.local_addr()?;
-    let fleet = Fleet::start(fleet_options(&[receiver])).await?;
+    let fleet = Fleet::start(fleet_options(options.devices.into(), &[receiver])).await?;
     let config = bridge_config(&fleet, &options, receiver)?;
     let (sink, changes) = mpsc::channel(LINES_WAITING);
     let store = Store::in_memory(store::Options::new(config.bridge.id.clone()));
+    history::fill(&store, &fleet, &config).await?;
+    devices::trouble(&fleet)?;
     let setup = Setup {
         store,
         sink: Some(sink),
@@ -128,33 +144,6 @@ async fn end(after: Option<Duration>) {
     }
 }
 
-/// The first two report their relays, the third is of a generation of which that is not known: there they
-/// are derived. All of them report their events by informs.
-fn fleet_options(receivers: &[SocketAddr]) -> FleetOptions {
-    let kinds = [
-        (Chassis::M3000, ApiGeneration::V20),
-        (Chassis::M500, ApiGeneration::V16),
-        (Chassis::M3000, ApiGeneration::V10),
-    ];
-    FleetOptions {
-        devices: kinds.len(),
-        kinds: kinds.map(|(chassis, api)| DeviceKind::new(chassis, api)).to_vec(),
-        snmp: Some(SnmpOptions {
-            receivers: receivers.iter().copied().map(receiver).collect(),
-            ..SnmpOptions::default()
-        }),
-        ..FleetOptions::default()
-    }
-}
-
-fn receiver(address: SocketAddr) -> TrapReceiver {
-    let way = TrapWay::V2c {
-        community: COMMUNITY.to_owned(),
-        inform: true,
-    };
-    TrapReceiver { address, way }
-}
-
 async fn play(fleet: &Fleet) -> Infallible {
     fleet.play(&Scenario::lively(), CancellationToken::new()).await;
     std::future::pending().await
@@ -171,25 +160,13 @@ fn bridge_config(fleet: &Fleet, options: &Options, receiver: SocketAddr) -> anyh
         "[bridge]\nid = \"demo\"\n[mqtt]\nurl = \"embedded\"\nembedded.listen = \"{mqtt}\"\n[http]\nlisten = \"{http}\"\ntoken = \"{TOKEN}\"\n\
          [snmp]\ntraps.listen = \"{receiver}\"\ncommunities = [\"{COMMUNITY}\"]\n\
          agent = {{ listen = \"127.0.0.1:{agent_port}\", communities = [\"{COMMUNITY}\"] }}\n\n{}",
-        fleet.bridge_config(Duration::from_secs(1))
+        fleet.bridge_config(if fleet.devices().len() < MANY {
+            POLL
+        } else {
+            POLL_OF_MANY
+        })
     );
     Ok(config::from_table(OWN_CONFIG, table(&text)?)?.config)
-}
-
-/// A configuration of the demo, with how its devices are asked over SNMP.
-fn table(text: &str) -> anyhow::Result<toml::Table> {
-    let mut values: toml::Table = toml::from_str(text).context(OWN_CONFIG)?;
-    let devices = values.get_mut("devices").and_then(toml::Value::as_array_mut);
-    let fallbacks = devices
-        .into_iter()
-        .flatten()
-        .filter_map(|device| device.get_mut("snmp"));
-    for snmp in fallbacks.filter_map(toml::Value::as_table_mut) {
-        // Over REST these devices distinguish relays, over SNMP none does.
-        snmp.insert("events".to_owned(), "rest".into());
-        snmp.insert("read".to_owned(), "fallback".into());
-    }
-    Ok(values)
 }
 
 /// An address of the loopback that is free as long as the listener holds it: with the requested port, else with the usual
@@ -216,9 +193,18 @@ fn introduction(fleet: &Fleet, bridge: &Bridge) -> String {
         "lantime2mqtt {}: simulated devices, a broker and the bridge, all in this process and on loopback.\n\n",
         env!("CARGO_PKG_VERSION")
     );
-    for device in fleet.devices() {
+    for device in fleet.devices().iter().take(OF_STORY) {
         let (id, model, url) = (device.id(), device.kind().chassis.model(), device.url());
         text += &format!("  device  {id} ({model}) {url}\n");
+    }
+    let mut others = fleet.devices().iter().skip(OF_STORY);
+    if let Some(first) = others.next() {
+        let last = others.next_back().unwrap_or(first);
+        text += &format!(
+            "  others  {} to {}, some of them in trouble\n",
+            first.id(),
+            last.id()
+        );
     }
     let port = match bridge.broker() {
         Broker::Embedded { listen, .. } => listen.port(),
@@ -252,6 +238,8 @@ fn introduction(fleet: &Fleet, bridge: &Bridge) -> String {
     text += &format!(
         "\nChoose the events that switch a relay, and see the reply:\n\n  \
          mosquitto_rr {at}-V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'\n\n\
+         The history of the days before this start is made up: in the last night a relay of sim-1 fell three times. See it on the\n\
+         page, at \"History\" of sim-1.\n\n\
          What happens, in UTC (Ctrl-C ends it):\n\n"
     );
     text

@@ -135,6 +135,18 @@ impl SimulatedDevice {
         self.change(|world| world.apply(action, Timestamp::now()))
     }
 
+    /// Moves its world as if it were `at` then, and notifies nobody: for a history that is made up. Give it what comes first
+    /// first.
+    ///
+    /// # Errors
+    /// As for [`apply`](Self::apply).
+    pub fn apply_at(&self, action: &Action, at: Timestamp) -> Result<(), ActionError> {
+        let mut state = self.state();
+        state.world.apply(action, at)?;
+        state.status.world_changed();
+        Ok(())
+    }
+
     /// Lets a fault stand in place of the one before, or none. [`Fault::Restart`], [`Fault::WrongBoots`] and
     /// [`Fault::ExpiredToken`] act at once and pass by themselves: no fault stands after them.
     pub fn set_fault(&self, fault: Option<Fault>) {
@@ -153,7 +165,7 @@ impl SimulatedDevice {
                 self.order_restart(&mut state, Restart { down, boots });
             }
             Some(Fault::StaleStatus) => {
-                state.document(&self.identity);
+                state.document(&self.identity, Timestamp::now());
                 state.status.keep();
                 state.fault = Some(Fault::StaleStatus);
             }
@@ -211,7 +223,12 @@ impl SimulatedDevice {
 
     /// The status document that it would send now, without any fault that cuts or delays it.
     pub fn document(&self) -> Bytes {
-        self.state().document(&self.identity)
+        self.document_at(Timestamp::now())
+    }
+
+    /// The same as if it were `at` then.
+    pub fn document_at(&self, at: Timestamp) -> Bytes {
+        self.state().document(&self.identity, at)
     }
 
     /// Waits until it listens (`true`) or, in a restart, does not (`false`).
@@ -264,8 +281,8 @@ fn reachable(mut listening: SocketAddr) -> SocketAddr {
 }
 
 impl State {
-    fn document(&mut self, identity: &Identity) -> Bytes {
+    fn document(&mut self, identity: &Identity, now: Timestamp) -> Bytes {
         let missing = self.fault.as_ref().map_or(&[][..], Fault::missing_keys);
-        self.status.at(Timestamp::now(), identity, &self.world, missing)
+        self.status.at(now, identity, &self.world, missing)
     }
 }

@@ -64,6 +64,7 @@ const ASSETS: &[Asset] = &assets![
     "tab.js": SCRIPT,
     "timeline.js": SCRIPT,
     "token.js": SCRIPT,
+    "unacknowledged.js": SCRIPT,
     "zone.js": SCRIPT,
 ];
 

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use lantime2mqtt::simulator::ApiGeneration;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::is_healthy;
@@ -35,6 +36,9 @@ async fn exit_codes_show_what_kind_of_failure_it_was() {
         (&["nonsense"], 64),
         (&["run", "--nonsense"], 64),
         (&["demo", "--duration", "soon"], 64),
+        (&["demo", "--devices", "2"], 64),
+        (&["demo", "--devices", "1001"], 64),
+        (&["demo", "--devices", "9", "--bridges", "2"], 64),
         (&["check-config", "--config", &good, "--log-level", "=,="], 64),
         (&["check-config", "--config", &bad], 78),
         (&["check-config", "--config", &missing], 78),
@@ -327,6 +331,21 @@ async fn the_demo_shows_the_bridge_at_work() {
     assert!(
         health.status == 200 && health.body.contains("connected"),
         "{health}"
+    );
+    assert!(intro.contains("is made up"), "{intro}");
+    let path = "/api/history?device=sim-1&slot=io3&relay=a&from=48h&limit=100";
+    let history = get(http, path).await.expect("it answers").json();
+    let cause = |entry: &&Value| entry["new"] == "NC" && entry["cause"] == "clock-not-sync";
+    let entries = history["entries"].as_array().expect("a list");
+    let falls = entries.iter().filter(cause).count();
+    assert!(falls >= 3, "{history}");
+    let path = "/api/history?device=sim-1&from=48h&limit=1000";
+    let history = get(http, path).await.expect("it answers").json();
+    let of_device = history["entries"].as_array().expect("a list").iter();
+    let starts: Vec<_> = of_device.filter(|entry| entry["old"] == "unknown").collect();
+    assert!(
+        starts.is_empty(),
+        "the bridge does not go on from there: {starts:?}"
     );
     let commands = intro.lines().filter(|line| line.contains("mosquitto_sub"));
     let commands: Vec<_> = commands.collect();

@@ -63,6 +63,61 @@ async fn faults_of_all_devices_are_listed() {
 }
 
 #[tokio::test]
+async fn faults_of_a_site_are_acknowledged_together_but_for_one_that_lasts() {
+    let sites = ["North", "North", "South"];
+    let setup = setup(4).entries(move |device| {
+        let entry = Entry::writable(device);
+        let number: usize = device.id().trim_start_matches("sim-").parse().expect("a number");
+        match sites.get(number - 1) {
+            Some(site) => entry.with("site", *site),
+            None => entry,
+        }
+    });
+    let scene = Scene::of(setup).await;
+    let relay = async |id: &str, slot: &str, relay: &str| {
+        scene.json(&format!("/api/devices/{id}")).await["slots"][slot]["relays"][relay].clone()
+    };
+    let devices = &scene.fleet.devices()[..3];
+    for device in devices {
+        device
+            .apply(&Action::LoseSync(Clock::Clk1))
+            .expect("it has that clock");
+        wait::until("a fault", async || {
+            relay(device.id(), "io4", "a").await["position"] == "NC"
+        })
+        .await;
+        device
+            .apply(&Action::RegainSync(Clock::Clk1))
+            .expect("it has that clock");
+        wait::until("its end", async || {
+            relay(device.id(), "io4", "a").await["position"] == "NO"
+        })
+        .await;
+    }
+    // What lasts is not over. Relay A of io4 falls again.
+    devices[0]
+        .apply(&Action::LoseSync(Clock::Clk2))
+        .expect("it has that clock");
+    wait::until("another fault", async || {
+        relay("sim-1", "io4", "a").await["position"] == "NC"
+    })
+    .await;
+    let mut script = Script::start("sites.mjs", &scene.url());
+    script.says("acknowledged").await;
+    for (id, slot, is_acknowledged) in [
+        ("sim-1", "io3", true),
+        ("sim-1", "io4", false),
+        ("sim-2", "io4", true),
+        ("sim-3", "io3", false),
+    ] {
+        let fault = relay(id, slot, "a").await["last_fault"].clone();
+        assert_eq!(fault["acknowledged"], is_acknowledged, "{id} {slot}: {fault}");
+    }
+    script.go_on();
+    script.says("done").await;
+}
+
+#[tokio::test]
 async fn only_the_token_changes_something() {
     let scene = Scene::start(1).await;
     let selected = async || {

@@ -16,7 +16,8 @@ use tokio::time::interval;
 
 use super::super::output;
 use super::super::run::Signals;
-use super::{Options, TOKEN, USUAL_MQTT_PORT, end, fleet_options, play};
+use super::devices::{OF_STORY, fleet_options};
+use super::{Options, TOKEN, USUAL_MQTT_PORT, end, play};
 use crate::config::Mqtt;
 use crate::mqtt::connection::{Delivery, Event, Purpose};
 use crate::mqtt::link::{Link, until};
@@ -34,7 +35,7 @@ pub(super) async fn demo(options: Options, bridges: u8) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let programs = Programs::find()?;
     let mut ports = Ports::take(&options, bridges)?;
-    let fleet = Fleet::start(fleet_options(&ports.receivers())).await?;
+    let fleet = Fleet::start(fleet_options(OF_STORY, &ports.receivers())).await?;
     let mut scene = Scene::new()?;
     let started = Instant::now();
     let mut take_overs = TakeOvers::new(fleet.devices().len(), options.kill_every);

@@ -113,7 +113,7 @@ impl SimulatedDevice {
         let mut state = self.state();
         let generation = state.world.generation();
         state.seen.answered_whole(generation);
-        state.document(&self.identity)
+        state.document(&self.identity, Timestamp::now())
     }
 
     /// The configuration, for an answer.

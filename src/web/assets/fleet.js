@@ -5,16 +5,20 @@ import { badge, h, mark, time } from "./dom.js";
 import { KINDS, causeOf, kindOfDevice, triggered, troubles, unacknowledged } from "./devices.js";
 import { known } from "./live.js";
 import { relayCell } from "./relay.js";
+import { showUnacknowledged } from "./unacknowledged.js";
 
 const list = document.getElementById("devices");
 const filter = document.getElementById("filter");
 const overview = document.getElementById("overview");
 const filtered = document.getElementById("filtered");
 const all = document.getElementById("filter-all");
+const ofSite = document.getElementById("filter-site");
+/** The devices of no site, as a value of that filter: sites have a character at least. */
+const NO_SITE = " ";
 
 const collator = new Intl.Collator("en", { numeric: true });
 
-/** Rows by id: element, kind, the text that the filter looks at. */
+/** Rows by id: element, kind, site, the text that the filter looks at. */
 const rows = new Map();
 /** Groups by kind. They are always there, so that no row moves for another one's sake. */
 const groups = new Map(Object.keys(KINDS).map((kind) => [kind, group(kind)]));
@@ -63,6 +67,7 @@ export function showFleet(ids, selected) {
   if (moved.length) place(moved);
   if (ids.size) {
     showCounts();
+    showSites();
     select(selected);
   }
   applyFilter();
@@ -123,7 +128,7 @@ function build(device, json) {
       && h("a", { class: "web", href: web, rel: "noreferrer noopener", target: "_blank", "aria-label": `${device.id}: its own page`, title: web }, "↗"),
   );
   const text = [device.id, model, hostname, serial, label, site, address?.host, ...triggered(device)].filter(Boolean).join(" ").toLowerCase();
-  return { id: device.id, element, kind, json, text };
+  return { id: device.id, element, kind, json, text, site: site ?? NO_SITE };
 }
 
 /** That there was a fault, where nobody has acknowledged that. */
@@ -154,15 +159,29 @@ function showCounts() {
   overview.replaceChildren(...shown.map(([kind, count]) => badge(kind, `${count} ${KINDS[kind].toLowerCase()}`)));
 }
 
+/** The sites to select from, where there are several. */
+function showSites() {
+  const sites = [...new Set([...rows.values()].map(({ site }) => site))].sort(collator.compare);
+  const key = JSON.stringify(sites);
+  if (ofSite.dataset.sites === key) return;
+  const before = ofSite.value;
+  ofSite.dataset.sites = key;
+  ofSite.replaceChildren(h("option", { value: "" }, "every site"), ...sites.map((site) => h("option", { value: site }, site === NO_SITE ? "no site" : site)));
+  ofSite.value = sites.includes(before) && sites.length > 1 ? before : "";
+  ofSite.parentElement.hidden = sites.length < 2;
+}
+
 function applyFilter() {
   const words = filter.value.toLowerCase().split(/\s+/).filter(Boolean);
   const isBadOnly = document.querySelector("input[name=which]:checked").value === "bad";
+  const site = ofSite.value;
   const found = new Map();
-  let shown = 0;
-  for (const { element, kind, text } of rows.values()) {
-    const fits = words.every((word) => text.includes(word)) && !(isBadOnly && kind === "ok");
+  const shown = [];
+  for (const [id, row] of rows) {
+    const { element, kind, text } = row;
+    const fits = words.every((word) => text.includes(word)) && !(isBadOnly && kind === "ok") && (site === "" || site === row.site);
     if (element.hidden === fits) element.hidden = !fits;
-    shown += fits ? 1 : 0;
+    if (fits) shown.push(id);
     found.set(kind, (found.get(kind) ?? 0) + (fits ? 1 : 0));
   }
   for (const [kind, { section, count, button, ul, isFolded }] of groups) {
@@ -173,16 +192,19 @@ function applyFilter() {
     ul.hidden = isFolded && words.length === 0;
     button.ariaExpanded = String(!ul.hidden);
   }
-  const isFiltered = words.length > 0 || isBadOnly;
+  const isFiltered = words.length > 0 || isBadOnly || site !== "";
   const total = `${rows.size} ${rows.size === 1 ? "device" : "devices"}`;
-  const text = !isFiltered ? total : shown === 0 ? `None of ${total} fits the filter.` : `${shown} of ${total}`;
+  const text = !isFiltered ? total : shown.length === 0 ? `None of ${total} fits the filter.` : `${shown.length} of ${total}`;
   all.hidden = !isFiltered;
   if (filtered.textContent !== text) filtered.textContent = text;
+  showUnacknowledged(shown);
 }
 
 filter.addEventListener("input", applyFilter);
+ofSite.addEventListener("change", applyFilter);
 all.addEventListener("click", () => {
   filter.value = "";
+  ofSite.value = "";
   document.querySelector("input[name=which][value=all]").checked = true;
   applyFilter();
   filter.focus();

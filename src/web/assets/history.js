@@ -2,6 +2,7 @@
 // requested when it is looked at, and again when something has changed.
 
 import { clockOf, lasted, onZone } from "./clock.js";
+import { saveCsv } from "./csv.js";
 import { badge, facts, h, saidPlace, sentence, time } from "./dom.js";
 import { json, known, onChange } from "./live.js";
 import { inWords, timeline } from "./timeline.js";
@@ -31,6 +32,7 @@ export function historyPart(id) {
   const figures = h("div");
   const rows = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" });
   const list = h("details", { ontoggle: () => showRows() }, h("summary", {}, "Changes as a table"), rows);
+  const csv = h("a", { title: "The changes of this device in the time that is selected", onclick: save }, "Export CSV");
   const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === range), onclick: () => choose(name) }, words));
   let shown;
   let isSeen = false;
@@ -39,12 +41,13 @@ export function historyPart(id) {
   let last = -Infinity;
   let timer;
   let before = positions(id);
+  exportFrom(range);
 
   const element = h(
     "section",
     { class: "panel history", "aria-label": "History" },
     h("h3", {}, "History"),
-    h("p", { class: "ranges" }, buttons, h("a", { href: `/api/history?device=${encodeURIComponent(id)}`, title: "All that is kept of this device", onclick: save }, "Export CSV"), said),
+    h("p", { class: "ranges" }, buttons, csv, said),
     drawing.element,
     figures,
     list,
@@ -88,6 +91,7 @@ export function historyPart(id) {
       const [spans, times] = await Promise.all([json(`/api/timeline?${query}`), json(`/api/availability?${query}`)]);
       if (mine !== asked) return;
       shown = { rows: rowsOf(spans), from: Date.parse(spans.from), to: Date.parse(spans.to) };
+      exportFrom(spans.from, spans.to);
       drawing.show(shown.rows, shown.from, shown.to);
       figures.replaceChildren(facts(availability(times)));
       showRows();
@@ -97,6 +101,11 @@ export function historyPart(id) {
       isDue = true;
       complain(sentence(`Not shown as it is now: ${error.message}`));
     }
+  }
+
+  function exportFrom(from, to) {
+    const query = new URLSearchParams({ device: id, from, ...(to && { to }) });
+    csv.href = `/api/history?${query}`;
   }
 
   function complain(text) {
@@ -111,11 +120,7 @@ export function historyPart(id) {
   async function save(event) {
     event.preventDefault();
     try {
-      const response = await fetch(event.target.href, { headers: { Accept: "text/csv" } });
-      if (!response.ok) throw new Error(`the bridge answers ${response.status}`);
-      const url = URL.createObjectURL(await response.blob());
-      h("a", { href: url, download: `${id}-history.csv` }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      await saveCsv(event.target.href, `${id}-history.csv`);
     } catch (error) {
       complain(sentence(`Not exported: ${error.message}`));
     }

@@ -17,8 +17,9 @@ const ROW = 22;
 const BAR = 14;
 const AXIS = 24;
 const RIGHT = 10;
-/** The narrowest that a span is drawn. */
-const NARROWEST = 1.5;
+/** The narrowest that a span is drawn, and the narrowest that a pattern is seen in. */
+const NARROWEST = 3;
+const NARROWEST_PATTERN = 6;
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -51,12 +52,14 @@ export function timeline() {
   const said = h("p", { class: "quiet pointed" });
   const zoomIn = h("button", { type: "button", "aria-label": "Zoom in", onclick: () => zoom(0.5) }, "+");
   const zoomOut = h("button", { type: "button", "aria-label": "Zoom out", onclick: () => zoom(2) }, "−");
-  const element = h("div", { class: "drawn" }, h("p", { class: "zoom" }, zoomIn, zoomOut, legend()), place, said);
+  const legend = h("span", { class: "samples" });
+  const element = h("div", { class: "drawn" }, h("p", { class: "zoom" }, zoomIn, zoomOut, legend, patterns()), place, said);
   new ResizeObserver(draw).observe(place);
 
   function show(shown, from, to) {
     const isWhole = view.from === all.from && view.to === all.to;
     rows = shown;
+    legend.replaceChildren(...samples(rows));
     all = { from, to };
     if (isWhole || view.from < from || view.from >= to) view = all;
     draw();
@@ -184,12 +187,14 @@ function worst(spans, from, to) {
 
 /** One path for each value; spans of one value that meet on the screen are one rectangle. */
 function bars(spans, view, x, top) {
-  const found = new Map(ORDER.map((value) => [value, { d: [], from: 0, to: -1 }]));
+  const found = new Map(ORDER.map((value) => [value, { d: [], over: [], from: 0, to: -1 }]));
   const close = (one, value) => {
     if (one.to < one.from) return;
     // What is as it should be is low: it can be distinguished without colours.
     const [y, height] = value === "NO" ? [top + BAR / 4, BAR / 2] : [top, BAR];
-    one.d.push(`M${one.from.toFixed(1)} ${y}H${one.to.toFixed(1)}v${height}H${one.from.toFixed(1)}z`);
+    const d = `M${one.from.toFixed(1)} ${y}H${one.to.toFixed(1)}v${height}H${one.from.toFixed(1)}z`;
+    one.d.push(d);
+    if (one.to - one.from >= NARROWEST_PATTERN) one.over.push(d);
   };
   for (let index = firstAfter(spans, view.from); index < spans.length && spans[index].from < view.to; index += 1) {
     const { from, until, value } = spans[index];
@@ -205,27 +210,32 @@ function bars(spans, view, x, top) {
   }
   return [...found].map(([value, one]) => {
     close(one, value);
-    return one.d.length > 0 && filled(value, one.d.join(""));
+    return one.d.length > 0 && filled(value, one.d.join(""), one.over.join(""));
   });
 }
 
-/** A path with the look of a value: its back, and the pattern over it. */
-function filled(value, d) {
-  const over = PATTERNS[value] && svg("path", { d, fill: `url(#pattern-${value})`, class: "over" });
-  return [svg("path", { d, class: `span span-${value}` }), over];
+/** A path with the look of a value: its back, and the pattern over it, where there is room for that. */
+function filled(value, d, over) {
+  const pattern = PATTERNS[value] && over && svg("path", { d: over, fill: `url(#pattern-${value})`, class: "over" });
+  return [svg("path", { d, class: `span span-${value}` }), pattern];
 }
 
-function legend() {
-  const patterns = Object.entries(PATTERNS).map(([value, d]) =>
+function patterns() {
+  const all = Object.entries(PATTERNS).map(([value, d]) =>
     svg("pattern", { id: `pattern-${value}`, width: 6, height: 6, patternUnits: "userSpaceOnUse" }, svg("path", { d, class: `pattern pattern-${value}` })));
+  return svg("svg", { width: 0, height: 0, "aria-hidden": "true" }, svg("defs", {}, all));
+}
+
+/** What stands for what, of the values that are drawn; the worst first. */
+function samples(rows) {
+  const drawn = new Set(rows.flatMap(({ spans }) => spans.map(({ value }) => drawnAs(value))));
   const sample = (value) => {
     const [y, height] = value === "NO" ? [4, 7] : [0.5, BAR];
-    return svg("svg", { width: 24, height: 15, "aria-hidden": "true" }, filled(value, `M.5 ${y}h23v${height}h-23z`));
+    const d = `M.5 ${y}h23v${height}h-23z`;
+    return svg("svg", { width: 24, height: 15, "aria-hidden": "true" }, filled(value, d, d));
   };
-  return [
-    svg("svg", { width: 0, height: 0, "aria-hidden": "true" }, svg("defs", {}, patterns)),
-    [...ORDER].reverse().map((value) => h("span", { class: "sample" }, sample(value), " ", VALUES[value])),
-  ];
+  const shown = ORDER.filter((value) => drawn.has(value)).reverse();
+  return shown.map((value) => h("span", { class: "sample" }, sample(value), " ", VALUES[value]));
 }
 
 /** Lines at even times of the zone, with the time of day, or the date where another one begins. */

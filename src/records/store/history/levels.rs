@@ -73,6 +73,11 @@ impl HistoryLevels {
             false => self.kept_since = None,
         }
     }
+
+    /// What is kept begins at `since`, where it would begin later.
+    pub(in crate::records::store) fn reach_back(&mut self, since: Timestamp) {
+        self.kept_since = self.kept_since.map(|kept| kept.min(since.as_millisecond()));
+    }
 }
 
 /// What is older is not kept, in ms since 1970.

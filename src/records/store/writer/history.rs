@@ -75,6 +75,18 @@ impl Store {
             .await
     }
 
+    /// The history begins at `since`, where it would begin later: entries of before the store are to be added.
+    ///
+    /// # Errors
+    /// When the storage fails; then nothing has changed.
+    pub async fn begin_history_at(&self, since: Timestamp) -> Result<(), StoreError> {
+        self.change(move |writing| {
+            writing.levels.history.reach_back(since);
+            Ok(Ok(()))
+        })
+        .await
+    }
+
     /// Reads on a thread of its own: only the snapshot is taken on that of the store.
     async fn look_back<T: Send + 'static>(
         &self,
