@@ -29,6 +29,7 @@ use route::Route;
 use step::Step;
 
 use crate::config::{Mqtt, MqttVersion};
+use crate::fault_point;
 use crate::mqtt::payload::Message;
 use crate::open_files;
 use crate::records::Received;
@@ -43,7 +44,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// 8,000 messages a second, too few to have 50,000 topics at the broker within the 5 s that are promised.
 pub const MAX_WINDOW: u16 = 1024;
 
-/// Commands that a broker of MQTT 5 may send before the first is acknowledged: a flood waits there, not here.
+/// Commands, or records, that a broker of MQTT 5 may send before the first is acknowledged: a flood waits there, not here.
 pub const RECEIVE_MAXIMUM: u16 = 64;
 
 /// Keep-alives without a sign of life after which a connection is given up. The client library notices a
@@ -57,6 +58,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// lease lives, and reading back what is retained a few seconds.
 const HANDED_ON_EXPIRY: Duration = Duration::from_secs(60);
 const WILL_DELAY: Duration = Duration::from_secs(30);
+
+/// How long at least the broker keeps records for a bridge of a cluster that does not run.
+pub(crate) const HISTORY_EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a connection is for.
 #[derive(Debug, Clone)]
@@ -72,6 +76,8 @@ pub enum Purpose {
     /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
     /// acknowledged, is delivered with the next one.
     Commands,
+    /// Records of all bridges of a cluster come in. The broker keeps the session, likewise.
+    History,
     /// What an earlier run has published is read before [`Purpose::Publishing`].
     ReadingBack {
         /// Whether that is another client, since the session of the one that publishes is to be left alone; else it is that
@@ -100,6 +106,7 @@ impl Purpose {
             }
             Purpose::ReadingBack { is_beside: true } => format!("{}-read-back", settings.client_id),
             Purpose::Commands => format!("{}-commands", settings.client_id),
+            Purpose::History => format!("{}-history", settings.client_id),
             Purpose::Probing { .. } => format!("{}-probe", settings.client_id),
             Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
         }
@@ -110,19 +117,23 @@ impl Purpose {
         match self {
             Purpose::Publishing { will, .. } => Some((will, true)),
             Purpose::EdgeNode { will } => Some((will, false)),
-            Purpose::Commands | Purpose::ReadingBack { .. } | Purpose::Probing { .. } => None,
+            Purpose::Commands
+            | Purpose::History
+            | Purpose::ReadingBack { .. }
+            | Purpose::Probing { .. } => None,
         }
     }
 
     /// Whether messages are acknowledged by hand, once they are safe.
     fn acknowledges_by_hand(&self) -> bool {
-        matches!(self, Purpose::Commands)
+        matches!(self, Purpose::Commands | Purpose::History)
     }
 
     /// How long the broker keeps the session without a connection; zero for one that begins and ends with it.
     fn session_expiry(&self, settings: &Mqtt) -> Duration {
         match self {
             Purpose::Commands | Purpose::Probing { wants_session: true } => settings.session_expiry,
+            Purpose::History => settings.session_expiry.max(HISTORY_EXPIRY),
             Purpose::Publishing {
                 is_handed_on: true, ..
             } => HANDED_ON_EXPIRY,
@@ -151,7 +162,7 @@ impl Purpose {
         match self {
             // Two events a message, and the first and the last one.
             Purpose::Publishing { .. } | Purpose::EdgeNode { .. } => 2 * usize::from(MAX_WINDOW) + 2,
-            Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
+            Purpose::Commands | Purpose::History => 2 * usize::from(RECEIVE_MAXIMUM),
             Purpose::ReadingBack { .. } => usize::from(MAX_WINDOW),
             // That it is connected, and that it has ended.
             Purpose::Probing { .. } => 2,
@@ -165,7 +176,7 @@ impl Purpose {
             Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 7,
             // An acknowledgement for every packet id, so that there is always room for one, and as many
             // subscriptions. Nothing is set aside for them in advance.
-            Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
+            Purpose::Commands | Purpose::History => 2 * (usize::from(u16::MAX) + 1),
             // A full window, four subscriptions, and `offline`.
             Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
             // A hundred subscriptions, and DISCONNECT.
@@ -343,17 +354,18 @@ async fn connect_and_poll(
     let wire = options::transport(settings).await?;
     let Some(address) = route::address_of(&settings.broker, attempt).await else {
         eventloop.set_transport(wire);
-        return poll_until_end(eventloop, events, server).await;
+        return poll_until_end(eventloop, events, purpose, server).await;
     };
     let route = open_files::with_reserve(Route::to(address, settings, wire, server)).await?;
     eventloop.lead(&route, settings, purpose);
-    poll_until_end(eventloop, events, server).await
+    poll_until_end(eventloop, events, purpose, server).await
 }
 
 /// Only polls. The watchdog may drop a poll, since the connection ends with it.
 async fn poll_until_end(
     eventloop: &mut EventLoop,
     events: &mpsc::Sender<Event>,
+    purpose: &Purpose,
     server: Server,
 ) -> Result<(), Cause> {
     let mut patience = 2 * CONNECT_TIMEOUT;
@@ -375,6 +387,12 @@ async fn poll_until_end(
             Step::WroteDisconnect => {
                 until_closed(eventloop, server).await;
                 return Ok(());
+            }
+            Step::WroteAck => {
+                if matches!(purpose, Purpose::Commands) {
+                    fault_point::reached("acknowledged");
+                }
+                None
             }
             Step::Wrote(event) => event,
             Step::Received(event) => {

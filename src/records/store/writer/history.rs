@@ -8,6 +8,7 @@ use super::Writer;
 use crate::history::Entry;
 use crate::model::DeviceId;
 use crate::records::Record;
+use crate::records::store::history::levels::number_at;
 use crate::records::store::history::reading::Snapshot;
 use crate::records::store::{DeviceHistory, HistoryPage, HistoryQuery, Store, StoreError};
 
@@ -68,7 +69,13 @@ impl Writer {
             return;
         }
         if let Some(entry) = Entry::read(&record.destination, &record.payload) {
-            let number = self.levels.history.next();
+            let mut number = match self.options.history.by_id {
+                true => number_at(entry.at.as_millisecond()),
+                false => self.levels.history.next(),
+            };
+            while self.memory.history.contains_key(&number) {
+                number += 1;
+            }
             self.memory.history.insert(number, entry);
         }
     }
