@@ -145,7 +145,8 @@ impl Joining {
         let (ttl, repeat) = (cluster.ttl, common.config.dead_letter.repeat);
         let reporter = Reporter::new(shown.status.clone(), common.store.clone(), ttl, repeat);
         shards.push(Task::spawn("incidents of the cluster", |stop| reporter.run(stop)));
-        shards.extend(history.map(|history| Task::spawn("records for the history", |stop| history.run(stop))));
+        shards
+            .extend(history.map(|history| Task::spawn("records for the history", |stop| history.run(stop))));
         let run = async move |stop| Ok(coordinator.run(stop).await?);
         Member {
             common: Arc::clone(common),

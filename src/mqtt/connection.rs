@@ -117,10 +117,9 @@ impl Purpose {
         match self {
             Purpose::Publishing { will, .. } => Some((will, true)),
             Purpose::EdgeNode { will } => Some((will, false)),
-            Purpose::Commands
-            | Purpose::History
-            | Purpose::ReadingBack { .. }
-            | Purpose::Probing { .. } => None,
+            Purpose::Commands | Purpose::History | Purpose::ReadingBack { .. } | Purpose::Probing { .. } => {
+                None
+            }
         }
     }
 

@@ -240,7 +240,12 @@ fn cluster_history(text: &mut Text, status: &HistoryStatus) {
         ),
     ];
     for (what, help, value) in counters {
-        text.single(&format!("lantime2mqtt_history_{what}_total"), Counter, help, value);
+        text.single(
+            &format!("lantime2mqtt_history_{what}_total"),
+            Counter,
+            help,
+            value,
+        );
     }
 }
 

@@ -84,7 +84,9 @@ const OF_A_MILLISECOND: u64 = 1 << 20;
 /// The first number of an entry of that time, in ms since 1970, where entries come from several bridges: then they are in order of
 /// time, since a bridge that was cut off sends old ones late. It is above all numbers that are given in order of arrival.
 pub(in crate::records::store) fn number_at(at: i64) -> u64 {
-    u64::try_from(at).unwrap_or_default().saturating_mul(OF_A_MILLISECOND)
+    u64::try_from(at)
+        .unwrap_or_default()
+        .saturating_mul(OF_A_MILLISECOND)
 }
 
 /// Whether that number was given in order of arrival, before the bridge belonged to a cluster.
