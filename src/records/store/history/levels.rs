@@ -1,5 +1,6 @@
 //! How much history there is, from when to when, and what has to go.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -87,6 +88,12 @@ pub(in crate::records::store) fn number_at(at: i64) -> u64 {
     u64::try_from(at)
         .unwrap_or_default()
         .saturating_mul(OF_A_MILLISECOND)
+}
+
+/// All numbers of entries of the millisecond that this number is of.
+pub(in crate::records::store) fn of_same_time(number: u64) -> RangeInclusive<u64> {
+    let first = number - number % OF_A_MILLISECOND;
+    first..=first.saturating_add(OF_A_MILLISECOND - 1)
 }
 
 /// Whether that number was given in order of arrival, before the bridge belonged to a cluster.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use super::levels::{is_by_arrival, limit, number_at};
+use super::levels::{is_by_arrival, limit, number_at, of_same_time};
 use super::packed::{self, pack};
 use crate::history::Entry;
 use crate::records::store::tables::Writing;
@@ -69,12 +69,11 @@ impl Writing<'_, '_> {
         Ok(is_by_arrival(key.value().1) && newest.is_some_and(is_later))
     }
 
-    /// The first free number from this one on.
-    fn free_number(&mut self, mut number: u64) -> Result<u64, redb::Error> {
-        while self.tables.history_order.get(number)?.is_some() {
-            number += 1;
-        }
-        Ok(number)
+    /// A free number of the same time, not below this one: the one after all that are taken.
+    fn free_number(&mut self, number: u64) -> Result<u64, redb::Error> {
+        let mut taken = self.tables.history_order.range(of_same_time(number))?;
+        let last = taken.next_back().transpose()?;
+        Ok(last.map_or(number, |(last, _)| number.max(last.value() + 1)))
     }
 
     fn put_entry(&mut self, number: u64, entry: &Entry) -> Result<(), redb::Error> {

@@ -348,14 +348,28 @@ async fn what_comes_late_of_another_bridge_is_where_it_was() {
     let seconds: Vec<_> = of_a.iter().map(|entry| entry.at.as_second() - now()).collect();
     assert_eq!(seconds, [3, 5, 6]);
     let store = on_with(&disk.after_crash(), keeping(by_id()));
-    append(&store, "m1", "a", [7]).await;
+    // Of one moment all are kept, in the order in which they came.
+    append(&store, "m1", "c", [7, 7]).await;
+    append(&store, "m2", "c", [7]).await;
+    let of_c = HistoryQuery {
+        from: Some(at(7)),
+        ..all()
+    };
+    let subjects = |page: HistoryPage| {
+        let entries = page.entries.into_iter();
+        entries
+            .map(|found| found.entry.subject.to_string())
+            .collect::<Vec<_>>()
+    };
+    let found_at_7 = store.history(of_c).await.unwrap();
+    assert_eq!(subjects(found_at_7), ["m2/io3/c", "m1/io3/c", "m1/io3/c"]);
     let times = |found: Vec<(i64, _)>| found.iter().map(|(second, _)| *second).collect::<Vec<_>>();
-    assert_eq!(times(found(&store, all()).await), [7, 6, 5, 5, 3]);
+    assert_eq!(times(found(&store, all()).await), [7, 7, 7, 6, 5, 5, 3]);
     let from = HistoryQuery {
         from: Some(at(6)),
         ..all()
     };
-    assert_eq!(times(found(&store, from).await), [7, 6]);
+    assert_eq!(times(found(&store, from).await), [7, 7, 7, 6]);
 }
 
 #[tokio::test]
