@@ -6,6 +6,7 @@
 //! that puts it into the inbox; all others of a shard's commands come by, too), `in-the-inbox` (on disk), `acknowledged` (to the
 //! broker, on the wire), `checking` and `checked` (in a cluster: right before and after the transaction that permits a request
 //! which changes something at the device), `written` (to the device, not applied yet), `read-back` (from it), `reply-stored`.
+//! Of a record of a cluster that comes from the broker: `history-received`, and `history-stored` (on disk, not acknowledged yet).
 
 /// A point has been reached.
 #[cfg(debug_assertions)]

@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 14] = [
     &["config", "history", "simulator"],
     &["contract", "tls", "incidents"],
     &["model"],
-    &["fault_point", "http_failure", "net", "open_files"],
+    &["boot_time", "fault_point", "http_failure", "net", "open_files"],
     &["wording"],
 ];
 

@@ -20,6 +20,7 @@ use crate::command::{Elsewhere, Routes};
 use crate::config::{Cluster, Device};
 use crate::hub;
 use crate::model::ShardId;
+use crate::mqtt::history::{HistoryReader, HistoryStatus};
 use crate::mqtt::publisher::BrokerStatus;
 use crate::web;
 
@@ -104,6 +105,7 @@ impl Joining {
             reports,
             status,
         } = handles;
+        let (history, history_status) = history(common, joint.configured.clone()).unzip();
         let units = watch::Sender::default();
         let sizes = watch::Sender::default();
         let shown = web::Cluster {
@@ -113,6 +115,7 @@ impl Joining {
             reports: reports.clone(),
             devices: sizes.subscribe(),
             units: units.subscribe(),
+            history: history_status,
         };
         let traps = joint.traps.clone();
         let (failed, failures) = mpsc::channel(1);
@@ -142,6 +145,8 @@ impl Joining {
         let (ttl, repeat) = (cluster.ttl, common.config.dead_letter.repeat);
         let reporter = Reporter::new(shown.status.clone(), common.store.clone(), ttl, repeat);
         shards.push(Task::spawn("incidents of the cluster", |stop| reporter.run(stop)));
+        shards
+            .extend(history.map(|history| Task::spawn("records for the history", |stop| history.run(stop))));
         let run = async move |stop| Ok(coordinator.run(stop).await?);
         Member {
             common: Arc::clone(common),
@@ -189,6 +194,16 @@ impl Member {
         let coordinator = std::iter::once(self.coordinator);
         task::end_all(coordinator.chain(self.shards), deadline).await
     }
+}
+
+/// What takes in the records of all bridges, where a history is kept, and how that is.
+fn history(
+    common: &Common,
+    devices: watch::Receiver<Vec<Device>>,
+) -> Option<(HistoryReader, watch::Receiver<HistoryStatus>)> {
+    let is_kept = !common.config.history.keep.is_zero();
+    let (mqtt, topics, store) = (&common.mqtt, &common.topics, &common.store);
+    is_kept.then(|| HistoryReader::new(mqtt.clone(), topics.clone(), devices, store.clone()))
 }
 
 /// Says whether the broker is reached, whenever that changes.

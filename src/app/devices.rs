@@ -337,7 +337,7 @@ impl Devices {
         tracing::error!(device = %id, "device task ended ({why}); restarting it");
         let prior = Prior {
             slots: running.slots,
-            ..self.report_fault(&id)
+            ..self.report_fault(&id, running.route.offline.borrow().is_some())
         };
         self.prior.insert(id.clone(), prior);
         let place = Place {

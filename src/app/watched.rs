@@ -2,7 +2,7 @@
 //! the silence for calm.
 //!
 //! A bridge of its own keeps that in a file whose time alone counts. In a cluster it follows from what the last owner has
-//! published.
+//! published. Of a pause of a process that runs on, the device's task knows by itself.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Device;
-use crate::lantime::device::longest_silence;
+use crate::lantime::device::longest_pause;
 
 /// The file in the state directory.
 const FILE_NAME: &str = "watched";
@@ -29,7 +29,7 @@ pub(super) fn not_observed_since(
 ) -> Option<Timestamp> {
     let last = last?;
     let pause = Duration::try_from(now.duration_since(last)).ok()?;
-    (pause > longest_silence(device) + EVERY).then_some(last)
+    (pause > longest_pause(device)).then_some(last)
 }
 
 /// When an earlier run has last watched, as its file in that directory says.
@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn only_a_pause_in_which_a_device_would_be_offline_counts() {
         let device = device();
-        assert_eq!(longest_silence(&device), Duration::from_secs(4 + 1 + 2 + 3 * 3));
+        assert_eq!(
+            longest_pause(&device),
+            Duration::from_secs(4 + 1 + 2 + 3 * 3 + 10)
+        );
         let last = Timestamp::from_second(1_000).unwrap();
         let since = |seconds: i64| {
             let now = Timestamp::from_second(1_000 + seconds).unwrap();

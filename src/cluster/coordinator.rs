@@ -19,12 +19,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::boot_time::BootTime;
 use super::election::{Claimed, Effect, Election, Input, MemberWritten, renewal_timeout};
 use super::entries::{BridgeId, Details, LeaseId, ShardId};
 use super::etcd::Error;
 use super::fence::Gate;
 use super::registry::{Meta, Registry};
+use crate::boot_time::BootTime;
 
 use self::follow::{Following, heard};
 pub use self::handles::{Activity, Disagreement, Handles, Order, Orders, Report, Setup};

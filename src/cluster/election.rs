@@ -26,8 +26,8 @@ use self::slot::{Key, Situation, Slot};
 use self::timing::{CLAIM_STEP, NEWCOMER, SETTLING, UNSUITED};
 use self::turn::Turn;
 use super::assignment::{Plan, next_move};
-use super::boot_time::BootTime;
 use super::entries::{BridgeId, Intent, Owner, Revision, ShardId};
+use crate::boot_time::BootTime;
 
 /// All that one bridge knows of its cluster.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ use std::future::pending;
 
 use tokio::sync::watch;
 
-use super::boot_time::BootTime;
 use super::entries::Token;
+use crate::boot_time::BootTime;
 
 /// Writing is allowed with that token until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -92,7 +92,6 @@
 //! nothing while the first one lives, and one that was killed and started again waits until its earlier lease has ended.
 
 pub mod assignment;
-mod boot_time;
 pub mod coordinator;
 pub mod dead_letters;
 pub mod devices_digest;
@@ -108,5 +107,5 @@ pub mod ledger;
 mod registry;
 pub mod write_guard;
 
-pub use boot_time::BootTime;
+pub use crate::boot_time::BootTime;
 pub use hashing::{score, shard_of};

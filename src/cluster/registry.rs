@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::boot_time::BootTime;
 use super::devices_digest::DevicesDigest;
 use super::election::{Claimed, Input, MemberWritten};
 use super::entries::{
@@ -14,6 +13,7 @@ use super::entries::{
 };
 use super::etcd::{self, Answer, Client, Compare, Entry, Error, Keys, Operation, Watch};
 use super::keys::ClusterKeys;
+use crate::boot_time::BootTime;
 
 /// Of the keys of a cluster, and of the values below. A bridge that writes another one does not take part.
 const FORMAT: u32 = 1;

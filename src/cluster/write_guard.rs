@@ -17,11 +17,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::boot_time::BootTime;
 use super::entries::{LeaseId, ShardId, Token};
 use super::etcd::{Answer, Client, Compare, Entry, Error, Keys, Operation};
 use super::fence::Fence;
 use super::keys::ClusterKeys;
+use crate::boot_time::BootTime;
 use crate::fault_point;
 use crate::model::{DeviceId, ErrorKind, ErrorReport};
 

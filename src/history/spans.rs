@@ -1,6 +1,6 @@
 //! From entries to spans: what was how, from when to when, without gap or overlap. Pure.
 //!
-//! Entries are in order of arrival, and a clock may have been set in between. The later entry is believed: what an earlier
+//! Entries are in order of arrival (in a cluster, of their times), and a clock may have been set in between. The later entry is believed: what an earlier
 //! one says of a time after it does not count.
 
 use jiff::Timestamp;

@@ -5,12 +5,10 @@
 //! arrival. Acknowledgements belong to their connection: what was not acknowledged when it ends is forgotten here,
 //! and the broker gives it again. How a command is carried out is not known here.
 
-mod intake;
 mod session;
 mod status;
 mod subscriptions;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,13 +16,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use intake::Intake;
 use session::Session;
 pub use status::CommandsStatus;
 pub use subscriptions::RefusedSubscription;
 use subscriptions::{Orders, Subscriptions};
 
 use super::connection::{Ack, Delivery, Event, Purpose, address};
+use super::intake::{Intake, Submission, done};
 use super::link::{Link, until};
 use crate::cluster::fence::Fence;
 use crate::cluster::shard_of;
@@ -42,7 +40,6 @@ const RETRY: Duration = Duration::from_secs(3);
 /// How long a stop waits for commands that are being stored, and how long for the end of the connection.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
-type Submission = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
 type Submit = Box<dyn Fn(Vec<Incoming>) -> Submission + Send>;
 
 /// The task that takes commands in.
@@ -54,7 +51,7 @@ pub struct Commands {
     shards: Option<u16>,
     subscriptions: Subscriptions,
     session: Session,
-    intake: Intake,
+    intake: Intake<Incoming>,
     submit: Submit,
     /// Commands that are being stored.
     submission: Option<Submission>,
@@ -237,8 +234,9 @@ impl Commands {
         if self.takes(&message, command.as_ref()) {
             fault_point::reached("received");
             if self.intake.takes(ack.as_ref()) {
+                let bytes = message.payload.len();
                 let command = Incoming::read(message, command, Timestamp::now());
-                self.intake.push(command, ack);
+                self.intake.push(command, bytes, ack);
             } else if !std::mem::replace(&mut self.logged.drops, true) {
                 tracing::warn!("commands sent with QoS 0 are dropped: too many wait to be stored");
             }
@@ -352,11 +350,7 @@ impl Commands {
         {
             self.on_submitted(result);
         }
-        if !self.link.client().is_some_and(|client| client.disconnect()) {
-            return;
-        }
-        let closed = async { while !matches!(self.link.next().await, Event::Closed(_)) {} };
-        if timeout(STOP_PATIENCE, closed).await.is_err() {
+        if !self.link.close(STOP_PATIENCE).await {
             tracing::warn!(
                 "connection for commands not closed in time; the broker keeps unacknowledged commands"
             );
@@ -367,12 +361,4 @@ impl Commands {
 /// Whether a reply goes there: it is below the topic of its command, wherever its sender wants it.
 fn is_reply(topic: &str) -> bool {
     topic.split('/').any(|level| level == "reply")
-}
-
-/// The end of what is being submitted; never, for nothing.
-async fn done(submission: &mut Option<Submission>) -> Result<(), StoreError> {
-    match submission {
-        Some(submission) => submission.await,
-        None => std::future::pending().await,
-    }
 }

@@ -7,6 +7,7 @@
 mod client;
 mod error;
 mod options;
+mod purpose;
 mod reason;
 mod received;
 mod route;
@@ -24,12 +25,14 @@ pub use client::{Ack, Client, Delivery, packet_size};
 pub use error::{Cause, ConnectionError};
 pub(super) use options::ONLY_QOS_0;
 pub use options::address;
+pub(super) use purpose::HISTORY_EXPIRY;
+pub use purpose::Purpose;
 pub use reason::{NO_WILDCARDS, subscription_remedy};
 use route::Route;
 use step::Step;
 
 use crate::config::{Mqtt, MqttVersion};
-use crate::mqtt::payload::Message;
+use crate::fault_point;
 use crate::open_files;
 use crate::records::Received;
 use crate::tls::Server;
@@ -43,7 +46,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// 8,000 messages a second, too few to have 50,000 topics at the broker within the 5 s that are promised.
 pub const MAX_WINDOW: u16 = 1024;
 
-/// Commands that a broker of MQTT 5 may send before the first is acknowledged: a flood waits there, not here.
+/// Commands, or records, that a broker of MQTT 5 may send before the first is acknowledged: a flood waits there, not here.
 pub const RECEIVE_MAXIMUM: u16 = 64;
 
 /// Keep-alives without a sign of life after which a connection is given up. The client library notices a
@@ -52,128 +55,6 @@ const WATCHDOG_KEEP_ALIVES: u32 = 3;
 
 /// How long the broker may take to close a connection after our DISCONNECT.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a session that is handed on waits for its next owner, and how long the will does: an election takes as long as a
-/// lease lives, and reading back what is retained a few seconds.
-const HANDED_ON_EXPIRY: Duration = Duration::from_secs(60);
-const WILL_DELAY: Duration = Duration::from_secs(30);
-
-/// What a connection is for.
-#[derive(Debug, Clone)]
-pub enum Purpose {
-    /// State and records go out. Every connection has a new session.
-    Publishing {
-        /// Published by the broker, retained, when the connection ends without DISCONNECT.
-        will: Message,
-        /// Whether another bridge may go on as the same client: then the session outlives the connection, and the will waits
-        /// for that bridge. MQTT 5 only.
-        is_handed_on: bool,
-    },
-    /// Commands come in. The broker keeps the session: what arrives without a connection, and what was not
-    /// acknowledged, is delivered with the next one.
-    Commands,
-    /// What an earlier run has published is read before [`Purpose::Publishing`].
-    ReadingBack {
-        /// Whether that is another client, since the session of the one that publishes is to be left alone; else it is that
-        /// one itself.
-        is_beside: bool,
-    },
-    /// Only the answer to CONNECT matters.
-    Probing {
-        /// Whether the session is asked for that commands need: the broker says how long it keeps one. Another connection
-        /// without it ends that session.
-        wants_session: bool,
-    },
-    /// An edge node of Sparkplug: QoS 0 out, commands in. Every connection has a new session and a will of its own.
-    EdgeNode {
-        /// Published by the broker, not retained, when the connection ends without DISCONNECT.
-        will: Message,
-    },
-}
-
-impl Purpose {
-    /// The client id: each connection has its own, or the broker would end the other one.
-    pub fn client_id(&self, settings: &Mqtt) -> String {
-        match self {
-            Purpose::Publishing { .. } | Purpose::ReadingBack { is_beside: false } => {
-                settings.client_id.clone()
-            }
-            Purpose::ReadingBack { is_beside: true } => format!("{}-read-back", settings.client_id),
-            Purpose::Commands => format!("{}-commands", settings.client_id),
-            Purpose::Probing { .. } => format!("{}-probe", settings.client_id),
-            Purpose::EdgeNode { .. } => format!("{}-sparkplug", settings.client_id),
-        }
-    }
-
-    /// What the broker publishes when the connection ends without DISCONNECT, and whether it retains that.
-    fn will(&self) -> Option<(&Message, bool)> {
-        match self {
-            Purpose::Publishing { will, .. } => Some((will, true)),
-            Purpose::EdgeNode { will } => Some((will, false)),
-            Purpose::Commands | Purpose::ReadingBack { .. } | Purpose::Probing { .. } => None,
-        }
-    }
-
-    /// Whether messages are acknowledged by hand, once they are safe.
-    fn acknowledges_by_hand(&self) -> bool {
-        matches!(self, Purpose::Commands)
-    }
-
-    /// How long the broker keeps the session without a connection; zero for one that begins and ends with it.
-    fn session_expiry(&self, settings: &Mqtt) -> Duration {
-        match self {
-            Purpose::Commands | Purpose::Probing { wants_session: true } => settings.session_expiry,
-            Purpose::Publishing {
-                is_handed_on: true, ..
-            } => HANDED_ON_EXPIRY,
-            Purpose::Publishing { .. }
-            | Purpose::ReadingBack { .. }
-            | Purpose::Probing { .. }
-            | Purpose::EdgeNode { .. } => Duration::ZERO,
-        }
-    }
-
-    /// How long the broker waits with the will for another connection of the same session.
-    fn will_delay(&self) -> Option<Duration> {
-        matches!(
-            self,
-            Purpose::Publishing {
-                is_handed_on: true,
-                ..
-            }
-        )
-        .then_some(WILL_DELAY)
-    }
-
-    /// How many events may wait for the owner. Full: the event loop waits, and with it the network; the owner
-    /// reads events before anything else.
-    fn events(&self) -> usize {
-        match self {
-            // Two events a message, and the first and the last one.
-            Purpose::Publishing { .. } | Purpose::EdgeNode { .. } => 2 * usize::from(MAX_WINDOW) + 2,
-            Purpose::Commands => 2 * usize::from(RECEIVE_MAXIMUM),
-            Purpose::ReadingBack { .. } => usize::from(MAX_WINDOW),
-            // That it is connected, and that it has ended.
-            Purpose::Probing { .. } => 2,
-        }
-    }
-
-    /// How much may be handed over before the event loop takes it.
-    fn requests(&self) -> usize {
-        match self {
-            // A full window, three subscriptions twice, and DISCONNECT.
-            Purpose::Publishing { .. } => usize::from(MAX_WINDOW) + 7,
-            // An acknowledgement for every packet id, so that there is always room for one, and as many
-            // subscriptions. Nothing is set aside for them in advance.
-            Purpose::Commands => 2 * (usize::from(u16::MAX) + 1),
-            // A full window, four subscriptions, and `offline`.
-            Purpose::EdgeNode { .. } => usize::from(MAX_WINDOW) + 5,
-            // A hundred subscriptions, and DISCONNECT.
-            Purpose::ReadingBack { .. } => 128,
-            Purpose::Probing { .. } => 1,
-        }
-    }
-}
 
 /// What a connection reports, in order. After [`Event::Closed`] nothing more comes.
 #[derive(Debug)]
@@ -343,17 +224,18 @@ async fn connect_and_poll(
     let wire = options::transport(settings).await?;
     let Some(address) = route::address_of(&settings.broker, attempt).await else {
         eventloop.set_transport(wire);
-        return poll_until_end(eventloop, events, server).await;
+        return poll_until_end(eventloop, events, purpose, server).await;
     };
     let route = open_files::with_reserve(Route::to(address, settings, wire, server)).await?;
     eventloop.lead(&route, settings, purpose);
-    poll_until_end(eventloop, events, server).await
+    poll_until_end(eventloop, events, purpose, server).await
 }
 
 /// Only polls. The watchdog may drop a poll, since the connection ends with it.
 async fn poll_until_end(
     eventloop: &mut EventLoop,
     events: &mpsc::Sender<Event>,
+    purpose: &Purpose,
     server: Server,
 ) -> Result<(), Cause> {
     let mut patience = 2 * CONNECT_TIMEOUT;
@@ -375,6 +257,12 @@ async fn poll_until_end(
             Step::WroteDisconnect => {
                 until_closed(eventloop, server).await;
                 return Ok(());
+            }
+            Step::WroteAck => {
+                if matches!(purpose, Purpose::Commands) {
+                    fault_point::reached("acknowledged");
+                }
+                None
             }
             Step::Wrote(event) => event,
             Step::Received(event) => {

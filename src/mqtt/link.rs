@@ -4,10 +4,11 @@
 //! business.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::backoff::Backoff;
 use super::connection::{Cause, Client, ConnectionError, Event, Purpose, address, connect};
@@ -149,6 +150,15 @@ impl Link {
         }
     }
 
+    /// Ends the connection with DISCONNECT, if there is one; says whether the broker has closed it in time.
+    pub(crate) async fn close(&mut self, within: Duration) -> bool {
+        if !self.client().is_some_and(Client::disconnect) {
+            return true;
+        }
+        let closed = async { while !matches!(self.next().await, Event::Closed(_)) {} };
+        timeout(within, closed).await.is_ok()
+    }
+
     /// The next event that is there already.
     pub(crate) fn try_next(&mut self) -> Option<Event> {
         let event = self.connection.as_mut()?.1.try_recv().ok()?;
@@ -223,7 +233,7 @@ impl Link {
 
     /// A connection that came about and ended at once. Gives the pause after it.
     #[cfg(test)]
-    pub(crate) fn ended_for_test(&mut self, error: &ConnectionError) -> std::time::Duration {
+    pub(crate) fn ended_for_test(&mut self, error: &ConnectionError) -> Duration {
         self.attempted_at = Instant::now();
         self.opened();
         self.closed(Some(error));

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::connection::{Client, Delivery, Event, ONLY_QOS_0, Purpose, connect};
 use super::payload::Message;
-use crate::cluster::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::fence::Fence;
 use crate::config::Mqtt;
 

@@ -16,6 +16,7 @@ use axum::routing::get;
 use super::{Cluster, Shared, Shown};
 use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::{IncidentKind, ShardId};
+use crate::mqtt::history::HistoryStatus;
 use text::Kind::{Counter, Gauge};
 use text::Text;
 
@@ -207,6 +208,45 @@ fn cluster(text: &mut Text, cluster: &Cluster) {
     let help = "Whether etcd answers (1) or not (0).";
     let connected = u8::from(status.is_connected());
     text.single("lantime2mqtt_cluster_connected", Gauge, help, connected);
+    if let Some(history) = &cluster.history {
+        let history = history.borrow().clone();
+        cluster_history(text, &history);
+    }
+}
+
+fn cluster_history(text: &mut Text, status: &HistoryStatus) {
+    let help = "Whether the broker delivers the records of all bridges for the history (1) or not (0).";
+    text.single(
+        "lantime2mqtt_history_subscribed",
+        Gauge,
+        help,
+        u8::from(status.subscribed),
+    );
+    let counters = [
+        (
+            "records",
+            "Records of all bridges that came from the broker and are in the history.",
+            status.stored,
+        ),
+        (
+            "unreadable",
+            "Messages at topics of records that could not be read.",
+            status.unreadable,
+        ),
+        (
+            "sessions_lost",
+            "How often the broker had lost the session in which it keeps records for this bridge.",
+            status.sessions_lost,
+        ),
+    ];
+    for (what, help, value) in counters {
+        text.single(
+            &format!("lantime2mqtt_history_{what}_total"),
+            Counter,
+            help,
+            value,
+        );
+    }
 }
 
 fn traps(text: &mut Text, counts: TrapCounts) {

@@ -46,6 +46,7 @@ use crate::lantime::snmp::traps::Counts as TrapCounts;
 use crate::model::{DeviceId, ShardId};
 use crate::mqtt::EdgeNodeStatus;
 use crate::mqtt::commands::CommandsStatus;
+use crate::mqtt::history::HistoryStatus;
 use crate::mqtt::publisher::BrokerStatus;
 use crate::records::store::{Store, StoreStatus};
 use access::Access;
@@ -107,6 +108,8 @@ pub struct Cluster {
     pub devices: watch::Receiver<BTreeMap<ShardId, usize>>,
     /// The units of the shards that this bridge owns.
     pub units: watch::Receiver<Units>,
+    /// The connection by which records come in, where a history is kept.
+    pub history: Option<watch::Receiver<HistoryStatus>>,
 }
 
 impl Cluster {

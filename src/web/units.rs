@@ -17,6 +17,9 @@ const STATE: &str = "";
 const COMMANDS: &str = "-commands";
 const SPARKPLUG: &str = "-sparkplug";
 
+/// The name that the metrics have for the connection by which records of all bridges come in.
+const HISTORY: &str = "history";
+
 /// The units of the shards that this bridge owns.
 #[derive(Debug, Clone, Default)]
 pub struct Units {
@@ -152,6 +155,7 @@ impl Shown {
     pub(super) fn links(&self) -> Vec<(String, LinkStatus)> {
         let own = ["state", "commands", "sparkplug"].map(str::to_owned);
         let mut links = links_of(&self.unit, own);
+        links.extend(self.history_link().map(|link| (HISTORY.to_owned(), link)));
         self.of_shards(|units| {
             for (shard, unit) in &units.running {
                 let names = [STATE, COMMANDS, SPARKPLUG].map(|end| name(*shard, end));
@@ -166,6 +170,7 @@ impl Shown {
         let links = links_of(&self.unit, ["state", "commands", "sparkplug"].map(str::to_owned));
         let mut all: Vec<_> = links
             .into_iter()
+            .chain(self.history_link().map(|link| (HISTORY.to_owned(), link)))
             .map(|(name, link)| (name, link.connections))
             .collect();
         self.of_shards(|units| {
@@ -179,6 +184,12 @@ impl Shown {
             all.extend(of_shards.map(|((shard, end), connections)| (name(shard, end), connections)));
         });
         all
+    }
+
+    /// The connection by which records of all bridges come in, where there is one.
+    fn history_link(&self) -> Option<LinkStatus> {
+        let status = self.cluster.as_ref()?.history.as_ref()?;
+        Some(status.borrow().link.clone())
     }
 
     /// Looks at all units of shards, those that have ended included, at one moment: none is counted twice that ends meanwhile.

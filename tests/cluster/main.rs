@@ -28,3 +28,4 @@ mod take_over;
 mod tools;
 mod traps;
 mod unreachable;
+mod whole_history;

@@ -10,12 +10,13 @@ use crate::incidents::{Incidents, Seen};
 use crate::lantime::device::Prior;
 use crate::model::{
     Availability, DeviceId, DeviceView, ErrorKind, ErrorReport, Incident, IncidentKey, IncidentKind,
-    IncidentReport, Operation, Problem, Stage, Update, diff,
+    IncidentReport, Operation, Problem, Stage, Transition, Update, diff,
 };
 
 impl Devices {
-    /// Reports that a device's task has failed, and gives what is known of the device from now on.
-    pub(super) fn report_fault(&mut self, id: &DeviceId) -> Prior {
+    /// Reports that a device's task has failed, and gives what is known of the device from now on. Its outage gets a record, unless
+    /// the device was offline.
+    pub(super) fn report_fault(&mut self, id: &DeviceId, was_offline: bool) -> Prior {
         // What it has published is not known any more, so none of it may stay. Nobody waits here for room in the channel: a
         // task of its own does, and the device begins only some seconds later.
         let sender = self.updates.clone();
@@ -44,6 +45,13 @@ impl Devices {
             ..DeviceView::default()
         };
         let changes = diff(&DeviceView::default(), &view);
+        let outage = (!was_offline).then_some(Transition::Availability {
+            old: None,
+            new: Availability::Offline,
+            error: Some(ErrorKind::Internal),
+            taken_over: false,
+            not_observed_since: None,
+        });
         let view = Arc::new(view);
         let updates = [
             Update::Forgotten { device: id.clone() },
@@ -52,7 +60,7 @@ impl Devices {
                 view: Arc::clone(&view),
                 changes,
                 // What is shown from now on is a first sight.
-                transitions: Vec::new(),
+                transitions: outage.into_iter().collect(),
                 recorded: None,
             },
             Update::Incident(Box::new(report)),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::hub::Fleet;
-use crate::model::{Availability, ErrorKind, Stage};
+use crate::model::{Availability, ErrorKind, Stage, Transition};
 
 const PROFILE: &str = include_str!("../../../config/profiles/api-20.toml");
 
@@ -52,12 +52,23 @@ async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_th
     let reported = fail(&mut devices, &mut updates).await;
     let [
         Update::Forgotten { .. },
-        Update::Device { .. },
+        Update::Device { transitions, .. },
         Update::Incident(report),
         ..,
     ] = &reported[..]
     else {
         panic!("{reported:?}");
+    };
+    let [
+        Transition::Availability {
+            old: None,
+            new: Availability::Offline,
+            error: Some(ErrorKind::Internal),
+            ..
+        },
+    ] = transitions[..]
+    else {
+        panic!("its outage is recorded: {transitions:?}");
     };
     for update in &reported {
         fleet.apply(update, Timestamp::UNIX_EPOCH);
@@ -77,6 +88,9 @@ async fn a_device_whose_task_fails_is_offline_with_the_reason_until_it_leaves_th
     let is_reported =
         |update: &Update| matches!(update, Update::Incident(report) if report.stage != Stage::Resumed);
     assert!(!reported.iter().any(is_reported), "{reported:?}");
+    let is_recorded =
+        |update: &Update| matches!(update, Update::Device { transitions, .. } if !transitions.is_empty());
+    assert!(!reported.iter().any(is_recorded), "it is offline still");
     devices.apply(&[]).await.unwrap();
     while let Ok(update) = updates.try_recv() {
         fleet.apply(&update, Timestamp::UNIX_EPOCH);

@@ -12,6 +12,7 @@ use crate::cluster::fence::Fence;
 use crate::config::Device;
 use crate::contract::read_back::{ReadBack, listed_devices};
 use crate::contract::topics::{DeviceTopic, DiscoveryTopics, Owner, StateTopic, Topics};
+use crate::history::Value;
 use crate::lantime::device::Prior;
 use crate::model::{Availability, DeviceId, IncidentKey, Recorded, RecordedEvents, RecordedSlots, SlotId};
 use crate::mqtt::payload::Payloads;
@@ -231,17 +232,49 @@ async fn recorded_before(
     for (device, recorded) in own {
         *prior.entry(device).or_default().recorded = recorded;
     }
+    let unread = configured.iter().copied();
+    let unread = unread.filter(|device| !is_all && !is_own(device) && read.availability(device).is_none());
+    let mut known = last_states(common, unread).await;
     let mut events = read.events();
     for (device, prior) in prior.iter_mut().filter(|(device, _)| !is_own(device)) {
         let events = events.remove(device).unwrap_or_default();
         let state = |slot: &str| read.slot_state(device, &SlotId::new(slot)?);
         let slots = RecordedSlots::by_another(read.serial_number(device), prior.slots.iter())
-            .with_states(read.availability(device), state);
+            .with_states(read.availability(device).or_else(|| known.remove(device)), state);
         *prior.recorded = Recorded {
             slots: Some(slots),
             events: Some(RecordedEvents::of(events.iter().map(|event| (event, false)))),
         };
     }
+    for (device, state) in known {
+        let slots = RecordedSlots::by_another(None, []).with_states(Some(state), |_| None);
+        prior.entry(device).or_default().recorded.slots = Some(slots);
+    }
+}
+
+/// The last states of these devices by the history: one that has a state there is not seen for the first time.
+async fn last_states(
+    common: &Common,
+    devices: impl Iterator<Item = &DeviceId>,
+) -> BTreeMap<DeviceId, Availability> {
+    let mut states = BTreeMap::new();
+    for device in devices {
+        let history = common
+            .store
+            .device_history(device.clone(), Timestamp::now())
+            .await;
+        // A store that fails reports that by itself.
+        let subjects = history.map(|history| history.subjects).unwrap_or_default();
+        let of_device = subjects.iter().find(|(subject, _)| subject.part.is_none());
+        let last = of_device.and_then(|(_, entries)| entries.last());
+        let state = match last.map(|entry| entry.new) {
+            Some(Value::Online) => Availability::Online,
+            Some(Value::Offline) => Availability::Offline,
+            _ => continue,
+        };
+        states.insert(device.clone(), state);
+    }
+    states
 }
 
 fn discovery_topics(common: &Common, topics: &Topics) -> Option<DiscoveryTopics> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::cluster::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::edge_node_sessions::EdgeNodeSessions;
 use crate::cluster::entries::Token;
 use crate::cluster::etcd;

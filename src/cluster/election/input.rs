@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::{Change, LeaseId, MemberState, Owner, Revision, ShardId, Snapshot, Token};
 use crate::cluster::fence::Permit;
 

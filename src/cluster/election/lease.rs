@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::input::Effect;
 use super::timing::{self, RETRY};
 use super::turn::Turn;
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::LeaseId;
 
 /// At most one lease, and one request for it at a time.

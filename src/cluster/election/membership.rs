@@ -3,7 +3,7 @@
 use super::input::{Effect, MemberWritten};
 use super::timing::{BROKER_LOST, RETRY};
 use super::turn::Turn;
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::{Intent, LeaseId, Member, MemberState};
 
 /// The entry of this bridge that the watch shows.

@@ -3,7 +3,7 @@
 use super::input::Effect;
 use super::timing::RETRY;
 use super::turn::Turn;
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 
 /// A snapshot was read and is watched since then, or is to be read.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use super::input::{Claimed, Effect, Run, StopReason};
 use super::timing::RETRY;
 use super::turn::Turn;
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::{LeaseId, ShardId, Token};
 use crate::cluster::fence::Permit;
 

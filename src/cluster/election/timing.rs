@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 
 /// Until when a lease that was renewed by a request sent then permits to write: 0.8 of its TTL. What is left is for clocks that
 /// do not run equally fast, and for a write that was just begun.

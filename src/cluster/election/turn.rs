@@ -1,7 +1,7 @@
 //! What one input leads to.
 
 use super::input::Effect;
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 
 /// The effects of one input, and when something is due of itself.
 #[derive(Debug)]

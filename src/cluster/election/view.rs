@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::timing::GATHER;
+use crate::boot_time::BootTime;
 use crate::cluster::assignment::{Owners, eligible};
-use crate::cluster::boot_time::BootTime;
 use crate::cluster::entries::{BridgeId, Change, Member, Owner, Revision, ShardId, Snapshot};
 
 /// Members and shards, as far as this bridge has heard.

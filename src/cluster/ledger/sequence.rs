@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use super::failure::Failure;
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::{ShardId, Token};
 use crate::cluster::etcd::{Answer, Client, Compare, Entry, Keys, Operation, Transacted};
 use crate::cluster::fence::Fence;

@@ -1,6 +1,6 @@
 //! Topics of records: nothing is retained there.
 
-use super::Topics;
+use super::{NOT_DEVICES, NOT_SLOTS, Topics};
 use crate::model::{DeviceId, SlotId};
 
 /// Where a record goes. The topic is made of it when it is sent, so that a prefix can change in between.
@@ -28,6 +28,27 @@ impl Topics {
             Destination::DeadLetter(Some(device)) => format!("{prefix}/dead-letter/{device}"),
             Destination::DeadLetter(None) => format!("{prefix}/dead-letter/bridge"),
             Destination::Reply(topic) => topic.clone(),
+        }
+    }
+
+    /// The filters of all records that a history is made of, whatever device they are of.
+    pub fn history_filters(&self) -> [String; 3] {
+        let prefix = &self.prefix;
+        ["+/events", "+/changes", "+/+/changes"].map(|below| format!("{prefix}/{below}"))
+    }
+
+    /// The destination that has this topic, of those that a history is made of.
+    pub fn parse_history(&self, topic: &str) -> Option<Destination> {
+        let below = topic.strip_prefix(&self.prefix)?.strip_prefix('/')?;
+        let (device, below) = below.split_once('/')?;
+        let device = DeviceId::new(device).filter(|_| !NOT_DEVICES.contains(&device))?;
+        match below.split_once('/') {
+            None if below == "events" => Some(Destination::Events(device)),
+            None if below == "changes" => Some(Destination::Changes(device, None)),
+            Some((slot, "changes")) if !NOT_SLOTS.contains(&slot) => {
+                Some(Destination::Changes(device, Some(SlotId::new(slot)?)))
+            }
+            _ => None,
         }
     }
 }
@@ -58,6 +79,25 @@ mod tests {
             assert_eq!(topics.record(&destination), topic);
             assert_eq!(topics.parse(topic), None, "no state is retained there");
             assert_eq!(topics.parse_command(topic), None);
+            let is_history = matches!(destination, Destination::Events(_) | Destination::Changes(..));
+            assert_eq!(topics.parse_history(topic), is_history.then_some(destination));
         }
+    }
+
+    #[test]
+    fn what_is_beside_the_records_of_a_history_is_none_of_them() {
+        let topics = Topics::new("site/lantime", DeviceId::new("m1").unwrap());
+        for topic in [
+            "site/lantime/bridge/changes",
+            "site/lantime/m1/event/changes",
+            "site/lantime/m1/io3/x/changes",
+            "site/lantime//changes",
+            "site/lantimes/m1/changes",
+            "m1/changes",
+        ] {
+            assert_eq!(topics.parse_history(topic), None, "{topic}");
+        }
+        let filters = topics.history_filters();
+        assert_eq!(filters[2], "site/lantime/+/+/changes");
     }
 }

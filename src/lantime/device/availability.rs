@@ -13,10 +13,16 @@ use crate::model::ErrorKind;
 pub const REFUSAL_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long a device that does not answer may be shown as online, at most.
-pub fn longest_silence(device: &config::Device) -> Duration {
+fn longest_silence(device: &config::Device) -> Duration {
     let retries = 1..device.offline_after;
     let pauses = retries.map(|failures| pause_after(failures).min(device.poll));
     device.poll + device.jitter + pauses.sum::<Duration>() + device.timeout * device.offline_after
+}
+
+/// How far a poll may be behind its time until nobody has watched the device meanwhile, or a bridge behind the one before it: so
+/// long a device may be silent anyway, and it is noted every few seconds only when one was last watched.
+pub fn longest_pause(device: &config::Device) -> Duration {
+    longest_silence(device) + Duration::from_secs(10)
 }
 
 /// How a device has answered lately.

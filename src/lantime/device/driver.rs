@@ -75,7 +75,14 @@ impl DeviceTask {
             None => Via::Rest,
         };
         let applying = prior.applying.clone();
-        let state = DeviceState::new(device, schedule, prior, via, handles.repeat);
+        let state = DeviceState::new(
+            device,
+            schedule,
+            prior,
+            via,
+            handles.repeat,
+            handles.write_guard.is_none(),
+        );
         let offline = watch::Sender::new(state.offline().cloned());
         let mut task = DeviceTask {
             state,

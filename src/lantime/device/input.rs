@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::command::{Job, Reply};
+use crate::boot_time::BootTime;
 use crate::lantime::relay_events::{Applying, Failure, Found, Progress, Request, Selected, Selections};
 use crate::lantime::rest::RestError;
 use crate::lantime::rest::status::Timing;
@@ -22,6 +23,8 @@ pub(super) struct Now {
     pub(super) wall: Timestamp,
     /// By the clock that only goes forward.
     pub(super) instant: Instant,
+    /// By the clock that goes on while the machine is suspended.
+    pub(super) boot: BootTime,
 }
 
 impl Now {
@@ -29,6 +32,7 @@ impl Now {
         Now {
             wall: Timestamp::now(),
             instant: Instant::now(),
+            boot: BootTime::now(),
         }
     }
 }

@@ -56,7 +56,8 @@ impl PolledDevice {
             .into_iter()
             .for_each(|report| turn.dead_letter(Operation::Identity, report));
         let was_online = self.published.is_online() && self.published.problem().is_none();
-        if !was_online || self.published.snapshot.as_ref() != Some(&snapshot) {
+        let is_new = self.published.snapshot.as_ref() != Some(&snapshot);
+        if !was_online || is_new || self.published.has_to_say() {
             self.published.answered(snapshot, None, relay_events, turn);
             if self.log.answered(&self.published, was_online) {
                 turn.publish(Update::Settled { device });

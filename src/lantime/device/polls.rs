@@ -1,9 +1,13 @@
 //! The polls of a device: when the next one begins, and how far the one that has begun is. Pure.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::input::Polled;
+use super::input::{Now, Polled};
 use super::trap_polls::TrapPolls;
+use crate::boot_time::BootTime;
 use crate::lantime::rest::RestError;
 use crate::lantime::schedule::Schedule;
 
@@ -19,6 +23,18 @@ pub(super) struct Polls {
     /// When the next one begins.
     next: Instant,
     round: Option<Round>,
+    watch: Watch,
+}
+
+/// Whether polls come when they are due. They do not while the machine is suspended, or the process stands still.
+#[derive(Debug)]
+struct Watch {
+    /// How far a poll may be behind; `None` where that is not looked at.
+    patience: Option<Duration>,
+    /// When the next poll is due; `None` before the first one, and once a command was in its way.
+    due: Option<BootTime>,
+    /// When the last one ended.
+    ended: Option<Timestamp>,
 }
 
 /// A poll, with all that is asked before its answer is published.
@@ -41,12 +57,18 @@ pub(super) enum Step {
 }
 
 impl Polls {
-    pub(super) fn new(schedule: Schedule) -> Polls {
+    /// Polls that are behind by more than `patience` leave a time in which nobody watched; none do without it.
+    pub(super) fn new(schedule: Schedule, patience: Option<Duration>) -> Polls {
         Polls {
             next: schedule.first(),
             schedule,
             for_traps: TrapPolls::default(),
             round: None,
+            watch: Watch {
+                patience,
+                due: None,
+                ended: None,
+            },
         }
     }
 
@@ -56,8 +78,14 @@ impl Polls {
     }
 
     /// Moves the next one.
-    pub(super) fn set_next(&mut self, at: Instant) {
+    pub(super) fn set_next(&mut self, at: Instant, now: Now) {
         self.next = at;
+        self.watch.due = Some(now.boot + at.saturating_duration_since(now.instant));
+    }
+
+    /// A command is in the way of polls: what is late by it says nothing.
+    pub(super) fn are_held_up(&mut self) {
+        self.watch.due = None;
     }
 
     /// Has the next one begin at that time, unless it begins before.
@@ -81,8 +109,14 @@ impl Polls {
         Some((round.began, round.answer))
     }
 
-    /// The poll that was under way is over.
-    pub(super) fn end(&mut self) {
+    /// The poll that was under way is over. Gives since when nobody has watched the device, if that is so.
+    pub(super) fn end(&mut self, now: Now) -> Option<Timestamp> {
         self.round = None;
+        let Watch { patience, due, ended } = &mut self.watch;
+        let late = due.take().map(|due| now.boot.saturating_duration_since(due));
+        let is_late = late
+            .zip(*patience)
+            .is_some_and(|(late, patience)| late > patience);
+        ended.replace(now.wall).filter(|_| is_late)
     }
 }

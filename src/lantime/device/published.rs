@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::events::{Events, Source};
 use super::input::Effect;
+use super::pause::with_pause;
 use super::turn::{Settings, Turn};
 use crate::lantime::snmp::status::SnmpStatus;
 use crate::model::derive::{RelayEvents, Slots, slots, unseen};
@@ -30,7 +31,7 @@ pub(super) struct Published {
     prior_slots: LiteMap<SlotId, SlotView>,
     /// What an earlier run has last recorded, as far as this one has not seen it yet.
     recorded: Box<Recorded>,
-    /// When it was last watched, where nobody did for a while before this task, until that is recorded.
+    /// When it was last watched, where nobody did for a while, until that is recorded.
     not_observed_since: Option<Timestamp>,
     /// The slots to watch.
     watched: Slots,
@@ -61,6 +62,16 @@ impl Published {
             is_over_snmp: false,
             seen_over_snmp: None,
         }
+    }
+
+    /// Nobody has watched the device since then. It is recorded once it is known how the device is.
+    pub(super) fn was_not_watched(&mut self, since: Timestamp) {
+        self.not_observed_since.get_or_insert(since);
+    }
+
+    /// Whether it is to be recorded that nobody has watched the device.
+    pub(super) fn has_to_say(&self) -> bool {
+        self.not_observed_since.is_some()
     }
 
     pub(super) fn is_online(&self) -> bool {
@@ -267,11 +278,18 @@ impl Published {
         let changes = diff(&before, &self.view);
         let mut transitions = self.transitions_since_recorded(&before, source, turn.now.instant);
         transitions.extend(Transition::between(&before, &self.view, &changes));
+        // What is published may still be of before the pause.
+        let is_known =
+            offline_reason(&self.view).is_some() || self.view.problem.is_none() || self.is_over_snmp;
+        if before.availability.is_some() && is_known {
+            let since = self.not_observed_since.take();
+            transitions = with_pause(transitions, &self.view, since);
+        }
         let offline = self.offline();
         if offline != offline_reason(&before) {
             turn.push(Effect::Offline(offline.cloned()));
         }
-        if !changes.is_empty() {
+        if !(changes.is_empty() && transitions.is_empty()) {
             let recorded = self.recorded_after(&changes);
             turn.publish(Update::Device {
                 device: turn.settings.id.clone(),

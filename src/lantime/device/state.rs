@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::availability::Answering;
+use super::availability::{Answering, longest_pause};
 use super::command::Job;
 use super::commands::Commands;
 use super::http::Http;
@@ -45,13 +45,15 @@ pub(super) struct DeviceState {
 }
 
 impl DeviceState {
-    /// The state of a device of which `prior` is known. The events of its relays go `via` that way.
+    /// The state of a device of which `prior` is known. The events of its relays go `via` that way. Where the bridge is not alone,
+    /// another one watches the device while this one stands still, or its own next task finds that nobody has.
     pub(super) fn new(
         device: &config::Device,
         schedule: Schedule,
         prior: Prior,
         via: Via,
         repeat: Duration,
+        is_alone: bool,
     ) -> DeviceState {
         // At another address another device is none that was exchanged.
         let identity = prior.view.identity.as_ref();
@@ -86,7 +88,7 @@ impl DeviceState {
                 log: Log::default(),
                 serial_number: serial_number.unwrap_or_default(),
             },
-            polls: Polls::new(schedule),
+            polls: Polls::new(schedule, is_alone.then(|| longest_pause(device))),
             traps,
             fallback,
             commands: Commands::new(via, selections),
@@ -166,7 +168,9 @@ impl DeviceState {
     }
 
     fn do_what_is_due(&mut self, turn: &mut Turn) {
-        let Now { wall, instant: now } = turn.now;
+        let Now {
+            wall, instant: now, ..
+        } = turn.now;
         if self.fallback.is_none() {
             turn.withdraw(IncidentKind::SnmpRead);
         }
@@ -179,8 +183,10 @@ impl DeviceState {
             self.polls.not_after(self.device.answering.earliest(at, now));
         }
         let is_due = self.polls.next().is_some_and(|next| next <= now);
-        if is_due && self.commands.leaves_rest() {
-            self.poll(turn);
+        match self.commands.leaves_rest() {
+            true if is_due => self.poll(turn),
+            true => {}
+            false => self.polls.are_held_up(),
         }
     }
 
@@ -267,7 +273,9 @@ impl DeviceState {
 
     /// All that a poll asks is answered, or not: publishes what follows.
     fn finish(&mut self, began: Instant, answer: Answer, status: Option<SnmpStatus>, turn: &mut Turn) {
-        self.polls.end();
+        if let Some(since) = self.polls.end(turn.now) {
+            self.device.published.was_not_watched(since);
+        }
         let for_traps = &self.polls.for_traps;
         let (by_rest, by_snmp) = (
             for_traps.shown_until(began),
@@ -306,7 +314,7 @@ impl DeviceState {
             self.device.published.is_over_snmp,
             turn,
         );
-        self.polls.set_next(next);
+        self.polls.set_next(next, turn.now);
         let for_traps = &mut self.polls.for_traps;
         for_traps.ended(began);
         let wanted = [for_traps.again_at(began), for_traps.due_at(now)];

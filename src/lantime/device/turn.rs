@@ -76,7 +76,7 @@ impl Turn {
     /// A condition of this device is seen.
     pub(super) fn raise(&mut self, kind: IncidentKind, operation: Operation, error: ErrorReport) {
         let seen = Seen::once(operation, error);
-        let Now { wall, instant } = self.now;
+        let Now { wall, instant, .. } = self.now;
         let report = self.incidents.raise(self.key(kind), seen, wall, instant);
         self.report(report);
     }

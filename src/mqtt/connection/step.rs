@@ -3,7 +3,6 @@
 use rumqttc::Outgoing;
 
 use super::Event;
-use crate::fault_point;
 
 /// What one step of an event loop brought.
 pub(super) enum Step {
@@ -11,22 +10,18 @@ pub(super) enum Step {
     Received(Option<Event>),
     /// Something was written.
     Wrote(Option<Event>),
+    /// An acknowledgement was written.
+    WroteAck,
     /// DISCONNECT was written.
     WroteDisconnect,
 }
 
 impl Step {
-    /// Of what was written. Only commands are acknowledged by hand.
-    pub(super) fn wrote(written: Outgoing, acknowledges_by_hand: bool) -> Step {
+    /// Of what was written.
+    pub(super) fn wrote(written: Outgoing) -> Step {
         match written {
             Outgoing::Publish(pkid) => Step::Wrote(Some(Event::Sent(pkid))),
-            Outgoing::PubAck(_) => {
-                // Not of the state that a publisher gets back.
-                if acknowledges_by_hand {
-                    fault_point::reached("acknowledged");
-                }
-                Step::Wrote(None)
-            }
+            Outgoing::PubAck(_) => Step::WroteAck,
             Outgoing::Disconnect => Step::WroteDisconnect,
             _ => Step::Wrote(None),
         }
@@ -35,7 +30,7 @@ impl Step {
     pub(super) fn into_event(self) -> Option<Event> {
         match self {
             Step::Received(event) | Step::Wrote(event) => event,
-            Step::WroteDisconnect => None,
+            Step::WroteAck | Step::WroteDisconnect => None,
         }
     }
 }

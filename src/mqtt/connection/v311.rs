@@ -66,7 +66,7 @@ fn step(eventloop: &EventLoop, event: Raw) -> Step {
         Raw::Incoming(Packet::Publish(publish)) => Step::Received(Some(taken(publish))),
         Raw::Incoming(Packet::SubAck(ack)) => Step::Received(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Received(None),
-        Raw::Outgoing(written) => Step::wrote(written, eventloop.mqtt_options.manual_acks()),
+        Raw::Outgoing(written) => Step::wrote(written),
     }
 }
 

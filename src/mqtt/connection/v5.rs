@@ -92,7 +92,7 @@ fn step(eventloop: &EventLoop, event: Raw) -> Result<Step, Cause> {
         Raw::Incoming(Packet::Publish(publish)) => Step::Received(Some(taken(publish))),
         Raw::Incoming(Packet::SubAck(ack)) => Step::Received(Some(subscribed(&ack))),
         Raw::Incoming(_) => Step::Received(None),
-        Raw::Outgoing(written) => Step::wrote(written, eventloop.options.manual_acks()),
+        Raw::Outgoing(written) => Step::wrote(written),
     })
 }
 

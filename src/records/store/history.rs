@@ -1,7 +1,8 @@
 //! The history: an entry for each record of a change or an event, written together with the record, and found again.
 //!
-//! Entries have numbers in order of arrival, so that a clock that is set back or forth changes no order. What is found is read
-//! beside the store's thread, from a snapshot, a page at a time.
+//! Entries have numbers in order of arrival, so that a clock that is set back or forth changes no order. In a cluster the
+//! order is that of their times: a bridge that was cut off sends old ones late. What is found is read beside the store's thread,
+//! from a snapshot, a page at a time.
 
 pub(super) mod definitions;
 pub(super) mod levels;
@@ -81,7 +82,7 @@ pub struct Found {
 /// A part of the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryPage {
-    /// Newest first, in order of arrival.
+    /// Newest first, in the order of their numbers.
     pub entries: Vec<Found>,
     /// Whether there are more.
     pub has_more: bool,

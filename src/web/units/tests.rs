@@ -86,6 +86,7 @@ async fn shown(store: &Store, units: &watch::Sender<Units>) -> Shown {
             reports: mpsc::channel(1).0,
             devices: watch::channel(BTreeMap::new()).1,
             units: units.subscribe(),
+            history: None,
         }),
         traps: None,
         store: store.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::{Effect, Election, Input, MemberWritten, StopReason};
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::{
     BridgeId, Change, Intent, LeaseId, Member, MemberState, Owner, Revision, ShardId, Snapshot, Token,
 };

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{MAX_OPERATIONS, Work, Writer, deletes};
-use crate::cluster::boot_time::BootTime;
+use crate::boot_time::BootTime;
 use crate::cluster::entries::LeaseId;
 use crate::cluster::etcd::{Client, Keys, Operation};
 use crate::cluster::ledger::failure::Failure;

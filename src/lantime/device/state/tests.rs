@@ -81,6 +81,39 @@ fn what_stands_as_in_the_run_before_does_so_since_then() {
     assert_eq!(since, 0, "it was published that it is not known");
 }
 
+/// Between polls and within one, whether the process stood still or the machine was suspended.
+#[test]
+fn a_while_in_which_no_poll_came_in_time_is_recorded() {
+    let hour = Duration::from_secs(3600);
+    let pauses = |state: &str, pause: fn(&mut Scene, Duration), inputs: &[&str]| {
+        let mut scene = Scene::of(state);
+        let last = scene.now.wall;
+        pause(&mut scene, hour);
+        let inputs = inputs.iter().map(|input| scene.give(input)).collect::<Vec<_>>();
+        (inputs.join("; "), scene.pauses(), last)
+    };
+    for pause in [Scene::later, Scene::suspended] {
+        let (effects, found, last) = pauses("online", pause, &["time", "the same answer"]);
+        assert!(effects.contains("record state"), "{effects}");
+        assert_eq!(found, [("online", "online", last)]);
+        let (_, found, last) = pauses("poll in flight", pause, &["the same answer"]);
+        assert!(
+            matches!(found[..], [("online", "online", since)] if since < last),
+            "{found:?}"
+        );
+        let (_, found, last) = pauses("offline", pause, &["time", "answer"]);
+        assert_eq!(found, [("offline", "online", last)]);
+        // It is known only with an answer.
+        let (_, found, last) = pauses("online", pause, &["time", "failure", "time", "answer"]);
+        assert_eq!(found, [("online", "online", last)]);
+    }
+    let (_, found, _) = pauses("online", |_, _| {}, &["time", "the same answer"]);
+    assert_eq!(found, []);
+    let short = |scene: &mut Scene, _| scene.suspended(Duration::from_secs(50));
+    let (_, found, _) = pauses("online", short, &["time", "the same answer"]);
+    assert_eq!(found, [], "it would not have been offline");
+}
+
 /// How often the inputs make records.
 fn records(state: &str, inputs: &[&str]) -> usize {
     let mut scene = Scene::of(state);

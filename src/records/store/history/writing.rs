@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, ReadableTableMetadata};
 
-use super::levels::limit;
+use super::levels::{is_by_arrival, limit, number_at, of_same_time};
 use super::packed::{self, pack};
 use crate::history::Entry;
 use crate::records::store::tables::Writing;
@@ -13,32 +13,70 @@ use crate::records::store::tables::Writing;
 const GO_AT_ONCE: usize = 1000;
 
 impl Writing<'_, '_> {
-    /// Adds entries under their numbers; written again, they replace what was written.
+    /// Adds entries under their numbers, or the next ones that are free; written again, they replace what was written.
     pub(in crate::records::store) fn put_history(
         &mut self,
         entries: &BTreeMap<u64, Entry>,
     ) -> Result<(), redb::Error> {
-        entries
-            .iter()
-            .try_for_each(|(number, entry)| self.put_entry(*number, entry))
+        for (number, entry) in entries {
+            if !self.options.history.by_id {
+                self.put_entry(*number, entry)?;
+            } else if self.is_new(entry)? {
+                let number = self.free_number(*number)?;
+                self.put_entry(number, entry)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Adds entries of other bridges.
+    /// Adds entries of other bridges, each at its time.
     pub(in crate::records::store) fn add_history(&mut self, entries: &[Entry]) -> Result<(), redb::Error> {
         if !self.options.history.is_kept() {
             return Ok(());
         }
-        entries.iter().try_for_each(|entry| {
-            let number = self.levels.history.next();
-            self.put_entry(number, entry)
-        })
+        for entry in entries {
+            let number = number_at(entry.at.as_millisecond());
+            if !self.is_of_before(entry, number)? && self.is_new(entry)? {
+                let number = self.free_number(number)?;
+                self.put_entry(number, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether no entry of that record is there.
+    fn is_new(&mut self, entry: &Entry) -> Result<bool, redb::Error> {
+        let before = self.tables.history_ids.insert(entry.id.as_bytes(), ())?;
+        Ok(before.is_none())
+    }
+
+    /// Whether the entry is not later than one of the same that came before the bridge belonged to a cluster: it may be the
+    /// same one, and its place among these is not known.
+    fn is_of_before(&mut self, entry: &Entry, number: u64) -> Result<bool, redb::Error> {
+        let at = entry.at.as_millisecond();
+        let subject = self.subject(entry)?;
+        let before = self
+            .tables
+            .history
+            .range((subject, 0)..(subject, number))?
+            .next_back();
+        let Some((key, value)) = before.transpose()? else {
+            return Ok(false);
+        };
+        let newest = packed::times(value.value()).map(|(_, newest)| newest);
+        // A clock that was wrong then may have made one of the future.
+        let is_later = |newest: i64| (at..=self.now.as_millisecond()).contains(&newest);
+        Ok(is_by_arrival(key.value().1) && newest.is_some_and(is_later))
+    }
+
+    /// A free number of the same time, not below this one: the one after all that are taken.
+    fn free_number(&mut self, number: u64) -> Result<u64, redb::Error> {
+        let mut taken = self.tables.history_order.range(of_same_time(number))?;
+        let last = taken.next_back().transpose()?;
+        Ok(last.map_or(number, |(last, _)| number.max(last.value() + 1)))
     }
 
     fn put_entry(&mut self, number: u64, entry: &Entry) -> Result<(), redb::Error> {
-        let tables = &mut self.tables;
-        if self.options.history.by_id && tables.history_ids.insert(entry.id.as_bytes(), ())?.is_some() {
-            return Ok(());
-        }
         let subject = self.subject(entry)?;
         let tables = &mut self.tables;
         let at = entry.at.as_millisecond();
@@ -53,13 +91,17 @@ impl Writing<'_, '_> {
             .history
             .insert((subject, number), packed.as_slice())?
             .is_some();
+        let before = tables.history_order.range(..number)?.next_back().transpose()?;
+        let newest_before = before.map_or(at, |(_, value)| value.value().1);
+        tables
+            .history_order
+            .insert(number, (subject, newest_before.max(at)))?;
         let levels = &mut self.levels.history;
-        levels.newest_at = levels.newest_at.max(at);
-        tables.history_order.insert(number, (subject, levels.newest_at))?;
+        levels.last = levels.last.max(number);
+        levels.added(at);
         if !is_there {
             levels.entries += 1;
         }
-        levels.oldest_at.get_or_insert(at);
         Ok(())
     }
 

@@ -317,27 +317,109 @@ async fn entries_wait_in_memory_while_the_disk_fails() {
     assert_eq!(found(&on(&disk.after_crash()), all()).await, expected);
 }
 
-#[tokio::test]
-async fn what_another_bridge_has_recorded_is_there_once() {
-    let by_id = History {
+fn by_id() -> History {
+    History {
         by_id: true,
         ..History::default()
-    };
+    }
+}
+
+fn entry(record: &Record) -> Entry {
+    Entry::read(&record.destination, &record.payload).unwrap()
+}
+
+/// The entries that another bridge has recorded.
+async fn add(store: &Store, records: &[Record]) {
+    let entries = records.iter().map(entry).collect();
+    store.add_history(entries).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_late_of_another_bridge_is_where_it_was() {
     let disk = Disk::default();
-    let store = on_with(&disk, keeping(by_id));
+    let store = on_with(&disk, keeping(by_id()));
+    append(&store, "m1", "a", [3, 6]).await;
+    add(&store, &[change("m1", "a", 5), change("m1", "b", 5)]).await;
+    let expected = [(6, None), (5, Some(6)), (3, Some(5))];
+    assert_eq!(found(&store, of("m1", "a")).await, expected);
+    let device = DeviceId::new("m1").unwrap();
+    let history = store.device_history(device, at(4)).await.unwrap();
+    let (_, of_a) = &history.subjects[0];
+    let seconds: Vec<_> = of_a.iter().map(|entry| entry.at.as_second() - now()).collect();
+    assert_eq!(seconds, [3, 5, 6]);
+    let store = on_with(&disk.after_crash(), keeping(by_id()));
+    // Of one moment all are kept, in the order in which they came.
+    append(&store, "m1", "c", [7, 7]).await;
+    append(&store, "m2", "c", [7]).await;
+    let of_c = HistoryQuery {
+        from: Some(at(7)),
+        ..all()
+    };
+    let subjects = |page: HistoryPage| {
+        let entries = page.entries.into_iter();
+        entries
+            .map(|found| found.entry.subject.to_string())
+            .collect::<Vec<_>>()
+    };
+    let found_at_7 = store.history(of_c).await.unwrap();
+    assert_eq!(subjects(found_at_7), ["m2/io3/c", "m1/io3/c", "m1/io3/c"]);
+    let times = |found: Vec<(i64, _)>| found.iter().map(|(second, _)| *second).collect::<Vec<_>>();
+    assert_eq!(times(found(&store, all()).await), [7, 7, 7, 6, 5, 5, 3]);
+    let from = HistoryQuery {
+        from: Some(at(6)),
+        ..all()
+    };
+    assert_eq!(times(found(&store, from).await), [7, 7, 7, 6]);
+}
+
+#[tokio::test]
+async fn a_bridge_that_joins_a_cluster_keeps_its_history_and_goes_on_when_it_leaves() {
+    let disk = Disk::default();
+    let alone = on(&disk);
+    let own = change("m1", "a", 4);
+    append(&alone, "m1", "a", [3]).await;
+    alone.append(vec![own.clone()]).await;
+    drop(alone);
+    let joined = on_with(&disk, keeping(by_id()));
+    // Its own records that the broker did not have yet come back, and what another one had recorded is no news.
+    add(&joined, &[own, change("m1", "a", 2), change("m1", "a", 5)]).await;
+    let expected = [(5, None), (4, Some(5)), (3, Some(4))];
+    assert_eq!(found(&joined, all()).await, expected);
+    drop(joined);
+    let left = on(&disk);
+    append(&left, "m1", "a", [6]).await;
+    assert_eq!(found(&left, all()).await[..2], [(6, None), (5, Some(6))]);
+}
+
+#[tokio::test]
+async fn an_old_entry_of_another_bridge_goes_when_its_time_is_over() {
+    let hour = History {
+        keep: Duration::from_secs(3600),
+        ..by_id()
+    };
+    let store = on_with(&Disk::default(), keeping(hour));
+    append(&store, "m1", "a", [1800]).await;
+    add(&store, &[change("m1", "a", -60)]).await;
+    append(&store, "m1", "a", [1801]).await;
+    until_there_are(&store, 2).await;
+    assert_eq!(found(&store, all()).await, [(1801, None), (1800, Some(1801))]);
+}
+
+#[tokio::test]
+async fn what_another_bridge_has_recorded_is_there_once() {
+    let disk = Disk::default();
+    let store = on_with(&disk, keeping(by_id()));
     let own = change("m1", "a", 1);
     store.append(vec![own.clone()]).await;
-    let others = [&own, &change("m2", "a", 2), &own];
-    let entry = |record: &&Record| Entry::read(&record.destination, &record.payload).unwrap();
-    let others: Vec<_> = others.iter().map(entry).collect();
-    store.add_history(others.clone()).await.unwrap();
-    let store = on_with(&disk.after_crash(), keeping(by_id));
-    store.add_history(others).await.unwrap();
+    let others = [own.clone(), change("m2", "a", 2), own];
+    add(&store, &others).await;
+    let store = on_with(&disk.after_crash(), keeping(by_id()));
+    add(&store, &others).await;
     assert_eq!(found(&store, all()).await, [(2, None), (1, None)]);
     disk.set(Fault::None);
     let none = History {
         max_entries: 1,
-        ..by_id
+        ..by_id()
     };
     let last = on_with(&disk.after_crash(), keeping(none));
     until_there_are(&last, 1).await;

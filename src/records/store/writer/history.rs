@@ -10,6 +10,7 @@ use super::Writer;
 use crate::history::{Entry, Part, Subject};
 use crate::model::DeviceId;
 use crate::records::Record;
+use crate::records::store::history::levels::{number_at, of_same_time};
 use crate::records::store::history::reading::Snapshot;
 use crate::records::store::{DeviceHistory, HistoryPage, HistoryQuery, Store, StoreError};
 
@@ -112,8 +113,16 @@ impl Writer {
             return;
         }
         if let Some(entry) = Entry::read(&record.destination, &record.payload) {
-            let number = self.levels.history.next();
-            self.memory.history.insert(number, entry);
+            let waiting = &mut self.memory.history;
+            let number = match self.options.history.by_id {
+                true => {
+                    let first = number_at(entry.at.as_millisecond());
+                    let last = waiting.range(of_same_time(first)).next_back();
+                    last.map_or(first, |(last, _)| last + 1)
+                }
+                false => self.levels.history.next(),
+            };
+            waiting.insert(number, entry);
         }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::boot_time::BootTime;
 use crate::config;
 use crate::lantime::device::input::{Conversation, Effect, Input, Now, Polled};
 use crate::lantime::device::state::DeviceState;
@@ -37,6 +38,8 @@ pub(super) struct Scene {
     pub(super) now: Now,
     /// What waits for the store.
     to_store: Vec<Receipt>,
+    /// What was recorded of times in which nobody watched.
+    pauses: Vec<(&'static str, &'static str, Timestamp)>,
     /// When it wants to be woken.
     pub(super) wake_at: Option<Instant>,
 }
@@ -164,7 +167,7 @@ pub(super) fn snmp_status() -> SnmpStatus {
 /// The state of a task that begins then.
 fn state(device: &config::Device, begin: Instant, prior: Prior) -> DeviceState {
     let schedule = Schedule::new(begin, POLL, Duration::ZERO, 0, 1);
-    DeviceState::new(device, schedule, prior, Via::Rest, Duration::from_secs(900))
+    DeviceState::new(device, schedule, prior, Via::Rest, Duration::from_secs(900), true)
 }
 
 impl Scene {
@@ -178,11 +181,13 @@ impl Scene {
         let now = Now {
             wall: Timestamp::from_second(1_000_000).unwrap(),
             instant: start,
+            boot: BootTime::after_boot(Duration::from_secs(3600)),
         };
         Scene {
             state: state(&device(read), start, prior),
             now,
             to_store: Vec::new(),
+            pauses: Vec::new(),
             wake_at: Some(start),
         }
     }
@@ -313,13 +318,27 @@ impl Scene {
             if let Effect::WakeAt(at) = effect {
                 self.wake_at = Some(*at);
             }
+            if let Effect::Publish(Update::Device { transitions, .. }) = effect {
+                self.pauses.extend(transitions.iter().filter_map(pause));
+            }
         }
         effects
     }
 
+    /// The records of times in which nobody watched: what it was before, and is now, and since when.
+    pub(super) fn pauses(&self) -> Vec<(&'static str, &'static str, Timestamp)> {
+        self.pauses.clone()
+    }
+
     pub(super) fn later(&mut self, time: Duration) {
         self.now.instant += time;
+        self.suspended(time);
+    }
+
+    /// The machine was suspended for so long.
+    pub(super) fn suspended(&mut self, time: Duration) {
         self.now.wall += time;
+        self.now.boot = self.now.boot + time;
     }
 
     fn input(&mut self, input: &str) -> Input {
@@ -433,6 +452,19 @@ fn published(update: &Update) -> Option<String> {
         Update::Settled { .. } => "publish that all is published".to_owned(),
         _ => unreachable!("it is not a device's"),
     })
+}
+
+/// What a record says of a time in which nobody watched.
+fn pause(transition: &Transition) -> Option<(&'static str, &'static str, Timestamp)> {
+    match transition {
+        Transition::Availability {
+            old,
+            new,
+            not_observed_since: Some(since),
+            ..
+        } => Some((old.map_or("unknown", Availability::as_str), new.as_str(), *since)),
+        _ => None,
+    }
 }
 
 /// What a record says.

@@ -1,4 +1,5 @@
-//! The clock of the cluster: the time since the machine was booted, with the time for which it was suspended.
+//! The time since the machine was booted, with the time for which it was suspended: the clock of leases, and of whether anybody
+//! has watched.
 
 use std::ops::Add;
 use std::time::Duration;
