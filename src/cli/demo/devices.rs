@@ -105,15 +105,15 @@ fn trouble_of(index: usize, device: &SimulatedDevice) -> Result<(), ActionError>
     let first_module = device.kind().chassis.relay_modules().first();
     let action = match index % TROUBLE_EVERY {
         5 => Some(Action::LoseSync(Clock::Clk1)),
-        11 => first_module.map(|module| Action::PowerOff(module.slot.to_owned())),
-        17 => Some(Action::FireEvent("https-certificate-expired".to_owned())),
+        10 => first_module.map(|module| Action::PowerOff(module.slot.to_owned())),
+        15 => Some(Action::FireEvent("https-certificate-expired".to_owned())),
         _ => None,
     };
     let fault = match index % TROUBLE_EVERY {
         // Neither REST nor SNMP answers.
         23 => Some(Fault::Restart { down: FOR_GOOD }),
-        29 => Some(Fault::Hang),
-        35 => Some(Fault::Unauthorized),
+        26 => Some(Fault::Hang),
+        31 => Some(Fault::Unauthorized),
         _ => None,
     };
     if let Some(action) = action {
@@ -141,7 +141,7 @@ mod tests {
             device.fault().is_some() || device.world().generation() > 0 || *index == 23
         };
         let in_trouble: Vec<_> = (0..fleet.devices().len()).filter(is_in_trouble).collect();
-        assert_eq!(in_trouble, [5, 11, 17, 23, 29, 35]);
+        assert_eq!(in_trouble, [5, 10, 15, 23, 26, 31]);
         fleet.stop().await;
     }
 }

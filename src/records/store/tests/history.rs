@@ -426,3 +426,18 @@ async fn what_another_bridge_has_recorded_is_there_once() {
     let page = last.history(all()).await.unwrap();
     assert_eq!(page.entries[0].entry.new, Value::No);
 }
+
+#[tokio::test]
+async fn a_history_may_begin_before_the_store() {
+    let disk = Disk::default();
+    let store = on(&disk);
+    let early = change("m1", "a", -500);
+    let entry = Entry::read(&early.destination, &early.payload).unwrap();
+    store.begin_history_at(entry.at).await.unwrap();
+    store.begin_history_at(at(3599)).await.unwrap();
+    store.add_history(vec![entry.clone()]).await.unwrap();
+    drop(store);
+    let page = on(&disk).history(all()).await.unwrap();
+    assert_eq!(page.kept_since, Some(entry.at));
+    assert_eq!(page.entries.len(), 1);
+}
