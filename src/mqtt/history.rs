@@ -249,7 +249,8 @@ impl HistoryReader {
                 if self.logged.len() < MAX_LOGGED && self.logged.insert(topic.clone()) {
                     tracing::warn!(
                         topic,
-                        "a message is no record that this version can read: it is left out of the history; further ones there are counted only"
+                        "a message is no record that this version can read: it is left out of the history; further ones there are \
+                         only counted"
                     );
                 }
                 self.intake.push_stray(ack);

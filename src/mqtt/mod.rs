@@ -2,8 +2,8 @@
 //!
 //! [`payload`] makes messages of changes, by the structs of `contract`. [`publisher`] is the only sender: it owns what is retained
 //! and sends it, and the records, through a [`connection`], a new one after each failure. [`commands`] takes
-//! commands in, through a connection of their own; [`history`] takes in the records of a cluster, likewise. [`mod@read_back`] reads what an
-//! earlier run has published, and [`probe`] looks at the broker's limits. [`embedded`] is a broker for those who have none.
+//! commands in, through a connection of their own; [`history`] takes in the records of a cluster, likewise. [`mod@read_back`]
+//! reads what an earlier run has published, and [`probe`] looks at the broker's limits. [`embedded`] is a broker for those who have none.
 
 mod backoff;
 pub mod commands;
