@@ -86,4 +86,10 @@ await withPage(async (page) => {
   await page.mouse.move(box.x + box.width - 200, box.y + 8);
   const pointed = await page.textContent(`${panel} .timeline svg > title`);
   check(/^io3 relay A: NC, .* to .*, 8\.6 s$/.test(pointed), `the drawing says ${pointed}`);
+
+  // The device scrolls, and not the page behind it.
+  await page.setViewportSize({ width: 1100, height: 600 });
+  await page.locator(panel).evaluate((element) => element.scrollIntoView({ block: "start" }));
+  const [scrolled, behind] = await page.evaluate(() => ["detail", "main"].map((id) => document.getElementById(id).scrollTop));
+  check(scrolled > 0 && behind === 0, `the device is scrolled by ${scrolled}, the page by ${behind}`);
 });
