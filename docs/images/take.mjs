@@ -2,11 +2,9 @@
 //
 //   cargo build --release && NPM=target/npm/ node docs/images/take.mjs target/release/lantime2mqtt docs/images
 //
-//   for file in docs/images/page-*.png; do convert "$file" -colors 128 "$file"; done
-//
-// Needs Chromium (at /usr/bin/chromium, or at CHROMIUM), playwright-core in NPM, as the tests of the page do, and ImageMagick. A
-// name after the directory takes the pictures with that in their names alone. Take `page-dead-letters.png` by hand: it shows dead
-// letters of a device, and the demo has none.
+// Needs Chromium (at /usr/bin/chromium, or at CHROMIUM), and playwright-core in NPM, as the tests of the page do. A name after the
+// directory takes the pictures with that in their names alone. Take `page-dead-letters.png` by hand: what it shows the demo does
+// not have.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +14,9 @@ import { join, resolve } from "node:path";
 const [program, directory, only = ""] = process.argv.slice(2);
 const { chromium } = createRequire(resolve(process.env.NPM ?? "target/npm", "x"))("playwright-core");
 const HISTORY = "section[aria-label=History]";
-const DESKTOP = { width: 1280, height: 800 };
+/** So that a file has less than 150 KB. */
+const DESKTOP = { width: 1120, height: 680 };
+const SMALL = { width: 1080, height: 560 };
 const WALL = { width: 1280, height: 720 };
 const PHONE = { width: 390, height: 844 };
 const NIGHT = ["#/device/sim-1", HISTORY];
@@ -27,7 +27,7 @@ const NIGHT = ["#/device/sim-1", HISTORY];
 const PICTURES = [
   ["page-history", 0, [], NIGHT, DESKTOP, "light"],
   ["page-phone", 0, [], NIGHT, PHONE, "light"],
-  ["page-dark", 56, ["--devices", "40"], ["#/device/sim-1"], DESKTOP, "dark"],
+  ["page-dark", 56, ["--devices", "40"], ["#/device/sim-1"], SMALL, "dark"],
   ["page-desktop", 56, ["--devices", "40"], NIGHT, DESKTOP, "light"],
   ["page-kiosk", 56, ["--devices", "40"], ["?kiosk&utc"], WALL, "light"],
 ];

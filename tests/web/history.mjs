@@ -104,4 +104,10 @@ await withPage(async (page) => {
   await page.mouse.move(box.x + box.width - 300, box.y + 8);
   await page.mouse.up();
   check((await label()) === pinched, "the mouse does not move it back");
+
+  // The device scrolls, and not the page behind it.
+  await page.setViewportSize({ width: 1100, height: 600 });
+  await page.locator(panel).evaluate((element) => element.scrollIntoView({ block: "start" }));
+  const [scrolled, behind] = await page.evaluate(() => ["detail", "main"].map((id) => document.getElementById(id).scrollTop));
+  check(scrolled > 0 && behind === 0, `the device is scrolled by ${scrolled}, the page by ${behind}`);
 });

@@ -77,6 +77,7 @@ export function historyPart(id) {
 
   function choose(name) {
     range = name;
+    exportFrom(name);
     buttons.forEach((button, index) => { button.ariaPressed = String(Object.keys(RANGES)[index] === name); });
     void load();
   }
