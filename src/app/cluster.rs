@@ -44,7 +44,7 @@ pub(super) struct Joint {
     pub(super) routes: watch::Sender<Routes>,
     pub(super) traps: Option<TrapRoutes>,
     /// All configured devices.
-    pub(super) configured: watch::Receiver<Vec<Device>>,
+    pub(super) configured: watch::Receiver<Vec<Arc<Device>>>,
     /// The connection that belongs to no shard.
     pub(super) broker: watch::Receiver<BrokerStatus>,
 }
@@ -157,7 +157,7 @@ impl Joining {
 
 impl Member {
     /// These devices are configured now, wherever they are polled.
-    pub(super) async fn configured(&self, devices: &[Device]) {
+    pub(super) async fn configured(&self, devices: &[Arc<Device>]) {
         let digest = DevicesDigest::of(&self.common.config, devices);
         // Nobody takes it only where the coordinator has ended.
         let _ = self.shown.reports.send(Report::Devices(digest)).await;
