@@ -152,7 +152,7 @@ impl Published {
     /// Publishes what follows from an answer of the device; `problem` is the error that stands all the same.
     pub(super) fn answered(
         &mut self,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         problem: Option<Problem>,
         relay_events: &RelayEvents,
         turn: &mut Turn,
@@ -162,6 +162,7 @@ impl Published {
         if snapshot.via == Via::Snmp {
             self.seen_over_snmp = Some(turn.now.wall);
         }
+        snapshot.shrink_to_fit();
         self.snapshot = Some(snapshot);
         self.publish(view, source, turn);
         self.prior_slots = LiteMap::new();

@@ -82,7 +82,7 @@ pub(super) fn snapshot(clock: Status, stands: bool) -> Snapshot {
             status: clock,
             selected: None,
             is_malformed: false,
-            detail: Vec::new(),
+            detail: Arc::default(),
         }],
         events: Arc::new([event]),
         slots: vec![(slot.clone(), Module::Fitted(None))],
