@@ -56,7 +56,7 @@ fn device(read: &str) -> config::Device {
     let file = directory.path().join("config.toml");
     std::fs::write(&file, text).unwrap();
     let loaded = config::load(&file, std::iter::empty()).unwrap();
-    loaded.config.devices.into_iter().next().unwrap()
+    Arc::unwrap_or_clone(loaded.config.devices.into_iter().next().unwrap())
 }
 
 pub(super) fn event_name() -> EventName {
