@@ -52,7 +52,7 @@ pub struct Setup {
 pub struct Bridge {
     common: Arc<Common>,
     /// The devices that are configured now.
-    devices: watch::Sender<Vec<Device>>,
+    devices: watch::Sender<Vec<Arc<Device>>>,
     /// The trap receiver: it ends first, with what takes commands.
     intake: Option<Task>,
     /// Of all devices; in a cluster, of none.

@@ -13,9 +13,9 @@ use support::wait;
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// Of redundant devices and single ones alike, with all their clocks and events. Five of the 28 KiB that it was when this
+/// Of redundant devices and single ones alike, with all their clocks and events. Five of the 21 KiB that it was when this
 /// was written are the store's cache, which has a limit.
-const BYTES_PER_DEVICE: usize = 30 * 1024;
+const BYTES_PER_DEVICE: usize = 23 * 1024;
 const FEW: usize = 20;
 const MANY: usize = 220;
 

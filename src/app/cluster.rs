@@ -45,7 +45,7 @@ pub(super) struct Joint {
     pub(super) routes: watch::Sender<Routes>,
     pub(super) traps: Option<TrapRoutes>,
     /// All configured devices.
-    pub(super) configured: watch::Receiver<Vec<Device>>,
+    pub(super) configured: watch::Receiver<Vec<Arc<Device>>>,
     /// The connection that belongs to no shard.
     pub(super) broker: watch::Receiver<BrokerStatus>,
 }
@@ -162,7 +162,7 @@ impl Joining {
 
 impl Member {
     /// These devices are configured now, wherever they are polled.
-    pub(super) async fn configured(&self, devices: &[Device]) {
+    pub(super) async fn configured(&self, devices: &[Arc<Device>]) {
         let digest = DevicesDigest::of(&self.common.config, devices);
         // Nobody takes it only where the coordinator has ended.
         let _ = self.shown.reports.send(Report::Devices(digest)).await;
@@ -199,7 +199,7 @@ impl Member {
 /// What takes in the records of all bridges, where a history is kept, and how that is.
 fn history(
     common: &Common,
-    devices: watch::Receiver<Vec<Device>>,
+    devices: watch::Receiver<Vec<Arc<Device>>>,
 ) -> Option<(HistoryReader, watch::Receiver<HistoryStatus>)> {
     let is_kept = !common.config.history.keep.is_zero();
     let (mqtt, topics, store) = (&common.mqtt, &common.topics, &common.store);

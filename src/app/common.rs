@@ -1,5 +1,6 @@
 //! What every part of this bridge is made with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -61,7 +62,7 @@ fn bridge_info(config: &Config) -> BridgeInfo {
 fn capabilities(config: &Config) -> Vec<String> {
     let traps = config.snmp.traps.as_ref().map(|_| "traps");
     let agent = config.snmp.agent.as_ref().map(|_| "snmp-agent");
-    let asks = |device: &Device| device.snmp.access.is_some();
+    let asks = |device: &Arc<Device>| device.snmp.access.is_some();
     let snmp = config.devices.iter().any(asks).then_some("snmp");
     let homeassistant = config.homeassistant.as_ref().map(|_| "homeassistant");
     let sparkplug = config.sparkplug.as_ref().map(|_| "sparkplug");

@@ -5,6 +5,7 @@ mod trap_routes;
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -64,7 +65,7 @@ pub(super) struct Devices {
 
 #[derive(Debug)]
 struct Running {
-    device: Device,
+    device: Arc<Device>,
     files: Files,
     place: Place,
     /// The slots that it began with, but not how they stood.
@@ -192,7 +193,7 @@ impl Devices {
     ///
     /// # Errors
     /// When a device's TLS or profile files cannot be read; then nothing has changed.
-    pub(super) async fn apply(&mut self, devices: &[Device]) -> anyhow::Result<()> {
+    pub(super) async fn apply(&mut self, devices: &[Arc<Device>]) -> anyhow::Result<()> {
         // All on one grid of ticks, whenever they are started.
         let ticks = self.epoch.elapsed().as_nanos().div_ceil(TICK.as_nanos());
         let origin = self.epoch + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
@@ -239,7 +240,7 @@ impl Devices {
         Ok(())
     }
 
-    fn start(&mut self, device: &Device, Parts { client, files }: Parts, place: Place) {
+    fn start(&mut self, device: &Arc<Device>, Parts { client, files }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
         let mut prior = self.prior.remove(&device.id).unwrap_or_default();
         // One command at a time is given to a device.
@@ -275,7 +276,7 @@ impl Devices {
         self.running.insert(
             device.id.clone(),
             Running {
-                device: device.clone(),
+                device: Arc::clone(device),
                 files,
                 place,
                 slots,
@@ -337,7 +338,7 @@ impl Devices {
         tracing::error!(device = %id, "device task ended ({why}); restarting it");
         let prior = Prior {
             slots: running.slots,
-            ..self.report_fault(&id, running.route.offline.borrow().is_some())
+            ..self.report_fault(&id, running.route.offline.get().is_some())
         };
         self.prior.insert(id.clone(), prior);
         let place = Place {
@@ -372,7 +373,7 @@ impl Drop for Devices {
 ///
 /// # Errors
 /// When a device's TLS or profile files cannot be read.
-pub(super) fn check(devices: &[Device]) -> anyhow::Result<()> {
+pub(super) fn check(devices: &[Arc<Device>]) -> anyhow::Result<()> {
     let mut sources = Sources::default();
     devices
         .iter()

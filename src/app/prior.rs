@@ -3,6 +3,7 @@
 pub(super) mod cluster;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -149,7 +150,7 @@ fn published_slots(
     topics: &Topics,
     published: &[String],
     read: &ReadBack,
-    devices: &[Device],
+    devices: &[Arc<Device>],
 ) -> HashMap<DeviceId, Prior> {
     let now = Timestamp::now();
     let urls: HashMap<_, _> = devices

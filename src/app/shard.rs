@@ -42,7 +42,7 @@ pub(super) struct Shared {
     pub(super) cluster: Cluster,
     pub(super) etcd: etcd::Client,
     /// All configured devices.
-    pub(super) configured: watch::Receiver<Vec<Device>>,
+    pub(super) configured: watch::Receiver<Vec<Arc<Device>>>,
     pub(super) joint: hub::Joint,
     pub(super) routes: watch::Sender<Routes>,
     pub(super) traps: Option<TrapRoutes>,
@@ -214,7 +214,7 @@ impl Shard {
                 mqtt: &mqtt,
                 topics: &topics,
                 devices: &devices,
-                all: &all.into_iter().map(|device| device.id).collect(),
+                all: &all.iter().map(|device| device.id.clone()).collect(),
                 fence: &order.fence,
                 clears: agrees_on_devices(&status.borrow_and_update()),
             };
@@ -346,7 +346,7 @@ fn others_may_go_on(status: &Status) -> bool {
 }
 
 /// The devices of a shard.
-fn of(devices: &[Device], shard: ShardId, shards: u16) -> Vec<Device> {
+fn of(devices: &[Arc<Device>], shard: ShardId, shards: u16) -> Vec<Arc<Device>> {
     let devices = devices.iter();
     devices
         .filter(|device| shard_of(&device.id, shards) == shard)

@@ -1,5 +1,6 @@
 //! A unit: devices, what publishes them, and what takes and carries out their commands. It starts and stops as a whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,7 +52,7 @@ pub(super) struct Work {
     pub(super) sparkplug: Option<Sparkplug>,
     /// What keeps the number of its last session, if not a file of this host.
     pub(super) sessions: Option<EdgeNodeSessions>,
-    pub(super) devices: Vec<Device>,
+    pub(super) devices: Vec<Arc<Device>>,
     /// What earlier runs, or another owner, have left.
     pub(super) earlier: Earlier,
     /// What permits it to write, where others may be allowed to instead.
@@ -206,7 +207,7 @@ impl Unit {
     ///
     /// # Errors
     /// When something cannot be applied; then nothing has changed.
-    pub(super) async fn apply(&mut self, devices: &[Device]) -> anyhow::Result<()> {
+    pub(super) async fn apply(&mut self, devices: &[Arc<Device>]) -> anyhow::Result<()> {
         self.devices.apply(devices).await?;
         let ids = devices.iter().map(|device| device.id.clone());
         self.configured.send_replace(ids.collect());

@@ -67,6 +67,8 @@ fn touch(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config;
 
@@ -77,7 +79,7 @@ mod tests {
         let file = directory.path().join("config.toml");
         std::fs::write(&file, text).unwrap();
         let loaded = config::load(&file, std::iter::empty()).unwrap();
-        loaded.config.devices.into_iter().next().unwrap()
+        Arc::unwrap_or_clone(loaded.config.devices.into_iter().next().unwrap())
     }
 
     #[test]

@@ -88,7 +88,7 @@ async fn examine(
         let config = &loaded.config;
         report.add(configuration::secrets(file, loaded))?;
         report.add(broker::of(&config.mqtt).await)?;
-        report.add(devices::of(config.devices.clone()).await)?;
+        report.add(devices::of(&config.devices).await)?;
         report.add(host::ports(config, &bridge))?;
         report.add([host::open_files(config.devices.len())])?;
     }

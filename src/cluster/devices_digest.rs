@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
@@ -26,8 +27,8 @@ pub struct DevicesDigest(String);
 
 impl DevicesDigest {
     /// Of these devices, published as the rest of that configuration says: devices change with a reload, the rest does not.
-    pub fn of(config: &Config, devices: &[Device]) -> DevicesDigest {
-        let devices = devices.iter().map(Hashed::of);
+    pub fn of(config: &Config, devices: &[Arc<Device>]) -> DevicesDigest {
+        let devices = devices.iter().map(|device| Hashed::of(device));
         let lines: BTreeSet<_> = devices.map(|device| line(&device)).collect();
         let text: String = std::iter::once(line(&Form::of(config))).chain(lines).collect();
         let hash = digest(&SHA256, text.as_bytes());

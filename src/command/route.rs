@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use crate::lantime::device::{Job, not_waited_for};
+use crate::lantime::device::{Job, OfflineReason, not_waited_for};
 use crate::model::{DeviceCommand, DeviceId, ErrorReport};
 
 /// How a command gets to a device.
@@ -21,7 +21,7 @@ pub struct Route {
     /// Whether commands that do not say so are refused at once while the device is offline.
     pub fail_fast: bool,
     /// Why the device is offline, while it is.
-    pub offline: watch::Receiver<Option<ErrorReport>>,
+    pub offline: OfflineReason,
 }
 
 impl Route {
@@ -35,7 +35,7 @@ impl Route {
             command,
             DeviceCommand::HttpSessions { .. } | DeviceCommand::AcknowledgeFaults { .. }
         );
-        match self.offline.borrow().clone() {
+        match self.offline.get() {
             Some(report) if needs_device && fail_fast.unwrap_or(self.fail_fast) => {
                 Err(not_waited_for(report))
             }

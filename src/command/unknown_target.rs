@@ -66,10 +66,11 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use tokio::sync::{mpsc, watch};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::command::Route;
+    use crate::lantime::device::OfflineReason;
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -81,7 +82,7 @@ mod tests {
             timeout: Duration::ZERO,
             grace: Duration::ZERO,
             fail_fast: false,
-            offline: watch::channel(None).1,
+            offline: OfflineReason::default(),
         };
         let devices = ["m3000-a", "m3000-b", "m500"].map(|device| (id(device), route.clone()));
         Routes::new(HashMap::from(devices))

@@ -5,6 +5,7 @@ pub(super) mod profile;
 pub(super) mod proxy;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use figment::value::Value;
@@ -91,7 +92,7 @@ pub enum Auth {
 const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// All devices that are right; the others have left problems.
-pub(super) fn read_all(root: &Section<'_>) -> Vec<Device> {
+pub(super) fn read_all(root: &Section<'_>) -> Vec<Arc<Device>> {
     let is_empty = |value: &Value| value.as_array().is_some_and(<[_]>::is_empty);
     if root.value("devices").is_none_or(is_empty) {
         let what = "no devices, so there is nothing to watch";
@@ -104,15 +105,15 @@ pub(super) fn read_all(root: &Section<'_>) -> Vec<Device> {
         tables.iter().for_each(cluster::refuse_shard_id);
     }
     let read = tables.iter().enumerate();
-    let devices: Vec<Device> = read
-        .filter_map(|(index, table)| read_one(table, index, &mut earlier))
+    let devices: Vec<Arc<Device>> = read
+        .filter_map(|(index, table)| read_one(table, index, &mut earlier).map(Arc::new))
         .collect();
     refuse_shared_engines(root, &devices);
     devices
 }
 
 /// By its engine id a trap is one device's.
-fn refuse_shared_engines(root: &Section<'_>, devices: &[Device]) {
+fn refuse_shared_engines(root: &Section<'_>, devices: &[Arc<Device>]) {
     let mut engines: HashMap<&[u8], &DeviceId> = HashMap::new();
     for device in devices {
         let Some(engine_id) = &device.snmp.engine_id else {

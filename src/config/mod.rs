@@ -27,6 +27,7 @@ mod sparkplug;
 mod url;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use cluster::{Cluster, EtcdUser};
@@ -78,7 +79,7 @@ pub struct Config {
     /// Log lines.
     pub log: Log,
     /// The devices.
-    pub devices: Vec<Device>,
+    pub devices: Vec<Arc<Device>>,
 }
 
 impl Config {

@@ -21,8 +21,9 @@ pub(super) fn read(device: &Section<'_>) -> Slots {
         Some(_) => {}
     }
     let mut ids = HashSet::new();
-    let tables = device.tables("slots").into_iter();
-    Slots::Listed(tables.filter_map(|table| read_slot(&table, &mut ids)).collect())
+    let tables = device.tables("slots");
+    let slots = tables.iter().filter_map(|table| read_slot(table, &mut ids));
+    Slots::Listed(slots.collect())
 }
 
 fn read_slot(section: &Section<'_>, ids: &mut HashSet<SlotId>) -> Option<(SlotId, Option<Wiring>)> {

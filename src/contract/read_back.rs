@@ -17,9 +17,9 @@ use super::Time;
 use super::topics::{DeviceTopic, SlotTopic, StateTopic, Topics};
 use crate::model::id::is_valid_id;
 use crate::model::{
-    self, Acknowledged, Availability, Cause, DeviceId, EventName, EventState, EventType, LastTriggered,
-    Position, Provenance, RelayEventsState, RelayState, SignalState, SlotId, SlotState, Status,
-    UnknownReason, Via,
+    self, Acknowledged, Availability, Cause, Details, DeviceId, EventName, EventState, EventType,
+    LastTriggered, Position, Provenance, RelayEventsState, RelayState, SignalState, SlotId, SlotState,
+    Status, UnknownReason, Via,
 };
 
 /// Most causes of a relay that are taken over.
@@ -254,7 +254,7 @@ impl ReadBack {
             stale: false,
             via: Via::Rest,
             since: read.since.0.min(now),
-            detail: Vec::new(),
+            detail: Details::default(),
             last: read.last.and_then(|last| last.known(Status::Unknown, now)),
         })
     }

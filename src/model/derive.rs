@@ -80,7 +80,7 @@ pub fn slots(
         return unseen(watched, relay_events, old, UnknownReason::Unclear, now);
     }
     match watched {
-        Slots::Listed(listed) => listed.iter().map(|(id, wiring)| view(id, *wiring)).collect(),
+        Slots::Listed(listed) => map(listed.iter().map(|(id, wiring)| view(id, *wiring))),
         Slots::Auto => {
             let found = snapshot.relay_modules.iter().map(|(id, _)| id);
             let known = old.keys().filter(|id| match snapshot.module(id) {
@@ -88,7 +88,7 @@ pub fn slots(
                 Some(Module::Fitted(Some(_))) => false,
                 None => !snapshot.all_slots_seen,
             });
-            found.chain(known).map(|id| view(id, None)).collect()
+            map(found.chain(known).map(|id| view(id, None)))
         }
     }
 }
@@ -216,9 +216,7 @@ impl Poll<'_> {
         let signals = Signal::ALL
             .into_iter()
             .filter(|signal| self.is_monitored(module, *signal, wiring.0));
-        let signals = signals
-            .map(|signal| (signal, self.signal_state(module, signal, wiring.0)))
-            .collect();
+        let signals = map(signals.map(|signal| (signal, self.signal_state(module, signal, wiring.0))));
         let relays = Relay::ALL.into_iter().map(|relay| {
             let driver = wiring.0.driver(relay);
             // Without a module in the slot there is no contact.
@@ -232,13 +230,11 @@ impl Poll<'_> {
             state,
             module: module.map(|module| module.info.clone()),
             wiring: Some(wiring),
-            relays: relays.collect(),
-            relay_events: on_notification(wiring.0)
-                .map(|relay| {
-                    let state = relay_events_state(self.relay_events, self.slot, relay, self.old, self.now);
-                    (relay, state)
-                })
-                .collect(),
+            relays: map(relays),
+            relay_events: map(on_notification(wiring.0).map(|relay| {
+                let state = relay_events_state(self.relay_events, self.slot, relay, self.old, self.now);
+                (relay, state)
+            })),
             signals,
         }
     }
@@ -339,4 +335,11 @@ fn first_cause(before: Option<&RelayState>, causes: &[String]) -> String {
         .or(causes.first().map(String::as_str))
         .unwrap_or(NOT_KNOWN)
         .to_owned()
+}
+
+/// A map without room to spare: it is kept until something changes, and each device has several.
+fn map<K: Ord, V>(entries: impl Iterator<Item = (K, V)>) -> LiteMap<K, V> {
+    let mut sorted = entries.collect::<LiteMap<_, _>>().into_tuple_vec();
+    sorted.shrink_to_fit();
+    LiteMap::from_sorted_store_unchecked(sorted)
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{EventName, Text};
+use super::EventName;
 
 /// Type of an event, as the device classifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ pub struct EventState {
     /// Canonical name.
     pub name: EventName,
     /// The device's own spelling, where it differs.
-    pub name_on_device: Option<Text>,
+    pub name_on_device: Option<Box<str>>,
     /// Whether it stands now; `None` where the device does not say.
     pub triggered: Option<bool>,
     /// The device's classification.

@@ -1,16 +1,18 @@
 //! Names of notification events: one canonical name for all spellings.
 
-use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::LazyLock;
 
-use serde::Serialize;
+use foldhash::fast::FixedState;
+use serde::{Serialize, Serializer};
 
 use super::event_catalogue::{CATALOGUE, KnownEvent};
 use super::id::to_id;
 
-static BY_SPELLING: LazyLock<HashMap<&'static str, &'static KnownEvent>> = LazyLock::new(|| {
+static BY_SPELLING: LazyLock<HashMap<&'static str, &'static KnownEvent, FixedState>> = LazyLock::new(|| {
     CATALOGUE
         .iter()
         .flat_map(|event| {
@@ -22,29 +24,43 @@ static BY_SPELLING: LazyLock<HashMap<&'static str, &'static KnownEvent>> = LazyL
 });
 
 /// Canonical name of a notification event.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
-pub struct EventName(Cow<'static, str>);
+#[derive(Debug, Clone)]
+pub struct EventName(Name);
+
+/// Small: each device has some thirty of them.
+#[derive(Debug, Clone)]
+enum Name {
+    /// That of the catalogue.
+    Known(&'static KnownEvent),
+    /// One that is not in it.
+    Other(Box<str>),
+}
 
 impl EventName {
     /// The canonical name for any spelling: the catalogue's, else the text itself made fit for a topic.
     /// `None` for a text that is empty or overlong.
     pub fn canonical(spelling: &str) -> Option<EventName> {
-        let known = |spelling: &str| Some(EventName(Cow::Borrowed(BY_SPELLING.get(spelling)?.name)));
+        let known = |spelling: &str| Some(EventName(Name::Known(BY_SPELLING.get(spelling)?)));
         known(spelling).or_else(|| {
             let id = to_id(spelling)?;
-            known(&id).or(Some(EventName(Cow::Owned(id))))
+            known(&id).or(Some(EventName(Name::Other(id.into()))))
         })
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Name::Known(event) => event.name,
+            Name::Other(name) => name,
+        }
     }
 
     /// The events that this one ends; empty for an event that is not in the catalogue.
     pub fn clears(&self) -> &'static [&'static str] {
-        BY_SPELLING.get(self.as_str()).map_or(&[], |event| event.clears)
+        match &self.0 {
+            Name::Known(event) => event.clears,
+            Name::Other(_) => &[],
+        }
     }
 
     /// Whether another event is known that ends this one.
@@ -57,7 +73,39 @@ impl EventName {
 
 impl fmt::Display for EventName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq for EventName {
+    fn eq(&self, other: &EventName) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for EventName {}
+
+impl Ord for EventName {
+    fn cmp(&self, other: &EventName) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl PartialOrd for EventName {
+    fn partial_cmp(&self, other: &EventName) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for EventName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Serialize for EventName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

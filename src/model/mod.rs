@@ -48,7 +48,7 @@ pub use recorded::{Recorded, RecordedEvents, RecordedSlots};
 pub use relay::{ChassisKind, Position, Relay, Wiring, WiringSource};
 pub use relay_state::{Cause, RelayEventsState, RelayState};
 pub use shard::ShardId;
-pub use signal::{Detail, Signal, SignalState, Status};
+pub use signal::{Detail, Details, Signal, SignalState, Status};
 pub use snapshot::{Clock, Identity, ModuleInfo, RelayModule, Snapshot};
 pub use topic::{DeviceTopic, SlotTopic};
 pub use transition::Transition;

@@ -1,6 +1,7 @@
 //! Signals: what a relay can be wired to, and in which state it is.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,9 @@ pub enum Detail {
     Flag(bool),
 }
 
+/// What a device says about a signal beside its status, by name. Shared: several slots may show the same signal.
+pub type Details = Arc<[(&'static str, Detail)]>;
+
 /// A signal as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalState {
@@ -113,7 +117,7 @@ pub struct SignalState {
     /// When the bridge first saw this status.
     pub since: Timestamp,
     /// What else the device says about it; empty where it says nothing.
-    pub detail: Vec<(&'static str, Detail)>,
+    pub detail: Details,
     /// The last known status and when it was last seen, while the device is offline.
     pub last: Option<(Status, Timestamp)>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ChassisKind, Detail, EventState, Position, Relay, Signal, SlotId, Status, Text, Via};
+use super::{ChassisKind, Details, EventState, Position, Relay, Signal, SlotId, Status, Text, Via};
 
 /// One poll's worth of knowledge. Two equal snapshots say that nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,14 +73,14 @@ pub struct Clock {
     /// Whether the device says something of the two above that could not be read.
     pub is_malformed: bool,
     /// What else the device says about it.
-    pub detail: Vec<(&'static str, Detail)>,
+    pub detail: Details,
 }
 
 /// The changeover unit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rsc {
     /// What the profile finds about it.
-    pub detail: Vec<(&'static str, Detail)>,
+    pub detail: Details,
 }
 
 /// What a module says of itself.
@@ -145,6 +145,14 @@ impl Snapshot {
     /// Major version of the REST API (10 of `10.21.016`).
     pub fn api_major(&self) -> Option<u32> {
         self.identity.api_version.as_deref().and_then(major_version)
+    }
+
+    /// Gives back what room it has to spare: the last one of each device is kept.
+    pub fn shrink_to_fit(&mut self) {
+        self.clocks.shrink_to_fit();
+        self.slots.shrink_to_fit();
+        self.relay_modules.shrink_to_fit();
+        self.unresolved.shrink_to_fit();
     }
 
     /// The kind of chassis that this document shows: redundant with a changeover unit or a second clock fitted.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::snapshot::ModuleInfo;
 use super::{
-    ChassisKind, EventName, EventState, Identity, Place, Position, Problem, Provenance, Relay,
+    ChassisKind, Details, EventName, EventState, Identity, Place, Position, Problem, Provenance, Relay,
     RelayEventsState, RelayState, Signal, SignalState, SlotId, Status, UnknownReason, Via, Wiring,
     WiringSource,
 };
@@ -202,7 +202,7 @@ impl SlotView {
             signal.status = Status::Unknown;
             signal.provenance = provenance;
             signal.via = Via::Rest;
-            signal.detail.clear();
+            signal.detail = Details::default();
             signal.since = now;
         }
     }
@@ -240,7 +240,7 @@ impl SlotView {
             stale: false,
             via: Via::Rest,
             since: now,
-            detail: Vec::new(),
+            detail: Details::default(),
             last: None,
         };
         SlotView {

@@ -8,6 +8,7 @@ mod records;
 mod status;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -43,7 +44,7 @@ const MAX_LOGGED: usize = 100;
 pub struct HistoryReader {
     topics: Topics,
     link: Link,
-    devices: watch::Receiver<Vec<Device>>,
+    devices: watch::Receiver<Vec<Arc<Device>>>,
     /// The ids of the devices.
     configured: HashSet<DeviceId>,
     store: Store,
@@ -69,7 +70,7 @@ impl HistoryReader {
     pub fn new(
         settings: Mqtt,
         topics: Topics,
-        devices: watch::Receiver<Vec<Device>>,
+        devices: watch::Receiver<Vec<Arc<Device>>>,
         store: Store,
     ) -> (HistoryReader, watch::Receiver<HistoryStatus>) {
         let expiry = settings.session_expiry.max(HISTORY_EXPIRY);

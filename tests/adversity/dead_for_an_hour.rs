@@ -2,6 +2,7 @@
 //! while it lasts. The clock of this test goes as fast as the tasks are done.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lantime2mqtt::config::{self, Device};
@@ -21,7 +22,7 @@ const DEVICES: usize = 1000;
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Devices that nobody answers for, polled every minute.
-fn devices(url: &str) -> Vec<Device> {
+fn devices(url: &str) -> Vec<Arc<Device>> {
     let entries = (0..DEVICES).map(|index| Entry::new(&format!("d{index}"), url).with("poll", "60s"));
     let nowhere = ([127, 0, 0, 1], 9).into();
     let site = Site::new(nowhere, &entries.collect::<Vec<_>>());
@@ -30,7 +31,7 @@ fn devices(url: &str) -> Vec<Device> {
 }
 
 /// Starts the tasks of all devices; their updates come in by the channel.
-fn start(devices: &[Device], stop: &CancellationToken) -> mpsc::Receiver<Update> {
+fn start(devices: &[Arc<Device>], stop: &CancellationToken) -> mpsc::Receiver<Update> {
     let (updates, receiver) = mpsc::channel(1024);
     let mut clients = HttpClients::default();
     let origin = Instant::now();

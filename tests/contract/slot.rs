@@ -246,7 +246,7 @@ fn signal(status: Status) -> SignalState {
         stale: false,
         via: Via::Rest,
         since: at(SINCE),
-        detail: Vec::new(),
+        detail: [].into(),
         last: None,
     }
 }
@@ -263,22 +263,23 @@ fn text(text: &str) -> Detail {
 
 fn signals() -> Vec<Example> {
     let clock = SignalState {
-        detail: vec![
+        detail: [
             ("model", text("gps180")),
             ("clock", text("synchronized")),
             ("selected", Detail::Flag(true)),
-        ],
+        ]
+        .into(),
         ..signal(Status::Ok)
     };
     let stale = SignalState {
         provenance: Provenance::Derived,
         stale: true,
-        detail: vec![("selected", text("clk1")), ("mode", text("auto"))],
+        detail: [("selected", text("clk1")), ("mode", text("auto"))].into(),
         ..signal(Status::Fail)
     };
     let over_snmp = SignalState {
         via: Via::Snmp,
-        detail: vec![("substate", text("gpsSync"))],
+        detail: [("substate", text("gpsSync"))].into(),
         ..signal(Status::Ok)
     };
     let notification = SignalState {
@@ -305,7 +306,7 @@ fn unknown_signals() -> Vec<Example> {
         ..signal(Status::Unknown)
     };
     let contradiction = SignalState {
-        detail: vec![("rest", text("ok")), ("snmp", text("fail"))],
+        detail: [("rest", text("ok")), ("snmp", text("fail"))].into(),
         ..unknown(UnknownReason::Unclear)
     };
     let offline = SignalState {

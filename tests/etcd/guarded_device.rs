@@ -125,7 +125,7 @@ fn configured(device: &SimulatedDevice, via: Via) -> config::Device {
     };
     let site = Site::new(([127, 0, 0, 1], 9).into(), &[entry]);
     let loaded = config::load(&site.config(), std::iter::empty()).unwrap();
-    loaded.config.devices.into_iter().next().unwrap()
+    Arc::unwrap_or_clone(loaded.config.devices.into_iter().next().unwrap())
 }
 
 /// Runs its task; nobody looks at what it publishes.

@@ -93,7 +93,7 @@ fn everything() -> Vec<Edit> {
         stale: false,
         via: Via::Rest,
         since,
-        detail: Vec::new(),
+        detail: [].into(),
         last: None,
     };
     vec![

@@ -85,7 +85,8 @@ impl Field {
                     "/osc-type" => "osc_type",
                     _ => "time_quality",
                 };
-                clock.detail.retain(|(name, _)| *name != key);
+                let kept = clock.detail.iter().filter(|(name, _)| *name != key);
+                clock.detail = kept.cloned().collect();
                 match key {
                     "clock" => clock.status = Status::Unknown,
                     "selected" => clock.selected = None,

@@ -72,7 +72,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
             status,
             selected,
             is_malformed: false,
-            detail: Vec::new(),
+            detail: [].into(),
         })
     };
     let clocks = (option::of(clock(Signal::Clk1)), option::of(clock(Signal::Clk2)));
@@ -81,7 +81,7 @@ fn any_snapshot() -> impl Strategy<Value = Snapshot> {
         let slot = SlotId::new("io3").expect("an id");
         Snapshot {
             clocks: one.into_iter().chain(two).collect(),
-            rsc: rsc.then(|| Rsc { detail: Vec::new() }),
+            rsc: rsc.then(|| Rsc { detail: [].into() }),
             events: events.into(),
             chassis_seen: true,
             all_slots_seen: true,

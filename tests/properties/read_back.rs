@@ -102,7 +102,7 @@ fn signal() -> impl Strategy<Value = SignalState> {
         stale: false,
         via: Via::Rest,
         since,
-        detail: vec![("oscillator", Detail::Text("warmed-up".into()))],
+        detail: [("oscillator", Detail::Text("warmed-up".into()))].into(),
         last,
     })
 }
@@ -202,7 +202,7 @@ proptest! {
         prop_assert_eq!(read.relay_events(&device, &slot, Relay::A, now), Some(expected));
         let last = signal.last.filter(|(status, _)| *status != Status::Unknown);
         let expected = SignalState {
-            detail: Vec::new(),
+            detail: [].into(),
             since: signal.since.min(now),
             last: last.map(|(status, at)| (status, at.min(now))),
             ..signal

@@ -1,6 +1,7 @@
 //! A device whose task fails.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -11,7 +12,7 @@ use crate::model::{Availability, ErrorKind, Stage, Transition};
 const PROFILE: &str = include_str!("../../../config/profiles/api-20.toml");
 
 /// A device of which nothing answers.
-fn configured(profile: &Path) -> Vec<Device> {
+fn configured(profile: &Path) -> Vec<Arc<Device>> {
     let text = format!(
         "[mqtt]\nurl = \"mqtt://127.0.0.1:1\"\n[[devices]]\nid = \"m1\"\nurl = \"http://127.0.0.1:1\"\n\
          username = \"u\"\npassword = \"p\"\nprofile = \"{}\"\n",

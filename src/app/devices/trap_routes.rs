@@ -1,6 +1,7 @@
 //! How the traps of each device get from the receiver to its task.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
@@ -41,7 +42,7 @@ impl TrapRoutes {
     }
 
     /// These devices may be polled by other bridges.
-    pub(in super::super) fn are_elsewhere(&self, devices: &[Device]) {
+    pub(in super::super) fn are_elsewhere(&self, devices: &[Arc<Device>]) {
         let elsewhere = devices.iter();
         let elsewhere = elsewhere.map(|device| sender(device, None, watch::Sender::default().subscribe()));
         let elsewhere = elsewhere.collect();

@@ -66,7 +66,7 @@ pub(in crate::app) struct Taken<'t> {
     pub(in crate::app) mqtt: &'t crate::config::Mqtt,
     pub(in crate::app) topics: &'t Topics,
     /// The devices that it has now.
-    pub(in crate::app) devices: &'t [Device],
+    pub(in crate::app) devices: &'t [Arc<Device>],
     /// All that are configured: with another number of shards they belong to others, which have their topics now.
     pub(in crate::app) all: &'t HashSet<DeviceId>,
     pub(in crate::app) fence: &'t Fence,

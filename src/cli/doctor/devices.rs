@@ -1,5 +1,6 @@
 //! The devices: whether each answers, until when its certificate is valid, and whether its clock is that of this host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,9 +22,10 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 const SAME_CLOCK: Duration = Duration::from_secs(5);
 
 /// Asks all of them, some at a time.
-pub(super) async fn of(devices: Vec<Device>) -> Vec<Finding> {
+pub(super) async fn of(devices: &[Arc<Device>]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for examining in examine_all(devices, false) {
+    let devices = devices.iter().map(|device| Device::clone(device));
+    for examining in examine_all(devices.collect(), false) {
         let Ok((device, examined)) = examining.await else {
             continue;
         };

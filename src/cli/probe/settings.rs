@@ -1,6 +1,7 @@
 //! The devices that the options of `probe` describe, checked as a configuration is.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use super::failure::as_options;
 use super::targets::{self, Target};
@@ -85,5 +86,6 @@ pub(in crate::cli) fn checked(mut keys: toml::Table) -> Result<(Device, Vec<Prob
         values.insert(section.to_owned(), keys.into());
     }
     let mut loaded = config::from_table("the command line", values)?;
-    Ok((loaded.config.devices.remove(0), loaded.warnings))
+    let device = Arc::unwrap_or_clone(loaded.config.devices.remove(0));
+    Ok((device, loaded.warnings))
 }

@@ -22,7 +22,8 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The command to a device, and the events of its relays.
 #[derive(Debug)]
 pub(super) struct Commands {
-    command: Option<Command>,
+    /// Boxed: most of the time there is none.
+    command: Option<Box<Command>>,
     /// The way on which the events are read and selected.
     via: Via,
     /// Whether they are being read.
@@ -49,7 +50,7 @@ impl Commands {
     }
 
     /// The same for the task that follows, and the command that is under way.
-    pub(super) fn into_parts(self) -> (RelayEvents, Option<Command>) {
+    pub(super) fn into_parts(self) -> (RelayEvents, Option<Box<Command>>) {
         (self.selections.into_known(), self.command)
     }
 
@@ -60,7 +61,7 @@ impl Commands {
 
     /// Whether what is asked now leaves REST to polls: there is one conversation at a time.
     pub(super) fn leaves_rest(&self) -> bool {
-        let is_selecting = self.command.as_ref().is_some_and(Command::is_selecting);
+        let is_selecting = self.command.as_deref().is_some_and(Command::is_selecting);
         self.via == Via::Snmp || !(self.is_reading || is_selecting)
     }
 
@@ -78,7 +79,7 @@ impl Commands {
         turn: &mut Turn,
     ) -> Option<Reply> {
         let now = turn.now.instant;
-        self.command = Some(Command::new(job, now));
+        self.command = Some(Box::new(Command::new(job, now)));
         let is_held_up = answering.is_left_alone(now) && !self.can_go_on_over_snmp(published);
         match published.problem().filter(|_| is_held_up) {
             Some(problem) => self.hold_up(problem.error.clone(), published.is_offline()),
@@ -97,7 +98,7 @@ impl Commands {
 
     /// Whether what there is to do now can be done without REST, with what is known over SNMP.
     pub(super) fn can_go_on_over_snmp(&self, published: &Published) -> bool {
-        let is_about_events = self.command.as_ref().is_none_or(Command::is_selection);
+        let is_about_events = self.command.as_deref().is_none_or(Command::is_selection);
         published.is_over_snmp && self.via == Via::Snmp && is_about_events
     }
 
@@ -224,7 +225,7 @@ impl Commands {
 
     /// A poll that was commanded has ended, with what goes with it, if one was.
     pub(super) fn refreshed(&mut self, polled_at: Option<Timestamp>, turn: &Turn) -> Option<Reply> {
-        let is_refresh = |command: &mut Command| command.is_attempted() && !command.is_selection();
+        let is_refresh = |command: &mut Box<Command>| command.is_attempted() && !command.is_selection();
         let command = self.command.take_if(is_refresh)?;
         let polled_at = polled_at.unwrap_or(turn.now.wall);
         Some((command.job.answer, Ok(Outcome::Refresh { polled_at })))

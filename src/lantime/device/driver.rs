@@ -3,7 +3,7 @@
 
 use std::future::pending;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +15,13 @@ use super::requests::{
 };
 use super::state::DeviceState;
 use super::trap_inbox::TrapInbox;
-use super::{Handles, Prior};
+use super::{Handles, OfflineReason, Prior};
 use crate::config::{self, EventsWay};
 use crate::lantime::relay_events::{Applying, DeviceGuard, Selections};
 use crate::lantime::rest::{Profiles, RestClient};
 use crate::lantime::schedule::Schedule;
 use crate::lantime::snmp::manager::Manager;
-use crate::model::{ErrorReport, Update, Via};
+use crate::model::{Update, Via};
 
 /// The task of one device: sole owner of all that is known of it, and of what is in flight.
 #[derive(Debug)]
@@ -34,15 +34,16 @@ pub struct DeviceTask {
     traps: TrapInbox,
     updates: mpsc::Sender<Update>,
     jobs: mpsc::Receiver<Box<Job>>,
-    /// Why it is offline, while it is: for those who bring commands.
-    offline: watch::Sender<Option<ErrorReport>>,
+    /// For those who bring commands.
+    offline: OfflineReason,
     wake_at: Option<Instant>,
 }
 
-/// The ways to the device. What reads over SNMP is boxed: most devices are read over REST alone.
+/// The ways to the device. Boxed: each moves into the future that uses it, and back; and most devices are read over REST
+/// alone.
 #[derive(Debug)]
 struct Ways {
-    rest: Way<Rest>,
+    rest: Way<Box<Rest>>,
     /// Reads the status.
     snmp: Way<Box<Manager>>,
     /// Reads and selects the events of relays, where that goes over SNMP.
@@ -83,11 +84,12 @@ impl DeviceTask {
             handles.repeat,
             handles.write_guard.is_none(),
         );
-        let offline = watch::Sender::new(state.offline().cloned());
+        let offline = OfflineReason::default();
+        offline.set(state.offline().cloned());
         let mut task = DeviceTask {
             state,
             ways: Ways {
-                rest: Way::new(Some(Rest::new(client, profiles))),
+                rest: Way::new(Some(Box::new(Rest::new(client, profiles)))),
                 snmp: Way::new(manager),
                 events: Way::new(events_from.clone()),
                 events_from,
@@ -108,8 +110,8 @@ impl DeviceTask {
     }
 
     /// Why the device is offline, while it is.
-    pub fn offline(&self) -> watch::Receiver<Option<ErrorReport>> {
-        self.offline.subscribe()
+    pub fn offline(&self) -> OfflineReason {
+        self.offline.clone()
     }
 
     /// Polls, takes traps and carries commands out until `stop`, or until nobody takes the updates any more; gives back
@@ -186,7 +188,7 @@ impl DeviceTask {
             Effect::AwaitApply(applying) => self.await_apply(applying),
             // Who asked may not wait any more.
             Effect::Reply((answer, result)) => drop(answer.send(result)),
-            Effect::Offline(reason) => drop(self.offline.send_replace(reason)),
+            Effect::Offline(reason) => self.offline.set(reason),
             Effect::Record(record, receipt) => self.traps.record(record, receipt),
             Effect::Acknowledge(receipt) => self.traps.acknowledge(receipt),
             Effect::Repeated(receipt) => self.traps.repeated(receipt),

@@ -163,7 +163,7 @@ impl Published {
     /// Publishes what follows from an answer of the device; `problem` is the error that stands all the same.
     pub(super) fn answered(
         &mut self,
-        snapshot: Snapshot,
+        mut snapshot: Snapshot,
         problem: Option<Problem>,
         relay_events: &RelayEvents,
         turn: &mut Turn,
@@ -173,6 +173,7 @@ impl Published {
         if snapshot.via == Via::Snmp {
             self.seen_over_snmp = Some(turn.now.wall);
         }
+        snapshot.shrink_to_fit();
         self.snapshot = Some(snapshot);
         self.publish(view, source, turn);
         self.prior_slots = LiteMap::new();

@@ -71,7 +71,7 @@ impl Rest {
 }
 
 /// Asks for the status document.
-pub(super) async fn poll(mut rest: Rest, version: Option<u32>) -> (Rest, Input) {
+pub(super) async fn poll(mut rest: Box<Rest>, version: Option<u32>) -> (Box<Rest>, Input) {
     let polled = Box::new(rest.status(version).await);
     let conversation = rest.conversation();
     (rest, Input::Polled(polled, conversation))
@@ -79,10 +79,10 @@ pub(super) async fn poll(mut rest: Rest, version: Option<u32>) -> (Rest, Input) 
 
 /// Reads what switches the relays.
 pub(super) async fn read_over_rest(
-    mut rest: Rest,
+    mut rest: Box<Rest>,
     version: Option<u32>,
     selections: Selections,
-) -> (Rest, Input) {
+) -> (Box<Rest>, Input) {
     let found = read(&mut rest.backend(version), &selections).await;
     let conversation = rest.conversation();
     (rest, Input::SelectionsRead(found, Some(conversation)))
@@ -99,11 +99,11 @@ pub(super) async fn read_over_snmp(
 
 /// Selects the events that switch a relay.
 pub(super) async fn select_over_rest(
-    mut rest: Rest,
+    mut rest: Box<Rest>,
     version: Option<u32>,
     mut guard: DeviceGuard,
     (request, progress): Selection,
-) -> (Rest, Input) {
+) -> (Box<Rest>, Input) {
     let selected = select(&mut rest.backend(version), &mut guard, &request, &progress).await;
     let conversation = rest.conversation();
     (rest, Input::Selected(selected, Some(conversation)))

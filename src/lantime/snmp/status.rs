@@ -9,7 +9,7 @@ use super::oids::{self, Refclock};
 use crate::model::derive::Slots;
 use crate::model::snapshot::Module;
 use crate::model::{
-    Clock, Detail, EventName, EventState, Identity, RelayModule, Signal, Snapshot, Status, Text, Via,
+    Clock, Detail, Details, EventName, EventState, Identity, RelayModule, Signal, Snapshot, Status, Text, Via,
 };
 
 /// The event that NTP's state is about.
@@ -123,7 +123,7 @@ impl SnmpStatus {
         };
         snapshot.clocks = self.clocks.iter().filter(has).cloned().collect();
         if let Some(rsc) = &mut snapshot.rsc {
-            rsc.detail.clear();
+            rsc.detail = Details::default();
         }
         for (_, module) in &mut snapshot.relay_modules {
             // The MIB has no object for a relay's position, nor for what a module monitors.
@@ -161,8 +161,8 @@ impl SnmpStatus {
             let are_known = clock.status != Status::Unknown && reported.status != Status::Unknown;
             if are_known && clock.status != reported.status {
                 let word = |status: Status| Detail::Text(status.as_str().into());
-                clock.detail.push(("rest", word(clock.status)));
-                clock.detail.push(("snmp", word(reported.status)));
+                let both = [("rest", word(clock.status)), ("snmp", word(reported.status))];
+                clock.detail = clock.detail.iter().cloned().chain(both).collect();
                 clock.status = Status::Unknown;
             }
         }

@@ -3,7 +3,7 @@
 
 use super::{Poll, on_notification};
 use crate::model::{
-    Clock, Detail, EventState, EventType, Position, Provenance, Relay, RelayModule, Signal, Status,
+    Clock, Detail, Details, EventState, EventType, Position, Provenance, Relay, RelayModule, Signal, Status,
     UnknownReason, Wiring,
 };
 
@@ -174,12 +174,12 @@ impl Poll<'_> {
         }
     }
 
-    pub(super) fn detail(&self, signal: Signal) -> Vec<(&'static str, Detail)> {
+    pub(super) fn detail(&self, signal: Signal) -> Details {
         match signal {
             Signal::Clk1 | Signal::Clk2 => self
                 .snapshot
                 .clock(signal)
-                .map_or(Vec::new(), |clock| clock.detail.clone()),
+                .map_or_else(Details::default, |clock| clock.detail.clone()),
             Signal::Rsc => {
                 let selected = self
                     .selected_clock()
@@ -188,7 +188,7 @@ impl Poll<'_> {
                 let reported = rsc.flat_map(|rsc| rsc.detail.iter().cloned());
                 selected.into_iter().chain(reported).collect()
             }
-            Signal::Pps | Signal::TenMhz | Signal::Notification => Vec::new(),
+            Signal::Pps | Signal::TenMhz | Signal::Notification => Details::default(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::model::snapshot::ModuleInfo;
 use crate::model::{
-    Clock, Detail, DeviceTopic, DeviceView, EventState, EventType, LastTriggered, Provenance, SlotTopic,
-    Status, diff,
+    Clock, Detail, Details, DeviceTopic, DeviceView, EventState, EventType, LastTriggered, Provenance,
+    SlotTopic, Status, diff,
 };
 
 const A: EventKey = ("antenna-faulty", EventType::Warning);
@@ -285,13 +285,13 @@ fn the_reasons_of_unknown_are_distinguished() {
         status: Status::Unknown,
         selected: None,
         is_malformed: false,
-        detail: vec![("clock", Detail::Text("free-running".into()))],
+        detail: [("clock", Detail::Text("free-running".into()))].into(),
     }];
     let odd = polled(&plain, &[], &slots, 2);
     assert_eq!(reasons(&odd, Signal::Pps), (unclear, unclear));
     assert_eq!(reasons(&odd, Signal::Clk1).1, unclear);
 
-    plain.clocks[0].detail.clear();
+    plain.clocks[0].detail = Details::default();
     plain.clocks[0].is_malformed = true;
     let malformed = polled(&plain, &[], &odd, 3);
     assert_eq!(reasons(&malformed, Signal::Clk1).1, unclear);

@@ -125,6 +125,8 @@ pub(super) enum Next {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     entries: BTreeMap<Topic, Entry>,
+    /// How many there were when its nodes were last filled.
+    packed: usize,
     /// Payloads that have not been handed over yet, as far as a connection waits for them.
     payloads: HashMap<Topic, Bytes>,
     queue: VecDeque<Topic>,

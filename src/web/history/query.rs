@@ -90,9 +90,12 @@ impl OfEntries {
 impl OfDevice {
     pub(super) fn read(query: &str, now: Timestamp) -> Result<OfDevice, Refusal> {
         let mut of = None;
-        let window = window(query, now, |key, value| match key {
-            "device" => Ok(of = Some(device(value)?)),
-            _ => Err(unknown(key, "device, from or to")),
+        let window = window(query, now, |key, value| {
+            match key {
+                "device" => of = Some(device(value)?),
+                _ => return Err(unknown(key, "device, from or to")),
+            }
+            Ok(())
         })?;
         let missing = || refused("no device is named".to_owned(), "write ?device= and its id");
         Ok(OfDevice {
@@ -105,10 +108,13 @@ impl OfDevice {
 impl OfFaults {
     pub(super) fn read(query: &str, now: Timestamp) -> Result<OfFaults, Refusal> {
         let (mut of, mut most) = (None, USUAL_FAULTS);
-        let window = window(query, now, |key, value| match key {
-            "device" => Ok(of = Some(device(value)?)),
-            "limit" => Ok(most = limit(value)?),
-            _ => Err(unknown(key, "device, from, to or limit")),
+        let window = window(query, now, |key, value| {
+            match key {
+                "device" => of = Some(device(value)?),
+                "limit" => most = limit(value)?,
+                _ => return Err(unknown(key, "device, from, to or limit")),
+            }
+            Ok(())
         })?;
         Ok(OfFaults {
             device: of,

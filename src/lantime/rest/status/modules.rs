@@ -5,7 +5,9 @@ use crate::lantime::rest::json::cursor::{FromJson, Malformed};
 use crate::lantime::rest::profile::{Contact, Profile, RelayModuleEntries, Supervision, is_one_of};
 use crate::lantime::rest::wire::{self, Data, Members, Node, Scalar, Slot, SyncStatus};
 use crate::model::snapshot::{Module, Rsc};
-use crate::model::{Clock, Detail, ModuleInfo, Position, RelayModule, Signal, SlotId, Snapshot, Status};
+use crate::model::{
+    Clock, Detail, Details, ModuleInfo, Position, RelayModule, Signal, SlotId, Snapshot, Status,
+};
 
 impl Reader {
     pub(super) fn chassis(&mut self, data: &Data<'_>, profile: &Profile, snapshot: &mut Snapshot) {
@@ -14,6 +16,7 @@ impl Reader {
         };
         let list = self.list(&chassis.slots, "data.chassis0.slots");
         snapshot.all_slots_seen = chassis.slots.other.is_none() && chassis.slots.cut == 0;
+        snapshot.slots.reserve_exact(list.len());
         for (index, slot) in list.iter().enumerate() {
             match self.slot_id(index, slot) {
                 None => snapshot.all_slots_seen = false,
@@ -258,7 +261,7 @@ fn clock_without(signal: Signal, status: Status) -> Clock {
         status,
         selected: None,
         is_malformed: false,
-        detail: Vec::new(),
+        detail: Details::default(),
     }
 }
 

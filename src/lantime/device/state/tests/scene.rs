@@ -59,7 +59,7 @@ fn device(read: &str) -> config::Device {
     let file = directory.path().join("config.toml");
     std::fs::write(&file, text).unwrap();
     let loaded = config::load(&file, std::iter::empty()).unwrap();
-    loaded.config.devices.into_iter().next().unwrap()
+    Arc::unwrap_or_clone(loaded.config.devices.into_iter().next().unwrap())
 }
 
 pub(super) fn event_name() -> EventName {
@@ -85,7 +85,7 @@ pub(super) fn snapshot(clock: Status, stands: bool) -> Snapshot {
             status: clock,
             selected: None,
             is_malformed: false,
-            detail: Vec::new(),
+            detail: Arc::default(),
         }],
         events: Arc::new([event]),
         slots: vec![(slot.clone(), Module::Fitted(None))],
