@@ -24,13 +24,13 @@
 //! - [`snmp_agent`]: what is published, for SNMP managers. [`snmp`]: what the sides of SNMP share.
 //! - `open_files`: how many descriptors this process may have.
 //! - `logging`: lines on stderr, for people, machines and the journal.
-//! - `boot_time`: a clock that counts the time for which the machine was suspended.
+//! - [`boot_time`]: a clock that counts the time for which the machine was suspended.
 //! - `net`: connecting to a host with several addresses. `http_failure`: why a request got no answer.
 //! - [`config`]: the configuration, checked and typed. [`tls`]: whom to trust. [`web`]: the bridge's own
 //!   HTTP server, for others and for the command line.
 
 pub mod app;
-mod boot_time;
+pub mod boot_time;
 pub mod cli;
 pub mod cluster;
 pub mod command;

@@ -107,5 +107,4 @@ pub mod ledger;
 mod registry;
 pub mod write_guard;
 
-pub use crate::boot_time::BootTime;
 pub use hashing::{score, shard_of};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::coordinator::{Coordinator, Disagreement, Handles, Orders, Report, Setup, Status};
 use lantime2mqtt::cluster::devices_digest::DevicesDigest;
 use lantime2mqtt::cluster::election::Run;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::dead_letters::DeadLetters;
 use lantime2mqtt::cluster::entries::{Revision, ShardId, Token};
 use lantime2mqtt::cluster::etcd::{Client, Entry, Keys, Operation};

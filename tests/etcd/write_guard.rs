@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Response;
 use axum::http::request::Parts;
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::entries::{Revision, ShardId, Token};
 use lantime2mqtt::cluster::etcd::{Client, Keys, LeaseId, Operation};
 use lantime2mqtt::cluster::fence::{Gate, Permit};

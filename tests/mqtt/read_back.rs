@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::entries::{Revision, Token};
 use lantime2mqtt::cluster::fence::{Gate, Permit};
 use lantime2mqtt::mqtt::payload::Message;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::election::{Election, Run, StopReason};
 use lantime2mqtt::cluster::entries::{BridgeId, ShardId, Token};
 use lantime2mqtt::cluster::fence::{Fence, Gate};

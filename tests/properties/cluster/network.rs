@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::election::{Claimed, Input, MemberWritten};
 use lantime2mqtt::cluster::entries::{BridgeId, LeaseId, MemberState, ShardId, Token};
 

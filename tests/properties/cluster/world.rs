@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
-use lantime2mqtt::cluster::BootTime;
+use lantime2mqtt::boot_time::BootTime;
 use lantime2mqtt::cluster::election::{Effect, Input, Run, StopReason};
 use lantime2mqtt::cluster::entries::{BridgeId, Change, LeaseId, Revision, ShardId, Token};
 use lantime2mqtt::cluster::fence::Permit;
