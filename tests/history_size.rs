@@ -58,6 +58,7 @@ async fn a_month_of_a_relay_is_found_in_a_full_history() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), options()).unwrap();
     let begin = Timestamp::now() - SignedDuration::from_hours(89 * 24 + 3);
+    store.begin_history_at(begin).await.unwrap();
     let started = Instant::now();
     for part in 0..ENTRIES / 500 {
         let records = (part * 500..(part + 1) * 500).map(|number| change(number, begin));
