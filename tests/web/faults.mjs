@@ -21,6 +21,8 @@ await withPage(async (page) => {
   await page.fill("#faults-filter", "sim-2 clock");
   await page.waitForSelector(row("sim-1"), { state: "detached" });
   check((await page.locator(row("sim-2")).count()) === 1, "what is searched is not there");
+  await page.fill("#faults-filter", "relay b");
+  await page.waitForSelector(row("sim-2"), { state: "detached" });
   await page.fill("#faults-filter", "no-such-thing");
   await page.waitForSelector("#faults-status:has-text('None of the faults')");
   await page.fill("#faults-filter", "");

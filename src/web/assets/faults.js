@@ -73,7 +73,9 @@ function show() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = found.faults.filter((fault) => {
     const text = searched(fault);
-    return words.every((word) => text.includes(word));
+    const whole = text.split(/\s+/);
+    // A letter is the name of a relay, not a part of any word.
+    return words.every((word) => (word.length > 1 ? text.includes(word) : whole.includes(word)));
   });
   byId("faults").replaceChildren(shown.length ? table(shown.slice(0, rows)) : "");
   more.hidden = shown.length <= rows;

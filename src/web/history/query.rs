@@ -59,7 +59,7 @@ impl OfEntries {
             match key.as_str() {
                 "device" => of.device = Some(device(&value)?),
                 "slot" => of.slot = Some(value),
-                "relay" => of.relay = Some(value),
+                "relay" => of.relay = Some(value.to_ascii_lowercase()),
                 "signal" => of.signal = Some(value),
                 "event" => of.event = Some(value),
                 "from" => asked.from = Some(time(&key, &value, now)?),
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_is_read() {
-        let query = "device=m1&slot=io3&relay=a&signal=&from=2026-02-10T10%3A00%3A00%2B01%3A00&to=1h&limit=7&cursor=42";
+        let query = "device=m1&slot=io3&relay=A&signal=&from=2026-02-10T10%3A00%3A00%2B01%3A00&to=1h&limit=7&cursor=42";
         let asked = OfEntries::read(query, now()).unwrap().query();
         assert_eq!(asked.of.device, DeviceId::new("m1"));
         assert_eq!((asked.of.relay.as_deref(), asked.of.signal), (Some("a"), None));
