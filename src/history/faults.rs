@@ -1,4 +1,5 @@
-//! What was not as it should be, from when to when: relays in NC, and devices and slots that were offline. Pure.
+//! What was not as it should be, from when to when: relays in NC, and devices and slots that were offline, and slots without their relay
+//! module. Pure.
 
 use jiff::Timestamp;
 
@@ -37,8 +38,10 @@ pub fn faults(device: &DeviceId, timeline: &Timeline, window: Window) -> Vec<Fau
         of_device.iter().any(covers)
     };
     for (id, slot) in &timeline.slots {
-        let of_slot = of(Some(Part::Slot(id.clone())), &slot.state, Value::Offline);
-        all.extend(of_slot.into_iter().filter(|fault| !is_of_device(fault)));
+        for value in [Value::Offline, Value::Absent, Value::Mismatch] {
+            let of_slot = of(Some(Part::Slot(id.clone())), &slot.state, value);
+            all.extend(of_slot.into_iter().filter(|fault| !is_of_device(fault)));
+        }
         for (relay, spans) in &slot.relays {
             all.extend(of(Some(Part::Relay(id.clone(), *relay)), spans, Value::Nc));
         }
@@ -194,10 +197,15 @@ mod tests {
         let timeline = with_slot(device.clone(), with_it);
         assert_eq!(shown(&found(&timeline)), ["m1 offline 20..30"]);
         let longer = slot(&[(0, 15, Online), (15, 50, Offline), (50, 100, Online)]);
-        let timeline = with_slot(device, longer);
+        let timeline = with_slot(device.clone(), longer);
         assert_eq!(
             shown(&found(&timeline)),
             ["m1/io3 offline 15..50", "m1 offline 20..30"]
+        );
+        let missing = slot(&[(0, 60, Online), (60, 70, Value::Absent), (70, 100, Online)]);
+        assert_eq!(
+            shown(&found(&with_slot(device, missing))),
+            ["m1 offline 20..30", "m1/io3 absent 60..70"]
         );
     }
 }

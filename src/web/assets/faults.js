@@ -125,7 +125,7 @@ function row({ device, slot, relay, value, at, until, duration_s: seconds, began
     h("td", { "data-name": "to" }, until ? time(until, "clock") : badge("fault", "not over")),
     h("td", { class: "number", "data-name": "for" }, isBefore && "more than ", lasted(seconds * 1000)),
     h("th", { scope: "row" }, h("a", { href: `#/device/${encodeURIComponent(device)}` }, device), label && h("span", { class: "quiet" }, ` ${label}`)),
-    h("td", {}, badge(value === "NC" ? "fault" : "offline", value), what && ` ${what}`, provenance === "derived" && h("span", { class: "quiet" }, " derived")),
+    h("td", {}, badge({ NC: "fault", offline: "offline" }[value] ?? "missing", value), what && ` ${what}`, provenance === "derived" && h("span", { class: "quiet" }, " derived")),
     h("td", {}, causes.join(", ")),
   );
 }
