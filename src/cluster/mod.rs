@@ -17,7 +17,7 @@
 //! - [`incidents`]: what of all that is reported as an incident.
 //! - [`dead_letters`]: the dead letters of commands, as any bridge reads them. `registry`, `keys`: what stands where.
 //! - [`etcd`]: a client of etcd, which knows nothing of all that.
-//! - [`BootTime`]: the clock of all of them, which counts suspension.
+//! - [`BootTime`](crate::boot_time::BootTime): the clock of all of them, which counts suspension.
 //!
 //! # Why no two write
 //!
