@@ -132,7 +132,7 @@ struct Collected {
 impl Collected {
     fn add(&mut self, findings: impl IntoIterator<Item = Finding>) -> anyhow::Result<()> {
         for finding in findings {
-            if self.is_shown {
+            if self.is_shown && !finding.is_hidden() {
                 output::print(&finding.line())?;
             }
             self.findings.push(finding);
@@ -145,8 +145,10 @@ impl Collected {
         findings.filter(|finding| finding.level == level).count()
     }
 
+    /// What people see.
     fn text(&self) -> String {
-        self.findings.iter().map(Finding::line).collect()
+        let shown = self.findings.iter().filter(|finding| !finding.is_hidden());
+        shown.map(Finding::line).collect()
     }
 
     fn json(&self) -> String {
