@@ -36,7 +36,7 @@ pub(super) enum ClientError {
     Answer(PathBuf),
 }
 
-/// JSON, and whether it reports success.
+/// JSON, or what was asked for in its place, and whether it reports success.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) is_success: bool,
@@ -71,6 +71,18 @@ impl Client {
     pub(super) async fn text(&self, path: &str) -> Result<String, ClientError> {
         let request = self.request(Method::GET, path).timeout(self.within);
         let answer = async { request.send().await?.text().await };
+        answer.await.map_err(|error| self.failed(&error))
+    }
+
+    /// CSV in the place of JSON; a refusal is JSON all the same.
+    pub(super) async fn csv(&self, path: &str) -> Result<Answer, ClientError> {
+        let request = self.request(Method::GET, path).timeout(self.within);
+        let answer = async {
+            let answer = request.header(header::ACCEPT, "text/csv").send().await?;
+            let is_success = answer.status().is_success();
+            let json = answer.text().await?;
+            Ok(Answer { is_success, json })
+        };
         answer.await.map_err(|error| self.failed(&error))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A bridge that runs is asked by its API; the store of one that does not run is opened here.
 
-mod text;
+pub(in crate::cli) mod text;
 
 use std::time::Duration;
 

@@ -43,7 +43,7 @@ fn row(entry: &Row, zone: &TimeZone) -> [String; 6] {
 }
 
 /// With the offset of the zone.
-fn time(at: &str, zone: &TimeZone) -> String {
+pub(in crate::cli) fn time(at: &str, zone: &TimeZone) -> String {
     match at.parse::<Timestamp>() {
         Ok(time) => time
             .to_zoned_datetime(zone.clone())
