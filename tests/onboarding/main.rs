@@ -8,4 +8,5 @@ mod backup;
 mod doctor;
 mod init;
 mod probe;
+mod second_bridge;
 mod terminal;
