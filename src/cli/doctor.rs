@@ -87,7 +87,8 @@ async fn examine(
     if let Ok(loaded) = &checked {
         let config = &loaded.config;
         report.add(configuration::secrets(file, loaded))?;
-        report.add(broker::of(&config.mqtt).await)?;
+        let stopped = matches!(bridge, Bridge::Stopped).then_some(&config.bridge.id);
+        report.add(broker::of(&config.mqtt, stopped).await)?;
         report.add(devices::of(&config.devices).await)?;
         report.add(host::ports(config, &bridge))?;
         report.add([host::open_files(config.devices.len())])?;

@@ -258,11 +258,13 @@ fn finish(
     };
     let token = layout.directory.join(text::TOKEN_FILE);
     let _ = writeln!(text, "start   {start}");
-    let _ = writeln!(
-        text,
-        "page    http://{http_listen}/  its token is in {}",
-        token.display()
-    );
+    if http_listen != "off" {
+        let _ = writeln!(
+            text,
+            "page    http://{http_listen}/  its token is in {}",
+            token.display()
+        );
+    }
     let _ = writeln!(
         text,
         "topics  mosquitto_sub {}-t 'lantime/#' -v",

@@ -13,7 +13,7 @@ use crate::support::program::{End, Program, run};
 use crate::support::{PATIENCE, Watcher};
 use crate::terminal::Terminal;
 
-const USER: &str = "bridge";
+pub(crate) const USER: &str = "bridge";
 pub(crate) const BROKER_PASSWORD: &str = "sentinel-of-the-broker";
 pub(crate) const DEVICE_PASSWORD: &str = "sentinel-of-the-device";
 
@@ -345,7 +345,7 @@ async fn devices_that_fail_are_left_out_where_that_is_wanted() {
     assert_eq!(end.code, Some(1), "{:?}", end.output);
     for part in [
         "https://127.0.0.1:1: 127.0.0.1:1: connection refused",
-        "1 of 2 devices have not answered",
+        "1 of 2 devices did not answer",
         "--skip-failing",
         "--offline",
     ] {
@@ -367,12 +367,11 @@ async fn devices_that_fail_are_left_out_where_that_is_wanted() {
 
 /// Of the devices that are written.
 fn urls(directory: &str) -> Vec<String> {
-    let text = fs::read_to_string(format!("{directory}/lantime2mqtt.toml")).unwrap();
-    let table: toml::Table = toml::from_str(&text).unwrap();
-    let devices = table["devices"].as_array().unwrap().iter();
-    devices
-        .map(|device| device["url"].as_str().unwrap().to_owned())
-        .collect()
+    let text = fs::read_to_string(format!("{directory}/lantime2mqtt.toml")).expect("it is written");
+    let table: toml::Table = text.parse().expect("TOML");
+    let devices = table["devices"].as_array().expect("a list").iter();
+    let urls = devices.map(|device| device["url"].as_str().expect("a URL").to_owned());
+    urls.collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod support;
 
 mod backup;
 mod doctor;
+mod faults;
 mod init;
 mod probe;
 mod second_bridge;

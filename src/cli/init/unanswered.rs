@@ -58,13 +58,10 @@ fn after(
 ) -> Result<After, Failure> {
     let any_answered = answers.devices.iter().any(|found| found.snapshot.is_some());
     let summary = format!(
-        "{}\n{} of {} not answered as a LANTIME does.",
+        "{}\n{} of {} did not answer as a LANTIME does.",
         failed.join("\n"),
         failed.len(),
-        match answers.devices.len() {
-            1 => "1 device has".to_owned(),
-            number => format!("{} have", count(number, "device")),
-        }
+        count(answers.devices.len(), "device")
     );
     if options.devices.skip_failing && any_answered {
         prompt.say(&summary);
