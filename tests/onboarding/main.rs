@@ -11,3 +11,4 @@ mod init;
 mod probe;
 mod second_bridge;
 mod terminal;
+mod unanswered;

@@ -1,4 +1,4 @@
-//! Other bridges at the broker: none may have the id of this one, and none publishes below the ids of its devices.
+//! Other bridges at the broker: none of those that are online has the id of this one, or devices with the ids of its devices.
 
 use std::collections::BTreeSet;
 
@@ -31,7 +31,7 @@ pub(super) async fn look(broker: &broker::Answers, bridge: &str, prompt: &mut Pr
     }
 }
 
-/// An id for this bridge that none has that is online.
+/// An id for this bridge that no bridge has that is online.
 pub(super) fn settle_bridge(
     mut id: String,
     neighbours: &Neighbours,
@@ -61,7 +61,7 @@ pub(super) fn settle_bridge(
     Ok(id)
 }
 
-/// Ids for the devices that none has of which a bridge publishes the state.
+/// Sees to it that no device has an id that the broker has a device of, while another bridge is online.
 pub(super) fn settle_devices(
     devices: &mut Answers,
     neighbours: &Neighbours,
