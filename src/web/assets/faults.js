@@ -79,7 +79,7 @@ function show() {
   const shown = found.faults.filter((fault) => {
     const text = searched(fault);
     const whole = text.split(/\s+/);
-    // One letter alone names a relay, not a part of any word.
+    // A single character names a relay, not a part of any word.
     return words.every((word) => (word.length > 1 ? text.includes(word) : whole.includes(word)));
   });
   byId("faults").replaceChildren(shown.length ? table(shown.slice(0, rows)) : "");

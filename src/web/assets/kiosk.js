@@ -121,8 +121,8 @@ function build(device, kind, cause, over) {
   const about = [label && device.id, site].filter(Boolean).join(", ");
   const place = about && h("span", { class: "kiosk-place" }, about);
   if (!cause) return h("li", { class: "tile ok", "data-id": device.id }, mark(kind), name, place || undefined, flag);
-  const { what, since, why, where, causes = [] } = cause;
-  const meaning = causes.map(meaningOf).join("; ");
+  const { what, since, where } = cause;
+  const reason = reasonOf(cause);
   return h(
     "li",
     { class: `tile ${kind}`, "data-id": device.id },
@@ -130,9 +130,15 @@ function build(device, kind, cause, over) {
     name,
     place || undefined,
     h("span", { class: "kiosk-since" }, what || KINDS[kind], since && [" ", time(since, "span")], where && `, ${where}`),
-    (why || meaning) && h("span", { class: "kiosk-why" }, why, why && meaning && ": ", meaning),
+    reason && h("span", { class: "kiosk-why" }, reason),
     flag,
   );
+}
+
+/** Why, and what the words for it mean. */
+function reasonOf({ why, causes = [] }) {
+  if (why === causes.join(", ")) return causes.map((cause) => `${cause}: ${meaningOf(cause)}`).join("; ");
+  return [why, causes.map(meaningOf).join("; ")].filter(Boolean).join(": ");
 }
 
 function nameOf(device) {
