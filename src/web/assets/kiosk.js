@@ -14,7 +14,9 @@ import { showTab } from "./tab.js";
  * of these at which all of them have room is taken.
  */
 const SIZES = [
-  [6, "all", 4.5], [5, "all", 3.6], [4.2, "all", 2.9], [3.5, "all", 2.3], [2.9, "all", 1.9], [2.4, "all", 1.5], [2, "all", 1.2], [1.85, "all", 1.1], [1.7, "all", 1], [1.6, "all", 0.95], [1.45, "all", 0.9], [1.25, "all", 0.8], [1.1, "all", 0.75], [1.1, "time", 0.7], [1, "time", 0.62], [0.85, "time", 0.55],
+  [6, "all", 4.5], [5, "all", 3.6], [4.2, "all", 2.9], [3.5, "all", 2.3], [2.9, "all", 1.9], [2.4, "all", 1.5], [2, "all", 1.2],
+  [1.85, "all", 1.1], [1.7, "all", 1], [1.6, "all", 0.95], [1.45, "all", 0.9], [1.25, "all", 0.8], [1.1, "all", 0.75],
+  [1.1, "time", 0.7], [1, "time", 0.62], [0.85, "time", 0.55],
   [1, "name", 0.6], [0.9, "name", 0.6], [0.8, "name", 0.55], [0.7, "name", 0.5], [0.6, "name", 0.45], [0.5, "name", 0.4],
 ];
 /** The least size of what is normal at which its id and site can be read. */
@@ -119,8 +121,8 @@ function build(device, kind, cause, over) {
   // Empty where there is none: as many elements as before and after a fault.
   const flag = h("span", { class: "kiosk-over" }, over);
   const about = [label && device.id, site].filter(Boolean).join(", ");
-  const place = about && h("span", { class: "kiosk-place" }, about);
-  if (!cause) return h("li", { class: "tile ok", "data-id": device.id }, mark(kind), name, place || undefined, flag);
+  const place = about ? h("span", { class: "kiosk-place" }, about) : undefined;
+  if (!cause) return h("li", { class: "tile ok", "data-id": device.id }, mark(kind), name, place, flag);
   const { what, since, where } = cause;
   const reason = reasonOf(cause);
   return h(
@@ -128,7 +130,7 @@ function build(device, kind, cause, over) {
     { class: `tile ${kind}`, "data-id": device.id },
     mark(kind),
     name,
-    place || undefined,
+    place,
     h("span", { class: "kiosk-since" }, what || KINDS[kind], since && [" ", time(since, "span")], where && `, ${where}`),
     reason && h("span", { class: "kiosk-why" }, reason),
     flag,
