@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, header};
+use anyhow::{Context, anyhow};
+use reqwest::{Method, RequestBuilder, Url, header};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::web::socket::{self, SocketError};
@@ -41,6 +43,40 @@ pub(super) enum ClientError {
 pub(super) struct Answer {
     pub(super) is_success: bool,
     pub(super) json: String,
+}
+
+impl Answer {
+    /// What it has, if it is no refusal.
+    ///
+    /// # Errors
+    /// What was refused, and the remedy.
+    pub(super) fn accepted(self) -> anyhow::Result<String> {
+        if self.is_success {
+            return Ok(self.json);
+        }
+        let Refused { error } = serde_json::from_str(&self.json).context("the bridge's answer")?;
+        Err(anyhow!("{}; {}", error.message, error.remedy))
+    }
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    message: String,
+    remedy: String,
+}
+
+/// What of that is asked for, as a URL has it.
+pub(super) fn query<'a>(asked: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let asked = asked.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let url = Url::parse_with_params("http://localhost/", asked);
+    url.ok()
+        .and_then(|url| url.query().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// A client of one bridge.

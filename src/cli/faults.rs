@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::client::{Answer, Client, ClientError};
-use super::history::text::time;
+use super::client::{self, Client, ClientError};
+use super::history::text::{length, time};
+use super::history::window;
 use super::table::{plain, table};
 use super::{ConfigFile, Failure, block_on, output};
 use crate::config;
@@ -78,29 +78,24 @@ struct Fault {
     causes: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Refused {
-    error: Reason,
-}
-
-#[derive(Deserialize)]
-struct Reason {
-    message: String,
-    remedy: String,
-}
-
 pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let config = config::load_store(&options.file.config, std::env::vars_os())?;
+    let [from, to] = window(&options.since, options.until.as_deref(), Timestamp::now())?;
     block_on(async {
         let bridge = Client::new(&config.state.directory, PATIENCE).map_err(ClientError::from)?;
-        let path = format!("/api/faults?{}", query(options));
+        let query = client::query([
+            ("device", options.device.as_deref()),
+            ("from", from.as_deref()),
+            ("to", to.as_deref()),
+            ("limit", Some(MOST)),
+        ]);
+        let path = format!("/api/faults?{query}");
         if options.format == Format::Csv {
-            let csv = bridge.csv(&path).await?;
-            output::print(accepted(&csv)?)?;
+            output::print(&bridge.csv(&path).await?.accepted()?)?;
             return Ok(());
         }
-        let answer = bridge.get(&path).await?;
-        let found: Found = serde_json::from_str(accepted(&answer)?).context("the bridge's answer")?;
+        let answer = bridge.get(&path).await?.accepted()?;
+        let found: Found = serde_json::from_str(&answer).context("the bridge's answer")?;
         output::print(&written(options, &found)?)?;
         match found.has_more || !found.too_many.is_empty() {
             true => Err(anyhow!(
@@ -109,30 +104,6 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
             false => Ok(()),
         }
     })
-}
-
-/// What is asked of the API.
-fn query(options: &Options) -> String {
-    let asked = [
-        ("device", options.device.as_deref()),
-        ("from", Some(options.since.as_str())),
-        ("to", options.until.as_deref()),
-        ("limit", Some(MOST)),
-    ];
-    let asked = asked.iter().filter_map(|(key, value)| Some((key, (*value)?)));
-    let url = Url::parse_with_params("http://localhost/", asked);
-    url.ok()
-        .and_then(|url| url.query().map(str::to_owned))
-        .unwrap_or_default()
-}
-
-/// The body of an answer that is no refusal.
-fn accepted(answer: &Answer) -> anyhow::Result<&str> {
-    if !answer.is_success {
-        let Refused { error } = serde_json::from_str(&answer.json).context("the bridge's answer")?;
-        return Err(anyhow!("{}; {}", error.message, error.remedy));
-    }
-    Ok(&answer.json)
 }
 
 fn written(options: &Options, found: &Found) -> anyhow::Result<String> {
@@ -184,12 +155,10 @@ fn row(fault: &Fault, zone: &TimeZone) -> [String; 6] {
 }
 
 fn lasted(fault: &Fault) -> String {
-    let exact = SignedDuration::from_millis((fault.duration_s * 1000.0) as i64);
-    let whole = SignedDuration::from_secs(exact.as_secs());
-    let shown = if whole.is_zero() { exact } else { whole };
+    let length = length(fault.duration_s);
     match fault.until {
-        Some(_) => format!("{shown:#}"),
-        None => format!("{shown:#}, still"),
+        Some(_) => length,
+        None => format!("{length}, still"),
     }
 }
 
@@ -220,7 +189,7 @@ mod tests {
                     "m1",
                     "device",
                     "offline",
-                    "500ms, still",
+                    "0.5s, still",
                     ""
                 ],
             ]
