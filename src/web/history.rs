@@ -54,16 +54,21 @@ pub(crate) async fn of_store(store: &Store, configured: &[String], query: &str) 
     Ok(Page::from(&page))
 }
 
-/// The device as it is now; `None` for one that is in the history alone: another bridge of the cluster polls it, or it has left
-/// the configuration. Of one that is in neither nothing can be said.
+/// The device as it is now; `None` for one that another bridge of the cluster polls, or that is in the history alone, since it has
+/// left the configuration. One that is in neither is refused.
 async fn view_of(app: &App, device: &DeviceId) -> Result<Option<Arc<DeviceView>>, Refusal> {
-    match find(&app.shown, device.as_str()) {
-        Ok((_, found)) => Ok(Some(Arc::clone(&found.view))),
-        Err(refusal) => {
-            let has_history = app.shown.store.has_history(device.clone()).await;
-            has_history.map_err(no_store)?.then_some(None).ok_or(refusal)
-        }
+    if let Ok((_, found)) = find(&app.shown, device.as_str()) {
+        return Ok(Some(Arc::clone(&found.view)));
     }
+    let mut cluster = app.shown.cluster.iter();
+    let is_known = cluster.any(|cluster| cluster.is_configured(device))
+        || app
+            .shown
+            .store
+            .has_history(device.clone())
+            .await
+            .map_err(no_store)?;
+    is_known.then_some(None).ok_or_else(|| no_device(device.as_str()))
 }
 
 async fn history(State(app): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {

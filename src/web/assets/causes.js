@@ -9,7 +9,7 @@ const MEANINGS = {
   "clock-absent": "the clock that drives the relay is missing",
   "selected-clock-not-sync": "the clock that the device has selected is not synchronised",
   "pps-failed": "the pulse per second (PPS) has failed",
-  "10mhz-failed": "the 10 MHz output has failed",
+  "10mhz-failed": "the 10 MHz signal has failed",
   unknown: "nothing that the device reports explains it",
   // Why a slot has no relay module that could be watched.
   absent: "there is no module in the slot",
