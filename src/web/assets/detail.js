@@ -22,10 +22,7 @@ let shown;
 export function showDetail(id, device) {
   if (shown !== id) parts.clear();
   shown = id;
-  if (!id) {
-    parts.show([["hint", {}, () => h("p", { class: "hint quiet" }, "Choose a device to see its relays, signals and events.")]]);
-    return;
-  }
+  if (!id) return;
   if (!device?.state) {
     const elsewhere = known.cluster && ["Other bridges of the cluster may have it: ", others(known.cluster), ". "];
     parts.show([["none", [id, known.cluster?.members], () => h("p", { class: "hint" }, `There is no device ${id}${elsewhere ? " here" : ""}. `, elsewhere, h("a", { href: "#/" }, "All devices"))]]);
@@ -145,7 +142,7 @@ function signals(slot, all) {
     "section",
     { class: "panel", "aria-label": `Signals of slot ${slot}` },
     h("h3", {}, `Signals of ${slot}`),
-    h("div", { class: "scroll" }, h(
+    h("div", { class: "scroll whole" }, h(
       "table",
       { class: "stacked" },
       h("thead", {}, h("tr", {}, ["signal", "status", "provenance", "since", "detail"].map((name) => h("th", { scope: "col" }, name)))),
