@@ -9,6 +9,8 @@ await withPage(async (page) => {
   await page.waitForSelector(`${row("stale", "sim-1")}:has-text('Stale')`);
   await page.waitForSelector(`${row("missing", "sim-2")}:has-text('Module missing')`);
   await page.waitForSelector(`${row("ok", "sim-3")}:has-text('B –')`);
+  const border = await page.locator(`${row("ok", "sim-3")} .cell:has-text('B –')`).evaluate((cell) => getComputedStyle(cell).borderStyle);
+  check(border === "dashed", `a relay that is not reported has the border ${border}`);
   await page.waitForSelector(row("ok", "sim-4"));
   const order = await page.locator("#devices li").evaluateAll((rows) => rows.map((row) => row.dataset.id));
   check(order.join() === "sim-2,sim-1,sim-3,sim-4", `the order is ${order}`);

@@ -100,7 +100,11 @@ function build(device, json) {
   const explained = [why, ...causes.map((cause) => `${cause}: ${meaningOf(cause)}`)].filter(Boolean).join("\n");
   const slots = Object.entries(device.slots);
   const address = web && URL.canParse(web) ? new URL(web) : undefined;
-  const about = [label, site, model, hostname && hostname !== device.id ? hostname : undefined].filter(Boolean).join(", ");
+  const where = [label, site].filter(Boolean).join(", ");
+  const which = [model, hostname !== device.id && hostname].filter(Boolean).join(", ");
+  const about = [where, which].filter(Boolean).join(", ");
+  const isNamed = Boolean(kind === "ok" ? about : where);
+  const flag = faultsOver(device);
   const element = h(
     "li",
     { class: `device ${kind}`, "data-id": device.id },
@@ -116,15 +120,15 @@ function build(device, json) {
         h("span", { class: "unseen" }, ` ${slot}${["online", "offline"].includes(state) ? "" : ` ${state}`} `),
         Object.entries(relays).map(([name, relay]) => relayCell(slot, name, relay)),
       ))),
+      isNamed && h("span", { class: "place" }, flag, where, kind === "ok" && (where ? h("span", { class: "which" }, which && `, ${which}`) : which)),
       h(
         "span",
         { class: "why", title: explained || undefined },
-        faultsOver(device),
+        !isNamed && flag,
         what && h("b", {}, what, since && " "),
         since && time(since, "span"),
         (what || since) && why && ", ",
         why,
-        kind === "ok" && h("span", { class: "quiet" }, about),
       ),
     ),
     address && ["http:", "https:"].includes(address.protocol)
