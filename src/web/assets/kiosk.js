@@ -174,7 +174,10 @@ function showNumbers(counts) {
   numbers.dataset.key = key;
   numbers.replaceChildren(
     ...wrongs.map((kind) => h("span", { class: `number ${kind}` }, mark(kind), ` ${countOf(kind, counts[kind])}`)),
-    h("span", { class: "number ok" }, mark("ok"), ` ${counts.ok} of ${tiles.size} normal`),
+    // Nothing shines where none is normal.
+    counts.ok > 0
+      ? h("span", { class: "number ok" }, mark("ok"), ` ${counts.ok} of ${tiles.size} normal`)
+      : h("span", { class: "number" }, `0 of ${tiles.size} normal`),
   );
 }
 
