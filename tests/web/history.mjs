@@ -109,7 +109,13 @@ await withPage(async (page) => {
   const box = await page.locator(`${panel} .timeline`).boundingBox();
   await page.mouse.move(box.x + box.width - 200, box.y + 8);
   const pointed = await page.textContent(`${panel} .timeline svg > title`);
-  check(/^io3 relay A: NC, .* to .*, 8\.6 s$/.test(pointed), `the drawing says ${pointed}`);
+  check(/^io3 relay A: 2000 faults, .* to .*, 4 h 4\d min in all; zoom in$/.test(pointed), `the drawing says ${pointed}`);
+  check((await page.textContent(`${panel} .pointed`)) === pointed, "the line below says something else");
+  for (let step = 0; step < 13; step += 1) await page.keyboard.press("+");
+  await page.mouse.move(box.x + box.width - 201, box.y + 8);
+  const single = await page.textContent(`${panel} .timeline svg > title`);
+  check(/^io3 relay A: [\w ]+, .* to .*, 8\.6 s$/.test(single), `the drawing says of one ${single}`);
+  await page.keyboard.press("0");
 
   // Two fingers zoom, one moves it, and both ways it can be moved back.
   const session = await page.context().newCDPSession(page);

@@ -22,12 +22,15 @@ const RIGHT = 10;
 /** The narrowest that a span is drawn, and the narrowest that a pattern is seen in. */
 const NARROWEST = 3;
 const NARROWEST_PATTERN = 6;
+/** What is no further apart is drawn as one. */
+const MEETS = 0.5;
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 const STEPS = [SECOND, 5 * SECOND, 10 * SECOND, 30 * SECOND, MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 30 * DAY];
 const SHORTEST = 10 * SECOND;
+const HINT = "Hover over a span or tap it to read it. Keys: ← → + − 0. The table below has each change.";
 
 const drawnAs = (value) => SAME_AS[value] ?? (ORDER.includes(value) ? value : "unknown");
 const rank = (value) => ORDER.indexOf(drawnAs(value));
@@ -43,6 +46,16 @@ export function inWords(name, { value, cause, from, until }, now) {
   return `${name}: ${[wordOf(value), cause].filter(Boolean).join(", ")}, ${wholeOf(new Date(from))} to ${end}, ${lasted(until - from)}`;
 }
 
+/** The same of several spans of one value that are drawn as one block. */
+function severalInWords(name, spans, now) {
+  const [first, last] = [spans[0], spans.at(-1)];
+  const sum = spans.reduce((sum, { from, until }) => sum + until - from, 0);
+  const what = first.value === "NC" ? "faults" : `times ${wordOf(first.value)}`;
+  const causes = [...new Set(spans.map(({ cause }) => cause).filter(Boolean))];
+  const end = last.until >= now ? "now" : wholeOf(new Date(last.until));
+  return `${name}: ${[`${spans.length} ${what}`, ...causes].join(", ")}, ${wholeOf(new Date(first.from))} to ${end}, ${lasted(sum)} in all; zoom in`;
+}
+
 /** The drawing with its buttons. `show` gives it rows, `{of, name, spans}`, and from when to when they go; `draw` draws it again. */
 export function timeline() {
   let rows = [];
@@ -54,9 +67,9 @@ export function timeline() {
   const place = h("div", {
     class: "timeline", tabindex: "0", role: "group", "aria-label": "Timeline: the arrows move it, plus and minus zoom, 0 shows all",
     onkeydown: key, onwheel: wheel, onpointerdown: press, onpointermove: move, onpointerup: release, onpointercancel: release,
-    onpointerleave: () => { said.textContent = ""; },
+    onpointerleave: () => { said.textContent = HINT; },
   });
-  const said = h("p", { class: "quiet pointed" });
+  const said = h("p", { class: "quiet pointed" }, HINT);
   const zoomIn = h("button", { type: "button", "aria-label": "Zoom in", onclick: () => zoom(0.5) }, "+");
   const zoomOut = h("button", { type: "button", "aria-label": "Zoom out", onclick: () => zoom(2) }, "−");
   const legend = h("span", { class: "samples" });
@@ -103,7 +116,8 @@ export function timeline() {
     look(middle - part * length, length);
   }
 
-  function look(from, length = view.to - view.from) {
+  function look(from, wanted = view.to - view.from) {
+    const length = Math.min(wanted, all.to - all.from);
     const start = Math.max(all.from, Math.min(from, all.to - length));
     view = { from: start, to: start + length };
     draw();
@@ -165,12 +179,18 @@ export function timeline() {
   function point(event) {
     const { time, row, reach } = at(event);
     const found = row && time >= view.from && worst(row.spans, time - reach, time + reach);
-    const text = found ? inWords(row.name, found, all.to) : "";
-    said.textContent = text;
+    const text = found ? pointedAt(row, found) : "";
+    said.textContent = text || HINT;
     title.textContent = text;
   }
 
-  return { element, show, draw };
+  /** What is drawn as one block is one or several. */
+  function pointedAt({ name, spans }, found) {
+    const several = together(spans, found, view, scale().perMilli);
+    return several.length > 1 ? severalInWords(name, several, all.to) : inWords(name, found, all.to);
+  }
+
+  return { element, show, draw, look };
 }
 
 /** The first span that ends after that time. */
@@ -193,6 +213,19 @@ function worst(spans, from, to) {
   return found;
 }
 
+/** The spans that the drawing shows as one block with that one. What is as it should be lies below the others, and is one alone. */
+function together(spans, one, view, perMilli) {
+  const name = drawnAs(one.value);
+  if (name === "NO") return [one];
+  const alike = spans.filter(({ from, until, value }) => drawnAs(value) === name && until > view.from && from < view.to);
+  const meets = (a, b) => b.from <= Math.max(a.until, a.from + NARROWEST / perMilli) + MEETS / perMilli;
+  let first = alike.indexOf(one);
+  let last = first;
+  while (first > 0 && meets(alike[first - 1], alike[first])) first -= 1;
+  while (last < alike.length - 1 && meets(alike[last], alike[last + 1])) last += 1;
+  return alike.slice(first, last + 1);
+}
+
 /** One path for each value; spans of one value that meet on the screen are one rectangle. */
 function bars(spans, view, x, top) {
   const found = new Map(ORDER.map((value) => [value, { d: [], over: [], from: 0, to: -1 }]));
@@ -210,7 +243,7 @@ function bars(spans, view, x, top) {
     const end = Math.max(x(Math.min(until, view.to)), start + NARROWEST);
     const name = drawnAs(value);
     const one = found.get(name);
-    if (start > one.to + 0.5) {
+    if (start > one.to + MEETS) {
       close(one, name);
       one.from = start;
     }
