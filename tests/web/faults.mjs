@@ -37,6 +37,30 @@ await withPage(async (page) => {
   const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#faults-csv")]);
   check(saved.suggestedFilename() === "faults-30d.csv", `it is saved as ${saved.suggestedFilename()}`);
   check((await readFile(await saved.path(), "utf8")).includes("sim-1,io3,a,NC,"), "the fault is missing in the file");
+
+  // The address keeps range and search: a reload and the way back lead to the same.
+  await page.fill("#faults-filter", "sim-1 relay a");
+  check(page.url().endsWith("#/faults?range=30d&search=sim-1+relay+a"), `the address is ${page.url()}`);
+  const isKept = async (after) => {
+    await page.waitForSelector(row("sim-1"));
+    check((await page.inputValue("#faults-filter")) === "sim-1 relay a", `the search is lost after ${after}`);
+    check((await page.getAttribute("#faults-ranges button:text-is('30 d')", "aria-pressed")) === "true", `the range is lost after ${after}`);
+    check((await page.locator(row("sim-2")).count()) === 0, `another device is listed after ${after}`);
+  };
+  await page.reload();
+  await isKept("a reload");
+  const times = await page.locator(`${row("sim-1")} time`).evaluateAll((all) => all.map(({ textContent, dateTime }) => [textContent, String(new Date(dateTime).getFullYear())]));
+  check(times.length === 2 && times.every(([text, year]) => text.includes(year)), `without a date: ${times}`);
+
+  // Each leads to the history at its time.
+  const [from, to] = await page.locator(`${row("sim-1")} time`).evaluateAll((all) => all.map(({ dateTime }) => Date.parse(dateTime)));
   await page.click(`${row("sim-1")} a`);
   await page.waitForSelector("#detail-title:has-text('sim-1')");
+  await page.waitForSelector("section[aria-label=History] h3:focus");
+  await page.waitForSelector("section[aria-label=History] .timeline path.span-NC");
+  const label = await page.getAttribute("section[aria-label=History] .timeline svg", "aria-label");
+  const [start, end] = label.match(/ from (.*) to (.*);/).slice(1).map((text) => Date.parse(text));
+  check(start <= from && to <= end + 1_000 && end - start <= 600_000, `the fault from ${from} to ${to} is looked for in ${label}`);
+  await page.goBack();
+  await isKept("the way back");
 });

@@ -41,7 +41,7 @@ export function badge(kind, word) {
   return h("span", { class: `badge ${kind}` }, h("span", { "aria-hidden": "true" }, `${MARKS[kind]} `), word);
 }
 
-/** A point in time: the clock and how long ago; as `form` only the `clock`, or for how long that has been (`span`). */
+/** A point in time: the clock and how long ago; as `form` only the `clock`, that with the date (`whole`), or for how long it has been (`span`). */
 export function time(iso, form = "") {
   if (Number.isNaN(Date.parse(iso))) return h("span", {}, "unknown");
   const element = h("time", { datetime: iso, "data-form": form || undefined });
@@ -73,6 +73,7 @@ function showTime(element) {
   const age = Date.now() - at.getTime();
   const parts = {
     clock: () => [clockOf(at)],
+    whole: () => [whole],
     span: () => [span(age)],
   }[element.dataset.form]?.() ?? [shortOf(at), h("span", { class: "zone" }, ` ${zoneName(at)}`), ` (${ago(age)})`];
   const text = parts.map((part) => part.textContent ?? part).join("");

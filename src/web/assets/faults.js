@@ -8,6 +8,8 @@ import { badge, h, sentence, time } from "./dom.js";
 import { json, known, onChange } from "./live.js";
 
 const RANGES = { "24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d" };
+/** The range that is shown at first. */
+const FIRST = "24h";
 /** The most that the bridge gives at a time. */
 const LIMIT = 10_000;
 /** How a value looks, and what it is called. */
@@ -24,9 +26,9 @@ const search = byId("faults-filter");
 const status = byId("faults-status");
 const more = byId("faults-more");
 const legend = causeLegend();
-const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === "24h"), onclick: () => choose(name) }, words));
+const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === FIRST), onclick: () => choose(name) }, words));
 
-let range = "24h";
+let range = FIRST;
 let found;
 let rows = ROWS;
 let asked = 0;
@@ -34,8 +36,24 @@ let last = -Infinity;
 let timer;
 let isDue = true;
 
+/** Shows the view as its address says (`range`, `search`); one that says nothing leaves it as it is. */
+export function openFaults(query) {
+  const wanted = query.get("range");
+  if (query.has("search")) search.value = query.get("search");
+  if (Object.hasOwn(RANGES, wanted) && wanted !== range) choose(wanted);
+  else show();
+  keepInAddress();
+  showFaults();
+}
+
+/** So that a reload, a bookmark and the way back lead to the same. */
+function keepInAddress() {
+  const query = new URLSearchParams({ ...(range !== FIRST && { range }), ...(search.value && { search: search.value }) }).toString();
+  history.replaceState(null, "", `#/faults${query && `?${query}`}`);
+}
+
 /** Shows them, and requests them where something has changed since the last time. */
-export function showFaults() {
+function showFaults() {
   if (!isDue || view.hidden || document.hidden || timer) return;
   timer = setTimeout(() => {
     timer = undefined;
@@ -52,6 +70,7 @@ function changed(ids) {
 function choose(name) {
   range = name;
   rows = ROWS;
+  keepInAddress();
   buttons.forEach((button, index) => { button.ariaPressed = String(Object.keys(RANGES)[index] === name); });
   void load();
 }
@@ -128,13 +147,18 @@ function row({ device, slot, relay, value, at, until, duration_s: seconds, began
   return h(
     "tr",
     {},
-    h("td", {}, isBefore && "before ", time(at, "clock")),
-    h("td", { "data-name": "to" }, until ? time(until, "clock") : badge("fault", "not over")),
+    h("td", {}, isBefore && "before ", time(at, "whole")),
+    h("td", { "data-name": "to" }, until ? time(until, "whole") : badge("fault", "not over")),
     h("td", { class: "number", "data-name": "for" }, isBefore && "more than ", lasted(seconds * 1000)),
-    h("th", { scope: "row" }, h("a", { href: `#/device/${encodeURIComponent(device)}` }, device), place && h("span", { class: "quiet" }, ` ${place}`)),
+    h("th", { scope: "row" }, h("a", { href: historyOf(device, at, until), title: "The history at that time" }, device), place && h("span", { class: "quiet" }, ` ${place}`)),
     h("td", {}, badge(...WORDS[value] ?? ["fault", value]), what && ` ${what}`, provenance === "derived" && h("span", { class: "quiet" }, " derived")),
     h("td", {}, causes.map((cause, index) => [index > 0 && ", ", causeWord(cause)])),
   );
+}
+
+/** The device, with its history from one time to another; without an end it lasts. */
+function historyOf(device, from, to) {
+  return `#/device/${encodeURIComponent(device)}?${new URLSearchParams({ from, ...(to && { to }) })}`;
 }
 
 function complain(text) {
@@ -159,6 +183,7 @@ byId("faults-csv").addEventListener("click", (event) => {
 });
 search.addEventListener("input", () => {
   rows = ROWS;
+  keepInAddress();
   show();
 });
 more.addEventListener("click", () => {

@@ -9,6 +9,12 @@ import { json, known, onChange } from "./live.js";
 import { inWords, timeline, wordOf } from "./timeline.js";
 
 const RANGES = { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d" };
+const HOUR = 3_600_000;
+/** How long each is, in milliseconds; the shortest first. */
+const LENGTHS = { "1h": HOUR, "24h": 24 * HOUR, "7d": 7 * 24 * HOUR, "30d": 30 * 24 * HOUR };
+/** How much of the drawing a time that is looked for takes, and the least that is drawn around it. */
+const PART = 1 / 3;
+const AROUND = 600_000;
 /** From a change to the request: what belongs together changes together. */
 const SOON = 1_000;
 /** From one request to the next, at least. */
@@ -24,6 +30,8 @@ let range = "24h";
 let subject = "all";
 /** The part that is on the page. */
 let current;
+/** The device and the time that an address leads to, until its part is on the page. */
+let wanted;
 
 onChange((ids) => current && ids.has(current.id) && current.changed());
 onZone(() => current?.draw());
@@ -33,6 +41,20 @@ document.addEventListener("visibilitychange", () => current?.look());
 export function showHistory() {
   current?.title.scrollIntoView({ block: "start" });
   current?.title.focus({ preventScroll: true });
+}
+
+/** Remembers that the history of a device is to be shown from one time to another one, or to now; nothing, if there is no time. */
+export function wantHistory(id, from, to) {
+  wanted = Number.isNaN(from) ? undefined : { id, from, to: Number.isNaN(to) ? Date.now() : to };
+}
+
+/** Leads the reader there once the part is on the page. */
+export function seekHistory() {
+  if (!wanted || current?.id !== wanted.id || !current.title.isConnected) return;
+  const { from, to } = wanted;
+  wanted = undefined;
+  showHistory();
+  current.seek(from, to);
 }
 
 /** The part of the page. The elements stay the same, so focus and place do. */
@@ -54,6 +76,8 @@ export function historyPart(id) {
   const csv = h("a", { title: "The changes of this device in the time that is selected", onclick: save }, "Export CSV");
   const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === range), onclick: () => choose(name) }, words));
   let shown;
+  /** The time that is looked for, until it is drawn. */
+  let sought;
   let isSeen = false;
   let isDue = true;
   let asked = 0;
@@ -76,7 +100,7 @@ export function historyPart(id) {
     isSeen = entries.at(-1).isIntersecting;
     look();
   }).observe(element);
-  current = { id, title, changed, look, draw: () => shown && (drawing.draw(), showRows()) };
+  current = { id, title, changed, look, seek, draw: () => shown && (drawing.draw(), showRows()) };
   return element;
 
   function changed() {
@@ -102,6 +126,15 @@ export function historyPart(id) {
     void load();
   }
 
+  /** Shows that time, with what was before and after it. */
+  function seek(from, to) {
+    const length = Math.max((to - from) / PART, AROUND);
+    const start = (from + to - length) / 2;
+    sought = { start, length };
+    const longEnough = Object.keys(LENGTHS).find((name) => Date.now() - LENGTHS[name] <= start);
+    choose(longEnough ?? "30d");
+  }
+
   async function load() {
     asked += 1;
     const mine = asked;
@@ -114,6 +147,8 @@ export function historyPart(id) {
       shown = { rows: rowsOf(spans), from: Date.parse(spans.from), to: Date.parse(spans.to) };
       exportFrom(spans.from, spans.to);
       drawing.show(shown.rows.filter(({ isDrawn }) => isDrawn), shown.from, shown.to);
+      if (sought && sought.start + sought.length > shown.from) drawing.look(sought.start, sought.length);
+      sought = undefined;
       figures.replaceChildren(...inNo(times));
       legend.show(shown.rows.flatMap(({ spans }) => spans.map(({ cause }) => cause).filter(Boolean)));
       showRows();

@@ -8,7 +8,8 @@ import { relays } from "./devices.js";
 import { badge, keepTime } from "./dom.js";
 import { counts, select, showFleet } from "./fleet.js";
 import { showDeadLetters } from "./dead_letters.js";
-import { showFaults } from "./faults.js";
+import { openFaults } from "./faults.js";
+import { seekHistory, wantHistory } from "./history.js";
 import { showIncidents } from "./incidents.js";
 import { isKiosk, showKiosk, startKiosk } from "./kiosk.js";
 import { connect, known, onChange } from "./live.js";
@@ -30,7 +31,9 @@ function route() {
   const hash = location.hash;
   // Others are places within the page.
   if (hash !== "" && !hash.startsWith("#/")) return;
-  const [, first = "", second = ""] = hash.split("/");
+  const [path, query = ""] = hash.split("?");
+  const wanted = new URLSearchParams(query);
+  const [, first = "", second = ""] = path.split("/");
   const before = `${view} ${selected ?? ""}`;
   const wasList = view === "devices" && selected === undefined;
   if (wasList && isNarrow.matches && !views.devices.hidden) left = scrollY;
@@ -43,13 +46,18 @@ function route() {
   }
   views.devices.classList.toggle("selected", selected !== undefined);
   if (view === "dead-letters") void showDeadLetters();
-  if (view === "faults") showFaults();
+  if (view === "faults") openFaults(wanted);
   select(selected);
   drawDetail();
   // On a phone the device takes the place of the list: the reader goes there too.
   if (before !== `${view} ${selected ?? ""}` && selected) byId("detail-title")?.focus({ preventScroll: true });
-  if (before === `${view} ${selected ?? ""}`) return;
-  // The list beside it stays where it is.
+  if (before !== `${view} ${selected ?? ""}`) scrollToTop();
+  wantHistory(selected, Date.parse(wanted.get("from")), Date.parse(wanted.get("to")));
+  seekHistory();
+}
+
+/** The list beside a device stays where it is. */
+function scrollToTop() {
   const isBack = view === "devices" && selected === undefined;
   byId("detail").scrollTo(0, 0);
   byId("main").scrollTo(0, 0);
@@ -151,6 +159,7 @@ function showAll(ids) {
   showTab(counts());
   announce(ids);
   drawDetail();
+  seekHistory();
   document.body.dataset.devices = String(known.devices.size);
 }
 
