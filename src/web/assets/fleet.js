@@ -103,7 +103,7 @@ function build(device, json) {
   const where = [label, site].filter(Boolean).join(", ");
   const which = [model, hostname !== device.id && hostname].filter(Boolean).join(", ");
   const about = [where, which].filter(Boolean).join(", ");
-  const isNamed = Boolean(kind === "ok" ? about : where);
+  const hasPlace = Boolean(kind === "ok" ? about : where);
   const flag = faultsOver(device);
   const element = h(
     "li",
@@ -120,11 +120,11 @@ function build(device, json) {
         h("span", { class: "unseen" }, ` ${slot}${["online", "offline"].includes(state) ? "" : ` ${state}`} `),
         Object.entries(relays).map(([name, relay]) => relayCell(slot, name, relay)),
       ))),
-      isNamed && h("span", { class: "place" }, flag, where, kind === "ok" && (where ? h("span", { class: "which" }, which && `, ${which}`) : which)),
+      hasPlace && h("span", { class: where ? "place named" : "place" }, flag, where, kind === "ok" && (where ? h("span", { class: "which" }, which && `, ${which}`) : which)),
       h(
         "span",
         { class: "why", title: explained || undefined },
-        !isNamed && flag,
+        !hasPlace && flag,
         what && h("b", {}, what, since && " "),
         since && time(since, "span"),
         (what || since) && why && ", ",
