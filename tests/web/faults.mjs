@@ -60,7 +60,7 @@ await withPage(async (page) => {
   await page.waitForSelector("section[aria-label=History] .timeline path.span-NC");
   const label = await page.getAttribute("section[aria-label=History] .timeline svg", "aria-label");
   const [start, end] = label.match(/ from (.*) to (.*);/).slice(1).map((text) => Date.parse(text));
-  check(start <= from && to <= end + 1_000 && end - start <= 600_000, `the fault from ${from} to ${to} is looked for in ${label}`);
+  check(start <= from && to <= end + 1_000 && end - start <= 601_000, `the fault from ${from} to ${to} is looked for in ${label}`);
   await page.goBack();
   await isKept("the way back");
-});
+}, { timezoneId: "UTC" });
