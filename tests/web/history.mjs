@@ -116,6 +116,7 @@ await withPage(async (page) => {
   const single = await page.textContent(`${panel} .timeline svg > title`);
   check(/^io3 relay A: [\w ]+, .* to .*, 8\.6 s$/.test(single), `the drawing says of one ${single}`);
   await page.keyboard.press("0");
+  await page.mouse.move(box.x + box.width - 200, box.y + 8);
 
   // Two fingers zoom, one moves it, and both ways it can be moved back.
   const session = await page.context().newCDPSession(page);

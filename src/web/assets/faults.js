@@ -38,9 +38,11 @@ let isDue = true;
 
 /** Shows the view as its address says (`range`, `search`); one that says nothing leaves it as it is. */
 export function openFaults(query) {
-  const wanted = query.get("range");
-  if (query.has("search")) search.value = query.get("search");
-  if (Object.hasOwn(RANGES, wanted) && wanted !== range) choose(wanted);
+  const said = query.get("range");
+  const wanted = Object.hasOwn(RANGES, said) ? said : FIRST;
+  const isSaid = query.has("range") || query.has("search");
+  if (isSaid) search.value = query.get("search") ?? "";
+  if (isSaid && wanted !== range) choose(wanted);
   else show();
   keepInAddress();
   showFaults();
