@@ -239,7 +239,7 @@ fn introduction(fleet: &Fleet, bridge: &Bridge) -> String {
         "\nChoose the events that switch a relay, and see the reply:\n\n  \
          mosquitto_rr {at}-V 5 -q 1 -t lantime/sim-1/io4/relay/a/events/set -e my/reply -m '{{\"add\":[\"antenna-faulty\"]}}'\n\n\
          The history of the days before this start is made up: in the last night a relay of sim-1 fell three times. See it on the\n\
-         page, at \"History\" of sim-1.\n\n\
+         page, at \"History\" of sim-1, or at \"Faults\" for all devices.\n\n\
          What happens, in UTC (Ctrl-C ends it):\n\n"
     );
     text

@@ -79,7 +79,7 @@ async fn examine(
         report.add([finding])?;
         report.add(state::directory(&store.state.directory, bridge.runs()))?;
         match &bridge {
-            Bridge::Runs(client) => report.add(bridge::ask(client).await)?,
+            Bridge::Runs(client) => report.add(bridge::ask(client, file).await)?,
             Bridge::Stopped => report.add([state::store(&store.state.directory)])?,
             Bridge::Unknown => {}
         }

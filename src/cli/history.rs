@@ -33,7 +33,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "ID")]
     slot: Option<String>,
     /// Only of this relay: a, b or c.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = ["a", "b", "c"], ignore_case = true)]
     relay: Option<String>,
     /// Only of this signal, such as clk1.
     #[arg(long, value_name = "NAME", conflicts_with = "relay")]

@@ -107,7 +107,11 @@ async fn init(options: &Options, prompt: &mut Prompt<'_>) -> Result<(), Failure>
         return Err(anyhow!("nothing is written").into());
     }
     layout.write(&secrets, &text)?;
-    finish(&layout, &broker, &devices.left_out, &options.http_listen)
+    finish(&layout, &broker, &options.http_listen)?;
+    if !devices.left_out.is_empty() {
+        output::print(&later(&layout, &devices, options.devices.device_ca.as_deref()))?;
+    }
+    Ok(())
 }
 
 /// The broker, once it takes us, or somebody wants to write it all the same.
@@ -118,8 +122,9 @@ async fn settle_broker(
 ) -> Result<broker::Answers, Failure> {
     let again = broker::BrokerOptions::default();
     let mut given = &options.broker;
+    let mut refused = None;
     loop {
-        let mut answers = broker::ask(given, bridge, prompt)?;
+        let mut answers = broker::ask(given, refused.as_ref(), bridge, prompt)?;
         if options.offline || matches!(answers.settings.broker, Broker::Embedded { .. }) {
             return Ok(answers);
         }
@@ -146,6 +151,7 @@ async fn settle_broker(
         prompt.say(&failed);
         if prompt.confirm("Enter the broker again?", true, "--offline")? {
             given = &again;
+            refused = Some(answers);
         } else if prompt.confirm("Write the configuration all the same?", false, "--offline")? {
             return Ok(answers);
         } else {
@@ -211,6 +217,12 @@ fn password(
         (Some(file), _) => {
             let text = std::fs::read_to_string(file);
             let text = text.with_context(|| format!("{option}: cannot read {}", file.display()))?;
+            if config::is_world_readable(file) {
+                let file = file.display();
+                prompt.say(&format!(
+                    "warning: {option} {file}: readable by every user of this machine; run chmod 600 {file}"
+                ));
+            }
             text.trim_end_matches(['\n', '\r']).to_owned()
         }
         (None, Ok(password)) => password,
@@ -238,12 +250,7 @@ fn token() -> anyhow::Result<Secret> {
 }
 
 /// Checks what is written as `check-config` does, and shows how to go on.
-fn finish(
-    layout: &Layout,
-    broker: &broker::Answers,
-    left_out: &[String],
-    http_listen: &str,
-) -> Result<(), Failure> {
+fn finish(layout: &Layout, broker: &broker::Answers, http_listen: &str) -> Result<(), Failure> {
     let config = layout.config();
     let loaded = super::check_config(&config)?;
     let mut text = String::new();
@@ -271,15 +278,35 @@ fn finish(
         subscriber(&broker.settings)
     );
     let _ = writeln!(text, "check   lantime2mqtt doctor --config {config}");
-    if !left_out.is_empty() {
-        let left_out = left_out.join(", ");
-        let _ = writeln!(
-            text,
-            "later   {left_out}: left out; add each with lantime2mqtt probe URL --append {config}"
-        );
-    }
     output::print(&text)?;
     Ok(())
+}
+
+/// How devices that were left out are added, with the same user and password.
+fn later(layout: &Layout, devices: &devices::Answers, ca: Option<&Path>) -> String {
+    let (names, urls): (Vec<_>, Vec<_>) = devices
+        .left_out
+        .iter()
+        .map(|device| (devices::name(device), device.url.as_str()))
+        .unzip();
+    let url = if let [url] = *urls { url } else { "URL" };
+    let (trust, about) = match ca {
+        Some(ca) => (format!(" --ca {}", devices::whole(ca)), ""),
+        None if urls.iter().any(|url| url.starts_with("https:")) => (
+            " --fingerprint sha256:HEX".to_owned(),
+            "        HEX is in the device's web interface; without --fingerprint, probe shows what answers, and sends no \
+             password to a certificate that no CA of this machine vouches for\n",
+        ),
+        None => (String::new(), ""),
+    };
+    format!(
+        "later   {}: left out; add each with\n        lantime2mqtt probe {url} --username {} --password-file {}{trust} \
+         --append {}\n{about}",
+        names.join(", "),
+        devices.username,
+        layout.directory.join(text::DEVICES_FILE).display(),
+        layout.config().display()
+    )
 }
 
 /// How Debian's subscriber finds that broker, and logs in.

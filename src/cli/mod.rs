@@ -124,6 +124,17 @@ enum Command {
     Man(shell::Man),
 }
 
+/// The configuration where nobody names one.
+const CONFIG: &str = "/etc/lantime2mqtt/lantime2mqtt.toml";
+
+/// The command with that configuration; nobody has to name the usual one.
+fn with_config(command: &str, file: &Path) -> String {
+    match file == Path::new(CONFIG) {
+        true => command.to_owned(),
+        false => format!("{command} --config {}", file.display()),
+    }
+}
+
 /// Where the configuration is.
 #[derive(Debug, Args)]
 struct ConfigFile {
@@ -133,7 +144,7 @@ struct ConfigFile {
         long,
         global = true,
         value_name = "FILE",
-        default_value = "/etc/lantime2mqtt/lantime2mqtt.toml"
+        default_value = CONFIG
     )]
     config: PathBuf,
 }

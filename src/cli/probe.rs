@@ -5,6 +5,7 @@ pub(super) mod configuration;
 mod description;
 pub(super) mod examine;
 pub(super) mod failure;
+mod neighbours;
 pub(super) mod settings;
 pub(super) mod targets;
 
@@ -16,10 +17,11 @@ use clap::Args;
 use self::append::ConfigurationFile;
 use self::configuration::{Login, configuration, device_id};
 use self::examine::{examine, examine_all, profiles};
+use self::neighbours::Site;
 use super::{Failure, block_on, output};
 use crate::config::{Device, ListedDevice};
 use crate::logging;
-use crate::model::Snapshot;
+use crate::model::{RelayPlace, Snapshot};
 use crate::wording::count;
 
 #[derive(Debug, Args)]
@@ -76,10 +78,12 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
     let session = Session {
         show_serials: options.show_serials,
         login: Login::Own(options.password_file.map(absolute).transpose()?),
+        // Read before: what is appended may name a file of a password that is not there yet.
+        site: options.append.as_deref().and_then(Site::of),
         file: options.append.map(ConfigurationFile::read).transpose()?,
         ids: Vec::new(),
     };
-    block_on(session.probe_all(devices))
+    block_on(session.run(devices))
 }
 
 fn absolute(file: PathBuf) -> anyhow::Result<PathBuf> {
@@ -91,12 +95,23 @@ struct Session {
     show_serials: bool,
     login: Login,
     file: Option<ConfigurationFile>,
+    /// Of that file.
+    site: Option<Site>,
     /// Ids that devices found have been given.
     ids: Vec<String>,
 }
 
 impl Session {
-    async fn probe_all(mut self, devices: Vec<Device>) -> anyhow::Result<()> {
+    async fn run(mut self, devices: Vec<Device>) -> anyhow::Result<()> {
+        let result = self.probe_all(devices).await;
+        let appended = self.file.as_ref().map_or(&[][..], ConfigurationFile::appended);
+        if let (Some(site), [_, ..]) = (&self.site, appended) {
+            site.warn(appended).await;
+        }
+        result
+    }
+
+    async fn probe_all(&mut self, devices: Vec<Device>) -> anyhow::Result<()> {
         if let [device] = &*devices {
             return self.probe_one(device).await;
         }
@@ -106,7 +121,7 @@ impl Session {
             let (device, examined) = examining.await.context("a device is not probed to the end")?;
             output::print(&format!("==== {}\n{}", device.url, examined.text))?;
             let placed = examined.result.map_err(|error| error.explain(&device));
-            let placed = placed.and_then(|snapshot| self.place(&device, &snapshot));
+            let placed = placed.and_then(|snapshot| self.place(&device, &snapshot, &examined.selected));
             match (placed, &self.file) {
                 (Ok(appended), Some(_)) => drop(output::print(&format!("\n{appended}\n"))?),
                 (Ok(section), None) => sections.push(section),
@@ -133,7 +148,7 @@ impl Session {
         let examined = examine(device, self.show_serials).await;
         output::print(&examined.text)?;
         let snapshot = examined.result.map_err(|error| error.explain(device))?;
-        let placed = self.place(device, &snapshot)?;
+        let placed = self.place(device, &snapshot, &examined.selected)?;
         let text = match self.file {
             Some(_) => placed,
             None => format!("# A configuration to start from:\n\n{placed}"),
@@ -143,11 +158,16 @@ impl Session {
     }
 
     /// The section of the device; where it is appended to a file, what became of that.
-    fn place(&mut self, device: &Device, snapshot: &Snapshot) -> anyhow::Result<String> {
+    fn place(
+        &mut self,
+        device: &Device,
+        snapshot: &Snapshot,
+        selected: &[RelayPlace],
+    ) -> anyhow::Result<String> {
         let taken = self.file.iter().flat_map(ConfigurationFile::ids);
         let taken: Vec<_> = taken.chain(self.ids.iter().map(String::as_str)).collect();
         let id = device_id(device, Some(snapshot), &taken);
-        let section = configuration(&id, device, &self.login, Some(snapshot));
+        let section = configuration(&id, device, &self.login, Some(snapshot), selected);
         let placed = match &mut self.file {
             Some(file) => {
                 let (id, url) = (id.clone(), device.url.clone());

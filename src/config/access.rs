@@ -100,14 +100,15 @@ fn secret_of(path: &Path) -> Result<Secret, Problem> {
     }
 }
 
+/// Whether every user of this machine can read that file.
 #[cfg(unix)]
-fn is_world_readable(path: &Path) -> bool {
+pub(crate) fn is_world_readable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_world_readable(_: &Path) -> bool {
+pub(crate) fn is_world_readable(_: &Path) -> bool {
     false
 }
 

@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use access::is_world_readable;
 pub use cluster::{Cluster, EtcdUser};
 pub use device::profile::{BUILT_IN_PROFILES, ProfileChoice};
 pub use device::proxy::Proxy;

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lantime2mqtt::simulator::Fleet;
+use lantime2mqtt::simulator::{ApiGeneration, Chassis, DeviceKind, Fleet, FleetOptions};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -145,6 +145,44 @@ async fn an_installation_that_works_has_no_failure() {
         end.output.stdout.contains("redb can be opened"),
         "{:?}",
         end.output
+    );
+}
+
+#[tokio::test]
+async fn relays_that_the_firmware_reports_nothing_of_are_counted() {
+    let options = FleetOptions {
+        kinds: vec![DeviceKind::new(Chassis::M500, ApiGeneration::V10)],
+        password: DEVICE_PASSWORD.to_owned(),
+        ..FleetOptions::default()
+    };
+    let fleet = Fleet::start(options).await.expect("free ports on the loopback");
+    let (_parent, directory) = nowhere();
+    let given = [
+        "--broker",
+        "embedded",
+        "--directory",
+        &directory,
+        "--http-listen",
+        "off",
+        "--yes",
+    ];
+    let urls = [
+        "--device",
+        fleet.devices()[0].url(),
+        "--device",
+        fleet.devices()[1].url(),
+    ];
+    let end = init(&[&given[..], &urls].concat(), RIGHT).await;
+    assert_eq!(end.code, Some(0), "{:?}", end.output);
+    let end = run(&["doctor", "--config", &format!("{directory}/lantime2mqtt.toml")]).await;
+    let lines = end.output.stdout.lines();
+    let found: Vec<_> = lines.filter(|line| line.starts_with("warn  relays ")).collect();
+    let [found] = *found else {
+        panic!("{:?}", end.output)
+    };
+    assert!(
+        found.contains("the position of 4 relays at 2 devices is not known: "),
+        "{found}"
     );
 }
 

@@ -172,6 +172,16 @@ async fn forty_devices_of_a_file_are_published() {
         .map(|device| device["label"].as_str().unwrap())
         .collect();
     assert_eq!((labels.len(), labels[39]), (40, "Rack 39"));
+    let row = format!("{} (Rack 39)", fleet.devices()[39].url());
+    assert!(end.output.stdout.contains(&row), "{:?}", end.output);
+    // The API of the third shows which relays events are selected for.
+    let third = text.split("[[devices]]").nth(3).unwrap();
+    for proposal in [
+        r#"# { id = "io3", relays = { a = "clk1", b = "clk2", c = "rsc" } }"#,
+        r#"# { id = "io4", relays = { a = "notification", b = "clk2", c = "notification" } }"#,
+    ] {
+        assert!(third.contains(proposal), "{third}");
+    }
     assert_it_publishes(&directory, &broker, 40).await;
 }
 
@@ -296,12 +306,12 @@ async fn at_a_terminal_it_asks_and_shows_no_password() {
     let (_parent, directory) = nowhere();
     let mut terminal = Terminal::start(&["init", "--directory", &directory, "--http-listen", "off"]);
     terminal.answer("Broker: ", &format!("http://{}", broker.address()));
-    terminal.answer("Broker: ", &format!("mqtt://{}", broker.address()));
+    terminal.answer("Broker: ", &broker.address().to_string());
     terminal.answer("User name at the broker", USER);
     terminal.answer("(not shown): ", "sentinel-that-is-wrong");
     terminal.answer("Enter the broker again? [Y/n] ", "");
-    terminal.answer("Broker: ", &format!("mqtt://{}", broker.address()));
-    terminal.answer("User name at the broker", USER);
+    terminal.answer(&format!("[mqtt://{}]: ", broker.address()), "");
+    terminal.answer(&format!("(- for none) [{USER}]: "), "");
     terminal.answer("(not shown): ", BROKER_PASSWORD);
     terminal.answer("First device", fleet.devices()[0].url());
     terminal.answer("User name at the device [info]: ", USER);

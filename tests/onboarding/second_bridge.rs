@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::doctor::Installation;
-use crate::init::{BROKER_PASSWORD, RIGHT, USER, init, nowhere};
+use crate::init::{BROKER_PASSWORD, DEVICE_PASSWORD, RIGHT, USER, init, nowhere};
 use crate::support::http::get_at;
 use crate::support::program::{Program, run};
 use crate::support::{PATIENCE, Watcher, wait};
@@ -90,6 +90,22 @@ async fn ids_of_a_bridge_that_is_online_are_refused() {
     let first = first["devices"][0]["id"].as_str().expect("an id");
     let second = second["devices"][0]["id"].as_str().expect("an id");
     assert!(first != second && second.starts_with(first), "{first}, {second}");
+
+    let config = format!("{directory}/lantime2mqtt.toml");
+    let given = [
+        "probe",
+        site.fleet.devices()[1].url(),
+        "--username",
+        USER,
+        "--insecure",
+        "--append",
+        &config,
+    ];
+    let probe = Program::start_with(&given, &[("LANTIME2MQTT_PROBE_PASSWORD", DEVICE_PASSWORD)]);
+    let end = probe.end(PATIENCE).await;
+    assert_eq!(end.code, Some(0), "{:?}", end.output);
+    let warning = "already, and another bridge is online there";
+    assert!(end.output.stderr.contains(warning), "{:?}", end.output);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! `init` where some devices do not answer: those that do are kept.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::init::{DEVICE_PASSWORD, RIGHT, USER, devices, init, nowhere};
@@ -82,9 +83,51 @@ async fn at_a_terminal_devices_that_answer_are_kept() {
     terminal.answer("Instead of https://127.0.0.1:1", other);
     terminal.answer("Instead of https://127.0.0.1:2", "");
     terminal.answer("Are these the fingerprints", "y");
+    terminal.answer("Enter these again?", "");
+    terminal.answer("Instead of https://127.0.0.1:2", "n");
     terminal.answer("Write these files?", "");
     let (status, shown) = tokio::task::spawn_blocking(|| terminal.end()).await.unwrap();
     assert!(status.success(), "{shown}");
     assert_eq!(urls(&directory), [good, other]);
     assert!(shown.contains("https://127.0.0.1:2: left out"), "{shown}");
+    let add = "probe https://127.0.0.1:2 --username bridge --password-file ";
+    assert!(
+        shown.contains(add) && shown.contains("--fingerprint sha256:HEX --append "),
+        "{shown}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_a_list_is_all_devices() {
+    let fleet = devices(2).await;
+    let (parent, directory) = nowhere();
+    let [first, second] = [0, 1].map(|index| fleet.devices()[index].url());
+    let list = parent.path().join("devices.txt");
+    fs::write(&list, format!("{first} Rack 1\nhttps://127.0.0.1:1 Rack 2\n")).expect("it is ours");
+    let password = parent.path().join("password");
+    fs::write(&password, DEVICE_PASSWORD).expect("it is ours");
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o644)).expect("it is ours");
+    let password = password.display().to_string();
+    let mut terminal = Terminal::start(&[
+        "init",
+        "--broker",
+        "embedded",
+        "--directory",
+        &directory,
+        "--http-listen",
+        "off",
+        "--device-password-file",
+        &password,
+    ]);
+    terminal.answer("First device", &list.display().to_string());
+    terminal.answer("User name at the device [info]: ", USER);
+    terminal.answer("Are these the fingerprints", "y");
+    terminal.answer("https://127.0.0.1:1 (Rack 2): ", "");
+    terminal.answer("Instead of https://127.0.0.1:1 (Rack 2)", second);
+    terminal.answer("Are these the fingerprints", "y");
+    terminal.answer("Write these files?", "");
+    let (status, shown) = tokio::task::spawn_blocking(|| terminal.end()).await.unwrap();
+    assert!(status.success(), "{shown}");
+    assert_eq!(urls(&directory), [first, second]);
+    assert!(shown.contains(&format!("run chmod 600 {password}")), "{shown}");
 }

@@ -266,6 +266,8 @@ async fn the_command_line_shows_it_with_a_bridge_and_without_one() {
         nothing.starts_with("no changes; the history begins at "),
         "{nothing}"
     );
+    let refused = run(&["history", "--relay", "z", "--config", &config]).await;
+    assert_eq!(refused.code, Some(64), "{refused:?}");
     for option in ["--since", "--until"] {
         let refused = run(&["history", option, "yesterday", "--config", &config]).await;
         assert_eq!(refused.code, Some(1));

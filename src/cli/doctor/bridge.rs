@@ -1,11 +1,13 @@
 //! The bridge that runs with this configuration: whether there is one, and what it says of itself.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::finding::Finding;
 use crate::cli::client::{Client, ClientError};
+use crate::cli::with_config;
 use crate::config::StoreConfig;
 use crate::wording::count;
 
@@ -68,7 +70,8 @@ fn version(bridge: &Value) -> Finding {
 }
 
 /// What it says of its broker and its store, its open incidents, and its dead letters.
-pub(super) async fn ask(client: &Client) -> Vec<Finding> {
+/// `file` is its configuration.
+pub(super) async fn ask(client: &Client, file: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let open = get(client, "/api/incidents").await;
     if let Some(health) = get(client, "/healthz").await {
@@ -80,7 +83,7 @@ pub(super) async fn ask(client: &Client) -> Vec<Finding> {
     }
     findings.extend(open.iter().flat_map(incidents));
     if let Some(dead_letters) = get(client, "/api/dead-letters?limit=1000").await {
-        findings.push(self::dead_letters(&dead_letters));
+        findings.push(self::dead_letters(&dead_letters, file));
     }
     findings
 }
@@ -191,13 +194,14 @@ fn incidents(open: &Value) -> Vec<Finding> {
     others.map(finding).collect()
 }
 
-fn dead_letters(archive: &Value) -> Finding {
+fn dead_letters(archive: &Value, file: &Path) -> Finding {
     let check = "dead letters";
     match archive.as_array().map_or(0, Vec::len) {
         0 => Finding::ok(check, "none in the archive"),
         number => {
             let message = format!("{} in the archive", count(number, "dead letter"));
-            let remedy = "see them with lantime2mqtt dead-letters list, and drop what is settled";
+            let list = with_config("lantime2mqtt dead-letters list", file);
+            let remedy = format!("see them with {list}, and drop what is settled");
             Finding::warn(check, message, remedy)
         }
     }
@@ -209,6 +213,7 @@ mod tests {
 
     use super::super::finding::Level;
     use super::*;
+    use crate::cli::CONFIG;
 
     #[test]
     fn what_the_bridge_says_of_itself_is_judged() {
@@ -247,7 +252,15 @@ mod tests {
         }
         assert!(incidents(&conflict).is_empty(), "it is said already");
         assert_eq!(store(&json!({"store": "disk full"})).level, Level::Fail);
-        assert_eq!(dead_letters(&json!([{}])).level, Level::Warn);
+        for (file, command) in [
+            (CONFIG, "dead-letters list, and"),
+            ("/b.toml", "list --config /b.toml, and"),
+        ] {
+            let found = dead_letters(&json!([{}]), Path::new(file));
+            assert!(
+                found.level == Level::Warn && found.remedy.is_some_and(|remedy| remedy.contains(command))
+            );
+        }
         let other = version(&json!({"info": {"version": "0.0.0"}}));
         assert!(other.level == Level::Warn && other.message.contains("0.0.0"));
     }

@@ -1,11 +1,12 @@
 //! The devices: whether each answers, until when its certificate is valid, whether its clock is that of this host, and
-//! whether the wiring of its relays is configured.
+//! whether the wiring of its relays is configured, and their positions can be known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
+use litemap::LiteMap;
 use reqwest::header::DATE;
 
 use super::finding::Finding;
@@ -13,13 +14,14 @@ use crate::cli::probe::examine::{Examined, examine_all};
 use crate::config::{Device, Proxy};
 use crate::lantime::rest::HttpClients;
 use crate::model::derive::{RelayEvents, slots};
-use crate::model::{Snapshot, Text, WiringSource};
+use crate::model::{Signal, SlotId, SlotView, Snapshot, Text, UnknownReason, WiringSource};
 use crate::tls::{self, Trust};
 use crate::wording::count;
 
 const DEVICE: &str = "device";
 const DEVICES: &str = "devices";
 const WIRING: &str = "wiring";
+const RELAYS: &str = "relays";
 
 /// So many devices that answer have a line each; of more there is one line for all.
 const SHOWN: usize = 3;
@@ -29,9 +31,9 @@ const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The header has whole seconds, and the answer takes its time.
 const SAME_CLOCK: Duration = Duration::from_secs(5);
 
-/// Asks all of them, some at a time: one finding for all, then those of each, and one of their wiring.
+/// Asks all of them, some at a time: one finding for all, then those of each, and those of their wiring and relays.
 pub(super) async fn of(devices: &[Arc<Device>]) -> Vec<Finding> {
-    let (mut findings, mut assumed) = (Vec::new(), Vec::new());
+    let (mut findings, mut assumed, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
     let mut answering = 0;
     let all = devices.len();
     let devices = devices.iter().map(|device| Device::clone(device));
@@ -43,14 +45,19 @@ pub(super) async fn of(devices: &[Arc<Device>]) -> Vec<Finding> {
         findings.push(if all > SHOWN { answer.detail() } else { answer });
         if let Ok(snapshot) = &examined.result {
             answering += 1;
-            let slots = assumed_slots(&device, snapshot);
-            assumed.extend((slots > 0).then(|| (device.id.to_string(), slots)));
+            let slots = slots_of(&device, snapshot);
+            let note = |list: &mut Vec<_>, number| {
+                list.extend((number > 0).then(|| (device.id.to_string(), number)));
+            };
+            note(&mut assumed, assumed_slots(&slots));
+            note(&mut unknown, unknown_relays(&slots));
             findings.extend(certificate(&device, Timestamp::now()).await);
             findings.extend(clock(&device).await);
         }
     }
     findings.splice(0..0, summary(answering, all));
     findings.extend(wiring(&assumed));
+    findings.extend(relays(&unknown));
     findings
 }
 
@@ -64,35 +71,68 @@ fn summary(answering: usize, all: usize) -> Option<Finding> {
     }
 }
 
-/// How many slots of the device have the usual wiring, since the configuration says nothing of it.
-fn assumed_slots(device: &Device, snapshot: &Snapshot) -> usize {
-    let shown = slots(
+/// What the bridge would show of its slots, without knowing which events switch relays.
+fn slots_of(device: &Device, snapshot: &Snapshot) -> LiteMap<SlotId, SlotView> {
+    slots(
         snapshot,
         snapshot.chassis_kind(),
         &device.slots,
         &RelayEvents::new(),
         &Default::default(),
         Timestamp::UNIX_EPOCH,
-    );
-    let wirings = shown.iter().filter_map(|(_, slot)| slot.wiring.as_ref());
+    )
+}
+
+/// How many slots have the usual wiring, since the configuration says nothing of it.
+fn assumed_slots(slots: &LiteMap<SlotId, SlotView>) -> usize {
+    let wirings = slots.iter().filter_map(|(_, slot)| slot.wiring.as_ref());
     wirings
         .filter(|(_, source)| *source == WiringSource::Assumed)
         .count()
 }
 
-/// `assumed` are devices, each with the number of its slots whose wiring is not configured.
-fn wiring(assumed: &[(String, usize)]) -> Option<Finding> {
-    let slots = assumed.iter().map(|(_, slots)| slots).sum();
-    let names: Vec<_> = assumed.iter().take(SHOWN).map(|(id, _)| id.as_str()).collect();
-    let more = match assumed.len().saturating_sub(SHOWN) {
+/// How many relays the device reports nothing of, nor of what drives them. Those that follow events do not count: which
+/// events these are, the bridge may learn otherwise.
+fn unknown_relays(slots: &LiteMap<SlotId, SlotView>) -> usize {
+    let relays = slots.iter().flat_map(|(_, slot)| slot.relays.iter());
+    let unknown = relays.filter(|(_, relay)| {
+        relay.unknown_reason == Some(UnknownReason::NotReported)
+            && relay.driven_by != Some(Signal::Notification)
+    });
+    unknown.count()
+}
+
+/// `unknown` are devices, each with the number of its relays whose position cannot be known.
+fn relays(unknown: &[(String, usize)]) -> Option<Finding> {
+    let number: usize = unknown.iter().map(|(_, relays)| relays).sum();
+    let message = format!(
+        "the position of {} at {} is not known: {}",
+        count(number, "relay"),
+        count(unknown.len(), "device"),
+        some_of(unknown)
+    );
+    let remedy = "nothing is to be repaired: this firmware reports neither these relays nor what drives them (PPS, 10 MHz)";
+    (!unknown.is_empty()).then(|| Finding::warn(RELAYS, message, remedy))
+}
+
+/// The first of them, and how many more.
+fn some_of(devices: &[(String, usize)]) -> String {
+    let names: Vec<_> = devices.iter().take(SHOWN).map(|(id, _)| id.as_str()).collect();
+    let more = match devices.len().saturating_sub(SHOWN) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
+    format!("{}{more}", names.join(", "))
+}
+
+/// `assumed` are devices, each with the number of its slots whose wiring is not configured.
+fn wiring(assumed: &[(String, usize)]) -> Option<Finding> {
+    let slots = assumed.iter().map(|(_, slots)| slots).sum();
     let message = format!(
-        "the usual one is assumed for {} of {} ({}{more})",
+        "the usual one is assumed for {} of {} ({})",
         count(slots, "slot"),
         count(assumed.len(), "device"),
-        names.join(", ")
+        some_of(assumed)
     );
     let remedy =
         "compare it with the jumpers on each module, and set relays for the slot in the configuration";
@@ -197,6 +237,14 @@ mod tests {
         let found = wiring(&assumed).unwrap();
         let text = "for 10 slots of 5 devices (m1, m2, m3 and 2 more)";
         assert!(found.message.contains(text), "{found:?}");
+    }
+
+    #[test]
+    fn relays_that_nothing_is_reported_of_are_counted() {
+        assert_eq!(relays(&[]), None);
+        let found = relays(&[("m1".to_owned(), 2), ("m2".to_owned(), 1)]).unwrap();
+        let text = "the position of 3 relays at 2 devices is not known: m1, m2";
+        assert_eq!(found.message, text);
     }
 
     #[test]

@@ -24,7 +24,8 @@ const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default, Args)]
 pub(super) struct BrokerOptions {
-    /// The broker: mqtt://HOST, mqtts://HOST, ws://, wss://, or embedded for a broker in the bridge.
+    /// The broker: mqtt://HOST, mqtts://HOST, ws://, wss://, or embedded for a broker in the bridge. Of a host alone it is
+    /// mqtt.
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
     /// User name at the broker; none where it takes anybody.
@@ -58,25 +59,26 @@ impl Answers {
     }
 }
 
-/// Asks for what the options leave open.
+/// Asks for what the options leave open. `refused` is what was answered before, which is proposed again.
 pub(super) fn ask(
     options: &BrokerOptions,
+    refused: Option<&Answers>,
     bridge: &str,
     prompt: &mut Prompt<'_>,
 ) -> Result<Answers, Failure> {
+    let question = "Broker: mqtt://HOST, mqtts://HOST, or embedded for one in the bridge";
     loop {
-        let url = match &options.broker {
-            Some(url) => url.clone(),
-            None => prompt.ask(
-                "Broker: mqtt://HOST, mqtts://HOST, or embedded for one in the bridge",
-                usual(),
-                "--broker",
-            )?,
+        let url = match (&options.broker, refused) {
+            (Some(url), _) => url.clone(),
+            (None, Some(refused)) => prompt.ask(question, &refused.url, "--broker")?,
+            (None, None) => prompt.ask(question, usual(), "--broker")?,
         };
+        let url = with_scheme(url);
         match read(&url, options, bridge) {
             Ok(mut settings) => {
                 if let Broker::Remote { .. } = settings.broker {
-                    settings.credentials = ask_login(options, prompt)?;
+                    let before = refused.and_then(|refused| refused.settings.credentials.as_ref());
+                    settings.credentials = ask_login(options, before, prompt)?;
                 }
                 return Ok(Answers { url, settings });
             }
@@ -92,6 +94,14 @@ fn usual() -> &'static str {
     match TcpStream::connect_timeout(&address, IS_THERE_WITHIN) {
         Ok(_) => "mqtt://localhost:1883",
         Err(_) => "embedded",
+    }
+}
+
+/// That URL, or the host with mqtt.
+fn with_scheme(url: String) -> String {
+    match url == "embedded" || url.contains("://") {
+        true => url,
+        false => format!("mqtt://{url}"),
     }
 }
 
@@ -121,16 +131,23 @@ fn read(url: &str, options: &BrokerOptions, bridge: &str) -> Result<Mqtt, String
     }
 }
 
-fn ask_login(options: &BrokerOptions, prompt: &mut Prompt<'_>) -> Result<Option<Credentials>, Failure> {
+fn ask_login(
+    options: &BrokerOptions,
+    before: Option<&Credentials>,
+    prompt: &mut Prompt<'_>,
+) -> Result<Option<Credentials>, Failure> {
     let username = match &options.broker_username {
         Some(name) => name.clone(),
         // Who gives the broker as an option and no user has none.
         None if options.broker.is_some() || !prompt.is_interactive => String::new(),
-        None => prompt.ask(
-            "User name at the broker, if it wants one",
-            "",
-            "--broker-username",
-        )?,
+        None => {
+            let (question, default) = match before {
+                Some(before) => ("User name at the broker (- for none)", &*before.username),
+                None => ("User name at the broker, if it wants one", ""),
+            };
+            let answer = prompt.ask(question, default, "--broker-username")?;
+            if answer == "-" { String::new() } else { answer }
+        }
     };
     if username.is_empty() {
         return Ok(None);

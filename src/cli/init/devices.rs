@@ -16,7 +16,7 @@ use crate::cli::probe::settings;
 use crate::cli::probe::targets::{self, Target};
 use crate::cli::table::{plain, table};
 use crate::config::{Device, Secret};
-use crate::model::Snapshot;
+use crate::model::{RelayPlace, Snapshot};
 use crate::tls::{self, Trust};
 
 /// Where the password may be, instead of a file.
@@ -62,8 +62,8 @@ pub(super) struct Answers {
     pub(super) username: String,
     pub(super) password: Secret,
     pub(super) devices: Vec<Found>,
-    /// URLs of those that were left out.
-    pub(super) left_out: Vec<String>,
+    /// Those that were left out.
+    pub(super) left_out: Vec<Device>,
 }
 
 /// A device, and what it has answered.
@@ -72,6 +72,8 @@ pub(super) struct Found {
     /// With the certificate that is accepted.
     pub(super) device: Device,
     pub(super) snapshot: Option<Snapshot>,
+    /// The relays for which it has events selected.
+    pub(super) selected: Vec<RelayPlace>,
     pub(super) failed: Option<Unanswered>,
 }
 
@@ -81,10 +83,11 @@ pub(super) fn ask(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<An
     if let Some(file) = &options.devices_from {
         targets.extend(targets::read(file)?);
     }
-    let are_given = !targets.is_empty();
-    if !are_given {
+    let mut is_complete = !targets.is_empty();
+    if !is_complete {
         let question = "First device (URL or host), or a file with a list of them";
-        targets = ask_targets(question, "10.0.0.7", options, prompt)?;
+        let asked = ask_targets(question, IfEmpty::Required("10.0.0.7"), options, prompt)?;
+        (targets, is_complete) = (asked.targets, asked.is_list);
     }
     let username = match &options.device_username {
         Some(name) => name.clone(),
@@ -106,7 +109,7 @@ pub(super) fn ask(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<An
         "--device-password-file",
         prompt,
     )?;
-    if !are_given {
+    if !is_complete {
         targets.extend(ask_more(options, prompt)?);
     }
     let ca = options.device_ca.as_deref();
@@ -125,35 +128,58 @@ fn ask_more(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<Vec<Targ
     let question = "Another device with the same user and password: URL or host (empty for no more)";
     let mut targets = Vec::new();
     loop {
-        let more = ask_targets(question, "", options, prompt)?;
-        if more.is_empty() {
+        let more = ask_targets(question, IfEmpty::NoMore, options, prompt)?;
+        let is_last = more.is_list || more.targets.is_empty();
+        targets.extend(more.targets);
+        if is_last {
             return Ok(targets);
         }
-        targets.extend(more);
     }
 }
 
-/// Asks until there is a URL, a host or a file; an empty answer is none where `example` is empty.
+/// What an empty answer is.
+#[derive(Clone, Copy)]
+pub(super) enum IfEmpty<'a> {
+    /// None: a device has to be named, such as this one.
+    Required(&'a str),
+    /// No device.
+    NoMore,
+    /// The device with this URL again.
+    Again(&'a str),
+}
+
+/// What was answered.
+pub(super) struct Asked {
+    pub(super) targets: Vec<Target>,
+    /// Whether they are those of a file.
+    is_list: bool,
+}
+
+/// Asks until there is a URL, a host or a file; `n` or `-` is no device, where there may be none.
 pub(super) fn ask_targets(
     question: &str,
-    example: &str,
+    if_empty: IfEmpty<'_>,
     options: &DeviceOptions,
     prompt: &mut Prompt<'_>,
-) -> Result<Vec<Target>, Failure> {
+) -> Result<Asked, Failure> {
+    let (again, example, is_optional) = match if_empty {
+        IfEmpty::Required(example) => ("", example, false),
+        IfEmpty::NoMore => ("", "10.0.0.8", true),
+        IfEmpty::Again(url) => (url, "10.0.0.8", true),
+    };
     loop {
-        let answer = prompt.ask(question, "", "--device or --devices-from")?;
-        let is_optional = example.is_empty();
-        let targets = match Path::new(&answer) {
-            _ if is_optional && (answer.is_empty() || is_one_of(&answer, ["n", "no"])) => {
-                return Ok(Vec::new());
-            }
+        let answer = prompt.ask(question, again, "--device or --devices-from")?;
+        let is_none = answer.is_empty() || is_one_of(&answer, &["n", "no", "-"]);
+        let file = Path::new(&answer);
+        let is_list = !is_none && file.is_file();
+        let targets = match is_list {
+            _ if is_none && is_optional => Ok(Vec::new()),
             // Nobody has a host of that name: it answers a question that was not asked.
-            _ if answer.is_empty() || is_one_of(&answer, ["y", "yes"]) || is_one_of(&answer, ["n", "no"]) => {
-                let example = if is_optional { "10.0.0.8" } else { example };
+            _ if is_none || is_one_of(&answer, &["y", "yes"]) => {
                 Err(format!("Write a URL or a host, such as {example}."))
             }
-            file if file.is_file() => targets::read(file).map_err(|error| format!("{error:#}")),
-            _ => Ok(vec![Target::new(&answer)]),
+            true => targets::read(file).map_err(|error| format!("{error:#}")),
+            false => Ok(vec![Target::new(&answer)]),
         };
         // With any password: it is asked for later.
         let checked = targets.and_then(|targets| {
@@ -162,13 +188,13 @@ pub(super) fn ask_targets(
             Ok(targets)
         });
         match checked {
-            Ok(targets) => return Ok(targets),
+            Ok(targets) => return Ok(Asked { targets, is_list }),
             Err(problem) => prompt.say(&problem),
         }
     }
 }
 
-fn is_one_of(answer: &str, words: [&str; 2]) -> bool {
+fn is_one_of(answer: &str, words: &[&str]) -> bool {
     words.iter().any(|word| answer.eq_ignore_ascii_case(word))
 }
 
@@ -214,6 +240,14 @@ pub(super) fn whole(path: &Path) -> String {
     absolute.as_deref().unwrap_or(path).display().to_string()
 }
 
+/// The URL, with what people call the device.
+pub(super) fn name(device: &Device) -> String {
+    match &device.place.label {
+        Some(label) => format!("{} ({label})", device.url),
+        None => device.url.clone(),
+    }
+}
+
 fn in_options(text: &str) -> String {
     as_options(text)
         .replace("--username", "--device-username")
@@ -226,6 +260,7 @@ impl Found {
             id: String::new(),
             device,
             snapshot: None,
+            selected: Vec::new(),
             failed: None,
         }
     }
@@ -309,6 +344,7 @@ impl Answers {
         let devices = asked.iter().map(|found| found.device.clone()).collect();
         for (found, examining) in asked.into_iter().zip(examine_all(devices, false)) {
             let (_, examined) = examining.await.context("a device is not probed to the end")?;
+            found.selected = examined.selected;
             match examined.result {
                 Ok(snapshot) => found.snapshot = Some(snapshot),
                 Err(failed) => found.failed = Some(failed),
@@ -339,7 +375,7 @@ fn row(found: &Found) -> Option<[String; 6]> {
     };
     Some([
         "device ".to_owned(),
-        found.device.url.clone(),
+        plain(&name(&found.device)),
         found.id.clone(),
         known(identity.model.as_ref()),
         format!("firmware {}", known(identity.firmware.as_ref())),
@@ -349,6 +385,6 @@ fn row(found: &Found) -> Option<[String; 6]> {
 
 fn failure(found: &Found) -> Option<String> {
     let (message, remedy) = found.failed.as_ref()?.as_settings();
-    let text = format!("{}: {message}\n  remedy: {remedy}", found.device.url);
+    let text = format!("{}: {message}\n  remedy: {remedy}", name(&found.device));
     Some(in_options(&text))
 }

@@ -70,7 +70,8 @@ pub(super) fn text(
     }
     let login = Login::Shared { ca: ca.is_some() };
     for found in &devices.devices {
-        let section = configuration(&found.id, &found.device, &login, found.snapshot.as_ref());
+        let snapshot = found.snapshot.as_ref();
+        let section = configuration(&found.id, &found.device, &login, snapshot, &found.selected);
         let _ = write!(out, "\n{section}");
     }
     out

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use super::devices::{self, Answers, DeviceOptions, Found, ask_targets, read};
+use super::devices::{self, Answers, DeviceOptions, Found, IfEmpty, ask_targets, name, read};
 use super::prompt::Prompt;
 use super::{Failure, Options, accept};
 use crate::wording::count;
@@ -97,7 +97,7 @@ impl Answers {
     /// Leaves out those that have failed.
     pub(super) fn leave_out(&mut self) {
         let failed = self.devices.extract_if(.., |found| found.failed.is_some());
-        self.left_out.extend(failed.map(|found| found.device.url));
+        self.left_out.extend(failed.map(|found| found.device));
     }
 
     /// Asks for devices in the place of those that have failed; they have the same user and password.
@@ -112,18 +112,20 @@ impl Answers {
                 devices.push(found);
                 continue;
             }
-            let question = format!(
-                "Instead of {}: URL or host, perhaps the same (empty to leave it out)",
-                found.device.url
-            );
-            let targets = ask_targets(&question, "", options, prompt)?;
-            if targets.is_empty() {
-                self.left_out.push(found.device.url);
-            }
-            for target in targets {
+            let failed = found.device;
+            let question = format!("Instead of {}: URL or host (n to leave it out)", name(&failed));
+            let targets = ask_targets(&question, IfEmpty::Again(&failed.url), options, prompt)?.targets;
+            for target in &targets {
                 let ca = options.device_ca.as_deref();
-                let device = read(&target, &self.username, self.password.expose(), ca);
-                devices.push(Found::unanswered(device.map_err(Failure::Usage)?));
+                let device = read(target, &self.username, self.password.expose(), ca);
+                let mut device = device.map_err(Failure::Usage)?;
+                if device.url == failed.url && device.place.label.is_none() {
+                    device.place = failed.place.clone();
+                }
+                devices.push(Found::unanswered(device));
+            }
+            if targets.is_empty() {
+                self.left_out.push(failed);
             }
         }
         self.devices = devices;

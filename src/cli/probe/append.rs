@@ -15,6 +15,8 @@ pub(super) struct ConfigurationFile {
     text: String,
     /// Those of the files that it includes, too.
     devices: Vec<ListedDevice>,
+    /// The ids of those that were appended.
+    appended: Vec<String>,
 }
 
 impl ConfigurationFile {
@@ -31,7 +33,17 @@ impl ConfigurationFile {
                 (text, devices.context("nothing can be appended")?)
             }
         };
-        Ok(ConfigurationFile { path, text, devices })
+        Ok(ConfigurationFile {
+            path,
+            text,
+            devices,
+            appended: Vec::new(),
+        })
+    }
+
+    /// The ids of the devices that were appended.
+    pub(super) fn appended(&self) -> &[String] {
+        &self.appended
     }
 
     /// The ids of its devices.
@@ -76,6 +88,7 @@ impl ConfigurationFile {
             .with_context(|| format!("cannot write to {path}"))?;
         let written = format!("Added to {path} as {id:?}. Check it: lantime2mqtt check-config -c {path}");
         self.text = text;
+        self.appended.push(device.id.clone());
         self.devices.push(device);
         Ok(written)
     }

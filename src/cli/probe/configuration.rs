@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::config::{Auth, Device, ProfileChoice, Proxy};
 use crate::model::derive::{RelayEvents, Slots, slots};
-use crate::model::{Relay, SlotView, Snapshot, id::to_id};
+use crate::model::{Relay, RelayPlace, Signal, SlotView, Snapshot, id::to_id};
 use crate::tls::Trust;
 
 /// Where a device's user name and password stand.
@@ -38,12 +38,14 @@ fn host_of(url: &str) -> String {
     host.unwrap_or_default().trim_matches(['[', ']']).to_owned()
 }
 
-/// A configuration that polls this device; of one that has not answered, without its slots.
+/// A configuration that polls this device; of one that has not answered, without its slots. `selected` are the relays for
+/// which it has events selected.
 pub(in crate::cli) fn configuration(
     id: &str,
     device: &Device,
     login: &Login,
     snapshot: Option<&Snapshot>,
+    selected: &[RelayPlace],
 ) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "[[devices]]\nid = \"{id}\"");
@@ -61,7 +63,7 @@ pub(in crate::cli) fn configuration(
     }
     add_settings(&mut out, device, matches!(login, Login::Shared { ca: true }));
     if let Some(snapshot) = snapshot {
-        add_slots(&mut out, snapshot, matches!(login, Login::Own(_)));
+        add_slots(&mut out, snapshot, selected, matches!(login, Login::Own(_)));
     }
     out
 }
@@ -104,10 +106,11 @@ fn add_settings(out: &mut String, device: &Device, is_ca_shared: bool) {
 /// What is said once for all devices, if it is not said for each.
 pub(in crate::cli) const ABOUT_WIRING: &str = "\
 # No interface reports the jumpers on a module. What is commented out below is the usual wiring of that kind
-# of chassis: compare it with the module, correct it if it differs, and replace the line above with it.
+# of chassis, with \"notification\" for relays that the device has events selected for: compare it with the
+# module, correct it if it differs, and replace the line above with it.
 ";
 
-fn add_slots(out: &mut String, snapshot: &Snapshot, is_explained: bool) {
+fn add_slots(out: &mut String, snapshot: &Snapshot, selected: &[RelayPlace], is_explained: bool) {
     let chassis = snapshot.chassis_kind();
     let found = slots(
         snapshot,
@@ -128,7 +131,15 @@ fn add_slots(out: &mut String, snapshot: &Snapshot, is_explained: bool) {
     out.push_str("slots = [\n");
     for (slot, SlotView { wiring, .. }) in &found {
         let Some((wiring, _)) = wiring else { continue };
-        let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));
+        let is_selected = |relay: Relay| {
+            selected
+                .iter()
+                .any(|place| place.slot == *slot && place.relay == relay)
+        };
+        let [a, b, c] = Relay::ALL.map(|relay| match is_selected(relay) {
+            true => Signal::Notification,
+            false => wiring.driver(relay),
+        });
         let _ = writeln!(
             out,
             "  {{ id = \"{slot}\" }},\n  # {{ id = \"{slot}\", relays = {{ a = \"{a}\", b = \"{b}\", c = \"{c}\" }} }},"

@@ -15,7 +15,7 @@ use crate::lantime::relay_events::RelayConfig;
 use crate::lantime::rest::client::Paths;
 use crate::lantime::rest::status;
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
-use crate::model::{Relay, Signal, Snapshot};
+use crate::model::{Relay, RelayPlace, Signal, Snapshot};
 use crate::tls;
 
 /// Devices that are asked at a time: a login costs a LANTIME, and whoever waits for forty of them, some seconds.
@@ -26,6 +26,8 @@ pub(in crate::cli) struct Examined {
     /// What was found until it failed, a line for each fact.
     pub(in crate::cli) text: String,
     pub(in crate::cli) result: Result<Snapshot, Unanswered>,
+    /// The relays for which the device has events selected; none where that cannot be read.
+    pub(in crate::cli) selected: Vec<RelayPlace>,
 }
 
 /// Asks all of them, some at a time; the answers come in the order of the devices. Serial numbers are masked, unless
@@ -49,8 +51,13 @@ pub(in crate::cli) fn examine_all(
 /// What the device says of itself, and how it can be asked.
 pub(in crate::cli) async fn examine(device: &Device, show_serials: bool) -> Examined {
     let mut text = String::new();
-    let result = ask(device, show_serials, &mut text).await;
-    Examined { text, result }
+    let mut selected = Vec::new();
+    let result = ask(device, show_serials, &mut text, &mut selected).await;
+    Examined {
+        text,
+        result,
+        selected,
+    }
 }
 
 /// The profiles that the setting names.
@@ -70,7 +77,12 @@ pub(in crate::cli) fn profiles(profile: &ProfileChoice) -> anyhow::Result<Profil
     }
 }
 
-async fn ask(device: &Device, show_serials: bool, text: &mut String) -> Result<Snapshot, Unanswered> {
+async fn ask(
+    device: &Device,
+    show_serials: bool,
+    text: &mut String,
+    selected: &mut Vec<RelayPlace>,
+) -> Result<Snapshot, Unanswered> {
     let profiles = profiles(&device.profile).map_err(|error| Unanswered::NoProfile(format!("{error:#}")))?;
     let certificate = match device.url.starts_with("https:") {
         true => Some(see_certificate(device, text).await?),
@@ -92,7 +104,7 @@ async fn ask(device: &Device, show_serials: bool, text: &mut String) -> Result<S
         Unanswered::failed(answer.not_understood(&url, &error), None)
     })?;
     let profile = profiles.for_version(reading.snapshot.api_major());
-    let relay_events = try_relay_events(&mut client, &reading.snapshot, profile).await;
+    let relay_events = try_relay_events(&mut client, &reading.snapshot, profile, selected).await;
     let login = try_tokens(&mut client, device, &reading.snapshot, profile, paths).await;
     *text += &describe(&reading, profile, &relay_events, show_serials);
     let _ = writeln!(text, "login         {login}");
@@ -147,8 +159,14 @@ async fn try_tokens(
     }
 }
 
-/// What comes of asking for the configuration that chooses the events of the relays. Nothing is ever written.
-async fn try_relay_events(client: &mut RestClient, snapshot: &Snapshot, profile: &Profile) -> String {
+/// What comes of asking for the configuration that chooses the events of the relays, with those for which events are
+/// `selected`. Nothing is ever written.
+async fn try_relay_events(
+    client: &mut RestClient,
+    snapshot: &Snapshot,
+    profile: &Profile,
+    selected: &mut Vec<RelayPlace>,
+) -> String {
     let body = match client.relay_events(profile).await {
         Ok(body) => body,
         Err(error) => return format!("nothing: {} ({})", error.report.message, error.report.kind),
@@ -157,18 +175,26 @@ async fn try_relay_events(client: &mut RestClient, snapshot: &Snapshot, profile:
         Ok(config) => config,
         Err(error) => return format!("something else: {error}"),
     };
-    let mut actions = BTreeMap::new();
+    let mut actions: BTreeMap<String, Vec<RelayPlace>> = BTreeMap::new();
     for (slot, _) in &snapshot.relay_modules {
         let can_follow = |relay: &Relay| relay.possible_inputs().contains(&Signal::Notification);
         for relay in Relay::ALL.into_iter().filter(can_follow) {
             let action = profile.relay_events.action(slot, relay);
-            let count = config.events_of(&action).len();
-            actions.insert(action, count);
+            let slot = slot.clone();
+            actions
+                .entry(action)
+                .or_default()
+                .push(RelayPlace { slot, relay });
         }
     }
     let mut found = "it can be read".to_owned();
-    for (action, count) in actions {
+    for (action, mut relays) in actions {
+        let count = config.events_of(&action).len();
         let _ = write!(found, ", events with {action:?}: {count}");
+        // Of an action that several have in common it is not known whose it is.
+        if count > 0 && relays.len() == 1 {
+            selected.append(&mut relays);
+        }
     }
     if config.is_pending() {
         found.push_str(", with changes that are not applied");

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::config::span;
 use crate::history::Window;
-use crate::model::{DeviceId, ErrorKind};
+use crate::model::{DeviceId, ErrorKind, Relay};
 use crate::records::store::{HistoryFilter, HistoryQuery};
 use crate::web::answer::Refusal;
 use crate::wording::quoted;
@@ -63,7 +63,7 @@ impl OfEntries {
             match key.as_str() {
                 "device" => of.device = Some(device(&value)?),
                 "slot" => of.slot = Some(value),
-                "relay" => of.relay = Some(value.to_ascii_lowercase()),
+                "relay" => of.relay = Some(relay(&value)?),
                 "signal" => of.signal = Some(value),
                 "event" => of.event = Some(value),
                 "from" => asked.from = Some(time(&key, &value, now)?),
@@ -171,6 +171,13 @@ fn device(text: &str) -> Result<DeviceId, Refusal> {
     DeviceId::new(text).ok_or_else(wrong)
 }
 
+/// As it is named in the history.
+fn relay(text: &str) -> Result<String, Refusal> {
+    let known = Relay::from_name(&text.to_ascii_lowercase());
+    let known = known.map(|relay| relay.as_str().to_owned());
+    known.ok_or_else(|| refused(format!("{} is no relay", quoted(text)), "write a, b or c"))
+}
+
 /// A time, or how long before now.
 pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     let before = || {
@@ -254,6 +261,7 @@ mod tests {
             "limit=0",
             "limit=10001",
             "relais=a",
+            "relay=z",
         ] {
             let refusal = OfEntries::read(query, now()).unwrap_err();
             assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{query}");
