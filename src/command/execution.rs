@@ -109,7 +109,7 @@ impl Context {
                 answer,
             };
             let asked = async {
-                jobs.send(Box::new(job)).await.ok()?;
+                jobs.send(job).await?;
                 answered.await.ok()
             };
             if let Ok(Some(result)) = timeout_at(deadline + grace, asked).await {

@@ -4,16 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
-use crate::lantime::device::{Job, OfflineReason, not_waited_for};
+use crate::lantime::device::{JobSender, OfflineReason, not_waited_for};
 use crate::model::{DeviceCommand, DeviceId, ErrorReport};
 
 /// How a command gets to a device.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Takes one command at a time.
-    pub jobs: mpsc::Sender<Box<Job>>,
+    pub jobs: JobSender,
     /// How long a command may take.
     pub timeout: Duration,
     /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.

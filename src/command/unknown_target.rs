@@ -66,11 +66,9 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use tokio::sync::mpsc;
-
     use super::*;
     use crate::command::Route;
-    use crate::lantime::device::OfflineReason;
+    use crate::lantime::device::{OfflineReason, job_slot};
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -78,7 +76,7 @@ mod tests {
 
     fn routes() -> Routes {
         let route = Route {
-            jobs: mpsc::channel(1).0,
+            jobs: job_slot().0,
             timeout: Duration::ZERO,
             grace: Duration::ZERO,
             fail_fast: false,

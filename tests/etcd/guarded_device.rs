@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lantime2mqtt::cluster::etcd::{Change, Client, Keys};
 use lantime2mqtt::config;
-use lantime2mqtt::lantime::device::{DeviceTask, Handles, Job, Prior, TrapInbox};
+use lantime2mqtt::lantime::device::{DeviceTask, Handles, Job, JobSender, Prior, TrapInbox, job_slot};
 use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RestClient};
 use lantime2mqtt::lantime::schedule::Schedule;
 use lantime2mqtt::model::{
@@ -34,7 +34,7 @@ struct Scene {
     client: Client,
     device: Arc<SimulatedDevice>,
     owner: Owner,
-    jobs: mpsc::Sender<Box<Job>>,
+    jobs: JobSender,
 }
 
 impl Scene {
@@ -77,7 +77,7 @@ impl Scene {
             fail_fast: false,
             answer,
         };
-        self.jobs.send(Box::new(job)).await.unwrap();
+        self.jobs.send(job).await.unwrap();
         received
     }
 
@@ -129,10 +129,10 @@ fn configured(device: &SimulatedDevice, via: Via) -> config::Device {
 }
 
 /// Runs its task; nobody looks at what it publishes.
-fn run(device: &config::Device, owner: &Owner) -> mpsc::Sender<Box<Job>> {
+fn run(device: &config::Device, owner: &Owner) -> JobSender {
     let (updates, mut published) = mpsc::channel::<Update>(64);
     tokio::spawn(async move { while published.recv().await.is_some() {} });
-    let (jobs, received) = mpsc::channel(1);
+    let (jobs, received) = job_slot();
     let handles = Handles {
         updates,
         jobs: received,
