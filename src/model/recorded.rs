@@ -286,7 +286,7 @@ impl RecordedEvent {
             triggered: event.triggered,
             last_triggered: match event.last_triggered {
                 LastTriggered::Never => Some(NEVER.to_owned()),
-                LastTriggered::At(time) => Some(time.to_string()),
+                LastTriggered::At(moment) => Some(moment.time().to_string()),
                 LastTriggered::Unclear => None,
             },
         }
@@ -296,7 +296,7 @@ impl RecordedEvent {
         let last_triggered = match self.last_triggered.as_deref() {
             None => LastTriggered::Unclear,
             Some(NEVER) => LastTriggered::Never,
-            Some(time) => LastTriggered::At(time.parse().ok()?),
+            Some(time) => LastTriggered::at(time.parse().ok()?),
         };
         Some(EventState {
             name,
@@ -501,7 +501,7 @@ mod tests {
 
     #[test]
     fn events_come_back_as_they_were() {
-        let at = LastTriggered::At("2026-02-10T09:45:48.25Z".parse().unwrap());
+        let at = LastTriggered::at("2026-02-10T09:45:48.25Z".parse().unwrap());
         for (event, by_trap) in [
             (event(Some(true), at), true),
             (event(Some(false), LastTriggered::Never), false),

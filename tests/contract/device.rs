@@ -168,7 +168,7 @@ fn events() -> Vec<Example> {
         name_on_device: None,
         triggered: Some(true),
         kind: EventType::Info,
-        last_triggered: LastTriggered::At(at("10:15:29")),
+        last_triggered: LastTriggered::at(at("10:15:29")),
     };
     let never = EventState {
         name: event_name("ntp-not-sync"),
@@ -179,7 +179,7 @@ fn events() -> Vec<Example> {
     };
     let unclear = EventState {
         name: event_name("leapsecond-announced"),
-        name_on_device: Some("leapsecond-announced".into()),
+        name_on_device: Some(Box::new("leapsecond-announced".into())),
         triggered: None,
         kind: EventType::Unknown,
         last_triggered: LastTriggered::Unclear,
