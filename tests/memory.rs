@@ -33,7 +33,11 @@ async fn start(site: &Site, devices: usize) -> (Bridge, Program) {
     let devices = std::fs::read_to_string(&list).expect("the list of devices");
     let own = std::fs::read_to_string(site.config()).expect("the configuration");
     let own = own.replace("devices = []", "");
-    site.overwrite(&(own + &devices.replace("\"1000ms\"", "\"1h\"")));
+    // On a busy machine, too: of a device that does not answer in time its error would be kept as well.
+    let patient = r#""1h"
+timeout = "100s"
+connect_timeout = "100s""#;
+    site.overwrite(&(own + &devices.replace("\"1000ms\"", patient)));
     let config = config::load(&site.config(), []).expect("a configuration").config;
     // The database's cache has a limit of its own, for all devices together.
     let options = Options {
