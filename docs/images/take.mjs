@@ -3,8 +3,7 @@
 //   cargo build --release && NPM=target/npm/ node docs/images/take.mjs target/release/lantime2mqtt docs/images
 //
 // Needs Chromium (at /usr/bin/chromium, or at CHROMIUM), and playwright-core in NPM, as the tests of the page do. A name after the
-// directory takes the pictures with that in their names alone. Take `page-dead-letters.png` by hand: what it shows the demo does
-// not have.
+// directory takes the pictures with that in their names alone.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +16,7 @@ const HISTORY = "section[aria-label=History]";
 /** So that a file has less than 150 KB. */
 const DESKTOP = { width: 1120, height: 680 };
 const SMALL = { width: 1080, height: 560 };
-const WALL = { width: 1280, height: 720 };
+const WALL = { width: 1120, height: 630 };
 const PHONE = { width: 390, height: 844 };
 const NIGHT = ["#/device/sim-1", HISTORY];
 /**
@@ -30,7 +29,10 @@ const PICTURES = [
   ["page-dark", 56, ["--devices", "40"], ["#/device/sim-1"], SMALL, "dark"],
   ["page-desktop", 56, ["--devices", "40"], NIGHT, DESKTOP, "light"],
   ["page-kiosk", 56, ["--devices", "40"], ["?kiosk&utc"], WALL, "light"],
+  ["page-dead-letters", 56, ["--devices", "40"], ["#/dead-letters"], DESKTOP, "light"],
 ];
+/** The token of the demo. */
+const TOKEN = "only-for-the-demo";
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 try {
@@ -38,7 +40,10 @@ try {
     const wanted = PICTURES.filter((picture) => picture[1] === seconds && picture[0].includes(only));
     if (!wanted.length) continue;
     const pages = await Promise.all(wanted.map(([, , , , viewport, colorScheme]) => browser.newPage({ viewport, colorScheme, timezoneId: "UTC", locale: "en-GB" })));
-    await inDemo(wanted[0][2], seconds, (url) => Promise.all(wanted.map(([name, , , place], index) => take(pages[index], url, place, name))));
+    await inDemo(wanted[0][2], seconds, async (url) => {
+      if (wanted.some(([name]) => name === "page-dead-letters")) await sendWrongCommands(url);
+      await Promise.all(wanted.map(([name, , , place], index) => take(pages[index], url, place, name)));
+    });
   }
 } finally {
   await browser.close();
@@ -58,6 +63,21 @@ async function inDemo(options, seconds, steps) {
   }
 }
 
+/** Somebody has sent what makes no sense: several dead letters of one kind, and one that was seen to. */
+async function sendWrongCommands(url) {
+  const post = async (path, body) => {
+    const headers = { Authorization: `Bearer ${TOKEN}`, "Content-Type": "application/json" };
+    return (await fetch(`${url}api/${path}`, { method: "POST", headers, body })).json();
+  };
+  await post("devices/sim-1/io4/relay/a/events", "{");
+  for (let number = 1; number <= 4; number += 1) {
+    for (const device of ["sim-1", "sim-3"]) await post(`devices/${device}/io4/relay/a/events`, JSON.stringify({ add: [`no-such-event-${number}`] }));
+  }
+  const all = await (await fetch(`${url}api/dead-letters?limit=100`)).json();
+  const ids = all.filter(({ kind }) => kind === "decode").map(({ id }) => id);
+  await post("dead-letters/handled", JSON.stringify({ ids, by: "Ada" }));
+}
+
 /** The address of the page. The demo ends when nobody reads it, so all of it is read. */
 function addressOf(demo) {
   return new Promise((found, failed) => {
@@ -72,7 +92,7 @@ function addressOf(demo) {
 
 async function take(page, url, [address, part], name) {
   await page.goto(`${url}${address}`);
-  await page.waitForSelector(".tile.fault, #detail .relay");
+  await page.waitForSelector(".tile.fault, #detail .relay, .dead-letter");
   if (part) {
     await page.locator(part).evaluate((element) => element.scrollIntoView({ block: "start" }));
     await page.waitForSelector(`${part} path.span-NC`);

@@ -113,6 +113,7 @@ impl Joining {
             shards: cluster.shards,
             status: status.clone(),
             reports: reports.clone(),
+            configured: joint.configured.clone(),
             devices: sizes.subscribe(),
             units: units.subscribe(),
             history: history_status,

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, header};
+use anyhow::{Context, anyhow};
+use reqwest::{Method, RequestBuilder, Url, header};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::web::socket::{self, SocketError};
@@ -36,11 +38,45 @@ pub(super) enum ClientError {
     Answer(PathBuf),
 }
 
-/// JSON, and whether it reports success.
+/// JSON, or what was asked for in its place, and whether it reports success.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) is_success: bool,
     pub(super) json: String,
+}
+
+impl Answer {
+    /// What it has, if it is no refusal.
+    ///
+    /// # Errors
+    /// What was refused, and the remedy.
+    pub(super) fn accepted(self) -> anyhow::Result<String> {
+        if self.is_success {
+            return Ok(self.json);
+        }
+        let Refused { error } = serde_json::from_str(&self.json).context("the bridge's answer")?;
+        Err(anyhow!("{}; {}", error.message, error.remedy))
+    }
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    message: String,
+    remedy: String,
+}
+
+/// What of that is asked for, as a URL has it.
+pub(super) fn query<'a>(asked: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> String {
+    let asked = asked.into_iter().filter_map(|(key, value)| Some((key, value?)));
+    let url = Url::parse_with_params("http://localhost/", asked);
+    url.ok()
+        .and_then(|url| url.query().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// A client of one bridge.
@@ -71,6 +107,18 @@ impl Client {
     pub(super) async fn text(&self, path: &str) -> Result<String, ClientError> {
         let request = self.request(Method::GET, path).timeout(self.within);
         let answer = async { request.send().await?.text().await };
+        answer.await.map_err(|error| self.failed(&error))
+    }
+
+    /// CSV in the place of JSON; a refusal is JSON all the same.
+    pub(super) async fn csv(&self, path: &str) -> Result<Answer, ClientError> {
+        let request = self.request(Method::GET, path).timeout(self.within);
+        let answer = async {
+            let answer = request.header(header::ACCEPT, "text/csv").send().await?;
+            let is_success = answer.status().is_success();
+            let json = answer.text().await?;
+            Ok(Answer { is_success, json })
+        };
         answer.await.map_err(|error| self.failed(&error))
     }
 

@@ -87,7 +87,8 @@ async fn examine(
     if let Ok(loaded) = &checked {
         let config = &loaded.config;
         report.add(configuration::secrets(file, loaded))?;
-        report.add(broker::of(&config.mqtt).await)?;
+        let stopped = matches!(bridge, Bridge::Stopped).then_some(&config.bridge.id);
+        report.add(broker::of(&config.mqtt, stopped).await)?;
         report.add(devices::of(&config.devices).await)?;
         report.add(host::ports(config, &bridge))?;
         report.add([host::open_files(config.devices.len())])?;
@@ -132,7 +133,7 @@ struct Collected {
 impl Collected {
     fn add(&mut self, findings: impl IntoIterator<Item = Finding>) -> anyhow::Result<()> {
         for finding in findings {
-            if self.is_shown {
+            if self.is_shown && !finding.is_hidden() {
                 output::print(&finding.line())?;
             }
             self.findings.push(finding);
@@ -145,8 +146,10 @@ impl Collected {
         findings.filter(|finding| finding.level == level).count()
     }
 
+    /// What people see.
     fn text(&self) -> String {
-        self.findings.iter().map(Finding::line).collect()
+        let shown = self.findings.iter().filter(|finding| !finding.is_hidden());
+        shown.map(Finding::line).collect()
     }
 
     fn json(&self) -> String {

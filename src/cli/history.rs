@@ -2,20 +2,20 @@
 //!
 //! A bridge that runs is asked by its API; the store of one that does not run is opened here.
 
-mod text;
+pub(in crate::cli) mod text;
 
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
-use reqwest::Url;
-use serde::Deserialize;
+use jiff::Timestamp;
 
-use super::client::{Client, ClientError};
+use super::client::{self, Client, ClientError};
 use super::{ConfigFile, Failure, block_on, output, stopped};
-use crate::config::{self, StoreConfig};
+use crate::config::{self, ConfigError, StoreConfig};
 use crate::records::store::Store;
-use crate::web::history::{Page, csv, of_store};
+use crate::web::history::{Page, TIME_REMEDY, csv, moment, of_store};
+use crate::wording::quoted;
 
 /// How long the bridge may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -68,18 +68,20 @@ enum Format {
 /// Where the history is.
 enum Source {
     Bridge(Client),
-    Store(Store),
+    /// The store, and the ids of the devices that are configured.
+    Store(Store, Vec<String>),
 }
 
 pub(super) fn run(options: Options) -> Result<(), Failure> {
     let config = config::load_store(&options.file.config, std::env::vars_os())?;
+    let window = window(&options.since, options.until.as_deref(), Timestamp::now())?;
     block_on(async {
         let bridge = Client::new(&config.state.directory, PATIENCE).map_err(ClientError::from);
         let mut source = bridge.map(Source::Bridge);
         let (mut cursor, mut is_first) = (None, true);
         loop {
-            let query = query(&options, cursor.as_deref());
-            let (from, page) = page(source, &config, &query).await?;
+            let query = query(&options, &window, cursor.as_deref());
+            let (from, page) = page(source, &options, &config, &query).await?;
             if !output::print(&written(&options, &page, is_first)?)? || page.next.is_none() {
                 return Ok(());
             }
@@ -92,69 +94,75 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 /// A part of the history, and where it is from: the next one is from there, too.
 async fn page(
     source: Result<Source, ClientError>,
+    options: &Options,
     config: &StoreConfig,
     query: &str,
 ) -> anyhow::Result<(Source, Page)> {
     let asked = match source {
         Ok(Source::Bridge(bridge)) => ask(&bridge, query).await.map(|page| (bridge, page)),
-        Ok(Source::Store(store)) => return of(store, query).await,
+        Ok(Source::Store(store, configured)) => return of(store, configured, query).await,
         Err(error) => Err(error.into()),
     };
     match asked {
         Ok((bridge, page)) => Ok((Source::Bridge(bridge), page)),
         Err(error) => match error.downcast_ref() {
             Some(no_bridge @ (ClientError::NoBridge(_) | ClientError::Socket(_))) => {
-                of(stopped::open(config, no_bridge)?, query).await
+                let store = stopped::open(config, no_bridge)?;
+                of(store, configured(options)?, query).await
             }
             _ => Err(error),
         },
     }
 }
 
-async fn of(store: Store, query: &str) -> anyhow::Result<(Source, Page)> {
-    let page = of_store(&store, query).await;
+/// The ids of the devices that are configured, where it matters which these are.
+fn configured(options: &Options) -> Result<Vec<String>, ConfigError> {
+    let devices = match &options.device {
+        Some(_) => config::list_devices(&options.file.config)?,
+        None => Vec::new(),
+    };
+    Ok(devices.into_iter().map(|device| device.id).collect())
+}
+
+async fn of(store: Store, configured: Vec<String>, query: &str) -> anyhow::Result<(Source, Page)> {
+    let page = of_store(&store, &configured, query).await;
     let page = page.map_err(|error| anyhow!("{}; {}", error.message, error.remedy))?;
-    Ok((Source::Store(store), page))
-}
-
-#[derive(Deserialize)]
-struct Refused {
-    error: Reason,
-}
-
-#[derive(Deserialize)]
-struct Reason {
-    message: String,
-    remedy: String,
+    Ok((Source::Store(store, configured), page))
 }
 
 async fn ask(bridge: &Client, query: &str) -> anyhow::Result<Page> {
-    let answer = bridge.get(&format!("/api/history?{query}")).await?;
-    if !answer.is_success {
-        let Refused { error } = serde_json::from_str(&answer.json).context("the bridge's answer")?;
-        return Err(anyhow!("{}; {}", error.message, error.remedy));
-    }
-    serde_json::from_str(&answer.json).context("the bridge's answer")
+    let answer = bridge.get(&format!("/api/history?{query}")).await?.accepted()?;
+    serde_json::from_str(&answer).context("the bridge's answer")
+}
+
+/// From when to when, as the API takes it: the same for all pages, however long these take.
+pub(super) fn window(
+    since: &str,
+    until: Option<&str>,
+    now: Timestamp,
+) -> anyhow::Result<[Option<String>; 2]> {
+    let time = |option: &str, text: &str| {
+        let time = moment(text, now).map(|time| time.to_string());
+        time.ok_or_else(|| anyhow!("{option} {} is no time; {TIME_REMEDY}", quoted(text)))
+    };
+    let since = time("--since", since)?;
+    let until = until.map(|text| time("--until", text));
+    Ok([Some(since), until.transpose()?])
 }
 
 /// What is asked of the API.
-fn query(options: &Options, cursor: Option<&str>) -> String {
-    let asked = [
+fn query(options: &Options, [from, to]: &[Option<String>; 2], cursor: Option<&str>) -> String {
+    client::query([
         ("device", options.device.as_deref()),
         ("slot", options.slot.as_deref()),
         ("relay", options.relay.as_deref()),
         ("signal", options.signal.as_deref()),
         ("event", options.event.as_deref()),
-        ("from", Some(options.since.as_str())),
-        ("to", options.until.as_deref()),
+        ("from", from.as_deref()),
+        ("to", to.as_deref()),
         ("limit", Some(AT_A_TIME)),
         ("cursor", cursor),
-    ];
-    let asked = asked.iter().filter_map(|(key, value)| Some((key, (*value)?)));
-    let url = Url::parse_with_params("http://localhost/", asked);
-    url.ok()
-        .and_then(|url| url.query().map(str::to_owned))
-        .unwrap_or_default()
+    ])
 }
 
 fn written(options: &Options, page: &Page, is_first: bool) -> anyhow::Result<String> {

@@ -3,8 +3,10 @@
 mod broker;
 mod devices;
 mod files;
+mod neighbours;
 mod prompt;
 mod text;
+mod unanswered;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
@@ -18,6 +20,7 @@ use self::prompt::Prompt;
 use super::{Failure, output};
 use crate::config::{self, Broker, Mqtt, Secret};
 use crate::model::id::to_id;
+use crate::mqtt::neighbours::Neighbours;
 use crate::tls::Fingerprint;
 use crate::wording::count;
 
@@ -30,6 +33,12 @@ pub(super) struct Options {
     broker: broker::BrokerOptions,
     #[command(flatten)]
     devices: devices::DeviceOptions,
+    /// The id of this bridge, which no other one at the broker has; by default the name of this machine.
+    #[arg(long, value_name = "ID")]
+    bridge_id: Option<String>,
+    /// Give devices other ids, with a number, where the broker has devices of the same ids and another bridge.
+    #[arg(long)]
+    new_ids: bool,
     /// Where the page and the API are to listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     http_listen: String,
@@ -63,7 +72,8 @@ pub(super) fn run(options: Options) -> Result<(), Failure> {
 }
 
 async fn init(options: &Options, prompt: &mut Prompt<'_>) -> Result<(), Failure> {
-    text::check_listen(&options.http_listen)?;
+    let bridge = options.bridge_id.clone().unwrap_or_else(host_id);
+    text::check(&options.http_listen, &bridge)?;
     let layout = Layout::new(options.directory.as_deref());
     if !options.force {
         layout.refuse_existing(&[text::TOKEN_FILE, text::BROKER_FILE, text::DEVICES_FILE])?;
@@ -71,8 +81,15 @@ async fn init(options: &Options, prompt: &mut Prompt<'_>) -> Result<(), Failure>
     if prompt.is_interactive {
         prompt.say("This writes a configuration of the bridge. Ctrl-C ends it; nothing is written before the last question.\n");
     }
-    let broker = settle_broker(options, prompt).await?;
-    let devices = settle_devices(options, prompt).await?;
+    let broker = settle_broker(options, &bridge, prompt).await?;
+    // What runs with the configuration that is overwritten is no other bridge.
+    let neighbours = match options.offline || (options.force && layout.config().exists()) {
+        true => Neighbours::default(),
+        false => neighbours::look(&broker, &bridge, prompt).await,
+    };
+    let bridge = neighbours::settle_bridge(bridge, &neighbours, prompt)?;
+    let mut devices = unanswered::settle(options, prompt).await?;
+    neighbours::settle_devices(&mut devices, &neighbours, options.new_ids, prompt)?;
     let mut secrets = vec![(text::TOKEN_FILE.to_owned(), token()?)];
     secrets.extend(
         broker
@@ -80,7 +97,7 @@ async fn init(options: &Options, prompt: &mut Prompt<'_>) -> Result<(), Failure>
             .map(|password| (text::BROKER_FILE.to_owned(), password.clone())),
     );
     secrets.push((text::DEVICES_FILE.to_owned(), devices.password.clone()));
-    let text = text::text(&broker, &devices, &options.http_listen, layout.state());
+    let text = text::text(&bridge, &broker, &devices, &options.http_listen, layout.state());
     let names = secrets.iter().map(|(name, _)| layout.directory.join(name));
     let names = names
         .chain([layout.config()])
@@ -90,15 +107,19 @@ async fn init(options: &Options, prompt: &mut Prompt<'_>) -> Result<(), Failure>
         return Err(anyhow!("nothing is written").into());
     }
     layout.write(&secrets, &text)?;
-    finish(&layout, &broker, &options.http_listen)
+    finish(&layout, &broker, &devices.left_out, &options.http_listen)
 }
 
 /// The broker, once it takes us, or somebody wants to write it all the same.
-async fn settle_broker(options: &Options, prompt: &mut Prompt<'_>) -> Result<broker::Answers, Failure> {
+async fn settle_broker(
+    options: &Options,
+    bridge: &str,
+    prompt: &mut Prompt<'_>,
+) -> Result<broker::Answers, Failure> {
     let again = broker::BrokerOptions::default();
     let mut given = &options.broker;
     loop {
-        let mut answers = broker::ask(given, prompt)?;
+        let mut answers = broker::ask(given, bridge, prompt)?;
         if options.offline || matches!(answers.settings.broker, Broker::Embedded { .. }) {
             return Ok(answers);
         }
@@ -116,58 +137,20 @@ async fn settle_broker(options: &Options, prompt: &mut Prompt<'_>) -> Result<bro
                 }
             }
         };
-        match after_failure(&[failed], "the broker", prompt)? {
-            After::WriteAnyway => return Ok(answers),
-            After::AskAgain => given = &again,
+        if !prompt.is_interactive {
+            return Err(anyhow!(
+                "{failed}\nnothing is written; correct that, or write the configuration without probing: --offline"
+            )
+            .into());
         }
-    }
-}
-
-/// The devices, once all have answered, or somebody wants to write them all the same.
-async fn settle_devices(options: &Options, prompt: &mut Prompt<'_>) -> Result<devices::Answers, Failure> {
-    let again = devices::DeviceOptions::default();
-    let mut given = &options.devices;
-    loop {
-        let mut answers = devices::ask(given, prompt)?;
-        if options.offline {
-            answers.trust_system();
-            answers.name();
+        prompt.say(&failed);
+        if prompt.confirm("Enter the broker again?", true, "--offline")? {
+            given = &again;
+        } else if prompt.confirm("Write the configuration all the same?", false, "--offline")? {
             return Ok(answers);
+        } else {
+            return Err(anyhow!("nothing is written").into());
         }
-        let shown = answers.certificates().await?;
-        accept(&shown, options, prompt)?;
-        let failed = answers.probe().await?;
-        if failed.is_empty() {
-            return Ok(answers);
-        }
-        match after_failure(&failed, "the devices", prompt)? {
-            After::WriteAnyway => return Ok(answers),
-            After::AskAgain => given = &again,
-        }
-    }
-}
-
-enum After {
-    AskAgain,
-    WriteAnyway,
-}
-
-/// Shows what has failed, and asks how to go on; without anybody there, that is the end.
-fn after_failure(failed: &[String], what: &str, prompt: &mut Prompt<'_>) -> Result<After, Failure> {
-    let shown = failed.join("\n");
-    if !prompt.is_interactive {
-        return Err(anyhow!(
-            "{shown}\nnothing is written; correct that, or write the configuration without probing: --offline"
-        )
-        .into());
-    }
-    prompt.say(&shown);
-    if prompt.confirm(&format!("Enter {what} again?"), true, "--offline")? {
-        return Ok(After::AskAgain);
-    }
-    match prompt.confirm("Write the configuration all the same?", false, "--offline")? {
-        true => Ok(After::WriteAnyway),
-        false => Err(anyhow!("nothing is written").into()),
     }
 }
 
@@ -241,8 +224,8 @@ fn password(
     }
 }
 
-/// The id of this bridge: the name of this machine, which may change later.
-fn bridge_id() -> String {
+/// An id for this bridge: the name of this machine, which may change later.
+fn host_id() -> String {
     let host = gethostname::gethostname();
     to_id(&host.to_string_lossy()).unwrap_or_else(|| "bridge-1".to_owned())
 }
@@ -255,7 +238,12 @@ fn token() -> anyhow::Result<Secret> {
 }
 
 /// Checks what is written as `check-config` does, and shows how to go on.
-fn finish(layout: &Layout, broker: &broker::Answers, http_listen: &str) -> Result<(), Failure> {
+fn finish(
+    layout: &Layout,
+    broker: &broker::Answers,
+    left_out: &[String],
+    http_listen: &str,
+) -> Result<(), Failure> {
     let config = layout.config();
     let loaded = super::check_config(&config)?;
     let mut text = String::new();
@@ -270,17 +258,26 @@ fn finish(layout: &Layout, broker: &broker::Answers, http_listen: &str) -> Resul
     };
     let token = layout.directory.join(text::TOKEN_FILE);
     let _ = writeln!(text, "start   {start}");
-    let _ = writeln!(
-        text,
-        "page    http://{http_listen}/  its token is in {}",
-        token.display()
-    );
+    if http_listen != "off" {
+        let _ = writeln!(
+            text,
+            "page    http://{http_listen}/  its token is in {}",
+            token.display()
+        );
+    }
     let _ = writeln!(
         text,
         "topics  mosquitto_sub {}-t 'lantime/#' -v",
         subscriber(&broker.settings)
     );
     let _ = writeln!(text, "check   lantime2mqtt doctor --config {config}");
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        let _ = writeln!(
+            text,
+            "later   {left_out}: left out; add each with lantime2mqtt probe URL --append {config}"
+        );
+    }
     output::print(&text)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod faults;
 mod healthcheck;
 mod history;
 mod init;
@@ -113,6 +114,8 @@ enum Command {
     DeadLetters(dead_letters::Options),
     /// Shows what has changed at the devices of a bridge: when, why and for how long.
     History(history::Options),
+    /// Shows the faults at the devices of a bridge that runs: relays in NC, devices and slots offline, and for how long.
+    Faults(faults::Options),
     /// Shows the cluster of a bridge, and drains the bridge.
     Cluster(cluster::Options),
     /// Prints the completions of a shell.
@@ -201,6 +204,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(options) => start(&usual).and_then(|()| simulate::run(options)),
         Command::DeadLetters(options) => start(&usual).and_then(|()| dead_letters::run(options)),
         Command::History(options) => start(&usual).and_then(|()| history::run(options)),
+        Command::Faults(options) => start(&usual).and_then(|()| faults::run(&options)),
         Command::Cluster(options) => start(&usual).and_then(|()| cluster::run(options)),
         Command::Completions(options) => shell::completions(&options),
         Command::Man(options) => shell::man(&options),

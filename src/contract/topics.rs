@@ -179,6 +179,18 @@ impl Topics {
         ]
     }
 
+    /// Filters of the own state of all bridges below the prefix, and of the state of all devices there.
+    pub fn all_state_filters(&self) -> [String; 2] {
+        let prefix = &self.prefix;
+        [format!("{prefix}/bridge/+/state"), format!("{prefix}/+/state")]
+    }
+
+    /// The bridge whose own state `topic` is: this one or another one below the prefix.
+    pub fn parse_bridge_state<'a>(&self, topic: &'a str) -> Option<&'a str> {
+        let below = self.below_prefix(topic)?.strip_prefix("bridge/")?;
+        below.strip_suffix("/state").filter(|bridge| is_valid_id(bridge))
+    }
+
     /// The state topic that `topic` is, and the field of it where it is one of the scalar layout
     /// (`position`, `last/at`). `None` for anything else, another bridge's topics included.
     pub fn parse<'a>(&self, topic: &'a str) -> Option<(StateTopic, Option<&'a str>)> {

@@ -27,7 +27,7 @@ pub(super) use options::ONLY_QOS_0;
 pub use options::address;
 pub(super) use purpose::HISTORY_EXPIRY;
 pub use purpose::Purpose;
-pub use reason::{NO_WILDCARDS, subscription_remedy};
+pub use reason::{NO_WILDCARDS, UNANSWERED, subscription_remedy};
 use route::Route;
 use step::Step;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::connection::{Cause, ConnectionError};
+use super::connection::{Cause, ConnectionError, UNANSWERED};
 use crate::incidents::{Incidents, Seen};
 use crate::model::{ErrorReport, IncidentKey, IncidentKind, IncidentReport, Operation};
 
@@ -81,8 +81,7 @@ impl PendingSubscriptions {
             Cause::UnreadableRefusal(reason) => (None, reason.clone()),
             Cause::Lost(_) | Cause::Ended { .. } if is_optional(&filter) => {
                 let pause = self.count_unanswered(&filter)?;
-                let reason = "the connection ended before the broker answered, more than once; it is tried again later";
-                (Some(now + pause), reason.to_owned())
+                (Some(now + pause), UNANSWERED.to_owned())
             }
             _ => return None,
         };

@@ -113,12 +113,15 @@ pub(super) fn find(shown: &Shown, id: &str) -> Result<(DeviceId, Arc<hub::Device
     });
     found.ok_or_else(|| match (DeviceId::new(id), &shown.cluster) {
         (Some(id), Some(cluster)) => of_another_bridge(cluster, &id),
-        _ => {
-            let message = format!("no device {}", crate::wording::quoted(id));
-            let remedy = "GET /api/devices lists those that are configured";
-            Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
-        }
+        _ => no_device(id),
     })
+}
+
+/// A device that is not configured.
+pub(super) fn no_device(id: &str) -> Refusal {
+    let message = format!("no device {}", crate::wording::quoted(id));
+    let remedy = "GET /api/devices lists those that are configured";
+    Refusal::new(StatusCode::NOT_FOUND, ErrorKind::NotFound, message, remedy)
 }
 
 /// A device that this bridge of a cluster does not poll now.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::answer::{Answer, JSON, Refusal};
-use super::api::{find, no_store};
+use super::api::{find, no_device, no_store};
 use super::{App, Shared};
 use crate::contract::to_json;
 use crate::history::{Known, Timeline, Window};
@@ -25,6 +25,7 @@ use crate::model::{DeviceId, DeviceView, ErrorReport};
 use crate::records::store::{DeviceHistory, MAX_OF_DEVICE, Store};
 pub(crate) use json::{Page, Row};
 use query::{OfDevice, OfEntries};
+pub(crate) use query::{REMEDY as TIME_REMEDY, moment};
 
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
@@ -34,19 +35,47 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/api/faults", get(faults::answer))
 }
 
-/// What the API answers to that query, of the store of a bridge that does not run.
+/// What the API answers to that query, of the store of a bridge that does not run and has those devices.
 ///
 /// # Errors
-/// When the query makes no sense, or the store fails.
-pub(crate) async fn of_store(store: &Store, query: &str) -> Result<Page, ErrorReport> {
-    let asked = OfEntries::read(query, Timestamp::now()).map_err(|refusal| refusal.error)?;
-    let page = store.history(asked.query()).await;
-    let page = page.map_err(|error| no_store(error).error)?;
+/// When the query makes no sense, names a device that is neither configured nor in the history, or the store fails.
+pub(crate) async fn of_store(store: &Store, configured: &[String], query: &str) -> Result<Page, ErrorReport> {
+    let page = async {
+        let asked = OfEntries::read(query, Timestamp::now())?;
+        if let Some(device) = &asked.of.device {
+            let is_known = configured.iter().any(|id| id == device.as_str());
+            if !is_known && !store.has_history(device.clone()).await.map_err(no_store)? {
+                return Err(no_device(device.as_str()));
+            }
+        }
+        store.history(asked.query()).await.map_err(no_store)
+    };
+    let page = page.await.map_err(|refusal| refusal.error)?;
     Ok(Page::from(&page))
+}
+
+/// The device as it is now; `None` for one that another bridge of the cluster polls, or that is in the history alone, since it has
+/// left the configuration. One that is in neither is refused.
+async fn view_of(app: &App, device: &DeviceId) -> Result<Option<Arc<DeviceView>>, Refusal> {
+    if let Ok((_, found)) = find(&app.shown, device.as_str()) {
+        return Ok(Some(Arc::clone(&found.view)));
+    }
+    let mut cluster = app.shown.cluster.iter();
+    let is_known = cluster.any(|cluster| cluster.is_configured(device))
+        || app
+            .shown
+            .store
+            .has_history(device.clone())
+            .await
+            .map_err(no_store)?;
+    is_known.then_some(None).ok_or_else(|| no_device(device.as_str()))
 }
 
 async fn history(State(app): State<Shared>, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
     let asked = OfEntries::read(query.as_deref().unwrap_or_default(), Timestamp::now())?;
+    if let Some(device) = &asked.of.device {
+        view_of(&app, device).await?;
+    }
     if wants_csv(&headers) {
         return Ok(csv::answer(app.shown.store.clone(), asked));
     }
@@ -81,7 +110,7 @@ struct Retrospect {
 impl Retrospect {
     async fn of(app: &App, query: &str) -> Result<Retrospect, Refusal> {
         let OfDevice { device, window } = OfDevice::read(query, Timestamp::now())?;
-        let shown = find(&app.shown, device.as_str());
+        let view = view_of(app, &device).await?;
         let history = app.shown.store.device_history(device.clone(), window.from);
         let history = history.await.map_err(no_store)?;
         if !history.is_all {
@@ -90,12 +119,6 @@ impl Retrospect {
                 "ask for a shorter time",
             ));
         }
-        let view = match shown {
-            Ok((_, device)) => Some(Arc::clone(&device.view)),
-            // Another bridge of the cluster polls it, or it has left the configuration.
-            Err(_) if !history.subjects.is_empty() => None,
-            Err(refusal) => return Err(refusal),
-        };
         Ok(Retrospect {
             device,
             window,

@@ -38,7 +38,7 @@ use crate::cluster::coordinator::{Report, Status};
 use crate::cluster::entries::BridgeId;
 use crate::cluster::shard_of;
 use crate::command::{Counts as CommandCounts, Inbox};
-use crate::config::Http;
+use crate::config::{self, Http};
 use crate::contract::state::BridgeInfo;
 use crate::contract::topics::Topics;
 use crate::hub::Fleet;
@@ -104,6 +104,8 @@ pub struct Cluster {
     pub status: watch::Receiver<Status>,
     /// Takes what an operator wants.
     pub reports: mpsc::Sender<Report>,
+    /// All configured devices, whichever bridge polls them.
+    pub configured: watch::Receiver<Vec<Arc<config::Device>>>,
     /// How many of the configured devices belong to each shard.
     pub devices: watch::Receiver<BTreeMap<ShardId, usize>>,
     /// The units of the shards that this bridge owns.
@@ -115,6 +117,11 @@ pub struct Cluster {
 impl Cluster {
     fn shard_of(&self, device: &DeviceId) -> ShardId {
         shard_of(device, self.shards)
+    }
+
+    fn is_configured(&self, device: &DeviceId) -> bool {
+        let configured = self.configured.borrow();
+        configured.iter().any(|configured| configured.id == *device)
     }
 
     /// The bridge that works for the shard of that device.

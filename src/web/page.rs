@@ -36,6 +36,7 @@ macro_rules! assets {
 
 const ASSETS: &[Asset] = &assets![
     "bridge.js": SCRIPT,
+    "causes.js": SCRIPT,
     "clock.js": SCRIPT,
     "chooser.js": SCRIPT,
     "cluster.js": SCRIPT,

@@ -188,6 +188,8 @@ async fn a_bridge_without_a_history_does_not_ask_for_records() {
     member.site.takes_commands().await;
     assert_eq!(metric(member, "lantime2mqtt_history_subscribed").await, None);
     assert_eq!(api(member, RELAY).await["entries"], json!([]));
+    let refused = api(member, "/api/history?device=nobody").await;
+    assert_eq!(refused, Value::Null, "no bridge has that device");
 }
 
 #[tokio::test]

@@ -17,15 +17,15 @@ use crate::support::program::{End, Program, run};
 use crate::support::wait;
 
 /// What `init` has written, with what it was written for.
-struct Installation {
+pub(crate) struct Installation {
     _parent: TempDir,
     directory: PathBuf,
-    fleet: Fleet,
-    broker: Mosquitto,
+    pub(crate) fleet: Fleet,
+    pub(crate) broker: Mosquitto,
 }
 
 impl Installation {
-    async fn new() -> Installation {
+    pub(crate) async fn new() -> Installation {
         let (fleet, broker) = (devices(2).await, broker(false));
         let (parent, directory) = nowhere();
         let broker_url = format!("mqtt://{}", broker.address());
@@ -54,19 +54,19 @@ impl Installation {
         }
     }
 
-    fn at(&self, name: &str) -> PathBuf {
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.at("lantime2mqtt.toml").display().to_string()
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.at(name)).expect("it is written")
     }
 
-    fn change_config(&self, from: &str, to: &str) {
+    pub(crate) fn change_config(&self, from: &str, to: &str) {
         let text = self.read("lantime2mqtt.toml");
         assert!(text.contains(from), "{from} is not in {text}");
         fs::write(self.config(), text.replace(from, to)).expect("the directory is ours");
@@ -77,7 +77,7 @@ impl Installation {
     }
 
     /// A bridge that polls and publishes.
-    async fn start(&self) -> Program {
+    pub(crate) async fn start(&self) -> Program {
         let bridge = Program::start(&["run", "--config", &self.config()]);
         let socket = self.at("state/control.sock");
         wait::until("the bridge works", async || {
@@ -109,7 +109,9 @@ async fn an_installation_that_works_has_no_failure() {
         "none yet: the bridge makes it",
         "3 files that no other user can read",
         "takes user bridge, MQTT 5",
+        "2 of 2 answer",
         "answers: M3000",
+        "the usual one is assumed for",
         "(http.listen) is free",
     ] {
         assert!(end.output.stdout.contains(part), "{part}: {:?}", end.output);
@@ -257,6 +259,29 @@ async fn a_bridge_without_its_broker_is_named() {
     for part in ["the bridge is not connected to its broker", "cannot connect"] {
         assert!(failed.contains(part), "{part}: {failed}");
     }
+}
+
+#[tokio::test]
+async fn an_open_incident_has_its_time() {
+    let site = Installation::new().await;
+    site.change_config(site.fleet.devices()[1].url(), "https://127.0.0.1:1");
+    let _bridge = site.start().await;
+    let socket = site.at("state/control.sock");
+    let incidents = wait::for_value("an open incident", async || {
+        let answer = get_at(&socket, "/api/incidents").await;
+        let open = answer.map(|answer| answer.json()).unwrap_or_default();
+        open[0]["since"].as_str().map(str::to_owned).ok_or(open)
+    });
+    let since = incidents.await;
+    let end = site.doctor(&[]).await;
+    let mut lines = end.output.stdout.lines();
+    let line = lines.find(|line| line.starts_with("warn  incidents"));
+    assert!(
+        line.is_some_and(|line| line.contains(&format!("(since {since};"))),
+        "{since}: {:?}",
+        end.output
+    );
+    assert!(end.output.stdout.contains("1 of 2 answer"), "{:?}", end.output);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::support::program::{End, Program, run};
 use crate::support::{PATIENCE, Watcher};
 use crate::terminal::Terminal;
 
-const USER: &str = "bridge";
+pub(crate) const USER: &str = "bridge";
 pub(crate) const BROKER_PASSWORD: &str = "sentinel-of-the-broker";
 pub(crate) const DEVICE_PASSWORD: &str = "sentinel-of-the-device";
 
@@ -306,7 +306,8 @@ async fn at_a_terminal_it_asks_and_shows_no_password() {
     terminal.answer("First device", fleet.devices()[0].url());
     terminal.answer("User name at the device [info]: ", USER);
     terminal.answer("(not shown): ", DEVICE_PASSWORD);
-    terminal.answer("Another device", fleet.devices()[1].url());
+    terminal.answer("Another device", "y");
+    terminal.answer("Write a URL or a host", fleet.devices()[1].url());
     terminal.answer("Another device", "");
     terminal.answer("Are these the fingerprints", "y");
     terminal.answer("Write these files?", "");

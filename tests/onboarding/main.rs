@@ -6,6 +6,9 @@ mod support;
 
 mod backup;
 mod doctor;
+mod faults;
 mod init;
 mod probe;
+mod second_bridge;
 mod terminal;
+mod unanswered;

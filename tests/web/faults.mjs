@@ -14,6 +14,11 @@ await withPage(async (page) => {
 
   // It follows what happens while it is looked at.
   await page.waitForSelector(`${row("sim-1")}:has-text('not over'):has-text('clock-not-sync')`);
+  const meaning = "the clock that drives the relay is not synchronised";
+  check((await page.getAttribute(`${row("sim-1")} [title]:text-is('clock-not-sync')`, "title")) === meaning, "the mouse does not show what the cause means");
+  await page.focus("#view-faults .legend summary");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(`#view-faults .legend div:has(dt:text-is('clock-not-sync')):has-text('${meaning}')`);
   await say("fell");
   await page.waitForSelector(`${row("sim-1")}:not(:has-text('not over'))`);
   await page.waitForSelector(`${row("sim-2")}:has-text('not over')`);

@@ -2,7 +2,7 @@
 
 import { readFile } from "node:fs/promises";
 
-import { at, check, goOn, say, unlock, withPage } from "./script.mjs";
+import { at, check, goOn, say, withPage } from "./script.mjs";
 
 const panel = "section[aria-label=History]";
 const row = `${panel} tbody tr:has(th:text-is('io3 relay A'))`;
@@ -44,15 +44,39 @@ await withPage(async (page) => {
   await page.waitForSelector(flag, { state: "attached" });
   const button = `${card} .last-fault button`;
   check(await page.isDisabled(button), "it can be acknowledged without the token");
+  check((await page.getAttribute(button, "title")).includes("Unlock with the token"), "the button does not say why it is locked");
+  check(!(await page.innerText(card)).includes("Unlock"), "each button says beside itself why it is locked");
   await say("recovered");
   await goOn();
-  await unlock(page, "a-token-for-these-tests");
+  const way = "#detail .actions button:text-is('Unlock')";
+  check((await page.innerText("#detail .actions")).includes("Unlock with the token first."), "it is said nowhere");
+  await page.focus(way);
+  await page.keyboard.press("Enter");
+  await page.fill("#token", "a-token-for-these-tests");
+  await page.press("#token", "Enter");
+  await page.waitForSelector("#token-button:focus:has-text('Lock')");
+  await page.waitForSelector(way, { state: "hidden" });
   await page.click(button);
   await page.waitForSelector(`${card} .last-fault:has-text('acknowledged')`);
   await page.waitForSelector(button, { state: "detached" });
   await page.waitForSelector(flag, { state: "detached" });
   await say("acknowledged");
   await goOn();
+
+  // The table of what somebody looks for, and a way to it.
+  await page.locator("#detail").evaluate((detail) => detail.scrollTo(0, 0));
+  await page.click("#detail button:has-text('History')");
+  await page.waitForSelector(`${panel} h3:focus`);
+  check(await page.locator(`${panel} h3`).evaluate((title) => title.getBoundingClientRect().top < innerHeight), "the history is not in view");
+  await page.waitForSelector(`${panel} .timeline text:text-is('slot io3')`, { state: "attached" });
+  const named = () => page.locator(`${panel} tbody th`).allTextContents();
+  for (const [words, name] of [["signals", "io3 clk1"], ["events", "refclock-1-not-sync"], ["device and slots", "device"], ["relays", "io3 relay A"]]) {
+    await page.selectOption(`${panel} select`, { label: words });
+    const names = await named();
+    check(names.includes(name), `${name} is not among the ${words}: ${names}`);
+    const kind = (name) => name.includes(" relay ") ? "relays" : / (clk\d|rsc|pps|10mhz|notification)$/.test(name) ? "signals" : /^(device$|slot )/.test(name) ? "device and slots" : "events";
+    check(names.every((name) => kind(name) === words), `among the ${words} are ${names}`);
+  }
 
   // What is exported is what is shown.
   for (const [range, hours] of [["24 h", 24], ["1 h", 1]]) {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::scene::Scene;
 use crate::support::http::{ask, get};
 use crate::support::program::run;
+use crate::support::site::Entry;
 use crate::support::wait;
 
 const RELAY: &str = "/api/history?device=sim-1&slot=io3&relay=a";
@@ -105,7 +106,6 @@ async fn spans_and_figures_follow_from_the_history() {
     );
     assert_eq!(relay["longest_fault"]["at"], relays["a"][2]["at"]);
     for (path, part) in [
-        ("/api/timeline?device=nobody", "no device"),
         ("/api/timeline", "no device is named"),
         ("/api/history?from=yesterday", "no time"),
     ] {
@@ -174,21 +174,64 @@ async fn the_faults_of_all_devices_are_found_with_what_is_known_of_them() {
         text.starts_with("device,slot,relay,value,at,") && text.contains(&line),
         "{text}"
     );
-    for (path, part) in [
-        ("/api/faults?device=nobody", "no device"),
-        ("/api/faults?relay=a", "cannot be asked for"),
-    ] {
-        let refused = get(scene.http(), path).await.unwrap().json();
-        assert!(
-            refused["error"]["message"].as_str().unwrap().contains(part),
-            "{refused}"
-        );
-    }
+    let refused = get(scene.http(), "/api/faults?relay=a").await.unwrap().json();
+    let message = refused["error"]["message"].as_str().unwrap();
+    assert!(message.contains("cannot be asked for"), "{refused}");
     let request = "GET /api/faults?limit=1 HTTP/1.0\r\nHost: localhost\r\nAccept: text/csv\r\n\r\n";
     let cut = ask(scene.http(), request.to_owned()).await.expect("it answers");
     assert_eq!(
         cut.status, 400,
         "a table that is not whole would be taken for whole: {cut:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_device_that_is_neither_configured_nor_in_the_history_is_refused() {
+    const PATHS: [&str; 4] = ["history", "timeline", "availability", "faults"];
+    let mut scene = scene().await;
+    for path in PATHS {
+        let asked = format!("/api/{path}?device=nobody");
+        let refused = get(scene.http(), &asked).await.unwrap();
+        assert_eq!(refused.status, 404, "{asked}: {refused:?}");
+        let error = &refused.json()["error"];
+        assert_eq!(error["message"], r#"no device "nobody""#, "{asked}");
+    }
+    let config = scene.site.config().display().to_string();
+    let entries = async |device: &str| {
+        run(&[
+            "history", "--format", "csv", "--device", device, "--config", &config,
+        ])
+        .await
+    };
+    assert!(
+        entries("nobody")
+            .await
+            .output
+            .stderr
+            .contains(r#"no device "nobody""#)
+    );
+    let running = entries("sim-1").await.output.stdout;
+    assert!(running.contains(",sim-1,io3,a,"), "{running}");
+    // One that has left the configuration has its history.
+    let entry = |id: &str| Entry::of(scene.device(1)).with("id", id);
+    let (renamed, later) = (entry("renamed"), entry("later"));
+    scene.site.set_devices(std::slice::from_ref(&renamed));
+    scene.bridge.stop("TERM").await;
+    scene.bridge = scene.site.start();
+    scene.site.ready().await;
+    for path in PATHS {
+        scene.json(&format!("/api/{path}?device=sim-1")).await;
+    }
+    // And without a bridge.
+    scene.bridge.stop("KILL").await;
+    scene.site.set_devices(&[renamed, later]);
+    assert!(entries("sim-1").await.output.stdout.contains(",sim-1,io3,a,"));
+    assert_eq!(entries("later").await.code, Some(0), "it is configured");
+    let refused = entries("nobody").await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        refused.output.stderr.contains(r#"no device "nobody""#),
+        "{refused:?}"
     );
 }
 
@@ -223,9 +266,12 @@ async fn the_command_line_shows_it_with_a_bridge_and_without_one() {
         nothing.starts_with("no changes; the history begins at "),
         "{nothing}"
     );
-    let refused = run(&["history", "--since", "yesterday", "--config", &config]).await;
-    assert_eq!(refused.code, Some(1));
-    assert!(refused.output.stderr.contains("is no time"), "{refused:?}");
+    for option in ["--since", "--until"] {
+        let refused = run(&["history", option, "yesterday", "--config", &config]).await;
+        assert_eq!(refused.code, Some(1));
+        let expected = format!(r#"{option} "yesterday" is no time; write a time in RFC 3339"#);
+        assert!(refused.output.stderr.contains(&expected), "{refused:?}");
+    }
 
     scene.bridge.stop("KILL").await;
     assert_eq!(shown(&["--utc"]).await, running, "what was shown is on disk");

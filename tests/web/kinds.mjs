@@ -18,6 +18,8 @@ await withPage(async (page) => {
   check((await page.title()).startsWith("▲ 1"), "a missing module is no fault in the title");
   await page.goto(at("#/device/sim-2"));
   await page.waitForSelector("#detail .relay.missing:has-text('missing')");
+  await page.goto(at("#/faults"));
+  await page.waitForSelector("#faults tr:has(a:text-is('sim-2')):has(.badge.missing:has-text('module missing')):has-text('io3'):has-text('not over')");
   await page.goto(at("#/device/sim-3"));
   await page.waitForSelector("#detail .title .badge.ok");
   await page.waitForSelector("#detail .relay.neutral:has-text('not reported')");

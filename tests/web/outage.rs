@@ -54,6 +54,28 @@ async fn a_wall_screen_shows_all_and_says_when_it_is_old() {
 }
 
 #[tokio::test]
+async fn a_wall_screen_of_few_devices_is_large_and_names_what_is_wrong() {
+    let stage = setup(3).entries(|device| {
+        let entry = Entry::writable(device).with("offline_after", 1);
+        match device.id() {
+            "sim-1" => entry.with("label", "Relay room").with("site", "North"),
+            "sim-2" => entry.with("label", "Studio").with("site", "South"),
+            _ => entry,
+        }
+    });
+    let stage = stage.stage().await;
+    let never_seen = &stage.fleet.devices()[1];
+    never_seen.set_fault(Some(Fault::ServerError));
+    let scene: Scene = stage.start();
+    falls(scene.device(1));
+    falls(scene.device(3));
+    let mut script = Script::start("small_wall.mjs", &scene.url());
+    script.says("wrong").await;
+    recovers(scene.device(1));
+    script.says("done").await;
+}
+
+#[tokio::test]
 async fn who_wants_it_is_notified_once_of_many() {
     let scene = Scene::start(3).await;
     let mut script = Script::start("notify.mjs", &scene.url());

@@ -26,4 +26,10 @@ await withPage(async (_, browser) => {
   await inUtc();
   await page.click("#zone");
   check((await clock())[2] === "GMT+5:30", "it cannot be undone");
+  // How long that is: each second in the first minute.
+  const spans = await page.evaluate(async () => {
+    const { span } = await import("/assets/clock.js");
+    return [-1, 999, 8_900, 59_999, 60_000, 3_600_000].map(span);
+  });
+  check(spans.join() === "0 s,0 s,8 s,59 s,1 min,60 min", `it counts ${spans}`);
 });

@@ -70,15 +70,15 @@ fn version(bridge: &Value) -> Finding {
 /// What it says of its broker and its store, its open incidents, and its dead letters.
 pub(super) async fn ask(client: &Client) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let open = get(client, "/api/incidents").await;
     if let Some(health) = get(client, "/healthz").await {
-        findings.extend(broker(&health));
+        let links = get(client, "/api/bridge").await.unwrap_or_default();
+        findings.extend(broker(&health, &links, open.as_ref().unwrap_or(&Value::Null)));
     }
     if let Some(ready) = get(client, "/readyz").await {
         findings.push(store(&ready));
     }
-    if let Some(open) = get(client, "/api/incidents").await {
-        findings.extend(incidents(&open));
-    }
+    findings.extend(open.iter().flat_map(incidents));
     if let Some(dead_letters) = get(client, "/api/dead-letters?limit=1000").await {
         findings.push(self::dead_letters(&dead_letters));
     }
@@ -94,16 +94,72 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn broker(health: &Value) -> Option<Finding> {
+/// Why it has no broker, or no commands: nothing where it has both. `links` is `/api/bridge`, `open` the incidents.
+fn broker(health: &Value, links: &Value, open: &Value) -> Option<Finding> {
+    let mut open = list(open).iter();
+    if let Some(conflict) = open.find(|incident| is_conflict(incident)) {
+        let error = &conflict["error"];
+        return Some(Finding::fail(
+            BRIDGE,
+            text(error, "message"),
+            text(error, "remedy"),
+        ));
+    }
     if health["broker"] != "connected" {
         let message = "the bridge is not connected to its broker";
-        return Some(Finding::fail(BRIDGE, message, "see what is said of the broker"));
+        let error = links["broker"]["last_error"].as_str();
+        return Some(match error {
+            Some(error) => {
+                let (cause, remedy) = cause(error);
+                Finding::fail(BRIDGE, format!("{message}: {cause}"), remedy)
+            }
+            None => Finding::fail(BRIDGE, message, "see what is said of the broker"),
+        });
     }
-    (health["commands"] == "waiting").then(|| {
-        let message = "the broker has not granted the subscriptions of commands";
-        let remedy = "let the bridge's user subscribe to them: docs/operations.md, the broker's access rules";
-        Finding::warn(BRIDGE, message, remedy)
-    })
+    (health["commands"] == "waiting").then(|| commands(&links["commands"]))
+}
+
+/// Why commands do not come, of `commands` of `/api/bridge`.
+fn commands(commands: &Value) -> Finding {
+    const RIGHTS: &str =
+        "let the bridge's user subscribe to them: docs/operations.md, the broker's access rules";
+    if let Some(reason) = commands["failing"].as_str() {
+        let message = format!("commands cannot be stored: {reason}");
+        return Finding::warn(BRIDGE, message, "check the disk of state.directory");
+    }
+    if let [first, ..] = list(&commands["refused"]) {
+        let (filter, reason) = (text(first, "filter"), text(first, "reason"));
+        let message = format!("the broker does not grant the subscriptions of commands ({filter}: {reason})");
+        return Finding::warn(BRIDGE, message, RIGHTS);
+    }
+    let message = "the broker has not granted the subscriptions of commands";
+    match commands["last_error"].as_str() {
+        // It may end for another reason than rights.
+        Some(error) => {
+            let (cause, remedy) = cause(error);
+            let message = format!("{message}; the connection before ended: {cause}");
+            Finding::warn(BRIDGE, message, remedy)
+        }
+        None => Finding::warn(BRIDGE, message, RIGHTS),
+    }
+}
+
+/// What failed and what to do, of the text of an error.
+fn cause(error: &str) -> (&str, &str) {
+    error.split_once("; ").unwrap_or((error, "see the broker's log"))
+}
+
+/// Whether another client probably has the bridge's client id.
+fn is_conflict(incident: &Value) -> bool {
+    incident["kind"] == "connection"
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
 }
 
 fn store(ready: &Value) -> Finding {
@@ -113,23 +169,26 @@ fn store(ready: &Value) -> Finding {
     }
 }
 
+/// All that are open, but for what [`broker`] has said.
 fn incidents(open: &Value) -> Vec<Finding> {
-    let open = open.as_array().map(Vec::as_slice).unwrap_or_default();
+    let open = list(open);
     if open.is_empty() {
         return vec![Finding::ok(INCIDENTS, "none is open")];
     }
-    let text = |incident: &Value, key: &str| incident[key].as_str().unwrap_or_default().to_owned();
     let finding = |incident: &Value| {
         let error = &incident["error"];
         let whose = incident["device"].as_str().unwrap_or("bridge");
+        // The error is that of the report: what is found now may be another one.
         let message = format!(
-            "{whose}: {} since {}",
+            "{whose}: {} (since {}; as reported at {})",
             text(error, "message"),
-            text(incident, "first_at")
+            text(incident, "since"),
+            text(incident, "reported_at")
         );
         Finding::warn(INCIDENTS, message, text(error, "remedy"))
     };
-    open.iter().map(finding).collect()
+    let others = open.iter().filter(|incident| !is_conflict(incident));
+    others.map(finding).collect()
 }
 
 fn dead_letters(archive: &Value) -> Finding {
@@ -153,12 +212,40 @@ mod tests {
 
     #[test]
     fn what_the_bridge_says_of_itself_is_judged() {
-        assert_eq!(broker(&json!({"broker": "connected", "commands": "taken"})), None);
-        let level = |finding: Option<Finding>| finding.map(|finding| finding.level);
-        let lost = json!({"broker": "disconnected", "commands": "waiting"});
-        assert_eq!(level(broker(&lost)), Some(Level::Fail));
-        let refused = json!({"broker": "connected", "commands": "waiting"});
-        assert_eq!(level(broker(&refused)), Some(Level::Warn));
+        let connected = json!({"broker": "connected", "commands": "taken"});
+        assert_eq!(broker(&connected, &Value::Null, &Value::Null), None);
+        let (lost, waiting) = (
+            json!({"broker": "disconnected", "commands": "waiting"}),
+            json!({"broker": "connected", "commands": "waiting"}),
+        );
+        let judged = |health: &Value, links: &Value, open: &Value| {
+            let finding = broker(health, links, open).expect("a finding");
+            (finding.level, finding.remedy.unwrap_or_default())
+        };
+        let links = json!({"broker": {"last_error": "b: lost; use another id"}});
+        assert_eq!(
+            judged(&lost, &links, &Value::Null),
+            (Level::Fail, "use another id".into())
+        );
+        let (level, remedy) = judged(&waiting, &Value::Null, &Value::Null);
+        assert!(
+            level == Level::Warn && remedy.contains("access rules"),
+            "{remedy}"
+        );
+        let links = json!({"commands": {"refused": [], "last_error": "b: lost; use another id"}});
+        assert_eq!(
+            judged(&waiting, &links, &Value::Null),
+            (Level::Warn, "use another id".into())
+        );
+        let conflict =
+            json!([{"kind": "connection", "error": {"message": "twice", "remedy": "set bridge.id"}}]);
+        for health in [&connected, &lost, &waiting] {
+            assert_eq!(
+                judged(health, &links, &conflict),
+                (Level::Fail, "set bridge.id".into())
+            );
+        }
+        assert!(incidents(&conflict).is_empty(), "it is said already");
         assert_eq!(store(&json!({"store": "disk full"})).level, Level::Fail);
         assert_eq!(dead_letters(&json!([{}])).level, Level::Warn);
         let other = version(&json!({"info": {"version": "0.0.0"}}));

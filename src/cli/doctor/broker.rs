@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use crate::config::{Broker, Mqtt, MqttVersion};
+use crate::model::DeviceId;
 use crate::mqtt::connection::{Limits, address};
+use crate::mqtt::neighbours::neighbours;
 use crate::mqtt::probe;
 
 const BROKER: &str = "broker";
@@ -14,18 +16,38 @@ const NEEDED_PACKET: u32 = 128 * 1024;
 /// With fewer messages in flight a start with many devices takes long.
 const NEEDED_IN_FLIGHT: u16 = 20;
 
-pub(super) async fn of(settings: &Mqtt) -> Vec<Finding> {
+/// `stopped` is the id of the bridge with these settings, if it does not run.
+pub(super) async fn of(settings: &Mqtt, stopped: Option<&DeviceId>) -> Vec<Finding> {
     if let Broker::Embedded { .. } = settings.broker {
         return vec![Finding::ok(BROKER, "is part of the bridge")];
     }
     match probe::limits(settings).await {
-        Ok(limits) => judge(settings, &limits),
+        Ok(limits) => {
+            let mut findings = judge(settings, &limits);
+            if let Some(bridge) = stopped {
+                findings.extend(namesake(settings, bridge).await);
+            }
+            findings
+        }
         Err(error) => {
             let text = error.to_string();
             let (message, remedy) = text.split_once("; ").unwrap_or((&text, "see the broker's log"));
             vec![Finding::fail(BROKER, message, remedy)]
         }
     }
+}
+
+/// Another bridge with the id of this one, which does not run. Nothing where that cannot be looked up.
+async fn namesake(settings: &Mqtt, bridge: &DeviceId) -> Option<Finding> {
+    let found = neighbours(settings, bridge.clone()).await.ok()?;
+    found.online.contains(bridge.as_str()).then(|| {
+        let message = format!(
+            "a bridge with the id {:?} is online there, and this one does not run: another one has the same id",
+            bridge.as_str()
+        );
+        let remedy = "set another bridge.id before this one starts: each would end the other's connections";
+        Finding::warn(BROKER, message, remedy)
+    })
 }
 
 fn judge(settings: &Mqtt, limits: &Limits) -> Vec<Finding> {

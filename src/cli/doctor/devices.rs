@@ -1,4 +1,5 @@
-//! The devices: whether each answers, until when its certificate is valid, and whether its clock is that of this host.
+//! The devices: whether each answers, until when its certificate is valid, whether its clock is that of this host, and
+//! whether the wiring of its relays is configured.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,31 +12,91 @@ use super::finding::Finding;
 use crate::cli::probe::examine::{Examined, examine_all};
 use crate::config::{Device, Proxy};
 use crate::lantime::rest::HttpClients;
-use crate::model::{Snapshot, Text};
+use crate::model::derive::{RelayEvents, slots};
+use crate::model::{Snapshot, Text, WiringSource};
 use crate::tls::{self, Trust};
+use crate::wording::count;
 
 const DEVICE: &str = "device";
+const DEVICES: &str = "devices";
+const WIRING: &str = "wiring";
+
+/// So many devices that answer have a line each; of more there is one line for all.
+const SHOWN: usize = 3;
 
 /// A certificate that is valid for less is to be renewed.
 const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The header has whole seconds, and the answer takes its time.
 const SAME_CLOCK: Duration = Duration::from_secs(5);
 
-/// Asks all of them, some at a time.
+/// Asks all of them, some at a time: one finding for all, then those of each, and one of their wiring.
 pub(super) async fn of(devices: &[Arc<Device>]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let (mut findings, mut assumed) = (Vec::new(), Vec::new());
+    let mut answering = 0;
+    let all = devices.len();
     let devices = devices.iter().map(|device| Device::clone(device));
     for examining in examine_all(devices.collect(), false) {
         let Ok((device, examined)) = examining.await else {
             continue;
         };
-        findings.push(answer(&device, &examined));
-        if examined.result.is_ok() {
+        let answer = answer(&device, &examined);
+        findings.push(if all > SHOWN { answer.detail() } else { answer });
+        if let Ok(snapshot) = &examined.result {
+            answering += 1;
+            let slots = assumed_slots(&device, snapshot);
+            assumed.extend((slots > 0).then(|| (device.id.to_string(), slots)));
             findings.extend(certificate(&device, Timestamp::now()).await);
             findings.extend(clock(&device).await);
         }
     }
+    findings.splice(0..0, summary(answering, all));
+    findings.extend(wiring(&assumed));
     findings
+}
+
+/// How many answer.
+fn summary(answering: usize, all: usize) -> Option<Finding> {
+    let message = format!("{answering} of {all} answer");
+    match all {
+        0 => None,
+        _ if answering == all => Some(Finding::ok(DEVICES, message)),
+        _ => Some(Finding::warn(DEVICES, message, "see those that fail below")),
+    }
+}
+
+/// How many slots of the device have the usual wiring, since the configuration says nothing of it.
+fn assumed_slots(device: &Device, snapshot: &Snapshot) -> usize {
+    let shown = slots(
+        snapshot,
+        snapshot.chassis_kind(),
+        &device.slots,
+        &RelayEvents::new(),
+        &Default::default(),
+        Timestamp::UNIX_EPOCH,
+    );
+    let wirings = shown.iter().filter_map(|(_, slot)| slot.wiring.as_ref());
+    wirings
+        .filter(|(_, source)| *source == WiringSource::Assumed)
+        .count()
+}
+
+/// `assumed` are devices, each with the number of its slots whose wiring is not configured.
+fn wiring(assumed: &[(String, usize)]) -> Option<Finding> {
+    let slots = assumed.iter().map(|(_, slots)| slots).sum();
+    let names: Vec<_> = assumed.iter().take(SHOWN).map(|(id, _)| id.as_str()).collect();
+    let more = match assumed.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!(
+        "the usual one is assumed for {} of {} ({}{more})",
+        count(slots, "slot"),
+        count(assumed.len(), "device"),
+        names.join(", ")
+    );
+    let remedy =
+        "compare it with the jumpers on each module, and set relays for the slot in the configuration";
+    (!assumed.is_empty()).then(|| Finding::warn(WIRING, message, remedy))
 }
 
 fn answer(device: &Device, examined: &Examined) -> Finding {
@@ -116,12 +177,26 @@ fn difference(device: &Device, date: Timestamp, now: Timestamp) -> Option<Findin
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Level;
     use super::*;
     use crate::cli::probe::settings;
 
     fn device() -> Device {
         let keys = "url = \"http://127.0.0.1\"\nusername = \"info\"\npassword = \"x\"\n";
         settings::checked(keys.parse().unwrap()).unwrap().0
+    }
+
+    #[test]
+    fn what_all_devices_have_in_common_is_one_line() {
+        assert_eq!(summary(0, 0), None);
+        assert_eq!(summary(40, 40), Some(Finding::ok(DEVICES, "40 of 40 answer")));
+        let some = summary(38, 40).unwrap();
+        assert!(some.level == Level::Warn && some.message == "38 of 40 answer");
+        assert_eq!(wiring(&[]), None);
+        let assumed: Vec<_> = (1..=5).map(|n| (format!("m{n}"), 2)).collect();
+        let found = wiring(&assumed).unwrap();
+        let text = "for 10 slots of 5 devices (m1, m2, m3 and 2 more)";
+        assert!(found.message.contains(text), "{found:?}");
     }
 
     #[test]

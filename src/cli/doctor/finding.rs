@@ -24,6 +24,9 @@ pub(super) struct Finding {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) remedy: Option<String>,
+    /// One of many that a line for all of them stands for, unless something is wrong with it.
+    #[serde(skip)]
+    pub(super) is_detail: bool,
 }
 
 impl Finding {
@@ -33,7 +36,21 @@ impl Finding {
             level: Level::Ok,
             message: message.into(),
             remedy: None,
+            is_detail: false,
         }
+    }
+
+    /// The same as a detail.
+    pub(super) fn detail(self) -> Finding {
+        Finding {
+            is_detail: true,
+            ..self
+        }
+    }
+
+    /// Whether people need not see it.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.is_detail && self.level == Level::Ok
     }
 
     pub(super) fn warn(

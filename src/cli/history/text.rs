@@ -6,6 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::cli::table::{self, plain};
 use crate::web::history::{Page, Row};
 
+/// Below so many seconds tenths are shown.
+const SHORT: i64 = 10;
+
 /// A line for each entry, the first page under a head.
 pub(super) fn table(page: &Page, utc: bool, is_first: bool) -> String {
     if page.entries.is_empty() {
@@ -43,7 +46,7 @@ fn row(entry: &Row, zone: &TimeZone) -> [String; 6] {
 }
 
 /// With the offset of the zone.
-fn time(at: &str, zone: &TimeZone) -> String {
+pub(in crate::cli) fn time(at: &str, zone: &TimeZone) -> String {
     match at.parse::<Timestamp>() {
         Ok(time) => time
             .to_zoned_datetime(zone.clone())
@@ -69,12 +72,16 @@ fn lasted(entry: &Row) -> String {
         (None, _) => "still".to_owned(),
         // The clock was set in between.
         (Some(_), None) => "?".to_owned(),
-        (Some(_), Some(seconds)) => {
-            let exact = SignedDuration::from_millis((seconds * 1000.0) as i64);
-            let whole = SignedDuration::from_secs(exact.as_secs());
-            let shown = if whole.is_zero() { exact } else { whole };
-            format!("{shown:#}")
-        }
+        (Some(_), Some(seconds)) => length(seconds),
+    }
+}
+
+/// So many seconds, for people.
+pub(in crate::cli) fn length(seconds: f64) -> String {
+    let whole = seconds.round() as i64;
+    match whole < SHORT {
+        true => format!("{seconds:.1}s"),
+        false => format!("{:#}", SignedDuration::from_secs(whole)),
     }
 }
 
@@ -115,6 +122,21 @@ mod tests {
             ..page
         };
         assert!(table(&empty, true, true).contains("begins at 2026-01-01"));
+    }
+
+    #[test]
+    fn a_length_is_rounded_and_a_short_one_has_tenths() {
+        for (seconds, shown) in [
+            (0.0, "0.0s"),
+            (0.04, "0.0s"),
+            (8.96, "9.0s"),
+            (9.4, "9.4s"),
+            (9.999, "10s"),
+            (59.6, "1m"),
+            (7211.5, "2h 12s"),
+        ] {
+            assert_eq!(length(seconds), shown, "{seconds}");
+        }
     }
 
     #[test]

@@ -59,7 +59,11 @@ impl Answers {
 }
 
 /// Asks for what the options leave open.
-pub(super) fn ask(options: &BrokerOptions, prompt: &mut Prompt<'_>) -> Result<Answers, Failure> {
+pub(super) fn ask(
+    options: &BrokerOptions,
+    bridge: &str,
+    prompt: &mut Prompt<'_>,
+) -> Result<Answers, Failure> {
     loop {
         let url = match &options.broker {
             Some(url) => url.clone(),
@@ -69,7 +73,7 @@ pub(super) fn ask(options: &BrokerOptions, prompt: &mut Prompt<'_>) -> Result<An
                 "--broker",
             )?,
         };
-        match read(&url, options) {
+        match read(&url, options, bridge) {
             Ok(mut settings) => {
                 if let Broker::Remote { .. } = settings.broker {
                     settings.credentials = ask_login(options, prompt)?;
@@ -92,7 +96,7 @@ fn usual() -> &'static str {
 }
 
 /// The settings with that URL, without a login; whose certificate is accepted is not known yet.
-fn read(url: &str, options: &BrokerOptions) -> Result<Mqtt, String> {
+fn read(url: &str, options: &BrokerOptions, bridge: &str) -> Result<Mqtt, String> {
     let mut mqtt = toml::Table::new();
     mqtt.insert("url".to_owned(), url.into());
     let is_tls = url.starts_with("mqtts:") || url.starts_with("wss:");
@@ -104,7 +108,7 @@ fn read(url: &str, options: &BrokerOptions) -> Result<Mqtt, String> {
         }
         None => {}
     }
-    let bridge = toml::Table::from_iter([("id".to_owned(), super::bridge_id().into())]);
+    let bridge = toml::Table::from_iter([("id".to_owned(), bridge.into())]);
     let values = [("mqtt", mqtt), ("bridge", bridge)];
     let values = values.map(|(section, keys)| (section.to_owned(), keys.into()));
     match config::from_table("the answers", toml::Table::from_iter(values)) {

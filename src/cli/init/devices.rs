@@ -41,7 +41,20 @@ pub(super) struct DeviceOptions {
     device_password_file: Option<PathBuf>,
     /// Accept certificates of devices that a CA in this PEM file has signed.
     #[arg(long, value_name = "FILE")]
-    device_ca: Option<PathBuf>,
+    pub(super) device_ca: Option<PathBuf>,
+    /// Leave out devices that do not answer, or answer with an error, and write the others.
+    #[arg(long)]
+    pub(super) skip_failing: bool,
+}
+
+impl DeviceOptions {
+    /// With nothing that can be asked for.
+    pub(super) fn asked_again(&self) -> DeviceOptions {
+        DeviceOptions {
+            device_ca: self.device_ca.clone(),
+            ..DeviceOptions::default()
+        }
+    }
 }
 
 /// The devices, with the login that they share.
@@ -49,6 +62,8 @@ pub(super) struct Answers {
     pub(super) username: String,
     pub(super) password: Secret,
     pub(super) devices: Vec<Found>,
+    /// URLs of those that were left out.
+    pub(super) left_out: Vec<String>,
 }
 
 /// A device, and what it has answered.
@@ -57,7 +72,7 @@ pub(super) struct Found {
     /// With the certificate that is accepted.
     pub(super) device: Device,
     pub(super) snapshot: Option<Snapshot>,
-    failed: Option<Unanswered>,
+    pub(super) failed: Option<Unanswered>,
 }
 
 /// Asks for what the options leave open.
@@ -74,7 +89,13 @@ pub(super) fn ask(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<An
     let username = match &options.device_username {
         Some(name) => name.clone(),
         None if !prompt.is_interactive => "info".to_owned(),
-        None => prompt.ask("User name at the device", "info", "--device-username")?,
+        None => {
+            prompt.say(
+                "A user of the device is needed; the access level info is enough. Its name is the one that it was created \
+                 with there.",
+            );
+            prompt.ask("User name at the device", "info", "--device-username")?
+        }
     };
     let file = options.device_password_file.as_deref();
     let question = format!("Password of {username} at the device");
@@ -96,11 +117,12 @@ pub(super) fn ask(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<An
         username,
         password,
         devices: devices.into_iter().map(Found::unanswered).collect(),
+        left_out: Vec::new(),
     })
 }
 
 fn ask_more(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<Vec<Target>, Failure> {
-    let question = "Another device with the same user and password (empty for no more)";
+    let question = "Another device with the same user and password: URL or host (empty for no more)";
     let mut targets = Vec::new();
     loop {
         let more = ask_targets(question, "", options, prompt)?;
@@ -112,7 +134,7 @@ fn ask_more(options: &DeviceOptions, prompt: &mut Prompt<'_>) -> Result<Vec<Targ
 }
 
 /// Asks until there is a URL, a host or a file; an empty answer is none where `example` is empty.
-fn ask_targets(
+pub(super) fn ask_targets(
     question: &str,
     example: &str,
     options: &DeviceOptions,
@@ -120,9 +142,16 @@ fn ask_targets(
 ) -> Result<Vec<Target>, Failure> {
     loop {
         let answer = prompt.ask(question, "", "--device or --devices-from")?;
+        let is_optional = example.is_empty();
         let targets = match Path::new(&answer) {
-            _ if answer.is_empty() && example.is_empty() => return Ok(Vec::new()),
-            _ if answer.is_empty() => Err(format!("Write a URL or a host, such as {example}.")),
+            _ if is_optional && (answer.is_empty() || is_one_of(&answer, ["n", "no"])) => {
+                return Ok(Vec::new());
+            }
+            // Nobody has a host of that name: it answers a question that was not asked.
+            _ if answer.is_empty() || is_one_of(&answer, ["y", "yes"]) || is_one_of(&answer, ["n", "no"]) => {
+                let example = if is_optional { "10.0.0.8" } else { example };
+                Err(format!("Write a URL or a host, such as {example}."))
+            }
             file if file.is_file() => targets::read(file).map_err(|error| format!("{error:#}")),
             _ => Ok(vec![Target::new(&answer)]),
         };
@@ -139,8 +168,17 @@ fn ask_targets(
     }
 }
 
+fn is_one_of(answer: &str, words: [&str; 2]) -> bool {
+    words.iter().any(|word| answer.eq_ignore_ascii_case(word))
+}
+
 /// A device that is asked so; whose certificate is accepted is not known yet, unless there is a CA.
-fn read(target: &Target, username: &str, password: &str, ca: Option<&Path>) -> Result<Device, String> {
+pub(super) fn read(
+    target: &Target,
+    username: &str,
+    password: &str,
+    ca: Option<&Path>,
+) -> Result<Device, String> {
     let mut keys = toml::Table::new();
     let mut set = |key: &str, value: &str| drop(keys.insert(key.to_owned(), value.into()));
     set("url", &target.url);
@@ -183,7 +221,7 @@ fn in_options(text: &str) -> String {
 }
 
 impl Found {
-    fn unanswered(device: Device) -> Found {
+    pub(super) fn unanswered(device: Device) -> Found {
         Found {
             id: String::new(),
             device,
@@ -194,13 +232,28 @@ impl Found {
 }
 
 impl Answers {
-    /// Gives each device an id that no other one has.
+    /// Gives each device an id that no other one has. One that has answered keeps its own.
     pub(super) fn name(&mut self) {
-        let mut taken: Vec<String> = Vec::new();
-        for found in &mut self.devices {
+        let is_kept = |found: &&Found| found.snapshot.is_some() && !found.id.is_empty();
+        let kept = self.devices.iter().filter(is_kept);
+        let mut taken: Vec<String> = kept.map(|found| found.id.clone()).collect();
+        for found in self.devices.iter_mut() {
+            if is_kept(&&*found) {
+                continue;
+            }
             let others: Vec<_> = taken.iter().map(String::as_str).collect();
             found.id = device_id(&found.device, found.snapshot.as_ref(), &others);
             taken.push(found.id.clone());
+        }
+    }
+
+    /// The CA of all devices, if that is one.
+    pub(super) fn shared_ca(&self) -> Option<&Path> {
+        let mut trusts = self.devices.iter().map(|found| &found.device.tls.trust);
+        let is_ca = |trust: &Trust| matches!(trust, Trust::Ca(_));
+        match trusts.clone().next()? {
+            Trust::Ca(ca) if trusts.all(is_ca) => Some(ca),
+            _ => None,
         }
     }
 
@@ -244,11 +297,15 @@ impl Answers {
         Ok(to_accept)
     }
 
-    /// Asks those that have shown a certificate, or need none, and prints a line for each; gives why others have not
-    /// answered.
+    /// Asks those that have shown a certificate, or need none, and have not answered before, and prints a line for each;
+    /// gives why others have not answered.
     pub(super) async fn probe(&mut self) -> anyhow::Result<Vec<String>> {
-        let asked = self.devices.iter_mut().filter(|found| found.failed.is_none());
-        let asked: Vec<_> = asked.collect();
+        let answered = |found: &Found| found.snapshot.is_some();
+        let before: Vec<_> = self.devices.iter().map(answered).collect();
+        let asked = self.devices.iter_mut();
+        let asked: Vec<_> = asked
+            .filter(|found| found.failed.is_none() && found.snapshot.is_none())
+            .collect();
         let devices = asked.iter().map(|found| found.device.clone()).collect();
         for (found, examining) in asked.into_iter().zip(examine_all(devices, false)) {
             let (_, examined) = examining.await.context("a device is not probed to the end")?;
@@ -258,7 +315,9 @@ impl Answers {
             }
         }
         self.name();
-        let rows: Vec<_> = self.devices.iter().filter_map(row).collect();
+        let new = self.devices.iter().zip(before);
+        let new = new.filter_map(|(found, was_answered)| (!was_answered).then_some(found));
+        let rows: Vec<_> = new.filter_map(row).collect();
         output::print(&table(&rows))?;
         Ok(self.devices.iter().filter_map(failure).collect())
     }

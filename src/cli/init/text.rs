@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::broker;
 use super::{Failure, devices};
-use crate::cli::probe::configuration::{Login, configuration};
+use crate::cli::probe::configuration::{ABOUT_WIRING, Login, configuration};
 use crate::config::{self, ConfigError, MqttVersion};
 use crate::tls::Trust;
 
@@ -13,12 +13,12 @@ pub(super) const TOKEN_FILE: &str = "secrets/page.token";
 pub(super) const BROKER_FILE: &str = "secrets/mqtt.password";
 pub(super) const DEVICES_FILE: &str = "secrets/devices.password";
 
-/// That the page can listen there.
-pub(super) fn check_listen(listen: &str) -> Result<(), Failure> {
+/// That the page can listen there, and that this can be the id of a bridge.
+pub(super) fn check(listen: &str, bridge: &str) -> Result<(), Failure> {
     let table = |key: &str, value: &str| toml::Table::from_iter([(key.to_owned(), value.into())]);
     let sections = [
         ("http", table("listen", listen)),
-        ("bridge", table("id", "bridge")),
+        ("bridge", table("id", bridge)),
         ("mqtt", table("url", "embedded")),
     ];
     let sections = sections.map(|(section, keys)| (section.to_owned(), keys.into()));
@@ -28,7 +28,8 @@ pub(super) fn check_listen(listen: &str) -> Result<(), Failure> {
         Failure::Usage(
             Vec::from_iter(problems)
                 .join("\n")
-                .replace("http.listen", "--http-listen"),
+                .replace("http.listen", "--http-listen")
+                .replace("bridge.id", "--bridge-id"),
         )
     };
     checked.map(drop).map_err(problem)
@@ -36,6 +37,7 @@ pub(super) fn check_listen(listen: &str) -> Result<(), Failure> {
 
 /// All that was answered, without its secrets.
 pub(super) fn text(
+    bridge: &str,
     broker: &broker::Answers,
     devices: &devices::Answers,
     http_listen: &str,
@@ -44,7 +46,7 @@ pub(super) fn text(
     let mut out = String::from(
         "# Written by lantime2mqtt init. config/lantime2mqtt.toml and docs/configuration.md have all keys.\n\n",
     );
-    let _ = writeln!(out, "[bridge]\nid = {}\n", quoted(&super::bridge_id()));
+    let _ = writeln!(out, "[bridge]\nid = {}\n", quoted(bridge));
     add_broker(&mut out, broker);
     let _ = writeln!(
         out,
@@ -59,8 +61,16 @@ pub(super) fn text(
         quoted(&devices.username),
         quoted(DEVICES_FILE)
     );
+    let ca = devices.shared_ca();
+    if let Some(ca) = ca {
+        let _ = writeln!(out, "tls.ca = {}", quoted(&ca.display().to_string()));
+    }
+    if devices.devices.iter().any(|found| found.snapshot.is_some()) {
+        let _ = write!(out, "\n{ABOUT_WIRING}");
+    }
+    let login = Login::Shared { ca: ca.is_some() };
     for found in &devices.devices {
-        let section = configuration(&found.id, &found.device, &Login::Shared, found.snapshot.as_ref());
+        let section = configuration(&found.id, &found.device, &login, found.snapshot.as_ref());
         let _ = write!(out, "\n{section}");
     }
     out

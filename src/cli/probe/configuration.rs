@@ -12,8 +12,8 @@ use crate::tls::Trust;
 pub(in crate::cli) enum Login {
     /// With the device; without a file, by its id beside the usual configuration.
     Own(Option<PathBuf>),
-    /// In `[device_defaults]`.
-    Shared,
+    /// In `[device_defaults]`; with the CA of all devices, if they have one.
+    Shared { ca: bool },
 }
 
 /// An id for this device that no other one has: of the host name that it reports, or of its label. One that has not
@@ -59,16 +59,17 @@ pub(in crate::cli) fn configuration(
         };
         let _ = writeln!(out, "password_file = {}", toml::Value::String(password_file));
     }
-    add_settings(&mut out, device);
+    add_settings(&mut out, device, matches!(login, Login::Shared { ca: true }));
     if let Some(snapshot) = snapshot {
-        add_slots(&mut out, snapshot);
+        add_slots(&mut out, snapshot, matches!(login, Login::Own(_)));
     }
     out
 }
 
 /// What else `probe` was asked with.
-fn add_settings(out: &mut String, device: &Device) {
+fn add_settings(out: &mut String, device: &Device, is_ca_shared: bool) {
     match &device.tls.trust {
+        Trust::Ca(_) if is_ca_shared => {}
         Trust::Fingerprint(pin) => drop(writeln!(out, "tls.fingerprint = \"{pin}\"")),
         Trust::Ca(path) => drop(writeln!(
             out,
@@ -100,7 +101,13 @@ fn add_settings(out: &mut String, device: &Device) {
     }
 }
 
-fn add_slots(out: &mut String, snapshot: &Snapshot) {
+/// What is said once for all devices, if it is not said for each.
+pub(in crate::cli) const ABOUT_WIRING: &str = "\
+# No interface reports the jumpers on a module. What is commented out below is the usual wiring of that kind
+# of chassis: compare it with the module, correct it if it differs, and replace the line above with it.
+";
+
+fn add_slots(out: &mut String, snapshot: &Snapshot, is_explained: bool) {
     let chassis = snapshot.chassis_kind();
     let found = slots(
         snapshot,
@@ -115,11 +122,10 @@ fn add_slots(out: &mut String, snapshot: &Snapshot) {
         out.push_str("# slots = [{ id = \"io1\", relays = { a = \"clk1\", b = \"pps\", c = \"10mhz\" } }]\n");
         return;
     }
-    out.push_str(
-        "# No interface reports the jumpers on a module. What is commented out is the usual wiring of this kind\n\
-         # of chassis: compare it with the module, correct it if it differs, and replace the line above with it.\n\
-         slots = [\n",
-    );
+    if is_explained {
+        out.push_str(ABOUT_WIRING);
+    }
+    out.push_str("slots = [\n");
     for (slot, SlotView { wiring, .. }) in &found {
         let Some((wiring, _)) = wiring else { continue };
         let [a, b, c] = Relay::ALL.map(|relay| wiring.driver(relay));

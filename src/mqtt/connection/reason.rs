@@ -6,6 +6,10 @@ pub(super) const PACKET_TOO_LARGE: u8 = 0x95;
 /// SUBSCRIBE had a filter with a wildcard: in words.
 pub const NO_WILDCARDS: &str = "wildcard subscriptions not supported";
 
+/// A subscription got no answer.
+pub const UNANSWERED: &str =
+    "the connection ended before the broker answered, more than once; it is tried again later";
+
 /// A reason code in words (MQTT 5, 2.4), with its number.
 pub(super) fn words(code: u8) -> String {
     let words = match code {
@@ -58,6 +62,9 @@ pub fn subscription_remedy(reason: &str) -> &'static str {
         "check the broker's limit of topic levels; mqtt.prefix must be short enough for it"
     } else if is(NO_WILDCARDS) {
         "allow wildcard subscriptions in the broker, or use another one"
+    } else if is(UNANSWERED) {
+        "check that no other client has the bridge's client id (mqtt.client_id, by default of bridge.id), and that the user \
+         of the bridge (mqtt.username) may subscribe there"
     } else {
         "let the user of the bridge (mqtt.username) subscribe there, in the broker's list of rights"
     }
@@ -78,5 +85,6 @@ mod tests {
         assert!(subscription_remedy("quota exceeded: \"50\"").contains("limit of subscriptions"));
         assert!(subscription_remedy(&words(0xa2)).contains("wildcard"));
         assert!(subscription_remedy("not authorized").contains("mqtt.username"));
+        assert!(subscription_remedy(UNANSWERED).contains("client id"));
     }
 }

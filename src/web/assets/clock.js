@@ -84,10 +84,10 @@ export function lasted(millis) {
   return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
-/** How long that is, in words. */
+/** How long that is, in words: whole seconds in the first minute. */
 export function span(millis) {
-  const seconds = Math.max(0, Math.round(millis / 1000));
-  if (seconds < 90) return `${Math.floor(seconds / 10) * 10} s`;
+  const seconds = Math.max(0, Math.floor(millis / 1000));
+  if (seconds < 60) return `${seconds} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172800) return `${Math.round(seconds / 3600)} h`;
   return `${Math.round(seconds / 86400)} d`;

@@ -3,7 +3,7 @@
 import { filtered, grouped } from "./dead_letter_groups.js";
 import { Parts, badge, h, sentence, time } from "./dom.js";
 import { keep, setting } from "./settings.js";
-import { lockedButton, post, words } from "./token.js";
+import { lockReason, lockedButton, post, unlockButton, words } from "./token.js";
 
 /** The most that the bridge lists. */
 const LIMIT = 1000;
@@ -179,6 +179,7 @@ function filterAgain() {
   show();
 }
 
+byId("dead-letters-again").parentElement.append(" ", lockReason(), " ", unlockButton());
 byId("dead-letters-again").addEventListener("click", () => void showDeadLetters());
 search.addEventListener("input", filterAgain);
 kinds.addEventListener("change", filterAgain);

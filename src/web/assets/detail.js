@@ -2,14 +2,15 @@
 
 import { chooser } from "./chooser.js";
 import { others } from "./cluster.js";
-import { kindOfDevice, nameOfKind } from "./devices.js";
+import { causeWord } from "./causes.js";
+import { kindOfDevice, nameOfKind, placeOf } from "./devices.js";
 import { Parts, badge, facts, h, sentence, time } from "./dom.js";
-import { historyPart } from "./history.js";
+import { historyPart, showHistory } from "./history.js";
 import { lastFault } from "./last_fault.js";
 import { known } from "./live.js";
 import { relayCard, unknown } from "./relay.js";
 import { httpPart } from "./sessions.js";
-import { lockedButton, post } from "./token.js";
+import { lockReason, lockedButton, post, unlockButton } from "./token.js";
 
 const SIGNAL_KINDS = { ok: "ok", fail: "fault", absent: "absent" };
 /** How an event that is triggered looks, by its type, the most severe first. An action or an info is neither good nor bad. */
@@ -33,7 +34,7 @@ export function showDetail(id, device) {
   const slots = Object.entries(device.slots);
   const types = Object.fromEntries(Object.entries(device.events).map(([name, { type }]) => [name, type]));
   parts.show([
-    ["head", [device.state, device.info, kindOfDevice(device)], () => head(device)],
+    ["head", [device.state, device.info, placeOf(device), kindOfDevice(device)], () => head(device)],
     ["poll", id, () => pollPart(id)],
     ...(device.error ? [["error", device.error, () => error(device.error)]] : []),
     ...slots.flatMap(([slot, data]) => [
@@ -54,7 +55,8 @@ function head(device) {
   const info = device.info ?? {};
   const kind = kindOfDevice(device);
   const word = kind === "unknown" ? "Not all is known" : nameOfKind(kind);
-  const about = [info.model, info.hostname].filter(Boolean).join(", ");
+  const { label, site } = placeOf(device);
+  const about = [label, site, info.model, info.hostname].filter(Boolean).join(", ");
   return h(
     "header",
     { class: "panel" },
@@ -66,6 +68,8 @@ function head(device) {
       h("summary", {}, "About this device"),
       facts([
         ["state", device.state],
+        ["label", label],
+        ["site", site],
         ["model", info.model],
         ["host name", info.hostname],
         ["serial number", info.serial_number],
@@ -80,7 +84,15 @@ function head(device) {
 
 /** Never drawn again, so its result stays. */
 function pollPart(id) {
-  return h("p", {}, lockedButton("Poll now", "Polled.", () => post(`/api/devices/${encodeURIComponent(id)}/refresh`, {})));
+  const [button, , said] = lockedButton("Poll now", "Polled.", () => post(`/api/devices/${encodeURIComponent(id)}/refresh`, {}));
+  // The reason stands here once, for all buttons of the device.
+  return h(
+    "div",
+    { class: "actions" },
+    h("p", {}, button, " ", lockReason(), " ", said),
+    unlockButton(),
+    h("button", { type: "button", class: "jump", onclick: showHistory }, "History ↓"),
+  );
 }
 
 /** Only what leads to a web server is made a link. */
@@ -158,7 +170,7 @@ function events(all) {
     h("tbody", {}, entries.map(([name, event]) => h(
       "tr",
       {},
-      h("th", { scope: "row" }, name),
+      h("th", { scope: "row" }, causeWord(name)),
       h("td", {}, badge(kind(event), word(event))),
       h("td", {}, event.type),
       h("td", {}, event.last_triggered ? time(event.last_triggered) : "never"),

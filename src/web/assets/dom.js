@@ -3,6 +3,8 @@
 import { clockOf, onZone, shortOf, span, wholeOf, zoneName } from "./clock.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+/** With the second in which it ends, in milliseconds. */
+const FIRST_MINUTE = 61_000;
 
 /** An element with attributes, listeners (`onclick`) and children; texts become text. */
 export function h(name, attributes = {}, ...children) {
@@ -47,9 +49,21 @@ export function time(iso, form = "") {
   return element;
 }
 
-/** Times go on while the page is looked at. */
-export function refreshTimes() {
-  for (const element of document.querySelectorAll("time[datetime]")) showTime(element);
+/** Lets times go on while the page is looked at: each second in their first minute, and every 10 s from then on. */
+export function keepTime() {
+  let seconds = 0;
+  setInterval(() => {
+    seconds += 1;
+    refreshTimes(seconds % 10 === 0 ? Infinity : FIRST_MINUTE);
+  }, 1_000);
+}
+
+/** Shows those times as they are now that are at most so old, in milliseconds. */
+function refreshTimes(oldest = Infinity) {
+  const now = Date.now();
+  for (const element of document.querySelectorAll("time[datetime]")) {
+    if (now - Date.parse(element.dateTime) <= oldest) showTime(element);
+  }
 }
 
 function showTime(element) {
@@ -143,4 +157,4 @@ function replace(old, made) {
   (same ?? now.slice(0, focus + 1).filter(isUsable).at(-1))?.focus({ preventScroll: true });
 }
 
-onZone(refreshTimes);
+onZone(() => refreshTimes());

@@ -1,13 +1,17 @@
 // Faults of all devices, the newest first: what fell or was offline, when, why and for how long.
 
+import { causeLegend, causeWord } from "./causes.js";
 import { clockOf, lasted, onZone } from "./clock.js";
 import { saveCsv } from "./csv.js";
+import { placeOf } from "./devices.js";
 import { badge, h, sentence, time } from "./dom.js";
 import { json, known, onChange } from "./live.js";
 
 const RANGES = { "24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d" };
 /** The most that the bridge gives at a time. */
 const LIMIT = 10_000;
+/** How a value looks, and what it is called. */
+const WORDS = { NC: ["fault", "NC"], offline: ["offline", "offline"], absent: ["missing", "module missing"], mismatch: ["missing", "another module"] };
 /** Rows that are shown at first, and with each `More`. */
 const ROWS = 200;
 /** From a change to the request, and from one request to the next, at least. */
@@ -19,6 +23,7 @@ const view = byId("view-faults");
 const search = byId("faults-filter");
 const status = byId("faults-status");
 const more = byId("faults-more");
+const legend = causeLegend();
 const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === "24h"), onclick: () => choose(name) }, words));
 
 let range = "24h";
@@ -74,10 +79,11 @@ function show() {
   const shown = found.faults.filter((fault) => {
     const text = searched(fault);
     const whole = text.split(/\s+/);
-    // One letter alone names a relay, not a part of any word.
+    // A single character names a relay, not a part of any word.
     return words.every((word) => (word.length > 1 ? text.includes(word) : whole.includes(word)));
   });
   byId("faults").replaceChildren(shown.length ? table(shown.slice(0, rows)) : "");
+  legend.show(shown.slice(0, rows).flatMap(({ causes = [] }) => causes));
   more.hidden = shown.length <= rows;
   more.textContent = `More: ${shown.length - rows} faults`;
   status.classList.remove("bad");
@@ -85,8 +91,8 @@ function show() {
 }
 
 function searched({ device, slot, relay, value, causes = [] }) {
-  const { label, site } = known.devices.get(device)?.info ?? {};
-  return [device, label, site, slot, relay && `relay ${relay}`, value, ...causes].join(" ").toLowerCase();
+  const { label, site } = placeOf(known.devices.get(device));
+  return [device, label, site, slot, relay && `relay ${relay}`, value, WORDS[value]?.[1], ...causes].join(" ").toLowerCase();
 }
 
 function summary(shown) {
@@ -117,16 +123,17 @@ function table(shown) {
 
 function row({ device, slot, relay, value, at, until, duration_s: seconds, began_before: isBefore, causes = [], provenance }) {
   const what = [slot, relay && `relay ${relay.toUpperCase()}`].filter(Boolean).join(" ");
-  const { label } = known.devices.get(device)?.info ?? {};
+  const { label, site } = placeOf(known.devices.get(device));
+  const place = [label, site].filter(Boolean).join(", ");
   return h(
     "tr",
     {},
     h("td", {}, isBefore && "before ", time(at, "clock")),
     h("td", { "data-name": "to" }, until ? time(until, "clock") : badge("fault", "not over")),
     h("td", { class: "number", "data-name": "for" }, isBefore && "more than ", lasted(seconds * 1000)),
-    h("th", { scope: "row" }, h("a", { href: `#/device/${encodeURIComponent(device)}` }, device), label && h("span", { class: "quiet" }, ` ${label}`)),
-    h("td", {}, badge({ NC: "fault", offline: "offline" }[value] ?? "missing", value), what && ` ${what}`, provenance === "derived" && h("span", { class: "quiet" }, " derived")),
-    h("td", {}, causes.join(", ")),
+    h("th", { scope: "row" }, h("a", { href: `#/device/${encodeURIComponent(device)}` }, device), place && h("span", { class: "quiet" }, ` ${place}`)),
+    h("td", {}, badge(...WORDS[value] ?? ["fault", value]), what && ` ${what}`, provenance === "derived" && h("span", { class: "quiet" }, " derived")),
+    h("td", {}, causes.map((cause, index) => [index > 0 && ", ", causeWord(cause)])),
   );
 }
 
@@ -145,6 +152,7 @@ async function save(event) {
 }
 
 byId("faults-ranges").prepend(...buttons);
+status.after(legend.element);
 byId("faults-csv").addEventListener("click", (event) => {
   event.target.href = `/api/faults?from=${range}&limit=${LIMIT}`;
   void save(event);

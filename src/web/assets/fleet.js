@@ -1,8 +1,9 @@
 // The list of all devices, grouped by what is wrong. A device that changes moves alone: the list is scrolled by nobody but its
 // reader.
 
+import { meaningOf } from "./causes.js";
 import { badge, h, mark, time } from "./dom.js";
-import { KINDS, causeOf, kindOfDevice, triggered, troubles, unacknowledged } from "./devices.js";
+import { KINDS, causeOf, countOf, kindOfDevice, placeOf, triggered, troubles, unacknowledged } from "./devices.js";
 import { known } from "./live.js";
 import { relayCell } from "./relay.js";
 import { showUnacknowledged } from "./unacknowledged.js";
@@ -93,8 +94,10 @@ export function select(selected) {
 
 function build(device, json) {
   const kind = kindOfDevice(device);
-  const { model, hostname, serial_number: serial, web_interface: web, label, site } = device.info ?? {};
-  const { what, since, why } = causeOf(device, kind);
+  const { model, hostname, serial_number: serial, web_interface: web } = device.info ?? {};
+  const { label, site } = placeOf(device);
+  const { what, since, why, causes = [] } = causeOf(device, kind);
+  const explained = [why, ...causes.map((cause) => `${cause}: ${meaningOf(cause)}`)].filter(Boolean).join("\n");
   const slots = Object.entries(device.slots);
   const address = web && URL.canParse(web) ? new URL(web) : undefined;
   const about = [label, site, model, hostname && hostname !== device.id ? hostname : undefined].filter(Boolean).join(", ");
@@ -115,7 +118,7 @@ function build(device, json) {
       ))),
       h(
         "span",
-        { class: "why", title: why || undefined },
+        { class: "why", title: explained || undefined },
         faultsOver(device),
         what && h("b", {}, what, since && " "),
         since && time(since, "span"),
@@ -156,7 +159,7 @@ function place(moved) {
 
 function showCounts() {
   const shown = Object.entries(counts()).filter(([, count]) => count > 0);
-  overview.replaceChildren(...shown.map(([kind, count]) => badge(kind, `${count} ${KINDS[kind].toLowerCase()}`)));
+  overview.replaceChildren(...shown.map(([kind, count]) => badge(kind, countOf(kind, count))));
 }
 
 /** The sites to select from, where there are several. */

@@ -1,11 +1,12 @@
 // What relays and signals of a device were before: a drawing, a table, and how much of the time each relay was in NO. It is
 // requested when it is looked at, and again when something has changed.
 
+import { causeLegend, causeWord } from "./causes.js";
 import { clockOf, lasted, onZone } from "./clock.js";
 import { saveCsv } from "./csv.js";
 import { badge, facts, h, saidPlace, sentence, time } from "./dom.js";
 import { json, known, onChange } from "./live.js";
-import { inWords, timeline } from "./timeline.js";
+import { inWords, timeline, wordOf } from "./timeline.js";
 
 const RANGES = { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d" };
 /** From a change to the request: what belongs together changes together. */
@@ -14,10 +15,13 @@ const SOON = 1_000;
 const EVERY = 5_000;
 /** Rows of the table. */
 const ROWS = 500;
-const KINDS = { NO: "ok", ok: "ok", NC: "fault", fail: "fault", offline: "offline", unknown: "unknown" };
+const KINDS = { NO: "ok", ok: "ok", online: "ok", NC: "fault", fail: "fault", offline: "offline", unknown: "unknown", true: "info", missing: "missing", mismatch: "missing" };
+/** What the table is of. */
+const SUBJECTS = { all: "everything", relay: "relays", signal: "signals", event: "events", device: "device and slots" };
 
 /** For all devices the same. */
 let range = "24h";
+let subject = "all";
 /** The part that is on the page. */
 let current;
 
@@ -25,13 +29,28 @@ onChange((ids) => current && ids.has(current.id) && current.changed());
 onZone(() => current?.draw());
 document.addEventListener("visibilitychange", () => current?.look());
 
+/** Leads the reader to the part of the page, where there is one. */
+export function showHistory() {
+  current?.title.scrollIntoView({ block: "start" });
+  current?.title.focus({ preventScroll: true });
+}
+
 /** The part of the page. The elements stay the same, so focus and place do. */
 export function historyPart(id) {
   const drawing = timeline();
   const said = saidPlace();
   const figures = h("div");
   const rows = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" });
-  const list = h("details", { ontoggle: () => showRows() }, h("summary", {}, "Changes as a table"), rows);
+  const of = h("select", { onchange: select }, Object.entries(SUBJECTS).map(([name, words]) => h("option", { value: name, selected: name === subject }, words)));
+  const legend = causeLegend();
+  const list = h(
+    "details",
+    { ontoggle: () => showRows() },
+    h("summary", {}, "Changes as a table"),
+    h("p", { class: "filter" }, h("label", {}, "Changes of ", of)),
+    rows,
+  );
+  const title = h("h3", { tabindex: "-1" }, "History");
   const csv = h("a", { title: "The changes of this device in the time that is selected", onclick: save }, "Export CSV");
   const buttons = Object.entries(RANGES).map(([name, words]) => h("button", { type: "button", "aria-pressed": String(name === range), onclick: () => choose(name) }, words));
   let shown;
@@ -46,17 +65,18 @@ export function historyPart(id) {
   const element = h(
     "section",
     { class: "panel history", "aria-label": "History" },
-    h("h3", {}, "History"),
+    title,
     h("p", { class: "ranges" }, buttons, csv, said),
     drawing.element,
     figures,
     list,
+    legend.element,
   );
   new IntersectionObserver((entries) => {
     isSeen = entries.at(-1).isIntersecting;
     look();
   }).observe(element);
-  current = { id, changed, look, draw: () => shown && (drawing.draw(), showRows()) };
+  current = { id, title, changed, look, draw: () => shown && (drawing.draw(), showRows()) };
   return element;
 
   function changed() {
@@ -93,8 +113,9 @@ export function historyPart(id) {
       if (mine !== asked) return;
       shown = { rows: rowsOf(spans), from: Date.parse(spans.from), to: Date.parse(spans.to) };
       exportFrom(spans.from, spans.to);
-      drawing.show(shown.rows, shown.from, shown.to);
-      figures.replaceChildren(facts(availability(times)));
+      drawing.show(shown.rows.filter(({ isDrawn }) => isDrawn), shown.from, shown.to);
+      figures.replaceChildren(...inNo(times));
+      legend.show(shown.rows.flatMap(({ spans }) => spans.map(({ cause }) => cause).filter(Boolean)));
       showRows();
       complain("");
     } catch (error) {
@@ -118,6 +139,11 @@ export function historyPart(id) {
     if (list.open && shown) rows.replaceChildren(table(shown));
   }
 
+  function select() {
+    subject = of.value;
+    showRows();
+  }
+
   async function save(event) {
     event.preventDefault();
     try {
@@ -130,25 +156,39 @@ export function historyPart(id) {
 
 /** What makes the drawing another one. */
 function positions(id) {
-  const slots = Object.entries(known.devices.get(id)?.slots ?? {});
-  return JSON.stringify(slots.map(([slot, { relays, signals }]) => [
+  const { state: now, slots = {}, events = {} } = known.devices.get(id) ?? {};
+  const isTriggered = Object.entries(events).map(([name, { triggered }]) => [name, triggered]);
+  return JSON.stringify([now, isTriggered, Object.entries(slots).map(([slot, { state, relays, signals }]) => [
     slot,
+    state,
     Object.entries(relays).map(([name, relay]) => [name, relay.position, relay.cause, relay.since]),
     Object.entries(signals).map(([name, signal]) => [name, signal.status, signal.since]),
-  ]));
+  ])]);
 }
 
-function rowsOf({ slots }) {
-  const spans = (all) => all.map((span) => ({ ...span, from: Date.parse(span.at), end: span.until, until: Date.parse(span.until) }));
-  return Object.entries(slots).flatMap(([slot, { relays = {}, signals = {} }]) => [
-    ...Object.entries(relays).map(([name, all]) => ({ name: `${slot} relay ${name.toUpperCase()}`, spans: spans(all) })),
-    ...Object.entries(signals).map(([name, all]) => ({ name: `${slot} ${name}`, spans: spans(all) })),
-  ]);
+/** A row for each slot, relay and signal, which are drawn, and for the device and its events, which the table alone has. */
+function rowsOf({ device = [], slots, events = {} }) {
+  const row = (of, name, all, isDrawn = true) => ({
+    of, name, isDrawn: isDrawn && all.length > 0, spans: all.map((span) => ({ ...span, from: Date.parse(span.at), end: span.until, until: Date.parse(span.until) })),
+  });
+  // A slot without its module is a fault, a signal that is absent is none.
+  const ofSlot = (all) => all.map((span) => ({ ...span, value: span.value === "absent" ? "missing" : span.value }));
+  return [
+    row("device", "device", device, false),
+    ...Object.entries(slots).flatMap(([slot, { state = [], relays = {}, signals = {} }]) => [
+      row("device", `slot ${slot}`, ofSlot(state)),
+      ...Object.entries(relays).map(([name, all]) => row("relay", `${slot} relay ${name.toUpperCase()}`, all)),
+      ...Object.entries(signals).map(([name, all]) => row("signal", `${slot} ${name}`, all)),
+    ]),
+    ...Object.entries(events).map(([name, all]) => row("event", name, all, false)),
+  ];
 }
 
-function availability({ slots }) {
-  return Object.entries(slots).flatMap(([slot, { relays = {} }]) =>
+/** How much of the time each relay was in NO, and what that is a part of. */
+function inNo({ slots }) {
+  const figures = Object.entries(slots).flatMap(([slot, { relays = {} }]) =>
     Object.entries(relays).map(([name, relay]) => [`${slot} relay ${name.toUpperCase()}`, inFigures(relay)]));
+  return figures.length ? [h("p", { class: "quiet" }, "In NO, of the time in which the position was known, and faults:"), facts(figures)] : [];
 }
 
 function inFigures({ availability: part, faults, longest_fault: longest }) {
@@ -161,20 +201,21 @@ function inFigures({ availability: part, faults, longest_fault: longest }) {
 
 /** The changes, newest first. What was so all the time is none. */
 function table({ rows, from, to }) {
-  const changes = rows.flatMap(({ name, spans }) => spans.filter((span) => span.from > from).map((span) => ({ name, ...span })));
+  const wanted = rows.filter(({ of }) => subject === "all" || subject === of);
+  const changes = wanted.flatMap(({ name, spans }) => spans.filter((span) => span.from > from).map((span) => ({ name, ...span })));
   changes.sort((a, b) => b.from - a.from);
   const row = (change) => h(
     "tr",
     { title: inWords(change.name, change, to) },
     h("td", {}, time(change.at, "clock")),
     h("th", { scope: "row" }, change.name),
-    h("td", {}, badge(KINDS[change.value] ?? "absent", change.value.replace("-", " "))),
-    h("td", {}, change.cause),
+    h("td", {}, badge(KINDS[change.value] ?? "absent", wordOf(change.value))),
+    h("td", {}, change.cause && causeWord(change.cause)),
     h("td", {}, change.until >= to ? "still so" : time(change.end, "clock")),
     h("td", { class: "number" }, lasted(change.until - change.from)),
   );
   const shown = changes.slice(0, ROWS);
-  const about = `${shown.length < changes.length ? `The latest ${shown.length} of ${changes.length}` : changes.length} changes since ${clockOf(new Date(from))}`;
+  const about = `${shown.length < changes.length ? `The latest ${shown.length} of ${changes.length}` : changes.length} changes since ${clockOf(new Date(from))}${subject === "all" ? "" : `: ${SUBJECTS[subject]}`}`;
   return h(
     "table",
     { class: "stacked" },

@@ -2,9 +2,10 @@
 // those of the devices that there are, and nothing else grows.
 
 import { standsByIn } from "./cluster.js";
+import { meaningOf } from "./causes.js";
 import { dayOf, span, timeOfDay, zoneName } from "./clock.js";
-import { KINDS, causeOf, kindOfDevice } from "./devices.js";
-import { h, mark, refreshTimes, time } from "./dom.js";
+import { KINDS, causeOf, countOf, kindOfDevice, namesOf, placeOf, unacknowledged } from "./devices.js";
+import { h, keepTime, mark, time } from "./dom.js";
 import { known } from "./live.js";
 import { showTab } from "./tab.js";
 
@@ -13,9 +14,13 @@ import { showTab } from "./tab.js";
  * of these at which all of them have room is taken.
  */
 const SIZES = [
-  [2, "all", 1.2], [1.7, "all", 1], [1.45, "all", 0.9], [1.25, "all", 0.8], [1.1, "all", 0.75], [1.1, "time", 0.7], [1, "time", 0.62], [0.85, "time", 0.55],
+  [6, "all", 4.5], [5, "all", 3.6], [4.2, "all", 2.9], [3.5, "all", 2.3], [2.9, "all", 1.9], [2.4, "all", 1.5], [2, "all", 1.2],
+  [1.85, "all", 1.1], [1.7, "all", 1], [1.6, "all", 0.95], [1.45, "all", 0.9], [1.25, "all", 0.8], [1.1, "all", 0.75],
+  [1.1, "time", 0.7], [1, "time", 0.62], [0.85, "time", 0.55],
   [1, "name", 0.6], [0.9, "name", 0.6], [0.8, "name", 0.55], [0.7, "name", 0.5], [0.6, "name", 0.45], [0.5, "name", 0.4],
 ];
+/** The least size of what is normal at which its id and site can be read. */
+const WITH_PLACE = 1.5;
 /** Lengths of names that have room; longer ones are cut. */
 const NAME_LENGTHS = [6, 24];
 /** Kinds that make a device a big tile. */
@@ -41,7 +46,7 @@ export function startKiosk() {
   document.body.replaceChildren(h("header", { class: "kiosk-head" }, numbers, h("div", {}, clock, day)), alarm, h("main", { id: "main" }, all));
   tick();
   setInterval(tick, 1_000);
-  setInterval(refreshTimes, 10_000);
+  keepTime();
   addEventListener("resize", () => fit(true));
 }
 
@@ -93,9 +98,10 @@ export function showKiosk(ids) {
     }
     const kind = kindOfDevice(device);
     const cause = kind === "ok" ? undefined : causeOf(device, kind);
-    const json = JSON.stringify([kind, cause, device.info?.label]);
+    const over = overOf(device);
+    const json = JSON.stringify([kind, cause, placeOf(device), over]);
     if (tile?.json === json) continue;
-    const element = build(device, kind, cause);
+    const element = build(device, kind, cause, over);
     tile?.element.replaceWith(element);
     tiles.set(id, { id, kind, json, element, length: nameOf(device).length });
     isMoved = isMoved || tile?.kind !== kind;
@@ -109,22 +115,42 @@ export function showKiosk(ids) {
   fit(ids.size > 0);
 }
 
-function build(device, kind, cause) {
-  const name = [h("strong", {}, nameOf(device))];
-  if (!cause) return h("li", { class: "tile ok", "data-id": device.id }, mark(kind), name);
-  const { what, since, why } = cause;
+function build(device, kind, cause, over) {
+  const { label, site } = placeOf(device);
+  const name = h("strong", {}, nameOf(device));
+  // Empty where there is none: as many elements as before and after a fault.
+  const flag = h("span", { class: "kiosk-over" }, over);
+  const about = [label && device.id, site].filter(Boolean).join(", ");
+  const place = about ? h("span", { class: "kiosk-place" }, about) : undefined;
+  if (!cause) return h("li", { class: "tile ok", "data-id": device.id }, mark(kind), name, place, flag);
+  const { what, since, where } = cause;
+  const reason = reasonOf(cause);
   return h(
     "li",
     { class: `tile ${kind}`, "data-id": device.id },
     mark(kind),
     name,
-    h("span", { class: "kiosk-since" }, what || KINDS[kind], since && [" ", time(since, "span")]),
-    why && h("span", { class: "kiosk-why" }, why),
+    place,
+    h("span", { class: "kiosk-since" }, what || KINDS[kind], since && [" ", time(since, "span")], where && `, ${where}`),
+    reason && h("span", { class: "kiosk-why" }, reason),
+    flag,
   );
 }
 
+/** Why, and what the words for it mean. */
+function reasonOf({ why, causes = [] }) {
+  if (why === causes.join(", ")) return causes.map((cause) => `${cause}: ${meaningOf(cause)}`).join("; ");
+  return [why, causes.map(meaningOf).join("; ")].filter(Boolean).join(": ");
+}
+
 function nameOf(device) {
-  return device.info?.label ?? device.id;
+  return placeOf(device).label ?? device.id;
+}
+
+/** Its relays with a fault that is over and that nobody has acknowledged, in words; empty, if there are none. */
+function overOf(device) {
+  const names = namesOf(unacknowledged(device));
+  return names && `⚑ was in NC: ${names}`;
 }
 
 function place() {
@@ -147,7 +173,7 @@ function showNumbers(counts) {
   if (numbers.dataset.key === key) return;
   numbers.dataset.key = key;
   numbers.replaceChildren(
-    ...wrongs.map((kind) => h("span", { class: `number ${kind}` }, mark(kind), ` ${counts[kind]} ${KINDS[kind].toLowerCase()}`)),
+    ...wrongs.map((kind) => h("span", { class: `number ${kind}` }, mark(kind), ` ${countOf(kind, counts[kind])}`)),
     h("span", { class: "number ok" }, mark("ok"), ` ${counts.ok} of ${tiles.size} normal`),
   );
 }
@@ -156,7 +182,8 @@ function showNumbers(counts) {
 function fit(isNews) {
   if (!isNews) return;
   const longest = Math.max(NAME_LENGTHS[0], ...[...tiles.values()].map(({ length }) => length));
-  const key = [innerWidth, innerHeight, alarm.hidden, wrong.children.length, normal.children.length, longest].join();
+  const texts = [...tiles.values()].reduce((sum, { element }) => sum + element.textContent.length, 0);
+  const key = [innerWidth, innerHeight, alarm.hidden, wrong.children.length, normal.children.length, longest, texts].join();
   if (fitted === key) return;
   fitted = key;
   all.style.setProperty("--length", String(Math.min(NAME_LENGTHS[1], longest)));
@@ -164,7 +191,8 @@ function fit(isNews) {
     all.style.setProperty("--size", String(size));
     all.style.setProperty("--others", String(others));
     all.dataset.says = says;
-    if (all.scrollHeight <= all.clientHeight) break;
+    all.dataset.others = others >= WITH_PLACE ? "big" : "small";
+    if (all.scrollHeight <= all.clientHeight && all.scrollWidth <= all.clientWidth) break;
   }
 }
 

@@ -1,5 +1,6 @@
 // The last fault of a relay: when it was, why, and whether anybody has acknowledged it.
 
+import { explained } from "./causes.js";
 import { badge, h, time } from "./dom.js";
 import { lockedButton, post } from "./token.js";
 
@@ -7,7 +8,7 @@ import { lockedButton, post } from "./token.js";
 export function lastFault(device, slot, relay, fault) {
   if (!fault) return undefined;
   const { since, until, cause, acknowledged, acknowledged_at: at, acknowledged_by: by } = fault;
-  const when = [time(since, "clock"), until ? [" to ", time(until, "clock")] : ", lasts", cause && `, ${cause}`];
+  const when = [time(since, "clock"), until ? [" to ", time(until, "clock")] : ", lasts", cause && [", ", explained(cause)]];
   if (acknowledged) {
     return h("div", { class: "last-fault quiet" }, h("p", {}, "Last fault ", when), h("p", {}, "acknowledged", at && [" ", time(at, "clock")], by && ` by ${by}`));
   }

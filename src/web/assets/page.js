@@ -5,7 +5,7 @@ import { showCluster, standsByIn } from "./cluster.js";
 import { showDetail } from "./detail.js";
 import { clockOf, onZone } from "./clock.js";
 import { relays } from "./devices.js";
-import { badge, refreshTimes } from "./dom.js";
+import { badge, keepTime } from "./dom.js";
 import { counts, select, showFleet } from "./fleet.js";
 import { showDeadLetters } from "./dead_letters.js";
 import { showFaults } from "./faults.js";
@@ -138,7 +138,7 @@ function startPage() {
   onChange(showAll);
   addEventListener("hashchange", route);
   onZone(showLink);
-  setInterval(refreshTimes, 10_000);
+  keepTime();
   showZone();
   showAlerts();
   route();

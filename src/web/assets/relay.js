@@ -1,5 +1,6 @@
 // A relay as its changeover contact: the arm of COM lies at NO, at NC, or nobody knows where.
 
+import { explained } from "./causes.js";
 import { badge, h, svg, time } from "./dom.js";
 
 const KINDS = { NO: "ok", NC: "fault" };
@@ -69,7 +70,7 @@ export function relayCard(name, relay, more) {
     ["why", relay.position === "unknown" && unknown(relay).meaning],
     ["stale", relay.stale && "The last poll failed: this is of the one before."],
     ["driven by", relay.driven_by ?? "not known"],
-    ["cause", relay.cause],
+    ["cause", relay.cause && h("span", {}, explained(relay.cause))],
     ["held by", holders(relay)],
     ["provenance", relay.via ? `${relay.provenance}, over ${relay.via.toUpperCase()}` : relay.provenance],
     ["since", time(relay.since)],
@@ -89,5 +90,5 @@ export function relayCard(name, relay, more) {
 function holders({ cause, causes = [] }) {
   const isSame = causes.length === 1 && causes[0].cause === cause;
   if (isSame || !causes.length) return undefined;
-  return causes.map((one) => h("p", {}, `${one.cause}, `, time(one.since)));
+  return causes.map((one) => h("p", {}, explained(one.cause), ", ", time(one.since)));
 }

@@ -4,7 +4,7 @@
 import { badge, facts, h, time } from "./dom.js";
 import { json } from "./live.js";
 import { plot } from "./plot.js";
-import { lockedButton, post } from "./token.js";
+import { lockReason, lockedButton, post } from "./token.js";
 
 /** From one look to the next; the bridge's own numbers are up to 10 s old. */
 const EVERY = 5_000;
@@ -47,7 +47,7 @@ export function httpPart(device) {
     h("h3", {}, "HTTP Communication"),
     numbers,
     kept,
-    h("p", {}, keep),
+    h("p", {}, keep, " ", lockReason()),
     requests.element,
   );
   const timer = setInterval(() => {

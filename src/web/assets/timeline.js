@@ -1,17 +1,19 @@
-// How relays and signals were, as a drawing: a row for each, and in it one path per value. The table beside it has the same.
+// How slots, relays and signals were, as a drawing: a row for each, and in it one path per value. The table beside it has the same.
 
 import { dateOf, lasted, offsetOf, timeOfDay, wholeOf, zoneName } from "./clock.js";
 import { h, svg } from "./dom.js";
 
 /** Values, the worst last: what is too short to be seen beside another one is drawn over it. */
 const VALUES = {
-  "not-kept": "not kept", "not-observed": "not observed", NO: "NO or ok", absent: "absent", unknown: "unknown", offline: "offline", NC: "NC or fail",
+  "not-kept": "not kept", "not-observed": "not observed", NO: "NO, ok or online", absent: "absent", unknown: "unknown", offline: "offline", missing: "module missing", NC: "NC or fail",
 };
 const ORDER = Object.keys(VALUES);
-const SAME_AS = { ok: "NO", fail: "NC" };
+const SAME_AS = { ok: "NO", online: "NO", fail: "NC", mismatch: "missing" };
+/** Values that have other words than their own ones. */
+const WORDS = { true: "triggered", false: "not triggered", missing: "module missing", mismatch: "another module", "not-observed": "not observed", "not-kept": "not kept" };
 /** What is drawn over the back of a value, in a square of 6 by 6. A value without is one plain field. */
 const PATTERNS = {
-  NC: "M0 6L6 0M-1 1L1 -1M5 7L7 5", unknown: "M1.5 0V6", offline: "M0 0L6 6M6 0L0 6", "not-observed": "M0 3H3", "not-kept": "M3 3h.6", absent: "M0 1.5H6M0 4.5H6",
+  NC: "M0 6L6 0M-1 1L1 -1M5 7L7 5", unknown: "M1.5 0V6", offline: "M0 0L6 6M6 0L0 6", "not-observed": "M0 3H3", "not-kept": "M3 3h.6", absent: "M0 1.5H6M0 4.5H6", missing: "M0 0L6 6",
 };
 const ROW = 22;
 const BAR = 14;
@@ -30,13 +32,18 @@ const SHORTEST = 10 * SECOND;
 const drawnAs = (value) => SAME_AS[value] ?? (ORDER.includes(value) ? value : "unknown");
 const rank = (value) => ORDER.indexOf(drawnAs(value));
 
+/** A value in words. */
+export function wordOf(value) {
+  return WORDS[value] ?? value;
+}
+
 /** A span in words: what, why, from when to when, for how long. `now` is where all of it ends. */
 export function inWords(name, { value, cause, from, until }, now) {
   const end = until >= now ? "now" : wholeOf(new Date(until));
-  return `${name}: ${[value, cause].filter(Boolean).join(", ")}, ${wholeOf(new Date(from))} to ${end}, ${lasted(until - from)}`;
+  return `${name}: ${[wordOf(value), cause].filter(Boolean).join(", ")}, ${wholeOf(new Date(from))} to ${end}, ${lasted(until - from)}`;
 }
 
-/** The drawing with its buttons. `show` gives it rows, `{name, spans}`, and from when to when they go; `draw` draws it again. */
+/** The drawing with its buttons. `show` gives it rows, `{of, name, spans}`, and from when to when they go; `draw` draws it again. */
 export function timeline() {
   let rows = [];
   let all = { from: 0, to: 1 };
@@ -76,7 +83,8 @@ export function timeline() {
     if (!rows.length || width < 60) return;
     const height = rows.length * ROW + AXIS;
     const x = (at) => left + (at - view.from) * perMilli;
-    const label = `${rows.length} relays and signals from ${wholeOf(new Date(view.from))} to ${wholeOf(new Date(view.to))}; the table of changes has the same`;
+    const slots = rows.filter(({ of }) => of === "device").length;
+    const label = `${rows.length - slots} relays and signals${slots ? `, ${slots} ${slots === 1 ? "slot" : "slots"}` : ""} from ${wholeOf(new Date(view.from))} to ${wholeOf(new Date(view.to))}; the table of changes has the same`;
     place.replaceChildren(svg(
       "svg",
       { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label },

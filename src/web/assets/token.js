@@ -20,19 +20,49 @@ export function locked() {
   return sessionStorage.getItem(KEY) ? "" : "Unlock with the token first.";
 }
 
+/** Whether the token would help. */
+const isLocked = () => known.bridge?.changeable !== false && !sessionStorage.getItem(KEY);
+
+/** Why nothing could be changed when that was shown last. */
+let shownLock;
+
 export function showLock() {
   button.textContent = sessionStorage.getItem(KEY) ? "Lock" : "Unlock";
   button.hidden = known.bridge?.changeable === false;
+  const now = locked();
+  if (shownLock === now) return;
+  shownLock = now;
+  for (const element of document.querySelectorAll("[data-locks]")) element.dispatchEvent(new Event("token"));
 }
 
-/** A button that is for those with the token, and says so to the others. `run` gives a reply, which is said, or `done`. */
+/** Why nothing can be changed now: said once, where several buttons are locked. */
+export function lockReason() {
+  const why = h("span", { class: "quiet" });
+  const show = () => { why.textContent = locked(); };
+  onToken(why, show);
+  show();
+  return why;
+}
+
+/** The way to unlock, beside the reason; nothing where the token would not help, or is there. */
+export function unlockButton() {
+  const unlock = h("button", { type: "button", onclick: () => ask("") }, "Unlock");
+  const show = () => { unlock.hidden = !isLocked(); };
+  onToken(unlock, show);
+  show();
+  return unlock;
+}
+
+/**
+ * A button that is for those with the token; its title says so to the others. `run` gives a reply, which is said, or `done`. Gives the
+ * button, a space, and the place where that is said.
+ */
 export function lockedButton(label, done, run) {
   const said = saidPlace();
-  const why = h("span", { class: "quiet" });
   const button = h("button", { type: "button" }, label);
   const lock = () => {
     button.disabled = Boolean(locked());
-    why.textContent = locked();
+    button.title = locked();
   };
   button.addEventListener("click", async () => {
     if (isBusy(button)) return;
@@ -44,7 +74,7 @@ export function lockedButton(label, done, run) {
   });
   onToken(button, lock);
   lock();
-  return [button, " ", why, " ", said];
+  return [button, " ", said];
 }
 
 /** Whether what the button did last is under way. One that is disabled meanwhile would lose the focus. */
@@ -105,11 +135,6 @@ export function onToken(element, listener) {
   element.addEventListener("token", listener);
 }
 
-function tokenChanged() {
-  showLock();
-  for (const element of document.querySelectorAll("[data-locks]")) element.dispatchEvent(new Event("token"));
-}
-
 /** Asks for the token, and says why. */
 function ask(why) {
   tokenSaid.textContent = why;
@@ -120,7 +145,7 @@ function ask(why) {
 /** The bridge has another token than this tab. */
 function lockAgain() {
   sessionStorage.removeItem(KEY);
-  tokenChanged();
+  showLock();
   ask("The bridge does not take the token of this tab any more: it has another one now.");
 }
 
@@ -142,7 +167,7 @@ async function whyNot(token) {
 button.addEventListener("click", () => {
   if (sessionStorage.getItem(KEY)) {
     sessionStorage.removeItem(KEY);
-    tokenChanged();
+    showLock();
     return;
   }
   ask("");
@@ -151,8 +176,8 @@ button.addEventListener("click", () => {
 document.getElementById("token-close").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", () => {
   field.value = "";
-  // The focus goes back to what had it, unless that is locked meanwhile.
-  if (dialog.contains(document.activeElement)) button.focus();
+  // The focus goes back to what had it, unless that is locked or hidden meanwhile.
+  if (dialog.contains(document.activeElement) || document.activeElement === document.body) button.focus();
 });
 document.getElementById("token-form").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -169,6 +194,6 @@ document.getElementById("token-form").addEventListener("submit", async (event) =
     return;
   }
   sessionStorage.setItem(KEY, token);
-  tokenChanged();
+  showLock();
   dialog.close();
 });

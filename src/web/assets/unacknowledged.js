@@ -3,7 +3,7 @@
 import { unacknowledged } from "./devices.js";
 import { h } from "./dom.js";
 import { known } from "./live.js";
-import { lockedButton, post } from "./token.js";
+import { lockReason, lockedButton, post, unlockButton } from "./token.js";
 
 const place = document.getElementById("unacknowledged");
 const number = h("b");
@@ -29,8 +29,8 @@ export function showUnacknowledged(ids) {
 }
 
 function build() {
-  const [button, , why, , said] = lockedButton("Acknowledge all", "Acknowledged.", acknowledge);
-  const offer = h("span", {}, h("span", { class: "was-fault", "aria-hidden": "true" }, "⚑ "), number, " ", button, " ", why);
+  const [button, , said] = lockedButton("Acknowledge all", "Acknowledged.", acknowledge);
+  const offer = h("span", {}, h("span", { class: "was-fault", "aria-hidden": "true" }, "⚑ "), number, " ", button, " ", h("span", { class: "lock" }, lockReason(), " ", unlockButton()));
   place.append(offer, " ", said);
   return { offer, said };
 }

@@ -14,14 +14,14 @@ use serde::Serialize;
 use super::csv::cell;
 use super::json::{provenance_name, seconds};
 use super::query::{OfFaults, refused};
-use super::wants_csv;
+use super::{view_of, wants_csv};
 use crate::contract::{Time, to_json};
 use crate::history::{Fault, Known, Timeline, Value, Window, faults};
 use crate::model::time::rfc3339;
 use crate::model::{DeviceId, DeviceView, Provenance, Relay, SlotId};
 use crate::records::store::DeviceHistory;
 use crate::web::answer::{Answer, JSON, Refusal};
-use crate::web::api::{find, no_store};
+use crate::web::api::no_store;
 use crate::web::{App, Shared};
 
 /// What was found.
@@ -99,17 +99,15 @@ pub(super) async fn answer(
 async fn look(app: &App, asked: &OfFaults) -> Result<Found, Refusal> {
     let store = &app.shown.store;
     let mut views = BTreeMap::new();
-    let mut devices = store.devices_with_history().await.map_err(no_store)?;
+    let mut devices = BTreeSet::new();
     match &asked.device {
         Some(device) => {
-            match find(&app.shown, device.as_str()) {
-                Ok((id, device)) => drop(views.insert(id, Arc::clone(&device.view))),
-                Err(_) if devices.contains(device) => {}
-                Err(refusal) => return Err(refusal),
-            }
-            devices = BTreeSet::from([device.clone()]);
+            let view = view_of(app, device).await?;
+            views.extend(view.map(|view| (device.clone(), view)));
+            devices.insert(device.clone());
         }
         None => {
+            devices = store.devices_with_history().await.map_err(no_store)?;
             let fleet = app.shown.fleet.borrow();
             let all = fleet.devices.iter();
             views.extend(all.map(|(id, device)| (id.clone(), Arc::clone(&device.view))));

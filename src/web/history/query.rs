@@ -20,6 +20,10 @@ const MOST: usize = 10_000;
 /// The time that is shown where nobody says from when on.
 const USUAL_TIME: &str = "24h";
 
+/// What to write where something is no [`moment`].
+pub(crate) const REMEDY: &str =
+    "write a time in RFC 3339, such as 2026-02-10T09:45:48Z, or how long ago, such as 24h or 7d";
+
 /// Which entries are wanted.
 #[derive(Debug)]
 pub(super) struct OfEntries {
@@ -168,16 +172,18 @@ fn device(text: &str) -> Result<DeviceId, Refusal> {
 }
 
 /// A time, or how long before now.
-fn time(key: &str, text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     let before = || {
         now.checked_sub(jiff::SignedDuration::try_from(span(text)?).ok()?)
             .ok()
     };
-    let found = text.parse().ok().or_else(before);
-    found.ok_or_else(|| {
+    text.parse().ok().or_else(before)
+}
+
+fn time(key: &str, text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+    moment(text, now).ok_or_else(|| {
         let message = format!("{key}={} is no time", quoted(text));
-        let remedy = "write a time in RFC 3339, such as 2026-02-10T09:45:48Z (and %2B for +), or how long ago, such as 24h or 7d";
-        refused(message, remedy)
+        refused(message, format!("{REMEDY}; + is %2B in a query"))
     })
 }
 

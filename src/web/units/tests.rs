@@ -84,6 +84,7 @@ async fn shown(store: &Store, units: &watch::Sender<Units>) -> Shown {
             shards: 1,
             status: watch::channel(Status::new(id(), DevicesDigest::default())).1,
             reports: mpsc::channel(1).0,
+            configured: watch::channel(Vec::new()).1,
             devices: watch::channel(BTreeMap::new()).1,
             units: units.subscribe(),
             history: None,

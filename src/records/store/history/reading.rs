@@ -242,6 +242,13 @@ impl Snapshot {
         Ok(on_disk.chain(unwritten).map(|subject| subject.device).collect())
     }
 
+    /// Whether there is anything of that device.
+    pub(in crate::records::store) fn has(&self, device: &DeviceId) -> Result<bool, redb::Error> {
+        let mut unwritten = self.unwritten.values();
+        let is_unwritten = unwritten.any(|entry| entry.subject.device == *device);
+        Ok(is_unwritten || !self.subjects(Some(device))?.is_empty())
+    }
+
     /// The history of a device: of those parts of it that are `wanted`.
     pub(in crate::records::store) fn device(
         &self,

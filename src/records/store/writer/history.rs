@@ -44,6 +44,14 @@ impl Store {
         self.look_back(Snapshot::devices).await
     }
 
+    /// Whether the history has anything of that device.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has_history(&self, device: DeviceId) -> Result<bool, StoreError> {
+        self.look_back(move |snapshot| snapshot.has(&device)).await
+    }
+
     /// What `look` finds in the history of each of those devices from that time on, without signals and events. One is read
     /// after the other: there is never more than one in memory.
     ///
