@@ -20,7 +20,7 @@ use tracing::Instrument;
 use crate::cluster::write_guard::WriteGuard;
 use crate::command::{Route, Routes};
 use crate::config::{Device, ProfileChoice};
-use crate::lantime::device::{DeviceTask, Handles, Prior, TrapInbox, job_slot};
+use crate::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use crate::lantime::rest::{HttpClients, Profile, Profiles, RestClient};
 use crate::lantime::schedule::{Schedule, TICK};
 use crate::lantime::snmp::traps::Sender;
@@ -243,8 +243,8 @@ impl Devices {
     fn start(&mut self, device: &Arc<Device>, Parts { client, files }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
         let mut prior = self.prior.remove(&device.id).unwrap_or_default();
-        // One command at a time is given to a device.
-        let (jobs, commands) = job_slot();
+        // Whoever gives a command has a sender of its own, and so a place.
+        let (jobs, commands) = futures_channel::mpsc::channel(0);
         let before = prior.traps.take();
         let traps = self.traps.as_mut().map(|traps| traps.route(&device.id, before));
         let (traps, inbox) = traps.unzip();

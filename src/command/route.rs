@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lantime::device::{JobSender, OfflineReason, not_waited_for};
+use futures_channel::mpsc;
+
+use crate::lantime::device::{Job, OfflineReason, not_waited_for};
 use crate::model::{DeviceCommand, DeviceId, ErrorReport};
 
 /// How a command gets to a device.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Takes one command at a time.
-    pub jobs: JobSender,
+    /// Takes commands; each clone has a place for one.
+    pub jobs: mpsc::Sender<Box<Job>>,
     /// How long a command may take.
     pub timeout: Duration,
     /// How much later than that the device's task may be with its answer: a request that has begun comes to its end.

@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::command::Route;
-    use crate::lantime::device::{OfflineReason, job_slot};
+    use crate::lantime::device::OfflineReason;
 
     fn id(id: &str) -> DeviceId {
         DeviceId::new(id).unwrap()
@@ -76,7 +76,7 @@ mod tests {
 
     fn routes() -> Routes {
         let route = Route {
-            jobs: job_slot().0,
+            jobs: futures_channel::mpsc::channel(0).0,
             timeout: Duration::ZERO,
             grace: Duration::ZERO,
             fail_fast: false,

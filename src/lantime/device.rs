@@ -16,7 +16,6 @@ mod http;
 mod in_flight;
 mod informs;
 mod input;
-mod job_slot;
 mod log;
 mod offline;
 mod pause;
@@ -48,7 +47,6 @@ pub use availability::{REFUSAL_PAUSE, longest_pause};
 pub use command::{Job, not_waited_for};
 pub use driver::DeviceTask;
 use events::Events;
-pub use job_slot::{JobReceiver, JobSender, job_slot};
 pub use offline::OfflineReason;
 use serial_number::SerialNumber;
 pub use trap_inbox::{TrapHandles, TrapInbox};
@@ -102,8 +100,8 @@ impl Prior {
 pub struct Handles {
     /// Takes what is new.
     pub updates: mpsc::Sender<Update>,
-    /// Gives commands, one at a time.
-    pub jobs: JobReceiver,
+    /// Gives commands, one at a time. Not tokio's channel: that has room for 32 from its beginning.
+    pub jobs: futures_channel::mpsc::Receiver<Box<Job>>,
     /// Its traps.
     pub traps: TrapInbox,
     /// How often a failure that lasts is reported again.

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::command::Job;
 use super::in_flight::{InFlight, Way};
 use super::input::{Effect, Input, Now, Selection};
-use super::job_slot::JobReceiver;
 use super::requests::{
     Rest, poll, read_over_rest, read_over_snmp, read_snmp, select_over_rest, select_over_snmp,
 };
@@ -33,7 +33,7 @@ pub struct DeviceTask {
     applied: InFlight<bool>,
     traps: TrapInbox,
     updates: mpsc::Sender<Update>,
-    jobs: JobReceiver,
+    jobs: futures_channel::mpsc::Receiver<Box<Job>>,
     /// For those who bring commands.
     offline: OfflineReason,
     wake_at: Option<Instant>,
@@ -154,7 +154,7 @@ impl DeviceTask {
                 self.applying = None;
                 Input::Applied(is_applied)
             }
-            job = self.jobs.recv(), if self.state.is_free() => Input::Command(job),
+            Ok(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(*job),
             () = until(self.wake_at) => Input::Timer,
         })
     }
