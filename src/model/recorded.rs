@@ -310,6 +310,8 @@ impl RecordedEvent {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::Timestamp;
 
     use super::*;
@@ -323,11 +325,14 @@ mod tests {
         (signal.status, signal.provenance) = (status, Provenance::Reported);
         DeviceView {
             availability: Some(Availability::Online),
-            identity: Some(Identity {
-                serial_number: Some(serial_number.into()),
-                profile: "api-10".into(),
-                ..Identity::default()
-            }),
+            identity: Some(
+                Identity {
+                    serial_number: Some(serial_number.into()),
+                    profile: "api-10".into(),
+                    ..Identity::default()
+                }
+                .into(),
+            ),
             slots: [(SlotId::new("io3").unwrap(), slot)].into_iter().collect(),
             ..DeviceView::default()
         }
@@ -491,7 +496,7 @@ mod tests {
         let recorded = Recorded { slots, events: None };
         let mut other = view("2", Position::No, Status::Ok);
         assert!(!recorded.may_be_of(&other));
-        other.identity.as_mut().unwrap().profile = "".into();
+        Arc::make_mut(other.identity.as_mut().unwrap()).profile = "".into();
         assert!(recorded.may_be_of(&other), "over SNMP");
         assert!(
             recorded.may_be_of(&view("1\u{fffd}", Position::No, Status::Ok)),

@@ -122,7 +122,7 @@ const FACTS: [Fact; 6] = [
 /// A LANTIME itself.
 pub(super) fn of_lantime(device: &DeviceView) -> Vec<Metric> {
     let fact = |(name, fact): &Fact| {
-        let value = device.identity.as_ref().and_then(fact);
+        let value = device.identity.as_deref().and_then(fact);
         text(format!("info/{name}"), value.map(Text::as_str))
     };
     let mut metrics = vec![plain(REFRESH, Value::Flag(Some(false)))];

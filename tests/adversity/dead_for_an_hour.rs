@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lantime2mqtt::config::{self, Device};
-use lantime2mqtt::lantime::device::{DeviceTask, Handles, Prior, TrapInbox, job_slot};
+use lantime2mqtt::lantime::device::{DeviceTask, Handles, Prior, TrapInbox};
 use lantime2mqtt::lantime::rest::{HttpClients, Profiles, RestClient};
 use lantime2mqtt::lantime::schedule::Schedule;
 use lantime2mqtt::model::{DeadLetter, DeviceId, Update};
@@ -38,7 +38,7 @@ fn start(devices: &[Arc<Device>], stop: &CancellationToken) -> mpsc::Receiver<Up
     for (index, device) in devices.iter().enumerate() {
         let client = clients.for_device(device).expect("no files are needed");
         let schedule = Schedule::new(origin, device.poll, device.jitter, index, devices.len());
-        let (_, jobs) = job_slot();
+        let (_, jobs) = futures_channel::mpsc::channel(0);
         let handles = Handles {
             traps: TrapInbox::new(None),
             updates: updates.clone(),

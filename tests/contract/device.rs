@@ -49,9 +49,9 @@ fn state() -> Vec<Example> {
 }
 
 fn info() -> Vec<Example> {
-    let of = |name, identity| {
+    let of = |name, identity: Option<Identity>| {
         let view = DeviceView {
-            identity,
+            identity: identity.map(Into::into),
             ..DeviceView::default()
         };
         of_view(&DeviceTopic::Info, name, view)
@@ -80,7 +80,7 @@ fn info() -> Vec<Example> {
         "in a cluster",
         |payloads| {
             let view = DeviceView {
-                identity: Some(whole.clone()),
+                identity: Some(whole.clone().into()),
                 ..DeviceView::default()
             };
             let device = Device {
@@ -94,7 +94,7 @@ fn info() -> Vec<Example> {
         &DeviceTopic::Info,
         "with label and site",
         DeviceView {
-            identity: Some(whole.clone()),
+            identity: Some(whole.clone().into()),
             place: Arc::new(Place {
                 label: Some("Control room, left".into()),
                 site: Some("Substation North".into()),

@@ -99,7 +99,7 @@ fn everything() -> Vec<Edit> {
     vec![
         available(Availability::Online),
         Edit::new(DeviceTopic::Info, move |view| {
-            view.identity = Some(identity.clone())
+            view.identity = Some(identity.clone().into())
         }),
         Edit::new(DeviceTopic::Error, move |view| {
             view.problem = Some(problem.clone())

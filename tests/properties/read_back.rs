@@ -232,7 +232,7 @@ proptest! {
         };
         let shown = Device {
             view: Arc::new(DeviceView {
-                identity: Some(identity),
+                identity: Some(identity.into()),
                 events: [event.clone()].into(),
                 ..DeviceView::default()
             }),
