@@ -553,8 +553,11 @@ fn a_devices_own_key_drops_the_default_that_would_contradict_it() {
     assert_eq!(first.tls.trust, Trust::Insecure);
     assert!(matches!(last.tls.trust, Trust::Fingerprint(_)));
     assert_eq!(last.password.expose(), "0wn-password");
-    assert!(matches!(first.snmp.access, Some(SnmpAccess::Community { .. })));
-    assert!(matches!(last.snmp.access, Some(SnmpAccess::User(_))));
+    assert!(matches!(
+        first.snmp.access.as_deref(),
+        Some(SnmpAccess::Community { .. })
+    ));
+    assert!(matches!(last.snmp.access.as_deref(), Some(SnmpAccess::User(_))));
 }
 
 #[test]

@@ -13,9 +13,8 @@ use support::wait;
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
-/// Of redundant devices and single ones alike, with all their clocks and events. Five of the 21 KiB that it was when this
-/// was written are the store's cache, which has a limit.
-const BYTES_PER_DEVICE: usize = 23 * 1024;
+/// Of redundant devices and single ones alike, with all their clocks and events.
+const BYTES_PER_DEVICE: usize = 12 * 1024;
 const FEW: usize = 20;
 const MANY: usize = 220;
 
@@ -34,9 +33,18 @@ async fn start(site: &Site, devices: usize) -> (Bridge, Program) {
     let devices = std::fs::read_to_string(&list).expect("the list of devices");
     let own = std::fs::read_to_string(site.config()).expect("the configuration");
     let own = own.replace("devices = []", "");
-    site.overwrite(&(own + &devices.replace("\"1000ms\"", "\"1h\"")));
+    // On a busy machine, too: of a device that does not answer in time its error would be kept as well.
+    let patient = r#""1h"
+timeout = "100s"
+connect_timeout = "100s""#;
+    site.overwrite(&(own + &devices.replace("\"1000ms\"", patient)));
     let config = config::load(&site.config(), []).expect("a configuration").config;
-    let store = Store::open(&site.state(), Options::new(config.bridge.id.clone())).expect("a store");
+    // The database's cache has a limit of its own, for all devices together.
+    let options = Options {
+        cache_bytes: 0,
+        ..Options::new(config.bridge.id.clone())
+    };
+    let store = Store::open(&site.state(), options).expect("a store");
     let setup = Setup {
         store,
         sink: None,

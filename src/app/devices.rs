@@ -243,8 +243,8 @@ impl Devices {
     fn start(&mut self, device: &Arc<Device>, Parts { client, files }: Parts, place: Place) {
         let schedule = Schedule::new(place.origin, device.poll, device.jitter, place.index, place.count);
         let mut prior = self.prior.remove(&device.id).unwrap_or_default();
-        // One command at a time is given to a device.
-        let (jobs, commands) = mpsc::channel(1);
+        // Whoever gives a command has a sender of its own, and so a place.
+        let (jobs, commands) = futures_channel::mpsc::channel(0);
         let before = prior.traps.take();
         let traps = self.traps.as_mut().map(|traps| traps.route(&device.id, before));
         let (traps, inbox) = traps.unzip();

@@ -94,7 +94,10 @@ impl Context {
                 return Err(no_such_device(&accepted.device, &self.routes.borrow()));
             };
             let Route {
-                jobs, timeout, grace, ..
+                mut jobs,
+                timeout,
+                grace,
+                ..
             } = route;
             let deadline = *deadline.get_or_insert_with(|| {
                 // What has expired must not be written any more.
@@ -109,7 +112,7 @@ impl Context {
                 answer,
             };
             let asked = async {
-                jobs.send(Box::new(job)).await.ok()?;
+                jobs.try_send(Box::new(job)).ok()?;
                 answered.await.ok()
             };
             if let Ok(Some(result)) = timeout_at(deadline + grace, asked).await {

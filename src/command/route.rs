@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use futures_channel::mpsc;
 
 use crate::lantime::device::{Job, OfflineReason, not_waited_for};
 use crate::model::{DeviceCommand, DeviceId, ErrorReport};
@@ -12,7 +12,7 @@ use crate::model::{DeviceCommand, DeviceId, ErrorReport};
 /// How a command gets to a device.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// Takes one command at a time.
+    /// Takes commands; each clone has a place for one.
     pub jobs: mpsc::Sender<Box<Job>>,
     /// How long a command may take.
     pub timeout: Duration,

@@ -66,8 +66,6 @@ mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
-    use tokio::sync::mpsc;
-
     use super::*;
     use crate::command::Route;
     use crate::lantime::device::OfflineReason;
@@ -78,7 +76,7 @@ mod tests {
 
     fn routes() -> Routes {
         let route = Route {
-            jobs: mpsc::channel(1).0,
+            jobs: futures_channel::mpsc::channel(0).0,
             timeout: Duration::ZERO,
             grace: Duration::ZERO,
             fail_fast: false,

@@ -28,7 +28,7 @@ pub struct Device {
     /// One topic level.
     pub id: DeviceId,
     /// What people call it, and where it is.
-    pub place: Place,
+    pub place: Arc<Place>,
     /// `http` or `https`, host and port (where it is not the default); no path, no slash at the end, no user.
     pub url: String,
     /// User name.
@@ -142,10 +142,10 @@ fn read_one(section: &Section<'_>, index: usize, earlier: &mut Earlier) -> Optio
     let (poll, jitter, timeout) = read_times(section);
     let sessions = section.section("http_sessions");
     Some(Device {
-        place: Place {
+        place: Arc::new(Place {
             label: section.read("label", parse::name).map(Into::into),
             site: section.read("site", parse::name).map(Into::into),
-        },
+        }),
         proxy: section.parsed("proxy", proxy::read)?,
         auth: section.choice("auth"),
         poll,

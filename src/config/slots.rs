@@ -23,7 +23,9 @@ pub(super) fn read(device: &Section<'_>) -> Slots {
     let mut ids = HashSet::new();
     let tables = device.tables("slots");
     let slots = tables.iter().filter_map(|table| read_slot(table, &mut ids));
-    Slots::Listed(slots.collect())
+    let mut slots: Vec<_> = slots.collect();
+    slots.shrink_to_fit();
+    Slots::Listed(slots)
 }
 
 fn read_slot(section: &Section<'_>, ids: &mut HashSet<SlotId>) -> Option<(SlotId, Option<Wiring>)> {

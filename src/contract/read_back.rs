@@ -113,7 +113,7 @@ impl ReadBack {
             triggered,
             kind: EventType::Unknown,
             last_triggered: match read.last_triggered {
-                Some(time) => LastTriggered::At(time.0),
+                Some(time) => LastTriggered::at(time.0),
                 None if triggered.is_some() => LastTriggered::Never,
                 None => LastTriggered::Unclear,
             },
@@ -231,7 +231,7 @@ impl ReadBack {
             List::Items(names) => Some(named(names)?),
         };
         Some(RelayEventsState {
-            events,
+            events: events.map(|names| names.into_iter().collect()),
             confirmed: false,
             via: None,
             since: read.since.0.min(now),

@@ -1,8 +1,6 @@
 //! The retained objects, and those of the API that are the same: one struct for each topic. A field that does not
 //! apply is left out.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
@@ -12,7 +10,7 @@ use crate::model::http_stats::RoundTrip;
 use crate::model::{
     self, Cause, Detail, DeviceId, ErrorReport, EventName, EventState, EventType, HttpSession, HttpSummary,
     Identity, ModuleInfo, Operation, Place, Position, Problem, Provenance, RelayEventsState, RelayState,
-    ShardId, SignalState, Status, UnknownReason, Via, Wiring, WiringSource,
+    ShardId, SignalState, Status, Text, UnknownReason, Via, Wiring, WiringSource,
 };
 
 /// `bridge/{bridge}/info`: what the bridge says of itself.
@@ -132,7 +130,7 @@ impl<'a> From<&'a EventState> for Event<'a> {
             kind: event.kind,
             last_triggered: event.last_triggered.time().map(Time),
             clears: event.name.clears(),
-            name_on_device: event.name_on_device.as_deref(),
+            name_on_device: event.name_on_device.as_deref().map(Text::as_str),
         }
     }
 }
@@ -267,7 +265,7 @@ impl<'a> From<&'a RelayState> for Relay<'a> {
 /// `{device}/{slot}/relay/{relay}/events`: what switches a relay.
 #[derive(Debug, Serialize)]
 pub(crate) struct RelayEvents<'a> {
-    events: OrUnknown<&'a BTreeSet<EventName>>,
+    events: OrUnknown<&'a [EventName]>,
     confirmed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     via: Option<Via>,
@@ -277,7 +275,7 @@ pub(crate) struct RelayEvents<'a> {
 impl<'a> From<&'a RelayEventsState> for RelayEvents<'a> {
     fn from(selection: &'a RelayEventsState) -> RelayEvents<'a> {
         RelayEvents {
-            events: OrUnknown(selection.events.as_ref()),
+            events: OrUnknown(selection.events.as_deref()),
             confirmed: selection.confirmed,
             via: selection.via,
             since: Time(selection.since),

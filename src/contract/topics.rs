@@ -151,6 +151,11 @@ impl Topics {
         }
     }
 
+    /// What all of them begin with.
+    pub(crate) fn all(&self) -> String {
+        format!("{}/", self.prefix)
+    }
+
     /// What every state topic of `device` begins with, and no other one does.
     pub fn of_device(&self, device: &DeviceId) -> String {
         format!("{}/{device}/", self.prefix)

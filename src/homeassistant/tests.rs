@@ -30,14 +30,14 @@ fn discovery(layout: Layout) -> HomeAssistant {
     HomeAssistant::new(settings, Topics::new("lantime", id("b1")), layout, id("b1"))
 }
 
-fn identity(firmware: &str) -> Identity {
-    Identity {
+fn identity(firmware: &str) -> Arc<Identity> {
+    Arc::new(Identity {
         model: Some("M3000".into()),
         serial_number: Some("030111000222".into()),
         firmware: Some(firmware.into()),
         web_interface: "https://10.0.0.7".into(),
         ..Identity::default()
-    }
+    })
 }
 
 fn event(name: &str) -> EventState {

@@ -272,7 +272,7 @@ mod tests {
         let summary = HttpStats::default().summary();
         let update = Update::HttpStats {
             device: id("m1"),
-            summary: summary.clone(),
+            summary: summary.clone().into(),
         };
         assert!(!apply(&mut fleet, &update));
         assert_eq!(fleet.version, 0);
@@ -288,7 +288,13 @@ mod tests {
             (0..bad).for_each(|_| stats.failed(ErrorKind::Timeout));
             (0..good).for_each(|_| stats.succeeded(Duration::from_millis(7), at));
             let (device, summary) = (id("m1"), stats.summary());
-            apply(&mut fleet, &Update::HttpStats { device, summary });
+            apply(
+                &mut fleet,
+                &Update::HttpStats {
+                    device,
+                    summary: summary.into(),
+                },
+            );
         }
         let device = &fleet.devices[&id("m1")];
         assert_eq!((device.polls.all, device.polls.failed), (17 + 4 + 1, 2 + 1 + 1));

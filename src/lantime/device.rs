@@ -100,8 +100,8 @@ impl Prior {
 pub struct Handles {
     /// Takes what is new.
     pub updates: mpsc::Sender<Update>,
-    /// Gives commands, one at a time. Boxed: a channel has room for 32 from its beginning.
-    pub jobs: mpsc::Receiver<Box<Job>>,
+    /// Gives commands, one at a time. Not tokio's channel: that has room for 32 from its beginning.
+    pub jobs: futures_channel::mpsc::Receiver<Box<Job>>,
     /// Its traps.
     pub traps: TrapInbox,
     /// How often a failure that lasts is reported again.

@@ -185,7 +185,8 @@ impl Request {
             return Ok(known.staged.is_some() || (is_repeated && !known.is_settled));
         }
         // Ours is what is pending if it is just what we have written, now or in an earlier attempt.
-        let is_ours = (plan.is_empty() && is_repeated) || known.staged == Some(plan.found(before));
+        let is_ours =
+            (plan.is_empty() && is_repeated) || known.staged.as_deref() == Some(&plan.found(before));
         match before.is_pending && !is_ours {
             true => Err(held_by_another()),
             false => Ok(before.is_pending),
@@ -211,7 +212,7 @@ impl Backend<'_> {
 
     fn found(&self, config: &RelayConfig, places: &[RelayPlace]) -> Found {
         let selection = |place: &RelayPlace| SelectedEvents {
-            events: config.events_of(&self.action(place)),
+            events: config.events_of(&self.action(place)).into_iter().collect(),
             via: config.via,
             confirmed: true,
         };

@@ -27,7 +27,7 @@ pub struct Schedule {
     first: Instant,
     interval: Duration,
     jitter: Duration,
-    back_off: Option<ExponentialBackoff>,
+    back_off: Option<Box<ExponentialBackoff>>,
     /// When the poll that is due or under way was to begin, before any jitter.
     planned: Instant,
 }
@@ -100,12 +100,12 @@ impl Schedule {
     pub fn after_failure(&mut self, now: Instant) -> Instant {
         let interval = self.interval;
         let back_off = self.back_off.get_or_insert_with(|| {
-            ExponentialBuilder::default()
+            let growing = ExponentialBuilder::default()
                 .with_jitter()
                 .with_min_delay(interval)
                 .with_max_delay(LONGEST_BACK_OFF.max(interval))
-                .without_max_times()
-                .build()
+                .without_max_times();
+            Box::new(growing.build())
         });
         // Jitter adds up to the delay itself; the cap is on the sum.
         let longest = LONGEST_BACK_OFF.max(interval);

@@ -4,7 +4,8 @@ mod finding;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use litemap::LiteMap;
@@ -26,13 +27,13 @@ pub enum Slots {
 }
 
 /// The events that switch the notification-driven relays, where that is known.
-pub type RelayEvents = BTreeMap<(SlotId, Relay), SelectedEvents>;
+pub type RelayEvents = LiteMap<(SlotId, Relay), SelectedEvents>;
 
 /// The events that switch one relay, as the device reported them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectedEvents {
-    /// Which events.
-    pub events: BTreeSet<EventName>,
+    /// Which events, in the order of their names. Shared with what is published of them.
+    pub events: Arc<[EventName]>,
     /// The way on which they became known.
     pub via: Via,
     /// Whether that is still certain.

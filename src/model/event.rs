@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::EventName;
+use super::{EventName, Text};
 
 /// Type of an event, as the device classifies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -55,7 +55,7 @@ pub struct EventState {
     /// Canonical name.
     pub name: EventName,
     /// The device's own spelling, where it differs.
-    pub name_on_device: Option<Box<str>>,
+    pub name_on_device: Option<Box<Text>>,
     /// Whether it stands now; `None` where the device does not say.
     pub triggered: Option<bool>,
     /// The device's classification.
@@ -70,16 +70,33 @@ pub enum LastTriggered {
     /// Never so far.
     Never,
     /// Then.
-    At(Timestamp),
+    At(Moment),
     /// It does not say, or not so that it can be read.
     Unclear,
 }
 
+/// A time to the microsecond, in eight bytes that lie anywhere: each device has some thirty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment([u8; 8]);
+
+impl Moment {
+    /// The time itself.
+    pub fn time(self) -> Timestamp {
+        // It was made of a time: it is in the range of times.
+        Timestamp::from_microsecond(i64::from_ne_bytes(self.0)).unwrap_or_default()
+    }
+}
+
 impl LastTriggered {
+    /// Then.
+    pub fn at(time: Timestamp) -> LastTriggered {
+        LastTriggered::At(Moment(time.as_microsecond().to_ne_bytes()))
+    }
+
     /// The time, where one is known.
     pub fn time(self) -> Option<Timestamp> {
         match self {
-            LastTriggered::At(time) => Some(time),
+            LastTriggered::At(moment) => Some(moment.time()),
             LastTriggered::Never | LastTriggered::Unclear => None,
         }
     }
@@ -88,7 +105,7 @@ impl LastTriggered {
     fn is_newer_than(self, old: LastTriggered) -> bool {
         match (old, self) {
             (LastTriggered::Never, LastTriggered::At(_)) => true,
-            (LastTriggered::At(old), LastTriggered::At(new)) => new > old,
+            (LastTriggered::At(old), LastTriggered::At(new)) => new.time() > old.time(),
             _ => false,
         }
     }
@@ -130,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_time_that_could_not_be_read_makes_no_event_come() {
-        let at = |second| LastTriggered::At(Timestamp::from_second(second).unwrap());
+        let at = |second| LastTriggered::at(Timestamp::from_second(second).unwrap());
         let event = |triggered, last_triggered| EventState {
             name: EventName::canonical("ntp-stopped").unwrap(),
             name_on_device: None,

@@ -36,7 +36,7 @@ pub use command::{CommandTopic, DeviceCommand, EventsChange, Outcome, RelayPlace
 pub use dead_letter::{DeadLetter, Origin};
 pub use diff::diff;
 pub use error_report::{ErrorKind, ErrorReport, Operation, Problem};
-pub use event::{EventState, EventType, LastTriggered};
+pub use event::{EventState, EventType, LastTriggered, Moment};
 pub use event_name::EventName;
 pub use http_session::{HttpSession, HttpSessions};
 pub use http_stats::{HttpStats, HttpSummary};

@@ -286,7 +286,7 @@ impl RecordedEvent {
             triggered: event.triggered,
             last_triggered: match event.last_triggered {
                 LastTriggered::Never => Some(NEVER.to_owned()),
-                LastTriggered::At(time) => Some(time.to_string()),
+                LastTriggered::At(moment) => Some(moment.time().to_string()),
                 LastTriggered::Unclear => None,
             },
         }
@@ -296,7 +296,7 @@ impl RecordedEvent {
         let last_triggered = match self.last_triggered.as_deref() {
             None => LastTriggered::Unclear,
             Some(NEVER) => LastTriggered::Never,
-            Some(time) => LastTriggered::At(time.parse().ok()?),
+            Some(time) => LastTriggered::at(time.parse().ok()?),
         };
         Some(EventState {
             name,
@@ -310,6 +310,8 @@ impl RecordedEvent {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::Timestamp;
 
     use super::*;
@@ -323,11 +325,14 @@ mod tests {
         (signal.status, signal.provenance) = (status, Provenance::Reported);
         DeviceView {
             availability: Some(Availability::Online),
-            identity: Some(Identity {
-                serial_number: Some(serial_number.into()),
-                profile: "api-10".into(),
-                ..Identity::default()
-            }),
+            identity: Some(
+                Identity {
+                    serial_number: Some(serial_number.into()),
+                    profile: "api-10".into(),
+                    ..Identity::default()
+                }
+                .into(),
+            ),
             slots: [(SlotId::new("io3").unwrap(), slot)].into_iter().collect(),
             ..DeviceView::default()
         }
@@ -491,7 +496,7 @@ mod tests {
         let recorded = Recorded { slots, events: None };
         let mut other = view("2", Position::No, Status::Ok);
         assert!(!recorded.may_be_of(&other));
-        other.identity.as_mut().unwrap().profile = "".into();
+        Arc::make_mut(other.identity.as_mut().unwrap()).profile = "".into();
         assert!(recorded.may_be_of(&other), "over SNMP");
         assert!(
             recorded.may_be_of(&view("1\u{fffd}", Position::No, Status::Ok)),
@@ -501,7 +506,7 @@ mod tests {
 
     #[test]
     fn events_come_back_as_they_were() {
-        let at = LastTriggered::At("2026-02-10T09:45:48.25Z".parse().unwrap());
+        let at = LastTriggered::at("2026-02-10T09:45:48.25Z".parse().unwrap());
         for (event, by_trap) in [
             (event(Some(true), at), true),
             (event(Some(false), LastTriggered::Never), false),

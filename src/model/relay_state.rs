@@ -1,6 +1,6 @@
 //! What is known of a relay, as it is published.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -45,8 +45,8 @@ pub struct RelayState {
 /// What switches a relay that follows notification events, as it is published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayEventsState {
-    /// The events; `None` where nobody knows.
-    pub events: Option<BTreeSet<EventName>>,
+    /// The events, in the order of their names; `None` where nobody knows.
+    pub events: Option<Arc<[EventName]>>,
     /// Whether the device reported them when they were last read.
     pub confirmed: bool,
     /// The way on which it became known.

@@ -9,8 +9,8 @@ use super::{ChassisKind, Details, EventState, Position, Relay, Signal, SlotId, S
 pub struct Snapshot {
     /// The way on which it came to be known.
     pub via: Via,
-    /// What the device says of itself.
-    pub identity: Identity,
+    /// What the device says of itself; shared with what is published of it.
+    pub identity: Arc<Identity>,
     /// Clock slots (`clk1`, `clk2`) that the chassis has, fitted or not.
     pub clocks: Vec<Clock>,
     /// The changeover unit, where the profile finds one.

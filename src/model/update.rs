@@ -27,8 +27,8 @@ pub enum Update {
     HttpStats {
         /// Which device.
         device: DeviceId,
-        /// Since the bridge started.
-        summary: HttpSummary,
+        /// Since the bridge started. Boxed: it is twice as large as all else.
+        summary: Box<HttpSummary>,
     },
     /// Its HTTP sessions.
     HttpSessions {

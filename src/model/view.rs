@@ -82,7 +82,7 @@ pub struct DeviceView {
     /// `None` until the first poll has ended.
     pub availability: Option<Availability>,
     /// `None` until the device was first seen.
-    pub identity: Option<Identity>,
+    pub identity: Option<Arc<Identity>>,
     /// The error that stands now.
     pub problem: Option<Problem>,
     /// Notification events, as last reported.

@@ -90,7 +90,7 @@ impl Payloads {
                 self.word(&topic, Some(availability.as_str()))
             }
             DeviceTopic::Info => {
-                let identity = view.identity.as_ref();
+                let identity = view.identity.as_deref();
                 let info = |identity| DeviceInfo::new(identity, &view.place, self.topics.shard());
                 self.object(&topic, identity.map(info))
             }

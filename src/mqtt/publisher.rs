@@ -236,7 +236,7 @@ impl Publisher {
             restored: 0,
         });
         let later = setup.discovery.as_ref().map(|discovery| discovery.topics().all());
-        let mut outbox = Outbox::new(later, own.is_bridge());
+        let mut outbox = Outbox::new(payloads.topics().all(), later, own.is_bridge());
         setup
             .remembered
             .into_iter()
@@ -300,6 +300,7 @@ impl Publisher {
                         deadline = Some(Instant::now() + self.stop.within);
                     }
                     updates.drain(..).for_each(|update| self.apply(update));
+                    updates.shrink_to(outbox::KEPT);
                 }
                 // To be written.
                 () = until(write_at) => {}

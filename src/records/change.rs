@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Record;
 use crate::contract::topics::Destination;
 use crate::contract::{Time, record as contract};
-use crate::model::{Availability, DeviceId, ErrorKind, EventState, Transition, Via};
+use crate::model::{Availability, DeviceId, ErrorKind, EventState, Text, Transition, Via};
 
 /// The record of a transition.
 pub fn record(device: &DeviceId, transition: &Transition, now: Timestamp) -> Record {
@@ -116,7 +116,7 @@ fn of_event(
         triggered,
         kind: event.kind,
         last_triggered: event.last_triggered.time().map(Time),
-        name_on_device: event.name_on_device.as_deref(),
+        name_on_device: event.name_on_device.as_deref().map(Text::as_str),
     };
     Record::of(id, Destination::Events(device.clone()), &json)
 }

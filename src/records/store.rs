@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// When another process uses it, a later version has written it, or it cannot be made or opened.
     pub fn open(directory: &Path, options: Options) -> Result<Store, StoreError> {
-        Store::start(Source::in_directory(directory)?, options)
+        Store::start(Source::in_directory(directory, options.cache_bytes)?, options)
     }
 
     /// A store that lives as long as the process: for a demonstration that leaves nothing behind.

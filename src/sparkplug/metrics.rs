@@ -122,7 +122,7 @@ const FACTS: [Fact; 6] = [
 /// A LANTIME itself.
 pub(super) fn of_lantime(device: &DeviceView) -> Vec<Metric> {
     let fact = |(name, fact): &Fact| {
-        let value = device.identity.as_ref().and_then(fact);
+        let value = device.identity.as_deref().and_then(fact);
         text(format!("info/{name}"), value.map(Text::as_str))
     };
     let mut metrics = vec![plain(REFRESH, Value::Flag(Some(false)))];
@@ -203,7 +203,9 @@ fn of_relay_events<'e>(
     selection: &'e RelayEventsState,
     known: impl Iterator<Item = &'e EventName>,
 ) -> Vec<Metric> {
-    let mut events: Vec<_> = known.chain(selection.events.iter().flatten()).collect();
+    let mut events: Vec<_> = known
+        .chain(selection.events.as_deref().into_iter().flatten())
+        .collect();
     events.sort_unstable();
     events.dedup();
     let is_selected = |event: &EventName| selection.events.as_ref().map(|events| events.contains(event));
@@ -327,7 +329,7 @@ mod tests {
     fn each_event_that_is_known_or_selected_is_one_metric() {
         let known = named(&["ntp-not-sync", "antenna-faulty"]);
         let mut selection = RelayEventsState {
-            events: Some(named(&["ntp-not-sync", "former-event"]).into_iter().collect()),
+            events: Some(named(&["former-event", "ntp-not-sync"]).into()),
             confirmed: true,
             via: Some(Via::Rest),
             since: Timestamp::UNIX_EPOCH,

@@ -38,7 +38,7 @@ fn start(devices: &[Arc<Device>], stop: &CancellationToken) -> mpsc::Receiver<Up
     for (index, device) in devices.iter().enumerate() {
         let client = clients.for_device(device).expect("no files are needed");
         let schedule = Schedule::new(origin, device.poll, device.jitter, index, devices.len());
-        let (_, jobs) = mpsc::channel(1);
+        let (_, jobs) = futures_channel::mpsc::channel(0);
         let handles = Handles {
             traps: TrapInbox::new(None),
             updates: updates.clone(),

@@ -36,6 +36,8 @@ async fn mosquitto_sub(broker: &Mosquitto, arguments: &[&str]) -> Output {
     client.arg("--cert").arg(certificate).arg("--key").arg(key);
     client
         .args(["-t", "lantime/#", "-v"])
+        // Records are no state.
+        .args(["-T", "lantime/+/changes", "-T", "lantime/+/+/changes"])
         .args(arguments)
         .kill_on_drop(true);
     client.output().await.expect("mosquitto-clients is installed")

@@ -49,9 +49,9 @@ fn state() -> Vec<Example> {
 }
 
 fn info() -> Vec<Example> {
-    let of = |name, identity| {
+    let of = |name, identity: Option<Identity>| {
         let view = DeviceView {
-            identity,
+            identity: identity.map(Into::into),
             ..DeviceView::default()
         };
         of_view(&DeviceTopic::Info, name, view)
@@ -80,7 +80,7 @@ fn info() -> Vec<Example> {
         "in a cluster",
         |payloads| {
             let view = DeviceView {
-                identity: Some(whole.clone()),
+                identity: Some(whole.clone().into()),
                 ..DeviceView::default()
             };
             let device = Device {
@@ -94,7 +94,7 @@ fn info() -> Vec<Example> {
         &DeviceTopic::Info,
         "with label and site",
         DeviceView {
-            identity: Some(whole.clone()),
+            identity: Some(whole.clone().into()),
             place: Arc::new(Place {
                 label: Some("Control room, left".into()),
                 site: Some("Substation North".into()),
@@ -168,7 +168,7 @@ fn events() -> Vec<Example> {
         name_on_device: None,
         triggered: Some(true),
         kind: EventType::Info,
-        last_triggered: LastTriggered::At(at("10:15:29")),
+        last_triggered: LastTriggered::at(at("10:15:29")),
     };
     let never = EventState {
         name: event_name("ntp-not-sync"),
@@ -179,7 +179,7 @@ fn events() -> Vec<Example> {
     };
     let unclear = EventState {
         name: event_name("leapsecond-announced"),
-        name_on_device: Some("leapsecond-announced".into()),
+        name_on_device: Some(Box::new("leapsecond-announced".into())),
         triggered: None,
         kind: EventType::Unknown,
         last_triggered: LastTriggered::Unclear,

@@ -34,7 +34,7 @@ fn event(triggered: bool, last: Option<&str>) -> EventState {
         name_on_device: None,
         triggered: Some(triggered),
         kind: EventType::Error,
-        last_triggered: last.map_or(LastTriggered::Never, |time| LastTriggered::At(at(time))),
+        last_triggered: last.map_or(LastTriggered::Never, |time| LastTriggered::at(at(time))),
     }
 }
 
@@ -49,7 +49,7 @@ fn events() -> Vec<Example> {
     };
     let spelled = |event: EventState| EventState {
         name: event_name("faillock:-user-banned"),
-        name_on_device: Some("faillock:-user-banned".into()),
+        name_on_device: Some(Box::new("faillock:-user-banned".into())),
         ..event
     };
     let appeared = || event(true, Some("10:15:29"));

@@ -1,5 +1,7 @@
 //! What is retained of a slot: the module, its relays and its signals.
 
+use std::collections::BTreeSet;
+
 use lantime2mqtt::contract::topics::{DeviceTopic, SlotTopic};
 use lantime2mqtt::model::{
     Acknowledged, Cause, Detail, DeviceView, LastFault, ModuleInfo, Position, Provenance, Relay,
@@ -214,7 +216,10 @@ fn unknown_relays() -> Vec<Example> {
 fn relay_events() -> Vec<Example> {
     let of = |name, relay, events: Option<&[&str]>, via: Option<Via>| {
         let state = RelayEventsState {
-            events: events.map(|names| names.iter().map(|name| event_name(name)).collect()),
+            events: events.map(|names| {
+                let names: BTreeSet<_> = names.iter().map(|name| event_name(name)).collect();
+                names.into_iter().collect()
+            }),
             confirmed: events.is_some(),
             via,
             since: at(SINCE),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_channel::mpsc as channel;
 use lantime2mqtt::cluster::etcd::{Change, Client, Keys};
 use lantime2mqtt::config;
 use lantime2mqtt::lantime::device::{DeviceTask, Handles, Job, Prior, TrapInbox};
@@ -34,7 +35,7 @@ struct Scene {
     client: Client,
     device: Arc<SimulatedDevice>,
     owner: Owner,
-    jobs: mpsc::Sender<Box<Job>>,
+    jobs: channel::Sender<Box<Job>>,
 }
 
 impl Scene {
@@ -77,7 +78,7 @@ impl Scene {
             fail_fast: false,
             answer,
         };
-        self.jobs.send(Box::new(job)).await.unwrap();
+        self.jobs.clone().try_send(Box::new(job)).unwrap();
         received
     }
 
@@ -129,10 +130,10 @@ fn configured(device: &SimulatedDevice, via: Via) -> config::Device {
 }
 
 /// Runs its task; nobody looks at what it publishes.
-fn run(device: &config::Device, owner: &Owner) -> mpsc::Sender<Box<Job>> {
+fn run(device: &config::Device, owner: &Owner) -> channel::Sender<Box<Job>> {
     let (updates, mut published) = mpsc::channel::<Update>(64);
     tokio::spawn(async move { while published.recv().await.is_some() {} });
-    let (jobs, received) = mpsc::channel(1);
+    let (jobs, received) = channel::channel(0);
     let handles = Handles {
         updates,
         jobs: received,

@@ -237,7 +237,7 @@ pub(super) fn named(hostname: &str) -> Edit {
         ..Identity::default()
     };
     Edit::new(DeviceTopic::Info, move |view| {
-        view.identity = Some(identity.clone())
+        view.identity = Some(identity.clone().into())
     })
 }
 

@@ -81,7 +81,7 @@ fn everything() -> Vec<Edit> {
         ..Identity::default()
     };
     let selected = RelayEventsState {
-        events: Some(BTreeSet::from([event.clone()])),
+        events: Some([event.clone()].into()),
         confirmed: true,
         via: None,
         since,
@@ -99,7 +99,7 @@ fn everything() -> Vec<Edit> {
     vec![
         available(Availability::Online),
         Edit::new(DeviceTopic::Info, move |view| {
-            view.identity = Some(identity.clone())
+            view.identity = Some(identity.clone().into())
         }),
         Edit::new(DeviceTopic::Error, move |view| {
             view.problem = Some(problem.clone())
@@ -328,7 +328,7 @@ async fn entities_read_topics_that_there_are_in_every_layout() {
         bridge
             .update(Update::HttpStats {
                 device: device("m1"),
-                summary: stats.summary(),
+                summary: stats.summary().into(),
             })
             .await;
         let seen = watcher
@@ -361,7 +361,7 @@ async fn a_broker_that_lost_everything_gets_the_same_in_every_layout() {
         bridge
             .update(Update::HttpStats {
                 device: device("m1"),
-                summary: HttpStats::default().summary(),
+                summary: HttpStats::default().summary().into(),
             })
             .await;
         let log = HttpSessions::new(true, 10);

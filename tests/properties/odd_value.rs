@@ -1,5 +1,7 @@
 //! One odd value in a document costs its own field, and nothing else.
 
+use std::sync::Arc;
+
 use lantime2mqtt::model::{EventType, LastTriggered, Signal, Snapshot, Status};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -57,10 +59,10 @@ impl Field {
     pub(crate) fn forget(self, snapshot: &mut Snapshot, base: &Snapshot) {
         snapshot.notes.clear();
         match self {
-            Field::System("version") => snapshot.identity.firmware = None,
-            Field::System("serial-number") => snapshot.identity.serial_number = None,
-            Field::System("hostname") => snapshot.identity.hostname = None,
-            Field::System(_) => snapshot.identity.model = None,
+            Field::System("version") => Arc::make_mut(&mut snapshot.identity).firmware = None,
+            Field::System("serial-number") => Arc::make_mut(&mut snapshot.identity).serial_number = None,
+            Field::System("hostname") => Arc::make_mut(&mut snapshot.identity).hostname = None,
+            Field::System(_) => Arc::make_mut(&mut snapshot.identity).model = None,
             Field::Event(index, key) => {
                 let name = &base.events[index].name;
                 let Some(place) = snapshot.events.iter().position(|event| event.name == *name) else {

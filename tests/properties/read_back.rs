@@ -111,7 +111,7 @@ fn relay_events() -> impl Strategy<Value = RelayEventsState> {
     let name = select(NAMES.to_vec()).prop_map(|name| EventName::canonical(name).expect("a name"));
     (option::of(btree_set(name, 0..3)), any::<bool>(), time()).prop_map(|(events, confirmed, since)| {
         RelayEventsState {
-            events,
+            events: events.map(|names| names.into_iter().collect()),
             confirmed,
             via: None,
             since,
@@ -223,7 +223,7 @@ proptest! {
             name_on_device: Some("NTP Not Sync".into()),
             triggered,
             kind: EventType::Error,
-            last_triggered: last.map_or(never, LastTriggered::At),
+            last_triggered: last.map_or(never, LastTriggered::at),
         };
         let identity = Identity {
             serial_number: Some("0815".into()),
@@ -232,7 +232,7 @@ proptest! {
         };
         let shown = Device {
             view: Arc::new(DeviceView {
-                identity: Some(identity),
+                identity: Some(identity.into()),
                 events: [event.clone()].into(),
                 ..DeviceView::default()
             }),

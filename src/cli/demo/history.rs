@@ -1,6 +1,7 @@
 //! The history that a demo begins with: its devices live through the days before, and what a bridge would have recorded is
 //! put into the store. Views and transitions follow as they do from polls.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -95,7 +96,7 @@ fn id(context: &ContextV7, at: Timestamp) -> Uuid {
 impl<'f> Watched<'f> {
     fn new(simulated: &'f SimulatedDevice, device: &'f config::Device) -> Watched<'f> {
         let view = DeviceView {
-            place: Arc::new(device.place.clone()),
+            place: Arc::clone(&device.place),
             ..DeviceView::default()
         };
         Watched {
@@ -221,8 +222,9 @@ impl<'f> Watched<'f> {
         let switched = all.filter(|(module, (relay, _))| module.driver(*relay) == Driver::Notification);
         let selected = switched.filter_map(|(module, (simulated, relay))| {
             let events = world.relay_events(module.slot, simulated).into_iter();
+            let events: BTreeSet<_> = events.filter_map(EventName::canonical).collect();
             let events = SelectedEvents {
-                events: events.filter_map(EventName::canonical).collect(),
+                events: events.into_iter().collect(),
                 via: Via::Rest,
                 confirmed: true,
             };

@@ -23,7 +23,7 @@ pub struct DeviceSnmp {
     /// Host and UDP port of its agent.
     pub address: (String, u16),
     /// Who asks; `None` where it is never asked.
-    pub access: Option<SnmpAccess>,
+    pub access: Option<Box<SnmpAccess>>,
     /// When its status is read.
     pub read: SnmpRead,
     /// Which way the events that switch its relays are selected.
@@ -95,7 +95,7 @@ pub(in crate::config) fn read(section: &Section<'_>, url: Option<&Url>) -> Devic
     let address = section.read("address", address);
     let snmp = DeviceSnmp {
         address: address.unwrap_or_else(|| (bare(host), AGENT_PORT)),
-        access: read_access(section),
+        access: read_access(section).map(Box::new),
         read: section.choice("read"),
         events: section.choice("events"),
         timeout: section.duration("timeout"),

@@ -33,7 +33,7 @@ pub struct DeviceTask {
     applied: InFlight<bool>,
     traps: TrapInbox,
     updates: mpsc::Sender<Update>,
-    jobs: mpsc::Receiver<Box<Job>>,
+    jobs: futures_channel::mpsc::Receiver<Box<Job>>,
     /// For those who bring commands.
     offline: OfflineReason,
     wake_at: Option<Instant>,
@@ -154,7 +154,7 @@ impl DeviceTask {
                 self.applying = None;
                 Input::Applied(is_applied)
             }
-            Some(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(*job),
+            Ok(job) = self.jobs.recv(), if self.state.is_free() => Input::Command(*job),
             () = until(self.wake_at) => Input::Timer,
         })
     }

@@ -77,7 +77,7 @@ impl Http {
         self.published_at = Some(now);
         let stats = Update::HttpStats {
             device: device.clone(),
-            summary: self.stats.summary(),
+            summary: Box::new(self.stats.summary()),
         };
         std::iter::once(stats).chain(self.changed_log(device)).collect()
     }

@@ -1,6 +1,6 @@
 //! What the log says of a device: what was found there, and what could not be understood.
 
-use std::collections::BTreeSet;
+use litemap::LiteMap;
 
 use super::published::Published;
 use crate::model::{DeviceView, Signal, SlotId, SlotState, SlotView, Snapshot, WiringSource};
@@ -13,7 +13,7 @@ const MAX_LOGGED: usize = 256;
 pub(super) struct Log {
     /// Whether REST has answered before.
     is_known: bool,
-    logged: BTreeSet<String>,
+    logged: LiteMap<Box<str>, ()>,
 }
 
 impl Log {
@@ -33,16 +33,21 @@ impl Log {
         is_first
     }
 
+    /// Whether that is logged for the first time.
+    fn is_first(&mut self, text: &str) -> bool {
+        self.logged.insert(text.into(), ()).is_none()
+    }
+
     /// Says once what could not be understood, and which entries of the profile find nothing.
     fn findings(&mut self, snapshot: &Snapshot, view: &DeviceView) {
         for note in &snapshot.notes {
-            if self.logged.len() < MAX_LOGGED && self.logged.insert(note.clone()) {
+            if self.logged.len() < MAX_LOGGED && self.is_first(note) {
                 tracing::warn!("status document: {note}");
             }
         }
         let profile = &snapshot.identity.profile;
         let mut missing: Vec<_> = snapshot.unresolved.clone();
-        missing.retain(|entry| self.logged.insert(format!("{profile} {entry}")));
+        missing.retain(|entry| self.is_first(&format!("{profile} {entry}")));
         for entry in &missing {
             tracing::debug!("entry {entry} of API profile {profile} finds nothing at this device");
         }

@@ -71,7 +71,7 @@ impl DeviceState {
             settings: Arc::new(Settings {
                 id: device.id.clone(),
                 url: device.url.clone(),
-                place: Arc::new(device.place.clone()),
+                place: Arc::clone(&device.place),
                 repeat,
                 allow_unverified_writes: device.allow_unverified_writes,
             }),

@@ -24,9 +24,9 @@ pub(crate) struct Selections {
     /// When to ask next; at once, for `None`.
     due: Option<Instant>,
     /// How the event that reports a new configuration stood when the device was last asked.
-    configuration_event: Option<EventState>,
+    configuration_event: Option<Box<EventState>>,
     /// A change of ours that is on the device, but may not be in force.
-    pub(super) staged: Option<Staged>,
+    pub(super) staged: Option<Box<Staged>>,
     /// Whether a command to apply is in flight that no command from outside waits for any more.
     pub(super) is_applying: bool,
     /// Whether such a one has been carried out since: then nothing that was set before it has to be applied again.
@@ -59,10 +59,12 @@ impl Selections {
                 relay,
             })
         });
-        let places: Vec<_> = on_notification.collect();
+        let mut places: Vec<_> = on_notification.collect();
+        places.shrink_to_fit();
         let kept = places
             .iter()
-            .filter_map(|place| known.remove_entry(&(place.slot.clone(), place.relay)));
+            .map(|place| (place.slot.clone(), place.relay))
+            .filter_map(|key| known.remove(&key).map(|events| (key, events)));
         let known = kept.collect();
         let mut selections = Selections {
             places,
@@ -95,14 +97,14 @@ impl Selections {
 
     /// Whether to read them, as far as the latest status of the device shows.
     pub(crate) fn is_due(&self, snapshot: &Snapshot, now: Instant) -> bool {
-        let is_changed = self.configuration_event.as_ref() != configuration_event(snapshot);
+        let is_changed = self.configuration_event.as_deref() != configuration_event(snapshot);
         !self.is_empty() && (self.due.is_none_or(|due| now >= due) || is_changed)
     }
 
     /// They are about to be read.
     pub(crate) fn begin_reading(&mut self, snapshot: &Snapshot, now: Instant) {
         self.due = Some(now + READ_EVERY);
-        self.configuration_event = configuration_event(snapshot).cloned();
+        self.configuration_event = configuration_event(snapshot).cloned().map(Box::new);
     }
 
     /// They cannot be read: it is not certain any more what switches the relays. Says whether to report that: when
@@ -141,8 +143,8 @@ impl Selections {
 
     fn unconfirm(&mut self) {
         self.known
-            .values_mut()
-            .for_each(|selection| selection.confirmed = false);
+            .iter_mut()
+            .for_each(|(_, selection)| selection.confirmed = false);
     }
 
     /// A command, or an attempt at it, has come to its end, or was interrupted; what it has `found`, if it succeeded.
@@ -150,7 +152,7 @@ impl Selections {
         match progress {
             Progress::Unwritten => {}
             Progress::Staged(staged) | Progress::Applying(staged, _) => {
-                self.staged = Some(staged.clone());
+                self.staged = Some(Box::new(staged.clone()));
                 self.is_settled = false;
             }
             Progress::Applied(_) => self.staged = None,
@@ -213,11 +215,11 @@ mod tests {
 
     fn events(name: &str, via: Via) -> RelayEvents {
         let selection = SelectedEvents {
-            events: names(name),
+            events: names(name).into_iter().collect(),
             via,
             confirmed: true,
         };
-        [(place(), selection)].into()
+        [(place(), selection)].into_iter().collect()
     }
 
     fn found(name: &str, via: Via, is_pending: bool) -> Found {

@@ -181,7 +181,7 @@ fn read_document(
     };
     let events = reader.events(data);
     let mut snapshot = Snapshot {
-        identity,
+        identity: identity.into(),
         events,
         events_seen: has_events,
         chassis_seen: has_slots,

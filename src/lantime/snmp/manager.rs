@@ -46,7 +46,7 @@ impl Manager {
         Some(Manager {
             address: device.address.clone(),
             next_address: 0,
-            access: device.access.clone()?,
+            access: *device.access.clone()?,
             timeout: device.timeout,
             retries: device.retries,
             user: None,

@@ -105,7 +105,7 @@ impl SnmpStatus {
             None => without_rest(watched, web_interface),
         };
         snapshot.via = Via::Snmp;
-        let identity = &mut snapshot.identity;
+        let identity = Arc::make_mut(&mut snapshot.identity);
         // What REST has reported of this stays: over SNMP the same is written otherwise ("7.08.012").
         let is_from_rest = !identity.profile.is_empty();
         let settle = |rest: &mut Option<Text>, snmp: &Option<Text>| {
@@ -183,7 +183,8 @@ fn without_rest(watched: &Slots, web_interface: &str) -> Snapshot {
         identity: Identity {
             web_interface: web_interface.into(),
             ..Identity::default()
-        },
+        }
+        .into(),
         chassis_seen: true,
         slots: wired
             .clone()
@@ -335,11 +336,11 @@ mod tests {
                 firmware,
                 serial_number,
                 ..
-            } = snapshot.identity.clone();
+            } = Identity::clone(&snapshot.identity);
             (snapshot, firmware.unwrap(), serial_number.unwrap())
         };
         let mut rest = Snapshot::default();
-        rest.identity.profile = "api-10".into();
+        Arc::make_mut(&mut rest.identity).profile = "api-10".into();
         let (over_snmp, firmware, serial_number) = seen(&rest, "7.06.014");
         assert_eq!(
             (&*firmware, &*serial_number),
@@ -347,8 +348,9 @@ mod tests {
             "REST did not say"
         );
         assert_eq!(seen(&over_snmp, "7.06.014").1, "7.06.014");
-        rest.identity.firmware = Some("fw_7.06.014-light".into());
-        rest.identity.serial_number = Some("0001".into());
+        let identity = Arc::make_mut(&mut rest.identity);
+        identity.firmware = Some("fw_7.06.014-light".into());
+        identity.serial_number = Some("0001".into());
         let (over_snmp, firmware, serial_number) = seen(&rest, "7.06.014");
         assert_eq!((&*firmware, &*serial_number), ("fw_7.06.014-light", "0001"));
         assert_eq!(

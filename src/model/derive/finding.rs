@@ -150,7 +150,7 @@ impl Poll<'_> {
                 is_selected = false;
                 continue;
             };
-            for name in &selection.events {
+            for name in selection.events.iter() {
                 let event = self.snapshot.events.iter().find(|event| event.name == *name);
                 is_whole &= event.is_some_and(|event| event.triggered.is_some());
                 triggered.extend(event.filter(|event| event.triggered == Some(true)));

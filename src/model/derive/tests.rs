@@ -34,7 +34,7 @@ fn event((event, kind): EventKey, since: Option<i64>) -> EventState {
         name_on_device: None,
         triggered: Some(since.is_some()),
         kind,
-        last_triggered: since.map_or(LastTriggered::Never, |since| LastTriggered::At(at(since))),
+        last_triggered: since.map_or(LastTriggered::Never, |since| LastTriggered::at(at(since))),
     }
 }
 
@@ -76,7 +76,7 @@ fn polled(
         via: Via::Rest,
         confirmed: true,
     };
-    let relay_events = BTreeMap::from([((io3(), Relay::A), selection)]);
+    let relay_events = [((io3(), Relay::A), selection)].into_iter().collect();
     slots(
         snapshot,
         ChassisKind::SingleClock,
@@ -448,7 +448,7 @@ fn a_slot_that_cannot_be_read_has_its_wiring_and_relay_events() {
             assert_eq!(drivers, wired, "{document}, {name}");
             let events = slot.relay_events.iter().map(|(relay, state)| {
                 let events = state.events.clone().unwrap_or_default();
-                (*relay, events.into_iter().collect::<Vec<_>>())
+                (*relay, events.iter().cloned().collect::<Vec<_>>())
             });
             let selected = [(Relay::A, vec![self::name(NTP.0)])];
             assert_eq!(events.collect::<Vec<_>>(), selected, "{document}, {name}");

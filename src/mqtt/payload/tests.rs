@@ -46,7 +46,7 @@ fn an_empty_text_cannot_be_a_scalar() {
         ..Identity::default()
     };
     let view = DeviceView {
-        identity: Some(identity),
+        identity: Some(identity.into()),
         ..DeviceView::default()
     };
     let fields = messages(Layout::Scalar, &DeviceTopic::Info, &view);

@@ -7,10 +7,10 @@
 mod held_back;
 mod listed;
 mod queue;
+mod topic_table;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,11 +20,12 @@ use super::size_limit::TooLarge;
 use crate::mqtt::payload::Message;
 
 pub(super) use listed::Batch;
+use topic_table::TopicTable;
 
 type Topic = Arc<str>;
 
-/// Room for topics that is kept where nothing is to be sent.
-const KEPT: usize = 64;
+/// Room that is kept for topics where nothing is to be sent, and for updates where none come.
+pub(super) const KEPT: usize = 64;
 
 /// The version of what an earlier run has published and the broker has, as it was read back.
 const READ_BACK: u32 = 0;
@@ -124,9 +125,7 @@ pub(super) enum Next {
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    entries: BTreeMap<Topic, Entry>,
-    /// How many there were when its nodes were last filled.
-    packed: usize,
+    entries: TopicTable,
     /// Payloads that have not been handed over yet, as far as a connection waits for them.
     payloads: HashMap<Topic, Bytes>,
     queue: VecDeque<Topic>,
@@ -148,9 +147,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Nothing yet. What lies below `later` gives way to all else. Where there is no durable list, none is waited for.
-    pub(super) fn new(later: Option<String>, is_listed: bool) -> Outbox {
+    /// Nothing yet. Topics lie below `state`, and what lies below `later` gives way to all else. Where there is no durable
+    /// list, none is waited for.
+    pub(super) fn new(state: String, later: Option<String>, is_listed: bool) -> Outbox {
         Outbox {
+            entries: TopicTable::new(state, later.clone()),
             later,
             is_listed,
             ..Outbox::default()
@@ -164,7 +165,7 @@ impl Outbox {
             entry.content = Content::ReadBack(hash, length);
             entry.version = READ_BACK;
         }
-        self.entries.entry(Topic::from(topic)).or_insert(entry);
+        self.entries.insert(&topic, entry);
     }
 
     /// Whether that topic was read back, and this run has published nothing there yet.
@@ -189,7 +190,7 @@ impl Outbox {
                 ),
                 None => (Content::Cleared, None),
             };
-            match self.entries.get_mut(&*topic) {
+            match self.entries.get_mut(&topic) {
                 Some(entry) if entry.content == content => continue,
                 Some(entry) if Some(entry.content) == read_back && !self.has_ended => {
                     entry.content = content;
@@ -198,23 +199,23 @@ impl Outbox {
                 Some(entry) => entry.becomes(content),
                 None if content == Content::Cleared => continue,
                 None => {
-                    let topic = Topic::from(&*topic);
                     let recorded = if self.is_listed {
                         Recorded::No
                     } else {
                         Recorded::Yes
                     };
                     if self.is_listed {
-                        self.batch.add.push(topic.clone());
+                        self.batch.add.push(Topic::from(&*topic));
                         self.unrecorded += 1;
                     }
-                    self.entries.insert(topic, Entry::new(content, recorded));
+                    self.entries.insert(&topic, Entry::new(content, recorded));
                 }
             }
             has_changed = true;
-            self.payloads.remove(&*topic);
-            let entry = self.entries.get_key_value(&*topic).filter(|_| self.is_connected);
-            if let Some((topic, entry)) = entry
+            let topic = Topic::from(topic);
+            self.payloads.remove(&topic);
+            let entry = self.entries.get(&topic).filter(|_| self.is_connected);
+            if let Some(entry) = entry
                 && let Some(payload) = payload.filter(|_| !entry.is_held_back)
             {
                 self.payloads.insert(topic.clone(), payload);
@@ -262,12 +263,8 @@ impl Outbox {
     }
 
     fn below(&self, prefix: &str, wanted: impl Fn(&Entry) -> bool) -> Vec<Topic> {
-        self.entries
-            .range::<str, _>((Bound::Included(prefix), Bound::Unbounded))
-            .take_while(|(topic, _)| topic.starts_with(prefix))
-            .filter(|(_, entry)| wanted(entry))
-            .map(|(topic, _)| topic.clone())
-            .collect()
+        let rows = self.entries.below(prefix).filter(|row| wanted(row.entry));
+        rows.map(|row| row.topic()).collect()
     }
 
     /// Somebody has published there. What an earlier run has left there, and was read back, is there no longer.

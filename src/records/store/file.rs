@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use redb::{Database, StorageBackend};
 
 use super::StoreError;
+use super::options::CACHE_BYTES;
 use super::store_file::{StoreFile, builder};
 use super::tables::{Levels, Unusable, prepare};
 
@@ -48,7 +49,7 @@ impl fmt::Debug for Source {
 
 impl Source {
     /// The file in `directory`, which is made if missing.
-    pub(super) fn in_directory(directory: &Path) -> Result<Source, StoreError> {
+    pub(super) fn in_directory(directory: &Path, cache_bytes: usize) -> Result<Source, StoreError> {
         let failed = |error: io::Error| StoreError::Open {
             path: directory.to_owned(),
             reason: error.to_string(),
@@ -56,14 +57,16 @@ impl Source {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(directory);
         made.map_err(failed)?;
-        let file = StoreFile::new(directory.join(FILE_NAME));
+        let file = StoreFile::new(directory.join(FILE_NAME), cache_bytes);
         file.take_up_copy().map_err(failed)?;
         Ok(Source::File(file))
     }
 
     /// What `make` gives.
     pub(super) fn backend<B: StorageBackend>(make: impl Fn() -> B + Send + 'static) -> Source {
-        Source::Backend(Box::new(move || Ok(builder().create_with_backend(make())?)))
+        Source::Backend(Box::new(move || {
+            Ok(builder(CACHE_BYTES).create_with_backend(make())?)
+        }))
     }
 
     /// Whether what was opened last is still where it was.

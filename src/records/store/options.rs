@@ -26,6 +26,9 @@ pub const RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether the file is still there, when nothing is written: a deletion is noticed within a minute.
 pub const CHECK_EVERY: Duration = Duration::from_secs(20);
 
+/// The database's page cache. Its default of 1 GiB is for other jobs.
+pub const CACHE_BYTES: usize = MIB;
+
 /// What a store is for, and how much it keeps.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -37,6 +40,8 @@ pub struct Options {
     pub keep: usize,
     /// What is kept of changes.
     pub history: History,
+    /// The database's page cache, at most.
+    pub cache_bytes: usize,
 }
 
 /// What is kept of changes.
@@ -80,6 +85,7 @@ impl Options {
             limits: Limits::default(),
             keep: KEEP,
             history: History::default(),
+            cache_bytes: CACHE_BYTES,
         }
     }
 }

@@ -14,13 +14,11 @@ use super::StoreError;
 /// The suffix of a copy that is to take the file's place.
 const PARTIAL: &str = ".partial";
 
-/// The database's page cache. Its default of 1 GiB is for other jobs.
-const CACHE_BYTES: usize = 1024 * 1024;
-
 /// A path, and the file that was opened there.
 #[derive(Debug)]
 pub(super) struct StoreFile {
     pub(super) path: PathBuf,
+    cache_bytes: usize,
     /// Beside the database's own handle, which ends with the database: what a deleted file held can still be read.
     opened: Option<File>,
     /// Where another file is that took its place, until that is reported.
@@ -28,9 +26,10 @@ pub(super) struct StoreFile {
 }
 
 impl StoreFile {
-    pub(super) fn new(path: PathBuf) -> StoreFile {
+    pub(super) fn new(path: PathBuf, cache_bytes: usize) -> StoreFile {
         StoreFile {
             path,
+            cache_bytes,
             opened: None,
             displaced: None,
         }
@@ -68,7 +67,7 @@ impl StoreFile {
             }
             Err(error) => return Err(error.into()),
         }
-        let database = builder().create(&self.path)?;
+        let database = builder(self.cache_bytes).create(&self.path)?;
         self.opened = Some(File::open(&self.path)?);
         Ok(database)
     }
@@ -176,11 +175,11 @@ impl StoreFile {
 }
 
 /// What every database is made by.
-pub(super) fn builder() -> redb::Builder {
+pub(super) fn builder(cache_bytes: usize) -> redb::Builder {
     let mut builder = redb::Builder::new();
     // Without the check a damaged page shows up at any later time, or as a panic.
     builder
-        .set_cache_size(CACHE_BYTES)
+        .set_cache_size(cache_bytes)
         .set_check_integrity_on_open(true);
     builder
 }

@@ -253,10 +253,11 @@ fn a_first_sight_is_not_sent() {
 fn what_the_device_says_of_itself_is_shown() {
     let mut site = Site::of(&["m1"]);
     let mut known = good("io3");
-    known.identity = Some(Identity {
+    let identity = Identity {
         serial_number: Some("0123".into()),
         ..Identity::default()
-    });
+    };
+    known.identity = Some(identity.into());
     site.apply(&update("m1", &DeviceView::default(), &known));
     let cell = |column| device::cell(&site.device(), column);
     assert_eq!(cell(8), Some(Value::OctetString("0123".into())));

@@ -319,7 +319,7 @@ mod tests {
         fleet.apply(
             &Update::HttpStats {
                 device: id("a"),
-                summary,
+                summary: summary.into(),
             },
             Timestamp::UNIX_EPOCH,
         );

@@ -234,7 +234,7 @@ fn a_trap_before_the_first_answer_makes_one_record() {
     let mut shown = listed(false, LastTriggered::Never);
     events.polled(&mut shown, begin);
     assert_eq!(shown, listed(true, LastTriggered::Never), "as the trap has it");
-    let later = listed(true, LastTriggered::At(jiff::Timestamp::UNIX_EPOCH));
+    let later = listed(true, LastTriggered::at(jiff::Timestamp::UNIX_EPOCH));
     let by = Source::Poll(Via::Rest);
     for events_shown in [&before, &shown, &later] {
         assert_eq!(events.transitions(events_shown, by, after(begin, 2)), []);
@@ -256,7 +256,7 @@ fn transitions(old: &Arc<[EventState]>, new: &Arc<[EventState]>, by: Source) -> 
 #[test]
 fn every_transition_of_an_event_makes_a_record_and_nothing_else() {
     let state = |triggered, last: Option<i64>| -> Arc<[EventState]> {
-        let at = |second| LastTriggered::At(jiff::Timestamp::from_second(second).unwrap());
+        let at = |second| LastTriggered::at(jiff::Timestamp::from_second(second).unwrap());
         let event = EventState {
             name: event(),
             name_on_device: None,
@@ -295,7 +295,7 @@ fn every_transition_of_an_event_makes_a_record_and_nothing_else() {
 #[test]
 fn what_a_trap_has_reported_is_recorded_by_no_later_run_again() {
     let listed = |triggered, second| -> Arc<[EventState]> {
-        let last_triggered = LastTriggered::At(jiff::Timestamp::from_second(second).unwrap());
+        let last_triggered = LastTriggered::at(jiff::Timestamp::from_second(second).unwrap());
         let event = EventState {
             last_triggered,
             ..listed(&[("ntp-not-sync", EventType::Error, Some(triggered))])[0].clone()

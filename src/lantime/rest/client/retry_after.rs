@@ -16,12 +16,12 @@ const TOO_MANY_REQUESTS: u16 = 429;
 /// Statuses that say "later"; the second is that a service is unavailable.
 const LATER: [u16; 2] = [TOO_MANY_REQUESTS, 503];
 
-/// What a device must not be asked now, since it has asked for a pause.
+/// What a device must not be asked now, since it has asked for a pause. Boxed: most never do.
 #[derive(Debug, Default)]
 pub(super) struct Busy {
-    device: Option<Pause>,
+    device: Option<Box<Pause>>,
     /// One that does not want its configuration touched now can be polled all the same.
-    configuration: Option<Pause>,
+    configuration: Option<Box<Pause>>,
 }
 
 #[derive(Debug)]
@@ -42,10 +42,10 @@ impl Busy {
         } else {
             &mut self.device
         };
-        *place = Some(Pause {
+        *place = Some(Box::new(Pause {
             until: Instant::now() + Duration::from_secs(seconds.into()),
             report: error.report.clone(),
-        });
+        }));
     }
 
     /// What the device answered, instead of asking it again too early.

@@ -71,7 +71,7 @@ impl Reader {
             self.note(|| format!("{} is no usable name", place(".object-id")));
             return None;
         };
-        let name_on_device = (name.as_str() != spelling).then(|| spelling.into());
+        let name_on_device = (name.as_str() != spelling).then(|| Box::new(spelling.into()));
         let kind = self
             .text(&event.kind, || place(".type"))
             .map_or(EventType::Unknown, EventType::from_name);
@@ -94,7 +94,7 @@ impl Reader {
                     self.note(|| format!("{place} is no time that is known for certain"));
                     LastTriggered::Unclear
                 },
-                LastTriggered::At,
+                LastTriggered::at,
             ),
         };
         Some(EventState {

@@ -12,7 +12,7 @@ use crate::simulator::{ApiGeneration, Chassis, DeviceKind, Fault, Fleet, FleetOp
 fn device(address: SocketAddr, access: SnmpAccess) -> DeviceSnmp {
     DeviceSnmp {
         address: (address.ip().to_string(), address.port()),
-        access: Some(access),
+        access: Some(access.into()),
         read: SnmpRead::Off,
         events: EventsWay::Snmp,
         timeout: Duration::from_millis(500),

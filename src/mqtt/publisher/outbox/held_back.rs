@@ -41,9 +41,9 @@ impl Outbox {
     }
 
     fn topics(&self, is_wanted: impl Fn(&Entry, usize) -> bool) -> Vec<Topic> {
-        let wanted = |(topic, entry): &(&Topic, &Entry)| is_wanted(entry, self.size(topic));
-        let entries = self.entries.iter().filter(wanted);
-        entries.map(|(topic, _)| topic.clone()).collect()
+        let topics = self.entries.iter().map(|row| (row.topic(), row.entry));
+        let wanted = topics.filter(|(topic, entry)| is_wanted(entry, self.size(topic)));
+        wanted.map(|(topic, _)| topic).collect()
     }
 
     fn try_alone(&mut self, topics: &[Topic], in_flight: &mut InFlight) {

@@ -35,7 +35,7 @@ impl Outbox {
             let mut remove = batch.remove;
             remove.append(&mut self.batch.remove);
             let mut add = batch.add;
-            add.retain(|topic| self.entries.contains_key(topic));
+            add.retain(|topic| self.entries.get(topic).is_some());
             add.append(&mut self.batch.add);
             self.batch = Batch { remove, add };
         }

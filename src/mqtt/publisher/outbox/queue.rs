@@ -11,15 +11,13 @@ impl Outbox {
     /// `last`, which reports that it has, and at the end the suspect messages.
     pub(in super::super) fn connected(&mut self, in_flight: &mut InFlight, last: &str) {
         self.is_connected = true;
-        for (topic, entry) in &self.entries {
-            if entry.is_of_earlier_run() {
-                in_flight.clear_suspect(&Item::State(topic.clone()));
-            }
+        for row in self.entries.iter().filter(|row| row.entry.is_of_earlier_run()) {
+            in_flight.clear_suspect(&Item::State(row.topic()));
         }
         let is_delicate = |topic: &Topic| in_flight.is_delicate(&Item::State(topic.clone()));
         let is_missing = |entry: &Entry| self.has_ended || !entry.is_there();
-        let missing = self.entries.iter().filter(|(_, entry)| is_missing(entry));
-        let missing = missing.map(|(topic, _)| topic.clone());
+        let missing = self.entries.iter().filter(|row| is_missing(row.entry));
+        let missing = missing.map(|row| row.topic());
         let is_last_missing = self.entries.get(last).is_some_and(is_missing);
         let (mut suspects, others): (Vec<_>, Vec<_>) = missing.partition(is_delicate);
         suspects.sort_by_key(|topic| self.size(topic));
@@ -30,7 +28,7 @@ impl Outbox {
         }
         self.enqueue_all(others.into_iter().filter(|topic| **topic != *last));
         if is_last_missing {
-            self.enqueue(last);
+            self.enqueue(&last.into());
         }
         for topic in &suspects {
             self.enqueue(topic);
@@ -69,8 +67,8 @@ impl Outbox {
         if !self.entries.get(topic).is_some_and(is_idle) {
             return false;
         }
-        self.enqueue(topic);
-        self.entries[topic].queued
+        self.enqueue(&topic.into());
+        self.entries.get(topic).is_some_and(|entry| entry.queued)
     }
 
     /// The connection has ended, and with it what was in flight.
@@ -86,12 +84,8 @@ impl Outbox {
     }
 
     /// Queues a topic that may be sent.
-    pub(super) fn enqueue(&mut self, topic: &str) {
-        let known = self.entries.get_key_value(topic).filter(|_| self.is_connected);
-        let Some(topic) = known.map(|(topic, _)| topic.clone()) else {
-            return;
-        };
-        let Some(entry) = self.entries.get_mut(&topic) else {
+    pub(super) fn enqueue(&mut self, topic: &Topic) {
+        let Some(entry) = self.entries.get_mut(topic).filter(|_| self.is_connected) else {
             return;
         };
         let is_unsendable = entry.recorded == Recorded::No || entry.is_of_earlier_run();
@@ -101,8 +95,10 @@ impl Outbox {
         entry.queued = true;
         let can_wait = entry.content != Content::Cleared;
         match self.later.as_deref() {
-            Some(later) if can_wait && topic.starts_with(later) => self.queue_of_later.push_back(topic),
-            _ => self.queue.push_back(topic),
+            Some(later) if can_wait && topic.starts_with(later) => {
+                self.queue_of_later.push_back(topic.clone());
+            }
+            _ => self.queue.push_back(topic.clone()),
         }
     }
 
@@ -169,11 +165,7 @@ impl Outbox {
 
     /// All is handed over: what a connection with all of the state has taken is not needed for single changes.
     fn release_memory(&mut self) {
-        // A map whose topics came in their order, as they do at the start, has nodes that are half empty.
-        if self.entries.len() > self.packed + self.packed / 4 {
-            self.entries = std::mem::take(&mut self.entries).into_iter().collect();
-            self.packed = self.entries.len();
-        }
+        self.entries.pack();
         self.queue.shrink_to(KEPT);
         self.queue_of_later.shrink_to(KEPT);
         self.payloads.shrink_to(KEPT);

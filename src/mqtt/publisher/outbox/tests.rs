@@ -1,6 +1,6 @@
 //! The outbox against a broker and a store that fail at any moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ struct Way {
 impl Default for Way {
     fn default() -> Way {
         Way {
-            outbox: Outbox::new(Some("later/".to_owned()), true),
+            outbox: Outbox::new("state/".to_owned(), Some("later/".to_owned()), true),
             in_flight: InFlight::default(),
             retained: BTreeMap::new(),
         }

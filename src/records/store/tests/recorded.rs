@@ -28,7 +28,7 @@ fn recorded(serial_number: &str) -> Recorded {
         last_triggered: LastTriggered::Never,
     };
     let view = DeviceView {
-        identity: Some(identity),
+        identity: Some(identity.into()),
         ..DeviceView::default()
     };
     Recorded {
