@@ -8,13 +8,15 @@ use lantime2mqtt::records::store::{Options, Store};
 use support::mosquitto::Mosquitto;
 use support::program::Program;
 use support::site::Site;
-use support::wait;
+use support::{PATIENCE, wait};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 
 /// Of redundant devices and single ones alike, with all their clocks and events.
 const BYTES_PER_DEVICE: usize = 12 * 1024;
+/// So many looks, some tenths of a second each, without one that found less.
+const SETTLED: usize = 50;
 const FEW: usize = 20;
 const MANY: usize = 220;
 
@@ -53,16 +55,18 @@ connect_timeout = "100s""#;
     (Bridge::start(config, setup).await.expect("a bridge"), fleet)
 }
 
-/// What is allocated with so many devices, once all is published.
+/// What is allocated at least with so many devices, once all is published: at most that, or what it no longer falls below.
 async fn with(devices: usize, at_most: usize) -> usize {
     let broker = Mosquitto::start();
     let site = Site::new(broker.address(), &[]);
     let (bridge, _fleet) = start(&site, devices).await;
     site.ready().await;
-    let mut least = usize::MAX;
-    wait::for_value("what is kept is small", async || {
-        least = least.min(allocated());
-        (least <= at_most)
+    let (mut least, mut no_less) = (usize::MAX, 0);
+    wait::within(5 * PATIENCE, "what is kept falls no further", async || {
+        let now = allocated();
+        no_less = if now < least { 0 } else { no_less + 1 };
+        least = least.min(now);
+        (least <= at_most || no_less == SETTLED)
             .then_some(())
             .ok_or(format!("{least} bytes, {at_most} at most"))
     })
@@ -75,6 +79,8 @@ async fn with(devices: usize, at_most: usize) -> usize {
 async fn what_is_kept_of_a_device_is_small() {
     lantime2mqtt::tls::install_provider();
     let _profiler = dhat::Profiler::builder().testing().build();
-    let few = with(FEW, usize::MAX).await;
-    with(MANY, few + (MANY - FEW) * BYTES_PER_DEVICE).await;
+    let few = with(FEW, 0).await;
+    let many = with(MANY, few + (MANY - FEW) * BYTES_PER_DEVICE).await;
+    let each = many.saturating_sub(few) / (MANY - FEW);
+    assert!(each <= BYTES_PER_DEVICE, "{each} bytes for each device");
 }

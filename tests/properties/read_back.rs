@@ -220,7 +220,7 @@ proptest! {
         let never = if triggered.is_some() { LastTriggered::Never } else { LastTriggered::Unclear };
         let event = EventState {
             name: EventName::canonical("ntp-not-sync").expect("a name"),
-            name_on_device: Some("NTP Not Sync".into()),
+            name_on_device: Some(Box::new("NTP Not Sync".into())),
             triggered,
             kind: EventType::Error,
             last_triggered: last.map_or(never, LastTriggered::at),

@@ -89,7 +89,7 @@ fn change(asked: &Asked, before: &BTreeSet<EventName>) -> (EventsChange, BTreeSe
 fn known() -> Vec<EventState> {
     let state = |[name, _]: [&str; 2]| EventState {
         name: EventName::canonical(name).expect("each is a name"),
-        name_on_device: Some(name.into()),
+        name_on_device: Some(Box::new(name.into())),
         triggered: Some(false),
         kind: EventType::Error,
         last_triggered: LastTriggered::Never,
