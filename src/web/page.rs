@@ -128,6 +128,15 @@ mod tests {
     }
 
     #[test]
+    fn the_browser_requests_all_modules_at_once() {
+        for asset in ASSETS.iter().filter(|asset| asset.name.ends_with(".js")) {
+            let first = format!(r#"<link rel="modulepreload" href="assets/{}">"#, asset.name);
+            let is_root = INDEX.content.contains(&format!(r#"src="assets/{}""#, asset.name));
+            assert!(is_root || INDEX.content.contains(&first), "{}", asset.name);
+        }
+    }
+
+    #[test]
     fn nothing_comes_from_elsewhere_and_no_text_becomes_markup() {
         for asset in ASSETS.iter().chain([&INDEX]) {
             let content = asset.content.replace("http://www.w3.org/2000/svg", "");

@@ -40,7 +40,7 @@ await withPage(async (page) => {
 
   // The address keeps range and search: a reload and the way back lead to the same.
   await page.fill("#faults-filter", "sim-1 relay a");
-  check(page.url().endsWith("#/faults?range=30d&search=sim-1+relay+a"), `the address is ${page.url()}`);
+  await page.waitForFunction(() => location.hash === "#/faults?range=30d&search=sim-1+relay+a");
   const isKept = async (after) => {
     await page.waitForSelector(row("sim-1"));
     check((await page.inputValue("#faults-filter")) === "sim-1 relay a", `the search is lost after ${after}`);
