@@ -54,7 +54,7 @@ impl EventType {
 pub struct EventState {
     /// Canonical name.
     pub name: EventName,
-    /// The device's own spelling, where it differs.
+    /// The device's own spelling, where it differs. One pointer: each device has some thirty events.
     pub name_on_device: Option<Box<Text>>,
     /// Whether it stands now; `None` where the device does not say.
     pub triggered: Option<bool>,

@@ -35,7 +35,11 @@ impl Log {
 
     /// Whether that is logged for the first time.
     fn is_first(&mut self, text: &str) -> bool {
-        self.logged.insert(text.into(), ()).is_none()
+        let is_first = !self.logged.contains_key(text);
+        if is_first {
+            self.logged.insert(text.into(), ());
+        }
+        is_first
     }
 
     /// Says once what could not be understood, and which entries of the profile find nothing.
